@@ -1,0 +1,198 @@
+/**
+ * Every failure that a client may see. `message` and `extensions` reach the client, `detail` only the log.
+ * Anything else that is thrown is a fault and is masked as INTERNAL_SERVER_ERROR (graphql/format-error.ts).
+ */
+export enum ErrorCode {
+  UNAUTHENTICATED = 'UNAUTHENTICATED',
+  FORBIDDEN = 'FORBIDDEN',
+  REAUTHENTICATION_REQUIRED = 'REAUTHENTICATION_REQUIRED',
+  INVALID_CREDENTIALS = 'INVALID_CREDENTIALS',
+  EMAIL_NOT_CONFIRMED = 'EMAIL_NOT_CONFIRMED',
+  INVALID_TOKEN = 'INVALID_TOKEN',
+  INVALID_REFRESH_TOKEN = 'INVALID_REFRESH_TOKEN',
+  BAD_USER_INPUT = 'BAD_USER_INPUT',
+  CONFLICT = 'CONFLICT',
+  NOT_FOUND = 'NOT_FOUND',
+  PAYLOAD_TOO_LARGE = 'PAYLOAD_TOO_LARGE',
+  RATE_LIMITED = 'RATE_LIMITED',
+  SERVICE_UNAVAILABLE = 'SERVICE_UNAVAILABLE',
+  INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR',
+}
+
+/** What the schema says of each code; `retryable` means that the same request may succeed later unchanged. */
+export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retryable: boolean }>> = {
+  UNAUTHENTICATED: {
+    description:
+      "No valid access token: absent, malformed, expired, revoked, or older than the account's last security change. Refresh, or sign in again.",
+    retryable: false,
+  },
+  FORBIDDEN: { description: 'Signed in, but not allowed.', retryable: false },
+  REAUTHENTICATION_REQUIRED: {
+    description:
+      'The session is too weak or too old for this operation. extensions: requiredAal, maxAgeSeconds, methods, enrolmentRequired. Call reauthenticate, then repeat.',
+    retryable: false,
+  },
+  INVALID_CREDENTIALS: {
+    description:
+      'Wrong identifier, password or security code; never says which. Also: a deactivated or unknown account.',
+    retryable: false,
+  },
+  EMAIL_NOT_CONFIRMED: {
+    description: 'The e-mail address must be confirmed first. Only ever sent after the right password.',
+    retryable: false,
+  },
+  INVALID_TOKEN: {
+    description:
+      'An e-mailed token, recovery token or sign-in challenge that is unknown, expired or already used. Ask for a new one.',
+    retryable: false,
+  },
+  INVALID_REFRESH_TOKEN: {
+    description: 'A refresh token that is unknown, expired, revoked or reused. Sign in again.',
+    retryable: false,
+  },
+  BAD_USER_INPUT: {
+    description:
+      'Input failed validation. extensions.fields: [{ field, message }], never the rejected value. Correct the input.',
+    retryable: false,
+  },
+  CONFLICT: {
+    description: 'Already taken or already in that state: a username, an e-mail address, a role name.',
+    retryable: false,
+  },
+  NOT_FOUND: { description: 'No such thing, or not one that the caller may see.', retryable: false },
+  PAYLOAD_TOO_LARGE: {
+    description: 'The request body is larger than allowed (HTTP 413).',
+    retryable: false,
+  },
+  RATE_LIMITED: {
+    description:
+      'Too many attempts. extensions.retryAfterSeconds tells when to come back; the HTTP reply carries Retry-After.',
+    retryable: true,
+  },
+  SERVICE_UNAVAILABLE: {
+    description: 'A part that the operation needs is away or busy. Nothing was changed; safe to retry.',
+    retryable: true,
+  },
+  INTERNAL_SERVER_ERROR: {
+    description: 'A fault of the gateway. The reply carries the request id under which it was logged.',
+    retryable: false,
+  },
+};
+
+export interface ErrorOptions {
+  /** For the log only: says more than the client may know. Never a secret. */
+  detail?: string | undefined;
+  /** Sent to the client beside the code. */
+  extensions?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+export class GatehouseError extends Error {
+  readonly detail: string | undefined;
+  readonly extensions: Readonly<Record<string, unknown>>;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    { detail, extensions = {}, cause }: ErrorOptions = {},
+  ) {
+    super(message, { cause });
+    this.name = new.target.name;
+    this.detail = detail;
+    this.extensions = extensions;
+  }
+}
+
+/** No valid access token (RFC 6750 section 3.1, invalid_token). */
+export class Unauthenticated extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.UNAUTHENTICATED, 'Sign in first.', { detail });
+  }
+}
+
+export class Forbidden extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.FORBIDDEN, 'Not allowed.', { detail });
+  }
+}
+
+/** One message for every failed sign-in: it never says which part was wrong. */
+export class InvalidCredentials extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.INVALID_CREDENTIALS, 'Wrong identifier, password or security code.', { detail });
+  }
+}
+
+/** One message for every refused refresh token (RFC 6749 section 5.2, invalid_grant). */
+export class InvalidRefreshToken extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.INVALID_REFRESH_TOKEN, 'The refresh token is not valid. Sign in again.', { detail });
+  }
+}
+
+export interface FieldProblem {
+  /** Path of the input field, such as `input.username`. */
+  field: string;
+  /** What is wrong, as a sentence for people; never the rejected value. */
+  message: string;
+}
+
+export class BadUserInput extends GatehouseError {
+  constructor(readonly fields: readonly FieldProblem[]) {
+    super(ErrorCode.BAD_USER_INPUT, 'Invalid input.', { extensions: { fields } });
+  }
+}
+
+export class Conflict extends GatehouseError {
+  constructor(message: string, fields: readonly FieldProblem[] = []) {
+    super(ErrorCode.CONFLICT, message, fields.length === 0 ? {} : { extensions: { fields } });
+  }
+}
+
+export class NotFound extends GatehouseError {
+  constructor() {
+    super(ErrorCode.NOT_FOUND, 'Not found.');
+  }
+}
+
+export class RateLimited extends GatehouseError {
+  constructor(
+    readonly retryAfterSeconds: number,
+    detail?: string,
+  ) {
+    super(ErrorCode.RATE_LIMITED, 'Too many attempts. Try again later.', {
+      extensions: { retryAfterSeconds },
+      detail,
+    });
+  }
+}
+
+export class ServiceUnavailable extends GatehouseError {
+  constructor({
+    detail,
+    cause,
+    retryAfterSeconds,
+  }: {
+    detail?: string;
+    cause?: unknown;
+    retryAfterSeconds?: number;
+  } = {}) {
+    super(ErrorCode.SERVICE_UNAVAILABLE, 'Temporarily unavailable. Nothing was changed; try again.', {
+      detail,
+      ...(retryAfterSeconds === undefined ? {} : { extensions: { retryAfterSeconds } }),
+      cause,
+    });
+  }
+}
+
+/** The session is too weak or too old for the operation (RFC 9470: step up). */
+export class ReauthenticationRequired extends GatehouseError {
+  constructor(extensions: {
+    requiredAal: number | null;
+    maxAgeSeconds: number | null;
+    methods: readonly string[];
+    enrolmentRequired: boolean;
+  }) {
+    super(ErrorCode.REAUTHENTICATION_REQUIRED, 'Prove again that it is you.', { extensions });
+  }
+}

@@ -1,0 +1,32 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+
+/** One secret key with the identifier that is stored beside what it made. */
+export interface Key {
+  /** First 4 bytes of SHA-256 over the key, in hex: tells keys apart and gives nothing away. */
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+/** The first key writes, all of them read: putting a new key in front rotates. */
+export type Keyring = readonly [Key, ...Key[]];
+
+export function keyFromBytes(bytes: Buffer): Key {
+  return {
+    id: createHash('sha256').update('gatehouse key id').update(bytes).digest('hex').slice(0, 8),
+    bytes,
+  };
+}
+
+export function findKey(keyring: Keyring, id: string): Key | undefined {
+  return keyring.find((key) => key.id === id);
+}
+
+/** HMAC-SHA-256 (RFC 2104). The label separates the purposes that one key serves. */
+export function mac(key: Key, label: string, data: Uint8Array): Buffer {
+  return createHmac('sha256', key.bytes).update(label).update('\0').update(data).digest();
+}
+
+export function macMatches(key: Key, label: string, data: Uint8Array, presented: Uint8Array): boolean {
+  const expected = mac(key, label, data);
+  return presented.length === expected.length && timingSafeEqual(presented, expected);
+}

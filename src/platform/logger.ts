@@ -1,0 +1,40 @@
+import { type DestinationStream, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { isDatabaseError } from './database/index.ts';
+
+export type Logger = pino.Logger;
+
+/**
+ * One JSON object per line, times in UTC, on standard error: standard output is for people and for pipes.
+ * Nothing that a client sent is logged but the id of its request.
+ */
+export function createLogger(level: string, destination: DestinationStream = standardError()): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: describeError },
+    },
+    destination,
+  );
+}
+
+const standardError = (): DestinationStream => pino.destination({ dest: 2, sync: true });
+
+/**
+ * Errors keep type, message and stack; those of the database only what names the place, since its messages quote
+ * values and whole rows: hashes, addresses, tokens.
+ */
+export function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  if (!isDatabaseError(error)) return stdSerializers.err(error);
+  const { code, table, column, constraint } = error as Error & {
+    code?: unknown;
+    table?: unknown;
+    column?: unknown;
+    constraint?: unknown;
+  };
+  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
+  return { type: error.name, code, table, column, constraint, stack: frames.join('\n') };
+}

@@ -1,0 +1,22 @@
+import { Authorized, createParameterDecorator } from 'type-graphql';
+import type { RequestContext } from './context.ts';
+
+/** What an operation asks of the session that calls it. All of it must hold. */
+export interface AuthorizationRequirement {
+  /** Some role of the caller must permit this. */
+  readonly permission?: string;
+  /** Authenticator assurance level at least (NIST SP 800-63B). */
+  readonly aal?: 1 | 2;
+  /** Seconds since the holder last proved who they are, at most. */
+  readonly maxAgeSeconds?: number;
+}
+
+/** The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. */
+export function Authorize(requirement: AuthorizationRequirement = {}) {
+  return Authorized<AuthorizationRequirement>([requirement]);
+}
+
+/** Parameter of a resolver: the verified caller. Only together with `Authorize`. */
+export function CurrentCaller(): ParameterDecorator {
+  return createParameterDecorator<RequestContext>(({ context }) => context.caller) as ParameterDecorator;
+}

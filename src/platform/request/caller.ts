@@ -1,0 +1,15 @@
+/** Who is calling: the verified claims of the access token that came with the request. */
+export interface Caller {
+  readonly userId: string;
+  readonly sessionId: string;
+  /** Tokens older than the account's last security change carry a smaller number and are refused. */
+  readonly epoch: number;
+  /** Names of roles; what they permit is looked up (roles/permission-table.ts). */
+  readonly roles: readonly string[];
+  /** Authentication methods (RFC 8176). */
+  readonly amr: readonly string[];
+  /** Authenticator assurance level (NIST SP 800-63B). */
+  readonly aal: number;
+  /** Seconds since the epoch: when the holder last proved who they are. */
+  readonly authenticatedAt: number;
+}

@@ -1,0 +1,11 @@
+/** Where a request came from: what sessions show to their owner and the audit trail keeps. */
+export interface RequestOrigin {
+  readonly requestId: string | null;
+  /** Of the client, through trusted proxies only. Null for the command line. */
+  readonly clientAddress: string | null;
+  /** At most 512 characters, without control characters. */
+  readonly userAgent: string | null;
+}
+
+/** For what the command line does. */
+export const COMMAND_LINE: RequestOrigin = { requestId: null, clientAddress: null, userAgent: null };

@@ -1,0 +1,94 @@
+import { isIP } from 'node:net';
+import { type Keyring, keyFromBytes } from './keyring.ts';
+import type { Parser } from './settings.ts';
+
+export const text: Parser<string> = (value) => value;
+
+export function wholeNumber({ min, max }: { min: number; max: number }): Parser<number> {
+  return (value) => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): Parser<T> {
+  return (value) => {
+    const choice = choices.find((candidate) => candidate === value);
+    if (choice === undefined) throw new Error(`must be one of ${choices.join(', ')}`);
+    return choice;
+  };
+}
+
+export const flag: Parser<boolean> = (value) => {
+  if (['true', 'on', '1', 'yes'].includes(value.toLowerCase())) return true;
+  if (['false', 'off', '0', 'no'].includes(value.toLowerCase())) return false;
+  throw new Error('must be true or false');
+};
+
+export const list: Parser<string[]> = (value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+/** An origin (RFC 6454): scheme, host and port, without path, query or credentials. */
+export const origin: Parser<string> = (value) => {
+  const url = URL.parse(value);
+  if (!url || !['http:', 'https:'].includes(url.protocol)) throw new Error('must be an http or https URL');
+  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password) {
+    throw new Error('must be an origin: scheme, host and port only');
+  }
+  return url.origin;
+};
+
+export function urlOf(...protocols: readonly string[]): Parser<string> {
+  return (value) => {
+    const url = URL.parse(value);
+    if (!url || !protocols.includes(url.protocol)) {
+      throw new Error(`must be a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}`);
+    }
+    return value;
+  };
+}
+
+/** Comma list of base64 keys of 32 bytes; the first one writes, all read. */
+export const keyring: Parser<Keyring> = (value) => {
+  const [first, ...rest] = list(value).map((item) => {
+    const bytes = Buffer.from(item, 'base64');
+    if (bytes.length !== 32 || bytes.toString('base64').replace(/=+$/, '') !== item.replace(/=+$/, '')) {
+      throw new Error(
+        'must be base64 of exactly 32 bytes (openssl rand -base64 32), or a comma list of such keys',
+      );
+    }
+    if (new Set(bytes).size < 8)
+      throw new Error('is a placeholder: make a random key with openssl rand -base64 32');
+    return keyFromBytes(bytes);
+  });
+  if (!first) throw new Error('is empty');
+  return [first, ...rest];
+};
+
+/** Addresses and CIDR networks (RFC 4632, RFC 4291). */
+export const networks: Parser<string[]> = (value) => {
+  const items = list(value);
+  for (const item of items) {
+    const [address = '', prefix, ...more] = item.split('/');
+    const version = isIP(address);
+    const bits = prefix === undefined ? undefined : Number(prefix);
+    // A network of 0 bits is everybody: trusting that is never meant.
+    const fits =
+      bits === undefined ||
+      (/^\d{1,3}$/.test(prefix ?? '') && bits >= 1 && bits <= (version === 4 ? 32 : 128));
+    const valid = version !== 0 && more.length === 0 && fits;
+    if (!valid) throw new Error('must be a comma list of addresses and networks, such as 10.0.0.0/8,::1');
+  }
+  return items;
+};
+
+export const hostName: Parser<string> = (value) => {
+  if (!/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/.test(value)) {
+    throw new Error('must be a domain name, such as example.com');
+  }
+  return value;
+};
