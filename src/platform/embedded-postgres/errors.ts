@@ -1,0 +1,52 @@
+/**
+ * The embedded PostgreSQL cannot be used. The message is one sentence for the operator (followed by log lines where
+ * the server wrote some) and never holds the password.
+ */
+export class EmbeddedPostgresError extends Error {
+  override readonly name = 'EmbeddedPostgresError';
+}
+
+/**
+ * The system's error code (`EACCES`, `ENOENT` ...) or PostgreSQL's SQLSTATE, when the thrown value carries one. Not by
+ * `instanceof Error`: the system's errors come from another realm when Jest runs this.
+ */
+export function errorCode(error: unknown): string | undefined {
+  return textOf(error, 'code');
+}
+
+/** A property of a thrown value, when it is there and is text. */
+export function textOf(error: unknown, property: string): string | undefined {
+  const value: unknown =
+    typeof error === 'object' && error !== null ? Reflect.get(error, property) : undefined;
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Runs work on the disk; what the system refuses comes out as one sentence that names DATA_DIR, `path` and the code. */
+export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === undefined || error instanceof EmbeddedPostgresError) {
+      throw error;
+    }
+    throw new EmbeddedPostgresError(`DATA_DIR: ${path} ${REFUSALS[code] ?? 'cannot be used'} (${code}).`, {
+      cause: error,
+    });
+  }
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  EACCES: 'cannot be written',
+  EPERM: 'cannot be written',
+  EROFS: 'cannot be written, its file system is read-only',
+  ENOSPC: 'cannot be written, the disk is full',
+  EDQUOT: 'cannot be written, the disk quota is used up',
+  ENOTDIR: 'is not a folder',
+  EEXIST: 'is not a folder',
+};
+
+/** The last lines of a log, for the end of an error message. */
+export function lastLines(text: string, count = 6): string {
+  return text.trim().split(/\r?\n/).slice(-count).join('\n');
+}
