@@ -1,0 +1,2 @@
+export { AuditEvent, AuditOutcome } from './audit-event.entity.ts';
+export { type AuditEntry, AuditLog } from './audit-log.ts';

@@ -1,0 +1,33 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import pg from 'pg';
+import { sql, statement } from './statement.ts';
+
+/** Numbers of the advisory locks, in the key space of our own database. */
+export const AdvisoryLock = { MIGRATIONS: 0x6761_0001, SIGNING_KEYS: 0x6761_0002 } as const;
+export type AdvisoryLock = (typeof AdvisoryLock)[keyof typeof AdvisoryLock];
+
+/** How long a start waits while another process migrates. */
+const LOCK_WAIT = '60s';
+
+/** Holds the lock until the transaction of `em` ends. */
+export async function lockInTransaction(em: EntityManager, lock: AdvisoryLock): Promise<void> {
+  await statement(em, sql`select pg_advisory_xact_lock(${lock})`);
+}
+
+/** Runs `work` while a connection of its own holds the lock. A process that dies lets go of it. */
+export async function withAdvisoryLock<T>(
+  url: string,
+  lock: AdvisoryLock,
+  work: () => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'gatehouse lock' });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await client.query(`set lock_timeout = '${LOCK_WAIT}'`);
+    await client.query('select pg_advisory_lock($1)', [lock]);
+    return await work();
+  } finally {
+    await client.end();
+  }
+}

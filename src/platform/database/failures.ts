@@ -1,0 +1,59 @@
+import {
+  ConnectionException,
+  DriverException,
+  LockWaitTimeoutException,
+  UniqueConstraintViolationException,
+} from '@mikro-orm/core';
+
+/**
+ * SQLSTATE classes and codes (PostgreSQL appendix A) that say "not now": connection failure, insufficient
+ * resources, operator intervention, serialization failure, deadlock, lock not available. A protocol violation (08P01)
+ * is not among them: it is how PostgreSQL refuses a text that it cannot store.
+ */
+const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03)/;
+const SOCKET_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+
+/** True when the database is away or overloaded, so that the same request may succeed later. */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ConnectionException || cause instanceof LockWaitTimeoutException) return true;
+    const code = (cause as { code?: unknown }).code;
+    if (typeof code === 'string' && (NOT_NOW.test(code) || SOCKET_ERRORS.has(code))) return true;
+    // pg and pg-pool give these no code.
+    if (/Connection terminated|timeout exceeded when trying to connect|is not queryable/.test(cause.message))
+      return true;
+  }
+  return false;
+}
+
+/** SQLSTATE classes of a login that the database refuses, and of a database that does not exist. */
+const REFUSED: Readonly<Record<string, string>> = {
+  '28': 'the database refused the login',
+  '3D': 'the server has no such database',
+};
+
+/** Why no connection was made, as a sentence for an operator; undefined for any other failure. */
+export function connectionRefusal(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  const suffix = typeof code === 'string' ? ` (${code})` : '';
+  const refused = typeof code === 'string' ? REFUSED[code.slice(0, 2)] : undefined;
+  if (refused !== undefined) return `${refused}${suffix}`;
+  return isDatabaseAway(error) ? `the database does not answer${suffix}` : undefined;
+}
+
+/** True for an error whose message may quote values and whole rows: those of MikroORM, and of pg (with a severity). */
+export const isDatabaseError = (error: unknown): boolean =>
+  error instanceof DriverException || (error instanceof Error && 'severity' in error);
+
+/** The unique constraint that a statement ran into, or undefined for any other failure. */
+export function violatedUniqueConstraint(error: unknown): string | undefined {
+  if (!(error instanceof UniqueConstraintViolationException)) return undefined;
+  return (error as { constraint?: string }).constraint;
+}

@@ -1,0 +1,111 @@
+import type { EntityManager, MigrationObject, MikroORM, Options } from '@mikro-orm/postgresql';
+import { InvalidSettings } from '../settings.ts';
+import { AdvisoryLock, withAdvisoryLock } from './advisory-lock.ts';
+import { sql, statement } from './statement.ts';
+
+export const MIGRATIONS_TABLE = 'migration';
+
+export const migrationSettings: NonNullable<Options['migrations']> = {
+  tableName: MIGRATIONS_TABLE,
+  snapshot: false,
+  silent: true,
+  transactional: true,
+  allOrNothing: true,
+  fileName: (timestamp, name) => (name ? `${timestamp}_${name}` : timestamp),
+};
+
+export interface MigrationStatus {
+  name: string;
+  executedAt: Date | null;
+}
+
+/** The schema of the database, changed by the login that owns it, by one process at a time. */
+export class Migrations {
+  /**
+   * @param orm connected as the owner of the tables
+   * @param afterwards grants rights, under the same lock
+   */
+  constructor(
+    private readonly orm: MikroORM,
+    private readonly url: string,
+    private readonly afterwards: () => Promise<void>,
+  ) {}
+
+  /** Applies what is pending. @returns the names applied. */
+  up(): Promise<string[]> {
+    return this.locked(async () => {
+      const applied = await this.orm.migrator.up();
+      await this.afterwards();
+      return applied.map(({ name }) => name);
+    });
+  }
+
+  /** Reverts the newest migration. @returns its name, or nothing when there was none. */
+  down(): Promise<string[]> {
+    return this.locked(async () => (await this.orm.migrator.down()).map(({ name }) => name));
+  }
+
+  async status(): Promise<MigrationStatus[]> {
+    const executed = await this.orm.migrator.getExecuted();
+    const pending = await this.orm.migrator.getPending();
+    return [
+      ...executed.map((row) => ({ name: row.name, executedAt: row.executed_at })),
+      ...pending.map(({ name }) => ({ name, executedAt: null })),
+    ];
+  }
+
+  /**
+   * Marks what is pending as applied without running it: for a database whose tables were made by other means.
+   * @throws {InvalidSettings} when its tables are not what the migrations would have made; nothing is marked.
+   */
+  stamp(): Promise<string[]> {
+    return this.locked(async () => {
+      const difference = await this.orm.schema.getUpdateSchemaSQL({ wrap: false });
+      if (difference !== '')
+        throw new InvalidSettings(['the database does not have the tables that the migrations make']);
+      const pending = await this.orm.migrator.getPending();
+      for (const { name } of pending) await this.orm.migrator.logMigration(name);
+      await this.afterwards();
+      return pending.map(({ name }) => name);
+    });
+  }
+
+  /**
+   * Writes a migration with the difference between the entities and this database.
+   * @param into folder for the TypeScript file
+   * @returns the file's name, or null when there is no difference
+   */
+  async create(name: string, into: string): Promise<string | null> {
+    const { fileName, diff } = await this.orm.migrator.create(into, false, false, name);
+    return diff.up.length > 0 ? fileName : null;
+  }
+
+  private locked<T>(work: () => Promise<T>): Promise<T> {
+    return withAdvisoryLock(this.url, AdvisoryLock.MIGRATIONS, work);
+  }
+}
+
+/**
+ * Resolves when this database has every migration that this build brings; asked by the login that serves.
+ * More than that is fine: a newer release may have migrated already.
+ * @throws {InvalidSettings} naming what is missing.
+ */
+export async function migrationsReady(
+  em: EntityManager,
+  expected: readonly MigrationObject[],
+): Promise<void> {
+  const [found] = await statement(
+    em,
+    sql<{ exists: boolean }>`select to_regclass(${MIGRATIONS_TABLE}) is not null as exists`,
+  );
+  const rows = found?.exists
+    ? await statement(em, sql<{ name: string }>`select name from ${sql.table(MIGRATIONS_TABLE)}`)
+    : [];
+  const applied = new Set(rows.map(({ name }) => name));
+  const missing = expected.map(({ name }) => name).filter((name) => !applied.has(name));
+  if (missing.length > 0) {
+    throw new InvalidSettings([
+      `the database lacks ${missing.length} migration(s), ${missing[0]} first: run "gatehouse migrate up", or set MIGRATE_ON_START=true`,
+    ]);
+  }
+}

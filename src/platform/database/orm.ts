@@ -1,0 +1,54 @@
+import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
+import { Migrator } from '@mikro-orm/migrations';
+import { type EntityClass, type MigrationObject, MikroORM } from '@mikro-orm/postgresql';
+import { careForPool } from './connection-care.ts';
+import { migrationSettings } from './migrations.ts';
+
+/** Milliseconds. A database that does not answer within these is away: the caller gets SERVICE_UNAVAILABLE. */
+const CONNECT_TIMEOUT = 3_000;
+const STATEMENT_TIMEOUT = 5_000;
+const LOCK_TIMEOUT = 3_000;
+
+/** What the database holds, and how it came to. */
+export interface DatabaseSchema {
+  readonly entities: readonly EntityClass<object>[];
+  /** The oldest first. Listed, not searched for: a build folder may hold files of another branch. */
+  readonly migrations: readonly MigrationObject[];
+}
+
+export interface DatabaseOptions {
+  url: string;
+  schema: DatabaseSchema;
+  /** Connections at most. */
+  poolSize: number;
+  /** `none` lifts the limits of time, for migrations. */
+  timeouts?: 'serving' | 'none';
+}
+
+export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: DatabaseOptions): MikroORM {
+  return new MikroORM({
+    clientUrl: url,
+    entities: [...schema.entities],
+    metadataProvider: ReflectMetadataProvider,
+    extensions: [Migrator],
+    migrations: { ...migrationSettings, migrationsList: [...schema.migrations] },
+    pool: { min: 0, max: poolSize },
+    forceUtcTimezone: true,
+    debug: false,
+    // Silent: its messages quote statements, and statements carry values.
+    logger: () => {},
+    driverOptions: {
+      // MikroORM takes only host, login and database from `clientUrl`; pg reads the rest of it, such as sslmode.
+      connectionString: url,
+      application_name: 'gatehouse',
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
+      keepAlive: true,
+      ...(timeouts === 'serving' && {
+        onPoolCreated: careForPool,
+        statement_timeout: STATEMENT_TIMEOUT,
+        lock_timeout: LOCK_TIMEOUT,
+        idle_in_transaction_session_timeout: STATEMENT_TIMEOUT,
+      }),
+    },
+  });
+}

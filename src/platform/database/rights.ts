@@ -1,0 +1,39 @@
+import pg from 'pg';
+import { MIGRATIONS_TABLE } from './migrations.ts';
+
+/** What the serving login may do to a table. */
+export type TableRights = Readonly<Record<string, readonly ('select' | 'insert' | 'update' | 'delete')[]>>;
+
+/**
+ * Gives the login that serves just the rights it needs, and takes all others. Idempotent.
+ * @returns false when both URLs name the same login, which then owns the tables and can do anything.
+ */
+export async function grantRights(
+  ownerUrl: string,
+  servingUrl: string,
+  rights: TableRights,
+): Promise<boolean> {
+  const login = loginOf(servingUrl);
+  if (login === loginOf(ownerUrl)) return false;
+  const client = new pg.Client({ connectionString: ownerUrl, application_name: 'gatehouse rights' });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const role = client.escapeIdentifier(login);
+    const grants = Object.entries({ ...rights, [MIGRATIONS_TABLE]: ['select'] }).map(
+      ([table, verbs]) => `grant ${verbs.join(', ')} on ${client.escapeIdentifier(table)} to ${role};`,
+    );
+    await client.query(`
+      begin;
+      grant usage on schema public to ${role};
+      revoke all on all tables in schema public from ${role};
+      grant usage on all sequences in schema public to ${role};
+      ${grants.join('\n')}
+      commit;`);
+    return true;
+  } finally {
+    await client.end();
+  }
+}
+
+const loginOf = (url: string): string => decodeURIComponent(new URL(url).username);

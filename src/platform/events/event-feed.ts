@@ -1,0 +1,16 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+/** What readers can be woken for. */
+export type Topic = 'endings';
+
+/**
+ * The port that wakes the readers of a durable fact in every process. It carries no facts itself: a wake-up that is
+ * lost costs time, never correctness, since every reader also looks by itself.
+ */
+export interface EventFeed {
+  /** Wakes the readers once the transaction of `em` has committed. */
+  announce(em: EntityManager, topic: Topic): Promise<void>;
+  /** `listener` also runs whenever the connection was lost and made again: something may have been missed. */
+  subscribe(topic: Topic, listener: () => void): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,2 @@
+export type { EventFeed, Topic } from './event-feed.ts';
+export { PostgresEventFeed } from './postgres-event-feed.ts';

@@ -1,0 +1,82 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import pg from 'pg';
+import { destroyClient, sql, statement, withDeadline } from '../database/index.ts';
+import type { EventFeed, Topic } from './event-feed.ts';
+
+const CHANNEL = 'gatehouse';
+/** Milliseconds between two attempts to connect again. */
+const RECONNECT_DELAY = 250;
+/** Milliseconds between two questions that tell whether the connection still lives, and for each answer. */
+const HEARTBEAT = 5_000;
+const HEARTBEAT_DEADLINE = 3_000;
+
+/** LISTEN and NOTIFY on a connection of its own: a pooled one would forget what it listens to. */
+export class PostgresEventFeed implements EventFeed {
+  private readonly listeners = new Map<Topic, Array<() => void>>();
+  private client: pg.Client | undefined;
+  private reconnect: NodeJS.Timeout | undefined;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly url: string,
+    private readonly log: (message: string, error?: unknown) => void,
+  ) {}
+
+  async announce(em: EntityManager, topic: Topic): Promise<void> {
+    await statement(em, sql`select pg_notify(${CHANNEL}, ${topic})`);
+  }
+
+  subscribe(topic: Topic, listener: () => void): void {
+    this.listeners.set(topic, [...(this.listeners.get(topic) ?? []), listener]);
+  }
+
+  /** Listens from now on; while the database is away, tries again until it is back. */
+  async start(): Promise<void> {
+    if (this.closed) return;
+    const client = withDeadline(
+      new pg.Client({
+        connectionString: this.url,
+        application_name: 'gatehouse feed',
+        connectionTimeoutMillis: 3_000,
+      }),
+      HEARTBEAT_DEADLINE,
+    );
+    client.on('error', (error) => this.lost(client, error));
+    client.on('end', () => this.lost(client));
+    client.on('notification', ({ payload }) => this.wake(payload as Topic));
+    this.client = client;
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+      if (this.client !== client) return;
+      this.heartbeat = setInterval(() => void client.query('select 1').catch(() => {}), HEARTBEAT);
+      for (const topic of this.listeners.keys()) this.wake(topic);
+    } catch (error) {
+      this.lost(client, error);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.reconnect);
+    clearInterval(this.heartbeat);
+    const { client } = this;
+    this.client = undefined;
+    if (client) destroyClient(client);
+  }
+
+  private wake(topic: Topic): void {
+    for (const listener of this.listeners.get(topic) ?? []) listener();
+  }
+
+  private lost(client: pg.Client, error?: unknown): void {
+    if (this.client !== client) return;
+    this.client = undefined;
+    clearInterval(this.heartbeat);
+    if (this.closed) return;
+    this.log('the connection that listens for events was lost', error);
+    destroyClient(client);
+    this.reconnect = setTimeout(() => void this.start(), RECONNECT_DELAY);
+  }
+}

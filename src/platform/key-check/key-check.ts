@@ -1,0 +1,36 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type Keyring, mac } from '../keyring.ts';
+import { InvalidSettings } from '../settings.ts';
+import { KeyCheck } from './key-check.entity.ts';
+
+const LABEL = 'gatehouse key check';
+
+/**
+ * Compares the configured keys with those that this database was written with, before anything is served: with a
+ * wrong TOKEN_KEY everybody would be signed out, with a wrong PASSWORD_PEPPER nobody could sign in.
+ * The first start on a database, and the first one with a rotated key, leave their proof.
+ * @throws {InvalidSettings} naming each setting whose keys cannot read the database.
+ */
+export async function checkKeys(
+  em: EntityManager,
+  keyrings: Readonly<Record<string, Keyring>>,
+): Promise<void> {
+  const problems: string[] = [];
+  for (const [setting, keyring] of Object.entries(keyrings)) {
+    const known = await em.find(KeyCheck, { setting });
+    const proofs = keyring.map((key) => ({
+      setting,
+      keyId: key.id,
+      proof: mac(key, LABEL, Buffer.from(setting)),
+    }));
+    const isKnown = ({ keyId, proof }: { keyId: string; proof: Buffer }) =>
+      known.some((row) => row.keyId === keyId && proof.equals(row.proof));
+    if (known.length > 0 && !proofs.some(isKnown)) {
+      problems.push(`${setting} holds none of the keys that this database was written with`);
+      continue;
+    }
+    const missing = proofs.filter((proof) => !isKnown(proof));
+    if (missing.length > 0) await em.upsertMany(KeyCheck, missing, { onConflictAction: 'ignore' });
+  }
+  if (problems.length > 0) throw new InvalidSettings(problems);
+}
