@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RateLimited } from '../../../src/platform/errors.ts';
+import { InProcessTokenBuckets, RateLimiter } from '../../../src/platform/rate-limit/index.ts';
+import { networkOf } from '../../../src/platform/request/index.ts';
+import { InvalidSettings } from '../../../src/platform/settings.ts';
+import { TestClock } from '../../support/clock.ts';
+import { TestGateway } from '../../support/gateway.ts';
+import { race } from '../../support/race.ts';
+
+const rules = { 'a.address': { burst: 3, perSeconds: 30 }, 'a.account': { burst: 2, perSeconds: 60 } };
+
+describe('a token bucket', () => {
+  const clock = new TestClock();
+  const buckets = new InProcessTokenBuckets(clock);
+  const take = (key: string) => buckets.take(key, rules['a.address']);
+
+  it('gives its burst at once, then tells when to come back, and refills evenly', async () => {
+    expect(await Promise.all([take('x'), take('x'), take('x')])).toEqual([0, 0, 0]);
+    const wait = await take('x');
+    expect(wait).toBe(10);
+    clock.advance(wait);
+    expect(await take('x')).toBe(0);
+    expect(await take('x')).toBeGreaterThan(0);
+  });
+
+  it('of one key does not touch that of another', async () => {
+    expect(await take('y')).toBe(0);
+  });
+
+  it('holds no more than its burst, however long it rests', async () => {
+    clock.advance(1_000_000);
+    const waits = await Promise.all([take('x'), take('x'), take('x'), take('x')]);
+    expect(waits.filter((wait) => wait === 0)).toHaveLength(3);
+  });
+});
+
+describe('the rate limiter', () => {
+  const limiter = (overrides = {}) =>
+    new RateLimiter(new InProcessTokenBuckets(new TestClock()), { enabled: true, rules, overrides });
+
+  it('refuses when any of the buckets is empty', async () => {
+    const limits = limiter();
+    const charge = (address: string) => limits.charge({ 'a.address': address, 'a.account': 'alice' });
+    await charge('one');
+    await charge('two');
+    await expect(charge('three')).rejects.toBeInstanceOf(RateLimited);
+  });
+
+  it('lets nobody whose address is refused empty the bucket of an account', async () => {
+    const limits = limiter();
+    const attack = () => limits.charge({ 'a.address': 'attacker', 'a.account': 'another' });
+    await race(3, () => attack().catch(() => {}));
+    await race(50, () => limits.charge({ 'a.address': 'attacker', 'a.account': 'alice' }).catch(() => {}));
+    await limits.charge({ 'a.address': 'alice at home', 'a.account': 'alice' });
+  });
+
+  it('takes single rules from the settings, and refuses to start with one that does not exist', async () => {
+    const limits = limiter({ 'a.account': { burst: 1, perSeconds: 60 } });
+    await limits.charge({ 'a.account': 'alice' });
+    await expect(limits.charge({ 'a.account': 'alice' })).rejects.toBeInstanceOf(RateLimited);
+    expect(() => limiter({ 'no.such': { burst: 1, perSeconds: 1 } })).toThrow(InvalidSettings);
+  });
+});
+
+describe('what counts as one source', () => {
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ])('%s is of %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});
+
+describe('sensitive operations', () => {
+  let gateway: TestGateway;
+
+  beforeAll(async () => {
+    gateway = await TestGateway.start({
+      RATE_LIMIT: 'on',
+      RATE_LIMIT_RULES: 'login.account=3/300,login.address=100/60',
+    });
+  });
+  afterAll(() => gateway.close());
+
+  const hashesTried = async () => {
+    const [row] = await gateway.database.query<{ count: string }>(
+      `select count(*) from audit_event where action = 'login.failed'`,
+    );
+    return Number(row?.count);
+  };
+
+  it('are refused before the hash: 429, Retry-After, the right password too, known and unknown accounts alike', async () => {
+    const alice = await gateway.aSubject();
+    const before = await hashesTried();
+    await race(20, () => alice.login({ password: 'a wrong password' }));
+    expect((await hashesTried()) - before).toBe(3);
+    const known = await alice.login();
+    const guess = () =>
+      gateway.client.raw(
+        'mutation { login(input: {identifier: "nobody-here", password: "guess"}) { __typename } }',
+      );
+    await race(3, guess);
+    const unknown = await guess();
+    for (const reply of [known, unknown]) {
+      expect([reply.status, reply.code]).toEqual([429, 'RATE_LIMITED']);
+      expect(reply.headers.get('retry-after')).toBe(String(reply.errors[0]?.extensions?.retryAfterSeconds));
+    }
+    expect(Number(known.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('are counted under one name whatever its spelling', async () => {
+    const alice = await gateway.aSubject();
+    const before = await hashesTried();
+    for (const identifier of [alice.username, alice.username.toUpperCase(), alice.username, alice.username]) {
+      await gateway.client.raw(
+        'mutation ($i: String!) { login(input: {identifier: $i, password: "guess"}) { __typename } }',
+        { i: identifier },
+      );
+    }
+    expect((await hashesTried()) - before).toBe(3);
+  });
+
+  it('of one name tell nothing of the address that belongs to it', async () => {
+    const alice = await gateway.aSubject();
+    await race(5, () => alice.login({ password: 'a wrong password' }));
+    expect((await alice.login()).code).toBe('RATE_LIMITED');
+    const byAddress =
+      'mutation ($i: String!) { login(input: {identifier: $i, password: "guess"}) { __typename } }';
+    expect((await gateway.client.raw(byAddress, { i: alice.email })).code).toBe('INVALID_CREDENTIALS');
+  });
+
+  it('leave an existing session alone while its account is under attack', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken, refreshToken } = await alice.signedIn();
+    await race(10, () => alice.login({ password: 'a wrong password' }));
+    expect((await alice.me(accessToken)).errors).toEqual([]);
+    expect((await alice.refresh(refreshToken)).errors).toEqual([]);
+  });
+
+  it('become possible again by themselves', async () => {
+    const alice = await gateway.aSubject();
+    await race(5, () => alice.login({ password: 'a wrong password' }));
+    expect((await alice.login()).code).toBe('RATE_LIMITED');
+    gateway.clock.advance(300);
+    expect((await alice.login()).errors).toEqual([]);
+  });
+});
