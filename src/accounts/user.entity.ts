@@ -1,0 +1,49 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, Enum, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { newId } from '../platform/id.ts';
+
+export enum DeactivatedBy {
+  OWNER = 'OWNER',
+  ADMIN = 'ADMIN',
+}
+
+/** A person's account: the subject of every token. Credentials stand in tables of their own. */
+@Entity({ tableName: 'users' })
+export class User {
+  @PrimaryKey({ type: 'uuid' })
+  id: string & Opt = newId();
+
+  /** As the person wrote it, in NFKC. */
+  @Property({ type: 'text' })
+  username!: string;
+
+  /** What makes it unique: see username.ts. */
+  @Property({ type: 'text', unique: 'users_username_key_unique' })
+  usernameKey!: string;
+
+  @Property({ type: 'text', nullable: true })
+  email: string | null = null;
+
+  /** What makes it unique: see email-address.ts. */
+  @Property({ type: 'text', nullable: true, unique: 'users_email_key_unique' })
+  emailKey: string | null = null;
+
+  @Property({ type: 'timestamptz', nullable: true })
+  emailConfirmedAt: Date | null = null;
+
+  @Property({ type: 'text', nullable: true })
+  displayName: string | null = null;
+
+  /** Access tokens that carry a smaller number are void: raised by every change that must bite at once. */
+  @Property({ type: 'integer', default: 0 })
+  epoch: number & Opt = 0;
+
+  @Enum({ items: () => DeactivatedBy, type: 'text', nullable: true })
+  deactivatedBy: DeactivatedBy | null = null;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt: Date & Opt = new Date();
+
+  @Property({ type: 'timestamptz', nullable: true })
+  updatedAt: Date | null = null;
+}

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import { PublicProfileDocument, UpdateProfileDocument } from '../support/generated/operations.ts';
+
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterAll(() => gateway.close());
+
+describe('me', () => {
+  it('is null together with UNAUTHENTICATED for an anonymous caller', async () => {
+    const reply = await gateway.client.raw('{ me { id } }');
+    expect(reply.data).toEqual({ me: null });
+    expect(reply.code).toBe('UNAUTHENTICATED');
+    expect(reply.status).toBe(200);
+  });
+
+  it('cannot be asked for what is secret', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    for (const field of [
+      'hash',
+      'password',
+      'passwordHash',
+      'epoch',
+      'usernameKey',
+      'emailKey',
+      'pepperId',
+    ]) {
+      const reply = await gateway.client.raw(`{ me { ${field} } }`, {}, { bearer: accessToken });
+      expect(reply.code).toBe('GRAPHQL_VALIDATION_FAILED');
+    }
+  });
+});
+
+describe('publicProfile', () => {
+  const find = (username: string) => gateway.client.execute(PublicProfileDocument, { username });
+
+  it('shows an active account by its name in any spelling', async () => {
+    const alice = await gateway.aSubject();
+    const { data } = await find(alice.username.toUpperCase());
+    expect(data?.publicProfile).toEqual({
+      username: alice.username,
+      displayName: null,
+      isActive: true,
+      createdAt: expect.any(String),
+      updatedAt: null,
+    });
+  });
+
+  it.each(['nobody-at-all', '', '\u0000', "' or true --", 'x'.repeat(10_000)])(
+    'is null for %j',
+    async (username) => {
+      const reply = await find(username);
+      expect([reply.data, reply.errors]).toEqual([{ publicProfile: null }, []]);
+    },
+  );
+
+  it('is null for a deactivated account', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
+    expect((await find(alice.username)).data).toEqual({ publicProfile: null });
+  });
+});
+
+describe('updateProfile', () => {
+  const update = (bearer: string, input: { username?: string | null; displayName?: string | null }) =>
+    gateway.client.execute(UpdateProfileDocument, { input }, { bearer });
+
+  it('changes what was given and leaves the rest', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const { data } = await update(accessToken, { displayName: 'Alice' });
+    expect(data?.updateProfile).toMatchObject({
+      username: alice.username,
+      displayName: 'Alice',
+      updatedAt: expect.any(String),
+    });
+    await update(accessToken, { username: `${alice.username}-two` });
+    expect((await alice.me(accessToken)).data?.me).toMatchObject({
+      username: `${alice.username}-two`,
+      displayName: 'Alice',
+    });
+    expect((await update(accessToken, { displayName: null })).data?.updateProfile.displayName).toBeNull();
+  });
+
+  it('refuses the name of somebody else, in any spelling', async () => {
+    const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
+    const { accessToken } = await alice.signedIn();
+    const reply = await update(accessToken, { username: bob.username.toUpperCase() });
+    expect(reply.code).toBe('CONFLICT');
+    expect((await alice.me(accessToken)).data?.me?.username).toBe(alice.username);
+  });
+
+  it('lets the owner change the case of their own name', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    expect((await update(accessToken, { username: alice.username.toUpperCase() })).errors).toEqual([]);
+  });
+
+  it.each(['line\nbreak', 'bell\u0007', 'override\u202Etxt', 'lone\uD800', 'x'.repeat(65)])(
+    'refuses the display name %j',
+    async (displayName) => {
+      const alice = await gateway.aSubject();
+      const { accessToken } = await alice.signedIn();
+      expect((await update(accessToken, { displayName })).code).toBe('BAD_USER_INPUT');
+    },
+  );
+
+  it('needs a session', async () => {
+    expect((await update('no.good.token', { displayName: 'x' })).code).toBe('UNAUTHENTICATED');
+  });
+});

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client, type Reply } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { RegisterDocument, type RegisterMutation } from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+
+let gateway: TestGateway;
+let second: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  second = await gateway.another();
+});
+afterAll(async () => {
+  await second.close();
+  await gateway.close();
+});
+
+const PASSWORD = 'velvet anchor rising';
+let counter = 0;
+const register = (
+  input: Partial<{ username: string; email: string; password: string; displayName: string | null }>,
+  client = gateway.client,
+): Promise<Reply<RegisterMutation>> => {
+  counter += 1;
+  const unique = { username: `person${counter}`, email: `mail${counter}@example.test`, password: PASSWORD };
+  return client.execute(RegisterDocument, { input: { ...unique, ...input } });
+};
+const fieldsOf = ({ errors }: Reply<unknown>) =>
+  (errors[0]?.extensions?.fields as { field: string }[] | undefined)?.map(({ field }) => field);
+
+describe('register', () => {
+  it('makes an account with nothing but what was asked for', async () => {
+    const { data } = await register({
+      username: 'Jane.Doe',
+      email: 'Jane@Example.test',
+      displayName: '  Jane Doe ',
+    });
+    expect(data?.register).toMatchObject({
+      username: 'Jane.Doe',
+      email: 'Jane@Example.test',
+      displayName: 'Jane Doe',
+      emailConfirmed: false,
+      hasPassword: true,
+      isActive: true,
+      roles: [],
+      permissions: [],
+      updatedAt: null,
+    });
+  });
+
+  it('reports every field that was refused, and none of the values', async () => {
+    const reply = await register({ username: 'a', password: 'too short', displayName: 'x'.repeat(65) });
+    expect(reply.code).toBe('BAD_USER_INPUT');
+    expect(fieldsOf(reply)).toEqual(['input.username', 'input.displayName', 'input.password']);
+    expect(reply.text).not.toContain('too short');
+  });
+
+  it.each([
+    ['too short', 'ab'],
+    ['too long', 'a'.repeat(33)],
+    ['with an @', 'a@bcd'],
+    ['with a space', 'a bcd'],
+    ['with a trailing space', 'abcd '],
+    ['with a zero-width space', 'ab\u200Bcd'],
+    ['with a zero-width joiner', 'ab\u200Dcd'],
+    ['with an invisible letter', 'ab\u3164cd'],
+    ['with NUL', 'ab\u0000cd'],
+    ['with a line break', 'ab\ncd'],
+    ['with a lone surrogate', 'ab\uD800cd'],
+    ['with a directional override', 'ab\u202Ecd'],
+    ['reserved', 'Admin'],
+    ['reserved in another form', 'ＳＵＰＥＲＵＳＥＲ'],
+  ])('refuses a username that is %s', async (_, username) => {
+    const reply = await register({ username });
+    expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.username']]);
+  });
+
+  it.each(['Ångström', 'Ольга', '花子さん', 'a_b-c.d', 'नमस्ते'])(
+    'accepts the username %s',
+    async (username) => {
+      expect((await register({ username })).data?.register.username).toBe(username.normalize('NFKC'));
+    },
+  );
+
+  it.each([
+    'not an address',
+    'a@',
+    '@b.example',
+    'a@b@c.example',
+    'a b@c.example',
+    `${'a'.repeat(300)}@b.example`,
+  ])('refuses the address %s and names the field', async (email) => {
+    const reply = await register({ email });
+    expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.email']]);
+  });
+
+  it.each([
+    ['CarolName', 'cAROLnAME'],
+    ['DaveName', 'ＤａｖｅＮａｍｅ'],
+    ['Cafe\u0301Name', 'caf\u00E9name'],
+    ['StraßeName', 'STRASSENAME'],
+    ['ΣΊΣΥΦΟΣ', 'σίσυφος'],
+  ])('takes %s and %s for one username', async (first, other) => {
+    expect((await register({ username: first })).errors).toEqual([]);
+    const reply = await register({ username: other });
+    expect([reply.code, fieldsOf(reply)]).toEqual(['CONFLICT', ['input.username']]);
+  });
+
+  it('made twenty times at once over two processes, in different spellings, makes one account', async () => {
+    const clients = [gateway.client, new Client(second.url)];
+    const spellings = ['Racer', 'racer', 'RACER', 'ＲＡＣＥＲ'];
+    const replies = await race(20, (index) =>
+      register({ username: spellings[index % 4] as string }, clients[index % 2]),
+    );
+    expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
+    for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('CONFLICT');
+  });
+
+  it('with one address twenty times at once makes one account', async () => {
+    const clients = [gateway.client, new Client(second.url)];
+    const replies = await race(20, (index) =>
+      register({ email: index % 3 ? 'Foo@Example.test' : 'foo@example.TEST' }, clients[index % 2]),
+    );
+    expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
+    for (const reply of replies)
+      if (reply.errors.length > 0) expect(fieldsOf(reply)).toEqual(['input.email']);
+  });
+
+  it.each(['roles', 'id', 'emailConfirmed', 'createdAt', '__proto__', 'constructor', 'epoch', 'isActive'])(
+    'refuses the unknown field %s',
+    async (field) => {
+      const reply = await gateway.client.post({
+        query: 'mutation ($input: RegisterInput!) { register(input: $input) { id } }',
+        variables: JSON.parse(
+          `{"input":{"username":"mass${counter++}","email":"mass@example.test","password":"${PASSWORD}","${field}":["x"]}}`,
+        ),
+      });
+      expect(reply.status).toBe(400);
+      expect(reply.data?.['register' as never] ?? null).toBeNull();
+    },
+  );
+
+  it('writes the event into the audit trail in the same transaction, without name or address', async () => {
+    const { data } = await register({ email: 'audited@example.test' });
+    const [event] = await gateway.database.query('select * from audit_event where subject_id = $1', [
+      data?.register.id,
+    ]);
+    expect(event).toMatchObject({
+      action: 'account.registered',
+      actor_id: data?.register.id,
+      ip_address: '127.0.0.1',
+    });
+    expect(JSON.stringify(event)).not.toContain('audited');
+  });
+
+  it('stores no form of the password from which it could be guessed quickly', async () => {
+    const [one, two] = [await register({}), await register({})];
+    const rows = await gateway.database.query<{ hash: string }>(
+      'select hash from password_credential where user_id = any($1)',
+      [[one.data?.register.id, two.data?.register.id]],
+    );
+    expect(new Set(rows.map(({ hash }) => hash)).size).toBe(2);
+    for (const { hash } of rows) expect(hash).toMatch(/^\$2b\$04\$/);
+  });
+});
