@@ -1,0 +1,246 @@
+import { createHmac } from 'node:crypto';
+import { extname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { ServiceUnavailable } from '../platform/errors.ts';
+import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
+import type { HashJob, VerifyJob } from './hash-worker.ts';
+import { passwordSizeProblem } from './password-size.ts';
+import {
+  ARGON2_MEMORY_KIB,
+  ARGON2_PASSES,
+  decoyHash,
+  MAX_BCRYPT_COST,
+  MIN_BCRYPT_COST,
+  parseStoredHash,
+  type StoredHash,
+} from './stored-hash.ts';
+import { Turnstile } from './turnstile.ts';
+
+/** A password as the database keeps it. */
+export interface StoredPassword {
+  /** bcrypt in crypt(3) form, or an Argon2id PHC string; salt and cost are in it. */
+  hash: string;
+  /** The pepper under which the password was keyed first; null for a plain hash that another system made. */
+  pepperId: string | null;
+}
+
+export interface PasswordHasherOptions {
+  /** What new hashes are made with; both schemes are always verified. */
+  scheme: 'bcrypt' | 'argon2id';
+  /** log2 of the rounds of new bcrypt hashes, 4 to 16. */
+  bcryptCost: number;
+  /** Keys that the database does not hold (SP 800-63B-4 section 3.1.1.2: keyed hashing). */
+  peppers: Keyring;
+  /** Worker threads, at least 1, all started at construction. */
+  threads: number;
+  /** Jobs that may wait for a thread; one more is refused at once. */
+  queue: number;
+}
+
+/** Milliseconds from asking to answer, waiting included; also frees a thread that hangs. */
+const JOB_TIMEOUT_MS = 15_000;
+
+/** Milliseconds that close() grants to jobs already accepted. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Seconds; what a refused client is told at most. */
+const MAX_RETRY_AFTER_SECONDS = 10;
+
+/**
+ * Hashes and verifies passwords in worker threads, so that neither the event loop nor libuv's pool waits for them.
+ *
+ * A password is NFKC-normalised (SP 800-63B-4 section 3.1.1.2), keyed with HMAC-SHA-256 under a pepper, and the
+ * base64 of that (44 characters) is hashed: nothing is cut off at bcrypt's 72 bytes, no NUL byte ends it early, and
+ * the password itself never reaches a worker. Imported plain hashes are verified over the password as typed, which
+ * is what the other system hashed.
+ */
+export class PasswordHasher {
+  readonly #options: PasswordHasherOptions;
+  readonly #writing: Key;
+  readonly #decoy: StoredPassword;
+  readonly #pool: Piscina<HashJob | VerifyJob, string | boolean>;
+  readonly #turnstile: Turnstile;
+  readonly #accepted = new Set<Promise<unknown>>();
+  /** Aborted when no job is accepted any more. */
+  readonly #closing = new AbortController();
+  /** Aborted when accepted jobs are given up. */
+  readonly #ended = new AbortController();
+  #lastJobMs = 250;
+
+  /**
+   * @throws RangeError for a cost, number of threads or queue out of bounds.
+   */
+  constructor(options: PasswordHasherOptions) {
+    requireInteger('bcryptCost', options.bcryptCost, MIN_BCRYPT_COST, MAX_BCRYPT_COST);
+    requireInteger('threads', options.threads, 1, 256);
+    requireInteger('queue', options.queue, 0, 1_000_000);
+    this.#options = options;
+    this.#writing = options.peppers[0];
+    this.#decoy = { hash: decoyHash(options.scheme, options.bcryptCost), pepperId: this.#writing.id };
+    this.#turnstile = new Turnstile({ places: options.threads, queue: options.queue });
+    this.#pool = new Piscina({
+      // Node picks up src/hash-worker.ts by stripping its types, dist/hash-worker.js as it is.
+      filename: fileURLToPath(new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url)),
+      name: 'verify',
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      // Flags such as --import of a tracer or --inspect are for the main thread.
+      execArgv: [],
+      recordTiming: false,
+    });
+    // A worker that dies takes its job along, which rejects; without a listener its event would end the process.
+    this.#pool.on('error', () => {});
+  }
+
+  /**
+   * Hashes under the configured scheme and cost and the first pepper.
+   *
+   * @throws ServiceUnavailable at once when the queue is full, or when the hasher is closed or out of time.
+   * @throws RangeError for a password that passwordSizeProblem refuses: callers check that first.
+   */
+  async hash(password: string): Promise<StoredPassword> {
+    requireSize(password);
+    const { scheme, bcryptCost } = this.#options;
+    const secret = keyed(password, this.#writing);
+    const hash = await this.#run<string>('hash', { scheme, bcryptCost, secret });
+    return { hash, pepperId: this.#writing.id };
+  }
+
+  /**
+   * Whether the password belongs to the stored one. Null (no such account, or one without a password) never matches
+   * and costs what an up-to-date hash costs, so that the duration does not tell (ASVS 6.3.8).
+   *
+   * `outdated` asks the caller to store a fresh hash: the scheme is another, the cost is lower, or the pepper is
+   * not the first one. Only ever true together with `matches`.
+   *
+   * @throws ServiceUnavailable as hash() does.
+   * @throws RangeError as hash() does.
+   * @throws Error when the stored hash is malformed or its pepper is not configured: faults, not wrong passwords.
+   */
+  async verify(
+    password: string,
+    stored: StoredPassword | null,
+  ): Promise<{ matches: boolean; outdated: boolean }> {
+    requireSize(password);
+    const { hash, pepperId } = stored ?? this.#decoy;
+    const parsed = parseStoredHash(hash);
+    const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
+    const verified = await this.#run<boolean>('verify', { scheme: parsed.scheme, hash, secret });
+    const matches = verified && stored !== null;
+    if (!matches) await this.#spendDifference(parsed, secret);
+    return { matches, outdated: matches && (pepperId !== this.#writing.id || this.#isWeaker(parsed)) };
+  }
+
+  /**
+   * A wrong password for a bcrypt hash of lower cost would be told sooner than one for an unknown account. The decoys
+   * of that cost and each one up to the configured one, together, take exactly the time that is left (ASVS 6.3.8).
+   */
+  async #spendDifference(stored: StoredHash, secret: string): Promise<void> {
+    const { scheme, bcryptCost } = this.#options;
+    if (stored.scheme !== 'bcrypt' || scheme !== 'bcrypt') return;
+    try {
+      for (let cost = stored.cost; cost < bcryptCost; cost++) {
+        await this.#run<boolean>('verify', { scheme, hash: decoyHash(scheme, cost), secret });
+      }
+    } catch (error) {
+      // Too busy to pretend: the answer is known, and waiting times tell little now.
+      if (!(error instanceof ServiceUnavailable)) throw error;
+    }
+  }
+
+  /** Ends the worker threads: accepted jobs get 5 s; what is left then, or comes later, gets ServiceUnavailable. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.race([
+      Promise.allSettled(this.#accepted),
+      setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
+    ]);
+    this.#ended.abort();
+    await this.#pool.destroy();
+  }
+
+  #pepper(id: string): Key {
+    const pepper = findKey(this.#options.peppers, id);
+    if (pepper === undefined) {
+      throw new Error(
+        `A stored password was keyed with the pepper "${id}", which PASSWORD_PEPPER does not list any more. Add it back after the current one.`,
+      );
+    }
+    return pepper;
+  }
+
+  #isWeaker(stored: StoredHash): boolean {
+    const { scheme, bcryptCost } = this.#options;
+    if (stored.scheme === 'bcrypt') {
+      return scheme !== 'bcrypt' || stored.cost < bcryptCost;
+    }
+    return scheme !== 'argon2id' || stored.memoryKib < ARGON2_MEMORY_KIB || stored.passes < ARGON2_PASSES;
+  }
+
+  async #run<Result extends string | boolean>(
+    name: 'hash' | 'verify',
+    job: HashJob | VerifyJob,
+  ): Promise<Result> {
+    if (this.#closing.signal.aborted) {
+      throw new ServiceUnavailable({ detail: 'The password hasher is closed.' });
+    }
+    if (this.#turnstile.isFull) {
+      throw this.#busy(`${this.#options.queue} password hashing jobs are waiting already.`);
+    }
+    const result = this.#take(name, job);
+    this.#accepted.add(result);
+    try {
+      return (await result) as Result;
+    } finally {
+      this.#accepted.delete(result);
+    }
+  }
+
+  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob): Promise<string | boolean> {
+    const deadline = AbortSignal.timeout(JOB_TIMEOUT_MS);
+    const signal = AbortSignal.any([deadline, this.#ended.signal]);
+    const start = performance.now();
+    try {
+      await this.#turnstile.enter(signal);
+      try {
+        return await this.#pool.run(job, { name, signal });
+      } finally {
+        this.#turnstile.leave();
+        this.#lastJobMs = performance.now() - start;
+      }
+    } catch (cause) {
+      if (deadline.aborted) {
+        throw this.#busy(`Password hashing took more than ${JOB_TIMEOUT_MS} ms.`);
+      }
+      if (this.#ended.signal.aborted) {
+        throw new ServiceUnavailable({ detail: 'The password hasher was closed meanwhile.' });
+      }
+      throw new Error('A password hashing job failed.', { cause });
+    }
+  }
+
+  #busy(detail: string): ServiceUnavailable {
+    // The last job's time from asking to answer is about what the whole queue needs to drain.
+    const seconds = Math.min(Math.max(Math.ceil(this.#lastJobMs / 1000), 1), MAX_RETRY_AFTER_SECONDS);
+    return new ServiceUnavailable({ detail, retryAfterSeconds: seconds });
+  }
+}
+
+/** 44 characters of base64 whatever the password (RFC 2104; RFC 4648 section 4). */
+function keyed(password: string, { bytes }: Key): string {
+  return createHmac('sha256', bytes).update(password.normalize('NFKC'), 'utf8').digest('base64');
+}
+
+function requireInteger(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${name} must be a whole number from ${least} to ${most}.`);
+  }
+}
+
+function requireSize(password: string): void {
+  if (passwordSizeProblem(password) !== null) {
+    throw new RangeError('The password must pass passwordSizeProblem before it is hashed.');
+  }
+}

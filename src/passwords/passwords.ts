@@ -1,0 +1,146 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
+import { InvalidValue } from '../platform/input.ts';
+import type { Keyring } from '../platform/keyring.ts';
+import { InvalidSettings } from '../platform/settings.ts';
+import { PasswordCredential } from './password-credential.entity.ts';
+import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
+import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
+
+/** That somebody knew the password of an account, and which hash said so. */
+export interface PasswordProof {
+  readonly userId: string;
+  readonly hash: string;
+}
+
+/** What is known of an account's password; null stands for an unknown account or one without a password. */
+export type PasswordCandidate = { userId: string; stored: StoredPassword } | null;
+
+/** The password of an account: what may be one, how it is kept, and whether somebody knows it. */
+export class Passwords {
+  constructor(
+    private readonly hasher: PasswordHasher,
+    private readonly options: { readonly minLength: number; readonly productName: string },
+  ) {}
+
+  /** @throws {InvalidValue} saying why it cannot be a new password. */
+  parseNew(password: string, context: PasswordContext): string {
+    const { minLength, productName } = this.options;
+    const problem = checkPassword(password, { minLength, context: { ...context, productName } });
+    if (problem !== null) throw new InvalidValue(problem);
+    return password;
+  }
+
+  /** Only the size is judged, for a password that somebody claims to have. @throws {InvalidValue} */
+  parseClaimed(password: string): string {
+    const problem = passwordSizeProblem(password);
+    if (problem !== null) throw new InvalidValue(problem);
+    return password;
+  }
+
+  /** @throws {ServiceUnavailable} at once, when too many are waiting already. */
+  hash(password: string): Promise<StoredPassword> {
+    return this.hasher.hash(password);
+  }
+
+  /** Gives a first password to an account that has none. @returns false when it has one by now. */
+  async store(tx: EntityManager, userId: string, { hash, pepperId }: StoredPassword): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`insert into password_credential (user_id, hash, pepper_id) values (${userId}, ${hash}, ${pepperId})
+          on conflict do nothing returning user_id`,
+    );
+    return rows.length > 0;
+  }
+
+  /** @returns false when the password that was proved is no longer the one. */
+  async replace(
+    tx: EntityManager,
+    proof: PasswordProof,
+    { hash, pepperId }: StoredPassword,
+  ): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`update password_credential set hash = ${hash}, pepper_id = ${pepperId}, changed_at = now()
+          where user_id = ${proof.userId} and hash = ${proof.hash} returning user_id`,
+    );
+    return rows.length > 0;
+  }
+
+  async find(em: EntityManager, userId: string): Promise<PasswordCandidate> {
+    const credential = await em.fork().findOne(PasswordCredential, { userId });
+    return credential && { userId, stored: { hash: credential.hash, pepperId: credential.pepperId } };
+  }
+
+  /**
+   * Costs the same for a candidate that does not exist. A hash that is weaker than what is configured is replaced
+   * on success.
+   * @throws {ServiceUnavailable} at once, when too many are waiting already.
+   */
+  async verify(
+    em: EntityManager,
+    candidate: PasswordCandidate,
+    password: string,
+  ): Promise<PasswordProof | null> {
+    const { matches, outdated } = await this.hasher.verify(password, candidate?.stored ?? null);
+    if (!matches || !candidate) return null;
+    const { userId, stored } = candidate;
+    return { userId, hash: outdated ? await this.upgrade(em, userId, stored, password) : stored.hash };
+  }
+
+  /**
+   * Locks the credential, so that no change of password can slip in between the proof and what it is good for.
+   * @returns false when the password was changed since.
+   */
+  async stillHolds(tx: EntityManager, { userId, hash }: PasswordProof): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`select from password_credential where user_id = ${userId} and hash = ${hash} for share`,
+    );
+    return rows.length > 0;
+  }
+
+  /**
+   * A pepper may only leave the list once no password was keyed with it: whoever has not signed in since still needs it.
+   * @throws {InvalidSettings} naming the pepper that is missing.
+   */
+  async checkPeppers(em: EntityManager, peppers: Keyring): Promise<void> {
+    const ids = peppers.map(({ id }) => id);
+    const [row] = await statement(
+      em,
+      sql<{
+        pepper_id: string;
+      }>`select pepper_id from password_credential where pepper_id <> all(${ids}) limit 1`,
+    );
+    if (row)
+      throw new InvalidSettings([
+        `PASSWORD_PEPPER lacks the key ${row.pepper_id}, which passwords still need`,
+      ]);
+  }
+
+  private async upgrade(
+    em: EntityManager,
+    userId: string,
+    old: StoredPassword,
+    password: string,
+  ): Promise<string> {
+    try {
+      const { hash, pepperId } = await this.hasher.hash(password);
+      const replaced = await em.nativeUpdate(
+        PasswordCredential,
+        { userId, hash: old.hash },
+        { hash, pepperId },
+      );
+      if (replaced > 0) return hash;
+      // Another login upgraded it at the same moment; the proof must rest on the hash that is there now.
+      const now = await this.find(em, userId);
+      const same = now !== null && (await this.hasher.verify(password, now.stored)).matches;
+      return same ? now.stored.hash : old.hash;
+    } catch (error) {
+      // Busy: the next login upgrades it.
+      if (error instanceof ServiceUnavailable) return old.hash;
+      throw error;
+    }
+  }
+}

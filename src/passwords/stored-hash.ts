@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { encodeBase64 as bcryptBase64 } from 'bcryptjs';
+
+/** What a stored password hash says of itself: enough to tell whether it is weaker than what is written today. */
+export type StoredHash =
+  | { scheme: 'bcrypt'; cost: number }
+  | { scheme: 'argon2id'; memoryKib: number; passes: number; lanes: number };
+
+/**
+ * Argon2id, first choice of OWASP's Password Storage Cheat Sheet for 19 MiB ("Argon2id": m=19456, t=2, p=1). Less
+ * memory than RFC 9106 section 4 (64 MiB, t=3, p=4), because it is held once for each thread that hashes.
+ */
+export const ARGON2_MEMORY_KIB = 19_456;
+export const ARGON2_PASSES = 2;
+export const ARGON2_LANES = 1;
+
+/** Bytes; RFC 9106 section 4: 128-bit salt, 256-bit tag. */
+const ARGON2_SALT_BYTES = 16;
+export const ARGON2_TAG_BYTES = 32;
+
+/** log2 of the rounds that bcrypt defines (Provos and Mazières 1999, section 4: a two-digit cost from 4). */
+export const MIN_BCRYPT_COST = 4;
+
+/** Above this one check takes longer than a request may last (each step doubles it), so it is a fault, not a job. */
+export const MAX_BCRYPT_COST = 16;
+
+/** KiB. Bounds what an imported hash may make one worker thread allocate. */
+export const MAX_ARGON2_MEMORY_KIB = 262_144;
+
+const MAX_ARGON2_PASSES = 16;
+const MAX_ARGON2_LANES = 16;
+
+/** crypt(3) form: version, cost, 22 characters of salt, 31 of digest. */
+const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+
+/** PHC string format; the salt and tag lengths are those that RFC 9106 section 3.1 allows and libraries write. */
+const ARGON2ID =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{16,128}$/;
+
+/**
+ * Reads scheme and cost off a stored hash.
+ *
+ * @throws Error when it is neither bcrypt ($2a$, $2b$, $2y$) nor an Argon2id PHC string, or asks for more work than
+ *   the bounds above. The message never repeats the hash.
+ */
+export function parseStoredHash(hash: string): StoredHash {
+  const bcrypt = BCRYPT.exec(hash);
+  if (bcrypt !== null) {
+    const cost = Number(bcrypt[1]);
+    return { scheme: 'bcrypt', cost: within(cost, MIN_BCRYPT_COST, MAX_BCRYPT_COST, 'bcrypt cost') };
+  }
+  const argon2 = ARGON2ID.exec(hash);
+  if (argon2 !== null) {
+    const [memoryKib, passes, lanes] = argon2.slice(1).map(Number) as [number, number, number];
+    // RFC 9106 section 3.1: at least 8 KiB for each lane.
+    within(memoryKib, 8 * lanes, MAX_ARGON2_MEMORY_KIB, 'Argon2id memory');
+    within(passes, 1, MAX_ARGON2_PASSES, 'number of Argon2id passes');
+    within(lanes, 1, MAX_ARGON2_LANES, 'number of Argon2id lanes');
+    return { scheme: 'argon2id', memoryKib, passes, lanes };
+  }
+  throw new Error('A stored password hash is neither bcrypt nor an Argon2id PHC string.');
+}
+
+/**
+ * A hash of no password: random salt and digest in the form and at the cost of a real one, so verifying against it
+ * takes as long. No one knows a password for it, and guessing one is as hard as inverting the digest.
+ */
+export function decoyHash(scheme: 'bcrypt' | 'argon2id', bcryptCost: number): string {
+  if (scheme === 'bcrypt') {
+    // 16 bytes of salt and 23 of digest, in bcrypt's own base64 (Provos and Mazières 1999).
+    const [salt, digest] = [bcryptBase64(randomBytes(16), 16), bcryptBase64(randomBytes(23), 23)];
+    return `$2b$${String(bcryptCost).padStart(2, '0')}$${salt}${digest}`;
+  }
+  const [salt, tag] = [ARGON2_SALT_BYTES, ARGON2_TAG_BYTES].map((bytes) =>
+    randomBytes(bytes).toString('base64').replace(/=+$/, ''),
+  );
+  return `$argon2id$v=19$m=${ARGON2_MEMORY_KIB},t=${ARGON2_PASSES},p=${ARGON2_LANES}$${salt}$${tag}`;
+}
+
+function within(value: number, least: number, most: number, what: string): number {
+  if (value < least || value > most) {
+    throw new Error(`A stored password hash has a ${what} of ${value}; ${least} to ${most} is supported.`);
+  }
+  return value;
+}

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import { ChangePasswordDocument } from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterAll(() => gateway.close());
+
+const NEW = 'seven quiet lanterns';
+const change = (bearer: string, currentPassword: string | null, newPassword = NEW) =>
+  gateway.client.execute(ChangePasswordDocument, { currentPassword, newPassword }, { bearer });
+
+describe('changePassword', () => {
+  it('replaces the password and ends every other session; the one that changed it goes on', async () => {
+    const alice = await gateway.aSubject();
+    const other = await alice.signedIn();
+    const here = await alice.signedIn();
+    expect((await change(here.accessToken, alice.password)).data).toEqual({ changePassword: true });
+    expect((await alice.me(other.accessToken)).code).toBe('UNAUTHENTICATED');
+    expect((await alice.refresh(other.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect((await alice.me(here.accessToken)).errors).toEqual([]);
+    expect((await alice.refresh(here.refreshToken)).errors).toEqual([]);
+    expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
+    expect((await alice.login({ password: NEW })).errors).toEqual([]);
+  });
+
+  it('with a wrong current password changes nothing and is recorded', async () => {
+    const alice = await gateway.aSubject();
+    const other = await alice.signedIn();
+    const { accessToken } = await alice.signedIn();
+    expect((await change(accessToken, 'a wrong password')).code).toBe('INVALID_CREDENTIALS');
+    expect((await alice.me(other.accessToken)).errors).toEqual([]);
+    expect((await alice.login()).errors).toEqual([]);
+    const events = await gateway.database.query(
+      `select outcome from audit_event where subject_id = $1 and action = 'password.change_failed'`,
+      [alice.id],
+    );
+    expect(events).toEqual([{ outcome: 'FAILURE' }]);
+  });
+
+  it('names everything that is wrong with its arguments at once', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const { errors, text } = await change(accessToken, null, 'short');
+    expect(errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      fields: [{ field: 'currentPassword' }, { field: 'newPassword' }],
+    });
+    expect(text).not.toContain('short');
+  });
+
+  it('refuses a password that contains the username or the address', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    for (const name of [alice.username, alice.email]) {
+      expect((await change(accessToken, alice.password, `my name is ${name}`)).code).toBe('BAD_USER_INPUT');
+    }
+  });
+
+  it('made twice at once with the same current password succeeds once', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const replies = await race(10, (index) => change(accessToken, alice.password, `${NEW} ${index}`));
+    expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
+    for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('INVALID_CREDENTIALS');
+  });
+
+  it('leaves no session behind that was begun with the old password', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken, sessionId } = await alice.signedIn();
+    await race(10, async (index) => {
+      if (index === 5) await change(accessToken, alice.password);
+      else await alice.login();
+    });
+    const sessions = await gateway.database.query<{ id: string }>(
+      'select id from session where user_id = $1',
+      [alice.id],
+    );
+    expect(sessions).toEqual([{ id: sessionId }]);
+  });
+
+  it('gives a first password to an account without one, within five minutes of a sign-in', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken, sessionId } = await alice.signedIn();
+    await gateway.database.query('delete from password_credential where user_id = $1', [alice.id]);
+    await gateway.database.query(
+      `update session set authenticated_at = now() - interval '6 minutes' where id = $1`,
+      [sessionId],
+    );
+    const later = await gateway.another();
+    later.clock.advance(301);
+    try {
+      const late = await later.client.execute(
+        ChangePasswordDocument,
+        { newPassword: NEW },
+        { bearer: accessToken },
+      );
+      expect(late.errors[0]?.extensions).toMatchObject({
+        code: 'REAUTHENTICATION_REQUIRED',
+        maxAgeSeconds: 300,
+      });
+    } finally {
+      await later.close();
+    }
+    expect((await change(accessToken, null)).data).toEqual({ changePassword: true });
+    expect((await alice.login({ password: NEW })).errors).toEqual([]);
+  });
+});

@@ -1,0 +1,309 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { hashSync as argon2Hash } from '@node-rs/argon2';
+import { hashSync as bcryptHash } from 'bcryptjs';
+import { PasswordHasher, type PasswordHasherOptions } from '../../src/passwords/password-hasher.ts';
+import { decoyHash, parseStoredHash } from '../../src/passwords/stored-hash.ts';
+import { ErrorCode } from '../../src/platform/errors.ts';
+
+const PASSWORD = 'correct horse battery staple';
+const spring = { id: 'spring', bytes: randomBytes(32) };
+const autumn = { id: 'autumn', bytes: randomBytes(32) };
+
+const open: PasswordHasher[] = [];
+
+function hasher(options: Partial<PasswordHasherOptions> = {}): PasswordHasher {
+  const made = new PasswordHasher({
+    scheme: 'bcrypt',
+    bcryptCost: 4,
+    peppers: [spring],
+    threads: 1,
+    queue: 16,
+    ...options,
+  });
+  open.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((each) => each.close()));
+});
+
+describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
+  it('accepts the right password and no other', async () => {
+    const passwords = hasher({ scheme });
+    const stored = await passwords.hash(PASSWORD);
+    await expect(passwords.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated: false });
+    for (const wrong of [`${PASSWORD} `, PASSWORD.trimEnd().slice(1), PASSWORD.toUpperCase(), '']) {
+      await expect(passwords.verify(wrong, stored)).resolves.toEqual({ matches: false, outdated: false });
+    }
+  });
+
+  it('tells passwords apart after their first 72 bytes', async () => {
+    const passwords = hasher({ scheme });
+    const stored = await passwords.hash(`${'x'.repeat(72)}AAAA`);
+    expect((await passwords.verify(`${'x'.repeat(72)}BBBB`, stored)).matches).toBe(false);
+    expect((await passwords.verify(`${'x'.repeat(72)}AAAA`, stored)).matches).toBe(true);
+  });
+
+  it('takes 64 characters of four bytes each', async () => {
+    const passwords = hasher({ scheme });
+    const stored = await passwords.hash('😀'.repeat(64));
+    expect((await passwords.verify('😀'.repeat(64), stored)).matches).toBe(true);
+    expect((await passwords.verify('😀'.repeat(63), stored)).matches).toBe(false);
+  });
+
+  it('accepts the same text composed and decomposed', async () => {
+    const passwords = hasher({ scheme });
+    const stored = await passwords.hash('Pâté à la crème'.normalize('NFC'));
+    expect((await passwords.verify('Pâté à la crème'.normalize('NFD'), stored)).matches).toBe(true);
+  });
+
+  it('stores a fresh salt each time and nothing that the password could be found by', async () => {
+    const passwords = hasher({ scheme });
+    const [first, second] = await Promise.all([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
+    expect(first.hash).not.toBe(second.hash);
+    const digest = createHash('sha256').update(PASSWORD);
+    for (const trace of [PASSWORD, Buffer.from(PASSWORD).toString('base64'), digest.copy().digest('hex')]) {
+      expect(JSON.stringify(first)).not.toContain(trace);
+    }
+  });
+
+  it('spends on an unknown account what it spends on a known one', async () => {
+    const passwords = hasher({ scheme, bcryptCost: 5 });
+    await expect(passwords.verify(PASSWORD, null)).resolves.toEqual({ matches: false, outdated: false });
+    const known = (await passwords.hash(PASSWORD)).hash;
+    const decoy = decoyHash(scheme, 5);
+    expect(parseStoredHash(decoy)).toEqual(parseStoredHash(known));
+    expect(decoy).toHaveLength(known.length);
+    expect(decoyHash(scheme, 5)).not.toBe(decoy);
+  });
+});
+
+it('tells passwords apart whose keyed digest holds a zero byte, where C strings end', async () => {
+  const passwords = hasher();
+  const startsWithNul = (password: string) =>
+    createHmac('sha256', spring.bytes).update(password).digest().indexOf(0) === 0;
+  const [one, other] = Array.from({ length: 10_000 }, (_, index) => `password ${index}`).filter(
+    startsWithNul,
+  );
+  if (one === undefined || other === undefined) {
+    throw new Error('Among ten thousand digests some forty start with zero.');
+  }
+  const stored = await passwords.hash(one);
+  expect((await passwords.verify(other, stored)).matches).toBe(false);
+  expect((await passwords.verify(one, stored)).matches).toBe(true);
+});
+
+it('tells passwords with a NUL character apart', async () => {
+  const passwords = hasher();
+  const stored = await passwords.hash('twelve chars\0one');
+  expect((await passwords.verify('twelve chars\0two', stored)).matches).toBe(false);
+});
+
+describe('hashes that another system made', () => {
+  it.each(['2a', '2b', '2y'])('verifies plain bcrypt, version %s', async (version) => {
+    const passwords = hasher();
+    const stored = { hash: bcryptHash(PASSWORD, 4).replace('$2b$', `$${version}$`), pepperId: null };
+    await expect(passwords.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated: true });
+    await expect(passwords.verify('another', stored)).resolves.toEqual({ matches: false, outdated: false });
+  });
+
+  it('verifies plain Argon2id of other parameters', async () => {
+    const passwords = hasher();
+    const hash = argon2Hash(PASSWORD, { memoryCost: 8192, timeCost: 1, parallelism: 2 });
+    await expect(passwords.verify(PASSWORD, { hash, pepperId: null })).resolves.toEqual({
+      matches: true,
+      outdated: true,
+    });
+    expect((await passwords.verify('another', { hash, pepperId: null })).matches).toBe(false);
+  });
+
+  it('verifies the password as typed, not normalised', async () => {
+    const passwords = hasher();
+    const decomposed = 'crème'.normalize('NFD');
+    const stored = { hash: bcryptHash(decomposed, 4), pepperId: null };
+    expect((await passwords.verify(decomposed, stored)).matches).toBe(true);
+  });
+});
+
+describe('when a hash is outdated', () => {
+  const cases: [string, Partial<PasswordHasherOptions>, Partial<PasswordHasherOptions>, boolean][] = [
+    ['the cost rose', { bcryptCost: 4 }, { bcryptCost: 5 }, true],
+    ['the cost fell', { bcryptCost: 5 }, { bcryptCost: 4 }, false],
+    ['the scheme became Argon2id', {}, { scheme: 'argon2id' }, true],
+    ['the scheme became bcrypt', { scheme: 'argon2id' }, {}, true],
+    ['a pepper was put in front', { peppers: [spring] }, { peppers: [autumn, spring] }, true],
+    ['a pepper was added behind', { peppers: [spring] }, { peppers: [spring, autumn] }, false],
+  ];
+
+  it.each(cases)('after %s', async (_, before, after, outdated) => {
+    const stored = await hasher(before).hash(PASSWORD);
+    const now = hasher(after);
+    await expect(now.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated });
+    await expect(now.verify('another', stored)).resolves.toEqual({ matches: false, outdated: false });
+    const fresh = await now.hash(PASSWORD);
+    await expect(now.verify(PASSWORD, fresh)).resolves.toEqual({ matches: true, outdated: false });
+  });
+
+  it('after the Argon2id parameters rose', async () => {
+    const weaker = argon2Hash(keyed(PASSWORD), { memoryCost: 9216, timeCost: 2, parallelism: 1 });
+    const passwords = hasher({ scheme: 'argon2id' });
+    await expect(passwords.verify(PASSWORD, { hash: weaker, pepperId: spring.id })).resolves.toEqual({
+      matches: true,
+      outdated: true,
+    });
+  });
+
+  const keyed = (password: string) => createHmac('sha256', spring.bytes).update(password).digest('base64');
+});
+
+describe('peppers', () => {
+  it('names the one that wrote', async () => {
+    expect((await hasher({ peppers: [autumn, spring] }).hash(PASSWORD)).pepperId).toBe('autumn');
+  });
+
+  it('takes a pepper that is gone for a fault of configuration, not for a wrong password', async () => {
+    const stored = await hasher({ peppers: [spring] }).hash(PASSWORD);
+    await expect(hasher({ peppers: [autumn] }).verify(PASSWORD, stored)).rejects.toThrow(
+      /"spring".*PASSWORD_PEPPER/,
+    );
+  });
+
+  it('makes the same password unreadable under another key with the same id', async () => {
+    const stored = await hasher({ peppers: [spring] }).hash(PASSWORD);
+    const other = hasher({ peppers: [{ id: spring.id, bytes: autumn.bytes }] });
+    expect((await other.verify(PASSWORD, stored)).matches).toBe(false);
+  });
+});
+
+describe('stored hashes that no one can read', () => {
+  const bcrypt = bcryptHash(PASSWORD, 4);
+  const argon2 = argon2Hash(PASSWORD, { memoryCost: 1024, timeCost: 1, parallelism: 1 });
+
+  it.each([
+    ['empty', ''],
+    ['a plain word', 'hunter2'],
+    ['cut short', bcrypt.slice(0, -1)],
+    ['of the unsound version 2x', bcrypt.replace('$2b$', '$2x$')],
+    ['of cost 3', bcrypt.replace('$04$', '$03$')],
+    ['of a cost that would take hours', bcrypt.replace('$04$', '$31$')],
+    ['Argon2i', argon2.replace('argon2id', 'argon2i')],
+    ['Argon2id of gigabytes', argon2.replace('m=1024', 'm=4194304')],
+    ['Argon2id without lanes', argon2.replace('p=1', 'p=0')],
+    ['Argon2id with a digest that is no base64', `${argon2.slice(0, -1)}B`],
+    ['Argon2id with a line break', `${argon2}\n`],
+  ])('are faults: %s', async (_, hash) => {
+    const passwords = hasher();
+    const failure = passwords.verify(PASSWORD, { hash, pepperId: null });
+    await expect(failure).rejects.toThrow(/stored password hash|hashing job/);
+    await expect(failure).rejects.not.toThrow(hash === '' ? /^$/ : hash);
+    // The pool goes on.
+    expect((await passwords.verify(PASSWORD, { hash: bcrypt, pepperId: null })).matches).toBe(true);
+  });
+});
+
+describe('load', () => {
+  it('refuses at once what does not fit into the queue', async () => {
+    const passwords = hasher({ threads: 1, queue: 2, bcryptCost: 8 });
+    const start = performance.now();
+    const refusals: number[] = [];
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, () =>
+        passwords.hash(PASSWORD).catch((error: unknown) => {
+          refusals.push(performance.now() - start);
+          throw error;
+        }),
+      ),
+    );
+    const duration = performance.now() - start;
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      ...Array(3).fill('fulfilled'),
+      ...Array(7).fill('rejected'),
+    ]);
+    for (const error of refused) {
+      expect(error).toMatchObject({
+        code: ErrorCode.SERVICE_UNAVAILABLE,
+        extensions: { retryAfterSeconds: expect.any(Number) },
+      });
+      expect(error.extensions.retryAfterSeconds).toBeGreaterThanOrEqual(1);
+    }
+    expect(Math.max(...refusals)).toBeLessThan(duration / 2);
+    // The places are free again.
+    await expect(passwords.verify(PASSWORD, null)).resolves.toMatchObject({ matches: false });
+  });
+
+  it('serves in the order of asking', async () => {
+    const passwords = hasher({ threads: 1, queue: 16 });
+    const served: number[] = [];
+    const asked = Array.from({ length: 12 }, (_, index) => index);
+    await Promise.all(asked.map((index) => passwords.hash(PASSWORD).then(() => served.push(index))));
+    expect(served).toEqual(asked);
+  });
+
+  it('can do without a queue', async () => {
+    const passwords = hasher({ threads: 1, queue: 0, bcryptCost: 8 });
+    const [first, second] = await Promise.allSettled([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
+    expect(first?.status).toBe('fulfilled');
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: ErrorCode.SERVICE_UNAVAILABLE } });
+  });
+
+  it('counts unknown accounts like known ones', async () => {
+    const passwords = hasher({ threads: 1, queue: 0, bcryptCost: 8 });
+    const known = passwords.hash(PASSWORD);
+    await expect(passwords.verify(PASSWORD, null)).rejects.toMatchObject({
+      code: ErrorCode.SERVICE_UNAVAILABLE,
+    });
+    await known;
+  });
+
+  it('leaves the event loop free', async () => {
+    const passwords = hasher({ threads: 1, queue: 8, bcryptCost: 12 });
+    await passwords.verify(PASSWORD, null);
+    const start = performance.now();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    await Promise.all([passwords.hash(PASSWORD), passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
+    delay.disable();
+    const perHash = (performance.now() - start) / 3;
+    // Hashing here would hold it up for as long as one hash takes, three times in a row.
+    expect(delay.percentile(90) / 1e6).toBeLessThan(perHash / 2);
+  });
+
+  it('does not hash what is too large or no text', async () => {
+    const passwords = hasher();
+    const stored = await passwords.hash(PASSWORD);
+    for (const password of ['x'.repeat(257), 'x'.repeat(1024 * 1024), '\ud800']) {
+      await expect(passwords.hash(password)).rejects.toThrow(RangeError);
+      await expect(passwords.verify(password, stored)).rejects.toThrow(RangeError);
+      await expect(passwords.verify(password, null)).rejects.toThrow(RangeError);
+    }
+  });
+
+  it.each([
+    { bcryptCost: 3 },
+    { bcryptCost: 17 },
+    { bcryptCost: 4.5 },
+    { threads: 0 },
+    { queue: -1 },
+    { queue: Number.NaN },
+  ])('refuses %j at construction', (options) => {
+    expect(() => hasher(options)).toThrow(RangeError);
+  });
+});
+
+describe('closing', () => {
+  it('finishes what was accepted, refuses what comes later, and may be repeated', async () => {
+    const passwords = hasher({ threads: 1, queue: 4 });
+    const accepted = [passwords.hash(PASSWORD), passwords.hash(PASSWORD)];
+    const closed = passwords.close();
+    await expect(passwords.hash(PASSWORD)).rejects.toMatchObject({ code: ErrorCode.SERVICE_UNAVAILABLE });
+    await closed;
+    await passwords.close();
+    for (const { hash } of await Promise.all(accepted)) {
+      expect(hash).toMatch(/^\$2b\$04\$/);
+    }
+  });
+});
