@@ -1,0 +1,136 @@
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { v4 } from 'uuid';
+import type { Clock } from '../platform/clock.ts';
+import { isId } from '../platform/id.ts';
+import type { Caller } from '../platform/request/index.ts';
+import type { SessionRecord } from './session-store.ts';
+import type { SigningKeys } from './signing-keys.ts';
+import type { Subject } from './subject.ts';
+
+/** Media type of an access token (RFC 9068 section 2.1): keeps other kinds of token out of its place. */
+const TYPE = 'at+jwt';
+/** Characters. A token with twenty roles has about 1,200; whatever is longer is not ours. */
+const MAX_LENGTH = 4_096;
+/** Seconds by which the clocks of two processes may differ. */
+const CLOCK_TOLERANCE = 30;
+
+export interface AccessTokenOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Life of a token in seconds; it never outlives its session. */
+  readonly ttlSeconds: number;
+}
+
+/** JWT access tokens (RFC 9068), signed by the gateway's own keys, each pinned to its own algorithm (RFC 8725). */
+export class AccessTokens {
+  constructor(
+    private readonly keys: SigningKeys,
+    private readonly clock: Clock,
+    private readonly options: AccessTokenOptions,
+  ) {}
+
+  async issue(session: SessionRecord, subject: Subject): Promise<{ token: string; expiresIn: number }> {
+    const key = this.keys.current();
+    const now = this.now();
+    const expiresAt = Math.min(now + this.options.ttlSeconds, seconds(session.expiresAt));
+    const token = await new SignJWT({
+      sid: session.id,
+      roles: [...subject.roles],
+      amr: [...session.amr],
+      aal: session.aal,
+      auth_time: seconds(session.authenticatedAt),
+      epoch: subject.epoch,
+    })
+      .setProtectedHeader({ typ: TYPE, alg: key.algorithm, kid: key.kid })
+      .setIssuer(this.options.issuer)
+      .setAudience(this.options.audience)
+      .setSubject(subject.userId)
+      .setIssuedAt(now)
+      .setExpirationTime(expiresAt)
+      .setJti(v4())
+      .sign(key.privateKey);
+    return { token, expiresIn: Math.max(0, expiresAt - now) };
+  }
+
+  /** @returns null for every token that is not good now, whatever the reason. */
+  async verify(token: string): Promise<Caller | null> {
+    const payload = await this.payloadOf(token, new Date(this.clock.now()));
+    if (!payload) return null;
+    // The life that is configured now, not the one at issue: endings are remembered no longer than this.
+    const { iat = 0, exp = 0 } = payload;
+    const now = this.now();
+    if (iat + this.options.ttlSeconds <= now - CLOCK_TOLERANCE || iat > now + CLOCK_TOLERANCE) return null;
+    if (!Number.isSafeInteger(exp)) return null;
+    return claimsOf(payload);
+  }
+
+  /** For logout, which also ends the session of a token that has expired: everything but the time is checked. */
+  async verifyIgnoringExpiry(token: string): Promise<Caller | null> {
+    let issuedAt: number;
+    try {
+      issuedAt = decodeJwt(token).iat ?? 0;
+    } catch {
+      return null;
+    }
+    const payload = await this.payloadOf(token, new Date(issuedAt * 1000));
+    return payload && claimsOf(payload);
+  }
+
+  private async payloadOf(token: string, currentDate: Date): Promise<JWTPayload | null> {
+    if (token.length > MAX_LENGTH || !hasCanonicalForm(token)) return null;
+    try {
+      const { typ, alg, kid, ...others } = decodeProtectedHeader(token);
+      const key = typeof kid === 'string' ? this.keys.find(kid) : undefined;
+      // Exactly the header that this gateway writes: no extension, no other spelling of the type.
+      if (!key || typ !== TYPE || alg !== key.algorithm || Object.keys(others).length > 0) return null;
+      const { payload } = await jwtVerify(token, key.publicKey, {
+        algorithms: [key.algorithm],
+        typ: TYPE,
+        issuer: this.options.issuer,
+        audience: this.options.audience,
+        requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti', 'epoch', 'auth_time'],
+        currentDate,
+      });
+      return payload;
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return null;
+      throw error;
+    }
+  }
+
+  private now(): number {
+    return Math.floor(this.clock.now() / 1000);
+  }
+}
+
+/**
+ * jose is lenient about the text form (spaces, padding, unused bits of the last character). Only the form that it
+ * writes itself passes: one token, one text. Header and payload are covered by the signature as text already.
+ */
+function hasCanonicalForm(token: string): boolean {
+  const signature = /^[\w-]+\.[\w-]+\.([\w-]+)$/.exec(token)?.[1];
+  return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
+}
+
+/** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
+function claimsOf(payload: JWTPayload): Caller | null {
+  const { sub, sid, epoch, roles, amr, aal, auth_time: authenticatedAt, aud } = payload;
+  if (
+    typeof aud !== 'string' ||
+    typeof sub !== 'string' ||
+    !isId(sub) ||
+    typeof sid !== 'string' ||
+    !isId(sid)
+  ) {
+    return null;
+  }
+  if (typeof epoch !== 'number' || typeof aal !== 'number' || typeof authenticatedAt !== 'number')
+    return null;
+  if (!isTexts(roles) || !isTexts(amr)) return null;
+  return { userId: sub, sessionId: sid, epoch, roles, amr, aal, authenticatedAt };
+}
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string');
+
+const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);

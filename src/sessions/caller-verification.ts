@@ -1,0 +1,25 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Caller, PresentedCredentials } from '../platform/request/index.ts';
+import type { AccessTokens } from './access-token.ts';
+import type { Revocations } from './revocations.ts';
+import type { TokenCookies } from './token-cookies.ts';
+
+/** Tells who is calling. Every door of the gateway asks here. */
+export class CallerVerification {
+  constructor(
+    private readonly cookies: TokenCookies,
+    private readonly accessTokens: AccessTokens,
+    private readonly revocations: Revocations,
+  ) {}
+
+  /**
+   * @param em for the rare case that endings must be asked of the database
+   * @returns null without a token that is good now: a bad one makes the request anonymous.
+   * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
+   */
+  async verify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
+    const token = this.cookies.accessToken(credentials);
+    const caller = token === undefined ? null : await this.accessTokens.verify(token);
+    return caller && !(await this.revocations.isVoid(caller, em)) ? caller : null;
+  }
+}

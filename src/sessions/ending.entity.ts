@@ -1,0 +1,48 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+
+export enum EndingKind {
+  /** The session is over. */
+  SESSION = 'SESSION',
+  /** Access tokens of the user with a smaller epoch are void. */
+  EPOCH = 'EPOCH',
+  /** Permissions of a role changed: reread them. */
+  ROLES = 'ROLES',
+}
+
+/**
+ * The durable truth of what ended, written in the transaction of the change and never altered.
+ * It carries no foreign keys: it must outlive what it speaks of.
+ */
+@Entity({ tableName: 'ending' })
+export class Ending {
+  @PrimaryKey({ type: 'bigint', autoincrement: true })
+  id!: Opt<string>;
+
+  @Enum({ items: () => EndingKind, type: 'text' })
+  kind!: EndingKind;
+
+  @Index({ name: 'ending_session_id_index' })
+  @Property({ type: 'uuid', nullable: true })
+  sessionId: string | null = null;
+
+  @Property({ type: 'uuid', nullable: true })
+  userId: string | null = null;
+
+  /** For EPOCH: the first epoch that is good. */
+  @Property({ type: 'integer', nullable: true })
+  epoch: number | null = null;
+
+  /** Until the latest expiry of an access token that it could hit: readers keep it in memory so long. */
+  @Property({ type: 'timestamptz' })
+  mattersUntil!: Date;
+
+  /** Until no old copy of the session store could bring the session back. */
+  @Property({ type: 'timestamptz' })
+  keptUntil!: Date;
+
+  /** The writing transaction. Readers go on from the oldest one still running, so a late commit is not missed. */
+  @Index({ name: 'ending_written_by_index' })
+  @Property({ columnType: 'xid8', type: 'string', defaultRaw: 'pg_current_xact_id()' })
+  writtenBy!: Opt<string>;
+}

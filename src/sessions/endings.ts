@@ -1,0 +1,77 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import type { EventFeed } from '../platform/events/index.ts';
+import type { Revocations } from './revocations.ts';
+import type { SessionRecord } from './session-store.ts';
+
+/** Seconds by which the clocks of two processes may differ: how much longer than its life a token may be accepted. */
+const CLOCK_SLACK = 60;
+/** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
+const KEPT_DAYS_BEYOND_EXPIRY = 1;
+
+/**
+ * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the
+ * readers (revocations.ts) of every process.
+ */
+export class Endings {
+  constructor(
+    private readonly feed: EventFeed,
+    private readonly revocations: Revocations,
+    private readonly options: { readonly accessTokenTtlSeconds: number },
+  ) {}
+
+  /**
+   * Runs a change that may end something, in a transaction, and then waits until this process knows of it: the next
+   * request here is refused at once, other processes follow when they are woken.
+   */
+  async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    const result = await em.transactional(work);
+    await this.revocations.catchUp();
+    return result;
+  }
+
+  /** The sessions are over, and every access token that names one of them. */
+  async endSessions(tx: EntityManager, sessions: readonly SessionRecord[]): Promise<void> {
+    if (sessions.length === 0) return;
+    const ids = sessions.map(({ id }) => id);
+    const users = sessions.map(({ userId }) => userId);
+    const expiries = sessions.map(({ expiresAt }) => expiresAt.toISOString());
+    await statement(
+      tx,
+      sql`
+        insert into ending (kind, session_id, user_id, matters_until, kept_until)
+        select 'SESSION', ended.session_id, ended.user_id, ${this.mattersUntil()},
+               ended.expires_at + make_interval(days => ${KEPT_DAYS_BEYOND_EXPIRY})
+        from unnest(${ids}::uuid[], ${users}::uuid[], ${expiries}::timestamptz[])
+          as ended (session_id, user_id, expires_at)`,
+    );
+    await this.feed.announce(tx, 'endings');
+  }
+
+  /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */
+  async raiseEpoch(tx: EntityManager, userId: string): Promise<void> {
+    await statement(
+      tx,
+      sql`
+        with raised as (update users set epoch = epoch + 1 where id = ${userId} returning id, epoch)
+        insert into ending (kind, user_id, epoch, matters_until, kept_until)
+        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
+    );
+    await this.feed.announce(tx, 'endings');
+  }
+
+  /** Permissions of a role changed: every process rereads its table. */
+  async rolesChanged(tx: EntityManager): Promise<void> {
+    await statement(
+      tx,
+      sql`insert into ending (kind, matters_until, kept_until)
+          values ('ROLES', ${this.mattersUntil()}, ${this.mattersUntil()})`,
+    );
+    await this.feed.announce(tx, 'endings');
+  }
+
+  /** Until the latest expiry of an access token that the ending could hit. */
+  private mattersUntil() {
+    return sql`now() + make_interval(secs => ${this.options.accessTokenTtlSeconds + CLOCK_SLACK})`;
+  }
+}

@@ -1,0 +1,16 @@
+export { AccessTokens } from './access-token.ts';
+export { CallerVerification } from './caller-verification.ts';
+export { Endings } from './endings.ts';
+export { jwksRoutes } from './jwks.routes.ts';
+export { PostgresSessionStore } from './postgres-session-store.ts';
+export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
+export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
+export { Revocations } from './revocations.ts';
+export { SessionResolver } from './session.resolver.ts';
+export { SessionType } from './session.types.ts';
+export type { SessionRecord, SessionStore } from './session-store.ts';
+export { SignOut } from './sign-out.ts';
+export { SigningKeys } from './signing-keys.ts';
+export { loadSubject, type Subject } from './subject.ts';
+export { TokenCookies } from './token-cookies.ts';
+export { type TokenPair, TokenPairs } from './token-pair.ts';

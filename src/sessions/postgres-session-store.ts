@@ -1,0 +1,139 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type RawBuilder } from 'kysely';
+import { sql, statement } from '../platform/database/index.ts';
+import { newId } from '../platform/id.ts';
+import type { RefreshTokenClaims } from './refresh-token.ts';
+import type { NewSession, Rotation, SessionRecord, SessionStore, SessionUse } from './session-store.ts';
+
+/** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
+export class PostgresSessionStore implements SessionStore {
+  constructor(private readonly options: { readonly refreshGraceSeconds: number }) {}
+
+  async create(em: EntityManager, session: NewSession): Promise<SessionRecord> {
+    const [created] = await this.records(
+      em,
+      sql<SessionRow>`
+        insert into session (id, user_id, amr, aal, user_agent, ip_address, expires_at)
+        values (${newId()}, ${session.userId}, ${[...session.amr]}, ${session.aal}, ${session.userAgent},
+                ${session.ipAddress}, now() + make_interval(secs => ${session.ttlSeconds}))
+        returning *`,
+    );
+    if (!created) throw new Error('the session was not written');
+    return created;
+  }
+
+  async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
+    const [found] = await this.records(
+      em,
+      sql<SessionRow>`select * from session where id = ${sessionId} and user_id = ${userId} and expires_at > now()`,
+    );
+    return found ?? null;
+  }
+
+  list(em: EntityManager, userId: string): Promise<SessionRecord[]> {
+    return this.records(
+      em,
+      sql<SessionRow>`select * from session where user_id = ${userId} and expires_at > now()
+          order by last_used_at desc, id desc`,
+    );
+  }
+
+  async rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation> {
+    const { userId, sessionId, generation } = presented;
+    const [rotated] = await this.records(
+      em,
+      sql<SessionRow>`
+        update session
+        set generation = generation + 1, rotated_at = now(), last_used_at = now(),
+            user_agent = ${use.userAgent}, ip_address = ${use.ipAddress}
+        where id = ${sessionId} and user_id = ${userId} and generation = ${generation} and expires_at > now()
+        returning *`,
+    );
+    if (rotated) return { kind: 'rotated', session: rotated };
+
+    const [row] = await statement(
+      em,
+      sql<SessionRow & { within_grace: boolean }>`
+        select *, rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds}) as within_grace
+        from session where id = ${sessionId} and user_id = ${userId} and expires_at > now()`,
+    );
+    if (!row) return { kind: 'unknown' };
+    const session = toRecord(row);
+    if (generation >= session.generation) return { kind: 'unknown' };
+    const repeats = generation === session.generation - 1 && row.within_grace;
+    return { kind: repeats ? 'repeated' : 'reused', session };
+  }
+
+  async stepUp(
+    em: EntityManager,
+    { userId, sessionId }: { userId: string; sessionId: string },
+    { amr, aal }: { amr: readonly string[]; aal: number },
+  ): Promise<SessionRecord | null> {
+    const [raised] = await this.records(
+      em,
+      sql<SessionRow>`
+        update session
+        set generation = generation + 1, rotated_at = now(), last_used_at = now(), authenticated_at = now(),
+            amr = array(select distinct unnest(amr || ${[...amr]}::text[]) order by 1), aal = greatest(aal, ${aal}::smallint)
+        where id = ${sessionId} and user_id = ${userId} and expires_at > now()
+        returning *`,
+    );
+    return raised ?? null;
+  }
+
+  async remove(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
+    const [removed] = await this.records(
+      em,
+      sql<SessionRow>`delete from session where id = ${sessionId} and user_id = ${userId} and expires_at > now() returning *`,
+    );
+    return removed ?? null;
+  }
+
+  removeAll(
+    em: EntityManager,
+    userId: string,
+    { except }: { except?: string } = {},
+  ): Promise<SessionRecord[]> {
+    return this.records(
+      em,
+      sql<SessionRow>`
+        delete from session
+        where user_id = ${userId} and expires_at > now() and id is distinct from ${except ?? null}::uuid
+        returning *`,
+    );
+  }
+
+  private async records(em: EntityManager, query: RawBuilder<SessionRow>): Promise<SessionRecord[]> {
+    return (await statement(em, query)).map(toRecord);
+  }
+}
+
+interface SessionRow {
+  id: string;
+  user_id: string;
+  generation: number;
+  authenticated_at: string;
+  amr: string[];
+  aal: number;
+  user_agent: string | null;
+  ip_address: string | null;
+  created_at: string;
+  last_used_at: string;
+  expires_at: string;
+}
+
+function toRecord(row: SessionRow): SessionRecord {
+  return {
+    id: row.id,
+    userId: row.user_id,
+    generation: row.generation,
+    authenticatedAt: new Date(row.authenticated_at),
+    amr: row.amr,
+    aal: row.aal,
+    userAgent: row.user_agent,
+    ipAddress: row.ip_address,
+    createdAt: new Date(row.created_at),
+    lastUsedAt: new Date(row.last_used_at),
+    expiresAt: new Date(row.expires_at),
+  };
+}

@@ -1,0 +1,176 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { isDatabaseAway, sql, statement } from '../platform/database/index.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
+import type { EventFeed } from '../platform/events/index.ts';
+import type { Caller } from '../platform/request/index.ts';
+import { EndingKind } from './ending.entity.ts';
+
+/** Milliseconds between two looks without being woken. */
+const READ_INTERVAL = 500;
+/** Milliseconds between two clearings of entries that no longer matter. */
+const FORGET_INTERVAL = 60_000;
+
+interface EndingRow {
+  /** Oldest transaction that was still running when this was read. */
+  horizon: string;
+  kind: EndingKind | null;
+  session_id: string | null;
+  user_id: string | null;
+  epoch: number | null;
+  /** Milliseconds. */
+  matters_for: number;
+}
+
+export interface RevocationOptions {
+  /** Age of the last successful read beyond which each request is checked in the database. */
+  readonly maxStalenessSeconds: number;
+}
+
+/**
+ * What this process knows of endings: every request is judged here, in memory, without a look-up.
+ * It rereads the table whenever it is woken and every half second, from the oldest transaction that was still
+ * running at the previous read, so that a transaction that commits late is not missed. When reading fails for
+ * longer than the allowed staleness, each request asks the database instead, and when that fails too, it is refused.
+ */
+export class Revocations {
+  private readonly endedSessions = new Map<string, number>();
+  private readonly firstGoodEpochs = new Map<string, { epoch: number; until: number }>();
+  private readonly roleListeners: Array<() => Promise<void>> = [];
+  private horizon = '0';
+  /** By performance.now(): a monotonic clock, since the wall clock may jump. */
+  private readAt = Number.NEGATIVE_INFINITY;
+  private forgottenAt = performance.now();
+  private reading: Promise<void> | undefined;
+  private queued: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param fork gives an EntityManager for reads in the background */
+  constructor(
+    private readonly fork: () => EntityManager,
+    feed: EventFeed,
+    private readonly options: RevocationOptions,
+    private readonly log: (message: string, error: unknown) => void,
+  ) {
+    feed.subscribe('endings', () => void this.catchUp());
+  }
+
+  /** Loads what matters now. @throws when the database cannot be read: a process that knows nothing must not serve. */
+  async start(): Promise<void> {
+    await this.read();
+    this.timer = setInterval(() => void this.catchUp(), READ_INTERVAL);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.queued;
+    await this.reading;
+  }
+
+  /** `reread` runs after the permissions of a role changed anywhere. */
+  onRolesChanged(reread: () => Promise<void>): void {
+    this.roleListeners.push(reread);
+  }
+
+  /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
+  catchUp(): Promise<void> {
+    if (!this.reading) {
+      this.reading = this.readLogged().finally(() => {
+        this.reading = undefined;
+      });
+      return this.reading;
+    }
+    // A read that is under way may have begun too early for this caller: one more follows, for all who wait.
+    this.queued ??= this.reading.then(() => {
+      this.queued = undefined;
+      return this.catchUp();
+    });
+    return this.queued;
+  }
+
+  /**
+   * Whether an access token must be refused although it is genuine and unexpired.
+   * @throws {ServiceUnavailable} when neither memory nor database can tell.
+   */
+  async isVoid(caller: Caller, em: () => EntityManager): Promise<boolean> {
+    if (this.endedSessions.has(caller.sessionId)) return true;
+    const firstGood = this.firstGoodEpochs.get(caller.userId);
+    if (firstGood && caller.epoch < firstGood.epoch) return true;
+    if (performance.now() - this.readAt <= this.options.maxStalenessSeconds * 1000) return false;
+    return this.isVoidInDatabase(caller, em());
+  }
+
+  private async isVoidInDatabase(caller: Caller, em: EntityManager): Promise<boolean> {
+    try {
+      const [row] = await statement(
+        em,
+        sql<{ good: boolean }>`
+          select u.epoch <= ${caller.epoch}
+                 and not exists (select from ending e where e.session_id = ${caller.sessionId} and e.kind = 'SESSION')
+                 as good
+          from users u where u.id = ${caller.userId}`,
+      );
+      return row?.good !== true;
+    } catch (cause) {
+      throw new ServiceUnavailable({ detail: 'endings cannot be read', cause });
+    }
+  }
+
+  private async readLogged(): Promise<void> {
+    try {
+      await this.read();
+    } catch (error) {
+      this.log(
+        isDatabaseAway(error) ? 'endings cannot be read: the database is away' : 'endings cannot be read',
+        error,
+      );
+    }
+  }
+
+  private async read(): Promise<void> {
+    const startedAt = performance.now();
+    const rows = await this.rowsSince(this.horizon);
+    const horizon = rows[0]?.horizon ?? '0';
+    // A smaller number than before: another database took over (a restore). Nothing known so far can be built on.
+    const complete = BigInt(horizon) < BigInt(this.horizon) ? await this.rowsSince('0') : rows;
+    for (const row of complete) this.learn(row);
+    if (complete.some(({ kind }) => kind === EndingKind.ROLES)) {
+      await Promise.all(this.roleListeners.map((reread) => reread()));
+    }
+    // Only now: what failed before here is read again the next time.
+    this.horizon = horizon;
+    this.readAt = startedAt;
+    this.forget();
+  }
+
+  private rowsSince(horizon: string): Promise<EndingRow[]> {
+    return statement(
+      this.fork(),
+      sql<EndingRow>`
+        select pg_snapshot_xmin(pg_current_snapshot())::text as horizon, e.kind, e.session_id, e.user_id, e.epoch,
+               coalesce(extract(epoch from e.matters_until - now()) * 1000, 0)::float8 as matters_for
+        from (select) as always
+        left join ending e on e.written_by >= ${horizon}::xid8 and e.matters_until > now()`,
+    );
+  }
+
+  private learn(row: EndingRow): void {
+    const until = performance.now() + row.matters_for;
+    if (row.kind === EndingKind.SESSION && row.session_id !== null)
+      this.endedSessions.set(row.session_id, until);
+    if (row.kind === EndingKind.EPOCH && row.user_id !== null && row.epoch !== null) {
+      const known = this.firstGoodEpochs.get(row.user_id);
+      const epoch = Math.max(row.epoch, known?.epoch ?? 0);
+      this.firstGoodEpochs.set(row.user_id, { epoch, until: Math.max(until, known?.until ?? 0) });
+    }
+  }
+
+  private forget(): void {
+    const now = performance.now();
+    if (now - this.forgottenAt < FORGET_INTERVAL) return;
+    this.forgottenAt = now;
+    for (const [sessionId, until] of this.endedSessions)
+      if (until < now) this.endedSessions.delete(sessionId);
+    for (const [userId, { until }] of this.firstGoodEpochs)
+      if (until < now) this.firstGoodEpochs.delete(userId);
+  }
+}

@@ -1,0 +1,49 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { User } from '../accounts/user.entity.ts';
+import { newId } from '../platform/id.ts';
+
+/** A signed-in session: the unit that is listed, revoked and expired. A session that ended has no row. */
+@Entity({ tableName: 'session' })
+export class Session {
+  @PrimaryKey({ type: 'uuid' })
+  id: string & Opt = newId();
+
+  @ManyToOne(() => User, { mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade', index: true })
+  userId!: string;
+
+  /** Of the refresh token that is good now. A database that is stolen holds no part of a token. */
+  @Property({ type: 'integer', default: 0 })
+  generation: number & Opt = 0;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  rotatedAt!: Date & Opt;
+
+  /** When the holder last proved who they are (`auth_time`, OpenID Connect Core section 2). */
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  authenticatedAt!: Date & Opt;
+
+  /** Authentication methods (RFC 8176, with `recovery`, `google` and `blockpass` beside). */
+  @Property({ type: 'text[]' })
+  amr!: string[];
+
+  /** Authenticator assurance level (NIST SP 800-63B section 2). */
+  @Property({ type: 'smallint' })
+  aal!: number;
+
+  @Property({ type: 'text', nullable: true })
+  userAgent: string | null = null;
+
+  @Property({ type: 'text', nullable: true })
+  ipAddress: string | null = null;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt!: Date & Opt;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  lastUsedAt!: Date & Opt;
+
+  /** Absolute: rotation never moves it. */
+  @Property({ type: 'timestamptz' })
+  expiresAt!: Date;
+}

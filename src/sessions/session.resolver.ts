@@ -1,0 +1,71 @@
+import { Arg, Ctx, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
+import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import { SessionType } from './session.types.ts';
+import type { SessionStore } from './session-store.ts';
+import type { SignOut } from './sign-out.ts';
+import type { TokenCookies } from './token-cookies.ts';
+
+@Resolver()
+export class SessionResolver {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly signOut: SignOut,
+    private readonly cookies: TokenCookies,
+  ) {}
+
+  @Authorize()
+  @Query(() => [SessionType], { description: "The caller's active sessions, most recently used first." })
+  async sessions(
+    @CurrentCaller() { userId, sessionId }: Caller,
+    @Ctx() { em }: RequestContext,
+  ): Promise<SessionType[]> {
+    const sessions = await this.store.list(em, userId);
+    return sessions.map((session) => SessionType.of(session, sessionId));
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'Ends the session of the access token (even an expired one), of the argument or of the cookie. Always true; clears the cookies.',
+  })
+  async logout(
+    @Arg('refreshToken', () => String, {
+      nullable: true,
+      description: 'For clients that keep it themselves.',
+    })
+    refreshToken: string | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<boolean> {
+    const access = this.cookies.accessToken(context.credentials);
+    const refresh = refreshToken ?? this.cookies.refreshToken(context.credentials);
+    await this.signOut.byTokens(
+      context.em,
+      { access: access === undefined ? [] : [access], refresh: refresh === undefined ? [] : [refresh] },
+      context.origin,
+    );
+    // After it: a client that is told to try again still needs them.
+    this.cookies.clear(context);
+    return true;
+  }
+
+  @Authorize()
+  @Mutation(() => Boolean, {
+    description: "Ends one of the caller's sessions. NOT_FOUND for any other id.",
+  })
+  async revokeSession(
+    @Arg('id', () => ID, { description: 'From sessions.' }) id: string,
+    @CurrentCaller() { userId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.signOut.byId(em, { userId, sessionId: id }, origin);
+    return true;
+  }
+
+  @Authorize()
+  @Mutation(() => Int, { description: 'Ends every other session of the caller; tells how many.' })
+  revokeOtherSessions(
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<number> {
+    return this.signOut.others(em, caller, origin);
+  }
+}

@@ -1,0 +1,51 @@
+import { GraphQLDateTime } from 'graphql-scalars';
+import { Field, ID, Int, ObjectType } from 'type-graphql';
+import type { SessionRecord } from './session-store.ts';
+
+@ObjectType('Session', { description: 'A place where the account is signed in. It never shows a token.' })
+export class SessionType {
+  @Field(() => ID, { description: 'For revokeSession.' })
+  id!: string;
+
+  @Field(() => Boolean, { description: 'True for the session that asks.' })
+  current!: boolean;
+
+  @Field(() => String, { nullable: true, description: 'Of the last use.' })
+  userAgent!: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Of the last use.' })
+  ipAddress!: string | null;
+
+  @Field(() => [String], {
+    description: 'How the holder signed in: pwd, otp, recovery, google, blockpass (after RFC 8176).',
+  })
+  authenticationMethods!: readonly string[];
+
+  @Field(() => Int, {
+    description: 'Authenticator assurance level: 1 one factor, 2 two factors (NIST SP 800-63B).',
+  })
+  aal!: number;
+
+  @Field(() => GraphQLDateTime)
+  createdAt!: Date;
+
+  @Field(() => GraphQLDateTime, { description: 'Sign-in or latest refresh.' })
+  lastUsedAt!: Date;
+
+  @Field(() => GraphQLDateTime, { description: 'Absolute: no refresh moves it.' })
+  expiresAt!: Date;
+
+  static of(session: SessionRecord, currentId: string): SessionType {
+    return Object.assign(new SessionType(), {
+      id: session.id,
+      current: session.id === currentId,
+      userAgent: session.userAgent,
+      ipAddress: session.ipAddress,
+      authenticationMethods: session.amr,
+      aal: session.aal,
+      createdAt: session.createdAt,
+      lastUsedAt: session.lastUsedAt,
+      expiresAt: session.expiresAt,
+    });
+  }
+}

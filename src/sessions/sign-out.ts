@@ -1,0 +1,103 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { NotFound } from '../platform/errors.ts';
+import { isId } from '../platform/id.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { AccessTokens } from './access-token.ts';
+import type { Endings } from './endings.ts';
+import type { RefreshTokens } from './refresh-token.ts';
+import type { SessionRecord, SessionStore } from './session-store.ts';
+
+/** A session of a user. */
+export interface SessionReference {
+  userId: string;
+  sessionId: string;
+}
+
+/** Ends sessions. Ending is always the safe direction: it asks for no fresh authentication. */
+export class SignOut {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly endings: Endings,
+    private readonly accessTokens: AccessTokens,
+    private readonly refreshTokens: RefreshTokens,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** Ends every session that one of the tokens names, also where the token itself has expired or was rotated. */
+  async byTokens(
+    em: EntityManager,
+    tokens: { access: readonly string[]; refresh: readonly string[] },
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const named = [
+      ...(await Promise.all(tokens.access.map((token) => this.accessTokens.verifyIgnoringExpiry(token)))),
+      ...tokens.refresh.map((token) => this.refreshTokens.read(token)),
+    ].filter((reference) => reference !== null);
+    if (named.length === 0) return;
+    await this.endings.transactional(em, async (tx) => {
+      for (const { userId, sessionId } of named) {
+        await this.end(tx, await this.removeOne(tx, { userId, sessionId }), userId, origin);
+      }
+    });
+  }
+
+  /** @throws {NotFound} for a session that is not the caller's, as for one that does not exist. */
+  async byId(
+    em: EntityManager,
+    { userId, sessionId }: SessionReference,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const ended = await this.endings.transactional(em, async (tx) => {
+      const removed = isId(sessionId) ? await this.removeOne(tx, { userId, sessionId }) : [];
+      await this.end(tx, removed, userId, origin);
+      return removed.length;
+    });
+    if (ended === 0) throw new NotFound();
+  }
+
+  /** Ends every session of the user but the one. @returns how many. */
+  async others(
+    em: EntityManager,
+    { userId, sessionId }: SessionReference,
+    origin: RequestOrigin,
+  ): Promise<number> {
+    return this.endings.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
+  }
+
+  /** The same within the transaction of a change that causes it; run that by Endings.transactional. */
+  async othersIn(
+    tx: EntityManager,
+    { userId, sessionId }: SessionReference,
+    origin: RequestOrigin,
+  ): Promise<number> {
+    const removed = await this.store.removeAll(tx, userId, { except: sessionId });
+    await this.end(tx, removed, userId, origin);
+    return removed.length;
+  }
+
+  private async removeOne(
+    tx: EntityManager,
+    { userId, sessionId }: SessionReference,
+  ): Promise<SessionRecord[]> {
+    const removed = await this.store.remove(tx, userId, sessionId);
+    return removed ? [removed] : [];
+  }
+
+  private async end(
+    tx: EntityManager,
+    sessions: readonly SessionRecord[],
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.endings.endSessions(tx, sessions);
+    for (const { id, userId } of sessions) {
+      await this.audit.record(tx, origin, {
+        action: 'session.ended',
+        actorId,
+        subjectId: userId,
+        details: { sessionId: id },
+      });
+    }
+  }
+}
