@@ -1,0 +1,80 @@
+import { GraphQLDateTime, GraphQLJWT } from 'graphql-scalars';
+import { createUnionType, Field, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { SessionType } from '../sessions/index.ts';
+
+@ObjectType({
+  description:
+    'A signed-in session. The same tokens are set as HttpOnly cookies, unless TOKEN_DELIVERY=body.',
+})
+export class Authenticated {
+  @Field(() => GraphQLJWT, { nullable: true, description: 'Null only with TOKEN_DELIVERY=cookie.' })
+  accessToken!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Replaced by every refresh. Null only with TOKEN_DELIVERY=cookie.',
+  })
+  refreshToken!: string | null;
+
+  @Field(() => String, { description: 'Always Bearer.' })
+  tokenType!: string;
+
+  @Field(() => Int, { description: 'Seconds until the access token expires.' })
+  expiresIn!: number;
+
+  @Field(() => SessionType)
+  session!: SessionType;
+
+  /** For the field `user`, which is loaded only when somebody selects it. */
+  userId!: string;
+}
+
+export enum SecondFactor {
+  TOTP = 'TOTP',
+  RECOVERY_CODE = 'RECOVERY_CODE',
+}
+registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'What a second step can be done with.' });
+
+@ObjectType({
+  description:
+    "The password was right; a second factor must follow within the challenge's lifetime. Not sent by this version, which has no second factor yet.",
+})
+export class SecondFactorRequired {
+  @Field(() => String, { description: 'Names the sign-in that is under way; good once.' })
+  challenge!: string;
+
+  @Field(() => [SecondFactor])
+  factors!: SecondFactor[];
+
+  @Field(() => GraphQLDateTime)
+  expiresAt!: Date;
+}
+
+@ObjectType({
+  description:
+    'Google or Blockpass named an address or person that already has an account: prove that account, then they are linked. Not sent by this version, which has neither yet.',
+})
+export class AccountLinkRequired {
+  @Field(() => String, { description: 'Names the sign-in that is under way; good once.' })
+  challenge!: string;
+
+  @Field(() => GraphQLDateTime)
+  expiresAt!: Date;
+}
+
+/** All that a client must branch on, declared from the first day: a member that comes to life breaks no client. */
+export const LoginResult = createUnionType({
+  name: 'LoginResult',
+  description: 'What a sign-in comes to. Clients branch on __typename.',
+  types: () => [Authenticated, SecondFactorRequired, AccountLinkRequired] as const,
+  resolveType: (value) => value.constructor.name,
+});
+
+@InputType({ description: 'Who signs in, and the proof.' })
+export class LoginInput {
+  @Field(() => String, { description: 'Username or e-mail address, in any case.' })
+  identifier!: string;
+
+  @Field(() => String, { description: 'As it was set: nothing is trimmed, case counts.' })
+  password!: string;
+}

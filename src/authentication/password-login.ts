@@ -1,0 +1,67 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Passwords } from '../passwords/index.ts';
+import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { InvalidCredentials } from '../platform/errors.ts';
+import { readFields } from '../platform/input.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { TokenPair } from '../sessions/index.ts';
+import { findByIdentifier, identifierKey } from './credential-lookup.ts';
+import type { SignIn } from './sign-in.ts';
+
+/** A login spends one from each, before the password is looked at. */
+export const LOGIN_RULES = {
+  'login.address': { burst: 30, perSeconds: 60 },
+  'login.account': { burst: 10, perSeconds: 300 },
+} as const;
+
+/** Signs in by username or e-mail address and password. */
+export class PasswordLogin {
+  constructor(
+    private readonly passwords: Passwords,
+    private readonly signIn: SignIn,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
+   *   one without a password and a deactivated one.
+   * @throws {BadUserInput} the password is larger than any password can be.
+   * @throws {RateLimited} before the password was looked at.
+   * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
+   */
+  async login(
+    em: EntityManager,
+    input: { identifier: string; password: string },
+    origin: RequestOrigin,
+  ): Promise<TokenPair> {
+    const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
+    // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
+    await this.rateLimiter.charge({
+      'login.address': networkOf(origin.clientAddress ?? ''),
+      'login.account': identifierKey(input.identifier),
+    });
+    const subject = await findByIdentifier(em, input.identifier);
+    // A deactivated account is verified like any other: its time must not tell it apart.
+    const proof = await this.passwords.verify(em, subject?.password ?? null, password);
+    const pair =
+      proof &&
+      (await this.signIn.complete(
+        em,
+        { userId: proof.userId, amr: ['pwd'], aal: 1, holds: (tx) => this.passwords.stillHolds(tx, proof) },
+        origin,
+      ));
+    if (pair) return pair;
+
+    await this.audit.record(em, origin, {
+      action: 'login.failed',
+      actorId: null,
+      subjectId: subject?.userId ?? null,
+      outcome: AuditOutcome.FAILURE,
+    });
+    throw new InvalidCredentials(
+      proof ? 'not active, or the password was changed meanwhile' : 'unknown account or wrong password',
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
+
+/** That somebody is who they say, by a first factor. */
+export interface AuthenticationProof {
+  readonly userId: string;
+  /** Authentication methods (RFC 8176). */
+  readonly amr: readonly string[];
+  /** Authenticator assurance level that the methods reach together. */
+  readonly aal: number;
+  /** Locks what the proof rests on and tells whether it still does, inside the transaction that issues the session. */
+  holds(tx: EntityManager): Promise<boolean>;
+}
+
+/**
+ * The one place where a session is issued. Every way of signing in ends here, so that no way can skip a rule:
+ * the account is active and the proof still holds, judged under locks in the transaction that writes the session.
+ */
+export class SignIn {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly tokenPairs: TokenPairs,
+    private readonly audit: AuditLog,
+    private readonly options: { readonly sessionTtlSeconds: number },
+  ) {}
+
+  /** @returns null when the account may not sign in, or the proof no longer holds. */
+  async complete(
+    em: EntityManager,
+    proof: AuthenticationProof,
+    origin: RequestOrigin,
+  ): Promise<TokenPair | null> {
+    const { userId, amr, aal } = proof;
+    const signedIn = await em.transactional(async (tx) => {
+      if (!(await lockActiveAccount(tx, userId)) || !(await proof.holds(tx))) return null;
+      const session = await this.store.create(tx, {
+        userId,
+        amr,
+        aal,
+        userAgent: origin.userAgent,
+        ipAddress: origin.clientAddress,
+        ttlSeconds: this.options.sessionTtlSeconds,
+      });
+      await this.audit.record(tx, origin, {
+        action: 'session.created',
+        actorId: userId,
+        subjectId: userId,
+        details: { sessionId: session.id, amr },
+      });
+      const subject = await loadSubject(tx, userId, session.id);
+      return subject && { session, subject };
+    });
+    return signedIn && this.tokenPairs.issue(signedIn.session, signedIn.subject);
+  }
+}
+
+/** A deactivation waits until the session is written, and then finds it. */
+export async function lockActiveAccount(tx: EntityManager, userId: string): Promise<boolean> {
+  const rows = await statement(
+    tx,
+    sql`select from users where id = ${userId} and deactivated_by is null for share`,
+  );
+  return rows.length > 0;
+}

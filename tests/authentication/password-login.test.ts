@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { hashSync } from 'bcryptjs';
+import type { Reply } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { LoginDocument, type LoginMutation } from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+import type { Subject } from '../support/subject.ts';
+
+let gateway: TestGateway;
+let alice: Subject;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  alice = await gateway.aSubject({ username: 'Alice', email: 'Alice@Example.test' });
+});
+afterAll(() => gateway.close());
+
+const login = (identifier: string, password = alice.password): Promise<Reply<LoginMutation>> =>
+  gateway.client.execute(LoginDocument, { input: { identifier, password } });
+const credential = async (userId: string) => {
+  const [row] = await gateway.database.query<{ hash: string; pepper_id: string | null }>(
+    'select hash, pepper_id from password_credential where user_id = $1',
+    [userId],
+  );
+  return row;
+};
+
+describe('login', () => {
+  it.each(['Alice', 'aLICE', 'ＡＬＩＣＥ', 'alice@example.TEST'])(
+    'knows the account by %s',
+    async (identifier) => {
+      const { data } = await login(identifier);
+      expect(data?.login).toMatchObject({
+        __typename: 'Authenticated',
+        tokenType: 'Bearer',
+        expiresIn: 3600,
+        user: { id: alice.id },
+      });
+    },
+  );
+
+  it('makes a new session each time, and adopts none that the client presents', async () => {
+    const browser = gateway.browser();
+    const first = await alice.signedIn({ client: browser });
+    const second = await alice.signedIn({ client: browser });
+    expect(second.sessionId).not.toBe(first.sessionId);
+  });
+
+  it('records methods, level, address and agent of the session', async () => {
+    const { data } = await alice.login({ headers: { 'user-agent': 'Browser/1.0' } });
+    expect(data?.login).toMatchObject({
+      session: {
+        authenticationMethods: ['pwd'],
+        aal: 1,
+        userAgent: 'Browser/1.0',
+        ipAddress: '127.0.0.1',
+        current: true,
+      },
+    });
+  });
+
+  it('writes one event for a success and one for a failure', async () => {
+    const bob = await gateway.aSubject();
+    const { sessionId } = await bob.signedIn();
+    await bob.login({ password: 'a wrong password' });
+    const events = await gateway.database.query(
+      `select action, outcome, actor_id, details from audit_event
+       where subject_id = $1 and action <> 'account.registered' order by id`,
+      [bob.id],
+    );
+    expect(events).toEqual([
+      {
+        action: 'session.created',
+        outcome: 'SUCCESS',
+        actor_id: bob.id,
+        details: { sessionId, amr: ['pwd'] },
+      },
+      { action: 'login.failed', outcome: 'FAILURE', actor_id: null, details: null },
+    ]);
+  });
+});
+
+describe('a failed login', () => {
+  it('is answered with the same bytes and headers whatever the reason', async () => {
+    const gone = await gateway.aSubject();
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [gone.id]);
+    const passwordless = await gateway.aSubject();
+    await gateway.database.query('delete from password_credential where user_id = $1', [passwordless.id]);
+
+    const replies = [
+      await login('Alice', 'a wrong password'),
+      await login('nobody-of-that-name'),
+      await login('nobody@example.test'),
+      await login('not a name \u0000 at all'),
+      await login(gone.username, gone.password),
+      await login(passwordless.username, passwordless.password),
+      await login('Alice', `${alice.password} `),
+      await login('Alice', alice.password.toUpperCase()),
+    ];
+    const shape = ({ status, headers, text }: Reply<LoginMutation>) => ({
+      status,
+      headers: [...headers.keys()].sort(),
+      text: text.replace(/"requestId":"[^"]+"/, ''),
+    });
+    expect(replies[0]?.code).toBe('INVALID_CREDENTIALS');
+    for (const reply of replies) expect(shape(reply)).toEqual(shape(replies[0] as Reply<LoginMutation>));
+  });
+
+  it('never rewrites the hash', async () => {
+    const before = await credential(alice.id);
+    await login('Alice', 'a wrong password');
+    expect(await credential(alice.id)).toEqual(before);
+  });
+
+  it.each([257, 100_000])(
+    'with a password of %i characters is refused before anything is hashed',
+    async (length) => {
+      const { code, errors } = await login('Alice', 'x'.repeat(length));
+      expect(code).toBe('BAD_USER_INPUT');
+      expect(errors[0]?.extensions?.fields).toEqual([
+        { field: 'input.password', message: expect.any(String) },
+      ]);
+    },
+  );
+
+  it('with a body of a megabyte is refused as too large', async () => {
+    const { status, code } = await login('Alice', 'x'.repeat(1_000_000));
+    expect([status, code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+  });
+});
+
+describe('a hash that is weaker than what is configured', () => {
+  it('of lower cost is replaced by the next login, and stays then', async () => {
+    const bob = await gateway.aSubject();
+    const before = await credential(bob.id);
+    const costly = await gateway.another({ PASSWORD_BCRYPT_COST: '5' });
+    try {
+      await bob.signedIn({ client: costly.client });
+      const after = await credential(bob.id);
+      expect([before?.hash.slice(0, 7), after?.hash.slice(0, 7)]).toEqual(['$2b$04$', '$2b$05$']);
+      await bob.signedIn({ client: costly.client });
+      expect(await credential(bob.id)).toEqual(after);
+    } finally {
+      await costly.close();
+    }
+  });
+
+  it('from elsewhere, without a pepper, is replaced by one with', async () => {
+    const bob = await gateway.aSubject();
+    await gateway.database.query(
+      'update password_credential set hash = $2, pepper_id = null where user_id = $1',
+      [bob.id, hashSync('imported from elsewhere', 4)],
+    );
+    await bob.signedIn({ password: 'imported from elsewhere' });
+    expect((await credential(bob.id))?.pepper_id).toMatch(/^[0-9a-f]{8}$/);
+  });
+
+  it('replaced by several logins at once lets all of them in', async () => {
+    const bob = await gateway.aSubject();
+    const costly = await gateway.another({ PASSWORD_BCRYPT_COST: '6' });
+    try {
+      const replies = await race(10, () => bob.login({ client: costly.client }));
+      expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
+    } finally {
+      await costly.close();
+    }
+  });
+
+  it('becomes Argon2id by setting, and stays readable for a process that still writes bcrypt', async () => {
+    const bob = await gateway.aSubject();
+    const modern = await gateway.another({ PASSWORD_HASH: 'argon2id' });
+    try {
+      await bob.signedIn({ client: modern.client });
+      expect((await credential(bob.id))?.hash).toMatch(/^\$argon2id\$/);
+      await bob.signedIn();
+      expect((await credential(bob.id))?.hash).toMatch(/^\$2b\$/);
+    } finally {
+      await modern.close();
+    }
+  });
+});
+
+describe('the place that issues sessions', () => {
+  it('waits for a deactivation that is under way, and then issues none', async () => {
+    const bob = await gateway.aSubject();
+    const administrator = await gateway.database.connect();
+    await administrator.query('begin');
+    await administrator.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [bob.id]);
+    const login = bob.login();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await administrator.query('commit');
+    await administrator.end();
+    expect((await login).code).toBe('INVALID_CREDENTIALS');
+    expect(await gateway.database.query('select from session where user_id = $1', [bob.id])).toEqual([]);
+  });
+
+  it('waits for a change of password that is under way, and then issues none to the old one', async () => {
+    const bob = await gateway.aSubject();
+    const owner = await gateway.database.connect();
+    await owner.query('begin');
+    await owner.query(`update password_credential set hash = 'another' where user_id = $1`, [bob.id]);
+    const login = bob.login();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await owner.query('commit');
+    await owner.end();
+    expect((await login).code).toBe('INVALID_CREDENTIALS');
+    expect(await gateway.database.query('select from session where user_id = $1', [bob.id])).toEqual([]);
+  });
+});
+
+describe('one document', () => {
+  const aliases = (count: number) =>
+    Array.from(
+      { length: count },
+      (_, i) => `a${i}: login(input: {identifier: "Alice", password: "guess ${i}"}) { __typename }`,
+    ).join('\n');
+  const failures = async () => {
+    const [row] = await gateway.database.query<{ count: string }>(
+      `select count(*) from audit_event where action = 'login.failed'`,
+    );
+    return Number(row?.count);
+  };
+
+  it.each([
+    ['fifty aliases', `mutation { ${aliases(50)} }`],
+    ['a fragment', `mutation { ...f } fragment f on Mutation { ${aliases(50)} }`],
+    [
+      'inline fragments',
+      `mutation { ... on Mutation { ${aliases(1)} } ... { b: login(input: {identifier: "x", password: "y"}) { __typename } } }`,
+    ],
+    ['one field of each kind', `mutation { ${aliases(1)} refresh { expiresIn } }`],
+    [
+      'nested fragments',
+      `mutation { ...a ...b } fragment a on Mutation { ...c } fragment b on Mutation { ...c } fragment c on Mutation { ${aliases(1)} }`,
+    ],
+  ])('with %s that sign in is refused whole: no guess is evaluated', async (_, document) => {
+    const before = await failures();
+    const reply = await gateway.client.raw(document);
+    expect([reply.status, reply.code]).toEqual([400, 'GRAPHQL_VALIDATION_FAILED']);
+    expect(await failures()).toBe(before);
+  });
+
+  it('with twenty doubling fragments costs nothing', async () => {
+    const fragments = Array.from(
+      { length: 20 },
+      (_, i) => `fragment f${i} on Mutation { ...f${i + 1} ...f${i + 1} }`,
+    ).join(' ');
+    const startedAt = performance.now();
+    const reply = await gateway.client.raw(
+      `mutation { ...f0 } ${fragments} fragment f20 on Mutation { ${aliases(1)} }`,
+    );
+    expect(reply.status).toBe(400);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('of several in a batch is refused', async () => {
+    const before = await failures();
+    const query = 'mutation { login(input: {identifier: "Alice", password: "guess"}) { __typename } }';
+    expect((await gateway.client.post([{ query }, { query }])).status).toBe(400);
+    expect(await failures()).toBe(before);
+  });
+});
