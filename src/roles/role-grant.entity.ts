@@ -1,0 +1,19 @@
+import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
+import { Entity, ManyToOne, Property } from '@mikro-orm/decorators/legacy';
+import { User } from '../accounts/user.entity.ts';
+import { Role } from './role.entity.ts';
+
+/** A user has a role. */
+@Entity({ tableName: 'role_grant' })
+export class RoleGrant {
+  @ManyToOne(() => User, { primary: true, mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade' })
+  userId!: string;
+
+  @ManyToOne(() => Role, { primary: true, fieldName: 'role_id', deleteRule: 'cascade', index: true })
+  role!: Role;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  grantedAt: Date & Opt = new Date();
+
+  [PrimaryKeyProp]?: ['userId', 'role'];
+}

@@ -1,0 +1,23 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { newId } from '../platform/id.ts';
+
+/** A named set of permissions. */
+@Entity({ tableName: 'role' })
+export class Role {
+  @PrimaryKey({ type: 'uuid' })
+  id: string & Opt = newId();
+
+  @Property({ type: 'text', unique: 'role_name_unique' })
+  name!: string;
+
+  @Property({ type: 'text', nullable: true })
+  description: string | null = null;
+
+  /** Dotted words; `*` stands for all of them and belongs to `superuser` alone. */
+  @Property({ type: 'text[]' })
+  permissions!: string[];
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt: Date & Opt = new Date();
+}

@@ -1,0 +1,39 @@
+import { Ctx, FieldResolver, Query, Resolver, Root } from 'type-graphql';
+import { UserType } from '../accounts/index.ts';
+import { Authorize, type RequestContext } from '../platform/request/index.ts';
+import type { PermissionTable } from './permission-table.ts';
+import { RolePermission } from './permissions.ts';
+import { Role } from './role.entity.ts';
+import { RoleType } from './role.types.ts';
+import { RoleGrant } from './role-grant.entity.ts';
+
+/** Roles, and what they add to a user. */
+@Resolver(() => UserType)
+export class RoleResolver {
+  constructor(private readonly table: PermissionTable) {}
+
+  @Authorize({ permission: RolePermission.READ })
+  @Query(() => [RoleType], { description: 'Every role, by name. Needs the permission role:read.' })
+  roles(@Ctx() { em }: RequestContext): Promise<RoleType[]> {
+    return em.find(Role, {}, { orderBy: { name: 'asc' } });
+  }
+
+  @FieldResolver(() => [RoleType], { name: 'roles', description: 'By name.' })
+  rolesOfUser(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<RoleType[]> {
+    return rolesOf(em, id);
+  }
+
+  @FieldResolver(() => [String], { description: 'Permissions of all roles together, sorted.' })
+  async permissions(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<string[]> {
+    return this.table.permissionsOf((await rolesOf(em, id)).map(({ name }) => name));
+  }
+}
+
+async function rolesOf(em: RequestContext['em'], userId: string): Promise<Role[]> {
+  const grants = await em.find(
+    RoleGrant,
+    { userId },
+    { populate: ['role'], orderBy: { role: { name: 'asc' } } },
+  );
+  return grants.map(({ role }) => role);
+}

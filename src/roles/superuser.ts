@@ -1,0 +1,114 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { emailKey, type Registration, User, usernameKey } from '../accounts/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import { Conflict } from '../platform/errors.ts';
+import { newId } from '../platform/id.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
+import { EVERY_PERMISSION } from './permissions.ts';
+
+/** Holds every permission; cannot be renamed, stripped or deleted. */
+export const SUPERUSER = 'superuser';
+
+export interface SuperuserInput {
+  email: string;
+  /** Of a new account, or to say which existing one is meant. */
+  username: string | undefined;
+  /** Asked for only when the account does not exist. */
+  password: () => Promise<string>;
+}
+
+/** Makes superusers, for the command line: the only way to the first one. */
+export class Superusers {
+  constructor(
+    private readonly registration: Registration,
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Repeating it, also in parallel, changes nothing more.
+   * @returns what had to be done.
+   * @throws {Conflict} when the account that has the address may be somebody else's, or is deactivated.
+   */
+  async create(
+    em: EntityManager,
+    input: SuperuserInput,
+    origin: RequestOrigin,
+  ): Promise<{ user: User; accountCreated: boolean; roleGranted: boolean }> {
+    const known = await this.findExisting(em, input);
+    const { user, accountCreated } = known
+      ? { user: known, accountCreated: false }
+      : await this.makeAccount(em, input, origin);
+    return { user, accountCreated, roleGranted: await this.grant(em, user.id, origin) };
+  }
+
+  /** Anyone can register an address that is not theirs, so an unconfirmed one proves nothing: the operator must name the account. */
+  private async findExisting(em: EntityManager, { email, username }: SuperuserInput): Promise<User | null> {
+    const user = await em.fork().findOne(User, { emailKey: emailKey(email) });
+    if (!user) return null;
+    if (user.deactivatedBy !== null)
+      throw new Conflict(`The account ${user.username} of this address is deactivated.`);
+    if (username !== undefined && user.usernameKey !== usernameKey(username)) {
+      throw new Conflict(`The account of this address is called ${user.username}, not ${username}.`);
+    }
+    if (username === undefined && user.emailConfirmedAt === null) {
+      throw new Conflict(
+        `The account ${user.username} has this address, but never confirmed it: anyone may have registered it. ` +
+          `If you are sure that it is the right one, name it with --username ${user.username}.`,
+      );
+    }
+    return user;
+  }
+
+  private async makeAccount(
+    em: EntityManager,
+    input: SuperuserInput,
+    origin: RequestOrigin,
+  ): Promise<{ user: User; accountCreated: boolean }> {
+    const { email, username = usernameFrom(email) } = input;
+    try {
+      const password = await input.password();
+      const user = await this.registration.createByOperator(em, { email, username, password }, origin);
+      return { user, accountCreated: true };
+    } catch (error) {
+      // Somebody ran the same command at the same moment.
+      const known = error instanceof Conflict ? await this.findExisting(em, input) : null;
+      if (known) return { user: known, accountCreated: false };
+      throw error;
+    }
+  }
+
+  private grant(em: EntityManager, userId: string, origin: RequestOrigin): Promise<boolean> {
+    return this.endings.transactional(em, async (tx) => {
+      const made = await statement(
+        tx,
+        sql`insert into role (id, name, description, permissions)
+            values (${newId()}, ${SUPERUSER}, 'Holds every permission.', ${[EVERY_PERMISSION]})
+            on conflict (name) do nothing returning id`,
+      );
+      if (made.length > 0) await this.endings.rolesChanged(tx);
+      const granted = await statement(
+        tx,
+        sql`insert into role_grant (user_id, role_id) select ${userId}, id from role where name = ${SUPERUSER}
+            on conflict do nothing returning role_id`,
+      );
+      if (granted.length === 0) return false;
+      await this.endings.raiseEpoch(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'role.granted',
+        actorId: null,
+        subjectId: userId,
+        details: { role: SUPERUSER },
+      });
+      return true;
+    });
+  }
+}
+
+/** `jane.doe+gatehouse@example.com` becomes `jane.doe`. */
+function usernameFrom(email: string): string {
+  const local = email.split('@')[0]?.split('+')[0] ?? '';
+  return local.replace(/[^\p{L}\p{N}._-]/gu, '').padEnd(3, '0');
+}

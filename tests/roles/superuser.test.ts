@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { RolesDocument } from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
+
+let gateway: TestGateway;
+let second: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  second = await gateway.another();
+});
+afterAll(async () => {
+  await second.close();
+  await gateway.close();
+});
+
+const PASSWORD = 'velvet anchor rising';
+const create = (email: string, username?: string) =>
+  gateway.gateway.superusers.create(
+    gateway.gateway.fork(),
+    { email, username, password: async () => PASSWORD },
+    COMMAND_LINE,
+  );
+
+describe('a superuser', () => {
+  it('is made with its account and the role, confirmed, and may do everything', async () => {
+    const made = await create('first@example.test');
+    expect(made).toMatchObject({ accountCreated: true, roleGranted: true });
+    const reply = await gateway.client.raw(
+      `mutation { login(input: {identifier: "first", password: "${PASSWORD}"}) { ... on Authenticated {
+         accessToken user { emailConfirmed roles { name permissions } permissions } } } }`,
+    );
+    const { accessToken, user } = Object(reply.data?.login) as { accessToken: string; user: unknown };
+    expect(user).toEqual({
+      emailConfirmed: true,
+      roles: [{ name: 'superuser', permissions: ['*'] }],
+      permissions: ['role:read'],
+    });
+    const roles = await gateway.client.execute(RolesDocument, {}, { bearer: accessToken });
+    expect(roles.data?.roles.map(({ name }) => name)).toEqual(['superuser']);
+  });
+
+  it('made twenty times at once is one account with one grant', async () => {
+    const made = await race(20, () => create('racer@example.test'));
+    expect(made.filter((result) => result.accountCreated)).toHaveLength(1);
+    expect(made.filter((result) => result.roleGranted)).toHaveLength(1);
+    const grants = await gateway.database.query(
+      `select from role_grant g join users u on u.id = g.user_id where u.email_key = 'racer@example.test'`,
+    );
+    expect(grants).toHaveLength(1);
+  });
+
+  it('is made of an existing account without touching its password; tokens without the role end at once, everywhere', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken, refreshToken } = await alice.signedIn();
+    expect((await gateway.client.execute(RolesDocument, {}, { bearer: accessToken })).code).toBe('FORBIDDEN');
+    expect(await create(alice.email, alice.username)).toMatchObject({
+      accountCreated: false,
+      roleGranted: true,
+    });
+    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+    await eventually(
+      () => alice.me(accessToken, second.client),
+      ({ code }) => code === 'UNAUTHENTICATED',
+      { withinMilliseconds: 1_000 },
+    );
+    const renewed = (await alice.refresh(refreshToken, second.client)).data?.refresh.accessToken ?? '';
+    expect((await second.client.execute(RolesDocument, {}, { bearer: renewed })).errors).toEqual([]);
+    expect(await create(alice.email, alice.username)).toMatchObject({
+      accountCreated: false,
+      roleGranted: false,
+    });
+  });
+
+  it('is not made of an account that somebody registered with an address that may not be theirs', async () => {
+    const mallory = await gateway.aSubject();
+    await expect(create(mallory.email)).rejects.toThrow(`never confirmed it`);
+    await expect(create(mallory.email, 'the-chief')).rejects.toThrow(`is called ${mallory.username}`);
+    expect((await mallory.login()).data?.login).toMatchObject({ user: { username: mallory.username } });
+    const grants = await gateway.database.query('select from role_grant where user_id = $1', [mallory.id]);
+    expect(grants).toEqual([]);
+  });
+
+  it('is made of an account whose address was confirmed, but not of a deactivated one', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query('update users set email_confirmed_at = now() where id = $1', [alice.id]);
+    expect(await create(alice.email)).toMatchObject({ accountCreated: false, roleGranted: true });
+    await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
+    await expect(create(alice.email)).rejects.toThrow('is deactivated');
+  });
+});
+
+describe('permissions', () => {
+  it('of a role are reread by every process when they change, also when that fails at first', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query(
+      `with made as (insert into role (id, name, permissions) values (gen_random_uuid(), 'auditor', '{}') returning id)
+       insert into role_grant (user_id, role_id) select $1, id from made`,
+      [alice.id],
+    );
+    const { accessToken } = await alice.signedIn();
+    const roles = () => second.client.execute(RolesDocument, {}, { bearer: accessToken });
+    expect((await roles()).code).toBe('FORBIDDEN');
+    await gateway.database.query(
+      `with changed as (update role set permissions = '{role:read}' where name = 'auditor')
+       insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
+    );
+    await eventually(roles, ({ errors }) => errors.length === 0, { withinMilliseconds: 1_500 });
+
+    await gateway.database.query('revoke select on role from gatehouse_app');
+    await gateway.database.query(
+      `with changed as (update role set permissions = '{}' where name = 'auditor')
+       insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await gateway.database.query('grant select on role to gatehouse_app');
+    await eventually(roles, ({ code }) => code === 'FORBIDDEN', { withinMilliseconds: 1_500 });
+  });
+});
