@@ -1,0 +1,88 @@
+import { ApolloServerErrorCode, unwrapResolverError } from '@apollo/server/errors';
+import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
+import { isDatabaseAway } from '../platform/database/index.ts';
+import { BadUserInput, ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
+
+/** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
+const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
+  ApolloServerErrorCode.GRAPHQL_PARSE_FAILED,
+  ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED,
+  ApolloServerErrorCode.BAD_REQUEST,
+  ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE,
+  ApolloServerErrorCode.PERSISTED_QUERY_NOT_FOUND,
+  ApolloServerErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
+]);
+
+/** Characters of a protocol message that are worth sending. */
+const MAX_MESSAGE_LENGTH = 500;
+
+/** What the failure is, in our own terms; undefined for a fault. */
+export function asGatehouseError(raw: unknown): GatehouseError | undefined {
+  const cause = unwrapResolverError(raw);
+  if (cause instanceof GatehouseError) return cause;
+  return isDatabaseAway(cause)
+    ? new ServiceUnavailable({ detail: 'the database is away', cause })
+    : undefined;
+}
+
+/**
+ * The one translator of errors. What is expected shows its code and public message, a refused variable shows which
+ * one it was but not its value, and everything else shows nothing.
+ */
+export function formatError(formatted: GraphQLFormattedError, raw: unknown): GraphQLFormattedError {
+  const reply = (code: string, message: string, extensions = {}): GraphQLFormattedError => ({
+    message,
+    ...(formatted.locations && { locations: formatted.locations }),
+    ...(formatted.path && { path: formatted.path }),
+    extensions: { code, ...extensions },
+  });
+
+  const expected = asGatehouseError(raw);
+  if (expected) return reply(expected.code, expected.message, expected.extensions);
+  const code = formatted.extensions?.code;
+  if (code === ApolloServerErrorCode.BAD_USER_INPUT) {
+    const refused = new BadUserInput(refusedVariable(raw));
+    return reply(refused.code, refused.message, refused.extensions);
+  }
+  if (/^GraphQL introspection is not allowed/.test(formatted.message)) {
+    return reply(String(code), 'Introspection is off; see GRAPHQL_INTROSPECTION.');
+  }
+  if (PROTOCOL_CODES.has(code)) return reply(String(code), withoutLiterals(raw, formatted.message));
+  return reply(ErrorCode.INTERNAL_SERVER_ERROR, 'Internal server error.');
+}
+
+/** graphql-js quotes the whole value in its message; only the name of the variable and the path in it are taken. */
+function refusedVariable(raw: unknown): { field: string; message: string }[] {
+  if (!(raw instanceof GraphQLError)) return [];
+  const variable = /^Variable "\$([_A-Za-z]\w{0,63})"/.exec(raw.message)?.[1];
+  if (variable === undefined) return [];
+  // The path is written after the value, so the last match is the real one whatever the value holds.
+  const path = [...raw.message.matchAll(/ at "([_A-Za-z][\w.[\]]{0,127})"; /g)].at(-1)?.[1];
+  const field = path?.startsWith(`${variable}.`) || path?.startsWith(`${variable}[`) ? path : variable;
+  return [{ field, message: 'Not a valid value of its type.' }];
+}
+
+/**
+ * graphql-js quotes literals of the document in its messages, and a literal may be a password. Parser messages name
+ * the token that was found; messages about a value end with it, so they are cut where it begins.
+ */
+function withoutLiterals(raw: unknown, message: string): string {
+  const withoutTokens = message.replace(/\b(String|BlockString|Int|Float) ".*$/s, '$1.');
+  const aboutValue = raw instanceof GraphQLError && raw.nodes?.some(holdsLiteral);
+  const cut = aboutValue
+    ? withoutTokens.replace(/(, found| has invalid value|:| Value ").*$/s, '.')
+    : withoutTokens;
+  return cut.replace(/^Value ".*?" does/s, 'This value does').slice(0, MAX_MESSAGE_LENGTH);
+}
+
+const LITERALS: ReadonlySet<string> = new Set([
+  Kind.STRING,
+  Kind.INT,
+  Kind.FLOAT,
+  Kind.ENUM,
+  Kind.LIST,
+  Kind.OBJECT,
+  Kind.OBJECT_FIELD,
+]);
+
+const holdsLiteral = (node: ASTNode): boolean => LITERALS.has(node.kind);

@@ -1,0 +1,113 @@
+import type { ApolloServerPlugin } from '@apollo/server';
+import { type GraphQLError, type GraphQLFormattedError, Kind, type OperationDefinitionNode } from 'graphql';
+import { ErrorCode, type GatehouseError } from '../platform/errors.ts';
+import { describeError } from '../platform/logger.ts';
+import type { RequestContext } from '../platform/request/index.ts';
+import { asGatehouseError } from './format-error.ts';
+
+export interface FailureLog {
+  /** A fault of ours: with everything that helps to find it. */
+  fault(error: unknown, facts: Record<string, unknown>): void;
+  /** An expected failure: its code and the detail that the client did not get. */
+  refusal(facts: Record<string, unknown>): void;
+}
+
+/**
+ * Gives a reply its HTTP status and headers, puts the request id beside every error, and logs each failure once.
+ * HTTP status: 200 where at least one root field was executed; 429 or 503 when every root field was refused so.
+ */
+export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext> {
+  return {
+    async requestDidStart() {
+      return {
+        async didEncounterErrors({ errors, contextValue }) {
+          logFailures(log, errors, contextValue);
+        },
+        async willSendResponse({ response, operation, contextValue }) {
+          response.http.headers.set('cache-control', 'no-store');
+          if (response.body.kind !== 'single') return;
+          const { singleResult } = response.body;
+          const errors = singleResult.errors ?? [];
+          if (errors.length === 0) return;
+          singleResult.errors = errors.map((error) => ({
+            ...error,
+            extensions: { ...error.extensions, requestId: contextValue.origin.requestId },
+          }));
+          const status = refusalStatus(errors, singleResult.data, operation);
+          if (status === undefined) return;
+          response.http.status = status;
+          const seconds = errors.map(({ extensions }) => Number(extensions?.retryAfterSeconds ?? 0));
+          const longest = Math.max(...seconds);
+          if (longest > 0) response.http.headers.set('retry-after', String(longest));
+        },
+      };
+    },
+  };
+}
+
+function refusalStatus(
+  errors: readonly GraphQLFormattedError[],
+  data: Record<string, unknown> | null | undefined,
+  operation: OperationDefinitionNode | undefined,
+): number | undefined {
+  const codes = errors.map(({ extensions }) => extensions?.code);
+  const isRefusal = (code: unknown) =>
+    code === ErrorCode.RATE_LIMITED || code === ErrorCode.SERVICE_UNAVAILABLE;
+  if (!operation || !codes.every(isRefusal) || somethingWasExecuted(errors, data, operation))
+    return undefined;
+  return codes.includes(ErrorCode.SERVICE_UNAVAILABLE) ? 503 : 429;
+}
+
+function somethingWasExecuted(
+  errors: readonly GraphQLFormattedError[],
+  data: Record<string, unknown> | null | undefined,
+  operation: OperationDefinitionNode,
+): boolean {
+  // Refusals below the root, of a field of something that was executed.
+  if (errors.some(({ path }) => path?.length !== 1)) return true;
+  if (data) return errors.length < Object.keys(data).length;
+  // A non-null root field failed and took the data with it. Mutations run one after the other: what stands before
+  // the failed one was executed. The order is known without fragments; with them, caution says that something was.
+  const [first] = operation.selectionSet.selections;
+  if (operation.operation !== 'mutation') return errors.length < operation.selectionSet.selections.length;
+  return first?.kind !== 'Field' || errors[0]?.path?.[0] !== (first.alias ?? first.name).value;
+}
+
+/** Faults of one request that are logged whole; they tend to be the same one many times. */
+const MAX_FAULTS = 3;
+
+/**
+ * One line for all refusals of one code, so that a document cannot write more log than it is long. Fields are named
+ * as the schema names them: aliases and operation names are text of the client.
+ */
+function logFailures(log: FailureLog, errors: readonly GraphQLError[], { origin }: RequestContext): void {
+  const refusals = new Map<string, Record<string, unknown> & { times: number }>();
+  const faults: GraphQLError[] = [];
+  for (const error of errors) {
+    const expected = asGatehouseError(error);
+    if (!expected && error.originalError && error.path) {
+      faults.push(error);
+      continue;
+    }
+    const code = String(expected?.code ?? error.extensions.code);
+    const known = refusals.get(code);
+    if (known) known.times += 1;
+    else refusals.set(code, { code, times: 1, field: fieldOf(error), ...detailsOf(expected) });
+  }
+  for (const facts of refusals.values()) log.refusal({ requestId: origin.requestId, ...facts });
+  for (const error of faults.slice(0, MAX_FAULTS)) {
+    log.fault(error.originalError, {
+      requestId: origin.requestId,
+      field: fieldOf(error),
+      times: faults.length,
+    });
+  }
+}
+
+const fieldOf = ({ nodes, path }: GraphQLError): string | undefined =>
+  path && nodes?.[0]?.kind === Kind.FIELD ? nodes[0].name.value : undefined;
+
+const detailsOf = (expected: GatehouseError | undefined) => ({
+  detail: expected?.detail,
+  cause: expected?.cause instanceof Error ? describeError(expected.cause) : undefined,
+});

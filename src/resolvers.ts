@@ -1,0 +1,16 @@
+import { AccountResolver } from './accounts/index.ts';
+import { AuthenticationResolver } from './authentication/index.ts';
+import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
+import { PasswordResolver } from './passwords/index.ts';
+import { RoleResolver } from './roles/index.ts';
+import { SessionResolver } from './sessions/index.ts';
+
+/** Every resolver of the schema. */
+export const RESOLVERS: ResolverClasses = [
+  AccountResolver,
+  AuthenticationResolver,
+  PasswordResolver,
+  SessionResolver,
+  RoleResolver,
+  ErrorCodesResolver,
+];

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { authorizationChecker } from '../../src/graphql/index.ts';
+import { GatehouseError } from '../../src/platform/errors.ts';
+import type { AuthorizationRequirement, Caller, RequestContext } from '../../src/platform/request/index.ts';
+import { TestClock } from '../support/clock.ts';
+
+const clock = new TestClock();
+const check = authorizationChecker(
+  { permits: (roles, permission) => roles.includes('reviewer') && permission === 'kyc:review' },
+  clock,
+);
+
+const caller = (facts: Partial<Caller> = {}): Caller => ({
+  userId: 'user',
+  sessionId: 'session',
+  epoch: 0,
+  roles: [],
+  amr: ['pwd'],
+  aal: 1,
+  authenticatedAt: clock.now() / 1000,
+  ...facts,
+});
+
+/** `allowed`, or the code and extensions of the refusal. */
+async function judge(who: Caller | null, ...requirements: AuthorizationRequirement[]): Promise<unknown> {
+  try {
+    await check({ authenticate: async () => who } as RequestContext, requirements);
+    return 'allowed';
+  } catch (error) {
+    if (error instanceof GatehouseError) return { code: error.code, ...error.extensions };
+    throw error;
+  }
+}
+
+describe('an operation', () => {
+  it('that needs a session refuses an anonymous caller', async () => {
+    expect(await judge(null, {})).toEqual({ code: 'UNAUTHENTICATED' });
+    expect(await judge(caller(), {})).toBe('allowed');
+  });
+
+  it('that needs a permission asks the roles', async () => {
+    expect(await judge(caller(), { permission: 'kyc:review' })).toEqual({ code: 'FORBIDDEN' });
+    expect(await judge(caller({ roles: ['reviewer'] }), { permission: 'kyc:review' })).toBe('allowed');
+    expect(await judge(caller({ roles: ['reviewer'] }), { permission: 'role:read' })).toEqual({
+      code: 'FORBIDDEN',
+    });
+  });
+
+  it('that needs a level says which', async () => {
+    expect(await judge(caller(), { aal: 2 })).toMatchObject({
+      code: 'REAUTHENTICATION_REQUIRED',
+      requiredAal: 2,
+    });
+    expect(await judge(caller({ aal: 2 }), { aal: 2 })).toBe('allowed');
+  });
+
+  it('that needs a recent authentication says how recent', async () => {
+    const old = caller({ authenticatedAt: clock.now() / 1000 - 301 });
+    expect(await judge(old, { maxAgeSeconds: 300 })).toMatchObject({
+      code: 'REAUTHENTICATION_REQUIRED',
+      maxAgeSeconds: 300,
+    });
+    expect(await judge(caller(), { maxAgeSeconds: 300 })).toBe('allowed');
+  });
+
+  it('asks nobody to prove themselves for what they may not do anyway', async () => {
+    expect(await judge(caller(), { permission: 'kyc:review', aal: 2 })).toEqual({ code: 'FORBIDDEN' });
+  });
+});

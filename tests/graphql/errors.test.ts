@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { ErrorCode } from '../../src/platform/errors.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { ErrorCodesDocument } from '../support/generated/operations.ts';
+
+const SECRET = 'hunter2-marked-secret';
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterAll(() => gateway.close());
+afterEach(() => {
+  for (const line of gateway.logLines) expect(line).not.toContain(SECRET);
+});
+
+describe('the list of error codes', () => {
+  it('is part of the API and complete', async () => {
+    const { data } = await gateway.client.execute(ErrorCodesDocument, {});
+    expect(data?.errorCodes.map(({ code }) => code).sort()).toEqual(Object.values(ErrorCode).sort());
+    for (const { description } of data?.errorCodes ?? []) expect(description).toMatch(/\.$/);
+  });
+});
+
+const register = 'mutation ($input: RegisterInput!) { register(input: $input) { id } }';
+
+describe('a refused variable', () => {
+  it.each<[string, unknown, string]>([
+    [
+      'a text that is an object',
+      { input: { username: { secret: SECRET }, email: 'a@b.example', password: SECRET } },
+      'input.username',
+    ],
+    [
+      'a text that is a list',
+      { input: { username: 'abcd', email: 'a@b.example', password: [SECRET] } },
+      'input.password',
+    ],
+    [
+      'an address that is none',
+      { input: { username: 'abcd', email: SECRET, password: SECRET } },
+      'input.email',
+    ],
+    ['a missing field', { input: { username: 'abcd', email: 'a@b.example' } }, 'input'],
+    [
+      'an unknown field',
+      { input: { username: 'abcd', email: 'a@b.example', password: SECRET, admin: SECRET } },
+      'input',
+    ],
+    ['null', { input: null }, 'input'],
+    ['nothing', {}, 'input'],
+    ['a number', { input: 42 }, 'input'],
+    [
+      'a path hidden in a value',
+      {
+        input: {
+          username: 'abcd',
+          email: 'a@b.example',
+          password: { x: `${SECRET} at "input.${SECRET}"; ` },
+        },
+      },
+      'input.password',
+    ],
+  ])('such as %s is named, and its value is not repeated', async (_, variables, field) => {
+    const reply = await gateway.client.raw(register, variables);
+    expect([reply.status, reply.code]).toEqual([400, 'BAD_USER_INPUT']);
+    expect(reply.errors[0]?.extensions?.fields).toEqual([{ field, message: expect.any(String) }]);
+    expect(reply.text).not.toContain(SECRET);
+  });
+});
+
+describe('a literal in a document', () => {
+  it.each([
+    [
+      'of the wrong type',
+      `mutation { login(input: {identifier: ["${SECRET}"], password: {a: "${SECRET}"}}) { __typename } }`,
+    ],
+    [
+      'that is no address',
+      `mutation { register(input: {username: "abcd", email: "${SECRET}", password: "${SECRET}"}) { id } }`,
+    ],
+    ['where an object belongs', `mutation { login(input: "${SECRET}") { __typename } }`],
+    [
+      'as an enum',
+      `mutation { login(input: {identifier: "a", password: ${SECRET.replaceAll('-', '_')}}) { __typename } }`,
+    ],
+    ['out of place', `mutation { login(input: {identifier: "a", password: "b"}) "${SECRET}" }`],
+    ['as a block string out of place', `mutation { login """${SECRET}""" }`],
+    ['given to an unknown argument', `mutation { logout(token: "${SECRET}") }`],
+    [
+      'given to an unknown field',
+      `mutation { login(input: {identifier: "a", password: "b", pin: "${SECRET}"}) { __typename } }`,
+    ],
+    ['unterminated', `mutation { login(input: {identifier: "${SECRET}`],
+  ])('%s is not repeated in the reply', async (_, document) => {
+    const reply = await gateway.client.raw(document);
+    expect(reply.status).toBe(400);
+    expect(String(reply.code)).toMatch(/^GRAPHQL_(PARSE|VALIDATION)_FAILED$/);
+    expect(reply.text).not.toContain(SECRET);
+    expect(reply.text).not.toContain(SECRET.replaceAll('-', '_'));
+  });
+
+  it('that is a number is not repeated either', async () => {
+    const reply = await gateway.client.raw(
+      'mutation { login(input: {identifier: 4815162342, password: 4815162342}) { __typename } }',
+    );
+    expect(reply.text).not.toContain('4815162342');
+  });
+
+  it('leaves the rest of the message to read', async () => {
+    const reply = await gateway.client.raw('{ mee { id } }');
+    expect(reply.errors[0]?.message).toContain('Cannot query field "mee" on type "Query"');
+  });
+});
+
+describe('a fault', () => {
+  it('shows nothing of itself, and is logged under the request id that the client gets', async () => {
+    await gateway.database.query('alter table users rename to users_away');
+    const reply = await gateway.client.raw('{ publicProfile(username: "anybody") { username } }');
+    await gateway.database.query('alter table users_away rename to users');
+    expect(reply.errors).toEqual([
+      {
+        message: 'Internal server error.',
+        locations: expect.anything(),
+        path: ['publicProfile'],
+        extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: reply.headers.get('x-request-id') },
+      },
+    ]);
+    const line = gateway.logLines.find(
+      (text) =>
+        text.includes(`"requestId":"${reply.headers.get('x-request-id')}"`) &&
+        text.includes('an operation failed'),
+    );
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      level: 'error',
+      field: 'publicProfile',
+      err: { code: '42P01' },
+    });
+  });
+
+  it('of a constraint logs neither the row nor the statement', async () => {
+    await gateway.database.query(`alter table users add constraint spoiled check (username <> '${SECRET}')`);
+    const reply = await gateway.client.raw(register, {
+      input: { username: SECRET, email: 'spoiled@example.test', password: 'velvet anchor rising' },
+    });
+    await gateway.database.query('alter table users drop constraint spoiled');
+    expect(reply.code).toBe('INTERNAL_SERVER_ERROR');
+    expect(gateway.logLines.join('')).not.toContain('spoiled@example.test');
+  });
+});
+
+describe('the HTTP status', () => {
+  it('is 200 where a root field was executed, also when another failed', async () => {
+    expect((await gateway.client.raw('{ me { id } errorCodes { code } }')).status).toBe(200);
+  });
+});
+
+describe('a request that is not GraphQL', () => {
+  const post = (body: string, contentType = 'application/json') =>
+    fetch(`${gateway.url}/graphql`, { method: 'POST', body, headers: { 'content-type': contentType } });
+
+  it.each<[string, () => Promise<Response>, number]>([
+    ['malformed JSON', () => post('{"query": "{ me', 'application/json'), 400],
+    ['an empty body', () => post(''), 400],
+    ['a JSON number', () => post('42'), 400],
+    ['an unknown type', () => post('<x/>', 'application/xml'), 415],
+    ['an unknown route', () => fetch(`${gateway.url}/nowhere`), 404],
+    ['a path with escapes', () => fetch(`${gateway.url}/%c0%ae/..%2f`), 400],
+    [
+      'a header that is too long',
+      () => fetch(`${gateway.url}/`, { headers: { 'x-long': 'x'.repeat(20_000) } }),
+      431,
+    ],
+    ['an unused method', () => fetch(`${gateway.url}/graphql`, { method: 'DELETE' }), 405],
+  ])('%s is answered in JSON with a code and a request id', async (_, send, status) => {
+    const response = await send();
+    const text = await response.text();
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      status,
+      expect.stringContaining('json'),
+    ]);
+    expect(JSON.parse(text).errors[0].extensions).toMatchObject({ code: expect.any(String) });
+    expect(text).not.toMatch(/node_modules|\.ts|\.js|at \w+ \(/);
+    expect(response.headers.get('x-request-id')).toBeTruthy();
+  });
+});
