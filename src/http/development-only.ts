@@ -1,0 +1,29 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ErrorCode } from '../platform/errors.ts';
+import { sendError } from './error-replies.ts';
+
+const LOOPBACK_PEER = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
+const FORWARDING_HEADERS = [
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+];
+
+/** A page for developers answers the developer's own machine: not a network, not a proxy, not a rebound DNS name. */
+export function isLocalRequest(request: FastifyRequest): boolean {
+  return (
+    LOOPBACK_PEER.test(request.socket.remoteAddress ?? '') &&
+    LOOPBACK_HOST.test(request.headers.host ?? '') &&
+    FORWARDING_HEADERS.every((name) => request.headers[name] === undefined)
+  );
+}
+
+export async function developmentOnly(
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply | undefined> {
+  return isLocalRequest(request) ? undefined : sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+}

@@ -1,0 +1,68 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ErrorCode } from '../platform/errors.ts';
+import { newId } from '../platform/id.ts';
+
+/** One form for every error of every route and layer: that of a GraphQL reply without data. */
+const errorBody = (code: string, message: string, requestId: string): string =>
+  JSON.stringify({ errors: [{ message, extensions: { code, requestId } }] });
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+export function sendError(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+  const { id } = reply.request;
+  return reply
+    .code(status)
+    .headers({ 'cache-control': 'no-store', 'content-type': JSON_TYPE, 'x-request-id': id })
+    .send(errorBody(code, message, id));
+}
+
+/** Replaces the framework's own error pages, which would tell more than a client should know. */
+export function errorReplies(app: FastifyInstance): void {
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.'));
+  app.setErrorHandler(replyToError);
+}
+
+export function replyToError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const status = error.statusCode ?? 500;
+  if (status === 413) {
+    return sendError(reply, 413, ErrorCode.PAYLOAD_TOO_LARGE, 'The request body is too large.');
+  }
+  if (status === 415) return sendError(reply, 415, 'BAD_REQUEST', 'This content type is not accepted.');
+  if (status >= 400 && status < 500)
+    return sendError(reply, status, 'BAD_REQUEST', 'The request cannot be read.');
+  request.log.error({ err: error }, 'a request failed');
+  return sendError(reply, 500, ErrorCode.INTERNAL_SERVER_ERROR, 'Internal server error.');
+}
+
+const STATUS_OF_PARSER_ERRORS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** For what is not even HTTP: Node's parser gave up, so no request exists that could be answered. */
+export function replyToParserError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF_PARSER_ERRORS[error.code ?? ''] ?? 400;
+  const requestId = newId();
+  const body = errorBody('BAD_REQUEST', 'The request cannot be read.', requestId);
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `content-type: ${JSON_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      `x-request-id: ${requestId}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,87 @@
+import { ApolloServer } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { GraphQLSchema } from 'graphql';
+import { type FailureLog, formatError, oneSessionPerDocument, replyPlugin } from '../graphql/index.ts';
+import type { RequestContext } from '../platform/request/index.ts';
+import { developmentOnly } from './development-only.ts';
+import { sendError } from './error-replies.ts';
+
+/** Tokens of a document: more than any client needs, few enough to parse in a millisecond. */
+const MAX_TOKENS = 2_000;
+
+/** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
+const SANDBOX_HOSTS = 'https://*.apollographql.com';
+const SANDBOX_POLICY =
+  `default-src 'self'; script-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS}; style-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS} https://fonts.googleapis.com; ` +
+  `img-src 'self' data: ${SANDBOX_HOSTS}; font-src 'self' ${SANDBOX_HOSTS} https://fonts.gstatic.com; frame-src ${SANDBOX_HOSTS}; ` +
+  `manifest-src ${SANDBOX_HOSTS}; connect-src 'self' ${SANDBOX_HOSTS}; frame-ancestors 'none'`;
+
+export interface GraphqlOptions {
+  readonly schema: GraphQLSchema;
+  readonly introspection: boolean;
+  /** Apollo Sandbox for browsers, on the developer's own machine. */
+  readonly sandbox: boolean;
+  readonly log: FailureLog;
+  readonly context: (request: FastifyRequest, reply: FastifyReply) => RequestContext;
+}
+
+/** GraphQL over HTTP at `/graphql`. */
+export function graphqlRoutes({ schema, introspection, sandbox, log, context }: GraphqlOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    const apollo = new ApolloServer<RequestContext>({
+      schema,
+      introspection,
+      csrfPrevention: true,
+      allowBatchedHttpRequests: false,
+      includeStacktraceInErrorResponses: false,
+      hideSchemaDetailsFromClientErrors: !introspection,
+      stopOnTerminationSignals: false,
+      parseOptions: { maxTokens: MAX_TOKENS },
+      maxRecursiveSelections: true,
+      validationRules: [oneSessionPerDocument],
+      formatError,
+      plugins: [
+        replyPlugin(log),
+        sandbox
+          ? ApolloServerPluginLandingPageLocalDefault({ embed: true, includeCookies: true, footer: false })
+          : ApolloServerPluginLandingPageDisabled(),
+      ],
+      logger: {
+        debug() {},
+        info() {},
+        warn: (message) => app.log.warn(message),
+        error: (message) => app.log.error(message),
+      },
+    });
+    await apollo.start();
+    app.addHook('onClose', () => apollo.stop());
+
+    const handler = fastifyApolloHandler(apollo, {
+      context: async (request, reply) => context(request, reply),
+    });
+    const wantsPage = (request: FastifyRequest) => /text\/(html|\*)/i.test(request.headers.accept ?? '');
+    app.route({
+      url: '/graphql',
+      method: ['GET', 'POST'],
+      handler,
+      onRequest: async (request, reply) => {
+        if (request.method === 'GET' && wantsPage(request)) return developmentOnly(request, reply);
+        return undefined;
+      },
+      onSend: async (_request, reply) => {
+        if (String(reply.getHeader('content-type')).startsWith('text/html')) {
+          reply.header('content-security-policy', SANDBOX_POLICY);
+        }
+      },
+    });
+    app.route({
+      url: '/graphql',
+      method: ['PUT', 'PATCH', 'DELETE'],
+      handler: async (_request, reply) =>
+        sendError(reply.header('allow', 'GET, POST'), 405, 'BAD_REQUEST', 'Use GET or POST.'),
+    });
+  };
+}

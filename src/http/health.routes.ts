@@ -1,0 +1,56 @@
+import type { FastifyInstance } from 'fastify';
+
+/** Resolves when the part answers. The message of a rejection is for the log; the reply only names the part. */
+export type Probe = () => Promise<void>;
+
+/** Milliseconds after which a part that has not answered counts as away. */
+const PROBE_TIMEOUT = 2_000;
+
+export interface HealthOptions {
+  readonly probes: Readonly<Record<string, Probe>>;
+  /** True from the first moment of a shutdown, so that no proxy sends more work. */
+  readonly isDraining: () => boolean;
+}
+
+/**
+ * `/health/live`: the process turns. `/health/ready`: it can do its work; 503 names the parts that are away.
+ */
+export function healthRoutes({ probes, isDraining }: HealthOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/health/live', async (_request, reply) =>
+      reply.header('cache-control', 'no-store').send({ status: 'live' }),
+    );
+
+    app.get('/health/ready', async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      if (isDraining()) return reply.code(503).send({ status: 'draining' });
+      const results = await Promise.all(
+        Object.entries(probes).map(async ([part, probe]) => {
+          try {
+            await withTimeout(probe());
+            return [part, 'up'] as const;
+          } catch (error) {
+            request.log.warn({ part, err: error }, 'a part is away');
+            return [part, 'away'] as const;
+          }
+        }),
+      );
+      const ready = results.every(([, state]) => state === 'up');
+      return reply
+        .code(ready ? 200 : 503)
+        .send({ status: ready ? 'ready' : 'unavailable', parts: Object.fromEntries(results) });
+    });
+  };
+}
+
+async function withTimeout(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PROBE_TIMEOUT} ms`)), PROBE_TIMEOUT);
+  });
+  try {
+    await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,77 @@
+import '@fastify/cookie';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Unauthenticated } from '../platform/errors.ts';
+import type {
+  Caller,
+  CookieAttributes,
+  PresentedCredentials,
+  RequestContext,
+  RequestOrigin,
+} from '../platform/request/index.ts';
+import { bareAddress } from '../platform/request/index.ts';
+
+/** Characters of a user agent that are worth keeping. */
+const MAX_USER_AGENT = 512;
+
+/** Turns presented credentials into a caller: sessions/caller-verification.ts. */
+export interface CallerVerification {
+  verify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null>;
+}
+
+/** The context of one HTTP request. */
+export class HttpRequestContext implements RequestContext {
+  readonly origin: RequestOrigin;
+  readonly credentials: PresentedCredentials;
+  private forked: EntityManager | undefined;
+  private verification: Promise<Caller | null> | undefined;
+  private verified: Caller | null = null;
+
+  constructor(
+    request: FastifyRequest,
+    private readonly reply: FastifyReply,
+    private readonly fork: () => EntityManager,
+    private readonly callerVerification: CallerVerification,
+  ) {
+    this.origin = {
+      requestId: request.id,
+      clientAddress: bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? ''),
+      userAgent: printable(request.headers['user-agent']),
+    };
+    this.credentials = {
+      bearer: bearerOf(request.headers.authorization),
+      cookies: request.cookies,
+    };
+  }
+
+  get em(): EntityManager {
+    this.forked ??= this.fork();
+    return this.forked;
+  }
+
+  async authenticate(): Promise<Caller | null> {
+    this.verification ??= this.callerVerification.verify(this.credentials, () => this.em);
+    this.verified = await this.verification;
+    return this.verified;
+  }
+
+  get caller(): Caller {
+    if (!this.verified) throw new Unauthenticated('the operation does not ask for a signed-in caller');
+    return this.verified;
+  }
+
+  setCookie(name: string, value: string, attributes: CookieAttributes): void {
+    this.reply.setCookie(name, value, attributes);
+  }
+}
+
+/** Of another scheme: none. Of a malformed header: an empty token, so that it does not fall back to the cookie. */
+function bearerOf(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return undefined;
+  return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
+}
+
+function printable(text: string | undefined): string | null {
+  // Control characters could forge a line of a log or move the cursor of a terminal that shows it.
+  return text?.replace(/\p{C}/gu, '').slice(0, MAX_USER_AGENT) || null;
+}

@@ -1,0 +1,137 @@
+import cookie from '@fastify/cookie';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  LogController,
+} from 'fastify';
+import type { GraphQLSchema } from 'graphql';
+import type { FailureLog } from '../graphql/index.ts';
+import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
+import { explorerRoutes } from './explorer.routes.ts';
+import { graphqlRoutes } from './graphql.routes.ts';
+import { type HealthOptions, healthRoutes } from './health.routes.ts';
+import { oneCredential } from './one-credential.ts';
+import { originCheck, originGuard } from './origin-guard.ts';
+import { type CallerVerification, HttpRequestContext } from './request-context.ts';
+import { requestIdHook, requestIdOf } from './request-id.ts';
+
+/** Bytes: a registration with every field at its limit takes about 5 kB. */
+const BODY_LIMIT = 100 * 1024;
+/** Milliseconds for a whole request to arrive: slower senders only hold a place. */
+const REQUEST_TIMEOUT = 30_000;
+/** Seconds (RFC 6797): two years. */
+const HSTS_MAX_AGE = 63_072_000;
+
+export interface ServerOptions {
+  readonly production: boolean;
+  readonly publicUrl: string;
+  readonly clientOrigins: readonly string[];
+  readonly trustedProxies: readonly string[];
+  readonly requireRequestId: boolean;
+  readonly introspection: boolean;
+  readonly schema: GraphQLSchema;
+  /** Names of the cookies that carry tokens. */
+  readonly tokenCookies: readonly string[];
+  readonly health: HealthOptions;
+  /** HTTP routes that capabilities bring. */
+  readonly routes: readonly FastifyPluginAsync[];
+  readonly fork: () => EntityManager;
+  readonly callerVerification: CallerVerification;
+  readonly log: FastifyBaseLogger;
+}
+
+/** The HTTP server: everything is mounted, nothing listens yet. */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { production, publicUrl, tokenCookies, log } = options;
+  const app = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestIdOf,
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT,
+    forceCloseConnections: 'idle',
+    frameworkErrors: replyToError,
+    clientErrorHandler: replyToParserError,
+  });
+  errorReplies(app);
+  logRequests(app);
+  app.addHook('onSend', async (_request, reply) => {
+    // Otherwise a kept-alive connection would hold up the shutdown until it times out.
+    if (options.health.isDraining()) reply.header('connection', 'close');
+  });
+
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        frameAncestors: ["'none'"],
+        formAction: ["'none'"],
+        baseUri: ["'none'"],
+      },
+    },
+    strictTransportSecurity: publicUrl.startsWith('https:') && {
+      maxAge: HSTS_MAX_AGE,
+      includeSubDomains: true,
+    },
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+  await app.register(cookie);
+  app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
+  app.addHook('onRequest', oneCredential(tokenCookies));
+
+  const allowedOrigins = [publicUrl, ...options.clientOrigins];
+  const isAllowed = originCheck({ allowedOrigins, loopbackIsOne: !production });
+  await app.register(healthRoutes(options.health));
+  for (const routes of options.routes) await app.register(routes);
+  if (!production) await app.register(explorerRoutes);
+
+  await app.register(async (api) => {
+    await api.register(cors, {
+      origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin)),
+      credentials: true,
+      methods: ['GET', 'POST'],
+      exposedHeaders: ['x-request-id', 'retry-after'],
+      maxAge: 600,
+    });
+    api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
+    await api.register(
+      graphqlRoutes({
+        schema: options.schema,
+        introspection: options.introspection,
+        sandbox: !production,
+        log: failureLog(log),
+        context: (request, reply) =>
+          new HttpRequestContext(request, reply, options.fork, options.callerVerification),
+      }),
+    );
+  });
+  return app;
+}
+
+/** One line for each request; never its query string, headers or body, which carry secrets. */
+function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      'request',
+    );
+  });
+}
+
+function failureLog(log: FastifyBaseLogger): FailureLog {
+  return {
+    fault: (error, facts) => log.error({ ...facts, err: error }, 'an operation failed'),
+    refusal: (facts) => log.info(facts, 'an operation was refused'),
+  };
+}

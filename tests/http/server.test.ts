@@ -1,0 +1,205 @@
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+
+let gateway: TestGateway;
+let production: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  production = await gateway.another({
+    NODE_ENV: 'production',
+    PUBLIC_URL: 'https://auth.example.test',
+    PASSWORD_BCRYPT_COST: '10',
+    RATE_LIMIT: 'on',
+  });
+});
+afterAll(async () => {
+  await production.close();
+  await gateway.close();
+});
+
+const get = (path: string, headers: Record<string, string> = {}, at = gateway) =>
+  fetch(`${at.url}${path}`, { headers });
+
+/** fetch does not let a caller choose the Host header. */
+const getAsHost = (path: string, host: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    request(`${gateway.url}${path}`, { headers: { host, accept: 'text/html' } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end();
+  });
+
+describe('health', () => {
+  it('is live and ready, and names its parts', async () => {
+    expect(await (await get('/health/live')).json()).toEqual({ status: 'live' });
+    const ready = await get('/health/ready');
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'ready', parts: { database: 'up' } }]);
+  });
+
+  it('is not ready while a migration is missing', async () => {
+    await gateway.database.query(`update migration set name = 'x' || name`);
+    const ready = await get('/health/ready');
+    await gateway.database.query(`update migration set name = substr(name, 2)`);
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { status: 'unavailable', parts: { database: 'away' } },
+    ]);
+  });
+});
+
+describe('pages for developers', () => {
+  it('GraphiQL comes whole from here, without internet', async () => {
+    const page = await get('/graphiql');
+    expect(page.headers.get('content-type')).toContain('text/html');
+    const html = await page.text();
+    expect(html).not.toMatch(/<(script|link)[^>]+(src|href)="https?:/);
+    expect(html.length).toBeGreaterThan(1_000_000);
+  });
+
+  it('Sandbox is at /graphql for a browser', async () => {
+    const page = await get('/graphql', { accept: 'text/html' });
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('Sandbox')]);
+  });
+
+  it.each(['/graphiql', '/graphql'])('%s answers no other host and no proxy', async (path) => {
+    expect(await getAsHost(path, 'evil.test')).toBe(404);
+    expect(await getAsHost(path, 'localhost:4000')).toBe(200);
+    for (const accept of ['text/html', 'TEXT/HTML', 'text/*', 'text/html;q=0.9, */*;q=0.1']) {
+      expect((await get(path, { accept, 'x-forwarded-for': '192.0.2.1' })).status).toBe(404);
+    }
+  });
+
+  it('are absent in production, as is introspection', async () => {
+    expect((await get('/graphiql', {}, production)).status).toBe(404);
+    expect(
+      (await get('/graphql', { accept: 'text/html' }, production)).headers.get('content-type'),
+    ).not.toContain('html');
+    const reply = await production.client.raw('{ __schema { types { name } } }');
+    expect([reply.status, reply.code]).toEqual([400, 'GRAPHQL_VALIDATION_FAILED']);
+    expect((await production.client.raw('{ mee { id } }')).text).not.toContain('Did you mean');
+  });
+});
+
+describe('headers', () => {
+  it.each(['/graphql?query={__typename}', '/nowhere', '/health/live', '/.well-known/jwks.json'])(
+    'of %s are strict',
+    async (path) => {
+      const { headers } = await get(path, { 'apollo-require-preflight': '1' }, production);
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+      expect(headers.get('strict-transport-security')).toBe('max-age=63072000; includeSubDomains');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('x-powered-by')).toBeNull();
+    },
+  );
+
+  it('keep replies with tokens out of caches', async () => {
+    const { headers } = await (await gateway.aSubject()).login();
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('etag')).toBeNull();
+  });
+});
+
+describe('the request id', () => {
+  it('is the one of the client when that is well-formed', async () => {
+    expect(
+      (await get('/health/live', { 'x-request-id': 'trace-0123456789' })).headers.get('x-request-id'),
+    ).toBe('trace-0123456789');
+  });
+
+  it.each(['short', 'has spaces in it', 'x'.repeat(129), 'semi;colon;inside'])(
+    'is made where the client sent %s',
+    async (id) => {
+      expect((await get('/health/live', { 'x-request-id': id })).headers.get('x-request-id')).toMatch(
+        /^[0-9a-f-]{36}$/,
+      );
+    },
+  );
+
+  it('can be required, except of probes', async () => {
+    const strict = await gateway.another({ REQUIRE_REQUEST_ID: 'true' });
+    try {
+      expect((await strict.client.raw('{ __typename }')).status).toBe(400);
+      expect(
+        (await strict.client.raw('{ __typename }', {}, { headers: { 'x-request-id': 'trace-0123456789' } }))
+          .status,
+      ).toBe(200);
+      expect((await get('/health/live', {}, strict)).status).toBe(200);
+    } finally {
+      await strict.close();
+    }
+  });
+});
+
+describe('the address of the client', () => {
+  const addressSeenBy = async (at: TestGateway, headers: Record<string, string>) => {
+    const { data } = await (await at.aSubject()).login({ headers });
+    return data && 'login' in data && 'session' in data.login ? data.login.session.ipAddress : undefined;
+  };
+
+  it('is that of the connection, whatever headers say', async () => {
+    for (const name of ['x-forwarded-for', 'x-real-ip', 'forwarded', 'cf-connecting-ip']) {
+      expect(await addressSeenBy(gateway, { [name]: '203.0.113.7' })).toBe('127.0.0.1');
+    }
+  });
+
+  it('is the last hop that a trusted proxy names', async () => {
+    const proxied = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8' });
+    try {
+      expect(await addressSeenBy(proxied, { 'x-forwarded-for': '198.51.100.1, 203.0.113.7' })).toBe(
+        '203.0.113.7',
+      );
+    } finally {
+      await proxied.close();
+    }
+  });
+});
+
+describe('the log', () => {
+  it('is one JSON object a line, in UTC, with the request id', async () => {
+    await get('/health/live', { 'x-request-id': 'trace-of-this-line' });
+    const line = gateway.logLines.find((text) => text.includes('trace-of-this-line'));
+    expect(JSON.parse(line ?? '{}')).toMatchObject({
+      time: expect.stringMatching(/Z$/),
+      requestId: 'trace-of-this-line',
+      method: 'GET',
+      route: '/health/live',
+      status: 200,
+    });
+  });
+
+  it('grows by a few lines for a document full of errors', async () => {
+    const before = gateway.logLines.join('').length;
+    const aliases = Array.from({ length: 300 }, (_, index) => `alias${index}: me { id }`).join(' ');
+    await gateway.client.post({ query: `query ${'n'.repeat(60_000)} { ${aliases} }` });
+    expect(gateway.logLines.join('').length - before).toBeLessThan(2_000);
+  });
+
+  it('holds nothing of what was sent: no query, header, cookie, password or token', async () => {
+    const alice = await gateway.aSubject({ password: 'marked-password-of-alice' });
+    const browser = gateway.browser();
+    const { accessToken, refreshToken } = await alice.signedIn({ client: browser });
+    await alice.refresh(refreshToken);
+    await alice.me(accessToken, browser);
+    await get(`/graphql?query={me{id}}&access_token=${accessToken}`, {
+      'apollo-require-preflight': '1',
+      'x-marked': 'marked-header',
+    });
+    const log = gateway.logLines.join('');
+    for (const secret of [
+      'marked-password',
+      accessToken,
+      refreshToken,
+      alice.email,
+      'marked-header',
+      'access_token',
+    ]) {
+      expect(log).not.toContain(secret);
+    }
+  });
+});
