@@ -1,0 +1,42 @@
+import { compose, withMigrations } from '../composition.ts';
+import type { Config } from '../config.ts';
+import { layFoundation } from '../foundation.ts';
+import { createLogger } from '../platform/logger.ts';
+import { COMMAND_LINE } from '../platform/request/index.ts';
+import { askNewSecret, readLine, type Streams } from './streams.ts';
+
+export interface CreateSuperuserOptions {
+  readonly username?: string;
+  readonly passwordStdin?: boolean;
+}
+
+/** Makes a superuser, or makes an existing account one. Repeating it changes nothing more. */
+export async function createSuperuser(
+  config: Config,
+  streams: Streams,
+  email: string,
+  { username, passwordStdin = false }: CreateSuperuserOptions,
+): Promise<void> {
+  const foundation = await layFoundation(config, () => {});
+  try {
+    if (config.database.migrateOnStart) await withMigrations(foundation, (migrations) => migrations.up());
+    const gateway = await compose(config, foundation, createLogger('error'));
+    try {
+      const password = () =>
+        passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams);
+      const result = await gateway.superusers.create(
+        gateway.fork(),
+        { email, username, password },
+        COMMAND_LINE,
+      );
+      streams.output.write(
+        `${result.accountCreated ? 'Created' : 'Found, with its own password,'} the account ${result.user.username}; ` +
+          `${result.roleGranted ? 'it is a superuser now' : 'it is a superuser already'}.\n`,
+      );
+    } finally {
+      await gateway.close();
+    }
+  } finally {
+    await foundation.close();
+  }
+}

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { type Config, loadConfig } from '../config.ts';
+import type { Environment } from '../platform/settings.ts';
+import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
+import { environmentWithFiles } from './environment.ts';
+import { migrate, migrateCreate, migrateDown, migrateStamp, migrateStatus, migrateUp } from './migrate.ts';
+import { start } from './start.ts';
+import type { Streams } from './streams.ts';
+
+export interface ProgramOptions {
+  readonly environment: Environment;
+  readonly workingFolder: string;
+  readonly streams: Streams;
+  /** Resolves when the process is asked to stop. */
+  readonly stopped: Promise<void>;
+}
+
+/** The command line. Every command works while the gateway runs and while it is stopped. */
+export function program({ environment, workingFolder, streams, stopped }: ProgramOptions): Command {
+  const { output } = streams;
+  const command = new Command('gatehouse')
+    .description('A GraphQL auth gateway.')
+    .option('--env-file <file>', 'file of settings, beneath those of the environment')
+    .showHelpAfterError()
+    .exitOverride();
+  const config = (): Config =>
+    loadConfig(
+      environmentWithFiles(environment, workingFolder, command.opts<{ envFile?: string }>().envFile),
+    );
+
+  command
+    .command('start')
+    .description('run the gateway')
+    .action(() => start({ config: config(), output, stopped }));
+
+  const migrations = command.command('migrate').description('change the schema of the database');
+  migrations
+    .command('up')
+    .description('apply what is pending')
+    .action(() => migrate(config(), output, migrateUp));
+  migrations
+    .command('down')
+    .description('revert the newest migration')
+    .action(() => migrate(config(), output, migrateDown));
+  migrations
+    .command('status')
+    .description('list migrations and when they were applied')
+    .action(() => migrate(config(), output, migrateStatus));
+  migrations
+    .command('stamp')
+    .description('mark what is pending as applied, without running it')
+    .action(() => migrate(config(), output, migrateStamp));
+  migrations
+    .command('create')
+    .argument('<name>')
+    .description('write a migration with what the entities have and the database lacks')
+    .action((name: string) =>
+      migrate(config(), output, migrateCreate(name, resolve(workingFolder, 'migrations'))),
+    );
+
+  command
+    .command('create-superuser')
+    .argument('<email>')
+    .option(
+      '--username <name>',
+      'of a new account (default: what stands before the @), or which existing one is meant',
+    )
+    .option('--password-stdin', 'read the password from standard input')
+    .description('make a superuser, or make an existing account one')
+    .action((email: string, options: CreateSuperuserOptions) =>
+      createSuperuser(config(), streams, email, options),
+    );
+
+  return command;
+}

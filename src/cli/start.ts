@@ -1,0 +1,104 @@
+import { compose, type Gateway, withMigrations } from '../composition.ts';
+import type { Config } from '../config.ts';
+import { type Foundation, layFoundation } from '../foundation.ts';
+import { createLogger, type Logger } from '../platform/logger.ts';
+import { CommandError } from './streams.ts';
+
+/** Milliseconds: more than the gateway grants the requests in flight. */
+const SHUTDOWN_TIMEOUT = 15_000;
+
+export interface StartOptions {
+  readonly config: Config;
+  readonly output: NodeJS.WritableStream;
+  /** Resolves when the process is asked to stop. */
+  readonly stopped: Promise<void>;
+}
+
+/** Runs the gateway until it is asked to stop. @throws before anything is served, when it cannot start. */
+export async function start({ config, output, stopped }: StartOptions): Promise<void> {
+  const log = createLogger(config.logLevel);
+  const { promise: lost, reject: lose } = Promise.withResolvers<never>();
+  lost.catch(() => {});
+  const interrupted = stopped.then((): never => {
+    throw new CommandError('Stopped before it was ready.');
+  });
+  interrupted.catch(() => {});
+
+  const foundation = await layFoundation(config, lose);
+  const raising = raise(config, foundation, log);
+  try {
+    await Promise.race([raising, interrupted]);
+    output.write(banner(config, foundation));
+    await Promise.race([stopped, lost]);
+    log.info('stopping');
+  } finally {
+    await closeRaised(raising);
+    await foundation.close();
+  }
+}
+
+/** Closes the gateway, also one that was not ready yet; what never becomes ready is not waited for. */
+async function closeRaised(raising: Promise<Gateway>): Promise<void> {
+  const close = raising.then(
+    (gateway) => gateway.close(),
+    () => {},
+  );
+  const { promise: patience, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, SHUTDOWN_TIMEOUT);
+  await Promise.race([close, patience]).finally(() => clearTimeout(timer));
+}
+
+/** @returns the gateway, listening. */
+async function raise(config: Config, foundation: Foundation, log: Logger): Promise<Gateway> {
+  if (!(await foundation.claimGateway())) {
+    throw new CommandError(
+      `Another gateway is running on DATA_DIR ${config.dataDir}. Stop it, or set another DATA_DIR.`,
+    );
+  }
+  if (config.database.migrateOnStart) await migrate(foundation, log);
+  const gateway = await compose(config, foundation, log);
+  try {
+    await listen(gateway, config);
+    return gateway;
+  } catch (error) {
+    await gateway.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function migrate(foundation: Foundation, log: Logger): Promise<void> {
+  const singleLogin = () =>
+    log.warn('one database login owns the tables and serves: give DATABASE_MIGRATION_URL a login of its own');
+  const applied = await withMigrations(foundation, (migrations) => migrations.up(), singleLogin);
+  if (applied.length > 0) log.info({ applied }, 'migrated');
+}
+
+async function listen({ app }: Gateway, { http: { host, port } }: Config): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new CommandError(`PORT ${port} is taken on ${host}. Stop what uses it, or set another PORT.`);
+    if (code === 'EACCES')
+      throw new CommandError(`PORT ${port} may not be opened by this user. Set another PORT.`);
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+      throw new CommandError(`HOST ${host} is not an address of this machine.`);
+    throw error;
+  }
+}
+
+function banner({ production, http }: Config, foundation: Foundation): string {
+  const lines = [
+    '',
+    `  Gatehouse   ${http.publicUrl}`,
+    `  GraphQL     ${http.publicUrl}/graphql${production ? '' : '   (Apollo Sandbox in a browser)'}`,
+    ...(production ? [] : [`  GraphiQL    ${http.publicUrl}/graphiql   (works without internet)`]),
+    `  Data        ${foundation.dataLocation}`,
+    `  Superuser   ${production ? 'gatehouse' : 'npm run gatehouse --'} create-superuser you@example.com`,
+    ...(production ? [] : ['  Stop        Ctrl-C']),
+    '',
+    '',
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,50 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+
+/** What a command reads from and writes to; main.ts passes the process's own. */
+export interface Streams {
+  readonly input: NodeJS.ReadStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+/** A command cannot do what was asked; the message is for the person who typed it. */
+export class CommandError extends Error {}
+
+/** Reads one line, such as a password from a pipe. @throws {CommandError} when there is none. */
+export async function readLine(input: NodeJS.ReadStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of input) {
+    chunks.push(Buffer.from(chunk));
+    if (chunks.at(-1)?.includes(0x0a)) break;
+  }
+  const [line = ''] = Buffer.concat(chunks).toString('utf8').split(/\r?\n/);
+  if (line === '') throw new CommandError('Standard input holds no password.');
+  return line;
+}
+
+/** Asks on a terminal, twice, without showing what is typed. @throws {CommandError} cancelled, or not the same twice. */
+export async function askNewSecret(name: string, { input, output }: Streams): Promise<string> {
+  if (!input.isTTY)
+    throw new CommandError('No terminal to ask on: pipe the password in with --password-stdin.');
+  const first = await askHidden(`${name}: `, { input, output });
+  const second = await askHidden(`${name}, again: `, { input, output });
+  if (first !== second) throw new CommandError('The two are not the same.');
+  return first;
+}
+
+async function askHidden(question: string, { input, output }: Streams): Promise<string> {
+  const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input, output: hidden, terminal: true });
+  const cancelled = new AbortController();
+  terminal.on('SIGINT', () => cancelled.abort());
+  terminal.on('close', () => cancelled.abort());
+  output.write(question);
+  try {
+    return await terminal.question('', { signal: cancelled.signal });
+  } catch {
+    throw new CommandError('Cancelled.');
+  } finally {
+    terminal.close();
+    output.write('\n');
+  }
+}

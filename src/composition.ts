@@ -1,0 +1,245 @@
+import { availableParallelism } from 'node:os';
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { FastifyInstance } from 'fastify';
+import {
+  AccountResolver,
+  PROFILE_RULES,
+  Profiles,
+  REGISTRATION_RULES,
+  Registration,
+} from './accounts/index.ts';
+import {
+  AuthenticationResolver,
+  LOGIN_RULES,
+  PasswordLogin,
+  REAUTHENTICATION_RULES,
+  Reauthentication,
+  SignIn,
+} from './authentication/index.ts';
+import type { Config } from './config.ts';
+import type { Foundation } from './foundation.ts';
+import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
+import { createServer } from './http/index.ts';
+import {
+  PASSWORD_CHANGE_RULES,
+  PasswordChange,
+  PasswordHasher,
+  PasswordResolver,
+  Passwords,
+} from './passwords/index.ts';
+import { AuditLog } from './platform/audit/index.ts';
+import { type Clock, systemClock } from './platform/clock.ts';
+import { createOrm, grantRights, Migrations, migrationsReady } from './platform/database/index.ts';
+import { PostgresEventFeed } from './platform/events/index.ts';
+import { checkKeys } from './platform/key-check/key-check.ts';
+import type { Logger } from './platform/logger.ts';
+import { InProcessTokenBuckets, RateLimiter, type RuleTable } from './platform/rate-limit/index.ts';
+import { SecretBox } from './platform/secret-box.ts';
+import { RESOLVERS } from './resolvers.ts';
+import { PermissionTable, RoleResolver, Superusers } from './roles/index.ts';
+import {
+  AccessTokens,
+  CallerVerification,
+  Endings,
+  jwksRoutes,
+  PostgresSessionStore,
+  REFRESH_RULES,
+  RefreshRotation,
+  RefreshTokens,
+  Revocations,
+  SessionResolver,
+  SigningKeys,
+  SignOut,
+  TokenCookies,
+  TokenPairs,
+} from './sessions/index.ts';
+import { SCHEMA, SERVING_RIGHTS } from './tables.ts';
+
+/** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
+const POOL_SIZE = 20;
+/** Hashes that may wait for each thread: at a quarter of a second each, the last one waits about eight seconds. */
+const HASH_QUEUE_PER_THREAD = 32;
+const PRODUCT_NAME = 'gatehouse';
+
+/** Every rate limit with its default; each is declared next to the operation that it guards. */
+export const RATE_LIMIT_RULES: RuleTable = {
+  ...LOGIN_RULES,
+  ...REGISTRATION_RULES,
+  ...PROFILE_RULES,
+  ...REFRESH_RULES,
+  ...REAUTHENTICATION_RULES,
+  ...PASSWORD_CHANGE_RULES,
+};
+
+/** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
+const DRAIN_TIMEOUT = 10_000;
+
+/** The gateway, put together. */
+export interface Gateway {
+  readonly app: FastifyInstance;
+  readonly superusers: Superusers;
+  readonly fork: () => EntityManager;
+  /** Readiness turns red at once; what is in flight is finished; then every part is closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * The composition root: the only place that constructs services.
+ * @throws {InvalidSettings} when the keys do not fit the database, or migrations are missing.
+ */
+export async function compose(
+  config: Config,
+  foundation: Foundation,
+  log: Logger,
+  { clock = systemClock }: { clock?: Clock } = {},
+): Promise<Gateway> {
+  const closing: Array<() => Promise<unknown>> = [];
+  try {
+    return await build(config, foundation, log, clock, closing);
+  } catch (error) {
+    // What went wrong first is what the operator must read.
+    await closeAll(closing).catch(() => {});
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  foundation: Foundation,
+  log: Logger,
+  clock: Clock,
+  closing: Array<() => Promise<unknown>>,
+): Promise<Gateway> {
+  const { servingUrl, secrets } = foundation;
+  const { accessToken, session, password, rateLimit } = config;
+  const rateLimiter = new RateLimiter(new InProcessTokenBuckets(clock), {
+    ...rateLimit,
+    rules: RATE_LIMIT_RULES,
+  });
+
+  const orm = createOrm({ url: servingUrl, schema: SCHEMA, poolSize: POOL_SIZE });
+  closing.push(() => orm.close());
+  const fork = () => orm.em.fork();
+  await migrationsReady(fork(), SCHEMA.migrations);
+  await checkKeys(fork(), {
+    TOKEN_KEY: secrets.tokenKeys,
+    ENCRYPTION_KEY: secrets.encryptionKeys,
+    PASSWORD_PEPPER: secrets.passwordPeppers,
+  });
+
+  const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
+  const audit = new AuditLog();
+  const feed = new PostgresEventFeed(servingUrl, warn);
+  closing.push(() => feed.close());
+  const revocations = new Revocations(
+    fork,
+    feed,
+    { maxStalenessSeconds: session.revocationMaxStalenessSeconds },
+    warn,
+  );
+  closing.push(() => revocations.stop());
+  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
+
+  const signingKeys = await SigningKeys.load(fork(), new SecretBox(secrets.encryptionKeys), accessToken);
+  const accessTokens = new AccessTokens(signingKeys, clock, accessToken);
+  const refreshTokens = new RefreshTokens(secrets.tokenKeys);
+  const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
+  const store = new PostgresSessionStore(session);
+  const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
+  const rotation = new RefreshRotation(refreshTokens, store, endings, tokenPairs, audit, rateLimiter);
+  const cookies = new TokenCookies(clock, {
+    secure: config.http.publicUrl.startsWith('https:'),
+    domain: session.cookieDomain,
+  });
+
+  const threads = Math.max(1, availableParallelism() - 1);
+  const hasher = new PasswordHasher({
+    ...password,
+    peppers: secrets.passwordPeppers,
+    threads,
+    queue: threads * HASH_QUEUE_PER_THREAD,
+  });
+  closing.push(() => hasher.close());
+  const passwords = new Passwords(hasher, { minLength: password.minLength, productName: PRODUCT_NAME });
+  await passwords.checkPeppers(fork(), secrets.passwordPeppers);
+  const passwordChange = new PasswordChange(passwords, endings, signOut, audit, rateLimiter, clock);
+  const registration = new Registration(passwords, audit, rateLimiter);
+  const signIn = new SignIn(store, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
+  const permissions = new PermissionTable(fork);
+  revocations.onRolesChanged(() => permissions.load());
+
+  const schema = await buildSchema({
+    resolvers: RESOLVERS,
+    isAuthorized: authorizationChecker(permissions, clock),
+    instances: [
+      new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
+      new AuthenticationResolver(
+        new PasswordLogin(passwords, signIn, audit, rateLimiter),
+        new Reauthentication(passwords, store, tokenPairs, audit, rateLimiter),
+        rotation,
+        cookies,
+        { cookies: session.tokenDelivery !== 'body', body: session.tokenDelivery !== 'cookie' },
+      ),
+      new PasswordResolver(passwordChange),
+      new SessionResolver(store, signOut, cookies),
+      new RoleResolver(permissions),
+      new ErrorCodesResolver(),
+    ],
+  });
+
+  let draining = false;
+  const app = await createServer({
+    ...config.http,
+    production: config.production,
+    introspection: config.graphql.introspection,
+    schema,
+    tokenCookies: cookies.names,
+    routes: [jwksRoutes(signingKeys)],
+    health: {
+      isDraining: () => draining,
+      probes: { database: () => migrationsReady(fork(), SCHEMA.migrations) },
+    },
+    fork,
+    callerVerification: new CallerVerification(cookies, accessTokens, revocations),
+    log,
+  });
+  closing.push(() => app.close());
+
+  await permissions.load();
+  await revocations.start();
+  await feed.start();
+  return {
+    app,
+    fork,
+    superusers: new Superusers(registration, endings, audit),
+    async close() {
+      draining = true;
+      const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);
+      await closeAll(closing).finally(() => clearTimeout(impatience));
+    },
+  };
+}
+
+/** Migrates as the owner of the tables. */
+export async function withMigrations<T>(
+  { ownerUrl, servingUrl }: Foundation,
+  work: (migrations: Migrations, orm: MikroORM) => Promise<T>,
+  onSingleLogin: () => void = () => {},
+): Promise<T> {
+  const orm = createOrm({ url: ownerUrl, schema: SCHEMA, poolSize: 2, timeouts: 'none' });
+  try {
+    const migrations = new Migrations(orm, ownerUrl, async () => {
+      if (!(await grantRights(ownerUrl, servingUrl, SERVING_RIGHTS))) onSingleLogin();
+    });
+    return await work(migrations, orm);
+  } finally {
+    await orm.close();
+  }
+}
+
+/** The last opened first; one that fails does not keep the others open. */
+async function closeAll(closing: ReadonlyArray<() => Promise<unknown>>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closing.toReversed()) await close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw new AggregateError(failures, 'parts of the gateway did not close');
+}

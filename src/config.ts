@@ -1,0 +1,227 @@
+import { resolve } from 'node:path';
+import type { Keyring } from './platform/keyring.ts';
+import { type BucketRule, bucketRules } from './platform/rate-limit/rules.ts';
+import {
+  flag,
+  hostName,
+  keyring,
+  list,
+  networks,
+  oneOf,
+  origin,
+  text,
+  urlOf,
+  wholeNumber,
+} from './platform/setting-parsers.ts';
+import { type Environment, SettingsReader } from './platform/settings.ts';
+
+export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
+
+export type TokenDelivery = 'both' | 'cookie' | 'body';
+export type PasswordScheme = 'bcrypt' | 'argon2id';
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+
+/** What the environment says, parsed once. Times are in the unit that the name ends with. */
+export interface Config {
+  readonly production: boolean;
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Own origin as clients see it: issuer of tokens, own links, cookie security. */
+    readonly publicUrl: string;
+    /** Origins that browsers may call from. The first one opens mailed links. */
+    readonly clientOrigins: readonly string[];
+    /** Addresses and networks whose X-Forwarded-For counts. */
+    readonly trustedProxies: readonly string[];
+    readonly requireRequestId: boolean;
+  };
+  readonly graphql: { readonly introspection: boolean };
+  readonly dataDir: string;
+  readonly database: {
+    /** Login that serves. Unset: the embedded PostgreSQL in `dataDir`. */
+    readonly url: string | undefined;
+    /** Login that owns the tables and migrates. */
+    readonly migrationUrl: string | undefined;
+    readonly migrateOnStart: boolean;
+  };
+  /** Unset ones are generated into `dataDir`, in development only. */
+  readonly secrets: {
+    readonly tokenKeys: Keyring | undefined;
+    readonly encryptionKeys: Keyring | undefined;
+    readonly passwordPeppers: Keyring | undefined;
+  };
+  readonly accessToken: {
+    readonly algorithm: JwtAlgorithm;
+    readonly rsaBits: number;
+    readonly issuer: string;
+    readonly audience: string;
+    readonly ttlSeconds: number;
+    /** PEM file of the operator's own signing key; otherwise keys are made and kept in the database. */
+    readonly privateKeyFile: string | undefined;
+  };
+  readonly session: {
+    /** Absolute life. Rotation never moves it. */
+    readonly ttlSeconds: number;
+    /** How long the immediate predecessor of a refresh token still gets the same successor. */
+    readonly refreshGraceSeconds: number;
+    /** Age of the list of endings beyond which each request asks the database. */
+    readonly revocationMaxStalenessSeconds: number;
+    readonly tokenDelivery: TokenDelivery;
+    /** Domain attribute of the cookies, for frontends on sibling hosts. */
+    readonly cookieDomain: string | undefined;
+  };
+  readonly password: {
+    readonly scheme: PasswordScheme;
+    readonly bcryptCost: number;
+    /** Unicode code points. */
+    readonly minLength: number;
+  };
+  readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
+  readonly logLevel: LogLevel;
+}
+
+/** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
+const NOT_IN_THIS_VERSION: readonly string[] = [
+  'REDIS_URL',
+  'SMTP_URL',
+  'MAX_SESSIONS_PER_USER',
+  'SESSION_IDLE_TTL_SECONDS',
+  'SECOND_FACTOR_REQUIRED_FOR',
+  'GOOGLE_CLIENT_ID',
+  'BLOCKPASS_CLIENT_ID',
+];
+
+/**
+ * Reads the settings of docs/configuration.md.
+ * @throws {InvalidSettings} with all problems together, never with a value.
+ */
+export function loadConfig(environment: Environment): Config {
+  const read = new SettingsReader(environment);
+  const production =
+    read.withDefault('NODE_ENV', oneOf('development', 'production', 'test'), 'development') === 'production';
+
+  const port = read.withDefault('PORT', wholeNumber({ min: 1, max: 65_535 }), 4000);
+  const publicUrl = read.withDefault('PUBLIC_URL', origin, `http://localhost:${port}`);
+  const databaseUrl = read.secret('DATABASE_URL', urlOf('postgres:', 'postgresql:'));
+
+  const config: Config = {
+    production,
+    http: {
+      host: read.withDefault('HOST', text, '127.0.0.1'),
+      port,
+      publicUrl,
+      clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
+      trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
+      requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
+    },
+    graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },
+    dataDir: resolve(read.withDefault('DATA_DIR', text, '.data')),
+    database: {
+      url: databaseUrl,
+      migrationUrl: read.secret('DATABASE_MIGRATION_URL', urlOf('postgres:', 'postgresql:')) ?? databaseUrl,
+      migrateOnStart: read.withDefault('MIGRATE_ON_START', flag, !production),
+    },
+    secrets: {
+      tokenKeys: read.secret('TOKEN_KEY', keyring),
+      encryptionKeys: read.secret('ENCRYPTION_KEY', keyring),
+      passwordPeppers: read.secret('PASSWORD_PEPPER', keyring),
+    },
+    accessToken: {
+      algorithm: read.withDefault('JWT_ALG', oneOf(...JWT_ALGORITHMS), 'RS256'),
+      rsaBits: read.withDefault('JWT_RSA_BITS', wholeNumber({ min: 2048, max: 4096 }), 2048),
+      issuer: read.withDefault('JWT_ISSUER', text, publicUrl),
+      audience: read.withDefault('JWT_AUDIENCE', text, 'gatehouse'),
+      ttlSeconds: read.withDefault('ACCESS_TOKEN_TTL_SECONDS', wholeNumber({ min: 30, max: 86_400 }), 3600),
+      privateKeyFile: read.optional('JWT_PRIVATE_KEY_FILE', text),
+    },
+    session: {
+      ttlSeconds: read.withDefault(
+        'REFRESH_TOKEN_TTL_SECONDS',
+        wholeNumber({ min: 60, max: 31_536_000 }),
+        5_184_000,
+      ),
+      refreshGraceSeconds: read.withDefault('REFRESH_GRACE_SECONDS', wholeNumber({ min: 0, max: 300 }), 30),
+      revocationMaxStalenessSeconds: read.withDefault(
+        'REVOCATION_MAX_STALENESS_SECONDS',
+        wholeNumber({ min: 1, max: 60 }),
+        2,
+      ),
+      tokenDelivery: read.withDefault('TOKEN_DELIVERY', oneOf('both', 'cookie', 'body'), 'both'),
+      cookieDomain: read.optional('COOKIE_DOMAIN', hostName),
+    },
+    password: {
+      scheme: read.withDefault('PASSWORD_HASH', oneOf('bcrypt', 'argon2id'), 'bcrypt'),
+      bcryptCost: read.withDefault(
+        'PASSWORD_BCRYPT_COST',
+        wholeNumber({ min: production ? 10 : 4, max: 16 }),
+        12,
+      ),
+      minLength: read.withDefault('PASSWORD_MIN_LENGTH', wholeNumber({ min: 8, max: 64 }), 12),
+    },
+    rateLimit: {
+      enabled: read.withDefault('RATE_LIMIT', flag, true),
+      overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
+    },
+    logLevel: read.withDefault(
+      'LOG_LEVEL',
+      oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+      'info',
+    ),
+  };
+
+  checkTogether(read, config);
+  read.finish();
+  return deepFreeze(config);
+}
+
+/** Rules that need more than one setting. */
+function checkTogether(read: SettingsReader, config: Config): void {
+  for (const name of NOT_IN_THIS_VERSION) {
+    if (read.isSet(name)) read.problem(`${name} is set, but this version does not have that part yet`);
+  }
+  const notYet = 'is not in this version yet';
+  read.optional('SESSION_STORE', (value) => {
+    if (oneOf('postgres', 'redis')(value) === 'redis') throw new Error(`redis ${notYet}: use postgres`);
+  });
+  read.optional('EMAIL_CONFIRMATION', (value) => {
+    if (oneOf('optional', 'required')(value) === 'required')
+      throw new Error(`required ${notYet}: use optional`);
+  });
+
+  if (read.isSet('DATABASE_MIGRATION_URL') && !read.isSet('DATABASE_URL')) {
+    read.problem('DATABASE_MIGRATION_URL is set, so DATABASE_URL must be set too');
+  }
+  const { cookieDomain } = config.session;
+  const ownHost = new URL(config.http.publicUrl).hostname;
+  if (cookieDomain !== undefined && ownHost !== cookieDomain && !ownHost.endsWith(`.${cookieDomain}`)) {
+    read.problem('COOKIE_DOMAIN must be the host of PUBLIC_URL or a domain above it');
+  }
+  if (config.production) checkProduction(read, config);
+}
+
+/** Production refuses what is only safe on a developer's machine. */
+function checkProduction(read: SettingsReader, config: Config): void {
+  const needed = ['DATABASE_URL', 'TOKEN_KEY', 'ENCRYPTION_KEY', 'PASSWORD_PEPPER', 'PUBLIC_URL'];
+  for (const name of needed) {
+    if (!read.isSet(name)) read.problem(`${name} must be set when NODE_ENV=production`);
+  }
+  const isSafe = (url: string) => url.startsWith('https:') || new URL(url).hostname === 'localhost';
+  const rule = 'must begin with https:// when NODE_ENV=production (http only for localhost)';
+  if (!isSafe(config.http.publicUrl)) read.problem(`PUBLIC_URL ${rule}`);
+  if (!config.http.clientOrigins.every(isSafe)) read.problem(`CLIENT_ORIGIN ${rule}`);
+  const { tokenKeys, encryptionKeys, passwordPeppers } = config.secrets;
+  const ids = [tokenKeys, encryptionKeys, passwordPeppers].flatMap((keys) => keys?.map(({ id }) => id) ?? []);
+  if (new Set(ids).size < ids.length) {
+    read.problem('TOKEN_KEY, ENCRYPTION_KEY and PASSWORD_PEPPER must not share a key');
+  }
+  if (!config.rateLimit.enabled) read.problem('RATE_LIMIT must not be off when NODE_ENV=production');
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Buffer.isBuffer(value)) {
+    for (const part of Object.values(value)) deepFreeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import pg from 'pg';
+import type { Config } from './config.ts';
+import { EmbeddedPostgresError, joinEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
+import { type GeneratedSecrets, generatedSecrets } from './platform/generated-secrets.ts';
+import type { Keyring } from './platform/keyring.ts';
+import { InvalidSettings } from './platform/settings.ts';
+
+const DATABASE = 'gatehouse';
+const OWNER = 'gatehouse_owner';
+const SERVING = 'gatehouse_app';
+
+/** What everything stands on: a database with its two logins, and the secret keys. */
+export interface Foundation {
+  /** Of the login that serves. */
+  readonly servingUrl: string;
+  /** Of the login that owns the tables and migrates. */
+  readonly ownerUrl: string;
+  readonly secrets: {
+    readonly tokenKeys: Keyring;
+    readonly encryptionKeys: Keyring;
+    readonly passwordPeppers: Keyring;
+  };
+  /** Where data lies, as a person is told. */
+  readonly dataLocation: string;
+  /** False when another gateway already runs on the same data folder. Any number may share an external database. */
+  claimGateway(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/**
+ * Uses the database and the secrets that the settings name; makes what development may leave out.
+ * @param onLost the embedded PostgreSQL went away under us
+ * @throws {InvalidSettings} when the data folder cannot be used.
+ */
+export async function layFoundation(config: Config, onLost: (error: Error) => void): Promise<Foundation> {
+  const { url: servingUrl, migrationUrl: ownerUrl } = config.database;
+  const { tokenKeys, encryptionKeys, passwordPeppers } = config.secrets;
+  const complete = servingUrl && tokenKeys && encryptionKeys && passwordPeppers;
+  const generated = complete ? undefined : await generatedSecrets(config.dataDir);
+  const secrets = {
+    tokenKeys: tokenKeys ?? required(generated).tokenKeys,
+    encryptionKeys: encryptionKeys ?? required(generated).encryptionKeys,
+    passwordPeppers: passwordPeppers ?? required(generated).passwordPeppers,
+  };
+  if (servingUrl === undefined) return layEmbedded(config, required(generated), secrets, onLost);
+  return {
+    servingUrl,
+    ownerUrl: ownerUrl ?? servingUrl,
+    secrets,
+    dataLocation: `PostgreSQL at ${new URL(servingUrl).host}`,
+    claimGateway: async () => true,
+    close: async () => {},
+  };
+}
+
+async function layEmbedded(
+  config: Config,
+  generated: GeneratedSecrets,
+  secrets: Foundation['secrets'],
+  onLost: (error: Error) => void,
+): Promise<Foundation> {
+  const { superuser, owner, serving } = generated.database;
+  const directory = join(config.dataDir, 'postgres');
+  const cluster = await joinEmbeddedPostgres({ directory, password: superuser, onLost }).catch(
+    (error: unknown) => {
+      throw error instanceof EmbeddedPostgresError ? new InvalidSettings([error.message]) : error;
+    },
+  );
+  try {
+    await makeLogins(cluster.url('postgres'), { [OWNER]: owner, [SERVING]: serving });
+  } catch (error) {
+    await cluster.leave();
+    throw error;
+  }
+  const url = (user: string, password: string) =>
+    `postgresql://${user}:${password}@${cluster.host}:${cluster.port}/${DATABASE}`;
+  return {
+    ownerUrl: url(OWNER, owner),
+    servingUrl: url(SERVING, serving),
+    secrets,
+    dataLocation: `${config.dataDir} (embedded PostgreSQL on port ${cluster.port})`,
+    claimGateway: () => cluster.claimGateway(),
+    close: () => cluster.leave(),
+  };
+}
+
+/** Idempotent, also when several processes do it at once. */
+async function makeLogins(superuserUrl: string, logins: Record<string, string>): Promise<void> {
+  const client = new pg.Client({ connectionString: superuserUrl });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock(hashtext($1))', ['gatehouse logins']);
+    for (const [login, password] of Object.entries(logins)) {
+      const { rowCount } = await client.query('select from pg_roles where rolname = $1', [login]);
+      const verb = rowCount === 0 ? 'create' : 'alter';
+      const name = client.escapeIdentifier(login);
+      await client.query(`${verb} role ${name} login password ${client.escapeLiteral(password)}`);
+    }
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function required(generated: GeneratedSecrets | undefined): GeneratedSecrets {
+  if (!generated) throw new Error('secrets were not generated');
+  return generated;
+}

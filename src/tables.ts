@@ -1,0 +1,30 @@
+import { MIGRATIONS } from '../migrations/index.ts';
+import { User } from './accounts/user.entity.ts';
+import { PasswordCredential } from './passwords/password-credential.entity.ts';
+import { AuditEvent } from './platform/audit/audit-event.entity.ts';
+import type { DatabaseSchema, TableRights } from './platform/database/index.ts';
+import { KeyCheck } from './platform/key-check/key-check.entity.ts';
+import { Role } from './roles/role.entity.ts';
+import { RoleGrant } from './roles/role-grant.entity.ts';
+import { Ending } from './sessions/ending.entity.ts';
+import { Session } from './sessions/session.entity.ts';
+import { SigningKey } from './sessions/signing-key.entity.ts';
+
+/** Every entity of the gateway, and every migration. */
+export const SCHEMA: DatabaseSchema = {
+  entities: [User, PasswordCredential, Role, RoleGrant, Session, Ending, SigningKey, AuditEvent, KeyCheck],
+  migrations: MIGRATIONS,
+};
+
+/** What the login that serves may do. Whatever is not listed here it cannot do, whoever takes it over. */
+export const SERVING_RIGHTS: TableRights = {
+  users: ['select', 'insert', 'update'],
+  password_credential: ['select', 'insert', 'update'],
+  role: ['select', 'insert'],
+  role_grant: ['select', 'insert'],
+  session: ['select', 'insert', 'update', 'delete'],
+  ending: ['select', 'insert'],
+  signing_key: ['select', 'insert', 'update'],
+  audit_event: ['select', 'insert'],
+  key_check: ['select', 'insert'],
+};

@@ -1,0 +1,97 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+
+/** Which folder may import which: the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': ['cli', 'platform'],
+  'emit-schema.ts': ['graphql', 'resolvers.ts'],
+  cli: ['composition.ts', 'config.ts', 'foundation.ts', 'platform'],
+  'composition.ts': [
+    'accounts',
+    'authentication',
+    'config.ts',
+    'foundation.ts',
+    'graphql',
+    'http',
+    'passwords',
+    'platform',
+    'resolvers.ts',
+    'roles',
+    'sessions',
+    'tables.ts',
+  ],
+  'resolvers.ts': ['accounts', 'authentication', 'graphql', 'passwords', 'roles', 'sessions'],
+  'tables.ts': ['platform'],
+  'foundation.ts': ['config.ts', 'platform'],
+  'config.ts': ['platform'],
+  http: ['graphql', 'platform'],
+  graphql: ['platform'],
+  authentication: ['accounts', 'passwords', 'sessions', 'platform'],
+  roles: ['accounts', 'sessions', 'platform'],
+  accounts: ['passwords', 'platform'],
+  passwords: ['sessions', 'platform'],
+  sessions: ['platform'],
+  platform: [],
+};
+
+const isEntity = (file: string) => file.endsWith('.entity.ts');
+const roomOf = (file: string) => relative('src', file).split('/')[0] ?? '';
+
+async function importsOf(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)].map((match) => match[1] ?? '');
+  return specifiers.map((specifier) => join(dirname(file), specifier));
+}
+
+/** Migrations stand beside src: they know the database and nothing of the code. */
+const isMigration = (file: string) => file.startsWith('migrations/');
+
+const files = (await readdir('src', { recursive: true }))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name));
+
+describe('imports', () => {
+  it('point in one direction; entities are a layer of their own beneath', async () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      for (const target of await importsOf(file)) {
+        const allowed =
+          roomOf(file) === roomOf(target) ||
+          isEntity(target) ||
+          (roomOf(file) === 'tables.ts' && isMigration(target)) ||
+          (isEntity(file)
+            ? roomOf(target) === 'platform'
+            : MAY_IMPORT[roomOf(file)]?.includes(roomOf(target)));
+        if (!allowed) wrong.push(`${file} -> ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('of another capability go through what it offers', async () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      for (const target of await importsOf(file)) {
+        const crosses =
+          !isMigration(target) && roomOf(file) !== roomOf(target) && !roomOf(target).endsWith('.ts');
+        const offered = target.endsWith('/index.ts') || isEntity(target) || roomOf(target) === 'platform';
+        const entry = roomOf(file) === 'main.ts' && roomOf(target) === 'cli';
+        if (crosses && !offered && !entry) wrong.push(`${file} -> ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('are known for every folder', () => {
+    expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+  });
+});
+
+describe('the environment of the process', () => {
+  it('is read by main.ts alone', async () => {
+    const readers: string[] = [];
+    for (const file of files) if (/process\.env/.test(await readFile(file, 'utf8'))) readers.push(file);
+    expect(readers).toEqual(['src/main.ts']);
+  });
+});

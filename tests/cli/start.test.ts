@@ -1,0 +1,214 @@
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from '../support/client.ts';
+import { freePort, GatehouseProcess } from '../support/process.ts';
+import { eventually, race } from '../support/race.ts';
+import { Subject, tokensOf } from '../support/subject.ts';
+
+jest.setTimeout(90_000);
+
+let dataDir: string;
+let environment: { DATA_DIR: string; PORT: string; PASSWORD_BCRYPT_COST: string; RATE_LIMIT: string };
+let client: Client;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-start-'));
+  environment = {
+    DATA_DIR: join(dataDir, 'data'),
+    PORT: await freePort(),
+    PASSWORD_BCRYPT_COST: '4',
+    RATE_LIMIT: 'off',
+  };
+  client = new Client(`http://127.0.0.1:${environment.PORT}`);
+});
+afterEach(() => GatehouseProcess.killAll());
+afterAll(() => rm(dataDir, { recursive: true, force: true }));
+
+/** Runs a command to its end. */
+async function run(args: string[], settings: Record<string, string> = {}, input = '') {
+  const command = GatehouseProcess.run(args, { ...environment, ...settings }, input);
+  const code = await command.ended;
+  return { code, output: command.output, errors: command.errors };
+}
+
+describe('the gateway on its embedded PostgreSQL', () => {
+  it('tells where everything is, keeps its secrets to itself, and ends in order', async () => {
+    const gateway = await GatehouseProcess.start(environment);
+    for (const line of ['/graphql', '/graphiql', environment.DATA_DIR, 'create-superuser']) {
+      expect(gateway.output).toContain(line);
+    }
+    const { mode } = await stat(join(environment.DATA_DIR, 'secrets.json'));
+    expect((mode & 0o777).toString(8)).toBe('600');
+    expect(await gateway.stop()).toBe(0);
+    expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
+  });
+
+  it('finds everything again after kill -9', async () => {
+    const killed = await GatehouseProcess.start(environment);
+    const alice = await Subject.register(client);
+    const { accessToken, refreshToken } = await alice.signedIn();
+    killed.kill('SIGKILL');
+    await killed.ended;
+
+    const gateway = await GatehouseProcess.start(environment);
+    expect((await alice.me(accessToken)).data?.me?.id).toBe(alice.id);
+    expect((await alice.refresh(refreshToken)).errors).toEqual([]);
+    expect((await alice.login()).errors).toEqual([]);
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  it('loses no session when it is killed in the middle of refreshes', async () => {
+    const killed = await GatehouseProcess.start(environment);
+    const people = await race(20, () => Subject.register(client));
+    const latest = new Map<Subject, string>();
+    for (const person of people) latest.set(person, (await person.signedIn()).refreshToken);
+    const refreshing = Promise.all(
+      people.map(async (person) => {
+        for (let round = 0; round < 50; round++) {
+          const reply = await person.refresh(latest.get(person) ?? '').catch(() => undefined);
+          if (!reply) return;
+          latest.set(person, tokensOf(reply).refreshToken);
+        }
+      }),
+    );
+    setTimeout(() => killed.kill('SIGKILL'), 300);
+    await refreshing;
+    await killed.ended;
+
+    const gateway = await GatehouseProcess.start(environment);
+    for (const person of people) expect((await person.refresh(latest.get(person) ?? '')).errors).toEqual([]);
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  it('finishes the requests in flight when it is asked to stop', async () => {
+    const gateway = await GatehouseProcess.start({ ...environment, PASSWORD_BCRYPT_COST: '12' });
+    const registering = Subject.register(client);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await gateway.stop()).toBe(0);
+    expect((await registering).id).toBeTruthy();
+  });
+
+  it('does not wait for ever for a request that never arrives', async () => {
+    const gateway = await GatehouseProcess.start(environment);
+    const half = connect(Number(environment.PORT), '127.0.0.1');
+    half.on('error', () => {});
+    half.write(
+      'POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await gateway.stop()).toBe(0);
+    half.destroy();
+    expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
+  });
+
+  it('can be stopped while it is still starting, and leaves no server behind', async () => {
+    const pidFile = () =>
+      readdir(join(environment.DATA_DIR, 'postgres')).then((names) => names.includes('postmaster.pid'));
+    const gateway = GatehouseProcess.run(['start'], environment);
+    await eventually(pidFile, (there) => there);
+    gateway.kill('SIGTERM');
+    await gateway.ended;
+    expect(await pidFile()).toBe(false);
+  });
+
+  it('runs once on a data folder', async () => {
+    const gateway = await GatehouseProcess.start(environment);
+    const second = await run(['start'], { PORT: await freePort() });
+    expect(second).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('Another gateway is running on DATA_DIR'),
+    });
+    expect((await fetch(`${client.url}/health/ready`)).status).toBe(200);
+    expect(await gateway.stop()).toBe(0);
+  });
+});
+
+describe('commands', () => {
+  it('work while the gateway runs and while it is stopped', async () => {
+    const gateway = await GatehouseProcess.start(environment);
+    const password = 'velvet anchor rising';
+    const running = await run(
+      ['create-superuser', 'root@example.test', '--password-stdin'],
+      {},
+      `${password}\n`,
+    );
+    expect(running).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('Created the account root; it is a superuser now.'),
+    });
+    const login = await client.raw(
+      'mutation ($p: String!) { login(input: {identifier: "root", password: $p}) { ... on Authenticated { user { roles { name } } } } }',
+      { p: password },
+    );
+    expect(login.data).toEqual({ login: { user: { roles: [{ name: 'superuser' }] } } });
+    expect(await gateway.stop()).toBe(0);
+
+    const stopped = await run(
+      ['create-superuser', 'root@example.test', '--password-stdin'],
+      {},
+      `${password}\n`,
+    );
+    expect(stopped).toMatchObject({ code: 0, output: expect.stringContaining('it is a superuser already') });
+    const status = await run(['migrate', 'status']);
+    expect(status).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^\d{4}-.*accounts_and_sessions/),
+    });
+  });
+
+  it('explain bad input in a sentence', async () => {
+    const weak = await run(['create-superuser', 'root.two@example.test', '--password-stdin'], {}, 'short\n');
+    expect(weak).toMatchObject({ code: 1, errors: expect.stringMatching(/^Use at least 12 characters/) });
+    expect((await run(['no-such-command'])).code).not.toBe(0);
+    expect(await run(['migrate', 'create', '../escape'])).toMatchObject({ code: 1 });
+  });
+});
+
+describe('a start that cannot succeed', () => {
+  it('says that the port is taken, and leaves nothing behind', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(Number(environment.PORT), '127.0.0.1', resolve));
+    const result = await run(['start']);
+    await new Promise((resolve) => other.close(resolve));
+    expect(result).toMatchObject({ code: 1, output: '' });
+    expect(result.errors).toContain(`PORT ${environment.PORT} is taken`);
+    expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
+  });
+
+  it('reports all bad settings together, and no value', async () => {
+    const result = await run(['start'], {
+      PORT: 'marked',
+      TOKEN_KEY: 'marked',
+      JWT_ALG: 'marked',
+      RATE_LIMIT_RULES: 'marked',
+    });
+    expect(result).toMatchObject({ code: 1, output: '' });
+    for (const name of ['PORT', 'TOKEN_KEY', 'JWT_ALG', 'RATE_LIMIT_RULES'])
+      expect(result.errors).toContain(`- ${name} `);
+    expect(result.errors).not.toContain('marked');
+  });
+
+  it('names DATA_DIR when the folder cannot be used', async () => {
+    const file = join(dataDir, 'a-file');
+    await writeFile(file, '');
+    const result = await run(['start'], { DATA_DIR: file });
+    expect(result).toMatchObject({ code: 1, errors: expect.stringContaining('DATA_DIR') });
+    const damaged = join(dataDir, 'damaged');
+    await mkdir(damaged);
+    await writeFile(join(damaged, 'secrets.json'), '{}');
+    await chmod(join(damaged, 'secrets.json'), 0o600);
+    expect(await run(['start'], { DATA_DIR: damaged })).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('secrets.json that is damaged'),
+    });
+  });
+
+  it('refuses production on a developer’s parts', async () => {
+    const result = await run(['start'], { NODE_ENV: 'production' });
+    expect(result.code).toBe(1);
+    for (const name of ['DATABASE_URL', 'TOKEN_KEY', 'PUBLIC_URL']) expect(result.errors).toContain(name);
+  });
+});

@@ -1,0 +1,155 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { environmentWithFiles } from '../src/cli/environment.ts';
+import { loadConfig } from '../src/config.ts';
+import { type Environment, InvalidSettings } from '../src/platform/settings.ts';
+import { key, newSecrets } from './support/gateway.ts';
+
+const problemsOf = (environment: Environment): readonly string[] => {
+  try {
+    loadConfig(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidSettings) return error.problems;
+    throw error;
+  }
+};
+const production = (): Environment => ({
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgresql://gatehouse_app@db.example/gatehouse',
+  PUBLIC_URL: 'https://auth.example.test',
+  ...newSecrets(),
+});
+
+describe('the settings', () => {
+  it('need nothing in development', () => {
+    const config = loadConfig({});
+    expect(config.http).toMatchObject({
+      host: '127.0.0.1',
+      port: 4000,
+      publicUrl: 'http://localhost:4000',
+      clientOrigins: ['http://localhost:4000'],
+    });
+    expect(config.accessToken).toMatchObject({
+      issuer: 'http://localhost:4000',
+      audience: 'gatehouse',
+      ttlSeconds: 3600,
+    });
+    expect(config.session).toMatchObject({
+      ttlSeconds: 5_184_000,
+      refreshGraceSeconds: 30,
+      revocationMaxStalenessSeconds: 2,
+    });
+  });
+
+  it('cannot be changed after they were read', () => {
+    expect(() => Object.assign(loadConfig({}).http, { port: 1 })).toThrow(TypeError);
+  });
+
+  it('report all problems together, by name and never by value', () => {
+    const problems = problemsOf({
+      PORT: 'marked-value',
+      JWT_ALG: 'none',
+      TOKEN_KEY: 'marked-value',
+      PUBLIC_URL: 'marked-value',
+      TRUSTED_PROXIES: '10.0.0.0/99',
+    });
+    expect(problems.map((problem) => problem.split(' ')[0]).sort()).toEqual([
+      'JWT_ALG',
+      'PORT',
+      'PUBLIC_URL',
+      'TOKEN_KEY',
+      'TRUSTED_PROXIES',
+    ]);
+    expect(problems.join()).not.toContain('marked-value');
+  });
+
+  it('take an empty text for unset', () => {
+    expect(loadConfig({ PORT: '', TOKEN_KEY: '', CLIENT_ORIGIN: '' }).http.port).toBe(4000);
+  });
+
+  it.each([
+    ['HOST', 'PORT', '65536'],
+    ['a key of 16 bytes', 'TOKEN_KEY', Buffer.alloc(16, 7).toString('base64')],
+    ['a placeholder key', 'ENCRYPTION_KEY', Buffer.alloc(32).toString('base64')],
+    ['a list with one bad key', 'PASSWORD_PEPPER', `${key()},nonsense`],
+    ['an origin with a path', 'CLIENT_ORIGIN', 'https://app.example.test/path'],
+    ['a foreign scheme', 'PUBLIC_URL', 'ftp://example.test'],
+    ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.address=5'],
+    ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
+    ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
+    ['a domain that is not above the own host', 'COOKIE_DOMAIN', 'example.test'],
+  ])('refuse %s', (_, name, value) => {
+    const problems = problemsOf({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(name);
+  });
+
+  it.each(['REDIS_URL', 'SMTP_URL', 'SECOND_FACTOR_REQUIRED_FOR', 'SESSION_IDLE_TTL_SECONDS'])(
+    'refuse %s, which this version would have to ignore',
+    (name) => {
+      expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);
+    },
+  );
+
+  it('refuse what this version cannot do yet, rather than doing something weaker', () => {
+    expect(problemsOf({ SESSION_STORE: 'redis', EMAIL_CONFIRMATION: 'required' })).toHaveLength(2);
+    expect(problemsOf({ SESSION_STORE: 'postgres', EMAIL_CONFIRMATION: 'optional' })).toEqual([]);
+  });
+});
+
+describe('production', () => {
+  it('starts with what it needs', () => {
+    expect(problemsOf(production())).toEqual([]);
+  });
+
+  it('refuses embedded parts, generated secrets and an address that was guessed', () => {
+    const problems = problemsOf({ NODE_ENV: 'production' });
+    for (const name of ['DATABASE_URL', 'TOKEN_KEY', 'ENCRYPTION_KEY', 'PASSWORD_PEPPER', 'PUBLIC_URL']) {
+      expect(problems).toContainEqual(expect.stringContaining(`${name} must be set`));
+    }
+  });
+
+  it('refuses to run without rate limits or with cheap hashes', () => {
+    expect(problemsOf({ ...production(), RATE_LIMIT: 'off', PASSWORD_BCRYPT_COST: '8' })).toHaveLength(2);
+  });
+
+  it('has no introspection unless it is asked for', () => {
+    expect(loadConfig(production()).graphql.introspection).toBe(false);
+    expect(loadConfig({ ...production(), GRAPHQL_INTROSPECTION: 'true' }).graphql.introspection).toBe(true);
+  });
+});
+
+describe('a secret', () => {
+  it('may stand in a file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-secret-'));
+    const file = join(folder, 'token_key');
+    await writeFile(file, `${key()}\n`);
+    expect(loadConfig({ TOKEN_KEY_FILE: file }).secrets.tokenKeys).toHaveLength(1);
+    expect(problemsOf({ TOKEN_KEY_FILE: join(folder, 'absent') })).toEqual([
+      expect.stringContaining('TOKEN_KEY_FILE'),
+    ]);
+    expect(problemsOf({ TOKEN_KEY_FILE: file, TOKEN_KEY: key() })).toEqual([
+      expect.stringContaining('both set'),
+    ]);
+  });
+});
+
+describe('files of settings', () => {
+  it('stand beneath the environment; .env is read in development only', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-env-'));
+    await writeFile(join(folder, '.env'), 'PORT=5000\nHOST=0.0.0.0\n');
+    await writeFile(join(folder, 'other.env'), 'PORT=6000\n');
+    expect(environmentWithFiles({ PORT: '7000' }, folder, undefined)).toMatchObject({
+      PORT: '7000',
+      HOST: '0.0.0.0',
+    });
+    expect(environmentWithFiles({ NODE_ENV: 'production' }, folder, undefined)).toEqual({
+      NODE_ENV: 'production',
+    });
+    expect(environmentWithFiles({}, folder, 'other.env')).toEqual({ PORT: '6000' });
+    expect(() => environmentWithFiles({}, folder, 'absent.env')).toThrow(InvalidSettings);
+  });
+});

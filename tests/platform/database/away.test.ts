@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { TestGateway } from '../../support/gateway.ts';
+import { LogoutDocument } from '../../support/generated/operations.ts';
+import { eventually, race } from '../../support/race.ts';
+import type { Subject, Tokens } from '../../support/subject.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+
+jest.setTimeout(60_000);
+
+/** Milliseconds: the deadline of a statement, and what a busy machine may add. */
+const BOUND = 10_000;
+
+let direct: TestGateway;
+let gateway: TestGateway;
+let proxy: TcpProxy;
+let alice: Subject;
+let tokens: Tokens;
+
+beforeAll(async () => {
+  direct = await TestGateway.start();
+  const url = new URL(direct.database.servingUrl);
+  proxy = await TcpProxy.to(url.hostname, Number(url.port));
+  url.port = String(proxy.port);
+  gateway = await direct.another({ DATABASE_URL: url.href });
+  alice = await gateway.aSubject();
+  tokens = await alice.signedIn();
+});
+afterAll(async () => {
+  await proxy.close();
+  await gateway.close();
+  await direct.close();
+});
+
+const timed = async <T>(work: Promise<T>): Promise<[T, number]> => {
+  const startedAt = performance.now();
+  return [await work, performance.now() - startedAt];
+};
+
+describe('a database that is frozen', () => {
+  it('is told as SERVICE_UNAVAILABLE within a bound, names itself in /health/ready, and stops nothing else', async () => {
+    proxy.freeze({ all: true });
+    const answers = await Promise.all([
+      timed(alice.me(tokens.accessToken)),
+      timed(alice.login()),
+      timed(alice.refresh(tokens.refreshToken)),
+      timed(gateway.client.execute(LogoutDocument, { refreshToken: tokens.refreshToken })),
+      timed(gateway.client.raw('{ publicProfile(username: "somebody") { username } }')),
+    ]);
+    for (const [{ code, status }, milliseconds] of answers) {
+      expect([code, status]).toEqual(['SERVICE_UNAVAILABLE', 503]);
+      expect(milliseconds).toBeLessThan(BOUND);
+    }
+    const ready = await fetch(`${gateway.url}/health/ready`);
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { status: 'unavailable', parts: { database: 'away' } },
+    ]);
+    expect((await fetch(`${gateway.url}/health/live`)).status).toBe(200);
+    expect((await fetch(`${gateway.url}/.well-known/jwks.json`)).status).toBe(200);
+  });
+
+  it('is used again once it is back, without a restart, and nothing was ended by the failures', async () => {
+    proxy.thaw();
+    await eventually(
+      () => alice.me(tokens.accessToken),
+      ({ errors }) => errors.length === 0,
+      { withinMilliseconds: BOUND },
+    );
+  });
+});
+
+describe('transactions that failed with their connection', () => {
+  it('cost the pool no place', async () => {
+    for (let round = 0; round < 3; round++) {
+      const { accessToken } = await alice.signedIn();
+      await race(20, () => alice.me(accessToken));
+      proxy.cut();
+      await race(20, () => gateway.client.execute(LogoutDocument, {}, { bearer: accessToken }));
+    }
+    await eventually(
+      () => alice.login(),
+      ({ errors }) => errors.length === 0,
+      { withinMilliseconds: BOUND },
+    );
+    const replies = await race(20, () => alice.refresh(tokens.refreshToken));
+    expect(replies.filter(({ code }) => code === 'SERVICE_UNAVAILABLE')).toEqual([]);
+  });
+});
+
+describe('connections that went silent, as after a failover', () => {
+  it('are replaced: sign-outs finish and are known', async () => {
+    await alice.me(tokens.accessToken);
+    proxy.freeze({ all: false });
+    await eventually(
+      () => alice.login(),
+      ({ errors }) => errors.length === 0,
+      { withinMilliseconds: 3 * BOUND },
+    );
+    const { accessToken } = await alice.signedIn();
+    const [reply, milliseconds] = await timed(
+      gateway.client.execute(LogoutDocument, {}, { bearer: accessToken }),
+    );
+    expect(reply.data).toEqual({ logout: true });
+    expect(milliseconds).toBeLessThan(BOUND);
+    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+  });
+});

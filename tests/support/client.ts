@@ -1,0 +1,80 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
+import { type DocumentNode, type GraphQLFormattedError, print } from 'graphql';
+
+export interface Reply<Data> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly data: Data | null;
+  readonly errors: readonly GraphQLFormattedError[];
+  /** Code of the first error. */
+  readonly code: unknown;
+  readonly text: string;
+}
+
+export interface RequestOptions {
+  readonly bearer?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A GraphQL client that keeps cookies, as a browser would, when it is asked to. */
+export class Client {
+  readonly cookies = new Map<string, string>();
+
+  constructor(
+    readonly url: string,
+    private readonly options: { readonly keepCookies?: boolean } = {},
+  ) {}
+
+  execute<Data, Variables>(
+    document: TypedDocumentNode<Data, Variables>,
+    variables: Variables,
+    options: RequestOptions = {},
+  ): Promise<Reply<Data>> {
+    return this.post<Data>({ query: print(document as DocumentNode), variables }, options);
+  }
+
+  /** For what a typed document cannot say. */
+  raw(
+    query: string,
+    variables: unknown = {},
+    options: RequestOptions = {},
+  ): Promise<Reply<Record<string, unknown>>> {
+    return this.post({ query, variables }, options);
+  }
+
+  async post<Data>(body: unknown, { bearer, headers = {} }: RequestOptions = {}): Promise<Reply<Data>> {
+    const response = await fetch(`${this.url}/graphql`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: {
+        'content-type': 'application/json',
+        ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+        ...(this.cookies.size > 0 && { cookie: [...this.cookies].map((pair) => pair.join('=')).join('; ') }),
+        ...headers,
+      },
+    });
+    if (this.options.keepCookies) this.keep(response.headers.getSetCookie());
+    const text = await response.text();
+    const { data = null, errors = [] } = JSON.parse(text) as {
+      data?: Data | null;
+      errors?: GraphQLFormattedError[];
+    };
+    return {
+      status: response.status,
+      headers: response.headers,
+      data,
+      errors,
+      code: errors[0]?.extensions?.code,
+      text,
+    };
+  }
+
+  private keep(setCookies: readonly string[]): void {
+    for (const header of setCookies) {
+      const [pair = '', ...attributes] = header.split('; ');
+      const [name = '', value = ''] = pair.split('=');
+      if (attributes.includes('Max-Age=0')) this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+  }
+}

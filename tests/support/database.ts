@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+/** A migrated database of this test file's own, on the PostgreSQL of the global set-up. */
+export interface TestDatabase {
+  readonly ownerUrl: string;
+  readonly servingUrl: string;
+  /** As the owner of the tables: what no request can do. */
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** A connection that the test closes itself, for what needs a transaction of its own. */
+  connect(as?: 'owner' | 'serving'): Promise<pg.Client>;
+  /** As the superuser of the cluster, for what nobody else may do. */
+  querySuperuser<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  drop(): Promise<void>;
+}
+
+interface Cluster {
+  superuserUrl: string;
+  ownerUrl: string;
+  servingUrl: string;
+}
+
+const cluster = (): Cluster => JSON.parse(process.env.TEST_DATABASE ?? '{}') as Cluster;
+
+export async function createTestDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const template = new URL(cluster().ownerUrl).pathname.slice(1);
+  const owner = new URL(cluster().ownerUrl).username;
+  await asSuperuser(`create database ${name} owner ${owner} ${migrated ? `template ${template}` : ''}`);
+  const at = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
+  const ownerUrl = at(cluster().ownerUrl);
+  const servingUrl = at(cluster().servingUrl);
+
+  const pool = new pg.Pool({ connectionString: ownerUrl, max: 2 });
+  pool.on('error', () => {});
+  return {
+    ownerUrl,
+    servingUrl,
+    query: async (text, values) => (await pool.query(text, values)).rows,
+    connect: async (as = 'owner') => {
+      const client = new pg.Client({ connectionString: as === 'owner' ? ownerUrl : servingUrl });
+      client.on('error', () => {});
+      await client.connect();
+      return client;
+    },
+    querySuperuser: (text, values) => asSuperuser(text, values),
+    drop: async () => {
+      await pool.end();
+      await asSuperuser(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+async function asSuperuser<Row extends pg.QueryResultRow>(
+  statement: string,
+  values?: unknown[],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: cluster().superuserUrl });
+  await client.connect();
+  try {
+    return (await client.query<Row>(statement, values)).rows;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { type AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { compose, type Gateway } from '../../src/composition.ts';
+import { loadConfig } from '../../src/config.ts';
+import { layFoundation } from '../../src/foundation.ts';
+import { createLogger } from '../../src/platform/logger.ts';
+import type { Environment } from '../../src/platform/settings.ts';
+import { Client } from './client.ts';
+import { TestClock } from './clock.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { Subject, type SubjectFacts } from './subject.ts';
+
+export const key = (): string => randomBytes(32).toString('base64');
+
+/** Keys that all processes of a test share. */
+export interface Secrets extends Environment {
+  TOKEN_KEY: string;
+  ENCRYPTION_KEY: string;
+  PASSWORD_PEPPER: string;
+}
+
+export const newSecrets = (): Secrets => ({
+  TOKEN_KEY: key(),
+  ENCRYPTION_KEY: key(),
+  PASSWORD_PEPPER: key(),
+});
+
+/** A gateway in this process, on a real socket and a real database. */
+export class TestGateway {
+  readonly client: Client;
+
+  private constructor(
+    readonly url: string,
+    readonly database: TestDatabase,
+    readonly clock: TestClock,
+    /** Every line that was logged, at the finest level. */
+    readonly logLines: readonly string[],
+    readonly gateway: Gateway,
+    private readonly settings: Environment,
+    private readonly ownsDatabase: boolean,
+  ) {
+    this.client = new Client(url);
+  }
+
+  /** Fast hashes and no limits, unless the test is about them. */
+  static async start(settings: Environment = {}): Promise<TestGateway> {
+    return TestGateway.on(await createTestDatabase(), { ...newSecrets(), ...settings }, true);
+  }
+
+  /** Another process on the same database with the same keys. */
+  another(settings: Environment = {}): Promise<TestGateway> {
+    return TestGateway.on(this.database, { ...this.settings, ...settings }, false);
+  }
+
+  private static async on(
+    database: TestDatabase,
+    settings: Environment,
+    ownsDatabase: boolean,
+  ): Promise<TestGateway> {
+    const environment = {
+      NODE_ENV: 'test',
+      PUBLIC_URL: 'http://localhost:4000',
+      PASSWORD_BCRYPT_COST: '4',
+      RATE_LIMIT: 'off',
+      LOG_LEVEL: 'trace',
+      DATABASE_URL: database.servingUrl,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      ...settings,
+    };
+    const config = loadConfig(environment);
+    const clock = new TestClock();
+    const logLines: string[] = [];
+    const sink = new Writable({
+      write(chunk, _encoding, done) {
+        logLines.push(String(chunk));
+        done();
+      },
+    });
+    const foundation = await layFoundation(config, () => {});
+    const gateway = await compose(config, foundation, createLogger(config.logLevel, sink), { clock });
+    await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = gateway.app.server.address() as AddressInfo;
+    return new TestGateway(
+      `http://127.0.0.1:${port}`,
+      database,
+      clock,
+      logLines,
+      gateway,
+      settings,
+      ownsDatabase,
+    );
+  }
+
+  /** A registered account, unlike every other. */
+  aSubject(facts: Partial<SubjectFacts> = {}): Promise<Subject> {
+    return Subject.register(this.client, facts);
+  }
+
+  /** A client that keeps cookies. */
+  browser(): Client {
+    return new Client(this.url, { keepCookies: true });
+  }
+
+  async close(): Promise<void> {
+    await this.gateway.close();
+    if (this.ownsDatabase) await this.database.drop();
+  }
+}

@@ -1,0 +1,25 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+// From the build, which `npm test` makes first: this file runs outside Jest, where TypeScript is not transformed.
+import 'reflect-metadata';
+import { withMigrations } from '../../dist/src/composition.js';
+import { loadConfig } from '../../dist/src/config.js';
+import { layFoundation } from '../../dist/src/foundation.js';
+import { generatedSecrets } from '../../dist/src/platform/generated-secrets.js';
+
+/** One PostgreSQL for all test files, with a migrated database that each of them copies. */
+export default async function globalSetup() {
+  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
+  const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
+  await withMigrations(foundation, (migrations) => migrations.up());
+  const { database } = await generatedSecrets(dataDir);
+  const superuser = new URL(foundation.ownerUrl);
+  Object.assign(superuser, { username: 'postgres', password: database.superuser, pathname: '/postgres' });
+  process.env.TEST_DATABASE = JSON.stringify({
+    superuserUrl: superuser.href,
+    ownerUrl: foundation.ownerUrl,
+    servingUrl: foundation.servingUrl,
+  });
+  globalThis.testFoundation = { foundation, dataDir };
+}

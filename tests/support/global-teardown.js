@@ -1,0 +1,7 @@
+import { rm } from 'node:fs/promises';
+
+export default async function globalTeardown() {
+  const { foundation, dataDir } = globalThis.testFoundation;
+  await foundation.close();
+  await rm(dataDir, { recursive: true, force: true });
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import type { Environment } from '../../src/platform/settings.ts';
+import { eventually } from './race.ts';
+
+/** A command of the built gateway in a process of its own. */
+export class GatehouseProcess {
+  private static readonly alive = new Set<GatehouseProcess>();
+
+  output = '';
+  errors = '';
+  readonly ended: Promise<number | null>;
+
+  private constructor(private readonly child: ChildProcess) {
+    child.stdout?.on('data', (chunk) => {
+      this.output += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      this.errors += chunk;
+    });
+    GatehouseProcess.alive.add(this);
+    this.ended = new Promise((resolve) => {
+      child.on('exit', (code) => {
+        GatehouseProcess.alive.delete(this);
+        resolve(code);
+      });
+    });
+  }
+
+  static run(args: readonly string[], environment: Environment, input = ''): GatehouseProcess {
+    const child = spawn(process.execPath, ['dist/src/main.js', ...args], {
+      env: { PATH: process.env.PATH, ...environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin?.end(input);
+    return new GatehouseProcess(child);
+  }
+
+  /** Starts the gateway and waits until it is ready. */
+  static async start(environment: Environment & { PORT: string }): Promise<GatehouseProcess> {
+    const started = GatehouseProcess.run(['start'], environment);
+    const ready = async () => {
+      const response = await fetch(`http://127.0.0.1:${environment.PORT}/health/ready`).catch(
+        () => undefined,
+      );
+      if (started.child.exitCode !== null) throw new Error(`the gateway ended: ${started.errors}`);
+      return response?.status;
+    };
+    await eventually(ready, (status) => status === 200, { withinMilliseconds: 20_000 });
+    return started;
+  }
+
+  /** For after a test, which may have failed before it stopped what it started. */
+  static async killAll(): Promise<void> {
+    for (const process of GatehouseProcess.alive) process.kill('SIGKILL');
+    await Promise.all([...GatehouseProcess.alive].map(({ ended }) => ended));
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** @returns the exit code after an orderly end. */
+  stop(): Promise<number | null> {
+    this.kill('SIGTERM');
+    return this.ended;
+  }
+}
+
+export async function freePort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}

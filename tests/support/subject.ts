@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import type { Client, Reply, RequestOptions } from './client.ts';
+import {
+  LoginDocument,
+  type LoginMutation,
+  MeDocument,
+  type MeQuery,
+  RefreshDocument,
+  type RefreshMutation,
+  RegisterDocument,
+} from './generated/operations.ts';
+
+export interface SubjectFacts {
+  username: string;
+  email: string;
+  password: string;
+}
+
+/** The tokens of a sign-in. */
+export interface Tokens {
+  accessToken: string;
+  refreshToken: string;
+  sessionId: string;
+}
+
+/** A person with an account, and what they do. */
+export class Subject implements SubjectFacts {
+  constructor(
+    readonly client: Client,
+    readonly id: string,
+    readonly username: string,
+    readonly email: string,
+    readonly password: string,
+  ) {}
+
+  static async register(client: Client, facts: Partial<SubjectFacts> = {}): Promise<Subject> {
+    const unique = randomBytes(6).toString('hex');
+    const { username, email, password } = {
+      username: `subject-${unique}`,
+      email: `mail-${unique}@example.test`,
+      password: `velvet anchor ${[...randomBytes(8)].map((byte) => String.fromCharCode(97 + (byte % 26))).join('')}`,
+      ...facts,
+    };
+    const { data, text } = await client.execute(RegisterDocument, { input: { username, email, password } });
+    if (!data) throw new Error(`registration failed: ${text}`);
+    return new Subject(client, data.register.id, username, email, password);
+  }
+
+  login(
+    options: RequestOptions & { client?: Client; password?: string } = {},
+  ): Promise<Reply<LoginMutation>> {
+    const { client = this.client, password = this.password } = options;
+    return client.execute(LoginDocument, { input: { identifier: this.username, password } }, options);
+  }
+
+  async signedIn(options: RequestOptions & { client?: Client; password?: string } = {}): Promise<Tokens> {
+    return tokensOf(await this.login(options));
+  }
+
+  refresh(refreshToken: string, client = this.client): Promise<Reply<RefreshMutation>> {
+    return client.execute(RefreshDocument, { refreshToken });
+  }
+
+  me(bearer: string, client = this.client): Promise<Reply<MeQuery>> {
+    return client.execute(MeDocument, {}, { bearer });
+  }
+}
+
+/** @throws when the reply is not a sign-in with tokens in the body. */
+export function tokensOf({ data, text }: Reply<LoginMutation | RefreshMutation>): Tokens {
+  const signedIn = data && ('login' in data ? data.login : data.refresh);
+  const authenticated = signedIn && 'accessToken' in signedIn ? signedIn : null;
+  if (!authenticated?.accessToken || !authenticated.refreshToken) throw new Error(`no tokens: ${text}`);
+  const { accessToken, refreshToken, session } = authenticated;
+  return { accessToken, refreshToken, sessionId: session.id };
+}

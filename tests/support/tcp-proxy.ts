@@ -1,0 +1,62 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A network between the gateway and its database that a test can freeze: nothing arrives, nothing is refused. */
+export class TcpProxy {
+  private readonly pairs = new Set<[Socket, Socket]>();
+  private frozen = false;
+
+  private constructor(
+    private readonly server: ReturnType<typeof createServer>,
+    readonly port: number,
+  ) {}
+
+  static async to(host: string, port: number): Promise<TcpProxy> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const proxy = new TcpProxy(server, (server.address() as AddressInfo).port);
+    server.on('connection', (near) => proxy.join(near, connect(port, host)));
+    return proxy;
+  }
+
+  /** Existing connections go silent for ever; with `all`, new ones too. */
+  freeze({ all }: { all: boolean }): void {
+    this.frozen = all;
+    for (const [near, far] of this.pairs) {
+      near.unpipe(far);
+      far.unpipe(near);
+      near.pause();
+      far.pause();
+    }
+  }
+
+  /** Cuts every connection, as a server that crashes. */
+  cut(): void {
+    for (const [near, far] of this.pairs) for (const socket of [near, far]) socket.destroy();
+  }
+
+  /** New connections work again; the silent ones stay silent. */
+  thaw(): void {
+    this.frozen = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private join(near: Socket, far: Socket): void {
+    for (const socket of [near, far]) socket.on('error', () => {});
+    const pair: [Socket, Socket] = [near, far];
+    this.pairs.add(pair);
+    near.on('close', () => {
+      far.destroy();
+      this.pairs.delete(pair);
+    });
+    if (this.frozen) {
+      near.pause();
+      return;
+    }
+    near.pipe(far);
+    far.pipe(near);
+  }
+}
