@@ -31,6 +31,7 @@ import { AuditLog } from './platform/audit/index.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { createOrm, grantRights, Migrations, migrationsReady } from './platform/database/index.ts';
 import { PostgresEventFeed } from './platform/events/index.ts';
+import { Housekeeping } from './platform/housekeeping/housekeeping.ts';
 import { checkKeys } from './platform/key-check/key-check.ts';
 import type { Logger } from './platform/logger.ts';
 import { InProcessTokenBuckets, RateLimiter, type RuleTable } from './platform/rate-limit/index.ts';
@@ -41,7 +42,9 @@ import {
   AccessTokens,
   CallerVerification,
   Endings,
+  expiredSessions,
   jwksRoutes,
+  oldEndings,
   PostgresSessionStore,
   REFRESH_RULES,
   RefreshRotation,
@@ -164,7 +167,7 @@ async function build(
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   const passwordChange = new PasswordChange(passwords, endings, signOut, audit, rateLimiter, clock);
   const registration = new Registration(passwords, audit, rateLimiter);
-  const signIn = new SignIn(store, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
+  const signIn = new SignIn(store, endings, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
   const permissions = new PermissionTable(fork);
   revocations.onRolesChanged(() => permissions.load());
 
@@ -187,6 +190,11 @@ async function build(
     ],
   });
 
+  const housekeeping = new Housekeeping(fork, [expiredSessions, oldEndings], (message, facts) =>
+    log.info(facts, message),
+  );
+  closing.push(() => housekeeping.stop());
+
   let draining = false;
   const app = await createServer({
     ...config.http,
@@ -208,6 +216,7 @@ async function build(
   await permissions.load();
   await revocations.start();
   await feed.start();
+  housekeeping.start();
   return {
     app,
     fork,

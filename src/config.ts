@@ -63,6 +63,10 @@ export interface Config {
   readonly session: {
     /** Absolute life. Rotation never moves it. */
     readonly ttlSeconds: number;
+    /** Life of a session that is not refreshed; unset: no such limit. */
+    readonly idleTtlSeconds: number | undefined;
+    /** With one more, the oldest ends. */
+    readonly maxPerUser: number;
     /** How long the immediate predecessor of a refresh token still gets the same successor. */
     readonly refreshGraceSeconds: number;
     /** Age of the list of endings beyond which each request asks the database. */
@@ -85,8 +89,6 @@ export interface Config {
 const NOT_IN_THIS_VERSION: readonly string[] = [
   'REDIS_URL',
   'SMTP_URL',
-  'MAX_SESSIONS_PER_USER',
-  'SESSION_IDLE_TTL_SECONDS',
   'SECOND_FACTOR_REQUIRED_FOR',
   'GOOGLE_CLIENT_ID',
   'BLOCKPASS_CLIENT_ID',
@@ -141,6 +143,8 @@ export function loadConfig(environment: Environment): Config {
         wholeNumber({ min: 60, max: 31_536_000 }),
         5_184_000,
       ),
+      idleTtlSeconds: read.optional('SESSION_IDLE_TTL_SECONDS', wholeNumber({ min: 60, max: 31_536_000 })),
+      maxPerUser: read.withDefault('MAX_SESSIONS_PER_USER', wholeNumber({ min: 1, max: 1_000 }), 50),
       refreshGraceSeconds: read.withDefault('REFRESH_GRACE_SECONDS', wholeNumber({ min: 0, max: 300 }), 30),
       revocationMaxStalenessSeconds: read.withDefault(
         'REVOCATION_MAX_STALENESS_SECONDS',
@@ -192,7 +196,12 @@ function checkTogether(read: SettingsReader, config: Config): void {
   if (read.isSet('DATABASE_MIGRATION_URL') && !read.isSet('DATABASE_URL')) {
     read.problem('DATABASE_MIGRATION_URL is set, so DATABASE_URL must be set too');
   }
-  const { cookieDomain } = config.session;
+  const { cookieDomain, idleTtlSeconds } = config.session;
+  if (idleTtlSeconds !== undefined && idleTtlSeconds <= config.accessToken.ttlSeconds) {
+    read.problem(
+      'SESSION_IDLE_TTL_SECONDS must be longer than ACCESS_TOKEN_TTL_SECONDS: only a refresh counts as use',
+    );
+  }
   const ownHost = new URL(config.http.publicUrl).hostname;
   if (cookieDomain !== undefined && ownHost !== cookieDomain && !ownHost.endsWith(`.${cookieDomain}`)) {
     read.problem('COOKIE_DOMAIN must be the host of PUBLIC_URL or a domain above it');

@@ -2,7 +2,7 @@ import { MIGRATIONS } from '../migrations/index.ts';
 import { User } from './accounts/user.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
-import type { DatabaseSchema, TableRights } from './platform/database/index.ts';
+import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
 import { KeyCheck } from './platform/key-check/key-check.entity.ts';
 import { Role } from './roles/role.entity.ts';
 import { RoleGrant } from './roles/role-grant.entity.ts';
@@ -17,14 +17,17 @@ export const SCHEMA: DatabaseSchema = {
 };
 
 /** What the login that serves may do. Whatever is not listed here it cannot do, whoever takes it over. */
-export const SERVING_RIGHTS: TableRights = {
-  users: ['select', 'insert', 'update'],
-  password_credential: ['select', 'insert', 'update'],
-  role: ['select', 'insert'],
-  role_grant: ['select', 'insert'],
-  session: ['select', 'insert', 'update', 'delete'],
-  ending: ['select', 'insert'],
-  signing_key: ['select', 'insert', 'update'],
-  audit_event: ['select', 'insert'],
-  key_check: ['select', 'insert'],
+export const SERVING_RIGHTS: ServingRights = {
+  tables: {
+    users: ['select', 'insert', 'update'],
+    password_credential: ['select', 'insert', 'update'],
+    role: ['select', 'insert'],
+    role_grant: ['select', 'insert'],
+    session: ['select', 'insert', 'update', 'delete'],
+    ending: ['select', 'insert'],
+    signing_key: ['select', 'insert', 'update'],
+    audit_event: ['select', 'insert'],
+    key_check: ['select', 'insert'],
+  },
+  functions: ['delete_old_endings(int)'],
 };

@@ -2,7 +2,14 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
+import {
+  type Endings,
+  loadSubject,
+  type SessionRecord,
+  type SessionStore,
+  type TokenPair,
+  type TokenPairs,
+} from '../sessions/index.ts';
 
 /** That somebody is who they say, by a first factor. */
 export interface AuthenticationProof {
@@ -22,6 +29,7 @@ export interface AuthenticationProof {
 export class SignIn {
   constructor(
     private readonly store: SessionStore,
+    private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
     private readonly options: { readonly sessionTtlSeconds: number },
@@ -34,9 +42,9 @@ export class SignIn {
     origin: RequestOrigin,
   ): Promise<TokenPair | null> {
     const { userId, amr, aal } = proof;
-    const signedIn = await em.transactional(async (tx) => {
+    const signedIn = await this.endings.transactional(em, async (tx) => {
       if (!(await lockActiveAccount(tx, userId)) || !(await proof.holds(tx))) return null;
-      const session = await this.store.create(tx, {
+      const { session, displaced } = await this.store.create(tx, {
         userId,
         amr,
         aal,
@@ -50,18 +58,39 @@ export class SignIn {
         subjectId: userId,
         details: { sessionId: session.id, amr },
       });
+      await this.endDisplaced(tx, displaced, origin);
       const subject = await loadSubject(tx, userId, session.id);
       return subject && { session, subject };
     });
     return signedIn && this.tokenPairs.issue(signedIn.session, signedIn.subject);
   }
+
+  /** The oldest sessions, which the new one pushed over the limit for one account. */
+  private async endDisplaced(
+    tx: EntityManager,
+    displaced: readonly SessionRecord[],
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.endings.endSessions(tx, displaced);
+    for (const { id, userId } of displaced) {
+      await this.audit.record(tx, origin, {
+        action: 'session.displaced',
+        actorId: userId,
+        subjectId: userId,
+        details: { sessionId: id },
+      });
+    }
+  }
 }
 
-/** A deactivation waits until the session is written, and then finds it. */
+/**
+ * A deactivation waits until the session is written, and then finds it; sign-ins of one account go one after the
+ * other, so that they are counted right.
+ */
 export async function lockActiveAccount(tx: EntityManager, userId: string): Promise<boolean> {
   const rows = await statement(
     tx,
-    sql`select from users where id = ${userId} and deactivated_by is null for share`,
+    sql`select from users where id = ${userId} and deactivated_by is null for no key update`,
   );
   return rows.length > 0;
 }

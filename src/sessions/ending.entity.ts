@@ -38,6 +38,7 @@ export class Ending {
   mattersUntil!: Date;
 
   /** Until no old copy of the session store could bring the session back. */
+  @Index({ name: 'ending_kept_until_index' })
   @Property({ type: 'timestamptz' })
   keptUntil!: Date;
 

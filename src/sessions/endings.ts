@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import type { EventFeed } from '../platform/events/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import type { Revocations } from './revocations.ts';
 import type { SessionRecord } from './session-store.ts';
 
@@ -75,3 +76,15 @@ export class Endings {
     return sql`now() + make_interval(secs => ${this.options.accessTokenTtlSeconds + CLOCK_SLACK})`;
   }
 }
+
+/** Endings that no copy of a session store can be old enough to need. A function of the owner deletes just those. */
+export const oldEndings: Chore = {
+  name: 'old endings',
+  async sweep(em, limit) {
+    const [row] = await statement(
+      em,
+      sql<{ removed: number }>`select delete_old_endings(${limit}) as removed`,
+    );
+    return row?.removed ?? 0;
+  },
+};

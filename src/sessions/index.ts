@@ -1,8 +1,8 @@
 export { AccessTokens } from './access-token.ts';
 export { CallerVerification } from './caller-verification.ts';
-export { Endings } from './endings.ts';
+export { Endings, oldEndings } from './endings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
-export { PostgresSessionStore } from './postgres-session-store.ts';
+export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
 export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
 export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
 export { Revocations } from './revocations.ts';

@@ -1,15 +1,31 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type RawBuilder } from 'kysely';
 import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { newId } from '../platform/id.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type { NewSession, Rotation, SessionRecord, SessionStore, SessionUse } from './session-store.ts';
 
+export interface PostgresSessionStoreOptions {
+  readonly refreshGraceSeconds: number;
+  /** Undefined: no idle limit. */
+  readonly idleTtlSeconds: number | undefined;
+  readonly maxPerUser: number;
+}
+
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
-  constructor(private readonly options: { readonly refreshGraceSeconds: number }) {}
+  /** Condition for a session that is there. */
+  private readonly alive: RawBuilder<boolean>;
 
-  async create(em: EntityManager, session: NewSession): Promise<SessionRecord> {
+  constructor(private readonly options: PostgresSessionStoreOptions) {
+    const { idleTtlSeconds } = options;
+    const used = sql<boolean>`last_used_at > now() - make_interval(secs => ${idleTtlSeconds ?? 0})`;
+    this.alive = idleTtlSeconds === undefined ? sql`expires_at > now()` : sql`expires_at > now() and ${used}`;
+  }
+
+  /** The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other. */
+  async create(em: EntityManager, session: NewSession) {
     const [created] = await this.records(
       em,
       sql<SessionRow>`
@@ -19,13 +35,13 @@ export class PostgresSessionStore implements SessionStore {
         returning *`,
     );
     if (!created) throw new Error('the session was not written');
-    return created;
+    return { session: created, displaced: await this.removeBeyondCap(em, session.userId) };
   }
 
   async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
     const [found] = await this.records(
       em,
-      sql<SessionRow>`select * from session where id = ${sessionId} and user_id = ${userId} and expires_at > now()`,
+      sql<SessionRow>`select * from session where id = ${sessionId} and user_id = ${userId} and ${this.alive}`,
     );
     return found ?? null;
   }
@@ -33,7 +49,7 @@ export class PostgresSessionStore implements SessionStore {
   list(em: EntityManager, userId: string): Promise<SessionRecord[]> {
     return this.records(
       em,
-      sql<SessionRow>`select * from session where user_id = ${userId} and expires_at > now()
+      sql<SessionRow>`select * from session where user_id = ${userId} and ${this.alive}
           order by last_used_at desc, id desc`,
     );
   }
@@ -46,7 +62,7 @@ export class PostgresSessionStore implements SessionStore {
         update session
         set generation = generation + 1, rotated_at = now(), last_used_at = now(),
             user_agent = ${use.userAgent}, ip_address = ${use.ipAddress}
-        where id = ${sessionId} and user_id = ${userId} and generation = ${generation} and expires_at > now()
+        where id = ${sessionId} and user_id = ${userId} and generation = ${generation} and ${this.alive}
         returning *`,
     );
     if (rotated) return { kind: 'rotated', session: rotated };
@@ -55,7 +71,7 @@ export class PostgresSessionStore implements SessionStore {
       em,
       sql<SessionRow & { within_grace: boolean }>`
         select *, rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds}) as within_grace
-        from session where id = ${sessionId} and user_id = ${userId} and expires_at > now()`,
+        from session where id = ${sessionId} and user_id = ${userId} and ${this.alive}`,
     );
     if (!row) return { kind: 'unknown' };
     const session = toRecord(row);
@@ -75,7 +91,7 @@ export class PostgresSessionStore implements SessionStore {
         update session
         set generation = generation + 1, rotated_at = now(), last_used_at = now(), authenticated_at = now(),
             amr = array(select distinct unnest(amr || ${[...amr]}::text[]) order by 1), aal = greatest(aal, ${aal}::smallint)
-        where id = ${sessionId} and user_id = ${userId} and expires_at > now()
+        where id = ${sessionId} and user_id = ${userId} and ${this.alive}
         returning *`,
     );
     return raised ?? null;
@@ -84,7 +100,7 @@ export class PostgresSessionStore implements SessionStore {
   async remove(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
     const [removed] = await this.records(
       em,
-      sql<SessionRow>`delete from session where id = ${sessionId} and user_id = ${userId} and expires_at > now() returning *`,
+      sql<SessionRow>`delete from session where id = ${sessionId} and user_id = ${userId} and ${this.alive} returning *`,
     );
     return removed ?? null;
   }
@@ -98,7 +114,18 @@ export class PostgresSessionStore implements SessionStore {
       em,
       sql<SessionRow>`
         delete from session
-        where user_id = ${userId} and expires_at > now() and id is distinct from ${except ?? null}::uuid
+        where user_id = ${userId} and ${this.alive} and id is distinct from ${except ?? null}::uuid
+        returning *`,
+    );
+  }
+
+  private removeBeyondCap(em: EntityManager, userId: string): Promise<SessionRecord[]> {
+    return this.records(
+      em,
+      sql<SessionRow>`
+        delete from session
+        where id in (select id from session where user_id = ${userId} and ${this.alive}
+                     order by created_at desc, id desc offset ${this.options.maxPerUser})
         returning *`,
     );
   }
@@ -137,3 +164,18 @@ function toRecord(row: SessionRow): SessionRecord {
     expiresAt: new Date(row.expires_at),
   };
 }
+
+/** Sessions whose absolute life is over; one that is only idle goes with it. */
+export const expiredSessions: Chore = {
+  name: 'expired sessions',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from session
+          where id in (select id from session where expires_at < now() order by expires_at limit ${limit}
+                       for update skip locked)
+          returning id`,
+    );
+    return rows.length;
+  },
+};

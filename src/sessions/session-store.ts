@@ -42,10 +42,14 @@ export type Rotation =
 
 /**
  * The port to the active sessions; every adapter passes tests/sessions/session-store.contract.ts.
- * Expired sessions do not exist for any of these calls. Time is the store's own clock.
+ * Sessions that expired, or were not refreshed within the idle limit, do not exist for any of these calls. Time is the store's own clock.
  */
 export interface SessionStore {
-  create(em: EntityManager, session: NewSession): Promise<SessionRecord>;
+  /** @returns the session, and the oldest ones of the user that it displaced: end them. */
+  create(
+    em: EntityManager,
+    session: NewSession,
+  ): Promise<{ session: SessionRecord; displaced: SessionRecord[] }>;
   find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
   /** Most recently used first. */
   list(em: EntityManager, userId: string): Promise<SessionRecord[]>;

@@ -1,5 +1,5 @@
 import type { Opt } from '@mikro-orm/core';
-import { Entity, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 import { newId } from '../platform/id.ts';
 
@@ -44,6 +44,7 @@ export class Session {
   lastUsedAt!: Date & Opt;
 
   /** Absolute: rotation never moves it. */
+  @Index({ name: 'session_expires_at_index' })
   @Property({ type: 'timestamptz' })
   expiresAt!: Date;
 }

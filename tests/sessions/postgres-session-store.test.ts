@@ -5,11 +5,11 @@ import { SCHEMA } from '../../src/tables.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { sessionStoreContract } from './session-store.contract.ts';
 
-sessionStoreContract('PostgreSQL', async () => {
+sessionStoreContract('PostgreSQL', async (limits) => {
   const database = await createTestDatabase();
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
   return {
-    store: new PostgresSessionStore({ refreshGraceSeconds: 30 }),
+    store: new PostgresSessionStore({ refreshGraceSeconds: 30, ...limits }),
     fork: () => orm.em.fork(),
     async aUser() {
       const id = newId();

@@ -14,21 +14,31 @@ export interface StoreUnderTest {
   close(): Promise<void>;
 }
 
+/** Beside the grace of 30 seconds. */
+export interface SessionLimits {
+  readonly idleTtlSeconds: number | undefined;
+  readonly maxPerUser: number;
+}
+
 const use = { userAgent: 'test', ipAddress: '192.0.2.1' };
 
 /** Every adapter of the session store passes this. The grace is 30 seconds. */
-export function sessionStoreContract(name: string, prepare: () => Promise<StoreUnderTest>): void {
+export function sessionStoreContract(
+  name: string,
+  prepare: (limits: SessionLimits) => Promise<StoreUnderTest>,
+): void {
   describe(`the session store on ${name}`, () => {
     let under: StoreUnderTest;
     let userId: string;
     let session: SessionRecord;
 
     beforeAll(async () => {
-      under = await prepare();
+      under = await prepare({ idleTtlSeconds: undefined, maxPerUser: 5 });
     });
     afterAll(() => under.close());
-    const aSession = (ttlSeconds = 3600) =>
+    const create = (ttlSeconds = 3600) =>
       under.store.create(under.fork(), { userId, amr: ['pwd'], aal: 1, ...use, ttlSeconds });
+    const aSession = async () => (await create()).session;
     beforeEach(async () => {
       userId = await under.aUser();
       session = await aSession();
@@ -143,6 +153,55 @@ export function sessionStoreContract(name: string, prepare: () => Promise<StoreU
       const removed = await under.store.removeAll(under.fork(), userId, { except: session.id });
       expect(removed.map(({ id }) => id).sort()).toEqual(others.map(({ id }) => id).sort());
       expect(await under.store.list(under.fork(), userId)).toHaveLength(1);
+    });
+
+    it('displaces the oldest session of the user by one more than there may be, and none of anybody else', async () => {
+      const stranger = await under.aUser();
+      const theirs = await under.store.create(under.fork(), {
+        userId: stranger,
+        amr: ['pwd'],
+        aal: 1,
+        ...use,
+        ttlSeconds: 3600,
+      });
+      await under.age(session, 60);
+      for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
+      expect((await create()).displaced.map(({ id }) => id)).toEqual([session.id]);
+      expect(await under.store.list(under.fork(), userId)).toHaveLength(5);
+      expect(await under.store.find(under.fork(), stranger, theirs.session.id)).not.toBeNull();
+    });
+
+    it('does not count sessions that have expired', async () => {
+      await under.age(session, 3601);
+      for (let count = 1; count <= 5; count++) expect((await create()).displaced).toEqual([]);
+    });
+  });
+
+  describe(`the session store on ${name} with an idle limit of ten minutes`, () => {
+    let under: StoreUnderTest;
+    beforeAll(async () => {
+      under = await prepare({ idleTtlSeconds: 600, maxPerUser: 50 });
+    });
+    afterAll(() => under.close());
+
+    it('forgets a session that was not refreshed within it; a refresh starts it anew', async () => {
+      const userId = await under.aUser();
+      const { session } = await under.store.create(under.fork(), {
+        userId,
+        amr: ['pwd'],
+        aal: 1,
+        ...use,
+        ttlSeconds: 3600,
+      });
+      const rotate = (generation: number) =>
+        under.store.rotate(under.fork(), { userId, sessionId: session.id, generation }, use);
+      await under.age(session, 590);
+      expect((await rotate(0)).kind).toBe('rotated');
+      await under.age(session, 590);
+      expect((await rotate(1)).kind).toBe('rotated');
+      await under.age(session, 601);
+      expect(await rotate(2)).toEqual({ kind: 'unknown' });
+      expect(await under.store.list(under.fork(), userId)).toEqual([]);
     });
   });
 }

@@ -3,7 +3,11 @@ import pg from 'pg';
 import { sql, statement } from './statement.ts';
 
 /** Numbers of the advisory locks, in the key space of our own database. */
-export const AdvisoryLock = { MIGRATIONS: 0x6761_0001, SIGNING_KEYS: 0x6761_0002 } as const;
+export const AdvisoryLock = {
+  MIGRATIONS: 0x6761_0001,
+  SIGNING_KEYS: 0x6761_0002,
+  HOUSEKEEPING: 0x6761_0003,
+} as const;
 export type AdvisoryLock = (typeof AdvisoryLock)[keyof typeof AdvisoryLock];
 
 /** How long a start waits while another process migrates. */
@@ -12,6 +16,15 @@ const LOCK_WAIT = '60s';
 /** Holds the lock until the transaction of `em` ends. */
 export async function lockInTransaction(em: EntityManager, lock: AdvisoryLock): Promise<void> {
   await statement(em, sql`select pg_advisory_xact_lock(${lock})`);
+}
+
+/** The same without waiting. @returns false when another process holds it. */
+export async function tryLockInTransaction(em: EntityManager, lock: AdvisoryLock): Promise<boolean> {
+  const [row] = await statement(
+    em,
+    sql<{ locked: boolean }>`select pg_try_advisory_xact_lock(${lock}) as locked`,
+  );
+  return row?.locked === true;
 }
 
 /** Runs `work` while a connection of its own holds the lock. A process that dies lets go of it. */

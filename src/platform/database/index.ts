@@ -1,7 +1,7 @@
-export { AdvisoryLock, lockInTransaction } from './advisory-lock.ts';
+export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisory-lock.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
 export { type MigrationStatus, Migrations, migrationsReady } from './migrations.ts';
 export { createOrm, type DatabaseOptions, type DatabaseSchema } from './orm.ts';
-export { grantRights, type TableRights } from './rights.ts';
+export { grantRights, type ServingRights } from './rights.ts';
 export { sql, statement } from './statement.ts';

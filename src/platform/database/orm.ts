@@ -32,6 +32,8 @@ export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: Datab
     metadataProvider: ReflectMetadataProvider,
     extensions: [Migrator],
     migrations: { ...migrationSettings, migrationsList: [...schema.migrations] },
+    // Functions are written in migrations; entities do not know them.
+    schemaGenerator: { ignoreRoutines: true },
     pool: { min: 0, max: poolSize },
     forceUtcTimezone: true,
     debug: false,

@@ -4,6 +4,13 @@ import { MIGRATIONS_TABLE } from './migrations.ts';
 /** What the serving login may do to a table. */
 export type TableRights = Readonly<Record<string, readonly ('select' | 'insert' | 'update' | 'delete')[]>>;
 
+/** What the serving login may do at all. */
+export interface ServingRights {
+  readonly tables: TableRights;
+  /** Functions with their argument types, which run with the rights of the owner. */
+  readonly functions: readonly string[];
+}
+
 /**
  * Gives the login that serves just the rights it needs, and takes all others. Idempotent.
  * @returns false when both URLs name the same login, which then owns the tables and can do anything.
@@ -11,7 +18,7 @@ export type TableRights = Readonly<Record<string, readonly ('select' | 'insert' 
 export async function grantRights(
   ownerUrl: string,
   servingUrl: string,
-  rights: TableRights,
+  { tables, functions }: ServingRights,
 ): Promise<boolean> {
   const login = loginOf(servingUrl);
   if (login === loginOf(ownerUrl)) return false;
@@ -20,7 +27,7 @@ export async function grantRights(
   await client.connect();
   try {
     const role = client.escapeIdentifier(login);
-    const grants = Object.entries({ ...rights, [MIGRATIONS_TABLE]: ['select'] }).map(
+    const grants = Object.entries({ ...tables, [MIGRATIONS_TABLE]: ['select'] }).map(
       ([table, verbs]) => `grant ${verbs.join(', ')} on ${client.escapeIdentifier(table)} to ${role};`,
     );
     await client.query(`
@@ -29,6 +36,7 @@ export async function grantRights(
       revoke all on all tables in schema public from ${role};
       grant usage on all sequences in schema public to ${role};
       ${grants.join('\n')}
+      ${functions.map((name) => `grant execute on function ${name} to ${role};`).join('\n')}
       commit;`);
     return true;
   } finally {

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../../src/platform/database/index.ts';
+import { Housekeeping } from '../../../src/platform/housekeeping/housekeeping.ts';
+import { expiredSessions, oldEndings } from '../../../src/sessions/index.ts';
+import { SCHEMA } from '../../../src/tables.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { race } from '../../support/race.ts';
+
+let database: TestDatabase;
+let orm: MikroORM;
+const log: unknown[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 10 });
+  await database.query(`
+    insert into users (id, username, username_key) values ('01890000-0000-7000-8000-000000000000', 'alice', 'alice')`);
+});
+afterAll(async () => {
+  await orm.close();
+  await database.drop();
+});
+
+const housekeeping = () =>
+  new Housekeeping(
+    () => orm.em.fork(),
+    [expiredSessions, oldEndings],
+    (message, facts) => log.push({ message, ...facts }),
+  );
+const count = async (table: string) => {
+  const [row] = await database.query<{ count: string }>(`select count(*) from ${table}`);
+  return Number(row?.count);
+};
+const fill = async (rows: number, expiry: string) => {
+  await database.query(
+    `insert into session (id, user_id, amr, aal, expires_at)
+     select gen_random_uuid(), '01890000-0000-7000-8000-000000000000', '{pwd}', 1, now() + $2::interval
+     from generate_series(1, $1::int)`,
+    [rows, expiry],
+  );
+  await database.query(
+    `insert into ending (kind, session_id, matters_until, kept_until)
+     select 'SESSION', gen_random_uuid(), now() + $2::interval, now() + $2::interval from generate_series(1, $1::int)`,
+    [rows, expiry],
+  );
+};
+
+describe('housekeeping', () => {
+  it('removes what has expired, in as many batches as it takes, and nothing else', async () => {
+    await fill(1_200, '-1 second');
+    await fill(10, '1 hour');
+    await housekeeping().round();
+    expect([await count('session'), await count('ending')]).toEqual([10, 10]);
+    expect(log).toEqual([
+      { message: 'housekeeping', chore: 'expired sessions', removed: 1_200 },
+      { message: 'housekeeping', chore: 'old endings', removed: 1_200 },
+    ]);
+  });
+
+  it('is done by one process at a time, and by several at once without a fault', async () => {
+    await fill(1_000, '-1 second');
+    log.length = 0;
+    await race(5, () => housekeeping().round());
+    await housekeeping().round();
+    expect([await count('session'), await count('ending')]).toEqual([10, 10]);
+    const removed = (log as { removed?: number; message: string }[]).map(
+      (entry) => entry.removed ?? entry.message,
+    );
+    expect(removed.reduce((sum: number, entry) => sum + Number(entry), 0)).toBe(2_000);
+  });
+
+  it('goes on with the next chore when one fails, and says so', async () => {
+    log.length = 0;
+    await fill(3, '-1 second');
+    const broken = { name: 'broken', sweep: () => Promise.reject(new Error('no')) };
+    await new Housekeeping(
+      () => orm.em.fork(),
+      [broken, expiredSessions],
+      (message, facts) => log.push({ message, ...facts }),
+    ).round();
+    expect(log).toEqual([
+      { message: 'housekeeping failed', chore: 'broken', err: expect.any(Error) },
+      { message: 'housekeeping', chore: 'expired sessions', removed: 3 },
+    ]);
+  });
+});
