@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import 'reflect-metadata';
+import pg from 'pg';
+import type * as Composition from '../../src/composition.ts';
+import type * as Configuration from '../../src/config.ts';
+import type * as Ground from '../../src/foundation.ts';
+
+/** From the build, so that what is measured is what runs. */
+const built = <Module>(name: string) =>
+  import(new URL(`../../dist/src/${name}`, import.meta.url).href) as Promise<Module>;
+const { withMigrations } = await built<typeof Composition>('composition.js');
+const { loadConfig } = await built<typeof Configuration>('config.js');
+const { layFoundation } = await built<typeof Ground>('foundation.js');
+
+/** A PostgreSQL of the bench's own, migrated, on the core of the load. */
+export async function startDatabase() {
+  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'));
+  const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
+  await withMigrations(foundation, (migrations) => migrations.up());
+  const key = () => randomBytes(32).toString('base64');
+  return {
+    servingUrl: foundation.servingUrl,
+    /** What a gateway needs to serve from here. */
+    environment: {
+      DATABASE_URL: foundation.servingUrl,
+      DATABASE_MIGRATION_URL: foundation.ownerUrl,
+      TOKEN_KEY: key(),
+      ENCRYPTION_KEY: key(),
+      PASSWORD_PEPPER: key(),
+      RATE_LIMIT: 'off',
+      LOG_LEVEL: 'warn',
+    },
+    async query(text: string, values: unknown[] = []): Promise<void> {
+      const client = new pg.Client({ connectionString: foundation.ownerUrl });
+      await client.connect();
+      await client.query(text, values).finally(() => client.end());
+    },
+    async close(): Promise<void> {
+      await foundation.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Database = Awaited<ReturnType<typeof startDatabase>>;
+
+/** Single-row commits per second over 16 connections: what no store in PostgreSQL can be faster than. */
+export async function commitsPerSecond({ servingUrl, query }: Database, seconds: number): Promise<number> {
+  await query('create table if not exists bench_commit (id int primary key, n int not null default 0)');
+  await query('insert into bench_commit (id) select generate_series(1, 16) on conflict do nothing');
+  await query('grant select, update on bench_commit to gatehouse_app');
+  const until = performance.now() + seconds * 1000;
+  const counts = await Promise.all(
+    Array.from({ length: 16 }, async (_, index) => {
+      const client = new pg.Client({ connectionString: servingUrl });
+      await client.connect();
+      let count = 0;
+      while (performance.now() < until) {
+        await client.query('update bench_commit set n = n + 1 where id = $1', [index + 1]);
+        count += 1;
+      }
+      await client.end();
+      return count;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0) / seconds;
+}

@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+
+/** The server runs alone on one core; load, floors of the database and PostgreSQL itself run on the other. */
+export const SERVER_CORE = 0;
+export const LOAD_CORE = 1;
+
+export const onCore = (core: number, args: readonly string[]): [string, string[]] => [
+  'taskset',
+  ['-c', String(core), process.execPath, ...args],
+];
+
+/** Moves this process, and what it starts from now on, to a core. */
+export async function moveTo(core: number): Promise<void> {
+  const mover = spawn('taskset', ['-a', '-cp', String(core), String(process.pid)], { stdio: 'ignore' });
+  await new Promise<void>((resolve, reject) => {
+    mover.on('error', () =>
+      reject(new Error('the bench needs taskset (util-linux) to pin processes to cores')),
+    );
+    mover.on('exit', () => resolve());
+  });
+}
+
+export class Server {
+  readonly url: string;
+  /** Milliseconds from the start of the process to its first answer. */
+  readonly firstAnswerAfter: number;
+  readonly #child: ChildProcess;
+
+  private constructor(url: string, child: ChildProcess, firstAnswerAfter: number) {
+    this.url = url;
+    this.#child = child;
+    this.firstAnswerAfter = firstAnswerAfter;
+  }
+
+  /** Starts a server on its core and waits until it answers `{ __typename }`. */
+  static async start(args: readonly string[], port: number, env: Record<string, string>): Promise<Server> {
+    const startedAt = performance.now();
+    const [file, rest] = onCore(SERVER_CORE, args);
+    const child = spawn(file, rest, {
+      env: { PATH: process.env.PATH ?? '', PORT: String(port), ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const url = `http://127.0.0.1:${port}/graphql`;
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode}`);
+      const answered = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"query":"{ __typename }"}',
+      }).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (answered) return new Server(url, child, performance.now() - startedAt);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Resident memory in MB. */
+  async memory(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGTERM');
+    await ended;
+  }
+}
+
+/** Runs a floor alone on the server's core. @returns the number that it prints. */
+export async function measureOnServerCore(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<number> {
+  const [file, rest] = onCore(SERVER_CORE, args);
+  const child = spawn(file, rest, {
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  await new Promise((resolve) => child.once('exit', resolve));
+  return Number(output);
+}
