@@ -3,9 +3,9 @@ import type { Passwords } from '../passwords/index.ts';
 import { Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import { PublicProfile, RegisterInput, UpdateProfileInput, UserType } from './account.types.ts';
+import { readAccount } from './account-read.ts';
 import type { Profiles } from './profile.ts';
 import type { Registration } from './registration.ts';
-import { User } from './user.entity.ts';
 
 @Resolver(() => UserType)
 export class AccountResolver {
@@ -28,9 +28,9 @@ export class AccountResolver {
     description: 'The signed-in user; null together with an UNAUTHENTICATED error otherwise.',
   })
   async me(@CurrentCaller() { userId }: Caller, @Ctx() { em }: RequestContext): Promise<UserType | null> {
-    const user = await em.findOne(User, { id: userId });
-    if (!user) throw new Unauthenticated('the account is gone');
-    return UserType.of(user);
+    const account = await readAccount(em, userId);
+    if (!account) throw new Unauthenticated('the account is gone');
+    return account;
   }
 
   @Query(() => PublicProfile, {

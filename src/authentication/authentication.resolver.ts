@@ -1,6 +1,6 @@
 import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { User, UserType } from '../accounts/index.ts';
-import { InvalidRefreshToken } from '../platform/errors.ts';
+import { readAccount, UserType } from '../accounts/index.ts';
+import { InvalidRefreshToken, Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import { type RefreshRotation, SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
 import { Authenticated, LoginInput, LoginResult } from './authentication.types.ts';
@@ -76,7 +76,9 @@ export class AuthenticationResolver {
 
   @FieldResolver(() => UserType)
   async user(@Root() { userId }: Authenticated, @Ctx() { em }: RequestContext): Promise<UserType> {
-    return UserType.of(await em.findOneOrFail(User, { id: userId }));
+    const account = await readAccount(em, userId);
+    if (!account) throw new Unauthenticated('the account is gone');
+    return account;
   }
 
   private deliver(context: RequestContext, pair: TokenPair): Authenticated {

@@ -1,11 +1,11 @@
 import { Ctx, FieldResolver, Query, Resolver, Root } from 'type-graphql';
 import { UserType } from '../accounts/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
 import { Authorize, type RequestContext } from '../platform/request/index.ts';
 import type { PermissionTable } from './permission-table.ts';
 import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { RoleType } from './role.types.ts';
-import { RoleGrant } from './role-grant.entity.ts';
 
 /** Roles, and what they add to a user. */
 @Resolver(() => UserType)
@@ -29,11 +29,14 @@ export class RoleResolver {
   }
 }
 
-async function rolesOf(em: RequestContext['em'], userId: string): Promise<Role[]> {
-  const grants = await em.find(
-    RoleGrant,
-    { userId },
-    { populate: ['role'], orderBy: { role: { name: 'asc' } } },
+/** One written statement: it is asked along with `me`, and entities with a collection cost several times as much. */
+async function rolesOf(em: RequestContext['em'], userId: string): Promise<RoleType[]> {
+  const rows = await statement(
+    em,
+    sql<Omit<RoleType, 'createdAt'> & { created_at: string }>`
+      select r.id, r.name, r.description, r.permissions, r.created_at
+      from role_grant g join role r on r.id = g.role_id
+      where g.user_id = ${userId} order by r.name`,
   );
-  return grants.map(({ role }) => role);
+  return rows.map(({ created_at, ...role }) => ({ ...role, createdAt: new Date(created_at) }));
 }
