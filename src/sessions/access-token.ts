@@ -11,6 +11,8 @@ import type { Subject } from './subject.ts';
 const TYPE = 'at+jwt';
 /** Characters. A token with twenty roles has about 1,200; whatever is longer is not ours. */
 const MAX_LENGTH = 4_096;
+/** Tokens whose signature was verified and is not verified again: about 5 MB. */
+const MAX_REMEMBERED = 5_000;
 /** Seconds by which the clocks of two processes may differ. */
 const CLOCK_TOLERANCE = 30;
 
@@ -21,8 +23,20 @@ export interface AccessTokenOptions {
   readonly ttlSeconds: number;
 }
 
+/** A token that this gateway signed for this audience; whether it is good now is another question. */
+interface GenuineToken {
+  readonly kid: string;
+  /** Seconds since the epoch, like `expiresAt`. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly caller: Caller;
+}
+
 /** JWT access tokens (RFC 9068), signed by the gateway's own keys, each pinned to its own algorithm (RFC 8725). */
 export class AccessTokens {
+  /** The one verified longest ago first. */
+  private readonly verified = new Map<string, GenuineToken>();
+
   constructor(
     private readonly keys: SigningKeys,
     private readonly clock: Clock,
@@ -54,29 +68,44 @@ export class AccessTokens {
 
   /** @returns null for every token that is not good now, whatever the reason. */
   async verify(token: string): Promise<Caller | null> {
-    const payload = await this.payloadOf(token, new Date(this.clock.now()));
-    if (!payload) return null;
-    // The life that is configured now, not the one at issue: endings are remembered no longer than this.
-    const { iat = 0, exp = 0 } = payload;
-    const now = this.now();
-    if (iat + this.options.ttlSeconds <= now - CLOCK_TOLERANCE || iat > now + CLOCK_TOLERANCE) return null;
-    if (!Number.isSafeInteger(exp)) return null;
-    return claimsOf(payload);
+    const genuine = await this.genuine(token);
+    return genuine && this.isTimely(genuine) ? genuine.caller : null;
   }
 
   /** For logout, which also ends the session of a token that has expired: everything but the time is checked. */
   async verifyIgnoringExpiry(token: string): Promise<Caller | null> {
-    let issuedAt: number;
-    try {
-      issuedAt = decodeJwt(token).iat ?? 0;
-    } catch {
-      return null;
-    }
-    const payload = await this.payloadOf(token, new Date(issuedAt * 1000));
-    return payload && claimsOf(payload);
+    return (await this.genuine(token))?.caller ?? null;
   }
 
-  private async payloadOf(token: string, currentDate: Date): Promise<JWTPayload | null> {
+  /**
+   * What of a token does not depend on the time, remembered: a client sends the same one with every request, and the
+   * signature is what a request costs most. The key is looked up each time, so a token falls with its key.
+   */
+  private async genuine(token: string): Promise<GenuineToken | null> {
+    const known = this.verified.get(token);
+    if (known) return this.keys.find(known.kid) ? known : null;
+    const genuine = await this.check(token);
+    if (genuine) this.remember(token, genuine);
+    return genuine;
+  }
+
+  private remember(token: string, genuine: GenuineToken): void {
+    this.verified.set(token, genuine);
+    if (this.verified.size <= MAX_REMEMBERED) return;
+    for (const oldest of this.verified.keys()) {
+      this.verified.delete(oldest);
+      return;
+    }
+  }
+
+  private isTimely({ issuedAt, expiresAt }: GenuineToken): boolean {
+    const now = this.now();
+    if (expiresAt <= now || issuedAt > now + CLOCK_TOLERANCE) return false;
+    // The life that is configured now, not the one at issue: endings are remembered no longer than this.
+    return issuedAt + this.options.ttlSeconds > now - CLOCK_TOLERANCE;
+  }
+
+  private async check(token: string): Promise<GenuineToken | null> {
     if (token.length > MAX_LENGTH || !hasCanonicalForm(token)) return null;
     try {
       const { typ, alg, kid, ...others } = decodeProtectedHeader(token);
@@ -89,11 +118,13 @@ export class AccessTokens {
         issuer: this.options.issuer,
         audience: this.options.audience,
         requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti', 'epoch', 'auth_time'],
-        currentDate,
+        // As if it were just issued: whether it is timely now is asked with every request.
+        currentDate: new Date((decodeJwt(token).iat ?? 0) * 1000),
       });
-      return payload;
+      return genuineToken(payload, key.kid);
     } catch (error) {
-      if (error instanceof errors.JOSEError || error instanceof TypeError) return null;
+      if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof RangeError)
+        return null;
       throw error;
     }
   }
@@ -113,8 +144,8 @@ function hasCanonicalForm(token: string): boolean {
 }
 
 /** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
-function claimsOf(payload: JWTPayload): Caller | null {
-  const { sub, sid, epoch, roles, amr, aal, auth_time: authenticatedAt, aud } = payload;
+function genuineToken(payload: JWTPayload, kid: string): GenuineToken | null {
+  const { sub, sid, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp } = payload;
   if (
     typeof aud !== 'string' ||
     typeof sub !== 'string' ||
@@ -127,7 +158,9 @@ function claimsOf(payload: JWTPayload): Caller | null {
   if (typeof epoch !== 'number' || typeof aal !== 'number' || typeof authenticatedAt !== 'number')
     return null;
   if (!isTexts(roles) || !isTexts(amr)) return null;
-  return { userId: sub, sessionId: sid, epoch, roles, amr, aal, authenticatedAt };
+  if (iat === undefined || !Number.isSafeInteger(exp)) return null;
+  const caller = { userId: sub, sessionId: sid, epoch, roles, amr, aal, authenticatedAt };
+  return { kid, issuedAt: iat, expiresAt: Number(exp), caller };
 }
 
 const isTexts = (value: unknown): value is string[] =>

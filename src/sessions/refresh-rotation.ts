@@ -41,19 +41,15 @@ export class RefreshRotation {
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
 
     const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
-    // Together, so that no token is spent whose successor was not answered.
-    const { rotation, subject } = await em.transactional(async (tx) => {
-      const rotation = await this.store.rotate(tx, presented, use);
-      const answered = rotation.kind === 'rotated' || rotation.kind === 'repeated';
-      const subject = answered ? await loadSubject(tx, presented.userId, presented.sessionId) : null;
-      return { rotation, subject };
-    });
+    const rotation = await this.store.rotate(em, presented, use);
     if (rotation.kind === 'unknown') throw new InvalidRefreshToken('no such session or generation');
     if (rotation.kind === 'reused') {
       await this.endReused(em, rotation.session, presented.generation, origin);
       throw new InvalidRefreshToken('reused: the session was ended');
     }
     const { session } = rotation;
+    const known = rotation.kind === 'rotated' ? rotation.subject : undefined;
+    const subject = known ?? (await loadSubject(em, session.userId, session.id));
     if (!subject) throw new InvalidRefreshToken('the account is not active, or the session has ended');
     return this.tokenPairs.issue(session, subject);
   }

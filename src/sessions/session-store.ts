@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RefreshTokenClaims } from './refresh-token.ts';
+import type { Subject } from './subject.ts';
 
 /** A session as every adapter keeps it. */
 export interface SessionRecord {
@@ -31,8 +32,11 @@ export type SessionUse = Pick<SessionRecord, 'userAgent' | 'ipAddress'>;
 
 /** What became of a presented refresh token. */
 export type Rotation =
-  /** It was the current one: the generation advanced by one. */
-  | { kind: 'rotated'; session: SessionRecord }
+  /**
+   * It was the current one: the generation advanced by one. A store that can comes back with the subject, read in the
+   * same statement; otherwise it is read next.
+   */
+  | { kind: 'rotated'; session: SessionRecord; subject?: Subject }
   /** It was the immediate predecessor, within the grace: the current generation again, nothing changed. */
   | { kind: 'repeated'; session: SessionRecord }
   /** It had been used before. */

@@ -117,6 +117,11 @@ describe('a refresh token', () => {
     const { refreshToken } = await alice.signedIn();
     await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
     expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    const alarms = await gateway.database.query(
+      `select from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
+      [alice.id],
+    );
+    expect(alarms).toEqual([]);
   });
 
   it('whose session has an ending stays dead although the store still holds the session', async () => {
