@@ -41,9 +41,11 @@ import { PermissionTable, RoleResolver, Superusers } from './roles/index.ts';
 import {
   AccessTokens,
   CallerVerification,
+  EndingKind,
   Endings,
   expiredSessions,
   jwksRoutes,
+  KeyRotation,
   oldEndings,
   PostgresSessionStore,
   REFRESH_RULES,
@@ -57,6 +59,8 @@ import {
   TokenPairs,
 } from './sessions/index.ts';
 import { SCHEMA, SERVING_RIGHTS } from './tables.ts';
+
+export type { ListedKey, RotationMode } from './sessions/index.ts';
 
 /** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
 const POOL_SIZE = 20;
@@ -81,6 +85,8 @@ const DRAIN_TIMEOUT = 10_000;
 export interface Gateway {
   readonly app: FastifyInstance;
   readonly superusers: Superusers;
+  readonly signingKeys: SigningKeys;
+  readonly keyRotation: KeyRotation;
   readonly fork: () => EntityManager;
   /** Readiness turns red at once; what is in flight is finished; then every part is closed. */
   close(): Promise<void>;
@@ -143,7 +149,10 @@ async function build(
   closing.push(() => revocations.stop());
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
 
-  const signingKeys = await SigningKeys.load(fork(), new SecretBox(secrets.encryptionKeys), accessToken);
+  const box = new SecretBox(secrets.encryptionKeys);
+  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, (tx) => endings.keysChanged(tx));
+  closing.push(() => signingKeys.stop());
+  revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
   const accessTokens = new AccessTokens(signingKeys, clock, accessToken);
   const refreshTokens = new RefreshTokens(secrets.tokenKeys);
   const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
@@ -169,7 +178,7 @@ async function build(
   const registration = new Registration(passwords, audit, rateLimiter);
   const signIn = new SignIn(store, endings, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
   const permissions = new PermissionTable(fork);
-  revocations.onRolesChanged(() => permissions.load());
+  revocations.onChanged(EndingKind.ROLES, () => permissions.load());
 
   const schema = await buildSchema({
     resolvers: RESOLVERS,
@@ -216,11 +225,14 @@ async function build(
   await permissions.load();
   await revocations.start();
   await feed.start();
+  signingKeys.start();
   housekeeping.start();
   return {
     app,
     fork,
     superusers: new Superusers(registration, endings, audit),
+    signingKeys,
+    keyRotation: new KeyRotation(endings, audit, box, accessToken),
     async close() {
       draining = true;
       const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);

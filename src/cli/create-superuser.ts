@@ -1,9 +1,7 @@
-import { compose, withMigrations } from '../composition.ts';
 import type { Config } from '../config.ts';
-import { layFoundation } from '../foundation.ts';
-import { createLogger } from '../platform/logger.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { askNewSecret, readLine, type Streams } from './streams.ts';
+import { withGateway } from './with-gateway.ts';
 
 export interface CreateSuperuserOptions {
   readonly username?: string;
@@ -17,26 +15,13 @@ export async function createSuperuser(
   email: string,
   { username, passwordStdin = false }: CreateSuperuserOptions,
 ): Promise<void> {
-  const foundation = await layFoundation(config, () => {});
-  try {
-    if (config.database.migrateOnStart) await withMigrations(foundation, (migrations) => migrations.up());
-    const gateway = await compose(config, foundation, createLogger('error'));
-    try {
-      const password = () =>
-        passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams);
-      const result = await gateway.superusers.create(
-        gateway.fork(),
-        { email, username, password },
-        COMMAND_LINE,
-      );
-      streams.output.write(
-        `${result.accountCreated ? 'Created' : 'Found, with its own password,'} the account ${result.user.username}; ` +
-          `${result.roleGranted ? 'it is a superuser now' : 'it is a superuser already'}.\n`,
-      );
-    } finally {
-      await gateway.close();
-    }
-  } finally {
-    await foundation.close();
-  }
+  await withGateway(config, async ({ superusers, fork }) => {
+    const password = () =>
+      passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams);
+    const result = await superusers.create(fork(), { email, username, password }, COMMAND_LINE);
+    streams.output.write(
+      `${result.accountCreated ? 'Created' : 'Found, with its own password,'} the account ${result.user.username}; ` +
+        `${result.roleGranted ? 'it is a superuser now' : 'it is a superuser already'}.\n`,
+    );
+  });
 }

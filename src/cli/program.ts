@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Config, loadConfig } from '../config.ts';
 import type { Environment } from '../platform/settings.ts';
 import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
 import { environmentWithFiles } from './environment.ts';
+import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
 import { migrate, migrateCreate, migrateDown, migrateStamp, migrateStatus, migrateUp } from './migrate.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
@@ -71,6 +72,20 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action((email: string, options: CreateSuperuserOptions) =>
       createSuperuser(config(), streams, email, options),
     );
+
+  const keys = command.command('keys').description('the keys that sign access tokens');
+  keys
+    .command('list')
+    .description('list the keys that are accepted, and what becomes of them')
+    .action(() => listKeys(config(), output));
+  keys
+    .command('rotate')
+    .addOption(
+      new Option('--now', 'the new key signs at once, before others can know it').conflicts('emergency'),
+    )
+    .option('--emergency', 'the old keys, and every access token that they signed, are void at once')
+    .description('replace the key that signs')
+    .action((options: RotateOptions) => rotateKeys(config(), output, options));
 
   return command;
 }

@@ -25,7 +25,6 @@ export interface AccessTokenOptions {
 
 /** A token that this gateway signed for this audience; whether it is good now is another question. */
 interface GenuineToken {
-  readonly kid: string;
   /** Seconds since the epoch, like `expiresAt`. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -83,7 +82,7 @@ export class AccessTokens {
    */
   private async genuine(token: string): Promise<GenuineToken | null> {
     const known = this.verified.get(token);
-    if (known) return this.keys.find(known.kid) ? known : null;
+    if (known) return this.keys.find(known.caller.keyId) ? known : null;
     const genuine = await this.check(token);
     if (genuine) this.remember(token, genuine);
     return genuine;
@@ -144,7 +143,7 @@ function hasCanonicalForm(token: string): boolean {
 }
 
 /** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
-function genuineToken(payload: JWTPayload, kid: string): GenuineToken | null {
+function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
   const { sub, sid, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp } = payload;
   if (
     typeof aud !== 'string' ||
@@ -159,8 +158,8 @@ function genuineToken(payload: JWTPayload, kid: string): GenuineToken | null {
     return null;
   if (!isTexts(roles) || !isTexts(amr)) return null;
   if (iat === undefined || !Number.isSafeInteger(exp)) return null;
-  const caller = { userId: sub, sessionId: sid, epoch, roles, amr, aal, authenticatedAt };
-  return { kid, issuedAt: iat, expiresAt: Number(exp), caller };
+  const caller = { userId: sub, sessionId: sid, keyId, epoch, roles, amr, aal, authenticatedAt };
+  return { issuedAt: iat, expiresAt: Number(exp), caller };
 }
 
 const isTexts = (value: unknown): value is string[] =>

@@ -8,6 +8,8 @@ export enum EndingKind {
   EPOCH = 'EPOCH',
   /** Permissions of a role changed: reread them. */
   ROLES = 'ROLES',
+  /** Signing keys were made, replaced or voided: reread them. */
+  KEYS = 'KEYS',
 }
 
 /**

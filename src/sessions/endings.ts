@@ -6,7 +6,7 @@ import type { Revocations } from './revocations.ts';
 import type { SessionRecord } from './session-store.ts';
 
 /** Seconds by which the clocks of two processes may differ: how much longer than its life a token may be accepted. */
-const CLOCK_SLACK = 60;
+export const CLOCK_SLACK = 60;
 /** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
 const KEPT_DAYS_BEYOND_EXPIRY = 1;
 
@@ -67,6 +67,16 @@ export class Endings {
       tx,
       sql`insert into ending (kind, matters_until, kept_until)
           values ('ROLES', ${this.mattersUntil()}, ${this.mattersUntil()})`,
+    );
+    await this.feed.announce(tx, 'endings');
+  }
+
+  /** Signing keys changed: every process rereads them. */
+  async keysChanged(tx: EntityManager): Promise<void> {
+    await statement(
+      tx,
+      sql`insert into ending (kind, matters_until, kept_until)
+          values ('KEYS', ${this.mattersUntil()}, ${this.mattersUntil()})`,
     );
     await this.feed.announce(tx, 'endings');
   }

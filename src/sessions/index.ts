@@ -1,7 +1,9 @@
 export { AccessTokens } from './access-token.ts';
 export { CallerVerification } from './caller-verification.ts';
+export { EndingKind } from './ending.entity.ts';
 export { Endings, oldEndings } from './endings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
+export { KeyRotation, type RotationMode } from './key-rotation.ts';
 export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
 export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
 export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
@@ -10,7 +12,7 @@ export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
 export type { SessionRecord, SessionStore } from './session-store.ts';
 export { SignOut } from './sign-out.ts';
-export { SigningKeys } from './signing-keys.ts';
+export { type ListedKey, SigningKeys } from './signing-keys.ts';
 export { loadSubject, type Subject } from './subject.ts';
 export { TokenCookies } from './token-cookies.ts';
 export { type TokenPair, TokenPairs } from './token-pair.ts';

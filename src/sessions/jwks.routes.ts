@@ -2,13 +2,15 @@ import type { FastifyInstance } from 'fastify';
 import type { SigningKeys } from './signing-keys.ts';
 
 /** Seconds for which others may keep the key set. */
-const MAX_AGE = 300;
+export const KEY_SET_MAX_AGE = 300;
 
 /** The public key set (RFC 7517), from memory: it is there while every other part is away. */
 export function jwksRoutes(keys: SigningKeys) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/.well-known/jwks.json', async (_request, reply) => {
-      reply.header('cache-control', `public, max-age=${MAX_AGE}`).header('access-control-allow-origin', '*');
+      reply
+        .header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)
+        .header('access-control-allow-origin', '*');
       return reply.type('application/jwk-set+json').send(JSON.stringify(keys.jwks()));
     });
   };

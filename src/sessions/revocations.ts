@@ -21,6 +21,9 @@ interface EndingRow {
   matters_for: number;
 }
 
+/** Kinds of ending that say nothing but: something held in memory changed, read it again. */
+export type RereadKind = EndingKind.ROLES | EndingKind.KEYS;
+
 export interface RevocationOptions {
   /** Age of the last successful read beyond which each request is checked in the database. */
   readonly maxStalenessSeconds: number;
@@ -35,7 +38,7 @@ export interface RevocationOptions {
 export class Revocations {
   private readonly endedSessions = new Map<string, number>();
   private readonly firstGoodEpochs = new Map<string, { epoch: number; until: number }>();
-  private readonly roleListeners: Array<() => Promise<void>> = [];
+  private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
   private horizon = '0';
   /** By performance.now(): a monotonic clock, since the wall clock may jump. */
   private readAt = Number.NEGATIVE_INFINITY;
@@ -66,9 +69,12 @@ export class Revocations {
     await this.reading;
   }
 
-  /** `reread` runs after the permissions of a role changed anywhere. */
-  onRolesChanged(reread: () => Promise<void>): void {
-    this.roleListeners.push(reread);
+  /**
+   * `reread` runs after such a change anywhere, and whenever changes may have been missed. While it fails, this
+   * process counts as one that cannot read endings.
+   */
+  onChanged(kind: RereadKind, reread: () => Promise<void>): void {
+    this.listeners.push({ kind, reread });
   }
 
   /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
@@ -106,6 +112,7 @@ export class Revocations {
         sql<{ good: boolean }>`
           select u.epoch <= ${caller.epoch}
                  and not exists (select from ending e where e.session_id = ${caller.sessionId} and e.kind = 'SESSION')
+                 and not exists (select from signing_key k where k.kid = ${caller.keyId} and k.removed_after <= now())
                  as good
           from users u where u.id = ${caller.userId}`,
       );
@@ -133,9 +140,12 @@ export class Revocations {
     // A smaller number than before: another database took over (a restore). Nothing known so far can be built on.
     const complete = BigInt(horizon) < BigInt(this.horizon) ? await this.rowsSince('0') : rows;
     for (const row of complete) this.learn(row);
-    if (complete.some(({ kind }) => kind === EndingKind.ROLES)) {
-      await Promise.all(this.roleListeners.map((reread) => reread()));
-    }
+    // After a gap too: a change may have ceased to matter before it was seen here.
+    const missed = complete !== rows || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
+    const due = this.listeners.filter(
+      (listener) => missed || complete.some(({ kind }) => kind === listener.kind),
+    );
+    await Promise.all(due.map(({ reread }) => reread()));
     // Only now: what failed before here is read again the next time.
     this.horizon = horizon;
     this.readAt = startedAt;

@@ -1,161 +1,230 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import {
-  type CryptoKey,
-  calculateJwkThumbprint,
-  exportJWK,
-  exportPKCS8,
-  generateKeyPair,
-  importJWK,
-  importPKCS8,
-  type JWK,
-  SignJWT,
-} from 'jose';
-import { AdvisoryLock, lockInTransaction } from '../platform/database/index.ts';
+import type { CryptoKey, JWK } from 'jose';
+import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
-import { InvalidSettings } from '../platform/settings.ts';
 import { SigningKey } from './signing-key.entity.ts';
+import {
+  type CurrentSigningKey,
+  makeKey,
+  openPrivateKey,
+  readKeyFile,
+  type SigningKeyOptions,
+  sealedAnew,
+  type VerificationKey,
+  verificationKey,
+} from './signing-key-material.ts';
 
-const PURPOSE = 'signing key';
+/**
+ * Milliseconds between two readings without being woken, for the database's clock: ours stands still while the machine
+ * sleeps. Half of the slack (endings.ts) by which a key is accepted for longer than its tokens live.
+ */
+const REREAD_INTERVAL = 30_000;
 
-/** Members that a public JWK may have (RFC 7517 section 4, RFC 7518 section 6). Anything else stays here. */
-const PUBLIC_MEMBERS = ['kty', 'n', 'e', 'crv', 'x', 'y'] as const;
+/** A key as this process holds it. Times are milliseconds since the epoch, by the database's clock. */
+interface HeldKey extends VerificationKey {
+  readonly createdAt: Date;
+  readonly signsFrom: number;
+  readonly retiresAt: number;
+  readonly removedAfter: number;
+  /** Of a key that signs or will sign here. */
+  readonly privateKey: CryptoKey | null;
+}
 
-export interface VerificationKey {
+/** A key as an operator sees it: no key material. */
+export interface ListedKey {
   readonly kid: string;
-  /** The only algorithm that this key is good for (RFC 8725 section 3.1). */
   readonly algorithm: string;
-  readonly publicKey: CryptoKey;
-  readonly jwk: JWK;
+  /** `published`: accepted, and not signing here (yet). `retiring`: its successor signs, its tokens are still accepted. */
+  readonly state: 'published' | 'signing' | 'retiring';
+  /** Null for the key of JWT_PRIVATE_KEY_FILE, which has no times. */
+  readonly createdAt: Date | null;
+  readonly signsFrom: Date | null;
+  /** Null without a successor. */
+  readonly removedAfter: Date | null;
 }
 
-export interface CurrentSigningKey extends VerificationKey {
-  readonly privateKey: CryptoKey;
-}
-
-export interface SigningKeyOptions {
-  readonly algorithm: string;
-  /** Modulus length of RSA keys that are made. */
-  readonly rsaBits: number;
-  readonly privateKeyFile: string | undefined;
-}
-
-/** The keys of access tokens, held in memory: verification and the public key set never wait for the database. */
+/**
+ * The keys of access tokens, held in memory: verification and the public key set never wait for the database. What a
+ * key is good for follows from its times (key-rotation.ts), judged at each use by the database's clock as it was
+ * learnt at the last reading.
+ */
 export class SigningKeys {
+  private byKid: ReadonlyMap<string, HeldKey> = new Map();
+  /** What the database's clock is ahead of performance.now(), a monotonic clock, since the wall clock may jump. */
+  private clockOffset = 0;
+  private reading: Promise<void> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+
   private constructor(
-    private readonly signing: CurrentSigningKey,
-    private readonly byKid: ReadonlyMap<string, VerificationKey>,
+    private readonly fork: () => EntityManager,
+    private readonly box: SecretBox,
+    private readonly options: SigningKeyOptions,
+    /** Of JWT_PRIVATE_KEY_FILE: it alone signs. */
+    private readonly own: CurrentSigningKey | null,
+    private readonly log: (message: string, error: unknown) => void,
   ) {}
 
-  /** Loads the keys of the database; the first start makes one. With a key file, that key alone signs. */
-  static async load(em: EntityManager, box: SecretBox, options: SigningKeyOptions): Promise<SigningKeys> {
+  /**
+   * Loads the keys of the database; the first start makes one, and so does the first one with another JWT_ALG. With
+   * a key file, that key alone signs.
+   * @param onMade runs in the transaction that made a key, so that running processes accept its tokens
+   */
+  static async load(
+    fork: () => EntityManager,
+    box: SecretBox,
+    options: SigningKeyOptions,
+    log: (message: string, error: unknown) => void,
+    onMade: (tx: EntityManager) => Promise<void>,
+  ): Promise<SigningKeys> {
     const own =
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
-    const rows = await em.transactional(async (tx) => {
+    await fork().transactional(async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
-      const known = await loadRows(tx);
+      await dropRemovedPrivateKeys(tx);
+      const known = await loadKeys(tx, await databaseTime(tx));
       await sealAnew(tx, box, known);
-      if (own || known.some(({ algorithm }) => algorithm === options.algorithm)) return known;
+      if (own || known.some((key) => key.algorithm === options.algorithm && key.retiresAt === null)) return;
       await tx.insert(SigningKey, await makeKey(box, options));
-      return loadRows(tx);
+      await onMade(tx);
     });
-
-    const verification = await Promise.all(rows.map(verificationKey));
-    const byKid = new Map(verification.map((key) => [key.kid, key]));
-    if (own) return new SigningKeys(own, byKid.set(own.kid, own));
-
-    const newest = rows.find(({ algorithm }) => algorithm === options.algorithm);
-    const publicHalf = newest && byKid.get(newest.kid);
-    if (!newest || !publicHalf) throw new Error('no signing key was made');
-    const pkcs8 = box.open(PURPOSE, newest.sealedPrivateKey).toString('utf8');
-    return new SigningKeys({ ...publicHalf, privateKey: await importPKCS8(pkcs8, newest.algorithm) }, byKid);
+    const keys = new SigningKeys(fork, box, options, own, log);
+    await keys.reload();
+    return keys;
   }
 
+  start(): void {
+    this.timer = setInterval(() => {
+      this.reload().catch((error: unknown) => this.log('signing keys cannot be read', error));
+    }, REREAD_INTERVAL);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.reading.catch(() => {});
+  }
+
+  /** Rereads the keys. One reading after the other: an older one that is late must not replace a newer one. */
+  reload(): Promise<void> {
+    this.reading = this.reading.catch(() => {}).then(() => this.read());
+    return this.reading;
+  }
+
+  /** The newest key that signs now, of JWT_ALG if there is one. @throws {ServiceUnavailable} when none does. */
   current(): CurrentSigningKey {
-    return this.signing;
+    if (this.own) return this.own;
+    const now = this.now();
+    const [best] = [...this.byKid.values()]
+      .filter(canSign)
+      .filter(({ signsFrom, retiresAt }) => signsFrom <= now && now < retiresAt)
+      .sort((a, b) => this.preference(b) - this.preference(a) || b.signsFrom - a.signsFrom);
+    if (!best) throw new ServiceUnavailable({ detail: 'no key signs access tokens now' });
+    return best;
   }
 
   find(kid: string): VerificationKey | undefined {
-    return this.byKid.get(kid);
+    if (this.own?.kid === kid) return this.own;
+    const key = this.byKid.get(kid);
+    return key && this.now() < key.removedAfter ? key : undefined;
   }
 
   /** JWK Set (RFC 7517 section 5). */
   jwks(): { keys: JWK[] } {
-    return { keys: [...this.byKid.values()].map(({ jwk }) => jwk) };
+    const keys = this.accepted().filter(({ kid }) => kid !== this.own?.kid);
+    return { keys: [...keys, ...(this.own ? [this.own] : [])].map(({ jwk }) => jwk) };
+  }
+
+  /** Every key that is accepted now, the newest first. */
+  list(): ListedKey[] {
+    const now = this.now();
+    const { kid: signing } = this.current();
+    const own: ListedKey[] = this.own
+      ? [{ ...pick(this.own), state: 'signing', createdAt: null, signsFrom: null, removedAfter: null }]
+      : [];
+    const others = this.accepted().map((key): ListedKey => {
+      const idle = key.retiresAt <= now ? 'retiring' : 'published';
+      return {
+        ...pick(key),
+        state: key.kid === signing ? 'signing' : idle,
+        createdAt: key.createdAt,
+        signsFrom: new Date(key.signsFrom),
+        removedAfter: Number.isFinite(key.removedAfter) ? new Date(key.removedAfter) : null,
+      };
+    });
+    return [...own, ...others];
+  }
+
+  private accepted(): HeldKey[] {
+    const now = this.now();
+    return [...this.byKid.values()].filter(({ removedAfter }) => now < removedAfter);
+  }
+
+  private preference({ algorithm }: HeldKey): number {
+    return algorithm === this.options.algorithm ? 1 : 0;
+  }
+
+  /** Milliseconds since the epoch by the database's clock; ahead of it at most by the time of one statement. */
+  private now(): number {
+    return performance.now() + this.clockOffset;
+  }
+
+  private async read(): Promise<void> {
+    const em = this.fork();
+    const askedAt = performance.now();
+    const time = await databaseTime(em);
+    const rows = await loadKeys(em, time);
+    const held = await Promise.all(rows.map((row) => this.hold(row, time)));
+    this.clockOffset = time - askedAt;
+    this.byKid = new Map(held.map((key) => [key.kid, key]));
+  }
+
+  private async hold(row: SigningKey, time: number): Promise<HeldKey> {
+    const { algorithm, sealedPrivateKey, createdAt } = row;
+    const retiresAt = row.retiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+    const signs = !this.own && sealedPrivateKey !== null && time < retiresAt;
+    return {
+      ...(await verificationKey(row)),
+      createdAt,
+      signsFrom: row.signsFrom.getTime(),
+      retiresAt,
+      removedAfter: row.removedAfter?.getTime() ?? Number.POSITIVE_INFINITY,
+      privateKey: signs ? await openPrivateKey(this.box, sealedPrivateKey, algorithm) : null,
+    };
   }
 }
 
-/** Newest first. */
-function loadRows(em: EntityManager): Promise<SigningKey[]> {
+/** Milliseconds since the epoch, now and not at the begin of the transaction, which may have waited for a lock. */
+export async function databaseTime(em: EntityManager): Promise<number> {
+  const [row] = await statement(
+    em,
+    sql<{ time: number }>`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as time`,
+  );
+  if (!row) throw new Error('the database did not tell the time');
+  return row.time;
+}
+
+/** What is not removed at `time`, the newest first. */
+export function loadKeys(em: EntityManager, time: number): Promise<SigningKey[]> {
   return em.find(
     SigningKey,
-    {},
+    { $or: [{ removedAfter: null }, { removedAfter: { $gt: new Date(time) } }] },
     { populate: ['sealedPrivateKey'], orderBy: { createdAt: 'desc', kid: 'asc' }, disableIdentityMap: true },
   );
 }
 
+/** A key that nobody accepts any more is no secret worth keeping. */
+async function dropRemovedPrivateKeys(em: EntityManager): Promise<void> {
+  await statement(em, sql`update signing_key set sealed_private_key = null where removed_after <= now()`);
+}
+
 /** Moves private keys to the first key of ENCRYPTION_KEY, so that the others can be taken off its list. */
 async function sealAnew(em: EntityManager, box: SecretBox, rows: readonly SigningKey[]): Promise<void> {
-  for (const row of rows) {
-    if (box.isCurrent(row.sealedPrivateKey)) continue;
-    row.sealedPrivateKey = box.seal(PURPOSE, box.open(PURPOSE, row.sealedPrivateKey));
-    await em.nativeUpdate(SigningKey, { kid: row.kid }, { sealedPrivateKey: row.sealedPrivateKey });
+  for (const { kid, sealedPrivateKey } of rows) {
+    const anew = sealedPrivateKey && sealedAnew(box, sealedPrivateKey);
+    if (anew) await em.nativeUpdate(SigningKey, { kid }, { sealedPrivateKey: anew });
   }
 }
 
-async function makeKey(box: SecretBox, { algorithm, rsaBits }: SigningKeyOptions) {
-  const { publicKey, privateKey } = await generateKeyPair(algorithm, {
-    extractable: true,
-    modulusLength: rsaBits,
-  });
-  const pkcs8 = await exportPKCS8(privateKey);
-  const jwk = publicJwk(await exportJWK(publicKey));
-  return {
-    kid: await calculateJwkThumbprint(jwk),
-    algorithm,
-    publicKey: jwk,
-    sealedPrivateKey: box.seal(PURPOSE, Buffer.from(pkcs8)),
-  };
-}
+const canSign = (key: HeldKey): key is HeldKey & CurrentSigningKey => key.privateKey !== null;
 
-async function verificationKey(
-  row: Pick<SigningKey, 'kid' | 'algorithm' | 'publicKey'>,
-): Promise<VerificationKey> {
-  const { kid, algorithm, publicKey: jwk } = row;
-  return {
-    kid,
-    algorithm,
-    publicKey: (await importJWK(jwk, algorithm)) as CryptoKey,
-    jwk: { ...jwk, kid, alg: algorithm, use: 'sig' },
-  };
-}
-
-function publicJwk(jwk: JWK): JWK {
-  return Object.fromEntries(
-    PUBLIC_MEMBERS.filter((name) => name in jwk).map((name) => [name, jwk[name]]),
-  ) as JWK;
-}
-
-async function readKeyFile(file: string, { algorithm }: SigningKeyOptions): Promise<CurrentSigningKey> {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(await readFile(file));
-  } catch {
-    throw new InvalidSettings([
-      'JWT_PRIVATE_KEY_FILE names a file that is not a readable private key in PEM form',
-    ]);
-  }
-  try {
-    const jwk = publicJwk(createPublicKey(key).export({ format: 'jwk' }) as JWK);
-    const kid = await calculateJwkThumbprint(jwk);
-    const pkcs8 = key.export({ type: 'pkcs8', format: 'pem' }).toString();
-    const publicHalf = await verificationKey({ kid, algorithm, publicKey: jwk });
-    const privateKey = await importPKCS8(pkcs8, algorithm);
-    // Some unfit keys, such as a short RSA one, only fail when they sign.
-    await new SignJWT({}).setProtectedHeader({ alg: algorithm }).sign(privateKey);
-    return { ...publicHalf, privateKey };
-  } catch {
-    throw new InvalidSettings([`JWT_PRIVATE_KEY_FILE holds a key that does not fit JWT_ALG ${algorithm}`]);
-  }
-}
+const pick = ({ kid, algorithm }: VerificationKey) => ({ kid, algorithm });

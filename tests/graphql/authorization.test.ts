@@ -17,6 +17,7 @@ const caller = (facts: Partial<Caller> = {}): Caller => ({
   roles: [],
   amr: ['pwd'],
   aal: 1,
+  keyId: 'key',
   authenticatedAt: clock.now() / 1000,
   ...facts,
 });

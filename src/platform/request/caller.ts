@@ -2,6 +2,8 @@
 export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
+  /** `kid` of the key that signed the token. */
+  readonly keyId: string;
   /** Tokens older than the account's last security change carry a smaller number and are refused. */
   readonly epoch: number;
   /** Names of roles; what they permit is looked up (roles/permission-table.ts). */

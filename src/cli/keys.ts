@@ -1,0 +1,51 @@
+import type { ListedKey, RotationMode } from '../composition.ts';
+import type { Config } from '../config.ts';
+import { COMMAND_LINE } from '../platform/request/index.ts';
+import { withGateway } from './with-gateway.ts';
+
+export interface RotateOptions {
+  readonly now?: boolean;
+  readonly emergency?: boolean;
+}
+
+/** One line for each key that is accepted, the newest first. Never key material. */
+export async function listKeys(config: Config, output: NodeJS.WritableStream): Promise<void> {
+  const keys = await withGateway(config, async ({ signingKeys }) => signingKeys.list());
+  for (const key of keys) output.write(`${lineOf(key)}\n`);
+}
+
+/** Replaces the key that signs access tokens; every process follows by itself. */
+export async function rotateKeys(
+  config: Config,
+  output: NodeJS.WritableStream,
+  options: RotateOptions,
+): Promise<void> {
+  const mode = modeOf(options);
+  const { kid, signsFrom } = await withGateway(config, ({ keyRotation, fork }) =>
+    keyRotation.rotate(fork(), mode, COMMAND_LINE),
+  );
+  const when =
+    mode === 'announced' ? `is published, and signs from ${signsFrom.toISOString()} on` : 'signs now';
+  const others =
+    mode === 'emergency'
+      ? 'Every other key is void: clients refresh, services that cache the key set must fetch it anew.'
+      : 'The others are removed once their last token has expired.';
+  output.write(`The key ${kid} ${when}. ${others}\n`);
+}
+
+function modeOf({ now = false, emergency = false }: RotateOptions): RotationMode {
+  if (emergency) return 'emergency';
+  return now ? 'now' : 'announced';
+}
+
+const lineOf = ({ kid, algorithm, state, createdAt, signsFrom, removedAfter }: ListedKey): string =>
+  [
+    kid,
+    algorithm.padEnd(5),
+    state.padEnd(9),
+    `created ${text(createdAt)}`,
+    `signs from ${text(signsFrom)}`,
+    `removed after ${text(removedAfter)}`,
+  ].join('  ');
+
+const text = (time: Date | null): string => time?.toISOString() ?? '-';

@@ -1,0 +1,20 @@
+import { compose, type Gateway, withMigrations } from '../composition.ts';
+import type { Config } from '../config.ts';
+import { layFoundation } from '../foundation.ts';
+import { createLogger } from '../platform/logger.ts';
+
+/** Runs the work of one command on a gateway that serves nobody, and closes it. */
+export async function withGateway<T>(config: Config, work: (gateway: Gateway) => Promise<T>): Promise<T> {
+  const foundation = await layFoundation(config, () => {});
+  try {
+    if (config.database.migrateOnStart) await withMigrations(foundation, (migrations) => migrations.up());
+    const gateway = await compose(config, foundation, createLogger('error'));
+    try {
+      return await work(gateway);
+    } finally {
+      await gateway.close();
+    }
+  } finally {
+    await foundation.close();
+  }
+}

@@ -1,0 +1,124 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { AdvisoryLock, lockInTransaction } from '../platform/database/index.ts';
+import { Conflict } from '../platform/errors.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { SecretBox } from '../platform/secret-box.ts';
+import { CLOCK_SLACK, type Endings } from './endings.ts';
+import { KEY_SET_MAX_AGE } from './jwks.routes.ts';
+import { SigningKey } from './signing-key.entity.ts';
+import { makeKey, type NewSigningKey, type SigningKeyOptions } from './signing-key-material.ts';
+import { databaseTime, loadKeys } from './signing-keys.ts';
+
+/** Seconds beyond the published max-age: for caches that stand behind one another, and for readers with an interval of their own. */
+const CACHE_MARGIN = 300;
+/** Seconds for which a key is published before it signs: whoever verifies by a cached key set knows it by then. */
+const PUBLISHED_BEFORE_USE = KEY_SET_MAX_AGE + CACHE_MARGIN;
+
+/**
+ * - `announced`: the new key signs once everybody can know it, the old ones go once their last token has expired.
+ * - `now`: the same without the wait. Services with a cached key set refuse tokens until they fetch it anew.
+ * - `emergency`: the old ones are void at once, with every access token that they signed. Sessions live on.
+ */
+export type RotationMode = 'announced' | 'now' | 'emergency';
+
+export interface KeyRotationOptions extends SigningKeyOptions {
+  /** Life of an access token in seconds: so long a key is accepted after it stopped signing. */
+  readonly ttlSeconds: number;
+}
+
+/**
+ * Replaces the key that signs. One call writes the whole future of the keys into their rows; every process follows
+ * by the database's clock (signing-keys.ts), without another command.
+ */
+export class KeyRotation {
+  constructor(
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+    private readonly box: SecretBox,
+    private readonly options: KeyRotationOptions,
+  ) {}
+
+  /**
+   * @returns the key that signs next, and from when on.
+   * @throws {Conflict} when a key file signs, or when a key already waits to sign and `mode` is `announced`.
+   */
+  async rotate(
+    em: EntityManager,
+    mode: RotationMode,
+    origin: RequestOrigin,
+  ): Promise<{ kid: string; signsFrom: Date }> {
+    if (this.options.privateKeyFile !== undefined) {
+      throw new Conflict(
+        'JWT_PRIVATE_KEY_FILE signs, and its key is yours to replace: write a new key into the file, or name another ' +
+          'file, and restart every process. Access tokens of the former key are void then; sessions go on.',
+      );
+    }
+    // Before the transaction: nobody waits for the lock while a large RSA key is searched for.
+    const made = await makeKey(this.box, this.options);
+    return this.endings.transactional(em, async (tx) => {
+      await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
+      const time = await databaseTime(tx);
+      const known = await loadKeys(tx, time);
+      const pending = known.find(({ signsFrom }) => signsFrom.getTime() > time);
+      if (pending && mode === 'announced') throw alreadyPending(pending);
+
+      const wait = mode === 'announced' ? PUBLISHED_BEFORE_USE : 0;
+      const signsFrom = new Date(time + wait * 1000);
+      const forward = mode === 'now' && pending?.algorithm === this.options.algorithm ? pending : undefined;
+      const kid = forward
+        ? await this.bringForward(tx, forward, signsFrom)
+        : await insert(tx, made, signsFrom);
+      const others = known.filter((key) => key !== forward);
+      if (mode === 'emergency') await this.void(tx, others, signsFrom, origin);
+      else await this.retire(tx, others, signsFrom);
+      await this.audit.record(tx, origin, {
+        action: 'key.rotated',
+        actorId: null,
+        subjectId: null,
+        details: { kid, mode, signsFrom: signsFrom.toISOString() },
+      });
+      await this.endings.keysChanged(tx);
+      return { kid, signsFrom };
+    });
+  }
+
+  private async bringForward(tx: EntityManager, { kid }: SigningKey, signsFrom: Date): Promise<string> {
+    await tx.nativeUpdate(SigningKey, { kid }, { signsFrom });
+    return kid;
+  }
+
+  /** They sign until the successor does, and are accepted until the last token of that moment has expired. */
+  private async retire(tx: EntityManager, keys: readonly SigningKey[], retiresAt: Date): Promise<void> {
+    const removedAfter = new Date(retiresAt.getTime() + (this.options.ttlSeconds + CLOCK_SLACK) * 1000);
+    for (const key of keys) {
+      if (key.retiresAt !== null && key.retiresAt <= retiresAt) continue;
+      await tx.nativeUpdate(SigningKey, { kid: key.kid }, { retiresAt, removedAfter });
+    }
+  }
+
+  private async void(
+    tx: EntityManager,
+    keys: readonly SigningKey[],
+    at: Date,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    for (const { kid } of keys) {
+      const change = { retiresAt: at, removedAfter: at, sealedPrivateKey: null };
+      await tx.nativeUpdate(SigningKey, { kid }, change);
+      const details = { kid };
+      await this.audit.record(tx, origin, { action: 'key.voided', actorId: null, subjectId: null, details });
+    }
+  }
+}
+
+async function insert(tx: EntityManager, key: NewSigningKey, signsFrom: Date): Promise<string> {
+  await tx.insert(SigningKey, { ...key, signsFrom });
+  return key.kid;
+}
+
+const alreadyPending = ({ kid, signsFrom }: SigningKey): Conflict =>
+  new Conflict(
+    `The key ${kid} was made already and signs from ${signsFrom.toISOString()} on. Wait for it, let it sign at once ` +
+      'with --now, or void every key with --emergency.',
+  );

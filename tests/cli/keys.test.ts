@@ -1,0 +1,84 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { newSecrets, TestGateway } from '../support/gateway.ts';
+import { GatehouseProcess } from '../support/process.ts';
+import { eventually } from '../support/race.ts';
+
+jest.setTimeout(60_000);
+
+const secrets = newSecrets();
+const TIME = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+/** One line: what an operator reads, and nothing else. */
+const line = (state: string, removed: string) =>
+  new RegExp(
+    `^[\\w-]{43}  RS256  ${state.padEnd(9)}  created ${TIME}  signs from ${TIME}  removed after ${removed}$`,
+  );
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start(secrets);
+});
+afterEach(() => GatehouseProcess.killAll());
+afterAll(() => gateway.close());
+
+async function keys(args: string[], settings: Record<string, string> = {}) {
+  const command = GatehouseProcess.run(['keys', ...args], {
+    NODE_ENV: 'test',
+    DATABASE_URL: gateway.database.servingUrl,
+    DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
+    ...secrets,
+    ...settings,
+  });
+  const code = await command.ended;
+  return { code, lines: command.output.trimEnd().split('\n'), errors: command.errors.trimEnd() };
+}
+
+describe('gatehouse keys', () => {
+  it('lists the keys, one line each, without key material', async () => {
+    expect(await keys(['list'])).toEqual({
+      code: 0,
+      lines: [expect.stringMatching(line('signing', '-'))],
+      errors: '',
+    });
+  });
+
+  it('rotates, once, and says from when on the new key signs', async () => {
+    const rotated = await keys(['rotate']);
+    expect(rotated).toMatchObject({ code: 0, errors: '' });
+    expect(rotated.lines[0]).toMatch(
+      new RegExp(`^The key [\\w-]{43} is published, and signs from ${TIME} on\\.`),
+    );
+    expect((await keys(['list'])).lines).toEqual([
+      expect.stringMatching(line('published', '-')),
+      expect.stringMatching(line('signing', TIME)),
+    ]);
+    const again = await keys(['rotate']);
+    expect(again).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(/^The key [\w-]{43} was made already/),
+    });
+  });
+
+  it('lets the pending key sign at once', async () => {
+    expect((await keys(['rotate', '--now'])).lines[0]).toMatch(/^The key [\w-]{43} signs now\./);
+    expect((await keys(['list'])).lines).toEqual([
+      expect.stringMatching(line('signing', '-')),
+      expect.stringMatching(line('retiring', TIME)),
+    ]);
+  });
+
+  it('voids every key in an emergency, in the processes that run', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    expect(await keys(['rotate', '--emergency'])).toMatchObject({ code: 0, errors: '' });
+    await eventually(
+      () => alice.me(accessToken),
+      ({ code }) => code === 'UNAUTHENTICATED',
+      { withinMilliseconds: 1_000 },
+    );
+    expect((await keys(['list'])).lines).toEqual([expect.stringMatching(line('signing', '-'))]);
+  });
+
+  it('does not take --now and --emergency together', async () => {
+    expect((await keys(['rotate', '--now', '--emergency'])).code).not.toBe(0);
+  });
+});

@@ -1,0 +1,319 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
+import type { RotationMode } from '../../src/sessions/index.ts';
+import { newSecrets, TestGateway } from '../support/gateway.ts';
+import { eventually, race } from '../support/race.ts';
+import { type Subject, tokensOf } from '../support/subject.ts';
+
+/** Seconds: small, so that a whole rotation is a few dozen steps. */
+const TTL = 600;
+/** Seconds: what the rotation promises (key-rotation.ts). */
+const PUBLISHED_BEFORE_USE = 600;
+const CLOCK_SLACK = 60;
+
+const secrets = newSecrets();
+let gateway: TestGateway;
+let second: TestGateway;
+let alice: Subject;
+
+beforeEach(async () => {
+  gateway = await TestGateway.start({
+    ...secrets,
+    ACCESS_TOKEN_TTL_SECONDS: String(TTL),
+    REVOCATION_MAX_STALENESS_SECONDS: '1',
+  });
+  second = await gateway.another();
+  alice = await gateway.aSubject();
+});
+afterEach(async () => {
+  await second.close();
+  await gateway.close();
+});
+
+const both = () => [gateway, second];
+const rotate = (mode: RotationMode = 'announced') =>
+  gateway.gateway.keyRotation.rotate(gateway.gateway.fork(), mode, COMMAND_LINE);
+const list = (at: TestGateway = gateway) => at.gateway.signingKeys.list();
+const kidOf = (token: string) => decodeProtectedHeader(token).kid;
+const signIn = async (at: TestGateway = gateway) => (await alice.signedIn({ client: at.client })).accessToken;
+const published = async (at: TestGateway = gateway) => {
+  const response = await fetch(`${at.url}/.well-known/jwks.json`);
+  const { keys } = (await response.json()) as { keys: { kid: string }[] };
+  return keys.map(({ kid }) => kid).sort();
+};
+const wake = `insert into ending (kind, matters_until, kept_until)
+              values ('KEYS', now() + interval '1 hour', now() + interval '1 hour')`;
+
+/** Lets time pass: the rows move into the past, the processes' clocks into the future. */
+async function pass(seconds: number): Promise<void> {
+  const before = new Map(list().map(({ kid, createdAt }) => [kid, createdAt?.getTime() ?? 0]));
+  await gateway.database.query(
+    `with moved as (
+       update signing_key set created_at = created_at - passed, signs_from = signs_from - passed,
+              retires_at = retires_at - passed, removed_after = removed_after - passed
+       from make_interval(secs => ${seconds}) as passed)
+     ${wake}`,
+  );
+  for (const at of both()) {
+    at.clock.advance(seconds);
+    await eventually(
+      async () => list(at),
+      (keys) =>
+        keys.every(({ kid, createdAt }) => createdAt?.getTime() === (before.get(kid) ?? 0) - seconds * 1000),
+      { withinMilliseconds: 2_000 },
+    );
+  }
+}
+
+describe('a rotation', () => {
+  it('publishes the new key at once, in every process, and signs with the old one until others can know it', async () => {
+    const old = list()[0]?.kid;
+    const { kid, signsFrom } = await rotate();
+    expect(list().map(({ kid, state }) => [kid, state])).toEqual([
+      [kid, 'published'],
+      [old, 'signing'],
+    ]);
+    expect(Math.abs(signsFrom.getTime() - Date.now() - PUBLISHED_BEFORE_USE * 1000)).toBeLessThan(5_000);
+    for (const at of both()) {
+      await eventually(
+        () => published(at),
+        (kids) => kids.length === 2,
+        { withinMilliseconds: 1_000 },
+      );
+      expect(await published(at)).toEqual([kid, old].sort());
+      expect(kidOf(await signIn(at))).toBe(old);
+    }
+  });
+
+  it('goes on by itself: the new key signs, and the old one goes once its last token has expired', async () => {
+    const old = list()[0]?.kid;
+    const { kid } = await rotate();
+    await pass(PUBLISHED_BEFORE_USE - 10);
+    const last = await signIn(second);
+    expect(kidOf(last)).toBe(old);
+
+    await pass(10);
+    for (const at of both()) {
+      expect(kidOf(await signIn(at))).toBe(kid);
+      expect((await alice.me(last, at.client)).errors).toEqual([]);
+      expect(list(at).map(({ state }) => state)).toEqual(['signing', 'retiring']);
+    }
+
+    await pass(TTL + CLOCK_SLACK - 30);
+    for (const at of both()) expect(await published(at)).toEqual([kid, old].sort());
+    await pass(30);
+    for (const at of both()) expect(await published(at)).toEqual([kid]);
+  });
+
+  it('follows the clock without being woken', async () => {
+    const { kid } = await rotate();
+    await pass(PUBLISHED_BEFORE_USE - 1);
+    for (const at of both()) {
+      await eventually(
+        () => signIn(at),
+        (token) => kidOf(token) === kid,
+        { withinMilliseconds: 2_000 },
+      );
+    }
+  });
+
+  it('costs no request: every token is good wherever it goes until it expires, also by a key set of yesterday', async () => {
+    const keys = createRemoteJWKSet(new URL(`${second.url}/.well-known/jwks.json`), {
+      cacheMaxAge: Number.POSITIVE_INFINITY,
+      cooldownDuration: Number.POSITIVE_INFINITY,
+    });
+    await keys.reload();
+    const { kid } = await rotate();
+    const tokens: string[] = [];
+    const seen = new Set<unknown>();
+    const step = 60;
+    for (let passed = 0; passed <= PUBLISHED_BEFORE_USE + TTL + 2 * CLOCK_SLACK; passed += step) {
+      // As long as the published max-age lets others keep the set, and never because of a kid that they do not know.
+      if (passed > 0 && passed % 300 === 0) await keys.reload();
+      tokens.push(...(await Promise.all(both().map(signIn))));
+      const currentDate = new Date(gateway.clock.now());
+      const good = tokens.filter(
+        (token) => (decodeJwt(token).exp ?? 0) * 1000 > currentDate.getTime() + 1_000,
+      );
+      for (const token of good) {
+        seen.add(kidOf(token));
+        await expect(jwtVerify(token, keys, { currentDate })).resolves.toBeTruthy();
+        for (const at of both()) expect((await alice.me(token, at.client)).errors).toEqual([]);
+      }
+      await pass(step);
+    }
+    expect(seen.size).toBe(2);
+    expect(await published()).toEqual([kid]);
+  });
+
+  it('is refused while another one is pending; of ten at once one is made', async () => {
+    const outcomes = await race(10, () => rotate().catch((error: Error) => error.message));
+    const made = outcomes.filter((outcome) => typeof outcome === 'object');
+    expect(made).toHaveLength(1);
+    const refusal = outcomes.find((outcome) => typeof outcome === 'string');
+    expect(refusal).toContain(made[0]?.kid);
+    expect(refusal).toContain('--now');
+    expect(list()).toHaveLength(2);
+  });
+
+  it('that must not wait lets the pending key sign now, or a new one', async () => {
+    const pending = await rotate();
+    expect((await rotate('now')).kid).toBe(pending.kid);
+    expect(kidOf(await signIn())).toBe(pending.kid);
+    const another = await rotate('now');
+    expect(another.kid).not.toBe(pending.kid);
+    expect(list().map(({ state }) => state)).toEqual(['signing', 'retiring', 'retiring']);
+    expect(list().every(({ state, removedAfter }) => (removedAfter === null) === (state === 'signing'))).toBe(
+      true,
+    );
+  });
+
+  it('can be followed by the next one', async () => {
+    const first = await rotate();
+    await pass(PUBLISHED_BEFORE_USE);
+    const next = await rotate();
+    expect(list().map(({ kid, state }) => [kid, state])).toEqual([
+      [next.kid, 'published'],
+      [first.kid, 'signing'],
+      [expect.any(String), 'retiring'],
+    ]);
+    await pass(PUBLISHED_BEFORE_USE + TTL + CLOCK_SLACK);
+    expect(await published()).toEqual([next.kid]);
+  });
+
+  it('to another algorithm is known to the processes that still have the former one', async () => {
+    const third = await gateway.another({ JWT_ALG: 'ES256' });
+    try {
+      const token = await signIn(third);
+      expect(decodeProtectedHeader(token).alg).toBe('ES256');
+      for (const at of both()) {
+        await eventually(
+          () => alice.me(token, at.client),
+          ({ errors }) => errors.length === 0,
+          { withinMilliseconds: 1_000 },
+        );
+      }
+      expect(decodeProtectedHeader(await signIn()).alg).toBe('RS256');
+      const { kid } = await third.gateway.keyRotation.rotate(third.gateway.fork(), 'now', COMMAND_LINE);
+      await eventually(
+        () => signIn(second),
+        (token) => kidOf(token) === kid,
+        { withinMilliseconds: 1_000 },
+      );
+    } finally {
+      await third.close();
+    }
+  });
+
+  it('is on record', async () => {
+    const { kid } = await rotate();
+    const events = await gateway.database.query(
+      `select actor_id, details->>'kid' as kid, details->>'mode' as mode from audit_event where action = 'key.rotated'`,
+    );
+    expect(events).toEqual([{ actor_id: null, kid, mode: 'announced' }]);
+  });
+
+  it('is not for a key of one’s own file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-key-'));
+    const file = join(folder, 'key.pem');
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const third = await gateway.another({ JWT_PRIVATE_KEY_FILE: file });
+    try {
+      const { keyRotation, fork } = third.gateway;
+      for (const mode of ['announced', 'now', 'emergency'] as const) {
+        await expect(keyRotation.rotate(fork(), mode, COMMAND_LINE)).rejects.toThrow(
+          'write a new key into the file',
+        );
+      }
+      expect(list(third).map(({ state }) => state)).toEqual(['signing', 'published']);
+      expect(await published(third)).toHaveLength(2);
+    } finally {
+      await third.close();
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe('an emergency', () => {
+  it('voids every access token in every process within a second, and no session', async () => {
+    const tokens = await Promise.all(both().map((at) => alice.signedIn({ client: at.client })));
+    const pending = await rotate();
+    const old = list().map(({ kid }) => kid);
+    const { kid } = await rotate('emergency');
+    for (const { accessToken } of tokens) {
+      expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+      await eventually(
+        () => alice.me(accessToken, second.client),
+        ({ code }) => code === 'UNAUTHENTICATED',
+        { withinMilliseconds: 1_000 },
+      );
+    }
+    for (const at of both()) expect(await published(at)).toEqual([kid]);
+    for (const { refreshToken } of tokens) {
+      const { accessToken } = tokensOf(await alice.refresh(refreshToken, second.client));
+      expect(kidOf(accessToken)).toBe(kid);
+      for (const at of both()) expect((await alice.me(accessToken, at.client)).errors).toEqual([]);
+    }
+    expect(old).toContain(pending.kid);
+    const events = await gateway.database.query<{ kid: string }>(
+      `select details->>'kid' as kid from audit_event where action = 'key.voided' and actor_id is null`,
+    );
+    expect(events.map((event) => event.kid).sort()).toEqual(old.sort());
+  });
+
+  it('leaves nothing to sign with: the private halves are gone, and a start does without them', async () => {
+    await rotate('emergency');
+    const rows = await gateway.database.query<{ kept: boolean }>(
+      'select sealed_private_key is not null as kept from signing_key order by created_at',
+    );
+    expect(rows).toEqual([{ kept: false }, { kept: true }]);
+    const third = await gateway.another();
+    expect(list(third)).toEqual(list());
+    await third.close();
+  });
+
+  it('is obeyed by a process that cannot reread its keys, which otherwise goes on with those it has', async () => {
+    const token = await signIn(second);
+    const kid = kidOf(token);
+    await gateway.database.query(
+      `insert into signing_key (kid, algorithm, public_key, sealed_private_key, signs_from)
+       select 'damaged', algorithm, public_key, 'damaged', now() + interval '1 hour' from signing_key`,
+    );
+    await gateway.database.query(wake);
+    await new Promise((resolve) => setTimeout(resolve, 1_600));
+    expect((await alice.me(token, second.client)).errors).toEqual([]);
+    expect(kidOf(await signIn(second))).toBe(kid);
+
+    await gateway.database.query(
+      `with voided as (update signing_key set retires_at = now(), removed_after = now() where kid = $1) ${wake}`,
+      [kid],
+    );
+    await eventually(
+      () => alice.me(token, second.client),
+      ({ code }) => code === 'UNAUTHENTICATED',
+      { withinMilliseconds: 1_500 },
+    );
+  });
+
+  it('is known after a gap in reading endings, also when its own ending matters no more by then', async () => {
+    const kid = list(second)[0]?.kid;
+    await gateway.database.query('revoke select on ending from gatehouse_app');
+    await new Promise((resolve) => setTimeout(resolve, 1_600));
+    await gateway.database.query(
+      'update signing_key set retires_at = now(), removed_after = now() where kid = $1',
+      [kid],
+    );
+    await gateway.database.query('grant select on ending to gatehouse_app');
+    await eventually(
+      () => published(second),
+      (kids) => kids.length === 0,
+      { withinMilliseconds: 1_500 },
+    );
+  });
+});
