@@ -36,7 +36,7 @@ export class PostgresSessionStore implements SessionStore {
         returning *`,
     );
     if (!created) throw new Error('the session was not written');
-    return { session: created, displaced: await this.removeBeyondCap(em, session.userId) };
+    return { session: created, displaced: await this.removeBeyondCap(em, created) };
   }
 
   async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
@@ -126,13 +126,14 @@ export class PostgresSessionStore implements SessionStore {
     );
   }
 
-  private removeBeyondCap(em: EntityManager, userId: string): Promise<SessionRecord[]> {
+  /** Never the new one, whose transaction may have begun before those of sessions that were written while it waited. */
+  private removeBeyondCap(em: EntityManager, { id, userId }: SessionRecord): Promise<SessionRecord[]> {
     return this.records(
       em,
       sql<SessionRow>`
         delete from session
-        where id in (select id from session where user_id = ${userId} and ${this.alive}
-                     order by created_at desc, id desc offset ${this.options.maxPerUser})
+        where id in (select id from session where user_id = ${userId} and id <> ${id} and ${this.alive}
+                     order by created_at desc, id desc offset ${this.options.maxPerUser - 1})
         returning *`,
     );
   }

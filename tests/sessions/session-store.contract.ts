@@ -171,6 +171,17 @@ export function sessionStoreContract(
       expect(await under.store.find(under.fork(), stranger, theirs.session.id)).not.toBeNull();
     });
 
+    it('never displaces the session that it just made, also in a transaction that began before the others', async () => {
+      await under.fork().transactional(async (tx) => {
+        await under.store.list(tx, userId);
+        for (let count = 1; count <= 5; count++) await create();
+        const late = { userId, amr: ['pwd'], aal: 1, ...use, ttlSeconds: 3600 };
+        const { session: made, displaced } = await under.store.create(tx, late);
+        expect(displaced.map(({ id }) => id)).not.toContain(made.id);
+        expect(await under.store.find(tx, userId, made.id)).toEqual(made);
+      });
+    });
+
     it('does not count sessions that have expired', async () => {
       await under.age(session, 3601);
       for (let count = 1; count <= 5; count++) expect((await create()).displaced).toEqual([]);
