@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +9,17 @@ import { loadConfig } from '../../dist/src/config.js';
 import { layFoundation } from '../../dist/src/foundation.js';
 import { generatedSecrets } from '../../dist/src/platform/generated-secrets.js';
 
+/** Each test file starts a Redis of its own; a machine without the server tests everything else. */
+function lookForRedis() {
+  const found = spawnSync('redis-server', ['--version']).status === 0;
+  process.env.TEST_REDIS = found ? 'yes' : 'no';
+  if (!found)
+    process.stderr.write('SKIPPED: there is no redis-server here, so nothing is tested on Redis.\n');
+}
+
 /** One PostgreSQL for all test files, with a migrated database that each of them copies. */
 export default async function globalSetup() {
+  lookForRedis();
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
   await withMigrations(foundation, (migrations) => migrations.up());

@@ -1,0 +1,177 @@
+import { inspect } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ErrorCode } from '../../../src/platform/errors.ts';
+import { RedisAway, RedisConnection, redisUrl } from '../../../src/platform/redis/index.ts';
+import { freePort } from '../../support/process.ts';
+import { eventually } from '../../support/race.ts';
+import { hasRedis, TestRedis } from '../../support/redis.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+
+describe('the address of Redis', () => {
+  it.each([
+    'redis://localhost',
+    'rediss://name:pass%2Fword@redis.example:6380/3',
+    'redis://:secret@10.0.0.1',
+  ])('may be %s', (url) => {
+    expect(redisUrl(url)).toBe(url);
+  });
+
+  it.each([
+    'localhost:6379',
+    'http://localhost',
+    'redis://',
+    'redis://:marked%zz@host',
+    'redis://:marked@host/name',
+    'redis://:marked@host?family=6',
+    'redis+cluster://:marked@a:1,b:2',
+  ])('may not be %s, and the refusal does not repeat it', (url) => {
+    let message = '';
+    expect(() => {
+      try {
+        redisUrl(url);
+      } catch (error) {
+        message = String(error);
+        throw error;
+      }
+    }).toThrow();
+    expect(message).not.toContain('marked');
+  });
+});
+
+(hasRedis ? describe : describe.skip)('a connection to Redis', () => {
+  let redis: TestRedis;
+  let connection: RedisConnection;
+  let log: string[];
+  let reasons: string[];
+  const open = (url = redis.url) =>
+    new RedisConnection({
+      url,
+      purpose: 'commands',
+      log: (message, error) => {
+        log.push(message);
+        reasons.push(inspect(error));
+      },
+    });
+  const comesBack = () => eventually(async () => connection.isUp(), Boolean);
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis.close());
+  beforeEach(async () => {
+    log = [];
+    reasons = [];
+    connection = open();
+    await connection.start();
+  });
+  afterEach(() => connection.close());
+
+  const failure = async (work: () => Promise<unknown>) => {
+    const before = performance.now();
+    const error = await work().catch((reason: unknown) => reason);
+    return { error, milliseconds: performance.now() - before };
+  };
+
+  it('answers', async () => {
+    expect(connection.isUp()).toBe(true);
+    await connection.ping();
+    expect(log).toEqual([]);
+  });
+
+  it('to a server that was killed fails at once, as SERVICE_UNAVAILABLE, and comes back by itself', async () => {
+    await redis.kill();
+    await eventually(
+      async () => connection.isUp(),
+      (up) => !up,
+    );
+    const { error, milliseconds } = await failure(() => connection.ping());
+    expect(error).toBeInstanceOf(RedisAway);
+    expect(error).toMatchObject({ code: ErrorCode.SERVICE_UNAVAILABLE });
+    expect(milliseconds).toBeLessThan(50);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(log).toEqual(['Redis is away (commands)']);
+    await redis.restart();
+    await comesBack();
+    await connection.ping();
+    expect(log).toEqual(['Redis is away (commands)', 'Redis is back (commands)']);
+  });
+
+  it('to a server that is frozen answers within its deadline, then at once, and comes back by itself', async () => {
+    redis.freeze();
+    try {
+      const first = await failure(() => connection.ping());
+      expect(first.error).toBeInstanceOf(RedisAway);
+      expect(first.milliseconds).toBeLessThan(700);
+      // Long enough for attempts that a frozen server accepts and never answers.
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      const later = await failure(() => connection.ping());
+      expect(later.error).toBeInstanceOf(RedisAway);
+      expect(later.milliseconds).toBeLessThan(50);
+    } finally {
+      redis.thaw();
+    }
+    await comesBack();
+    expect(log).toHaveLength(2);
+  });
+
+  it('that is cut under a command is made again', async () => {
+    const proxy = await TcpProxy.to('127.0.0.1', Number(redis.port));
+    connection.close();
+    connection = open(`redis://127.0.0.1:${proxy.port}`);
+    await connection.start();
+    proxy.freeze({ all: false });
+    const cut = failure(() => connection.ping());
+    proxy.cut();
+    expect((await cut).error).toBeInstanceOf(RedisAway);
+    await comesBack();
+    await connection.ping();
+    connection.close();
+    await proxy.close();
+  });
+
+  it('is made by a process that started while Redis was away', async () => {
+    await redis.kill();
+    const early = open();
+    try {
+      await early.start();
+      expect(early.isUp()).toBe(false);
+      await redis.restart();
+      await eventually(async () => early.isUp(), Boolean);
+    } finally {
+      early.close();
+    }
+  });
+
+  it('with a wrong password is away, and the log does not tell the password', async () => {
+    // Of a user that there is not: the default one needs no password here, so any would do.
+    const wrong = open(`redis://nobody:marked@127.0.0.1:${redis.port}`);
+    try {
+      await wrong.start();
+      expect(wrong.isUp()).toBe(false);
+    } finally {
+      wrong.close();
+    }
+    expect(reasons.join()).toContain('WRONGPASS');
+    expect([...log, ...reasons].join()).not.toContain('marked');
+  });
+
+  it('is closed at once, whatever the server does, and stays closed', async () => {
+    redis.freeze();
+    try {
+      const waiting = failure(() => connection.ping());
+      connection.close();
+      expect((await waiting).error).toBeInstanceOf(RedisAway);
+      expect((await waiting).milliseconds).toBeLessThan(100);
+    } finally {
+      redis.thaw();
+    }
+    expect(connection.isUp()).toBe(false);
+    const nowhere = open(`redis://127.0.0.1:${await freePort()}`);
+    const starting = nowhere.start();
+    nowhere.close();
+    await starting;
+    expect(nowhere.isUp()).toBe(false);
+    const [clients] = [String(await redis.command('CLIENT', 'LIST'))];
+    expect(clients).not.toContain('gatehouse-commands');
+  });
+});
