@@ -1,6 +1,6 @@
 import type { BucketRule } from './rules.ts';
 
-/** The port: one adapter counts in this process, another one will count in Redis for several processes. */
+/** The port: one adapter counts in this process, the other one in Redis for several processes. */
 export interface TokenBuckets {
   /**
    * Takes one token from the bucket of `key` under `rule`.

@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { newId } from '../../../src/platform/id.ts';
+import type { TokenBuckets } from '../../../src/platform/rate-limit/index.ts';
+import { race } from '../../support/race.ts';
+
+/** What the contract needs to try an adapter out. */
+export interface BucketsUnderTest {
+  readonly buckets: TokenBuckets;
+  /** The same buckets as another process has them; the same object where they cannot be shared. */
+  readonly elsewhere: TokenBuckets;
+  /** Lets time pass for the adapter's own clock. */
+  pass(milliseconds: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
+
+/** Every adapter of the token buckets passes this. */
+export function tokenBucketsContract(name: string, prepare: () => Promise<BucketsUnderTest>): void {
+  describe(`a token bucket ${name}`, () => {
+    const rule = { burst: 3, perSeconds: 30 };
+    /** A token every 100 ms. */
+    const quick = { burst: 2, perSeconds: 0.2 };
+    let under: BucketsUnderTest;
+    let key: string;
+
+    beforeAll(async () => {
+      under = await prepare();
+    });
+    afterAll(() => under.close());
+    beforeEach(() => {
+      key = newId();
+    });
+    const take = (what = rule, of = key) => under.buckets.take(of, what);
+
+    it('gives its burst at once, then tells in whole seconds when to come back', async () => {
+      expect([await take(), await take(), await take()]).toEqual([0, 0, 0]);
+      expect(await take()).toBe(10);
+    });
+
+    it('refills evenly', async () => {
+      await race(2, () => take(quick));
+      expect(await take(quick)).toBe(1);
+      await under.pass(130);
+      expect(await take(quick)).toBe(0);
+      expect(await take(quick)).toBe(1);
+    });
+
+    it('holds no more than its burst, however long it rests', async () => {
+      await take(quick);
+      await under.pass(1_000);
+      expect(given(await race(4, () => take(quick)))).toBe(2);
+    });
+
+    it('of one key does not touch that of another', async () => {
+      await race(4, () => take());
+      expect(await take(rule, newId())).toBe(0);
+    });
+
+    it('is not emptied further by those it refuses', async () => {
+      await race(50, () => take());
+      expect(await take()).toBe(10);
+    });
+
+    it('takes any text for its key', async () => {
+      for (const odd of ['', ' ', '{a}:\r\n*1', 'ä€😀', 'x'.repeat(10_000)]) {
+        expect(await take({ burst: 1, perSeconds: 60 }, `${key}${odd}`)).toBe(0);
+        expect(await take({ burst: 1, perSeconds: 60 }, `${key}${odd}`)).toBe(60);
+      }
+    });
+
+    it('keeps count under the largest rule there may be', async () => {
+      const largest = { burst: 999_999, perSeconds: 999_999 };
+      expect(await take(largest)).toBe(0);
+      expect(await take({ burst: 1, perSeconds: 999_999 })).toBe(0);
+      expect(await take({ burst: 1, perSeconds: 999_999 })).toBe(999_999);
+    });
+
+    it('never gives more than its burst to 100 at once, wherever they ask', async () => {
+      const waits = await race(100, (index) =>
+        (index % 2 === 0 ? under.buckets : under.elsewhere).take(key, { burst: 7, perSeconds: 3600 }),
+      );
+      expect(given(waits)).toBe(7);
+    });
+  });
+}

@@ -1,0 +1,140 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { systemClock } from '../../../src/platform/clock.ts';
+import { newId } from '../../../src/platform/id.ts';
+import { InProcessTokenBuckets, RedisTokenBuckets } from '../../../src/platform/rate-limit/index.ts';
+import { RedisConnection } from '../../../src/platform/redis/index.ts';
+import { TestClock } from '../../support/clock.ts';
+import { eventually, race } from '../../support/race.ts';
+import { hasRedis, TestRedis } from '../../support/redis.ts';
+import { tokenBucketsContract } from './token-buckets.contract.ts';
+
+tokenBucketsContract('in this process', async () => {
+  const clock = new TestClock();
+  const buckets = new InProcessTokenBuckets(clock);
+  return {
+    buckets,
+    elsewhere: buckets,
+    pass: async (milliseconds) => clock.advance(milliseconds / 1000),
+    close: async () => {},
+  };
+});
+
+const connectTo = async (redis: TestRedis, log: (message: string) => void = () => {}) => {
+  const connection = new RedisConnection({ url: redis.url, purpose: 'commands', log });
+  await connection.start();
+  return connection;
+};
+
+if (hasRedis) {
+  tokenBucketsContract('in Redis', async () => {
+    const redis = await TestRedis.start();
+    const connections = [await connectTo(redis), await connectTo(redis)] as const;
+    const [buckets, elsewhere] = connections.map(
+      (connection) =>
+        new RedisTokenBuckets(connection, systemClock, (message) => {
+          throw new Error(`the contract was tried on something else than Redis: ${message}`);
+        }),
+    ) as [RedisTokenBuckets, RedisTokenBuckets];
+    return {
+      buckets,
+      elsewhere,
+      pass: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+      async close() {
+        for (const connection of connections) connection.close();
+        await redis.close();
+      },
+    };
+  });
+}
+
+(hasRedis ? describe : describe.skip)('token buckets in Redis', () => {
+  let redis: TestRedis;
+  let connection: RedisConnection;
+  let buckets: RedisTokenBuckets;
+  let log: string[];
+  let key: string;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis.close());
+  beforeEach(async () => {
+    log = [];
+    key = newId();
+    connection = await connectTo(redis);
+    buckets = new RedisTokenBuckets(connection, systemClock, (message) => log.push(message));
+  });
+  afterEach(() => connection.close());
+
+  const rule = { burst: 10, perSeconds: 3600 };
+  const takes = (count: number) => race(count, () => buckets.take(key, rule));
+  const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
+  const isBack = () => eventually(async () => connection.isUp(), Boolean);
+
+  it('go when they are full, and keep no name or address', async () => {
+    await redis.command('FLUSHALL');
+    await buckets.take('login.account:alice@example.test', { burst: 2, perSeconds: 0.2 });
+    const keys = (await redis.command('KEYS', '*')) as string[];
+    expect(keys).toEqual([expect.stringMatching(/^gatehouse:bucket:[\w-]{22}$/)]);
+    const isEmpty = (found: unknown) => found === 0;
+    await eventually(() => redis.command('DBSIZE'), isEmpty, { withinMilliseconds: 1_000 });
+  });
+
+  it('survive a Redis that forgot the script', async () => {
+    await takes(6);
+    await redis.command('SCRIPT', 'FLUSH');
+    expect(given(await takes(10))).toBe(4);
+    expect(log).toEqual([]);
+  });
+
+  it('are counted here at half while Redis is killed, and in Redis again when it is back', async () => {
+    await takes(1);
+    await redis.kill();
+    expect(given(await takes(100))).toBe(5);
+    expect(log).toEqual([expect.stringContaining('in this process alone')]);
+    await redis.restart();
+    await isBack();
+    expect(given(await takes(100))).toBe(10);
+    expect(log).toEqual([expect.anything(), expect.stringContaining('in Redis again')]);
+  });
+
+  it('are answered within a second by a Redis that is frozen, at once from then on, and never without a limit', async () => {
+    await takes(10);
+    redis.freeze();
+    try {
+      const before = performance.now();
+      expect(given(await takes(100))).toBe(5);
+      const first = performance.now();
+      expect(given(await takes(100))).toBe(0);
+      expect(first - before).toBeLessThan(1_000);
+      expect(performance.now() - first).toBeLessThan(100);
+    } finally {
+      redis.thaw();
+    }
+    await isBack();
+    expect(given(await takes(100))).toBe(0);
+    expect(log).toHaveLength(2);
+  });
+
+  it('are counted here when Redis refuses to write, and the connection is kept', async () => {
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      expect(given(await takes(100))).toBe(5);
+      expect(connection.isUp()).toBe(true);
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    }
+    expect(given(await takes(100))).toBe(10);
+    expect(log).toHaveLength(2);
+  });
+
+  it('allow one at least, at half the rate', async () => {
+    await redis.kill();
+    try {
+      expect(await buckets.take(key, { burst: 1, perSeconds: 60 })).toBe(0);
+      expect(await buckets.take(key, { burst: 1, perSeconds: 60 })).toBe(120);
+    } finally {
+      await redis.restart();
+    }
+  });
+});
