@@ -30,11 +30,17 @@ import {
 import { AuditLog } from './platform/audit/index.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { createOrm, grantRights, Migrations, migrationsReady } from './platform/database/index.ts';
-import { PostgresEventFeed } from './platform/events/index.ts';
+import { PostgresEventFeed, RedisEventFeed } from './platform/events/index.ts';
 import { Housekeeping } from './platform/housekeeping/housekeeping.ts';
 import { checkKeys } from './platform/key-check/key-check.ts';
 import type { Logger } from './platform/logger.ts';
-import { InProcessTokenBuckets, RateLimiter, type RuleTable } from './platform/rate-limit/index.ts';
+import {
+  InProcessTokenBuckets,
+  RateLimiter,
+  RedisTokenBuckets,
+  type RuleTable,
+} from './platform/rate-limit/index.ts';
+import { RedisConnection } from './platform/redis/index.ts';
 import { SecretBox } from './platform/secret-box.ts';
 import { RESOLVERS } from './resolvers.ts';
 import { PermissionTable, RoleResolver, Superusers } from './roles/index.ts';
@@ -121,10 +127,15 @@ async function build(
 ): Promise<Gateway> {
   const { servingUrl, secrets } = foundation;
   const { accessToken, session, password, rateLimit } = config;
-  const rateLimiter = new RateLimiter(new InProcessTokenBuckets(clock), {
-    ...rateLimit,
-    rules: RATE_LIMIT_RULES,
-  });
+  const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
+  const redisFor = (purpose: 'commands' | 'events') =>
+    config.redis.url === undefined
+      ? undefined
+      : new RedisConnection({ url: config.redis.url, purpose, log: warn });
+  const redis = redisFor('commands');
+  if (redis) closing.push(async () => redis.close());
+  const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
+  const rateLimiter = new RateLimiter(buckets, { ...rateLimit, rules: RATE_LIMIT_RULES });
 
   const orm = createOrm({ url: servingUrl, schema: SCHEMA, poolSize: POOL_SIZE });
   closing.push(() => orm.close());
@@ -136,9 +147,12 @@ async function build(
     PASSWORD_PEPPER: secrets.passwordPeppers,
   });
 
-  const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
   const audit = new AuditLog();
-  const feed = new PostgresEventFeed(servingUrl, warn);
+  const redisListening = redisFor('events');
+  const feed =
+    redis && redisListening
+      ? new RedisEventFeed(redis, redisListening)
+      : new PostgresEventFeed(servingUrl, warn);
   closing.push(() => feed.close());
   const revocations = new Revocations(
     fork,
@@ -214,7 +228,10 @@ async function build(
     routes: [jwksRoutes(signingKeys)],
     health: {
       isDraining: () => draining,
-      probes: { database: () => migrationsReady(fork(), SCHEMA.migrations) },
+      probes: {
+        database: () => migrationsReady(fork(), SCHEMA.migrations),
+        ...(redis && { redis: () => redis.ping() }),
+      },
     },
     fork,
     callerVerification: new CallerVerification(cookies, accessTokens, revocations),
@@ -224,7 +241,7 @@ async function build(
 
   await permissions.load();
   await revocations.start();
-  await feed.start();
+  await Promise.all([feed.start(), redis?.start()]);
   signingKeys.start();
   housekeeping.start();
   return {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Keyring } from './platform/keyring.ts';
 import { type BucketRule, bucketRules } from './platform/rate-limit/rules.ts';
+import { redisUrl } from './platform/redis/redis-url.ts';
 import {
   flag,
   hostName,
@@ -45,6 +46,8 @@ export interface Config {
     readonly migrationUrl: string | undefined;
     readonly migrateOnStart: boolean;
   };
+  /** For several processes: rate limits and wake-ups. Unset: each process limits for itself. */
+  readonly redis: { readonly url: string | undefined };
   /** Unset ones are generated into `dataDir`, in development only. */
   readonly secrets: {
     readonly tokenKeys: Keyring | undefined;
@@ -87,7 +90,6 @@ export interface Config {
 
 /** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
 const NOT_IN_THIS_VERSION: readonly string[] = [
-  'REDIS_URL',
   'SMTP_URL',
   'SECOND_FACTOR_REQUIRED_FOR',
   'GOOGLE_CLIENT_ID',
@@ -124,6 +126,7 @@ export function loadConfig(environment: Environment): Config {
       migrationUrl: read.secret('DATABASE_MIGRATION_URL', urlOf('postgres:', 'postgresql:')) ?? databaseUrl,
       migrateOnStart: read.withDefault('MIGRATE_ON_START', flag, !production),
     },
+    redis: { url: read.secret('REDIS_URL', redisUrl) },
     secrets: {
       tokenKeys: read.secret('TOKEN_KEY', keyring),
       encryptionKeys: read.secret('ENCRYPTION_KEY', keyring),

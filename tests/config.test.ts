@@ -87,12 +87,24 @@ describe('the settings', () => {
     expect(problems[0]).toContain(name);
   });
 
-  it.each(['REDIS_URL', 'SMTP_URL', 'SECOND_FACTOR_REQUIRED_FOR', 'SESSION_IDLE_TTL_SECONDS'])(
+  it.each(['GOOGLE_CLIENT_ID', 'SMTP_URL', 'SECOND_FACTOR_REQUIRED_FOR', 'SESSION_IDLE_TTL_SECONDS'])(
     'refuse %s, which this version would have to ignore',
     (name) => {
       expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);
     },
   );
+
+  it('take an address of Redis, from a file too, and refuse what is none', async () => {
+    expect(loadConfig({}).redis.url).toBeUndefined();
+    expect(loadConfig({ REDIS_URL: 'rediss://:secret@redis.example/1' }).redis.url).toContain('/1');
+    const file = join(await mkdtemp(join(tmpdir(), 'gatehouse-secret-')), 'redis_url');
+    await writeFile(file, 'redis://localhost\n');
+    expect(loadConfig({ REDIS_URL_FILE: file }).redis.url).toBe('redis://localhost');
+    const [problem, ...more] = problemsOf({ REDIS_URL: 'redis+cluster://:marked@a:1,b:2' });
+    expect(more).toEqual([]);
+    expect(problem).toContain('REDIS_URL');
+    expect(problem).not.toContain('marked');
+  });
 
   it('refuse what this version cannot do yet, rather than doing something weaker', () => {
     expect(problemsOf({ SESSION_STORE: 'redis', EMAIL_CONFIRMATION: 'required' })).toHaveLength(2);

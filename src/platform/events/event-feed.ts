@@ -8,9 +8,13 @@ export type Topic = 'endings';
  * lost costs time, never correctness, since every reader also looks by itself.
  */
 export interface EventFeed {
-  /** Wakes the readers once the transaction of `em` has committed. */
+  /** Called in the transaction of `em`: wakes the readers once it has committed, never when it is rolled back. */
   announce(em: EntityManager, topic: Topic): Promise<void>;
+  /** Called after the transaction of `em` has committed, for adapters that the database does not tell. */
+  committed(em: EntityManager): void;
   /** `listener` also runs whenever the connection was lost and made again: something may have been missed. */
   subscribe(topic: Topic, listener: () => void): void;
+  /** Listens from now on; resolves also when that has to be tried again. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }

@@ -27,6 +27,9 @@ export class PostgresEventFeed implements EventFeed {
     await statement(em, sql`select pg_notify(${CHANNEL}, ${topic})`);
   }
 
+  /** PostgreSQL sends a NOTIFY when its transaction commits. */
+  committed(): void {}
+
   subscribe(topic: Topic, listener: () => void): void {
     this.listeners.set(topic, [...(this.listeners.get(topic) ?? []), listener]);
   }

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { EventFeed } from '../../../src/platform/events/index.ts';
+import { eventually } from '../../support/race.ts';
+
+/** What the contract needs to try an adapter out. */
+export interface FeedUnderTest {
+  readonly feed: EventFeed;
+  /** The feed of another process. */
+  readonly elsewhere: EventFeed;
+  fork(): EntityManager;
+  /** Cuts the connections on which the feeds listen; they may be made again at once. */
+  cut(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Milliseconds in which a wake-up that must not come would have come. */
+const LONG_ENOUGH = 200;
+
+/** Every adapter of the event feed passes this. */
+export function eventFeedContract(name: string, prepare: () => Promise<FeedUnderTest>): void {
+  describe(`the event feed on ${name}`, () => {
+    let under: FeedUnderTest;
+    const heard = { here: 0, there: 0 };
+
+    beforeAll(async () => {
+      under = await prepare();
+      under.feed.subscribe('endings', () => {
+        heard.here += 1;
+      });
+      under.elsewhere.subscribe('endings', () => {
+        heard.there += 1;
+      });
+      await Promise.all([under.feed.start(), under.elsewhere.start()]);
+    });
+    afterAll(() => under.close());
+    beforeEach(async () => {
+      await eventually(quiet, Boolean);
+      Object.assign(heard, { here: 0, there: 0 });
+    });
+
+    const pause = () => new Promise((resolve) => setTimeout(resolve, LONG_ENOUGH));
+    const quiet = async () => {
+      const before = { ...heard };
+      await pause();
+      return heard.here === before.here && heard.there === before.there;
+    };
+    const both = () =>
+      eventually(
+        async () => heard,
+        ({ here, there }) => here > 0 && there > 0,
+      );
+    /** What a service does: announce in the transaction, and tell the feed once it has committed. */
+    const announced = async (work: (tx: EntityManager) => Promise<void> = async () => {}) => {
+      let committed: EntityManager | undefined;
+      await under.fork().transactional(async (tx) => {
+        committed = tx;
+        await under.feed.announce(tx, 'endings');
+        await work(tx);
+      });
+      if (committed) under.feed.committed(committed);
+    };
+
+    it('wakes the listeners of every process', async () => {
+      await announced();
+      await both();
+    });
+
+    it('wakes nobody before the transaction has committed', async () => {
+      await announced(async () => {
+        await pause();
+        expect(heard).toEqual({ here: 0, there: 0 });
+      });
+      await both();
+    });
+
+    it('wakes nobody for a transaction that is rolled back', async () => {
+      const failing = announced(async () => {
+        throw new Error('rolled back');
+      });
+      await expect(failing).rejects.toThrow('rolled back');
+      await pause();
+      expect(heard).toEqual({ here: 0, there: 0 });
+    });
+
+    it('wakes nobody for a transaction that announced nothing', async () => {
+      under.feed.committed(under.fork());
+      await pause();
+      expect(heard).toEqual({ here: 0, there: 0 });
+    });
+
+    it('wakes its listeners when the connection was made again, and goes on', async () => {
+      await under.cut();
+      await both();
+      await eventually(quiet, Boolean);
+      Object.assign(heard, { here: 0, there: 0 });
+      await announced();
+      await both();
+    });
+
+    it('wakes nobody after it was closed', async () => {
+      await under.elsewhere.close();
+      await announced();
+      await eventually(async () => heard.here, Boolean);
+      await pause();
+      expect(heard.there).toBe(0);
+    });
+  });
+}
