@@ -26,12 +26,7 @@ export class Endings {
    * request here is refused at once, other processes follow when they are woken.
    */
   async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    let committed: EntityManager | undefined;
-    const result = await em.transactional((tx) => {
-      committed = tx;
-      return work(tx);
-    });
-    if (committed) this.feed.committed(committed);
+    const result = await em.transactional(work);
     await this.revocations.catchUp();
     return result;
   }

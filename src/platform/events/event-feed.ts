@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 /** What readers can be woken for. */
-export type Topic = 'endings';
+export type Topic = 'endings' | 'mail';
 
 /**
  * The port that wakes the readers of a durable fact in every process. It carries no facts itself: a wake-up that is
@@ -10,8 +10,6 @@ export type Topic = 'endings';
 export interface EventFeed {
   /** Called in the transaction of `em`: wakes the readers once it has committed, never when it is rolled back. */
   announce(em: EntityManager, topic: Topic): Promise<void>;
-  /** Called after the transaction of `em` has committed, for adapters that the database does not tell. */
-  committed(em: EntityManager): void;
   /** `listener` also runs whenever the connection was lost and made again: something may have been missed. */
   subscribe(topic: Topic, listener: () => void): void;
   /** Listens from now on; resolves also when that has to be tried again. */

@@ -23,12 +23,10 @@ export class PostgresEventFeed implements EventFeed {
     private readonly log: (message: string, error?: unknown) => void,
   ) {}
 
+  /** PostgreSQL sends a NOTIFY when its transaction commits. */
   async announce(em: EntityManager, topic: Topic): Promise<void> {
     await statement(em, sql`select pg_notify(${CHANNEL}, ${topic})`);
   }
-
-  /** PostgreSQL sends a NOTIFY when its transaction commits. */
-  committed(): void {}
 
   subscribe(topic: Topic, listener: () => void): void {
     this.listeners.set(topic, [...(this.listeners.get(topic) ?? []), listener]);

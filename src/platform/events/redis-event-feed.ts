@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import type { EntityManager, EventSubscriber, TransactionEventArgs } from '@mikro-orm/postgresql';
 import type { RedisConnection } from '../redis/index.ts';
 import type { EventFeed, Topic } from './event-feed.ts';
 
@@ -10,7 +10,11 @@ const CHANNEL = 'gatehouse';
  */
 export class RedisEventFeed implements EventFeed {
   private readonly listeners = new Map<Topic, Array<() => void>>();
-  private readonly pending = new WeakMap<EntityManager, Set<Topic>>();
+  private readonly pending = new WeakMap<object, Set<Topic>>();
+  private readonly watched = new WeakSet<object>();
+  private readonly publisher: EventSubscriber = {
+    afterTransactionCommit: async ({ em }: TransactionEventArgs) => this.publish(em),
+  };
 
   /** @param listening a connection of the feed's own, which it starts and closes */
   constructor(
@@ -24,14 +28,8 @@ export class RedisEventFeed implements EventFeed {
   }
 
   async announce(em: EntityManager, topic: Topic): Promise<void> {
+    this.watch(em);
     this.pending.set(em, (this.pending.get(em) ?? new Set()).add(topic));
-  }
-
-  committed(em: EntityManager): void {
-    const topics = this.pending.get(em) ?? [];
-    this.pending.delete(em);
-    // Not awaited: the change stands, and a reader that is not woken looks by itself.
-    for (const topic of topics) this.commands.run((client) => client.publish(CHANNEL, topic)).catch(() => {});
   }
 
   subscribe(topic: Topic, listener: () => void): void {
@@ -44,6 +42,21 @@ export class RedisEventFeed implements EventFeed {
 
   async close(): Promise<void> {
     this.listening.close();
+  }
+
+  /** All forks of one EntityManager share what dispatches its events. */
+  private watch(em: EntityManager): void {
+    const events = em.getEventManager();
+    if (this.watched.has(events)) return;
+    this.watched.add(events);
+    events.registerSubscriber(this.publisher);
+  }
+
+  private publish(committed: object): void {
+    const topics = this.pending.get(committed) ?? [];
+    this.pending.delete(committed);
+    // Not awaited: the change stands, and a reader that is not woken looks by itself.
+    for (const topic of topics) this.commands.run((client) => client.publish(CHANNEL, topic)).catch(() => {});
   }
 
   private wake(topic: Topic): void {

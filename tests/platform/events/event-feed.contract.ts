@@ -50,16 +50,11 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
         async () => heard,
         ({ here, there }) => here > 0 && there > 0,
       );
-    /** What a service does: announce in the transaction, and tell the feed once it has committed. */
-    const announced = async (work: (tx: EntityManager) => Promise<void> = async () => {}) => {
-      let committed: EntityManager | undefined;
-      await under.fork().transactional(async (tx) => {
-        committed = tx;
+    const announced = (work: (tx: EntityManager) => Promise<void> = async () => {}) =>
+      under.fork().transactional(async (tx) => {
         await under.feed.announce(tx, 'endings');
         await work(tx);
       });
-      if (committed) under.feed.committed(committed);
-    };
 
     it('wakes the listeners of every process', async () => {
       await announced();
@@ -84,7 +79,7 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
     });
 
     it('wakes nobody for a transaction that announced nothing', async () => {
-      under.feed.committed(under.fork());
+      await under.fork().transactional(async () => {});
       await pause();
       expect(heard).toEqual({ here: 0, there: 0 });
     });
