@@ -2,10 +2,12 @@ import type { MigrationObject } from '@mikro-orm/core';
 import { AccountsAndSessions } from './20261121024000_accounts_and_sessions.ts';
 import { SessionLimits } from './20261121041000_session_limits.ts';
 import { KeyRotation } from './20261121060000_key_rotation.ts';
+import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261121024000_accounts_and_sessions', class: AccountsAndSessions },
   { name: '20261121041000_session_limits', class: SessionLimits },
   { name: '20261121060000_key_rotation', class: KeyRotation },
+  { name: '20261122010000_mail_and_one_time_tokens', class: MailAndOneTimeTokens },
 ];

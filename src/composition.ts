@@ -20,8 +20,12 @@ import type { Config } from './config.ts';
 import type { Foundation } from './foundation.ts';
 import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
 import { createServer } from './http/index.ts';
+import { Letters } from './letters/index.ts';
+import { NOTICE_RULES, OwnerNotices } from './notices/index.ts';
+import { expiredTokens, OneTimeTokens } from './one-time-tokens/index.ts';
 import {
-  PASSWORD_CHANGE_RULES,
+  OWNER_PROOF_RULES,
+  OwnerProof,
   PasswordChange,
   PasswordHasher,
   PasswordResolver,
@@ -34,6 +38,14 @@ import { PostgresEventFeed, RedisEventFeed } from './platform/events/index.ts';
 import { Housekeeping } from './platform/housekeeping/housekeeping.ts';
 import { checkKeys } from './platform/key-check/key-check.ts';
 import type { Logger } from './platform/logger.ts';
+import {
+  DevMailbox,
+  MailOutbox,
+  MailWorker,
+  oldDevMails,
+  oldMailJobs,
+  SmtpTransport,
+} from './platform/mail/index.ts';
 import {
   InProcessTokenBuckets,
   RateLimiter,
@@ -72,7 +84,6 @@ export type { ListedKey, RotationMode } from './sessions/index.ts';
 const POOL_SIZE = 20;
 /** Hashes that may wait for each thread: at a quarter of a second each, the last one waits about eight seconds. */
 const HASH_QUEUE_PER_THREAD = 32;
-const PRODUCT_NAME = 'gatehouse';
 
 /** Every rate limit with its default; each is declared next to the operation that it guards. */
 export const RATE_LIMIT_RULES: RuleTable = {
@@ -81,7 +92,8 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...PROFILE_RULES,
   ...REFRESH_RULES,
   ...REAUTHENTICATION_RULES,
-  ...PASSWORD_CHANGE_RULES,
+  ...OWNER_PROOF_RULES,
+  ...NOTICE_RULES,
 };
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
@@ -164,6 +176,16 @@ async function build(
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
 
   const box = new SecretBox(secrets.encryptionKeys);
+  const outbox = new MailOutbox(box, feed);
+  const letters = new Letters({
+    productName: config.productName,
+    clientOrigin: config.http.clientOrigins[0] ?? config.http.publicUrl,
+  });
+  const notices = new OwnerNotices(outbox, letters, rateLimiter);
+  const tokens = new OneTimeTokens();
+  const devMailbox =
+    config.production || config.mail.smtpUrl !== undefined ? undefined : new DevMailbox(fork, box);
+
   const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, (tx) => endings.keysChanged(tx));
   closing.push(() => signingKeys.stop());
   revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
@@ -186,9 +208,10 @@ async function build(
     queue: threads * HASH_QUEUE_PER_THREAD,
   });
   closing.push(() => hasher.close());
-  const passwords = new Passwords(hasher, { minLength: password.minLength, productName: PRODUCT_NAME });
+  const passwords = new Passwords(hasher, { minLength: password.minLength, productName: config.productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
-  const passwordChange = new PasswordChange(passwords, endings, signOut, audit, rateLimiter, clock);
+  const ownerProof = new OwnerProof(passwords, audit, rateLimiter, clock);
+  const passwordChange = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
   const registration = new Registration(passwords, audit, rateLimiter);
   const signIn = new SignIn(store, endings, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
   const permissions = new PermissionTable(fork);
@@ -213,10 +236,21 @@ async function build(
     ],
   });
 
-  const housekeeping = new Housekeeping(fork, [expiredSessions, oldEndings], (message, facts) =>
-    log.info(facts, message),
-  );
+  const chores = [expiredSessions, oldEndings, expiredTokens, oldMailJobs, oldDevMails];
+  const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
+
+  const mailTransport =
+    config.mail.smtpUrl === undefined
+      ? devMailbox
+      : new SmtpTransport({ url: config.mail.smtpUrl, from: config.mail.from });
+  const mailWorker =
+    mailTransport &&
+    new MailWorker(fork, box, feed, mailTransport, [notices], {
+      warn: (message, facts) => log.warn(facts, message),
+    });
+  if (mailWorker) closing.push(() => mailWorker.stop());
+  else log.warn('SMTP_URL is not set: mails wait in the database until it is');
 
   let draining = false;
   const app = await createServer({
@@ -244,6 +278,7 @@ async function build(
   await Promise.all([feed.start(), redis?.start()]);
   signingKeys.start();
   housekeeping.start();
+  mailWorker?.start();
   return {
     app,
     fork,

@@ -7,9 +7,11 @@ import {
   hostName,
   keyring,
   list,
+  mailbox,
   networks,
   oneOf,
   origin,
+  plainName,
   text,
   urlOf,
   wholeNumber,
@@ -84,13 +86,22 @@ export interface Config {
     /** Unicode code points. */
     readonly minLength: number;
   };
+  readonly mail: {
+    /** Unset: the development mailbox; in production mails wait until it is set. */
+    readonly smtpUrl: string | undefined;
+    /** `Name <address>`. */
+    readonly from: string;
+  };
+  /** How mails and authenticator apps call the service. */
+  readonly productName: string;
+  /** `required`: nobody signs in to an account whose address is not proved. */
+  readonly emailConfirmation: 'optional' | 'required';
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
 }
 
 /** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
 const NOT_IN_THIS_VERSION: readonly string[] = [
-  'SMTP_URL',
   'SECOND_FACTOR_REQUIRED_FOR',
   'GOOGLE_CLIENT_ID',
   'BLOCKPASS_CLIENT_ID',
@@ -107,6 +118,7 @@ export function loadConfig(environment: Environment): Config {
 
   const port = read.withDefault('PORT', wholeNumber({ min: 1, max: 65_535 }), 4000);
   const publicUrl = read.withDefault('PUBLIC_URL', origin, `http://localhost:${port}`);
+  const productName = read.withDefault('PRODUCT_NAME', plainName, 'Gatehouse');
   const databaseUrl = read.secret('DATABASE_URL', urlOf('postgres:', 'postgresql:'));
 
   const config: Config = {
@@ -166,6 +178,16 @@ export function loadConfig(environment: Environment): Config {
       ),
       minLength: read.withDefault('PASSWORD_MIN_LENGTH', wholeNumber({ min: 8, max: 64 }), 12),
     },
+    mail: {
+      smtpUrl: read.secret('SMTP_URL', urlOf('smtp:', 'smtps:')),
+      from: read.withDefault(
+        'MAIL_FROM',
+        mailbox,
+        `${productName} <no-reply@${new URL(publicUrl).hostname}>`,
+      ),
+    },
+    productName,
+    emailConfirmation: read.withDefault('EMAIL_CONFIRMATION', oneOf('optional', 'required'), 'optional'),
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
       overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
@@ -190,10 +212,6 @@ function checkTogether(read: SettingsReader, config: Config): void {
   const notYet = 'is not in this version yet';
   read.optional('SESSION_STORE', (value) => {
     if (oneOf('postgres', 'redis')(value) === 'redis') throw new Error(`redis ${notYet}: use postgres`);
-  });
-  read.optional('EMAIL_CONFIRMATION', (value) => {
-    if (oneOf('optional', 'required')(value) === 'required')
-      throw new Error(`required ${notYet}: use optional`);
   });
 
   if (read.isSet('DATABASE_MIGRATION_URL') && !read.isSet('DATABASE_URL')) {
@@ -226,6 +244,9 @@ function checkProduction(read: SettingsReader, config: Config): void {
   const ids = [tokenKeys, encryptionKeys, passwordPeppers].flatMap((keys) => keys?.map(({ id }) => id) ?? []);
   if (new Set(ids).size < ids.length) {
     read.problem('TOKEN_KEY, ENCRYPTION_KEY and PASSWORD_PEPPER must not share a key');
+  }
+  if (config.emailConfirmation === 'required' && !read.isSet('SMTP_URL')) {
+    read.problem('SMTP_URL must be set for EMAIL_CONFIRMATION=required: nobody could confirm an address');
   }
   if (!config.rateLimit.enabled) read.problem('RATE_LIMIT must not be off when NODE_ENV=production');
 }

@@ -1,9 +1,13 @@
 import { MIGRATIONS } from '../migrations/index.ts';
+import { PendingRegistration } from './accounts/pending-registration.entity.ts';
 import { User } from './accounts/user.entity.ts';
+import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
 import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
 import { KeyCheck } from './platform/key-check/key-check.entity.ts';
+import { DevMail } from './platform/mail/dev-mail.entity.ts';
+import { MailJob } from './platform/mail/mail-job.entity.ts';
 import { Role } from './roles/role.entity.ts';
 import { RoleGrant } from './roles/role-grant.entity.ts';
 import { Ending } from './sessions/ending.entity.ts';
@@ -12,15 +16,31 @@ import { SigningKey } from './sessions/signing-key.entity.ts';
 
 /** Every entity of the gateway, and every migration. */
 export const SCHEMA: DatabaseSchema = {
-  entities: [User, PasswordCredential, Role, RoleGrant, Session, Ending, SigningKey, AuditEvent, KeyCheck],
+  entities: [
+    User,
+    PendingRegistration,
+    PasswordCredential,
+    OneTimeToken,
+    Role,
+    RoleGrant,
+    Session,
+    Ending,
+    SigningKey,
+    AuditEvent,
+    KeyCheck,
+    MailJob,
+    DevMail,
+  ],
   migrations: MIGRATIONS,
 };
 
 /** What the login that serves may do. Whatever is not listed here it cannot do, whoever takes it over. */
 export const SERVING_RIGHTS: ServingRights = {
   tables: {
-    users: ['select', 'insert', 'update'],
-    password_credential: ['select', 'insert', 'update'],
+    users: ['select', 'insert', 'update', 'delete'],
+    pending_registration: ['select', 'insert', 'update', 'delete'],
+    password_credential: ['select', 'insert', 'update', 'delete'],
+    one_time_token: ['select', 'insert', 'delete'],
     role: ['select', 'insert'],
     role_grant: ['select', 'insert'],
     session: ['select', 'insert', 'update', 'delete'],
@@ -28,6 +48,8 @@ export const SERVING_RIGHTS: ServingRights = {
     signing_key: ['select', 'insert', 'update'],
     audit_event: ['select', 'insert'],
     key_check: ['select', 'insert'],
+    mail_job: ['select', 'insert', 'update', 'delete'],
+    dev_mail: ['select', 'insert', 'update', 'delete'],
   },
   functions: ['delete_old_endings(int)'],
 };

@@ -1,4 +1,5 @@
+export { OWNER_PROOF_RULES, OwnerProof } from './owner-proof.ts';
 export { PasswordResolver } from './password.resolver.ts';
-export { PASSWORD_CHANGE_RULES, PasswordChange } from './password-change.ts';
+export { PasswordChange } from './password-change.ts';
 export { PasswordHasher, type StoredPassword } from './password-hasher.ts';
 export { type PasswordCandidate, type PasswordProof, Passwords } from './passwords.ts';

@@ -1,31 +1,28 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { User } from '../accounts/user.entity.ts';
-import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import type { Clock } from '../platform/clock.ts';
-import { InvalidCredentials, ReauthenticationRequired, Unauthenticated } from '../platform/errors.ts';
-import { InvalidValue, readFields } from '../platform/input.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
+import { readFields } from '../platform/input.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
-import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
+import type { OwnerProof } from './owner-proof.ts';
+import type { Passwords } from './passwords.ts';
 
-export const PASSWORD_CHANGE_RULES = {
-  'changePassword.address': { burst: 30, perSeconds: 900 },
-  'changePassword.account': { burst: 10, perSeconds: 900 },
-} as const;
-
-/** Seconds within which a sign-in stands in for the password that an account does not have. */
-const RECENT_SIGN_IN = 300;
+/** Whoever changes the password because somebody else knew it also undoes what that somebody has asked for. */
+const VOIDED = [TokenPurpose.RESET_PASSWORD, TokenPurpose.CHANGE_EMAIL];
 
 /** The holder of an account replaces its password. */
 export class PasswordChange {
   constructor(
     private readonly passwords: Passwords,
+    private readonly ownerProof: OwnerProof,
+    private readonly tokens: OneTimeTokens,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
+    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
-    private readonly clock: Clock,
   ) {}
 
   /**
@@ -40,19 +37,17 @@ export class PasswordChange {
     origin: RequestOrigin,
   ): Promise<void> {
     const { userId } = caller;
-    await this.rateLimiter.charge({
-      'changePassword.address': networkOf(origin.clientAddress ?? ''),
-      'changePassword.account': userId,
-    });
+    await this.ownerProof.charge(caller, origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
     const known = await this.passwords.find(em, userId);
     const { currentPassword, newPassword } = readFields('', {
-      currentPassword: () => this.readCurrent(known, current),
+      currentPassword: () => this.ownerProof.read(known, current),
       newPassword: () =>
         this.passwords.parseNew(next, { username: user.username, email: user.email ?? undefined }),
     });
-    const proof = await this.prove(em, caller, known, currentPassword, origin);
+    const claim = { known, password: currentPassword };
+    const proof = await this.ownerProof.verify(em, caller, claim, 'password.change', origin);
     const replacement = await this.passwords.hash(newPassword);
 
     const changed = await this.endings.transactional(em, async (tx) => {
@@ -61,6 +56,8 @@ export class PasswordChange {
         : await this.passwords.store(tx, userId, replacement);
       if (!stored) return false;
       const ended = await this.signOut.othersIn(tx, caller, origin);
+      await this.tokens.void(tx, userId, VOIDED);
+      await this.notices.tell(tx, userId, 'password-changed', origin);
       await this.audit.record(tx, origin, {
         action: 'password.changed',
         actorId: userId,
@@ -70,38 +67,5 @@ export class PasswordChange {
       return true;
     });
     if (!changed) throw new InvalidCredentials('the password was changed meanwhile');
-  }
-
-  private readCurrent(known: PasswordCandidate, current: string | null | undefined): string | null {
-    if (!known) return null;
-    if (current == null) throw new InvalidValue('The current password is needed.');
-    return this.passwords.parseClaimed(current);
-  }
-
-  private async prove(
-    em: EntityManager,
-    caller: Caller,
-    known: PasswordCandidate,
-    current: string | null,
-    origin: RequestOrigin,
-  ): Promise<PasswordProof | null> {
-    if (!known || current === null) {
-      if (this.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return null;
-      throw new ReauthenticationRequired({
-        requiredAal: null,
-        maxAgeSeconds: RECENT_SIGN_IN,
-        methods: [],
-        enrolmentRequired: false,
-      });
-    }
-    const proof = await this.passwords.verify(em, known, current);
-    if (proof) return proof;
-    await this.audit.record(em, origin, {
-      action: 'password.change_failed',
-      actorId: caller.userId,
-      subjectId: caller.userId,
-      outcome: AuditOutcome.FAILURE,
-    });
-    throw new InvalidCredentials('wrong current password');
   }
 }

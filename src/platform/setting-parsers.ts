@@ -92,3 +92,19 @@ export const hostName: Parser<string> = (value) => {
   }
   return value;
 };
+
+/** A name that stands in mail headers and key URIs: no control characters, quotes, brackets or colons. */
+export const plainName: Parser<string> = (value) => {
+  if (!/^[\p{L}\p{N}][\p{L}\p{N} .&'_-]{0,49}$/u.test(value)) {
+    throw new Error("must be 1 to 50 letters, digits, spaces and . & ' _ -");
+  }
+  return value;
+};
+
+/** `Name <address>` or an address alone (RFC 5322 section 3.4, the simple form). */
+export const mailbox: Parser<string> = (value) => {
+  if (!/^(?:[^<>"\r\n]{1,100} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(value)) {
+    throw new Error('must be an address, such as "Gatehouse <no-reply@example.com>"');
+  }
+  return value;
+};

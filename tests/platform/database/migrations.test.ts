@@ -97,7 +97,7 @@ describe('the login that serves', () => {
     ['delete from the audit trail', 'delete from audit_event'],
     ['empty the audit trail', 'truncate audit_event'],
     ['revive a session', 'delete from ending'],
-    ['delete an account', 'delete from users'],
+    ['delete a signing key', 'delete from signing_key'],
     ['alter an ending', `update ending set kept_until = now()`],
     ['make a table', 'create table intruder (id int)'],
     ['drop a table', 'drop table users'],

@@ -1,0 +1,76 @@
+import { escapeHtml } from '../platform/html.ts';
+
+/** What a letter says; how it looks is the same for all. */
+export interface Letter {
+  readonly subject: string;
+  readonly paragraphs: readonly string[];
+  /** The one thing to do, and where. */
+  readonly action?: { readonly label: string; readonly url: string };
+  /** Below the button, in small print. */
+  readonly smallPrint?: readonly string[];
+}
+
+/** A letter as mail clients want it. */
+export interface RenderedLetter {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+const COLUMNS = 72;
+
+/** HTML with inline styles and one column, which phones and old clients show alike, and the same as plain text. */
+export function render(letter: Letter, productName: string): RenderedLetter {
+  return {
+    subject: letter.subject,
+    text: asText(letter, productName),
+    html: asHtml(letter, productName),
+  };
+}
+
+function asText({ paragraphs, action, smallPrint = [] }: Letter, productName: string): string {
+  const blocks = [
+    ...paragraphs.map(wrap),
+    ...(action ? [`${action.label}:\n${action.url}`] : []),
+    ...smallPrint.map(wrap),
+    `-- \n${productName}`,
+  ];
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function asHtml({ subject, paragraphs, action, smallPrint = [] }: Letter, productName: string): string {
+  const body = paragraphs.map((text) => `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`).join('\n');
+  const button = action
+    ? `<p style="margin:24px 0"><a href="${escapeHtml(action.url)}" style="display:inline-block;padding:12px 20px;background:#1f4d8f;color:#ffffff;text-decoration:none;border-radius:6px;font-weight:600">${escapeHtml(action.label)}</a></p>
+<p style="margin:0 0 16px;font-size:13px;color:#555555">Or copy this address into your browser:<br><span style="word-break:break-all">${escapeHtml(action.url)}</span></p>`
+    : '';
+  const small = smallPrint
+    .map((text) => `<p style="margin:0 0 8px;font-size:13px;color:#555555">${escapeHtml(text)}</p>`)
+    .join('\n');
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(subject)}</title></head>
+<body style="margin:0;background:#f3f4f6;font-family:-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif;font-size:16px;line-height:1.5;color:#1a1a1a">
+<div style="max-width:520px;margin:0 auto;padding:32px 20px">
+<div style="background:#ffffff;border-radius:8px;padding:28px 24px">
+<h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">${escapeHtml(subject)}</h1>
+${body}
+${button}
+${small}
+</div>
+<p style="margin:16px 0 0;font-size:12px;color:#777777;text-align:center">${escapeHtml(productName)}</p>
+</div>
+</body>
+</html>
+`;
+}
+
+function wrap(paragraph: string): string {
+  const lines = [''];
+  for (const word of paragraph.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line !== '' && line.length + 1 + word.length > COLUMNS) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,113 @@
+import type { Mail } from '../platform/mail/index.ts';
+import { type Letter, render } from './layout.ts';
+import { type NoticeFacts, type NoticeKind, notice } from './notices.ts';
+
+/** Paths on CLIENT_ORIGIN where mailed links open. */
+export const LINK_PAGES = {
+  confirmEmail: '/confirm-email',
+  resetPassword: '/reset-password',
+  undoEmailChange: '/undo-email-change',
+} as const;
+
+/**
+ * Everything that is mailed, in words. No letter repeats what its reader may not have written: a display name or a
+ * username in a mail to an unproved address would let strangers write to anyone in our name.
+ */
+export class Letters {
+  constructor(
+    private readonly options: {
+      readonly productName: string;
+      /** Where mailed links open. Never taken from a request. */
+      readonly clientOrigin: string;
+    },
+  ) {}
+
+  confirmEmail(to: string, token: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `Confirm your e-mail address for ${productName}`,
+      paragraphs: [`Somebody, hopefully you, gave this address to ${productName}. Confirm that it is yours.`],
+      action: { label: 'Confirm this address', url: this.link('confirmEmail', token) },
+      smallPrint: [
+        'The link works once and for 24 hours. If it was not you, do nothing: without it the address stays unconfirmed.',
+      ],
+    });
+  }
+
+  /** To the owner of an address that somebody tried to register again. */
+  addressTaken(to: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `You have an account at ${productName} already`,
+      paragraphs: [
+        `Somebody tried to open an account at ${productName} with this address, which has one already. Nothing was changed.`,
+        'If it was you: sign in with the account that you have. If you forgot its password, ask for a new one there.',
+      ],
+    });
+  }
+
+  resetPassword(to: string, token: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `Set a new password for ${productName}`,
+      paragraphs: [
+        `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
+        'Setting one signs you out everywhere. A second factor that you turned on stays on.',
+      ],
+      action: { label: 'Set a new password', url: this.link('resetPassword', token) },
+      smallPrint: [
+        'The link works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.',
+      ],
+    });
+  }
+
+  /** To the new address of an account. */
+  confirmNewEmail(to: string, token: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `Confirm your new e-mail address for ${productName}`,
+      paragraphs: [
+        `An account at ${productName} wants to use this address from now on. Confirm that it is yours.`,
+      ],
+      action: { label: 'Use this address', url: this.link('confirmEmail', token) },
+      smallPrint: ['The link works once and for 24 hours. If it was not you, do nothing.'],
+    });
+  }
+
+  /** To the old address, when a change was asked for. */
+  emailChangeRequested(to: string, newAddress: string, undoToken: string): Mail {
+    return this.undoable(to, undoToken, `is about to change to ${newAddress}`);
+  }
+
+  /** To the old address, when the new one is in use. */
+  emailChanged(to: string, newAddress: string, undoToken: string): Mail {
+    return this.undoable(to, undoToken, `was changed to ${newAddress}`);
+  }
+
+  /** To the owner, about something that happened to the account. */
+  notice(to: string, kind: NoticeKind, facts: NoticeFacts): Mail {
+    return this.compose(to, notice(kind, facts, this.options.productName));
+  }
+
+  private undoable(to: string, undoToken: string, what: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `The e-mail address of your ${productName} account`,
+      paragraphs: [
+        `The e-mail address of your account at ${productName} ${what}. If you did this, there is nothing to do.`,
+        'If you did not: somebody else can use your account. The button brings this address back, signs everybody out and mails you a link for a new password.',
+      ],
+      action: { label: 'It was not me: undo this', url: this.link('undoEmailChange', undoToken) },
+      smallPrint: ['The link works once and for 72 hours, whatever happens to the account meanwhile.'],
+    });
+  }
+
+  /** The token travels in the fragment, which browsers send to no server and in no Referer header. */
+  private link(page: keyof typeof LINK_PAGES, token: string): string {
+    return `${this.options.clientOrigin}${LINK_PAGES[page]}#token=${token}`;
+  }
+
+  private compose(to: string, letter: Letter): Mail {
+    return { to, ...render(letter, this.options.productName) };
+  }
+}

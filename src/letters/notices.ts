@@ -1,0 +1,82 @@
+import type { Letter } from './layout.ts';
+
+/** Where and when something happened, as the owner is told. */
+export interface NoticeFacts {
+  readonly at: Date;
+  readonly ipAddress: string | null;
+}
+
+/** What an owner hears of, by what happened to the account. */
+const NOTICES = {
+  'new-device': {
+    subject: 'New sign-in to your account',
+    what: 'Somebody signed in to your account with a device that it has not seen before.',
+  },
+  'right-password-wrong-code': {
+    subject: 'A sign-in to your account stopped at the second step',
+    what: 'Somebody gave the right password of your account and then a wrong security code. If it was not you, your password is known to somebody else.',
+  },
+  'password-changed': {
+    subject: 'Your password was changed',
+    what: 'The password of your account was changed. Every other device was signed out.',
+  },
+  'password-reset': {
+    subject: 'Your password was reset',
+    what: 'A new password was set for your account by a mailed link. Every device was signed out.',
+  },
+  'refresh-reuse': {
+    subject: 'A sign-in of your account was ended',
+    what: 'A token of one of your signed-in devices was used twice, which a copy of it would explain. That device was signed out; the others were not.',
+  },
+  'factor-enabled': {
+    subject: 'Two-step sign-in was turned on',
+    what: 'Your account now asks for a security code after the password. Every other device was signed out.',
+  },
+  'factor-disabled': {
+    subject: 'Two-step sign-in was turned off',
+    what: 'Your account no longer asks for a security code after the password.',
+  },
+  'factor-removed': {
+    subject: 'Two-step sign-in was removed',
+    what: 'An administrator removed the second step of your sign-in.',
+  },
+  'recovery-code-used': {
+    subject: 'A recovery code was used',
+    what: 'Somebody signed in to your account with one of its recovery codes, which cannot be used again.',
+  },
+  'recovery-codes-replaced': {
+    subject: 'Your recovery codes were replaced',
+    what: 'Your account has new recovery codes; the former ones no longer work.',
+  },
+  'account-deactivated': {
+    subject: 'Your account was deactivated',
+    what: 'Your account was deactivated and every device signed out. To come back, set a new password.',
+  },
+  'google-linked': {
+    subject: 'A Google account was linked',
+    what: 'A Google account can now sign in to your account.',
+  },
+  'google-unlinked': {
+    subject: 'A Google account was unlinked',
+    what: 'The Google account that could sign in to your account no longer can.',
+  },
+  'blockpass-linked': {
+    subject: 'A Blockpass identity was linked',
+    what: 'A Blockpass identity can now sign in to your account.',
+  },
+} as const satisfies Record<string, { subject: string; what: string }>;
+
+export type NoticeKind = keyof typeof NOTICES;
+
+export function notice(kind: NoticeKind, { at, ipAddress }: NoticeFacts, productName: string): Letter {
+  const { subject, what } = NOTICES[kind];
+  const when = `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return {
+    subject: `${subject} (${productName})`,
+    paragraphs: [
+      what,
+      ipAddress === null ? `Time: ${when}.` : `Time: ${when}. Network address: ${ipAddress}.`,
+    ],
+    smallPrint: ['If it was not you, set a new password now and look through your sessions.'],
+  };
+}

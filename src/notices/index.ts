@@ -1,0 +1,1 @@
+export { NOTICE_RULES, OwnerNotices } from './owner-notices.ts';

@@ -1,0 +1,2 @@
+export { TokenPurpose } from './one-time-token.entity.ts';
+export { expiredTokens, OneTimeTokens, type TokenBinding } from './one-time-tokens.ts';

@@ -1,0 +1,116 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { newId } from '../platform/id.ts';
+import { TokenPurpose } from './one-time-token.entity.ts';
+
+const BYTES = 32;
+
+/** Seconds. */
+const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
+  [TokenPurpose.CONFIRM_EMAIL]: 24 * 3600,
+  [TokenPurpose.RESET_PASSWORD]: 30 * 60,
+  [TokenPurpose.CHANGE_EMAIL]: 24 * 3600,
+  [TokenPurpose.UNDO_EMAIL_CHANGE]: 72 * 3600,
+};
+
+/** What a token is bound to. */
+export interface TokenBinding {
+  readonly purpose: TokenPurpose;
+  /** Account, or pending registration. */
+  readonly userId: string;
+  readonly address: string;
+  readonly addressKey: string;
+}
+
+/** Tokens that travel by mail: random, kept as a hash, bound, expiring by the database's clock, good once. */
+export class OneTimeTokens {
+  /**
+   * Makes a token and voids the former one of the same purpose. An undo voids no other: each brings its own address
+   * back, whatever happened since.
+   */
+  async issue(tx: EntityManager, { purpose, userId, address, addressKey }: TokenBinding): Promise<string> {
+    if (purpose !== TokenPurpose.UNDO_EMAIL_CHANGE) await this.void(tx, userId, [purpose]);
+    const token = randomBytes(BYTES).toString('base64url');
+    await statement(
+      tx,
+      sql`insert into one_time_token (id, purpose, hash, user_id, address, address_key, expires_at)
+          values (${newId()}, ${purpose}, ${hashOf(token)}, ${userId}, ${address}, ${addressKey},
+                  now() + make_interval(secs => ${LIFETIMES[purpose]}))`,
+    );
+    return token;
+  }
+
+  /** What a token is bound to, while it is good; uses nothing up. */
+  async look(
+    em: EntityManager,
+    token: string,
+    purposes: readonly TokenPurpose[],
+  ): Promise<TokenBinding | null> {
+    const rows = await statement(
+      em,
+      sql<BindingRow>`
+        select purpose, user_id, address, address_key from one_time_token
+        where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()`,
+    );
+    return bindingOf(rows);
+  }
+
+  /** Uses a token up, by one conditional statement: of any number of attempts at once, one gets the binding. */
+  async consume(
+    tx: EntityManager,
+    token: string,
+    purposes: readonly TokenPurpose[],
+  ): Promise<TokenBinding | null> {
+    const rows = await statement(
+      tx,
+      sql<BindingRow>`
+        delete from one_time_token
+        where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()
+        returning purpose, user_id, address, address_key`,
+    );
+    return bindingOf(rows);
+  }
+
+  async void(tx: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
+    await statement(
+      tx,
+      sql`delete from one_time_token where user_id = ${userId} and purpose = any(${purposes})`,
+    );
+  }
+}
+
+interface BindingRow {
+  purpose: TokenPurpose;
+  user_id: string;
+  address: string;
+  address_key: string;
+}
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+function bindingOf([row]: BindingRow[]): TokenBinding | null {
+  return (
+    (row && {
+      purpose: row.purpose,
+      userId: row.user_id,
+      address: row.address,
+      addressKey: row.address_key,
+    }) ??
+    null
+  );
+}
+
+export const expiredTokens: Chore = {
+  name: 'expired one-time tokens',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from one_time_token where id in (
+            select id from one_time_token where expires_at < now() limit ${limit}
+          ) returning id`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,59 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../database/index.ts';
+import type { Chore } from '../housekeeping/housekeeping.ts';
+import type { SecretBox } from '../secret-box.ts';
+import { DevMail } from './dev-mail.entity.ts';
+import type { Mail, MailTransport } from './mail.ts';
+
+const DEV_MAIL = 'dev mail';
+const SHOWN = 100;
+const KEPT_DAYS = 7;
+
+export interface StoredMail extends Mail {
+  readonly id: string;
+  readonly at: Date;
+}
+
+/** Stands in for a mail server on a developer's machine: keeps the mails in the database, shared by all processes. */
+export class DevMailbox implements MailTransport {
+  constructor(
+    private readonly fork: () => EntityManager,
+    private readonly box: SecretBox,
+  ) {}
+
+  async deliver(mail: Mail, id: string): Promise<void> {
+    const sealedMail = this.box.seal(DEV_MAIL, Buffer.from(JSON.stringify(mail)));
+    await this.fork().upsert(DevMail, { id, sealedMail });
+  }
+
+  async close(): Promise<void> {}
+
+  /** The newest first. */
+  async list(em: EntityManager): Promise<StoredMail[]> {
+    const rows = await em.find(DevMail, {}, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: SHOWN });
+    return rows.map((row) => this.open(row));
+  }
+
+  async find(em: EntityManager, id: string): Promise<StoredMail | null> {
+    const row = await em.findOne(DevMail, { id });
+    return row && this.open(row);
+  }
+
+  private open({ id, createdAt, sealedMail }: DevMail): StoredMail {
+    const mail = JSON.parse(this.box.open(DEV_MAIL, sealedMail).toString()) as Mail;
+    return { ...mail, id, at: createdAt };
+  }
+}
+
+export const oldDevMails: Chore = {
+  name: 'old mails of the development mailbox',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from dev_mail where id in (
+            select id from dev_mail where created_at < now() - make_interval(days => ${KEPT_DAYS}) limit ${limit}
+          ) returning id`,
+    );
+    return rows.length;
+  },
+};

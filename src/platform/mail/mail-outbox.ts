@@ -1,0 +1,49 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../database/index.ts';
+import type { EventFeed } from '../events/index.ts';
+import type { Chore } from '../housekeeping/housekeeping.ts';
+import { newId } from '../id.ts';
+import type { SecretBox } from '../secret-box.ts';
+import type { MailWriter } from './mail.ts';
+import { MailJob } from './mail-job.entity.ts';
+
+/** Purpose under which the facts of a job are sealed. */
+export const MAIL_JOB = 'mail job';
+
+/** Where a change leaves the mails that it causes. */
+export class MailOutbox {
+  constructor(
+    private readonly box: SecretBox,
+    private readonly feed: EventFeed,
+  ) {}
+
+  /**
+   * Inserts one job in the transaction of the change. It costs the same whether or not anybody will get a mail: that
+   * is for the writer to find out.
+   */
+  async put<Facts>(
+    tx: EntityManager,
+    { kind }: Pick<MailWriter<Facts>, 'kind'>,
+    facts: Facts,
+  ): Promise<void> {
+    const sealedFacts = this.box.seal(MAIL_JOB, Buffer.from(JSON.stringify(facts)));
+    await tx.insert(MailJob, { id: newId(), kind, sealedFacts });
+    await this.feed.announce(tx, 'mail');
+  }
+}
+
+const KEPT_DAYS = 7;
+
+/** Blanked jobs, which say no more than that a mail of some kind went out. */
+export const oldMailJobs: Chore = {
+  name: 'old mail jobs',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from mail_job where id in (
+            select id from mail_job where finished_at < now() - make_interval(days => ${KEPT_DAYS}) limit ${limit}
+          ) returning id`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,33 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+/** One message to one person. */
+export interface Mail {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+/**
+ * Writes one kind of mail, when its job's turn has come: looks up whom it goes to, makes the token that its link
+ * carries, words it. It runs again, in a new transaction, for each attempt to send.
+ */
+export interface MailWriter<Facts> {
+  /** Names the kind of job in the database: never rename one while jobs may wait. */
+  readonly kind: string;
+  /** @returns null when there is nobody to write to, which only the worker learns. */
+  write(tx: EntityManager, facts: Facts): Promise<Mail | null>;
+}
+
+/** Takes mails to where they can be read. */
+export interface MailTransport {
+  /**
+   * @param id the same for each attempt at one job, so that a mailbox can drop a repetition
+   * @throws {Undeliverable} when trying again is no use; anything else that is thrown is worth another attempt.
+   */
+  deliver(mail: Mail, id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The mail server refused this recipient or this message for good. */
+export class Undeliverable extends Error {}
