@@ -3,10 +3,22 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { FastifyInstance } from 'fastify';
 import {
   AccountResolver,
+  AddressBook,
+  CONFIRMATION_RULES,
+  ConfirmationMail,
+  EMAIL_CHANGE_RULES,
+  EmailChange,
+  EmailConfirmation,
+  EmailResolver,
+  expiredRegistrations,
+  NewAddressMail,
+  OldAddressMail,
   PROFILE_RULES,
   Profiles,
+  RECIPIENT_RULES,
   REGISTRATION_RULES,
   Registration,
+  RegistrationMail,
 } from './accounts/index.ts';
 import {
   AuthenticationResolver,
@@ -54,6 +66,14 @@ import {
 } from './platform/rate-limit/index.ts';
 import { RedisConnection } from './platform/redis/index.ts';
 import { SecretBox } from './platform/secret-box.ts';
+import {
+  AccountRecovery,
+  EmailChangeUndo,
+  RECOVERY_RULES,
+  RecoveryMail,
+  RecoveryResolver,
+  UNDO_RULES,
+} from './recovery/index.ts';
 import { RESOLVERS } from './resolvers.ts';
 import { PermissionTable, RoleResolver, Superusers } from './roles/index.ts';
 import {
@@ -89,6 +109,11 @@ const HASH_QUEUE_PER_THREAD = 32;
 export const RATE_LIMIT_RULES: RuleTable = {
   ...LOGIN_RULES,
   ...REGISTRATION_RULES,
+  ...RECIPIENT_RULES,
+  ...CONFIRMATION_RULES,
+  ...EMAIL_CHANGE_RULES,
+  ...RECOVERY_RULES,
+  ...UNDO_RULES,
   ...PROFILE_RULES,
   ...REFRESH_RULES,
   ...REAUTHENTICATION_RULES,
@@ -212,8 +237,62 @@ async function build(
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   const ownerProof = new OwnerProof(passwords, audit, rateLimiter, clock);
   const passwordChange = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
-  const registration = new Registration(passwords, audit, rateLimiter);
-  const signIn = new SignIn(store, endings, tokenPairs, audit, { sessionTtlSeconds: session.ttlSeconds });
+  const { emailConfirmation } = config;
+  const addressBook = new AddressBook(tokens);
+  const registrationMail = new RegistrationMail(tokens, letters, addressBook);
+  const confirmationMail = new ConfirmationMail(tokens, letters, registrationMail);
+  const toNewAddress = new NewAddressMail(letters, addressBook);
+  const toOldAddress = new OldAddressMail(letters);
+  const recoveryMail = new RecoveryMail(tokens, letters);
+  const registration = new Registration(
+    passwords,
+    addressBook,
+    { outbox, confirmation: confirmationMail, registration: registrationMail },
+    audit,
+    rateLimiter,
+    { emailConfirmation },
+  );
+  const emailChange = new EmailChange(
+    ownerProof,
+    tokens,
+    addressBook,
+    { outbox, toNewAddress, toOldAddress },
+    audit,
+    rateLimiter,
+  );
+  const confirmation = new EmailConfirmation(
+    addressBook,
+    emailChange,
+    passwords,
+    outbox,
+    confirmationMail,
+    audit,
+    rateLimiter,
+  );
+  const recovery = new AccountRecovery(
+    tokens,
+    passwords,
+    endings,
+    signOut,
+    { outbox, recovery: recoveryMail },
+    notices,
+    audit,
+    rateLimiter,
+  );
+  const changeUndo = new EmailChangeUndo(
+    tokens,
+    addressBook,
+    passwords,
+    endings,
+    signOut,
+    { outbox, recovery: recoveryMail },
+    audit,
+    rateLimiter,
+  );
+  const signIn = new SignIn(store, endings, tokenPairs, audit, {
+    sessionTtlSeconds: session.ttlSeconds,
+    emailConfirmation,
+  });
   const permissions = new PermissionTable(fork);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
 
@@ -223,12 +302,14 @@ async function build(
     instances: [
       new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
       new AuthenticationResolver(
-        new PasswordLogin(passwords, signIn, audit, rateLimiter),
+        new PasswordLogin(passwords, signIn, audit, rateLimiter, { emailConfirmation }),
         new Reauthentication(passwords, store, tokenPairs, audit, rateLimiter),
         rotation,
         cookies,
         { cookies: session.tokenDelivery !== 'body', body: session.tokenDelivery !== 'cookie' },
       ),
+      new EmailResolver(confirmation, emailChange),
+      new RecoveryResolver(recovery, changeUndo),
       new PasswordResolver(passwordChange),
       new SessionResolver(store, signOut, cookies),
       new RoleResolver(permissions),
@@ -236,7 +317,7 @@ async function build(
     ],
   });
 
-  const chores = [expiredSessions, oldEndings, expiredTokens, oldMailJobs, oldDevMails];
+  const chores = [expiredSessions, oldEndings, expiredTokens, expiredRegistrations, oldMailJobs, oldDevMails];
   const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
 
@@ -244,9 +325,10 @@ async function build(
     config.mail.smtpUrl === undefined
       ? devMailbox
       : new SmtpTransport({ url: config.mail.smtpUrl, from: config.mail.from });
+  const mailWriters = [notices, confirmationMail, registrationMail, recoveryMail, toNewAddress, toOldAddress];
   const mailWorker =
     mailTransport &&
-    new MailWorker(fork, box, feed, mailTransport, [notices], {
+    new MailWorker(fork, box, feed, mailTransport, mailWriters, {
       warn: (message, facts) => log.warn(facts, message),
     });
   if (mailWorker) closing.push(() => mailWorker.stop());

@@ -1,14 +1,17 @@
-import { AccountResolver } from './accounts/index.ts';
+import { AccountResolver, EmailResolver } from './accounts/index.ts';
 import { AuthenticationResolver } from './authentication/index.ts';
 import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
 import { PasswordResolver } from './passwords/index.ts';
+import { RecoveryResolver } from './recovery/index.ts';
 import { RoleResolver } from './roles/index.ts';
 import { SessionResolver } from './sessions/index.ts';
 
 /** Every resolver of the schema. */
 export const RESOLVERS: ResolverClasses = [
   AccountResolver,
+  EmailResolver,
   AuthenticationResolver,
+  RecoveryResolver,
   PasswordResolver,
   SessionResolver,
   RoleResolver,

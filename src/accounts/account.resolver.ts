@@ -6,6 +6,7 @@ import { PublicProfile, RegisterInput, UpdateProfileInput, UserType } from './ac
 import { readAccount } from './account-read.ts';
 import type { Profiles } from './profile.ts';
 import type { Registration } from './registration.ts';
+import { User } from './user.entity.ts';
 
 @Resolver(() => UserType)
 export class AccountResolver {
@@ -18,8 +19,8 @@ export class AccountResolver {
   @FieldResolver(() => Boolean, {
     description: 'False for an account that only signs in by Google or Blockpass.',
   })
-  async hasPassword(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<boolean> {
-    return (await this.passwords.find(em, id)) !== null;
+  async hasPassword(@Root() { id, isPending }: UserType, @Ctx() { em }: RequestContext): Promise<boolean> {
+    return isPending || (await this.passwords.find(em, id)) !== null;
   }
 
   @Authorize()
@@ -46,13 +47,14 @@ export class AccountResolver {
 
   @Mutation(() => UserType, {
     description:
-      'Creates an account. Does not sign in: call login. BAD_USER_INPUT names the fields that were refused; CONFLICT a username or an address that is taken.',
+      'Creates an account and mails a confirmation link. Does not sign in: call login. BAD_USER_INPUT names the fields that were refused; CONFLICT a username that is taken, or an address. With EMAIL_CONFIRMATION=required there is an account only once the link was used, and nothing tells before whether the address has one.',
   })
   async register(
     @Arg('input', () => RegisterInput) input: RegisterInput,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.registration.register(em, input, origin));
+    const account = await this.registration.register(em, input, origin);
+    return account instanceof User ? UserType.of(account) : UserType.pending(account);
   }
 
   @Authorize()

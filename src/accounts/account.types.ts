@@ -1,5 +1,6 @@
 import { GraphQLDateTime, GraphQLEmailAddress } from 'graphql-scalars';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import type { PendingRegistration } from './pending-registration.entity.ts';
 import { DeactivatedBy, type User } from './user.entity.ts';
 
 registerEnumType(DeactivatedBy, { name: 'DeactivatedBy', description: 'Who deactivated an account.' });
@@ -43,6 +44,25 @@ export class UserType {
 
   @Field(() => GraphQLDateTime, { nullable: true, description: 'When the profile last changed.' })
   updatedAt!: Date | null;
+
+  /** Of a registration that waits for its address to be confirmed. Not a field of the schema. */
+  isPending?: true;
+
+  /** An account to be: it has all the fields of one, so that register answers alike for both. */
+  static pending(registration: PendingRegistration): UserType {
+    return Object.assign(new UserType(), {
+      id: registration.id,
+      username: registration.username,
+      email: registration.email,
+      emailConfirmed: false,
+      displayName: registration.displayName,
+      isActive: true,
+      deactivatedBy: null,
+      createdAt: registration.createdAt,
+      updatedAt: null,
+      isPending: true,
+    });
+  }
 
   static of(user: User): UserType {
     return Object.assign(new UserType(), {

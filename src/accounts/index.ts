@@ -1,7 +1,14 @@
 export { AccountResolver } from './account.resolver.ts';
 export { UserType } from './account.types.ts';
 export { readAccount } from './account-read.ts';
+export { AddressBook, RECIPIENT_RULES } from './address-book.ts';
+export { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
+export { EmailResolver } from './email.resolver.ts';
 export { emailKey, parseEmailAddress } from './email-address.ts';
+export { EMAIL_CHANGE_RULES, EmailChange, NewAddressMail, OldAddressMail } from './email-change.ts';
+export { CONFIRMATION_RULES, EmailConfirmation } from './email-confirmation.ts';
+export { lockAccount } from './lock-account.ts';
+export { expiredRegistrations, pendingRegistrations } from './pending-registrations.ts';
 export { PROFILE_RULES, Profiles } from './profile.ts';
 export { REGISTRATION_RULES, Registration } from './registration.ts';
 export { User } from './user.entity.ts';

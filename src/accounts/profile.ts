@@ -8,6 +8,7 @@ import { parseDisplayName } from './display-name.ts';
 import { asConflict } from './registration.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, usernameKey } from './username.ts';
+import { reserveUsername } from './username-reservation.ts';
 
 export interface ProfileChange {
   /** Left as it is when absent. */
@@ -50,6 +51,7 @@ export class Profiles {
       return await em.transactional(async (tx) => {
         const user = await tx.findOne(User, { id: userId });
         if (!user) throw new NotFound();
+        if (username && username.key !== user.usernameKey) await reserveUsername(tx, username.key);
         if (username) tx.assign(user, { username: username.username, usernameKey: username.key });
         if (displayName !== undefined) user.displayName = displayName;
         user.updatedAt = new Date();

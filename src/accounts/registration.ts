@@ -1,20 +1,25 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Passwords } from '../passwords/index.ts';
+import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
+import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { AddressBook } from './address-book.ts';
+import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
 import { emailKey, parseEmailAddress } from './email-address.ts';
+import type { PendingRegistration } from './pending-registration.entity.ts';
+import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
+import { reserveUsername, usernameTaken } from './username-reservation.ts';
 
 /** A registration spends one from each. */
 export const REGISTRATION_RULES = {
   'register.address': { burst: 20, perSeconds: 3600 },
-  'register.email': { burst: 5, perSeconds: 3600 },
 } as const;
 
 export interface RegistrationInput {
@@ -28,44 +33,90 @@ export interface RegistrationInput {
 export class Registration {
   constructor(
     private readonly passwords: Passwords,
+    private readonly addressBook: AddressBook,
+    private readonly mails: {
+      readonly outbox: MailOutbox;
+      readonly confirmation: ConfirmationMail;
+      readonly registration: RegistrationMail;
+    },
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
+    private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
   ) {}
 
   /**
-   * A person registers. The account can sign in at once; its address stays unconfirmed.
+   * A person registers. Where confirmation is optional the account is there at once, its address unconfirmed; where
+   * it is required there is an account only once the address was proved, and nothing tells before whether the address
+   * has one already.
    * @throws {BadUserInput} naming every field that was refused.
-   * @throws {Conflict} the username or the address is taken, without regard to case or Unicode form.
+   * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional
+   *   also the address.
    */
-  async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
-    await this.rateLimiter.charge({
-      'register.address': networkOf(origin.clientAddress ?? ''),
-      'register.email': emailKey(input.email),
-    });
-    return this.create(em, input, origin, { byOperator: false });
-  }
-
-  /** An operator makes an account: vouches for its address, and may give it a reserved name. */
-  createByOperator(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
-    return this.create(em, input, origin, { byOperator: true });
-  }
-
-  private async create(
+  async register(
     em: EntityManager,
     input: RegistrationInput,
     origin: RequestOrigin,
+  ): Promise<User | PendingRegistration> {
+    await this.rateLimiter.charge({
+      'register.address': networkOf(origin.clientAddress ?? ''),
+      'mail.recipient': emailKey(input.email),
+    });
+    const { password, ...parsed } = this.parse(input, { byOperator: false });
+    const credential = await this.passwords.hash(password);
+    return this.options.emailConfirmation === 'required'
+      ? this.pend(em, parsed, credential, origin)
+      : this.create(em, parsed, credential, origin, { byOperator: false });
+  }
+
+  /** An operator makes an account: vouches for its address, and may give it a reserved name. */
+  async createByOperator(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
+    const { password, ...parsed } = this.parse(input, { byOperator: true });
+    return this.create(em, parsed, await this.passwords.hash(password), origin, { byOperator: true });
+  }
+
+  private parse(
+    input: RegistrationInput,
     { byOperator }: { byOperator: boolean },
-  ): Promise<User> {
-    const { username, email, displayName, password } = readFields('input', {
+  ): ParsedRegistration & { password: string } {
+    return readFields('input', {
       username: () => parseUsername(input.username, { reserved: byOperator }),
       email: () => parseEmailAddress(input.email),
       displayName: () => parseDisplayName(input.displayName),
       password: () =>
         this.passwords.parseNew(input.password, { username: input.username, email: input.email }),
     });
-    const credential = await this.passwords.hash(password);
+  }
+
+  private pend(
+    em: EntityManager,
+    parsed: ParsedRegistration,
+    credential: StoredPassword,
+    origin: RequestOrigin,
+  ): Promise<PendingRegistration> {
+    const { outbox, registration } = this.mails;
+    return em.transactional(async (tx) => {
+      const pending = await pendingRegistrations.create(tx, parsed, credential);
+      await outbox.put(tx, registration, { registrationId: pending.id });
+      await this.audit.record(tx, origin, {
+        action: 'account.registration_requested',
+        actorId: null,
+        subjectId: pending.id,
+      });
+      return pending;
+    });
+  }
+
+  private async create(
+    em: EntityManager,
+    { username, email, displayName }: ParsedRegistration,
+    credential: StoredPassword,
+    origin: RequestOrigin,
+    { byOperator }: { byOperator: boolean },
+  ): Promise<User> {
     try {
       return await em.transactional(async (tx) => {
+        await reserveUsername(tx, username.key);
+        if (await this.addressBook.isTaken(tx, email.key)) throw addressTaken();
         const user = tx.create(User, {
           username: username.username,
           usernameKey: username.key,
@@ -76,6 +127,9 @@ export class Registration {
         });
         await tx.persist(user).flush();
         await this.passwords.store(tx, user.id, credential);
+        if (!byOperator) {
+          await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email });
+        }
         await this.audit.record(tx, origin, {
           action: 'account.registered',
           actorId: byOperator ? null : user.id,
@@ -89,17 +143,19 @@ export class Registration {
   }
 }
 
+const addressTaken = (): Conflict =>
+  new Conflict('This e-mail address has an account already.', [
+    { field: 'input.email', message: 'This e-mail address has an account already.' },
+  ]);
+
 /** Turns a clash with one of the unique keys into what the client may know; passes on everything else. */
 export function asConflict(error: unknown): unknown {
   switch (violatedUniqueConstraint(error)) {
     case 'users_username_key_unique':
-      return new Conflict('This username is taken.', [
-        { field: 'input.username', message: 'This username is taken.' },
-      ]);
+    case 'pending_registration_username_key_unique':
+      return usernameTaken();
     case 'users_email_key_unique':
-      return new Conflict('This e-mail address has an account already.', [
-        { field: 'input.email', message: 'This e-mail address has an account already.' },
-      ]);
+      return addressTaken();
     default:
       return error;
   }

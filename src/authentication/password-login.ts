@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { pendingRegistrations } from '../accounts/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { InvalidCredentials } from '../platform/errors.ts';
+import { EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -22,11 +23,13 @@ export class PasswordLogin {
     private readonly signIn: SignIn,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
+    private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
   ) {}
 
   /**
    * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
    *   one without a password and a deactivated one.
+   * @throws {EmailNotConfirmed} the password is right, and the address must be proved first.
    * @throws {BadUserInput} the password is larger than any password can be.
    * @throws {RateLimited} before the password was looked at.
    * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
@@ -45,6 +48,7 @@ export class PasswordLogin {
     const subject = await findByIdentifier(em, input.identifier);
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords.verify(em, subject?.password ?? null, password);
+    if (!proof) await this.refusePending(em, input.identifier, password);
     const pair =
       proof &&
       (await this.signIn.complete(
@@ -63,5 +67,17 @@ export class PasswordLogin {
     throw new InvalidCredentials(
       proof ? 'not active, or the password was changed meanwhile' : 'unknown account or wrong password',
     );
+  }
+
+  /**
+   * Where confirmation is required, the password may be that of a registration that waits for it. One more hash for
+   * every login that failed so far, so that its time does not tell whether there is one.
+   * @throws {EmailNotConfirmed} it is.
+   */
+  private async refusePending(em: EntityManager, identifier: string, password: string): Promise<void> {
+    if (this.options.emailConfirmation === 'optional') return;
+    const pending = await pendingRegistrations.findByIdentifier(em, identifier);
+    const isRight = await this.passwords.matches(pending, password);
+    if (isRight) throw new EmailNotConfirmed();
   }
 }

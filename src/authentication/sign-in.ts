@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
+import { EmailNotConfirmed } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
   type Endings,
@@ -32,10 +33,16 @@ export class SignIn {
     private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
-    private readonly options: { readonly sessionTtlSeconds: number },
+    private readonly options: {
+      readonly sessionTtlSeconds: number;
+      readonly emailConfirmation: 'optional' | 'required';
+    },
   ) {}
 
-  /** @returns null when the account may not sign in, or the proof no longer holds. */
+  /**
+   * @returns null when the account may not sign in, or the proof no longer holds.
+   * @throws {EmailNotConfirmed} the proof is right, the address is not proved, and the operator demands that.
+   */
   async complete(
     em: EntityManager,
     proof: AuthenticationProof,
@@ -44,6 +51,7 @@ export class SignIn {
     const { userId, amr, aal } = proof;
     const signedIn = await this.endings.transactional(em, async (tx) => {
       if (!(await lockActiveAccount(tx, userId)) || !(await proof.holds(tx))) return null;
+      await this.requireConfirmedAddress(tx, userId);
       const { session, displaced } = await this.store.create(tx, {
         userId,
         amr,
@@ -63,6 +71,16 @@ export class SignIn {
       return subject && { session, subject };
     });
     return signedIn && this.tokenPairs.issue(signedIn.session, signedIn.subject);
+  }
+
+  /** An account without any address has none to prove. */
+  private async requireConfirmedAddress(tx: EntityManager, userId: string): Promise<void> {
+    if (this.options.emailConfirmation === 'optional') return;
+    const unproved = await statement(
+      tx,
+      sql`select from users where id = ${userId} and email is not null and email_confirmed_at is null`,
+    );
+    if (unproved.length > 0) throw new EmailNotConfirmed();
   }
 
   /** The oldest sessions, which the new one pushed over the limit for one account. */

@@ -15,13 +15,19 @@ const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
   [TokenPurpose.UNDO_EMAIL_CHANGE]: 72 * 3600,
 };
 
-/** What a token is bound to. */
-export interface TokenBinding {
+/** What a token is to be bound to. */
+export interface NewToken {
   readonly purpose: TokenPurpose;
   /** Account, or pending registration. */
   readonly userId: string;
   readonly address: string;
   readonly addressKey: string;
+}
+
+/** What a token is bound to. */
+export interface TokenBinding extends NewToken {
+  /** By the database's clock, in its words: a Date would drop the microseconds. */
+  readonly issuedAt: string;
 }
 
 /** Tokens that travel by mail: random, kept as a hash, bound, expiring by the database's clock, good once. */
@@ -30,7 +36,7 @@ export class OneTimeTokens {
    * Makes a token and voids the former one of the same purpose. An undo voids no other: each brings its own address
    * back, whatever happened since.
    */
-  async issue(tx: EntityManager, { purpose, userId, address, addressKey }: TokenBinding): Promise<string> {
+  async issue(tx: EntityManager, { purpose, userId, address, addressKey }: NewToken): Promise<string> {
     if (purpose !== TokenPurpose.UNDO_EMAIL_CHANGE) await this.void(tx, userId, [purpose]);
     const token = randomBytes(BYTES).toString('base64url');
     await statement(
@@ -51,7 +57,7 @@ export class OneTimeTokens {
     const rows = await statement(
       em,
       sql<BindingRow>`
-        select purpose, user_id, address, address_key from one_time_token
+        select purpose, user_id, address, address_key, created_at::text as issued_at from one_time_token
         where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()`,
     );
     return bindingOf(rows);
@@ -68,16 +74,55 @@ export class OneTimeTokens {
       sql<BindingRow>`
         delete from one_time_token
         where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()
-        returning purpose, user_id, address, address_key`,
+        returning purpose, user_id, address, address_key, created_at::text as issued_at`,
     );
     return bindingOf(rows);
   }
 
-  async void(tx: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
+  /** @returns whether there was one. */
+  async void(tx: EntityManager, userId: string, purposes: readonly TokenPurpose[]): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`delete from one_time_token where user_id = ${userId} and purpose = any(${purposes}) returning id`,
+    );
+    return rows.length > 0;
+  }
+
+  /** An undone change takes those with it that came after it: they were made with an address that was not the owner's. */
+  async voidLaterUndos(tx: EntityManager, { userId, issuedAt }: TokenBinding): Promise<void> {
     await statement(
       tx,
-      sql`delete from one_time_token where user_id = ${userId} and purpose = any(${purposes})`,
+      sql`delete from one_time_token where user_id = ${userId} and purpose = ${TokenPurpose.UNDO_EMAIL_CHANGE}
+            and created_at > ${issuedAt}::timestamptz`,
     );
+  }
+
+  /** Whether somebody but `except` holds a token of this purpose for the address. */
+  async isBound(
+    em: EntityManager,
+    purpose: TokenPurpose,
+    addressKey: string,
+    except: string | null = null,
+  ): Promise<boolean> {
+    const rows = await statement(
+      em,
+      sql`select from one_time_token
+          where address_key = ${addressKey} and purpose = ${purpose} and expires_at > now()
+            and user_id is distinct from ${except}::uuid limit 1`,
+    );
+    return rows.length > 0;
+  }
+
+  /** The address that the newest token of this purpose is for. */
+  async addressOf(em: EntityManager, userId: string, purpose: TokenPurpose): Promise<string | null> {
+    const [row] = await statement(
+      em,
+      sql<{ address: string }>`
+        select address from one_time_token
+        where user_id = ${userId} and purpose = ${purpose} and expires_at > now()
+        order by created_at desc limit 1`,
+    );
+    return row?.address ?? null;
   }
 }
 
@@ -86,20 +131,15 @@ interface BindingRow {
   user_id: string;
   address: string;
   address_key: string;
+  issued_at: string;
 }
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 function bindingOf([row]: BindingRow[]): TokenBinding | null {
-  return (
-    (row && {
-      purpose: row.purpose,
-      userId: row.user_id,
-      address: row.address,
-      addressKey: row.address_key,
-    }) ??
-    null
-  );
+  if (!row) return null;
+  const { purpose, user_id: userId, address, address_key: addressKey, issued_at: issuedAt } = row;
+  return { purpose, userId, address, addressKey, issuedAt };
 }
 
 export const expiredTokens: Chore = {

@@ -93,6 +93,14 @@ export class OwnerProof {
     throw new InvalidCredentials('wrong current password');
   }
 
+  /**
+   * Locks what was proved until the transaction of the change ends.
+   * @returns false when the password was changed since, or the account got one.
+   */
+  async stillHolds(tx: EntityManager, { userId }: Caller, proof: PasswordProof | null): Promise<boolean> {
+    return proof ? this.passwords.stillHolds(tx, proof) : (await this.passwords.find(tx, userId)) === null;
+  }
+
   private requireRecentSignIn(caller: Caller): void {
     if (this.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return;
     throw new ReauthenticationRequired({

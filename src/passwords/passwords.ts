@@ -68,6 +68,21 @@ export class Passwords {
     return rows.length > 0;
   }
 
+  /** Sets a password whatever was there: for who proved the account by other means. */
+  async set(tx: EntityManager, userId: string, { hash, pepperId }: StoredPassword): Promise<void> {
+    await statement(
+      tx,
+      sql`insert into password_credential (user_id, hash, pepper_id) values (${userId}, ${hash}, ${pepperId})
+          on conflict (user_id) do update
+          set hash = excluded.hash, pepper_id = excluded.pepper_id, changed_at = now()`,
+    );
+  }
+
+  /** Nobody signs in by password until a new one is set. */
+  async remove(tx: EntityManager, userId: string): Promise<void> {
+    await tx.nativeDelete(PasswordCredential, { userId });
+  }
+
   async find(em: EntityManager, userId: string): Promise<PasswordCandidate> {
     const credential = await em.fork().findOne(PasswordCredential, { userId });
     return credential && { userId, stored: { hash: credential.hash, pepperId: credential.pepperId } };
@@ -87,6 +102,11 @@ export class Passwords {
     if (!matches || !candidate) return null;
     const { userId, stored } = candidate;
     return { userId, hash: outdated ? await this.upgrade(em, userId, stored, password) : stored.hash };
+  }
+
+  /** For a password that is not an account's yet. Costs the same for one that does not exist. */
+  async matches(stored: StoredPassword | null, password: string): Promise<boolean> {
+    return (await this.hasher.verify(password, stored)).matches;
   }
 
   /**
@@ -111,7 +131,9 @@ export class Passwords {
       em,
       sql<{
         pepper_id: string;
-      }>`select pepper_id from password_credential where pepper_id <> all(${ids}) limit 1`,
+      }>`select pepper_id from password_credential where pepper_id <> all(${ids})
+         union all select pepper_id from pending_registration where pepper_id <> all(${ids}) and expires_at > now()
+         limit 1`,
     );
     if (row)
       throw new InvalidSettings([

@@ -123,6 +123,23 @@ export class InvalidCredentials extends GatehouseError {
   }
 }
 
+/** Only ever after the right password: it says that there is an account, or will be. */
+export class EmailNotConfirmed extends GatehouseError {
+  constructor() {
+    super(
+      ErrorCode.EMAIL_NOT_CONFIRMED,
+      'Confirm your e-mail address first: the link is in the mail that we sent.',
+    );
+  }
+}
+
+/** One message for every mailed token or challenge that is not good. */
+export class InvalidToken extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.INVALID_TOKEN, 'This link or code is not valid any more. Ask for a new one.', { detail });
+  }
+}
+
 /** One message for every refused refresh token (RFC 6749 section 5.2, invalid_grant). */
 export class InvalidRefreshToken extends GatehouseError {
   constructor(detail?: string) {

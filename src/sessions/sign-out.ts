@@ -76,6 +76,13 @@ export class SignOut {
     return removed.length;
   }
 
+  /** Ends every session of the user, within the transaction of the change that causes it. @returns how many. */
+  async allIn(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<number> {
+    const removed = await this.store.removeAll(tx, userId);
+    await this.end(tx, removed, userId, origin);
+    return removed.length;
+  }
+
   private async removeOne(
     tx: EntityManager,
     { userId, sessionId }: SessionReference,

@@ -9,6 +9,7 @@ import type { Environment } from '../../src/platform/settings.ts';
 import { Client } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { Mailbox } from './mailbox.ts';
 import { Subject, type SubjectFacts } from './subject.ts';
 
 export const key = (): string => randomBytes(32).toString('base64');
@@ -95,6 +96,11 @@ export class TestGateway {
   /** A registered account, unlike every other. */
   aSubject(facts: Partial<SubjectFacts> = {}): Promise<Subject> {
     return Subject.register(this.client, facts);
+  }
+
+  /** What it has mailed; where SMTP_URL is set, nothing. */
+  get mailbox(): Mailbox {
+    return new Mailbox(this.gateway.fork, this.settings.ENCRYPTION_KEY ?? '');
   }
 
   /** A client that keeps cookies. */

@@ -1,0 +1,43 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import { User } from './user.entity.ts';
+
+/** Mails that one address gets at most, whoever asks for them: our mail is nobody's weapon. */
+export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600 } } as const;
+
+/** First half of the advisory locks on addresses; the second is a hash of the address. */
+const ADDRESS_LOCK = 0x6761_6164;
+
+/** Which addresses have an owner. */
+export class AddressBook {
+  constructor(private readonly tokens: OneTimeTokens) {}
+
+  /**
+   * True for the address of an account, and for one that an account can still bring back: otherwise whoever took over
+   * an account could give its old address away before the owner undoes the change.
+   */
+  async isTaken(em: EntityManager, addressKey: string, except?: string): Promise<boolean> {
+    const owner = await em.findOne(User, { emailKey: addressKey }, { fields: ['id'] });
+    if (owner && owner.id !== except) return true;
+    return this.tokens.isBound(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey, except);
+  }
+
+  /**
+   * Uses a token up that gives its address to an account. Whoever wants the same address at the same time waits, and
+   * then finds who has it: so of several that would take it from one another none waits in a circle.
+   */
+  async consume(
+    tx: EntityManager,
+    token: string,
+    purposes: readonly TokenPurpose[],
+  ): Promise<TokenBinding | null> {
+    const seen = await this.tokens.look(tx, token, purposes);
+    if (!seen) return null;
+    await statement(
+      tx,
+      sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${seen.addressKey}))`,
+    );
+    return this.tokens.consume(tx, token, purposes);
+  }
+}

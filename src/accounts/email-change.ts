@@ -1,0 +1,184 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Letters } from '../letters/index.ts';
+import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { OwnerProof } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/errors.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
+import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { AddressBook } from './address-book.ts';
+import { parseEmailAddress } from './email-address.ts';
+import { lockAccount } from './lock-account.ts';
+import { pendingRegistrations } from './pending-registrations.ts';
+import { User } from './user.entity.ts';
+
+export const EMAIL_CHANGE_RULES = { 'changeEmail.account': { burst: 10, perSeconds: 3600 } } as const;
+
+/**
+ * An owner moves the account to another address. The new address proves itself by a link; the old one, which stays in
+ * use until then, is told at once and again afterwards, each time with a link that brings it back
+ * (recovery/email-change-undo.ts).
+ */
+export class EmailChange {
+  constructor(
+    private readonly ownerProof: OwnerProof,
+    private readonly tokens: OneTimeTokens,
+    private readonly addressBook: AddressBook,
+    private readonly mails: {
+      readonly outbox: MailOutbox;
+      readonly toNewAddress: NewAddressMail;
+      readonly toOldAddress: OldAddressMail;
+    },
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * Answers the same whether or not the new address has an account.
+   * @throws {BadUserInput} no address, the account's own, or the password is missing.
+   * @throws {InvalidCredentials} the password is wrong.
+   */
+  async request(
+    em: EntityManager,
+    caller: Caller,
+    input: { newEmail: string; password: string | null | undefined },
+    origin: RequestOrigin,
+  ): Promise<User> {
+    const { userId } = caller;
+    const proof = await this.ownerProof.prove(em, caller, input.password, 'account.email_change', origin);
+    const current = await em.findOne(User, { id: userId });
+    const { newEmail } = readFields('', {
+      newEmail: () => {
+        const address = parseEmailAddress(input.newEmail);
+        if (address.key === current?.emailKey)
+          throw new InvalidValue('This is the address of the account already.');
+        return address;
+      },
+    });
+    await this.rateLimiter.charge({ 'changeEmail.account': userId, 'mail.recipient': newEmail.key });
+
+    const user = await em.transactional(async (tx) => {
+      const user = await lockAccount(tx, userId);
+      if (!user || user.deactivatedBy || !(await this.ownerProof.stillHolds(tx, caller, proof))) return null;
+      const token = await this.tokens.issue(tx, {
+        purpose: TokenPurpose.CHANGE_EMAIL,
+        userId,
+        address: newEmail.email,
+        addressKey: newEmail.key,
+      });
+      await this.mails.outbox.put(tx, this.mails.toNewAddress, { userId, address: newEmail.email, token });
+      await this.tellOldAddress(tx, user, newEmail.email, { done: false });
+      await this.audit.record(tx, origin, {
+        action: 'account.email_change_requested',
+        actorId: userId,
+        subjectId: userId,
+      });
+      return user;
+    });
+    if (!user) throw new InvalidCredentials('the account or its password changed meanwhile');
+    return user;
+  }
+
+  /** Whoever asks for nothing to happen gets that: also where no change was asked for. */
+  async cancel(em: EntityManager, { userId }: Caller, origin: RequestOrigin): Promise<User> {
+    return em.transactional(async (tx) => {
+      const user = await tx.findOne(User, { id: userId });
+      if (!user) throw new Unauthenticated('the account is gone');
+      if (await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL])) {
+        await this.audit.record(tx, origin, {
+          action: 'account.email_change_cancelled',
+          actorId: userId,
+          subjectId: userId,
+        });
+      }
+      return user;
+    });
+  }
+
+  /** The new address that was asked for and is not confirmed yet. */
+  pendingAddress(em: EntityManager, userId: string): Promise<string | null> {
+    return this.tokens.addressOf(em, userId, TokenPurpose.CHANGE_EMAIL);
+  }
+
+  /**
+   * The new address proved itself. Links that were mailed to the old one are void, but for those that undo.
+   * @throws {InvalidToken} the address was taken meanwhile, or the account may not be used.
+   */
+  async complete(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<User> {
+    const { userId, address, addressKey } = binding;
+    const user = await lockAccount(tx, userId);
+    if (!user || user.deactivatedBy || (await this.addressBook.isTaken(tx, addressKey, userId))) {
+      throw new InvalidToken('the account is not active, or the address was taken meanwhile');
+    }
+    await this.tellOldAddress(tx, user, address, { done: true });
+    const now = new Date();
+    tx.assign(user, { email: address, emailKey: addressKey, emailConfirmedAt: now, updatedAt: now });
+    await tx.flush();
+    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD]);
+    await pendingRegistrations.dropOthers(tx, addressKey);
+    await this.audit.record(tx, origin, {
+      action: 'account.email_changed',
+      actorId: userId,
+      subjectId: userId,
+    });
+    return user;
+  }
+
+  private async tellOldAddress(
+    tx: EntityManager,
+    { id: userId, email, emailKey }: User,
+    newAddress: string,
+    { done }: { done: boolean },
+  ): Promise<void> {
+    if (!email || !emailKey) return;
+    const undoToken = await this.tokens.issue(tx, {
+      purpose: TokenPurpose.UNDO_EMAIL_CHANGE,
+      userId,
+      address: email,
+      addressKey: emailKey,
+    });
+    await this.mails.outbox.put(tx, this.mails.toOldAddress, { address: email, newAddress, undoToken, done });
+  }
+}
+
+/** To the new address. Nobody else's address gets a link. */
+export class NewAddressMail implements MailWriter<{ userId: string; address: string; token: string }> {
+  readonly kind = 'email-change';
+
+  constructor(
+    private readonly letters: Letters,
+    private readonly addressBook: AddressBook,
+  ) {}
+
+  async write(
+    tx: EntityManager,
+    { userId, address, token }: { userId: string; address: string; token: string },
+  ): Promise<Mail | null> {
+    const { key } = parseEmailAddress(address);
+    if (await this.addressBook.isTaken(tx, key, userId)) return null;
+    return this.letters.confirmNewEmail(address, token);
+  }
+}
+
+interface OldAddressFacts {
+  readonly address: string;
+  readonly newAddress: string;
+  readonly undoToken: string;
+  /** False when the change was asked for, true when it took effect. */
+  readonly done: boolean;
+}
+
+/** To the old address: it goes out whatever became of the account meanwhile. */
+export class OldAddressMail implements MailWriter<OldAddressFacts> {
+  readonly kind = 'email-change-notice';
+
+  constructor(private readonly letters: Letters) {}
+
+  async write(_tx: EntityManager, { address, newAddress, undoToken, done }: OldAddressFacts): Promise<Mail> {
+    return done
+      ? this.letters.emailChanged(address, newAddress, undoToken)
+      : this.letters.emailChangeRequested(address, newAddress, undoToken);
+  }
+}

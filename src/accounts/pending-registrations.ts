@@ -1,0 +1,88 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { StoredPassword } from '../passwords/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { newId } from '../platform/id.ts';
+import { emailKey } from './email-address.ts';
+import { PendingRegistration } from './pending-registration.entity.ts';
+import { usernameKey } from './username.ts';
+import { reserveUsername } from './username-reservation.ts';
+
+/** Seconds for which a registration waits for its address to be confirmed, and the username is kept. */
+const LIFETIME = 24 * 3600;
+
+export interface ParsedRegistration {
+  username: { username: string; key: string };
+  email: { email: string; key: string };
+  displayName: string | null;
+}
+
+/** Registrations whose address nobody has proved yet. */
+export const pendingRegistrations = {
+  /** @throws {Conflict} the username is taken. Whether the address is taken changes nothing. */
+  async create(
+    tx: EntityManager,
+    { username, email, displayName }: ParsedRegistration,
+    { hash, pepperId }: StoredPassword,
+  ): Promise<PendingRegistration> {
+    await reserveUsername(tx, username.key);
+    const pending = tx.create(PendingRegistration, {
+      id: newId(),
+      username: username.username,
+      usernameKey: username.key,
+      email: email.email,
+      emailKey: email.key,
+      displayName,
+      hash,
+      pepperId,
+      expiresAt: new Date(Date.now() + LIFETIME * 1000),
+    });
+    await tx.persist(pending).flush();
+    return pending;
+  },
+
+  /** The one with this username, or the newest with this address. */
+  async findByIdentifier(em: EntityManager, identifier: string): Promise<PendingRegistration | null> {
+    const where = identifier.includes('@')
+      ? { emailKey: emailKey(identifier) }
+      : { usernameKey: usernameKey(identifier) };
+    return em.findOne(
+      PendingRegistration,
+      { ...where, expiresAt: { $gt: new Date() } },
+      { orderBy: { createdAt: 'desc', id: 'desc' } },
+    );
+  },
+
+  find(em: EntityManager, id: string): Promise<PendingRegistration | null> {
+    return em.findOne(PendingRegistration, { id, expiresAt: { $gt: new Date() } });
+  },
+
+  /** Takes it out, by one conditional statement: whoever gets it makes the account. */
+  async claim(tx: EntityManager, id: string): Promise<PendingRegistration | null> {
+    const pending = await this.find(tx, id);
+    const claimed = await tx.nativeDelete(PendingRegistration, { id });
+    return claimed > 0 ? pending : null;
+  },
+
+  /** The address belongs to an account now: nobody else can confirm it any more. */
+  async dropOthers(tx: EntityManager, addressKey: string): Promise<void> {
+    await statement(
+      tx,
+      sql`with dropped as (delete from pending_registration where email_key = ${addressKey} returning id)
+          delete from one_time_token where user_id in (select id from dropped)`,
+    );
+  },
+};
+
+export const expiredRegistrations: Chore = {
+  name: 'expired registrations',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from pending_registration where id in (
+            select id from pending_registration where expires_at < now() limit ${limit}
+          ) returning id`,
+    );
+    return rows.length;
+  },
+};

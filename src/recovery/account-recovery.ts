@@ -1,0 +1,95 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount, parseEmailAddress } from '../accounts/index.ts';
+import { DeactivatedBy, User } from '../accounts/user.entity.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { Passwords, StoredPassword } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { InvalidToken } from '../platform/errors.ts';
+import { readFields } from '../platform/input.ts';
+import type { MailOutbox } from '../platform/mail/index.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { Endings, SignOut } from '../sessions/index.ts';
+import type { RecoveryMail } from './recovery-mail.ts';
+
+export const RECOVERY_RULES = {
+  'recoverAccount.address': { burst: 20, perSeconds: 3600 },
+  'resetPassword.address': { burst: 20, perSeconds: 900 },
+} as const;
+
+/** A reset voids every other way in that was on its way; an undo of a change of address stays good. */
+const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
+
+/** Owners who cannot get in set a new password by a mailed link. */
+export class AccountRecovery {
+  constructor(
+    private readonly tokens: OneTimeTokens,
+    private readonly passwords: Passwords,
+    private readonly endings: Endings,
+    private readonly signOut: SignOut,
+    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
+  async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
+    const { email } = readFields('', { email: () => parseEmailAddress(address) });
+    await this.rateLimiter.charge({
+      'recoverAccount.address': networkOf(origin.clientAddress ?? ''),
+      'mail.recipient': email.key,
+    });
+    await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
+  }
+
+  /**
+   * Sets a new password, ends every session and voids what else was mailed. Signs nobody in, and leaves the second
+   * factor as it is. An account that its owner deactivated is active again; that the link arrived proves the address.
+   * @throws {InvalidToken} nothing was changed.
+   * @throws {BadUserInput} it cannot be a new password; the token stays good.
+   */
+  async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<void> {
+    await this.rateLimiter.charge({ 'resetPassword.address': networkOf(origin.clientAddress ?? '') });
+    // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
+    const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
+    const user = seen && (await em.findOne(User, { id: seen.userId }));
+    if (!user) throw new InvalidToken('unknown, expired or used');
+    const { newPassword } = readFields('', {
+      newPassword: () =>
+        this.passwords.parseNew(password, { username: user.username, email: user.email ?? undefined }),
+    });
+    const replacement = await this.passwords.hash(newPassword);
+
+    const done = await this.endings.transactional(em, async (tx) => {
+      const binding = await this.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
+      return binding !== null && this.apply(tx, binding, replacement, origin);
+    });
+    if (!done) throw new InvalidToken('used meanwhile, or the account may not be used');
+  }
+
+  private async apply(
+    tx: EntityManager,
+    { userId, addressKey }: TokenBinding,
+    replacement: StoredPassword,
+    origin: RequestOrigin,
+  ): Promise<boolean> {
+    const user = await lockAccount(tx, userId);
+    if (!user || user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
+    await this.passwords.set(tx, userId, replacement);
+    tx.assign(user, { deactivatedBy: null, emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
+    await tx.flush();
+    const ended = await this.signOut.allIn(tx, userId, origin);
+    await this.endings.raiseEpoch(tx, userId);
+    await this.tokens.void(tx, userId, VOIDED);
+    await this.notices.tell(tx, userId, 'password-reset', origin);
+    await this.audit.record(tx, origin, {
+      action: 'password.reset',
+      actorId: userId,
+      subjectId: userId,
+      details: { endedSessions: ended },
+    });
+    return true;
+  }
+}

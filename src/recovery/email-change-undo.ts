@@ -1,0 +1,72 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type AddressBook, lockAccount } from '../accounts/index.ts';
+import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { Passwords } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { InvalidToken } from '../platform/errors.ts';
+import type { MailOutbox } from '../platform/mail/index.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { Endings, SignOut } from '../sessions/index.ts';
+import type { RecoveryMail } from './recovery-mail.ts';
+
+export const UNDO_RULES = { 'undoEmailChange.address': { burst: 20, perSeconds: 900 } } as const;
+
+/** What was mailed because of the change that is undone, or could lead to the address that it set. */
+const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
+
+/** An owner takes back an account that somebody else moved to another address. */
+export class EmailChangeUndo {
+  constructor(
+    private readonly tokens: OneTimeTokens,
+    private readonly addressBook: AddressBook,
+    private readonly passwords: Passwords,
+    private readonly endings: Endings,
+    private readonly signOut: SignOut,
+    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * Brings the address back that the notice went to, whatever happened since: ends every session, cancels later
+   * changes, removes the password, which somebody else knows, and mails a link to set a new one.
+   * @throws {InvalidToken} nothing was changed.
+   */
+  async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
+    await this.rateLimiter.charge({ 'undoEmailChange.address': networkOf(origin.clientAddress ?? '') });
+    await this.endings.transactional(em, async (tx) => {
+      const binding = await this.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
+      if (!binding) throw new InvalidToken('unknown, expired or used');
+      await this.restore(tx, binding, origin);
+    });
+  }
+
+  private async restore(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<void> {
+    const { userId, address, addressKey } = binding;
+    const user = await lockAccount(tx, userId);
+    if (!user || (await this.addressBook.isTaken(tx, addressKey, userId))) {
+      throw new InvalidToken('the account is gone, or the address has another one');
+    }
+    // The link was in its mailbox, which proves it.
+    tx.assign(user, {
+      email: address,
+      emailKey: addressKey,
+      emailConfirmedAt: new Date(),
+      updatedAt: new Date(),
+    });
+    await tx.flush();
+    await this.tokens.void(tx, userId, VOIDED);
+    await this.tokens.voidLaterUndos(tx, binding);
+    await this.passwords.remove(tx, userId);
+    const ended = await this.signOut.allIn(tx, userId, origin);
+    await this.endings.raiseEpoch(tx, userId);
+    await this.mails.outbox.put(tx, this.mails.recovery, { address });
+    await this.audit.record(tx, origin, {
+      action: 'account.email_change_undone',
+      actorId: userId,
+      subjectId: userId,
+      details: { endedSessions: ended },
+    });
+  }
+}

@@ -1,0 +1,4 @@
+export { AccountRecovery, RECOVERY_RULES } from './account-recovery.ts';
+export { EmailChangeUndo, UNDO_RULES } from './email-change-undo.ts';
+export { RecoveryResolver } from './recovery.resolver.ts';
+export { RecoveryMail } from './recovery-mail.ts';

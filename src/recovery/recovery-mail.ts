@@ -1,0 +1,28 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { emailKey } from '../accounts/index.ts';
+import { DeactivatedBy, User } from '../accounts/user.entity.ts';
+import type { Letters } from '../letters/index.ts';
+import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { Mail, MailWriter } from '../platform/mail/index.ts';
+
+/** To an owner who cannot get in. An account that an administrator deactivated is not brought back by mail. */
+export class RecoveryMail implements MailWriter<{ address: string }> {
+  readonly kind = 'account-recovery';
+
+  constructor(
+    private readonly tokens: OneTimeTokens,
+    private readonly letters: Letters,
+  ) {}
+
+  async write(tx: EntityManager, { address }: { address: string }): Promise<Mail | null> {
+    const user = await tx.findOne(User, { emailKey: emailKey(address) });
+    if (!user?.email || !user.emailKey || user.deactivatedBy === DeactivatedBy.ADMIN) return null;
+    const token = await this.tokens.issue(tx, {
+      purpose: TokenPurpose.RESET_PASSWORD,
+      userId: user.id,
+      address: user.email,
+      addressKey: user.emailKey,
+    });
+    return this.letters.resetPassword(user.email, token);
+  }
+}

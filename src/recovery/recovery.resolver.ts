@@ -1,0 +1,51 @@
+import { GraphQLEmailAddress } from 'graphql-scalars';
+import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import type { RequestContext } from '../platform/request/index.ts';
+import type { AccountRecovery } from './account-recovery.ts';
+import type { EmailChangeUndo } from './email-change-undo.ts';
+
+/** Ways back into an account for its owner. */
+@Resolver()
+export class RecoveryResolver {
+  constructor(
+    private readonly recovery: AccountRecovery,
+    private readonly changeUndo: EmailChangeUndo,
+  ) {}
+
+  @Mutation(() => Boolean, {
+    description:
+      'Mails a link for a new password. Always true, whether or not the address has an account; nothing changes until the link is used.',
+  })
+  async recoverAccount(
+    @Arg('email', () => GraphQLEmailAddress) email: string,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.recovery.ask(em, email, origin);
+    return true;
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in; a second factor stays. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
+  })
+  async resetPassword(
+    @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
+    @Arg('newPassword', () => String) newPassword: string,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.recovery.reset(em, token, newPassword, origin);
+    return true;
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, cancels later changes, removes the password and mails a link to set a new one.',
+  })
+  async undoEmailChange(
+    @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.changeUndo.undo(em, token, origin);
+    return true;
+  }
+}

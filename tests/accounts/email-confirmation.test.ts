@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  ConfirmEmailDocument,
+  PublicProfileDocument,
+  RegisterDocument,
+  ResendEmailConfirmationDocument,
+} from '../support/generated/operations.ts';
+import { tokenOf } from '../support/mailbox.ts';
+import { race } from '../support/race.ts';
+import { Subject } from '../support/subject.ts';
+
+let gateway: TestGateway;
+let strict: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  strict = await gateway.another({ EMAIL_CONFIRMATION: 'required' });
+});
+afterAll(async () => {
+  await strict.close();
+  await gateway.close();
+});
+
+const PASSWORD = 'velvet anchor rising';
+const confirm = (token: string, at = gateway) => at.client.execute(ConfirmEmailDocument, { token });
+const resend = (email: string, at = gateway) => at.client.execute(ResendEmailConfirmationDocument, { email });
+let counter = 0;
+const unique = () => `waiting${++counter}`;
+
+describe('an account that registered', () => {
+  it('gets a link whose token confirms its address, once', async () => {
+    const alice = await gateway.aSubject();
+    const token = await gateway.mailbox.token(alice.email, 'confirm-email');
+    expect((await confirm(token)).data?.confirmEmail).toMatchObject({
+      id: alice.id,
+      email: alice.email,
+      emailConfirmed: true,
+    });
+    const { accessToken } = await alice.signedIn();
+    expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(true);
+    expect((await confirm(token)).code).toBe('INVALID_TOKEN');
+  });
+
+  it('confirms once when the link is used twenty times at once, in two processes', async () => {
+    const alice = await gateway.aSubject();
+    const token = await gateway.mailbox.token(alice.email, 'confirm-email');
+    const replies = await race(20, (index) => confirm(token, index % 2 === 0 ? gateway : strict));
+    expect(replies.filter(({ data }) => data).length).toBe(1);
+    expect(new Set(replies.filter(({ data }) => !data).map(({ code }) => code))).toEqual(
+      new Set(['INVALID_TOKEN']),
+    );
+  });
+
+  it('gets a new link on demand, which voids the former one', async () => {
+    const alice = await gateway.aSubject();
+    const first = await gateway.mailbox.token(alice.email, 'confirm-email');
+    expect((await resend(alice.email.toUpperCase())).data).toEqual({ resendEmailConfirmation: true });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [newest] = await gateway.mailbox.to(alice.email);
+    if (!newest) throw new Error('no mail');
+    expect(tokenOf(newest)).not.toBe(first);
+    expect((await confirm(first)).code).toBe('INVALID_TOKEN');
+    expect((await confirm(tokenOf(newest))).data?.confirmEmail?.emailConfirmed).toBe(true);
+  });
+
+  it('gets no link any more once it is confirmed', async () => {
+    const alice = await gateway.aSubject();
+    await confirm(await gateway.mailbox.token(alice.email, 'confirm-email'));
+    const before = (await gateway.mailbox.to(alice.email)).length;
+    await resend(alice.email);
+    // The next job of the same worker has been done after it.
+    await gateway.mailbox.token((await gateway.aSubject()).email, 'confirm-email');
+    expect((await gateway.mailbox.to(alice.email)).length).toBe(before);
+  });
+
+  it('cannot confirm by a token that is expired, altered, or of another purpose', async () => {
+    const alice = await gateway.aSubject();
+    const token = await gateway.mailbox.token(alice.email, 'confirm-email');
+    expect((await confirm(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`)).code).toBe(
+      'INVALID_TOKEN',
+    );
+    await gateway.database.query(`update one_time_token set purpose = 'RESET_PASSWORD' where user_id = $1`, [
+      alice.id,
+    ]);
+    expect((await confirm(token)).code).toBe('INVALID_TOKEN');
+    await gateway.database.query(
+      `update one_time_token set purpose = 'CONFIRM_EMAIL', expires_at = now() where user_id = $1`,
+      [alice.id],
+    );
+    expect((await confirm(token)).code).toBe('INVALID_TOKEN');
+    expect(
+      (await gateway.database.query('select email_confirmed_at from users where id = $1', [alice.id]))[0],
+    ).toEqual({
+      email_confirmed_at: null,
+    });
+  });
+});
+
+describe('resendEmailConfirmation', () => {
+  it('answers the same for an address without an account, and mails nobody', async () => {
+    const known = await gateway.aSubject();
+    const [one, two] = [await resend(known.email), await resend('nobody-at-all@example.test')];
+    expect(two.text).toBe(one.text);
+    await gateway.mailbox.token((await gateway.aSubject()).email, 'confirm-email');
+    expect(await gateway.mailbox.to('nobody-at-all@example.test')).toEqual([]);
+  });
+
+  it('stores nothing readable', async () => {
+    await resend('very-secret-person@example.test');
+    const rows = await gateway.database.query('select * from mail_job, one_time_token');
+    expect(JSON.stringify(rows)).not.toContain('very-secret-person');
+  });
+});
+
+describe('with EMAIL_CONFIRMATION=required', () => {
+  const register = (email: string, username = unique()) =>
+    strict.client.execute(RegisterDocument, { input: { username, email, password: PASSWORD } });
+  const login = (identifier: string, password = PASSWORD) =>
+    Object.assign(new Subject(strict.client, '', identifier, '', password)).login();
+  const profile = async (username: string) =>
+    (await strict.client.execute(PublicProfileDocument, { username })).data?.publicProfile;
+
+  it('register answers the same for a free and a taken address, and only the free one gets a link', async () => {
+    const owner = await strict.aSubject().then(async (subject) => {
+      await confirm(await strict.mailbox.token(subject.email, 'confirm-email'), strict);
+      return subject;
+    });
+    const free = `${unique()}@example.test`;
+    const [forFree, forTaken] = [await register(free), await register(owner.email)];
+    const shape = (data: object | undefined) =>
+      Object.fromEntries(
+        Object.entries(data ?? {}).map(([key, value]) => [
+          key,
+          ['id', 'username', 'email', 'createdAt'].includes(key) ? typeof value : value,
+        ]),
+      );
+    expect(shape(forTaken.data?.register)).toEqual(shape(forFree.data?.register));
+    expect(forFree.data?.register).toMatchObject({
+      emailConfirmed: false,
+      hasPassword: true,
+      isActive: true,
+    });
+
+    await strict.mailbox.token(free, 'confirm-email');
+    const notice = await strict.mailbox.expect(owner.email, /has one already/);
+    expect(notice.text).not.toContain('#token=');
+  });
+
+  it('there is no account before the link is used, and all of one after', async () => {
+    const [email, username] = [`${unique()}@example.test`, unique()];
+    const { data } = await register(email, username);
+    expect(await profile(username)).toBeNull();
+    for (const identifier of [username, email]) {
+      expect((await login(identifier)).code).toBe('EMAIL_NOT_CONFIRMED');
+      expect((await login(identifier, 'another velvet anchor')).code).toBe('INVALID_CREDENTIALS');
+    }
+    const confirmed = await confirm(await strict.mailbox.token(email, 'confirm-email'), strict);
+    expect(confirmed.data?.confirmEmail).toMatchObject({
+      id: data?.register.id,
+      emailConfirmed: true,
+      username,
+    });
+    expect((await login(email)).data?.login).toHaveProperty('accessToken');
+    expect(await profile(username)).toMatchObject({ username });
+  });
+
+  it('somebody who registers a taken address is told EMAIL_NOT_CONFIRMED as for a free one', async () => {
+    const owner = await strict.aSubject();
+    await confirm(await strict.mailbox.token(owner.email, 'confirm-email'), strict);
+    const username = unique();
+    await register(owner.email, username);
+    for (const identifier of [username, owner.email]) {
+      expect((await login(identifier)).code).toBe('EMAIL_NOT_CONFIRMED');
+    }
+    expect((await login(owner.email, owner.password)).data?.login).toHaveProperty('accessToken');
+  });
+
+  it('keeps the username of a waiting registration, against registrations and renamings', async () => {
+    const username = unique();
+    await register(`${unique()}@example.test`, username);
+    expect((await register(`${unique()}@example.test`, username.toUpperCase())).code).toBe('CONFLICT');
+    const raced = await race(10, () => register(`${unique()}@example.test`, 'raced-for-name'));
+    expect(raced.filter(({ data }) => data).length).toBe(1);
+    expect(new Set(raced.filter(({ data }) => !data).map(({ code }) => code))).toEqual(new Set(['CONFLICT']));
+  });
+
+  it('frees the username when the registration expires', async () => {
+    const username = unique();
+    await register(`${unique()}@example.test`, username);
+    await strict.database.query(
+      `update pending_registration set expires_at = now() - interval '1 second' where username = $1`,
+      [username],
+    );
+    expect((await login(username)).code).toBe('INVALID_CREDENTIALS');
+    expect((await register(`${unique()}@example.test`, username)).errors).toEqual([]);
+  });
+
+  it('of two who registered one address, the first who confirms has it', async () => {
+    const email = `${unique()}@example.test`;
+    const [one, two] = [unique(), unique()];
+    await register(email, one);
+    const first = await strict.mailbox.token(email, 'confirm-email');
+    await register(email, two);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [newest] = await strict.mailbox.to(email);
+    if (!newest) throw new Error('no mail');
+    const replies = await Promise.all([first, tokenOf(newest)].map((token) => confirm(token, strict)));
+    expect(replies.filter(({ data }) => data).length).toBe(1);
+    expect(replies.find(({ data }) => !data)?.code).toBe('INVALID_TOKEN');
+  });
+
+  it('an account that registered before the setting must confirm too', async () => {
+    const early = await gateway.aSubject();
+    expect((await login(early.username, early.password)).code).toBe('EMAIL_NOT_CONFIRMED');
+    await confirm(await gateway.mailbox.token(early.email, 'confirm-email'));
+    expect((await login(early.username, early.password)).data?.login).toHaveProperty('accessToken');
+  });
+});

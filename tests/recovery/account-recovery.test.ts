@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  ChangeEmailDocument,
+  ConfirmEmailDocument,
+  RecoverAccountDocument,
+  ResetPasswordDocument,
+  SessionsDocument,
+} from '../support/generated/operations.ts';
+import { tokenOf } from '../support/mailbox.ts';
+import { race } from '../support/race.ts';
+import type { Subject } from '../support/subject.ts';
+
+let gateway: TestGateway;
+let second: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  second = await gateway.another();
+});
+afterAll(async () => {
+  await second.close();
+  await gateway.close();
+});
+
+const NEW_PASSWORD = 'copper lantern drifting';
+const recover = (email: string) => gateway.client.execute(RecoverAccountDocument, { email });
+const reset = (token: string, newPassword = NEW_PASSWORD, at = gateway) =>
+  at.client.execute(ResetPasswordDocument, { token, newPassword });
+const resetToken = async ({ email }: Subject) => {
+  await recover(email);
+  return gateway.mailbox.token(email, 'reset-password');
+};
+
+describe('recoverAccount', () => {
+  it('answers the same for an address without an account, and mails nobody', async () => {
+    const alice = await gateway.aSubject();
+    const [known, unknown] = [await recover(alice.email), await recover('nobody-here@example.test')];
+    expect(known.data).toEqual({ recoverAccount: true });
+    expect(unknown.text).toBe(known.text);
+    await gateway.mailbox.token(alice.email, 'reset-password');
+    expect(await gateway.mailbox.to('nobody-here@example.test')).toEqual([]);
+  });
+
+  it('changes nothing: sessions and password go on', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    await resetToken(alice);
+    expect((await alice.me(accessToken)).data?.me?.username).toBe(alice.username);
+    expect((await alice.login()).data).not.toBeNull();
+  });
+
+  it('mails nobody whom an administrator deactivated', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
+    expect((await recover(alice.email)).data).toEqual({ recoverAccount: true });
+    await resetToken(await gateway.aSubject());
+    expect(
+      (await gateway.mailbox.to(alice.email)).filter(({ text }) => text.includes('reset-password')),
+    ).toEqual([]);
+  });
+});
+
+describe('resetPassword', () => {
+  it('sets the password, ends every session and access token, signs nobody in, and tells the owner', async () => {
+    const alice = await gateway.aSubject();
+    const [one, two] = [await alice.signedIn(), await alice.signedIn()];
+    const { data, headers } = await reset(await resetToken(alice));
+    expect(data).toEqual({ resetPassword: true });
+    expect(headers.getSetCookie()).toEqual([]);
+    for (const { accessToken, refreshToken } of [one, two]) {
+      expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+      expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    }
+    expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
+    await alice.signedIn({ password: NEW_PASSWORD });
+    const notice = await gateway.mailbox.expect(alice.email, /password was reset/);
+    expect(notice.text).not.toContain(NEW_PASSWORD);
+  });
+
+  it('proves the address, which the link went to', async () => {
+    const alice = await gateway.aSubject();
+    await reset(await resetToken(alice));
+    const { accessToken } = await alice.signedIn({ password: NEW_PASSWORD });
+    expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(true);
+  });
+
+  it('succeeds once when the link is used twenty times at once, in two processes', async () => {
+    const alice = await gateway.aSubject();
+    const token = await resetToken(alice);
+    const replies = await race(20, (index) =>
+      reset(token, `${NEW_PASSWORD} ${index}`, index % 2 === 0 ? gateway : second),
+    );
+    expect(replies.filter(({ data }) => data).length).toBe(1);
+    expect(new Set(replies.filter(({ data }) => !data).map(({ code }) => code))).toEqual(
+      new Set(['INVALID_TOKEN']),
+    );
+    const winner = replies.findIndex(({ data }) => data);
+    await alice.signedIn({ password: `${NEW_PASSWORD} ${winner}` });
+  });
+
+  it('refuses a token that is voided by a newer one, expired, or of another purpose; nothing changes', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const former = await resetToken(alice);
+    await recover(alice.email);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [newest] = await gateway.mailbox.to(alice.email);
+    if (!newest) throw new Error('no mail');
+    const expired = tokenOf(newest);
+    await gateway.database.query('update one_time_token set expires_at = now() where user_id = $1', [
+      alice.id,
+    ]);
+    const confirming = await gateway.mailbox.token((await gateway.aSubject()).email, 'confirm-email');
+    for (const token of [former, expired, confirming, '', 'x'.repeat(10_000)]) {
+      expect((await reset(token)).code).toBe('INVALID_TOKEN');
+    }
+    expect((await alice.me(accessToken)).errors).toEqual([]);
+    await alice.signedIn();
+  });
+
+  it('leaves the token good when the new password is refused', async () => {
+    const alice = await gateway.aSubject();
+    const token = await resetToken(alice);
+    const refused = await reset(token, 'short');
+    expect(refused.errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      fields: [{ field: 'newPassword' }],
+    });
+    expect((await reset(token, alice.username.repeat(2))).code).toBe('BAD_USER_INPUT');
+    expect((await reset(token)).data).toEqual({ resetPassword: true });
+  });
+
+  it('voids other reset links and a pending change of address', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const next = `next-${alice.email}`;
+    await gateway.client.execute(
+      ChangeEmailDocument,
+      { newEmail: next, password: alice.password },
+      { bearer: accessToken },
+    );
+    const change = await gateway.mailbox.token(next, 'confirm-email');
+    await reset(await resetToken(alice));
+    expect((await gateway.client.execute(ConfirmEmailDocument, { token: change })).code).toBe(
+      'INVALID_TOKEN',
+    );
+  });
+
+  it('brings back who deactivated themselves, not whom an administrator deactivated', async () => {
+    const [owner, banned] = [await gateway.aSubject(), await gateway.aSubject()];
+    const tokens = [await resetToken(owner), await resetToken(banned)];
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [owner.id]);
+    await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [banned.id]);
+    expect((await reset(tokens[0] ?? '')).data).toEqual({ resetPassword: true });
+    expect((await reset(tokens[1] ?? '')).code).toBe('INVALID_TOKEN');
+    const { accessToken } = await owner.signedIn({ password: NEW_PASSWORD });
+    expect(
+      (await gateway.client.execute(SessionsDocument, {}, { bearer: accessToken })).data?.sessions,
+    ).toHaveLength(1);
+  });
+
+  it('keeps links on CLIENT_ORIGIN, whatever host a request names', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.client.execute(
+      RecoverAccountDocument,
+      { email: alice.email },
+      {
+        headers: {
+          'x-forwarded-host': 'evil.test',
+          'x-forwarded-proto': 'https',
+          forwarded: 'host=evil.test',
+        },
+      },
+    );
+    const mail = await gateway.mailbox.expect(alice.email, /reset-password#token=/);
+    expect(mail.text).toContain('http://localhost:4000/reset-password#token=');
+    expect(`${mail.text}${mail.html}`).not.toContain('evil.test');
+  });
+});

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  CancelEmailChangeDocument,
+  ChangeEmailDocument,
+  ChangePasswordDocument,
+  ConfirmEmailDocument,
+  RegisterDocument,
+  ResetPasswordDocument,
+  UndoEmailChangeDocument,
+} from '../support/generated/operations.ts';
+import { tokenOf } from '../support/mailbox.ts';
+import { race } from '../support/race.ts';
+import type { Subject } from '../support/subject.ts';
+
+let gateway: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterAll(() => gateway.close());
+
+let counter = 0;
+const anAddress = () => `moved-${++counter}@example.test`;
+const change = (bearer: string, newEmail: string, password?: string) =>
+  gateway.client.execute(ChangeEmailDocument, { newEmail, password: password ?? null }, { bearer });
+const confirm = (token: string) => gateway.client.execute(ConfirmEmailDocument, { token });
+const undo = (token: string) => gateway.client.execute(UndoEmailChangeDocument, { token });
+
+/** Changes the address and follows the link. */
+async function moved(alice: Subject, bearer: string, password = alice.password): Promise<string> {
+  const next = anAddress();
+  await change(bearer, next, password);
+  await confirm(await gateway.mailbox.token(next, 'confirm-email'));
+  return next;
+}
+
+describe('changeEmail', () => {
+  it('asks for the password', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    expect((await change(accessToken, anAddress())).errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      fields: [{ field: 'password' }],
+    });
+    expect((await change(accessToken, anAddress(), 'not my velvet anchor')).code).toBe('INVALID_CREDENTIALS');
+    expect(await gateway.mailbox.to(`moved-${counter}@example.test`)).toEqual([]);
+  });
+
+  it('keeps the old address until the new one is confirmed, and tells the old one at both times', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const next = anAddress();
+    const { data } = await change(accessToken, next, alice.password);
+    expect(data?.changeEmail).toMatchObject({ email: alice.email, pendingEmail: next });
+    await gateway.mailbox.expect(alice.email, /is about to change/);
+
+    const confirmed = await confirm(await gateway.mailbox.token(next, 'confirm-email'));
+    expect(confirmed.data?.confirmEmail).toMatchObject({
+      email: next,
+      emailConfirmed: true,
+      pendingEmail: null,
+    });
+    await gateway.mailbox.expect(alice.email, /was changed to/);
+    expect((await alice.me(accessToken)).data?.me?.email).toBe(next);
+  });
+
+  it('can be cancelled until then', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const next = anAddress();
+    await change(accessToken, next, alice.password);
+    const token = await gateway.mailbox.token(next, 'confirm-email');
+    const cancelled = await gateway.client.execute(CancelEmailChangeDocument, {}, { bearer: accessToken });
+    expect(cancelled.data?.cancelEmailChange.pendingEmail).toBeNull();
+    expect((await confirm(token)).code).toBe('INVALID_TOKEN');
+  });
+
+  it('answers the same for the address of somebody else, who gets no link; nothing changes', async () => {
+    const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
+    const { accessToken } = await alice.signedIn();
+    const { data } = await change(accessToken, bob.email, alice.password);
+    expect(data?.changeEmail).toMatchObject({ email: alice.email, pendingEmail: bob.email });
+    await gateway.mailbox.expect(alice.email, /is about to change/);
+    expect((await gateway.mailbox.to(bob.email)).filter(({ text }) => text.includes('wants to use'))).toEqual(
+      [],
+    );
+  });
+
+  it('gives an address that two accounts confirm at once to one of them', async () => {
+    const next = anAddress();
+    const people = await race(2, () => gateway.aSubject());
+    const tokens: string[] = [];
+    for (const person of people) {
+      await change((await person.signedIn()).accessToken, next, person.password);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const [newest] = await gateway.mailbox.to(next);
+      if (!newest) throw new Error('no mail');
+      tokens.push(tokenOf(newest));
+    }
+    const replies = await Promise.all(tokens.map(confirm));
+    expect(replies.filter(({ data }) => data).length).toBe(1);
+    expect(replies.find(({ data }) => !data)?.code).toBe('INVALID_TOKEN');
+  });
+
+  it('is voided by a change of password', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const next = anAddress();
+    await change(accessToken, next, alice.password);
+    const token = await gateway.mailbox.token(next, 'confirm-email');
+    await gateway.client.execute(
+      ChangePasswordDocument,
+      { currentPassword: alice.password, newPassword: 'copper lantern drifting' },
+      { bearer: accessToken },
+    );
+    expect((await confirm(token)).code).toBe('INVALID_TOKEN');
+  });
+});
+
+describe('undoEmailChange', () => {
+  it('restores the address, ends every session, removes the password and mails a reset link', async () => {
+    const alice = await gateway.aSubject();
+    const thief = await alice.signedIn();
+    await moved(alice, thief.accessToken);
+    const token = tokenOf(await gateway.mailbox.expect(alice.email, /was changed to/));
+    expect((await undo(token)).data).toEqual({ undoEmailChange: true });
+    expect((await alice.me(thief.accessToken)).code).toBe('UNAUTHENTICATED');
+    expect((await alice.refresh(thief.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
+
+    const reset = await gateway.mailbox.token(alice.email, 'reset-password');
+    await gateway.client.execute(ResetPasswordDocument, {
+      token: reset,
+      newPassword: 'copper lantern drifting',
+    });
+    const { accessToken } = await alice.signedIn({ password: 'copper lantern drifting' });
+    expect((await alice.me(accessToken)).data?.me).toMatchObject({
+      email: alice.email,
+      emailConfirmed: true,
+    });
+  });
+
+  it('works by the first notice after a thief changed address, password and address again', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const first = await moved(alice, accessToken);
+    const notice = await gateway.mailbox.expect(alice.email, /is about to change/);
+    await gateway.client.execute(
+      ChangePasswordDocument,
+      { currentPassword: alice.password, newPassword: 'copper lantern drifting' },
+      { bearer: accessToken },
+    );
+    const last = await moved(alice, accessToken, 'copper lantern drifting');
+    const undoOfThief = await gateway.mailbox.token(first, 'undo-email-change');
+
+    expect((await undo(tokenOf(notice))).data).toEqual({ undoEmailChange: true });
+    const [row] = await gateway.database.query('select email from users where id = $1', [alice.id]);
+    expect(row).toEqual({ email: alice.email });
+    expect((await alice.login({ password: 'copper lantern drifting' })).code).toBe('INVALID_CREDENTIALS');
+    // The thief's own notice, which came later, no longer undoes the undoing.
+    expect((await undo(undoOfThief)).code).toBe('INVALID_TOKEN');
+    expect((await gateway.mailbox.to(last)).some(({ text }) => text.includes('reset-password'))).toBe(false);
+  });
+
+  it('keeps the old address for its owner: nobody can register it meanwhile', async () => {
+    const alice = await gateway.aSubject();
+    await moved(alice, (await alice.signedIn()).accessToken);
+    const reply = await gateway.client.execute(RegisterDocument, {
+      input: { username: `grabber-${counter}`, email: alice.email, password: 'velvet anchor rising' },
+    });
+    expect(reply.code).toBe('CONFLICT');
+  });
+
+  it('succeeds once when the link is used twenty times at once', async () => {
+    const alice = await gateway.aSubject();
+    await moved(alice, (await alice.signedIn()).accessToken);
+    const token = tokenOf(await gateway.mailbox.expect(alice.email, /was changed to/));
+    const replies = await race(20, () => undo(token));
+    expect(replies.filter(({ data }) => data).length).toBe(1);
+    expect(new Set(replies.filter(({ data }) => !data).map(({ code }) => code))).toEqual(
+      new Set(['INVALID_TOKEN']),
+    );
+  });
+});

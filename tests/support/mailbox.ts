@@ -1,0 +1,45 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { DevMailbox, type StoredMail } from '../../src/platform/mail/index.ts';
+import { SecretBox } from '../../src/platform/secret-box.ts';
+import { keyring } from '../../src/platform/setting-parsers.ts';
+import { eventually } from './race.ts';
+
+/** The mails that a gateway without SMTP_URL sent, read as its owner would. */
+export class Mailbox {
+  private readonly mailbox: DevMailbox;
+
+  constructor(
+    private readonly fork: () => EntityManager,
+    encryptionKey: string,
+  ) {
+    this.mailbox = new DevMailbox(fork, new SecretBox(keyring(encryptionKey)));
+  }
+
+  /** Mails to an address, the newest first. */
+  async to(address: string): Promise<StoredMail[]> {
+    return (await this.mailbox.list(this.fork())).filter((mail) => mail.to === address);
+  }
+
+  /** Waits for a mail whose text matches. */
+  async expect(address: string, about: RegExp): Promise<StoredMail> {
+    const find = async () =>
+      (await this.to(address)).find(({ text, subject }) => about.test(`${subject}\n${text}`));
+    const mail = await eventually(find, (found) => found !== undefined);
+    if (!mail) throw new Error('no such mail');
+    return mail;
+  }
+
+  /** The token of the link that a mail carries, once it has arrived. */
+  async token(
+    address: string,
+    page: 'confirm-email' | 'reset-password' | 'undo-email-change',
+  ): Promise<string> {
+    return tokenOf(await this.expect(address, new RegExp(`/${page}#token=`)));
+  }
+}
+
+export function tokenOf({ text }: StoredMail): string {
+  const token = /#token=([\w-]+)/.exec(text)?.[1];
+  if (token === undefined) throw new Error('the mail carries no link');
+  return token;
+}
