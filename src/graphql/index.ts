@@ -2,5 +2,6 @@ export { authorizationChecker } from './authorization.ts';
 export { buildSchema, type ResolverClasses } from './build-schema.ts';
 export { ErrorCodesResolver } from './error-codes.resolver.ts';
 export { formatError } from './format-error.ts';
+export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
 export { type FailureLog, replyPlugin } from './reply-plugin.ts';

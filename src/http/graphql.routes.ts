@@ -4,13 +4,19 @@ import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
-import { type FailureLog, formatError, oneSessionPerDocument, replyPlugin } from '../graphql/index.ts';
+import {
+  costLimit,
+  documentLimits,
+  type FailureLog,
+  formatError,
+  MAX_TOKENS,
+  MAX_VALIDATION_ERRORS,
+  oneSessionPerDocument,
+  replyPlugin,
+} from '../graphql/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { sendError } from './error-replies.ts';
-
-/** Tokens of a document: more than any client needs, few enough to parse in a millisecond. */
-const MAX_TOKENS = 2_000;
 
 /** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
 const SANDBOX_HOSTS = 'https://*.apollographql.com';
@@ -41,10 +47,12 @@ export function graphqlRoutes({ schema, introspection, sandbox, log, context }: 
       stopOnTerminationSignals: false,
       parseOptions: { maxTokens: MAX_TOKENS },
       maxRecursiveSelections: true,
-      validationRules: [oneSessionPerDocument],
+      validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+      validationRules: [documentLimits, oneSessionPerDocument],
       formatError,
       plugins: [
         replyPlugin(log),
+        costLimit(schema),
         sandbox
           ? ApolloServerPluginLandingPageLocalDefault({ embed: true, includeCookies: true, footer: false })
           : ApolloServerPluginLandingPageDisabled(),

@@ -1,0 +1,74 @@
+import type { ApolloServerPlugin } from '@apollo/server';
+import type { DocumentNode, GraphQLSchema } from 'graphql';
+import { getNullableType, isListType } from 'graphql';
+import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
+import type { RequestContext } from '../../platform/request/index.ts';
+import { DocumentRefused } from './document-refused.ts';
+
+/** Fields that a reply may have: a page of a hundred accounts with their roles takes about 3,000. */
+const MAX_COST = 10_000;
+/** Items of a list whose length no argument gives: the roles of an account, the sessions of a person. */
+const USUAL_LIST = 5;
+/** Items of a list in the variables: no operation takes more. */
+const MAX_LIST = 500;
+
+/** Bounds what is asked for as soon as the variables are known. */
+export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
+  return {
+    async requestDidStart() {
+      return {
+        async didResolveOperation({ document, request: { variables, operationName } }) {
+          refuseLongLists(variables);
+          refuseCostly(schema, document, { variables, operationName });
+        },
+      };
+    },
+  };
+}
+
+/** @throws {DocumentRefused} the reply would have too many fields. A page counts with the length that was asked for. */
+function refuseCostly(
+  schema: GraphQLSchema,
+  query: DocumentNode,
+  request: {
+    variables: Record<string, unknown> | undefined;
+    operationName: string | undefined;
+  },
+): void {
+  const { variables = {}, operationName } = request;
+  let cost: number;
+  try {
+    cost = getComplexity({
+      schema,
+      query,
+      variables,
+      ...(operationName && { operationName }),
+      estimators: [estimate],
+    });
+  } catch {
+    // Variables that do not fit their types: execution tells the client which, and does nothing else.
+    return;
+  }
+  if (cost > MAX_COST)
+    throw new DocumentRefused('The document asks for too much at once: ask for smaller pages.');
+}
+
+function estimate({ args, childComplexity, field }: ComplexityEstimatorArgs): number {
+  const { first } = args as { first?: unknown };
+  const isList = isListType(getNullableType(field.type));
+  const items = typeof first === 'number' ? Math.max(1, first) : isList ? USUAL_LIST : 1;
+  return 1 + items * childComplexity;
+}
+
+/** @throws {DocumentRefused} a list in the variables, at any depth, is longer than any operation takes. */
+function refuseLongLists(variables: unknown): void {
+  const open: unknown[] = [variables];
+  while (open.length > 0) {
+    const item = open.pop();
+    if (typeof item !== 'object' || item === null) continue;
+    if (Array.isArray(item) && item.length > MAX_LIST) {
+      throw new DocumentRefused(`A list in the variables has more than ${MAX_LIST} items.`);
+    }
+    for (const inner of Object.values(item)) open.push(inner);
+  }
+}

@@ -1,0 +1,85 @@
+import {
+  type ASTVisitor,
+  type DocumentNode,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  type ValidationContext,
+} from 'graphql';
+import { DocumentRefused } from './document-refused.ts';
+
+/** Fields that a document may name, wherever they stand. Introspection by common tools names about a hundred. */
+const MAX_FIELDS = 300;
+/** How often a document may use one name: fields of one name are compared in pairs, so their number counts squared. */
+const MAX_REPETITIONS = 50;
+/** Root fields. Each may be an attempt at something, and those of mutations mostly are. */
+const MAX_ROOT_FIELDS = { query: 20, mutation: 5, subscription: 1 } as const;
+
+/** Limits that the armor rules do not have. */
+export function documentShape(context: ValidationContext): ASTVisitor {
+  return {
+    Document(document) {
+      countFields(document);
+      for (const definition of document.definitions) {
+        if (definition.kind === Kind.OPERATION_DEFINITION) countRootFields(context, definition);
+      }
+    },
+  };
+}
+
+/** Counts what is written; fragments are not followed. */
+function countFields(document: DocumentNode): void {
+  const repetitions = new Map<string, number>();
+  let fields = 0;
+  const count = (set: SelectionSetNode): void => {
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) {
+        const name = selection.alias?.value ?? selection.name.value;
+        const times = (repetitions.get(name) ?? 0) + 1;
+        repetitions.set(name, times);
+        fields += 1;
+        if (fields > MAX_FIELDS)
+          throw new DocumentRefused(`The document has more than ${MAX_FIELDS} fields.`);
+        if (times > MAX_REPETITIONS) {
+          throw new DocumentRefused(`The document has more than ${MAX_REPETITIONS} fields of one name.`);
+        }
+      }
+      if (selection.kind !== Kind.FRAGMENT_SPREAD && selection.selectionSet) count(selection.selectionSet);
+    }
+  };
+  for (const definition of document.definitions) {
+    if ('selectionSet' in definition) count(definition.selectionSet);
+  }
+}
+
+/** With every use of a fragment counted; each fragment is looked at once. */
+function countRootFields(
+  context: ValidationContext,
+  { operation, selectionSet }: OperationDefinitionNode,
+): void {
+  const limit = MAX_ROOT_FIELDS[operation];
+  const ofFragments = new Map<string, number>();
+  const ofFragment = (name: string): number => {
+    const known = ofFragments.get(name);
+    if (known !== undefined) return known;
+    ofFragments.set(name, 0); // A cycle ends here; a rule of the specification refuses it.
+    const fragment = context.getFragment(name);
+    const found = fragment ? Math.min(limit + 1, count(fragment.selectionSet)) : 0;
+    ofFragments.set(name, found);
+    return found;
+  };
+  const count = (set: SelectionSetNode): number => {
+    let total = 0;
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) total += 1;
+      else if (selection.kind === Kind.FRAGMENT_SPREAD) total += ofFragment(selection.name.value);
+      else total += count(selection.selectionSet);
+    }
+    return total;
+  };
+  if (count(selectionSet) > limit) {
+    throw new DocumentRefused(
+      `A ${operation} may have at most ${limit} root field${limit === 1 ? '' : 's'}.`,
+    );
+  }
+}
