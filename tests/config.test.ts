@@ -100,7 +100,7 @@ describe('the settings', () => {
     const file = join(await mkdtemp(join(tmpdir(), 'gatehouse-secret-')), 'redis_url');
     await writeFile(file, 'redis://localhost\n');
     expect(loadConfig({ REDIS_URL_FILE: file }).redis.url).toBe('redis://localhost');
-    const [problem, ...more] = problemsOf({ REDIS_URL: 'redis+cluster://:marked@a:1,b:2' });
+    const [problem, ...more] = problemsOf({ REDIS_URL: 'redis+sentinel://:marked@a:1,b:2' });
     expect(more).toEqual([]);
     expect(problem).toContain('REDIS_URL');
     expect(problem).not.toContain('marked');

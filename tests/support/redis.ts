@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
@@ -14,13 +14,25 @@ export class TestRedis {
   private constructor(
     private readonly folder: string,
     readonly port: string,
+    private readonly args: readonly string[],
     private child: ChildProcess,
   ) {}
 
-  static async start(): Promise<TestRedis> {
+  /**
+   * @param args more arguments of redis-server
+   * @param configuration of a server that wants a file to write to, such as a Sentinel
+   */
+  static async start(args: readonly string[] = [], configuration?: string): Promise<TestRedis> {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-redis-'));
     const port = await freePort();
-    const redis = new TestRedis(folder, port, launch(folder, port));
+    const file = join(folder, 'redis.conf');
+    if (configuration !== undefined) await writeFile(file, configuration);
+    const all = [
+      ...(configuration === undefined ? ['--save', ''] : [file]),
+      ...['--port', port, '--bind', '127.0.0.1', '--dir', folder],
+      ...args,
+    ];
+    const redis = new TestRedis(folder, port, all, launch(all));
     await redis.answers();
     return redis;
   }
@@ -60,7 +72,7 @@ export class TestRedis {
   /** Empty, on the same port. */
   async restart(): Promise<void> {
     await this.kill();
-    this.child = launch(this.folder, this.port);
+    this.child = launch(this.args);
     await this.answers();
   }
 
@@ -75,7 +87,97 @@ export class TestRedis {
   }
 }
 
-const launch = (folder: string, port: string): ChildProcess =>
-  spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', ''], {
-    stdio: 'ignore',
-  });
+const launch = (args: readonly string[]): ChildProcess => spawn('redis-server', args, { stdio: 'ignore' });
+
+/** A primary, its replica, and a Sentinel that lets the replica take over within about two seconds. */
+export class TestSentinel {
+  private constructor(
+    readonly primary: TestRedis,
+    readonly replica: TestRedis,
+    readonly sentinel: TestRedis,
+  ) {}
+
+  static async start(): Promise<TestSentinel> {
+    const primary = await TestRedis.start(['--repl-diskless-sync-delay', '0']);
+    const replica = await TestRedis.start(['--replicaof', '127.0.0.1', primary.port]);
+    await eventually(
+      async () => String(await replica.command('INFO', 'replication')),
+      (info) => info.includes('master_link_status:up'),
+      { withinMilliseconds: 10_000 },
+    );
+    const sentinel = await TestRedis.start(
+      ['--sentinel'],
+      `sentinel monitor main 127.0.0.1 ${primary.port} 1
+       sentinel down-after-milliseconds main 500
+       sentinel failover-timeout main 2000\n`,
+    );
+    // Before it knows the replica, nobody could follow the primary.
+    await eventually(
+      async () => JSON.stringify(await sentinel.command('SENTINEL', 'REPLICAS', 'main')),
+      (replicas) => replicas.includes('"master-link-status":"ok"'),
+      { withinMilliseconds: 20_000 },
+    );
+    return new TestSentinel(primary, replica, sentinel);
+  }
+
+  /** With a Sentinel that is not there beside the one that is. */
+  get url(): string {
+    return `redis+sentinel://127.0.0.1:1,127.0.0.1:${this.sentinel.port}/main`;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.sentinel, this.replica, this.primary].map((server) => server.close()));
+  }
+}
+
+/** Three primaries with a third of the slots each, and nobody to follow them. */
+export class TestCluster {
+  private constructor(readonly nodes: readonly TestRedis[]) {}
+
+  static async start(): Promise<TestCluster> {
+    const slots = [
+      [0, 5460],
+      [5461, 10_922],
+      [10_923, 16_383],
+    ] as const;
+    const nodes: TestRedis[] = [];
+    for (const [first, last] of slots) {
+      const busPort = await freePort();
+      const node = await TestRedis.start([
+        ...['--cluster-enabled', 'yes', '--cluster-port', busPort],
+        ...['--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '1000'],
+      ]);
+      await node.command('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
+      await nodes[0]?.command('CLUSTER', 'MEET', '127.0.0.1', node.port, busPort);
+      nodes.push(node);
+    }
+    const cluster = new TestCluster(nodes);
+    await cluster.isWhole();
+    return cluster;
+  }
+
+  /** Without the first node: it is found by the others. */
+  get url(): string {
+    return `redis+cluster://${this.nodes
+      .slice(1)
+      .map(({ port }) => `127.0.0.1:${port}`)
+      .join()}`;
+  }
+
+  /** Every node thinks that all slots are served. */
+  async isWhole(): Promise<void> {
+    const infos = () => Promise.all(this.nodes.map((node) => node.command('CLUSTER', 'INFO')));
+    const isOk = (info: unknown) =>
+      String(info).includes('cluster_state:ok') && String(info).includes('cluster_known_nodes:3');
+    await eventually(infos, (all) => all.every(isOk), { withinMilliseconds: 20_000 });
+  }
+
+  /** A command to every node. */
+  command(...args: string[]): Promise<unknown[]> {
+    return Promise.all(this.nodes.map((node) => node.command(...args)));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.close()));
+  }
+}

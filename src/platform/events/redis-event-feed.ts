@@ -21,7 +21,7 @@ export class RedisEventFeed implements EventFeed {
     private readonly commands: RedisConnection,
     private readonly listening: RedisConnection,
   ) {
-    listening.onConnect((client) => client.subscribe(CHANNEL, (topic) => this.wake(topic as Topic)));
+    listening.subscribe(CHANNEL, (topic) => this.wake(topic as Topic));
     listening.onUp(() => {
       for (const topic of this.listeners.keys()) this.wake(topic);
     });

@@ -1,3 +1,5 @@
+export { type RedisAddress, redisAddress } from './redis-address.ts';
 export { RedisAway } from './redis-away.ts';
-export { type RedisClient, RedisConnection, type RedisConnectionOptions } from './redis-connection.ts';
+export { RedisConnection, type RedisConnectionOptions } from './redis-connection.ts';
+export type { RedisClient } from './redis-link.ts';
 export { redisUrl } from './redis-url.ts';

@@ -1,25 +1,25 @@
-import { createClient, ErrorReply } from 'redis';
+import { ErrorReply } from 'redis';
+import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
+import { openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
 
 /** Milliseconds for the answer to a command: a request waits for Redis once at most, then the connection is gone. */
 const ANSWER_DEADLINE = 500;
-/** Milliseconds for a TCP or TLS connection; shorter than the next one, so that no socket outlives its attempt. */
-const SOCKET_DEADLINE = 1_000;
 /** Milliseconds for a usable connection: a frozen server accepts one and then says nothing. */
 const CONNECT_DEADLINE = 1_500;
 /** Milliseconds between two attempts to connect again, doubled up to the longest; attempts never end. */
 const SHORTEST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
-/** Milliseconds between two questions that tell whether an idle connection still lives. */
+/** Milliseconds between two questions that tell whether an idle connection still lives, and whether it is still the right one. */
 const HEARTBEAT = 5_000;
-
-/** node-redis without modules, functions and scripts of its own. */
-export type RedisClient = ReturnType<typeof openClient>;
+/** Refusals after which another attempt may lead to a server that does not refuse: after a failover, that is. */
+const WRONG_PLACE = /\b(READONLY|CLUSTERDOWN|MASTERDOWN)\b/;
 
 export interface RedisConnectionOptions {
+  /** As in REDIS_URL. */
   readonly url: string;
-  /** What the connection is for, in the log and in CLIENT LIST. */
-  readonly purpose: 'commands' | 'events';
+  /** What the connection is for, also in the log and in CLIENT LIST. One for events only listens. */
+  readonly purpose: Purpose;
   /** Called once for each change between up and away, with the reason for the latter. */
   readonly log: (message: string, error?: unknown) => void;
 }
@@ -31,10 +31,11 @@ export interface RedisConnectionOptions {
  * single connections here: each attempt is a new client.
  */
 export class RedisConnection {
-  private readonly preparations: Array<(client: RedisClient) => Promise<void>> = [];
+  private readonly address: RedisAddress;
+  private readonly channels = new Map<string, (message: string) => void>();
   private readonly listeners: Array<() => void> = [];
-  /** The client of the current attempt or connection. */
-  private client: RedisClient | undefined;
+  /** The current attempt or connection. */
+  private link: RedisLink | undefined;
   /** Unknown before the first attempt has ended. */
   private state: 'up' | 'away' | undefined;
   private delay = SHORTEST_DELAY;
@@ -42,11 +43,13 @@ export class RedisConnection {
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
 
-  constructor(private readonly options: RedisConnectionOptions) {}
+  constructor(private readonly options: RedisConnectionOptions) {
+    this.address = redisAddress(options.url);
+  }
 
-  /** `prepare` runs on every new connection before it counts as up. */
-  onConnect(prepare: (client: RedisClient) => Promise<void>): void {
-    this.preparations.push(prepare);
+  /** Listens on every new connection before that counts as up. */
+  subscribe(channel: string, listener: (message: string) => void): void {
+    this.channels.set(channel, listener);
   }
 
   /** `listener` runs whenever the connection has come up, the first time too. */
@@ -61,15 +64,13 @@ export class RedisConnection {
   /** Resolves when the first attempt has ended, well or not: a gateway starts without Redis too. */
   async start(): Promise<void> {
     if (this.closed) return;
-    const client = openClient(this.options);
-    this.client = client;
-    client.on('error', (error) => this.lost(client, error));
-    client.on('end', () => this.lost(client));
+    const link = openLink(this.address, this.options.purpose, (error) => this.lost(link, error));
+    this.link = link;
     try {
-      await within(CONNECT_DEADLINE, this.prepared(client));
-      if (this.client === client) this.up(client);
+      await within(CONNECT_DEADLINE, this.prepared(link));
+      if (this.link === link) this.up(link);
     } catch (error) {
-      this.lost(client, error);
+      this.lost(link, error);
     }
   }
 
@@ -78,13 +79,13 @@ export class RedisConnection {
    * @throws {RedisAway} when the connection is away, was lost before the answer, or Redis refused the command.
    */
   async run<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
-    const { client } = this;
-    if (!client || this.state !== 'up') throw new RedisAway();
+    const { link } = this;
+    if (!link || this.state !== 'up') throw new RedisAway();
     try {
-      return await within(ANSWER_DEADLINE, work(client));
+      return await within(ANSWER_DEADLINE, work(link.client));
     } catch (cause) {
-      // A refusal (out of memory, no right, a replica) is an answer: the connection is good.
-      if (!(cause instanceof ErrorReply)) this.lost(client, cause);
+      // A refusal (out of memory, no right) is an answer: the connection is good.
+      if (!(cause instanceof ErrorReply) || WRONG_PLACE.test(cause.message)) this.lost(link, cause);
       throw new RedisAway(cause);
     }
   }
@@ -100,51 +101,40 @@ export class RedisConnection {
     this.state = 'away';
     clearTimeout(this.reconnect);
     clearInterval(this.heartbeat);
-    const { client } = this;
-    this.client = undefined;
-    client?.destroy();
+    const { link } = this;
+    this.link = undefined;
+    link?.cut();
   }
 
-  private async prepared(client: RedisClient): Promise<void> {
-    await client.connect();
-    // While the attempt was under way it was given up: node-redis cannot cut a socket that is still connecting.
-    if (this.client !== client) return client.destroy();
-    // A server that still loads its data accepts connections and refuses this.
-    await client.ping();
-    for (const prepare of this.preparations) await prepare(client);
+  private async prepared(link: RedisLink): Promise<void> {
+    await link.connect();
+    if (this.link !== link) return;
+    for (const [channel, listener] of this.channels) await link.subscribe(channel, listener);
   }
 
-  private up(client: RedisClient): void {
+  private up(link: RedisLink): void {
     this.delay = SHORTEST_DELAY;
-    this.heartbeat = setInterval(() => void this.ping().catch(() => {}), HEARTBEAT);
+    this.heartbeat = setInterval(() => {
+      this.ping().catch(() => {});
+      void link.review();
+    }, HEARTBEAT);
     const wasAway = this.state === 'away';
     this.state = 'up';
     if (wasAway) this.options.log(`Redis is back (${this.options.purpose})`);
-    for (const listener of this.listeners) if (this.client === client) listener();
+    for (const listener of this.listeners) if (this.link === link) listener();
   }
 
-  private lost(client: RedisClient, error?: unknown): void {
-    if (this.client !== client) return;
-    this.client = undefined;
+  private lost(link: RedisLink, error?: unknown): void {
+    if (this.link !== link) return;
+    this.link = undefined;
     clearInterval(this.heartbeat);
     const wasAway = this.state === 'away';
     this.state = 'away';
-    client.destroy();
+    link.cut();
     if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, error);
     this.reconnect = setTimeout(() => void this.start(), this.delay);
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
   }
-}
-
-function openClient({ url, purpose }: Pick<RedisConnectionOptions, 'url' | 'purpose'>) {
-  return createClient({
-    url,
-    name: `gatehouse-${purpose}`,
-    disableOfflineQueue: true,
-    // A notice of Redis Enterprise that stretches deadlines to 10 s.
-    maintNotifications: 'disabled',
-    socket: { connectTimeout: SOCKET_DEADLINE, reconnectStrategy: false },
-  });
 }
 
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {

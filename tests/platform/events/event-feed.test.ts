@@ -8,7 +8,7 @@ import { createTestDatabase } from '../../support/database.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { LogoutDocument } from '../../support/generated/operations.ts';
 import { eventually } from '../../support/race.ts';
-import { hasRedis, TestRedis } from '../../support/redis.ts';
+import { hasRedis, TestCluster, TestRedis, TestSentinel } from '../../support/redis.ts';
 import { eventFeedContract } from './event-feed.contract.ts';
 
 const onDatabase = async () => {
@@ -43,10 +43,25 @@ eventFeedContract('PostgreSQL', async () => {
   };
 });
 
-if (hasRedis) {
-  eventFeedContract('Redis', async () => {
-    const { fork, close } = await onDatabase();
+/** Who has the connections that listen. */
+const servers = {
+  Redis: async () => {
     const redis = await TestRedis.start();
+    return { redis, listened: [redis] };
+  },
+  'Redis behind Sentinel': async () => {
+    const redis = await TestSentinel.start();
+    return { redis, listened: [redis.primary] };
+  },
+  'a cluster of Redis': async () => {
+    const redis = await TestCluster.start();
+    return { redis, listened: redis.nodes };
+  },
+};
+for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
+  eventFeedContract(name, async () => {
+    const { fork, close } = await onDatabase();
+    const { redis, listened } = await start();
     const connection = (purpose: 'commands' | 'events') =>
       new RedisConnection({ url: redis.url, purpose, log: () => {} });
     const commands = connection('commands');
@@ -58,7 +73,7 @@ if (hasRedis) {
       elsewhere,
       fork,
       async cut() {
-        await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        for (const server of listened) await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
       },
       async close() {
         await Promise.all([feed.close(), elsewhere.close()]);

@@ -5,7 +5,7 @@ import { InProcessTokenBuckets, RedisTokenBuckets } from '../../../src/platform/
 import { RedisConnection } from '../../../src/platform/redis/index.ts';
 import { TestClock } from '../../support/clock.ts';
 import { eventually, race } from '../../support/race.ts';
-import { hasRedis, TestRedis } from '../../support/redis.ts';
+import { hasRedis, TestCluster, TestRedis, TestSentinel } from '../../support/redis.ts';
 import { tokenBucketsContract } from './token-buckets.contract.ts';
 
 tokenBucketsContract('in this process', async () => {
@@ -19,15 +19,20 @@ tokenBucketsContract('in this process', async () => {
   };
 });
 
-const connectTo = async (redis: TestRedis, log: (message: string) => void = () => {}) => {
+const connectTo = async (redis: { readonly url: string }, log: (message: string) => void = () => {}) => {
   const connection = new RedisConnection({ url: redis.url, purpose: 'commands', log });
   await connection.start();
   return connection;
 };
 
-if (hasRedis) {
-  tokenBucketsContract('in Redis', async () => {
-    const redis = await TestRedis.start();
+const servers = {
+  Redis: () => TestRedis.start(),
+  'Redis behind Sentinel': () => TestSentinel.start(),
+  'a cluster of Redis': () => TestCluster.start(),
+};
+for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
+  tokenBucketsContract(`in ${name}`, async () => {
+    const redis = await start();
     const connections = [await connectTo(redis), await connectTo(redis)] as const;
     const [buckets, elsewhere] = connections.map(
       (connection) =>

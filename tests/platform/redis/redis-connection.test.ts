@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ErrorCode } from '../../../src/platform/errors.ts';
-import { RedisAway, RedisConnection, redisUrl } from '../../../src/platform/redis/index.ts';
+import { RedisAway, RedisConnection, redisAddress, redisUrl } from '../../../src/platform/redis/index.ts';
 import { freePort } from '../../support/process.ts';
 import { eventually } from '../../support/race.ts';
 import { hasRedis, TestRedis } from '../../support/redis.ts';
@@ -12,6 +12,11 @@ describe('the address of Redis', () => {
     'redis://localhost',
     'rediss://name:pass%2Fword@redis.example:6380/3',
     'redis://:secret@10.0.0.1',
+    'redis://[::1]:6380',
+    'redis+sentinel://name:pass%2Fword@a:26379,b/main',
+    'rediss+sentinel://10.0.0.1/main.primary_1/3',
+    'redis+cluster://:secret@a:1,b:2,[fe80::1]',
+    'rediss+cluster://a/',
   ])('may be %s', (url) => {
     expect(redisUrl(url)).toBe(url);
   });
@@ -23,7 +28,14 @@ describe('the address of Redis', () => {
     'redis://:marked%zz@host',
     'redis://:marked@host/name',
     'redis://:marked@host?family=6',
-    'redis+cluster://:marked@a:1,b:2',
+    'redis://marked@a:1,b:2',
+    'redis://marked@host:99999',
+    'redis+sentinel://:marked@a:1,b:2',
+    'redis+sentinel://:marked@a:1,/main',
+    'redis+sentinel://:marked@a:1/main/first',
+    'redis+sentinel://:marked@a:1/main?db=1',
+    'redis+cluster://:marked@a:1,b:2/1',
+    'redis+proxy://:marked@a:1',
   ])('may not be %s, and the refusal does not repeat it', (url) => {
     let message = '';
     expect(() => {
@@ -37,6 +49,33 @@ describe('the address of Redis', () => {
     expect(message).not.toContain('marked');
   });
 });
+
+describe('an address of Redis', () => {
+  it('has the parts that people put into it', () => {
+    expect(redisAddress('rediss+sentinel://name:pass%2Fword@a:1,[::1]/main/3')).toEqual({
+      kind: 'sentinel',
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 26_379 },
+      ],
+      primaryName: 'main',
+      tls: true,
+      username: 'name',
+      password: 'pass/word',
+      database: 3,
+    });
+    expect(redisAddress('redis://:secret@host')).toMatchObject({
+      kind: 'node',
+      nodes: [{ host: 'host', port: 6379 }],
+      tls: false,
+      username: undefined,
+      password: 'secret',
+      database: 0,
+    });
+  });
+});
+
+const WRITE = `return redis.call('INCR', KEYS[1])`;
 
 (hasRedis ? describe : describe.skip)('a connection to Redis', () => {
   let redis: TestRedis;
@@ -153,6 +192,22 @@ describe('the address of Redis', () => {
     }
     expect(reasons.join()).toContain('WRONGPASS');
     expect([...log, ...reasons].join()).not.toContain('marked');
+  });
+
+  it('leaves a server that became a replica, where nothing can be written, until it is a primary again', async () => {
+    await connection.run((client) => client.eval(WRITE, { keys: ['a'] }));
+    await redis.command('REPLICAOF', '127.0.0.1', await freePort());
+    try {
+      const refused = await failure(() => connection.run((client) => client.eval(WRITE, { keys: ['a'] })));
+      expect(refused.error).toBeInstanceOf(RedisAway);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect(connection.isUp()).toBe(false);
+      expect(log).toEqual(['Redis is away (commands)']);
+    } finally {
+      await redis.command('REPLICAOF', 'NO', 'ONE');
+    }
+    await comesBack();
+    expect(log).toHaveLength(2);
   });
 
   it('is closed at once, whatever the server does, and stays closed', async () => {

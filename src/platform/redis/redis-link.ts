@@ -1,0 +1,232 @@
+import { createClient, createCluster, ErrorReply } from 'redis';
+import type { Endpoint, RedisAddress } from './redis-address.ts';
+
+/** Milliseconds for a TCP or TLS connection; shorter than an attempt (redis-connection.ts), so that no socket outlives one. */
+const SOCKET_DEADLINE = 1_000;
+/** Milliseconds for the answer of a node that is asked for the way: a frozen one must not keep the others from being asked. */
+const DIRECTIONS_DEADLINE = 500;
+
+export type Purpose = 'commands' | 'events';
+
+type SingleClient = ReturnType<typeof singleClient>;
+
+/** What one node and a cluster both have; subscribing goes by a link for events. */
+export type RedisClient = Pick<SingleClient, 'ping' | 'eval' | 'evalSha' | 'publish'>;
+
+/** One attempt at Redis: it connects once, and once it is cut it never comes back. */
+export interface RedisLink {
+  /** @throws when what is there cannot be used, such as a replica or a cluster that is down. */
+  connect(): Promise<void>;
+  readonly client: RedisClient;
+  subscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  /** Asks now and then whether another server took over, where the one that is connected may not know it. */
+  review(): Promise<void>;
+  /** At once, without a farewell. */
+  cut(): void;
+}
+
+/** @param onLost called when a connection that was made is gone */
+export function openLink(
+  address: RedisAddress,
+  purpose: Purpose,
+  onLost: (error?: unknown) => void,
+): RedisLink {
+  // A message reaches every node of a cluster, so the one that listens may be any of them.
+  return address.kind === 'cluster' && purpose === 'commands'
+    ? new ClusterLink(address, purpose, onLost)
+    : new SingleLink(address, purpose, onLost);
+}
+
+/**
+ * A connection to one server: the one of the address, the primary that the Sentinels name, or any node of a cluster.
+ * createSentinel of node-redis has pools, retries and queues of its own; looking the primary up at each attempt, and
+ * now and then, is all that is needed here.
+ */
+class SingleLink implements RedisLink {
+  private opened: SingleClient | undefined;
+  private at: Endpoint | undefined;
+  private isCut = false;
+
+  constructor(
+    private readonly address: RedisAddress,
+    private readonly purpose: Purpose,
+    private readonly onLost: (error?: unknown) => void,
+  ) {}
+
+  get client(): SingleClient {
+    if (!this.opened) throw new Error('the link to Redis was not connected');
+    return this.opened;
+  }
+
+  async connect(): Promise<void> {
+    const { address } = this;
+    const at = address.kind === 'sentinel' ? await primaryOf(address) : oneOf(address.nodes);
+    if (this.isCut) return;
+    this.at = at;
+    const client = singleClient(address, this.purpose, at);
+    this.opened = client;
+    client.on('error', this.onLost);
+    client.on('end', () => this.onLost());
+    // Given up meanwhile: node-redis cannot cut a socket that is still connecting.
+    client.on('connect', () => {
+      if (this.isCut) client.destroy();
+    });
+    await client.connect();
+    // A server that still loads its data accepts connections and refuses this.
+    await client.ping();
+    if (address.kind !== 'cluster') refuseUnfit(await client.sendCommand(['HELLO']));
+  }
+
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    await this.client.subscribe(channel, listener);
+  }
+
+  /**
+   * The Sentinels tell a primary that it was deposed only some ten seconds later, in a planned failover, and what is
+   * written there meanwhile is lost.
+   */
+  async review(): Promise<void> {
+    if (this.address.kind !== 'sentinel') return;
+    // Without an answer nothing is known against the one that works.
+    const now = await primaryOf(this.address).catch(() => undefined);
+    if (now && !(now.host === this.at?.host && now.port === this.at.port)) {
+      this.onLost(new Error('the Sentinels name another primary now'));
+    }
+  }
+
+  cut(): void {
+    this.isCut = true;
+    this.opened?.destroy();
+  }
+}
+
+/**
+ * Connections to every primary of a cluster, each command goes to the one that has its key. It counts as one: it is
+ * lost with the first of its connections, and there is none while a primary is away and not replaced.
+ */
+class ClusterLink implements RedisLink {
+  readonly client: ReturnType<typeof clusterClient>;
+  private isCut = false;
+
+  constructor(address: RedisAddress, purpose: Purpose, onLost: (error?: unknown) => void) {
+    this.client = clusterClient(address, purpose);
+    this.client.on('node-error', onLost);
+    // Of a node that was only asked for the way. What that means for a command or an attempt, their own errors tell.
+    this.client.on('error', () => {});
+    // It connects to the nodes it learns of even when it was cut while it asked for them.
+    this.client.on('node-connect', () => {
+      if (this.isCut) this.destroy();
+    });
+  }
+
+  async connect(): Promise<void> {
+    await this.client.connect();
+    await this.client.ping();
+    // One that is down answers a ping, and refuses every command with a key.
+    const info = String(await this.client.clusterInfo());
+    if (!info.includes('cluster_state:ok')) throw new Error('this cluster of Redis is down');
+  }
+
+  subscribe(): Promise<never> {
+    return Promise.reject(new Error('a link for commands does not listen'));
+  }
+
+  /** A command that comes to the wrong node is told the right one. */
+  async review(): Promise<void> {}
+
+  cut(): void {
+    this.isCut = true;
+    this.destroy();
+  }
+
+  private destroy(): void {
+    // A client that is destroyed while its socket is still connecting goes on with that, unknown to the cluster.
+    for (const { client } of this.client.masters) client?.once('connect', () => client.destroy());
+    this.client.destroy();
+  }
+}
+
+/** @returns the address of the primary by the first Sentinel that answers. @throws when none knows it. */
+async function primaryOf(address: RedisAddress): Promise<Endpoint> {
+  const asked = address.nodes.map((sentinel) => askSentinel(address, sentinel));
+  try {
+    return await Promise.any(asked);
+  } catch (error) {
+    const reasons = error instanceof AggregateError ? error.errors : [error];
+    throw new Error(`no Sentinel told the primary: ${reasons.map(String).join('; ')}`);
+  }
+}
+
+async function askSentinel(address: RedisAddress, sentinel: Endpoint): Promise<Endpoint> {
+  try {
+    return await askAs({ ...address, username: undefined, password: undefined }, sentinel);
+  } catch (error) {
+    // The credentials are those of the servers; a Sentinel that wants some gets the same.
+    if (!(error instanceof ErrorReply && error.message.startsWith('NOAUTH'))) throw error;
+    return askAs(address, sentinel);
+  }
+}
+
+async function askAs(address: RedisAddress, sentinel: Endpoint): Promise<Endpoint> {
+  const client = createClient({
+    ...optionsOf({ ...address, database: 0 }, 'commands'),
+    socket: { ...socketOf(address, sentinel), socketTimeout: DIRECTIONS_DEADLINE },
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const answer = await client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', address.primaryName]);
+    const [host, port] = (Array.isArray(answer) ? answer : []).map(String);
+    if (host === undefined || port === undefined) throw new Error('a Sentinel knows no primary of that name');
+    return { host, port: Number(port) };
+  } finally {
+    client.destroy();
+  }
+}
+
+/** @param hello the reply to HELLO, which every user may send */
+function refuseUnfit(hello: unknown): void {
+  const { role, mode } = hello as { role?: unknown; mode?: unknown };
+  if (mode === 'sentinel') throw new Error('this is a Sentinel: use redis+sentinel://');
+  // A primary that was deposed, or an address that leads to the wrong server: nothing can be written there.
+  if (role === 'replica') throw new Error('this Redis is a replica');
+}
+
+function singleClient(address: RedisAddress, purpose: Purpose, at: Endpoint) {
+  return createClient({
+    ...optionsOf(address, purpose),
+    database: address.database,
+    socket: socketOf(address, at),
+  });
+}
+
+function clusterClient(address: RedisAddress, purpose: Purpose) {
+  return createCluster({
+    rootNodes: address.nodes.map((node) => ({
+      socket: { ...socketOf(address, node), socketTimeout: DIRECTIONS_DEADLINE },
+    })),
+    defaults: { ...optionsOf(address, purpose), socket: socketOf(address) },
+  });
+}
+
+const optionsOf = ({ username, password }: RedisAddress, purpose: Purpose) => ({
+  ...(username !== undefined && { username }),
+  ...(password !== undefined && { password }),
+  name: `gatehouse-${purpose}`,
+  disableOfflineQueue: true,
+  // A notice of Redis Enterprise that stretches deadlines to 10 s.
+  maintNotifications: 'disabled' as const,
+});
+
+const socketOf = ({ tls }: RedisAddress, at: Partial<Endpoint> = {}) => ({
+  ...at,
+  ...(tls && { tls: true as const }),
+  connectTimeout: SOCKET_DEADLINE,
+  reconnectStrategy: false as const,
+});
+
+function oneOf<T>(choices: readonly T[]): T {
+  const [choice] = choices.toSorted(() => Math.random() - 0.5);
+  if (choice === undefined) throw new Error('there is nothing to choose from');
+  return choice;
+}
