@@ -131,6 +131,8 @@ export interface Gateway {
   readonly signingKeys: SigningKeys;
   readonly keyRotation: KeyRotation;
   readonly fork: () => EntityManager;
+  /** Resolves once this process knows every ending that was committed before the call. */
+  caughtUp(): Promise<void>;
   /** Readiness turns red at once; what is in flight is finished; then every part is closed. */
   close(): Promise<void>;
 }
@@ -367,6 +369,7 @@ async function build(
     superusers: new Superusers(registration, endings, audit),
     signingKeys,
     keyRotation: new KeyRotation(endings, audit, box, accessToken),
+    caughtUp: () => revocations.catchUp(),
     async close() {
       draining = true;
       const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);

@@ -103,3 +103,21 @@ describe('the environment of the process', () => {
     expect(readers).toEqual(['src/main.ts']);
   });
 });
+
+describe('modules', () => {
+  /** Read once and never changed. */
+  const CONSTANTS = new Set(['src/passwords/common-passwords.ts: let lists: Lists | undefined;']);
+
+  it('keep nothing that changes: two gateways in one process, as in the tests, share no more than two processes', async () => {
+    const kept: string[] = [];
+    for (const file of files) {
+      const text = await readFile(file, 'utf8');
+      for (const [line] of text.matchAll(
+        /^(?:export )?(?:(?:let|var) .*|const .*= (?:new (?:Weak)?(?:Map|Set)(?:<.*>)?\(\)|\[\]|\{\});)$/gm,
+      ))
+        kept.push(`${file}: ${line}`);
+    }
+    expect(kept.filter((line) => !CONSTANTS.has(line))).toEqual([]);
+    expect(kept).toHaveLength(CONSTANTS.size);
+  });
+});

@@ -1,3 +1,4 @@
+/** @topology one: is about commands, not about requests */
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { GatehouseProcess } from '../support/process.ts';

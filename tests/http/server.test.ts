@@ -1,3 +1,4 @@
+/** @topology one: speaks HTTP to one process, and looks into its log and health */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';

@@ -1,3 +1,4 @@
+/** @topology one: has two processes of its own, and cuts what connects them */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { Client } from '../support/client.ts';

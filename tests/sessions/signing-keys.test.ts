@@ -1,3 +1,4 @@
+/** @topology one: has two processes of its own, and looks into each */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

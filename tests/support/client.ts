@@ -16,14 +16,30 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A process that answers requests. */
+export interface Process {
+  readonly url: string;
+  /** Resolves when it knows what was changed elsewhere before. */
+  readonly caughtUp?: () => Promise<void>;
+}
+
 /** A GraphQL client that keeps cookies, as a browser would, when it is asked to. */
 export class Client {
   readonly cookies = new Map<string, string>();
+  private readonly processes: readonly [Process, ...Process[]];
+  private turn = 0;
 
+  /** @param at the processes between which its requests alternate, or the address of one */
   constructor(
-    readonly url: string,
+    at: string | readonly [Process, ...Process[]],
     private readonly options: { readonly keepCookies?: boolean } = {},
-  ) {}
+  ) {
+    this.processes = typeof at === 'string' ? [{ url: at }] : at;
+  }
+
+  get url(): string {
+    return this.processes[0].url;
+  }
 
   execute<Data, Variables>(
     document: TypedDocumentNode<Data, Variables>,
@@ -43,7 +59,9 @@ export class Client {
   }
 
   async post<Data>(body: unknown, { bearer, headers = {} }: RequestOptions = {}): Promise<Reply<Data>> {
-    const response = await fetch(`${this.url}/graphql`, {
+    const { url, caughtUp } = this.processes[this.turn++ % this.processes.length] ?? this.processes[0];
+    await caughtUp?.();
+    const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: {

@@ -6,11 +6,12 @@ import { loadConfig } from '../../src/config.ts';
 import { layFoundation } from '../../src/foundation.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { Environment } from '../../src/platform/settings.ts';
-import { Client } from './client.ts';
+import { Client, type Process } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { Mailbox } from './mailbox.ts';
 import { Subject, type SubjectFacts } from './subject.ts';
+import { sharedSettings, topology } from './topology.ts';
 
 export const key = (): string => randomBytes(32).toString('base64');
 
@@ -27,7 +28,10 @@ export const newSecrets = (): Secrets => ({
   PASSWORD_PEPPER: key(),
 });
 
-/** A gateway in this process, on a real socket and a real database. */
+/**
+ * A gateway in this process, on a real socket and a real database; two of them where the run asks for two, and then
+ * the requests of its clients alternate.
+ */
 export class TestGateway {
   readonly client: Client;
 
@@ -40,24 +44,35 @@ export class TestGateway {
     readonly gateway: Gateway,
     private readonly settings: Environment,
     private readonly ownsDatabase: boolean,
+    private readonly twin: TestGateway | undefined,
   ) {
-    this.client = new Client(url);
+    this.client = new Client(this.processes());
   }
 
   /** Fast hashes and no limits, unless the test is about them. */
   static async start(settings: Environment = {}): Promise<TestGateway> {
-    return TestGateway.on(await createTestDatabase(), { ...newSecrets(), ...settings }, true);
+    const shared = { ...newSecrets(), ...(await sharedSettings()), ...settings };
+    const database = await createTestDatabase();
+    const clock = new TestClock();
+    const logLines: string[] = [];
+    const twin = topology === 'two' ? await TestGateway.on(database, shared, { clock, logLines }) : undefined;
+    return TestGateway.on(database, shared, { clock, logLines, twin, ownsDatabase: true });
   }
 
   /** Another process on the same database with the same keys. */
   another(settings: Environment = {}): Promise<TestGateway> {
-    return TestGateway.on(this.database, { ...this.settings, ...settings }, false);
+    return TestGateway.on(this.database, { ...this.settings, ...settings }, {});
   }
 
   private static async on(
     database: TestDatabase,
     settings: Environment,
-    ownsDatabase: boolean,
+    {
+      clock = new TestClock(),
+      logLines = [],
+      ownsDatabase = false,
+      twin,
+    }: { clock?: TestClock; logLines?: string[]; ownsDatabase?: boolean; twin?: TestGateway | undefined },
   ): Promise<TestGateway> {
     const environment = {
       NODE_ENV: 'test',
@@ -70,8 +85,6 @@ export class TestGateway {
       ...settings,
     };
     const config = loadConfig(environment);
-    const clock = new TestClock();
-    const logLines: string[] = [];
     const sink = new Writable({
       write(chunk, _encoding, done) {
         logLines.push(String(chunk));
@@ -90,6 +103,7 @@ export class TestGateway {
       gateway,
       settings,
       ownsDatabase,
+      twin,
     );
   }
 
@@ -105,11 +119,23 @@ export class TestGateway {
 
   /** A client that keeps cookies. */
   browser(): Client {
-    return new Client(this.url, { keepCookies: true });
+    return new Client(this.processes(), { keepCookies: true });
   }
 
   async close(): Promise<void> {
-    await this.gateway.close();
+    await Promise.all([this.gateway.close(), this.twin?.close()]);
     if (this.ownsDatabase) await this.database.drop();
+  }
+
+  /**
+   * What was ended through one process is refused by the other within a second, which has tests of its own. The
+   * others may rely on what is true in one process at once, so each request waits until its process knows.
+   */
+  private processes(): [Process, ...Process[]] {
+    if (!this.twin) return [{ url: this.url }];
+    return [this, this.twin].map(({ url, gateway }) => ({ url, caughtUp: () => gateway.caughtUp() })) as [
+      Process,
+      Process,
+    ];
   }
 }

@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 // From the build, which `npm test` makes first: this file runs outside Jest, where TypeScript is not transformed.
@@ -8,6 +9,30 @@ import { withMigrations } from '../../dist/src/composition.js';
 import { loadConfig } from '../../dist/src/config.js';
 import { layFoundation } from '../../dist/src/foundation.js';
 import { generatedSecrets } from '../../dist/src/platform/generated-secrets.js';
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+/** One Redis for the two processes of every TestGateway, with a database for each. */
+async function startSharedRedis(folder) {
+  if (process.env.GATEHOUSE_TEST_TOPOLOGY !== 'two') return undefined;
+  if (process.env.TEST_REDIS !== 'yes') throw new Error('tests on two processes need redis-server');
+  const port = await freePort();
+  const server = spawn(
+    'redis-server',
+    ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--databases', '10000'].map(
+      String,
+    ),
+    { stdio: 'ignore' },
+  );
+  process.env.TEST_REDIS_URL = `redis://127.0.0.1:${port}`;
+  return server;
+}
 
 /** Each test file starts a Redis of its own; a machine without the server tests everything else. */
 function lookForRedis() {
@@ -21,6 +46,7 @@ function lookForRedis() {
 export default async function globalSetup() {
   lookForRedis();
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
+  const redis = await startSharedRedis(dataDir);
   const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
   await withMigrations(foundation, (migrations) => migrations.up());
   const { database } = await generatedSecrets(dataDir);
@@ -31,5 +57,5 @@ export default async function globalSetup() {
     ownerUrl: foundation.ownerUrl,
     servingUrl: foundation.servingUrl,
   });
-  globalThis.testFoundation = { foundation, dataDir };
+  globalThis.testFoundation = { foundation, dataDir, redis };
 }

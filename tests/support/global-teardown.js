@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 
 export default async function globalTeardown() {
-  const { foundation, dataDir } = globalThis.testFoundation;
+  const { foundation, dataDir, redis } = globalThis.testFoundation;
+  redis?.kill();
   await foundation.close();
   await rm(dataDir, { recursive: true, force: true });
 }

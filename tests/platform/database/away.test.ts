@@ -1,3 +1,4 @@
+/** @topology one: takes the database away from a single process */
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { TestGateway } from '../../support/gateway.ts';
 import { LogoutDocument } from '../../support/generated/operations.ts';

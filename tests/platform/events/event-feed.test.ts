@@ -1,3 +1,4 @@
+/** @topology one: has two processes of its own, and stops Redis under them */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createOrm } from '../../../src/platform/database/index.ts';
 import { PostgresEventFeed, RedisEventFeed } from '../../../src/platform/events/index.ts';

@@ -1,3 +1,4 @@
+/** @topology one: is about starts, not about requests */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newSecrets, TestGateway } from '../../support/gateway.ts';
 

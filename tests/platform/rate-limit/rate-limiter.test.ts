@@ -6,6 +6,7 @@ import { InvalidSettings } from '../../../src/platform/settings.ts';
 import { TestClock } from '../../support/clock.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { race } from '../../support/race.ts';
+import { inOneProcess } from '../../support/topology.ts';
 
 const rules = { 'a.address': { burst: 3, perSeconds: 30 }, 'a.account': { burst: 2, perSeconds: 60 } };
 
@@ -141,7 +142,7 @@ describe('sensitive operations', () => {
     expect((await alice.refresh(refreshToken)).errors).toEqual([]);
   });
 
-  it('become possible again by themselves', async () => {
+  inOneProcess('moving its clock moves no time in Redis')('become possible again by themselves', async () => {
     const alice = await gateway.aSubject();
     await race(5, () => alice.login({ password: 'a wrong password' }));
     expect((await alice.login()).code).toBe('RATE_LIMITED');
