@@ -33,7 +33,12 @@ export class TestRedis {
       ...args,
     ];
     const redis = new TestRedis(folder, port, all, launch(all));
-    await redis.answers();
+    try {
+      await redis.answers();
+    } catch (error) {
+      await redis.close();
+      throw error;
+    }
     return redis;
   }
 
@@ -43,7 +48,7 @@ export class TestRedis {
 
   /** Asks as somebody else than the gateway. */
   async command(...args: string[]): Promise<unknown> {
-    const client = createClient({ url: this.url, socket: { reconnectStrategy: false } });
+    const client = createClient({ url: this.url, RESP: 2, socket: { reconnectStrategy: false } });
     client.on('error', () => {});
     await client.connect();
     try {
@@ -114,7 +119,7 @@ export class TestSentinel {
     // Before it knows the replica, nobody could follow the primary.
     await eventually(
       async () => JSON.stringify(await sentinel.command('SENTINEL', 'REPLICAS', 'main')),
-      (replicas) => replicas.includes('"master-link-status":"ok"'),
+      (replicas) => replicas.includes('"master-link-status","ok"'),
       { withinMilliseconds: 20_000 },
     );
     return new TestSentinel(primary, replica, sentinel);

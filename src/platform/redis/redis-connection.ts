@@ -1,4 +1,5 @@
 import { ErrorReply } from 'redis';
+import { fitForLog } from './fit-for-log.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
 import { openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
@@ -86,7 +87,7 @@ export class RedisConnection {
     } catch (cause) {
       // A refusal (out of memory, no right) is an answer: the connection is good.
       if (!(cause instanceof ErrorReply) || WRONG_PLACE.test(cause.message)) this.lost(link, cause);
-      throw new RedisAway(cause);
+      throw new RedisAway(fitForLog(cause));
     }
   }
 
@@ -131,7 +132,7 @@ export class RedisConnection {
     const wasAway = this.state === 'away';
     this.state = 'away';
     link.cut();
-    if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, error);
+    if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, fitForLog(error));
     this.reconnect = setTimeout(() => void this.start(), this.delay);
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
   }

@@ -194,6 +194,20 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect([...log, ...reasons].join()).not.toContain('marked');
   });
 
+  it('to a server that does not know a command does not repeat its arguments in the log: one is the password', async () => {
+    const old = await TestRedis.start(['--rename-command', 'HELLO', 'HIDDEN']);
+    try {
+      const early = open(`redis://:marked@127.0.0.1:${old.port}`);
+      await early.start();
+      early.close();
+      expect(early.isUp()).toBe(false);
+      expect(reasons.join()).toContain('Redis does not know HELLO');
+      expect([...log, ...reasons].join()).not.toContain('marked');
+    } finally {
+      await old.close();
+    }
+  });
+
   it('leaves a server that became a replica, where nothing can be written, until it is a primary again', async () => {
     await connection.run((client) => client.eval(WRITE, { keys: ['a'] }));
     await redis.command('REPLICAOF', '127.0.0.1', await freePort());
