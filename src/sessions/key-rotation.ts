@@ -5,15 +5,9 @@ import { Conflict } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { CLOCK_SLACK, type Endings } from './endings.ts';
-import { KEY_SET_MAX_AGE } from './jwks.routes.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import { makeKey, type NewSigningKey, type SigningKeyOptions } from './signing-key-material.ts';
-import { databaseTime, loadKeys } from './signing-keys.ts';
-
-/** Seconds beyond the published max-age: for caches that stand behind one another, and for readers with an interval of their own. */
-const CACHE_MARGIN = 300;
-/** Seconds for which a key is published before it signs: whoever verifies by a cached key set knows it by then. */
-const PUBLISHED_BEFORE_USE = KEY_SET_MAX_AGE + CACHE_MARGIN;
+import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts';
 
 /**
  * - `announced`: the new key signs once everybody can know it, the old ones go once their last token has expired.

@@ -3,6 +3,7 @@ import type { CryptoKey, JWK } from 'jose';
 import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
+import { KEY_SET_MAX_AGE } from './jwks.routes.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import {
   type CurrentSigningKey,
@@ -20,6 +21,10 @@ import {
  * sleeps. Half of the slack (endings.ts) by which a key is accepted for longer than its tokens live.
  */
 const REREAD_INTERVAL = 30_000;
+/** Seconds beyond the published max-age: for caches that stand behind one another, and for readers with an interval of their own. */
+const CACHE_MARGIN = 300;
+/** Seconds for which a key is published before it signs: whoever verifies by a cached key set knows it by then. */
+export const PUBLISHED_BEFORE_USE = KEY_SET_MAX_AGE + CACHE_MARGIN;
 
 /** A key as this process holds it. Times are milliseconds since the epoch, by the database's clock. */
 interface HeldKey extends VerificationKey {
@@ -79,13 +84,23 @@ export class SigningKeys {
   ): Promise<SigningKeys> {
     const own =
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
+    const isThere = (known: readonly SigningKey[]) =>
+      own !== null || known.some((key) => key.algorithm === options.algorithm && key.retiresAt === null);
+    // Before the transaction: others that start now wait for the lock, and give up after 3 s.
+    const made = isThere(await loadKeys(fork(), await databaseTime(fork())))
+      ? null
+      : await makeKey(box, options);
     await fork().transactional(async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       await dropRemovedPrivateKeys(tx);
-      const known = await loadKeys(tx, await databaseTime(tx));
+      const time = await databaseTime(tx);
+      const known = await loadKeys(tx, time);
       await sealAnew(tx, box, known);
-      if (own || known.some((key) => key.algorithm === options.algorithm && key.retiresAt === null)) return;
-      await tx.insert(SigningKey, await makeKey(box, options));
+      if (isThere(known)) return;
+      // Where others may hold a key set without it, it is published first, and a key of the former algorithm signs on.
+      const wait = known.some((key) => signsAt(key, time)) ? PUBLISHED_BEFORE_USE : 0;
+      const signsFrom = new Date(time + wait * 1000);
+      await tx.insert(SigningKey, { ...(made ?? (await makeKey(box, options))), signsFrom });
       await onMade(tx);
     });
     const keys = new SigningKeys(fork, box, options, own, log);
@@ -202,6 +217,9 @@ export async function databaseTime(em: EntityManager): Promise<number> {
   if (!row) throw new Error('the database did not tell the time');
   return row.time;
 }
+
+const signsAt = ({ signsFrom, retiresAt }: SigningKey, time: number): boolean =>
+  signsFrom.getTime() <= time && (retiresAt === null || time < retiresAt.getTime());
 
 /** What is not removed at `time`, the newest first. */
 export function loadKeys(em: EntityManager, time: number): Promise<SigningKey[]> {

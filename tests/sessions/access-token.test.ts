@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { SecretBox } from '../../src/platform/secret-box.ts';
 import { keyring } from '../../src/platform/setting-parsers.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
@@ -279,6 +280,7 @@ describe('every algorithm that can be chosen', () => {
   it.each(['PS256', 'ES256', 'EdDSA'])('%s signs, and keys of the others stay valid', async (algorithm) => {
     const other = await gateway.another({ JWT_ALG: algorithm });
     try {
+      await other.gateway.keyRotation.rotate(other.gateway.fork(), 'now', COMMAND_LINE);
       const token = (await alice.signedIn({ client: other.client })).accessToken;
       expect(decodeProtectedHeader(token).alg).toBe(algorithm);
       expect((await alice.me(token, other.client)).errors).toEqual([]);

@@ -187,9 +187,26 @@ describe('a rotation', () => {
     expect(await published()).toEqual([next.kid]);
   });
 
-  it('to another algorithm is known to the processes that still have the former one', async () => {
+  it('to another algorithm, by a setting, is published before it signs, and known to the processes that have the former one', async () => {
     const third = await gateway.another({ JWT_ALG: 'ES256' });
     try {
+      expect(list(third).map(({ algorithm, state }) => [algorithm, state])).toEqual([
+        ['ES256', 'published'],
+        ['RS256', 'signing'],
+      ]);
+      expect(decodeProtectedHeader(await signIn(third)).alg).toBe('RS256');
+      await eventually(
+        () => published(second),
+        (kids) => kids.length === 2,
+        { withinMilliseconds: 1_000 },
+      );
+      await pass(PUBLISHED_BEFORE_USE);
+      third.clock.advance(PUBLISHED_BEFORE_USE);
+      await eventually(
+        async () => list(third)[0]?.state,
+        (state) => state === 'signing',
+        { withinMilliseconds: 2_000 },
+      );
       const token = await signIn(third);
       expect(decodeProtectedHeader(token).alg).toBe('ES256');
       for (const at of both()) {
