@@ -152,6 +152,63 @@ describe('a rotation', () => {
     expect(await published()).toEqual([kid]);
   });
 
+  it('costs no request under load either, by a verifier that caches the key set', async () => {
+    // The times of a rotation in a scale of 1 to 200: 3 s of publication, a cache of 1 s that knows no other reason to
+    // fetch, and tokens that are used for 1 s.
+    const keys = createRemoteJWKSet(new URL(`${second.url}/.well-known/jwks.json`), {
+      cacheMaxAge: 1_000,
+      cooldownDuration: Number.POSITIVE_INFINITY,
+    });
+    const failures: string[] = [];
+    const seen = new Set<unknown>();
+    let requests = 0;
+    let isOver = false;
+    const use = async (token: string, at: TestGateway) => {
+      requests += 1;
+      const { errors } = await alice.me(token, at.client);
+      if (errors.length > 0) failures.push(`${kidOf(token)} refused by a gateway`);
+      await jwtVerify(token, keys).catch((error: Error) =>
+        failures.push(`${kidOf(token)}: ${error.message}`),
+      );
+    };
+    const work = async (index: number) => {
+      const [here, there] = index % 2 === 0 ? [gateway, second] : [second, gateway];
+      let { accessToken, refreshToken } = await alice.signedIn({ client: here.client });
+      while (!isOver) {
+        seen.add(kidOf(accessToken));
+        const until = performance.now() + 500 * Math.random();
+        do await Promise.all([use(accessToken, here), use(accessToken, there)]);
+        while (performance.now() < until);
+        ({ accessToken, refreshToken } = tokensOf(await alice.refresh(refreshToken, here.client)));
+      }
+    };
+    const working = race(6, work);
+    await eventually(
+      async () => requests,
+      (count) => count > 50,
+    );
+    const old = kidOf(await signIn());
+    const { kid } = await rotate();
+    await gateway.database.query(
+      `with soon as (select now() + interval '3 seconds' as at),
+            next as (update signing_key set signs_from = soon.at from soon where kid = $1),
+            last as (update signing_key set retires_at = soon.at, removed_after = soon.at + interval '4 seconds'
+                     from soon where kid = $2)
+       ${wake}`,
+      [kid, old],
+    );
+    await eventually(
+      async () => list(second).length + list(gateway).length,
+      (keysLeft) => keysLeft === 2,
+      { withinMilliseconds: 10_000 },
+    );
+    isOver = true;
+    await working;
+    expect(failures).toEqual([]);
+    expect([...seen].sort()).toEqual([old, kid].sort());
+    expect(requests).toBeGreaterThan(200);
+  });
+
   it('is refused while another one is pending; of ten at once one is made', async () => {
     const outcomes = await race(10, () => rotate().catch((error: Error) => error.message));
     const made = outcomes.filter((outcome) => typeof outcome === 'object');
