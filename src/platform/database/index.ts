@@ -5,3 +5,4 @@ export { type MigrationStatus, Migrations, migrationsReady } from './migrations.
 export { createOrm, type DatabaseOptions, type DatabaseSchema } from './orm.ts';
 export { grantRights, type ServingRights } from './rights.ts';
 export { sql, statement } from './statement.ts';
+export { afterTransaction, type Outcome } from './transaction-outcome.ts';

@@ -1,4 +1,5 @@
-import type { EntityManager, EventSubscriber, TransactionEventArgs } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { afterTransaction } from '../database/index.ts';
 import type { RedisConnection } from '../redis/index.ts';
 import type { EventFeed, Topic } from './event-feed.ts';
 
@@ -10,11 +11,7 @@ const CHANNEL = 'gatehouse';
  */
 export class RedisEventFeed implements EventFeed {
   private readonly listeners = new Map<Topic, Array<() => void>>();
-  private readonly pending = new WeakMap<object, Set<Topic>>();
-  private readonly watched = new WeakSet<object>();
-  private readonly publisher: EventSubscriber = {
-    afterTransactionCommit: async ({ em }: TransactionEventArgs) => this.publish(em),
-  };
+  private readonly announced = new WeakMap<EntityManager, Set<Topic>>();
 
   /** @param listening a connection of the feed's own, which it starts and closes */
   constructor(
@@ -28,8 +25,13 @@ export class RedisEventFeed implements EventFeed {
   }
 
   async announce(em: EntityManager, topic: Topic): Promise<void> {
-    this.watch(em);
-    this.pending.set(em, (this.pending.get(em) ?? new Set()).add(topic));
+    const announced = this.announced.get(em) ?? new Set();
+    if (announced.has(topic)) return;
+    this.announced.set(em, announced.add(topic));
+    afterTransaction(em, (outcome) => {
+      announced.delete(topic);
+      if (outcome === 'committed') this.publish(topic);
+    });
   }
 
   subscribe(topic: Topic, listener: () => void): void {
@@ -44,19 +46,9 @@ export class RedisEventFeed implements EventFeed {
     this.listening.close();
   }
 
-  /** All forks of one EntityManager share what dispatches its events. */
-  private watch(em: EntityManager): void {
-    const events = em.getEventManager();
-    if (this.watched.has(events)) return;
-    this.watched.add(events);
-    events.registerSubscriber(this.publisher);
-  }
-
-  private publish(committed: object): void {
-    const topics = this.pending.get(committed) ?? [];
-    this.pending.delete(committed);
-    // Not awaited: the change stands, and a reader that is not woken looks by itself.
-    for (const topic of topics) this.commands.run((client) => client.publish(CHANNEL, topic)).catch(() => {});
+  /** Not awaited: the change stands, and a reader that is not woken looks by itself. */
+  private publish(topic: Topic): void {
+    this.commands.run((client) => client.publish(CHANNEL, topic)).catch(() => {});
   }
 
   private wake(topic: Topic): void {

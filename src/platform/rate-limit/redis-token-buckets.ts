@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto';
-import { ErrorReply } from 'redis';
 import type { Clock } from '../clock.ts';
-import type { RedisClient, RedisConnection } from '../redis/index.ts';
+import { type RedisConnection, RedisScript } from '../redis/index.ts';
 import { InProcessTokenBuckets } from './in-process-token-buckets.ts';
 import type { BucketRule } from './rules.ts';
 import type { TokenBuckets } from './token-bucket.ts';
 
 /**
  * KEYS[1] the bucket, ARGV[1] its burst, ARGV[2] the milliseconds in which it fills. Returns the milliseconds until the
- * next token, 0 when one was taken. One script is one step in Redis, so no two processes take the same token; the
- * time is that of Redis, so their clocks do not matter. The key goes when the bucket is full: an absent one is.
+ * next token, 0 when one was taken. The time is that of Redis, so the clocks of processes do not matter. The key goes
+ * when the bucket is full: an absent one is.
  */
-const TAKE = `
+const TAKE = new RedisScript(`
 local burst = tonumber(ARGV[1])
 local per_millisecond = burst / tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -27,8 +26,7 @@ else
 end
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'filled_at', string.format('%d', now))
 redis.call('PEXPIRE', KEYS[1], string.format('%d', math.ceil((burst - tokens) / per_millisecond) + 1))
-return wait`;
-const TAKE_SHA = createHash('sha1').update(TAKE).digest('hex');
+return wait`);
 
 /**
  * Counts in Redis, for all processes together. While Redis is away each process counts for itself, at half the
@@ -48,9 +46,10 @@ export class RedisTokenBuckets implements TokenBuckets {
 
   async take(key: string, rule: BucketRule): Promise<number> {
     try {
-      const wait = await this.redis.run((client) => takeIn(client, key, rule));
+      const args = [rule.burst, rule.perSeconds * 1000];
+      const wait = await this.redis.run((client) => TAKE.run(client, [redisKey(key)], args));
       this.change(false);
-      return Math.ceil(wait / 1000);
+      return Math.ceil(Number(wait) / 1000);
     } catch (error) {
       this.change(true, error);
       return this.own.take(key, tightened(rule));
@@ -73,17 +72,6 @@ export class RedisTokenBuckets implements TokenBuckets {
 export function tightened({ burst, perSeconds }: BucketRule): BucketRule {
   const half = Math.max(1, Math.floor(burst / 2));
   return { burst: half, perSeconds: (perSeconds * 2 * half) / burst };
-}
-
-async function takeIn(client: RedisClient, key: string, { burst, perSeconds }: BucketRule): Promise<number> {
-  const options = { keys: [redisKey(key)], arguments: [String(burst), String(perSeconds * 1000)] };
-  try {
-    return Number(await client.evalSha(TAKE_SHA, options));
-  } catch (error) {
-    // A server that was restarted has forgotten the script; EVAL also teaches it again.
-    if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
-    return Number(await client.eval(TAKE, options));
-  }
 }
 
 /** Hashed: what was typed as a name or an address stays out of the dumps of Redis, and every key is short. */
