@@ -3,6 +3,7 @@ import { AccountsAndSessions } from './20261121024000_accounts_and_sessions.ts';
 import { SessionLimits } from './20261121041000_session_limits.ts';
 import { KeyRotation } from './20261121060000_key_rotation.ts';
 import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.ts';
+import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -10,4 +11,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261121041000_session_limits', class: SessionLimits },
   { name: '20261121060000_key_rotation', class: KeyRotation },
   { name: '20261122010000_mail_and_one_time_tokens', class: MailAndOneTimeTokens },
+  { name: '20261122023000_one_ending_per_session', class: OneEndingPerSession },
 ];

@@ -219,7 +219,7 @@ async function build(
   const accessTokens = new AccessTokens(signingKeys, clock, accessToken);
   const refreshTokens = new RefreshTokens(secrets.tokenKeys);
   const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
-  const store = new PostgresSessionStore(session);
+  const store = new PostgresSessionStore(endings, session);
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const rotation = new RefreshRotation(refreshTokens, store, endings, tokenPairs, audit, rateLimiter);
   const cookies = new TokenCookies(clock, {

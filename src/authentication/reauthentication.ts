@@ -56,19 +56,19 @@ export class Reauthentication {
 
     const raised = await em.transactional(async (tx) => {
       if (!(await lockActiveAccount(tx, caller.userId)) || !(await this.passwords.stillHolds(tx, proof)))
-        return null;
-      const session = await this.store.stepUp(tx, caller, { amr: ['pwd'], aal: 1 });
-      const subject = session && (await loadSubject(tx, caller.userId, session.id));
-      if (!session || !subject) return null;
+        throw new Unauthenticated('the account or its password changed meanwhile');
+      const subject = await loadSubject(tx, caller.userId, caller.sessionId);
       await this.audit.record(tx, origin, {
         action: 'session.reauthenticated',
         actorId: caller.userId,
         subjectId: caller.userId,
-        details: { sessionId: session.id, amr: ['pwd'] },
+        details: { sessionId: caller.sessionId, amr: ['pwd'] },
       });
+      // Last: Redis does not take it back when the transaction is rolled back.
+      const session = await this.store.stepUp(tx, caller, { amr: ['pwd'], aal: 1 });
+      if (!session || !subject) throw new Unauthenticated('the session ended meanwhile');
       return { session, subject };
     });
-    if (!raised) throw new Unauthenticated('the session ended meanwhile');
     return this.tokenPairs.issue(raised.session, raised.subject);
   }
 }

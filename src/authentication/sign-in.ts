@@ -4,9 +4,9 @@ import { sql, statement } from '../platform/database/index.ts';
 import { EmailNotConfirmed } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
+  type EndedSession,
   type Endings,
   loadSubject,
-  type SessionRecord,
   type SessionStore,
   type TokenPair,
   type TokenPairs,
@@ -66,7 +66,7 @@ export class SignIn {
         subjectId: userId,
         details: { sessionId: session.id, amr },
       });
-      await this.endDisplaced(tx, displaced, origin);
+      await this.recordDisplaced(tx, displaced, origin);
       const subject = await loadSubject(tx, userId, session.id);
       return subject && { session, subject };
     });
@@ -84,12 +84,11 @@ export class SignIn {
   }
 
   /** The oldest sessions, which the new one pushed over the limit for one account. */
-  private async endDisplaced(
+  private async recordDisplaced(
     tx: EntityManager,
-    displaced: readonly SessionRecord[],
+    displaced: readonly EndedSession[],
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.endings.endSessions(tx, displaced);
     for (const { id, userId } of displaced) {
       await this.audit.record(tx, origin, {
         action: 'session.displaced',

@@ -1,5 +1,5 @@
 import type { Opt } from '@mikro-orm/core';
-import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Enum, Index, PrimaryKey, Property, Unique } from '@mikro-orm/decorators/legacy';
 
 export enum EndingKind {
   /** The session is over. */
@@ -24,7 +24,8 @@ export class Ending {
   @Enum({ items: () => EndingKind, type: 'text' })
   kind!: EndingKind;
 
-  @Index({ name: 'ending_session_id_index' })
+  /** A session ends once: whose insert wrote the row has ended it. */
+  @Unique({ name: 'ending_session_id_unique' })
   @Property({ type: 'uuid', nullable: true })
   sessionId: string | null = null;
 

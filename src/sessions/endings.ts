@@ -10,6 +10,9 @@ export const CLOCK_SLACK = 60;
 /** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
 const KEPT_DAYS_BEYOND_EXPIRY = 1;
 
+/** What an ending must know of a session. */
+export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
+
 /**
  * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the
  * readers (revocations.ts) of every process.
@@ -22,8 +25,8 @@ export class Endings {
   ) {}
 
   /**
-   * Runs a change that may end something, in a transaction, and then waits until this process knows of it: the next
-   * request here is refused at once, other processes follow when they are woken.
+   * Runs a change that makes a session or may end something, in a transaction, and then waits until this process knows
+   * of what ended: the next request here is refused at once, other processes follow when they are woken.
    */
   async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
     const result = await em.transactional(work);
@@ -31,22 +34,50 @@ export class Endings {
     return result;
   }
 
-  /** The sessions are over, and every access token that names one of them. */
-  async endSessions(tx: EntityManager, sessions: readonly SessionRecord[]): Promise<void> {
-    if (sessions.length === 0) return;
+  /**
+   * The sessions are over, and every access token that names one of them. For session stores: everybody else removes
+   * a session from its store, which calls this.
+   * @returns those that this call ended; the others had ended before.
+   */
+  async endSessions<Session extends Endable>(
+    tx: EntityManager,
+    sessions: readonly Session[],
+  ): Promise<Session[]> {
+    if (sessions.length === 0) return [];
     const ids = sessions.map(({ id }) => id);
     const users = sessions.map(({ userId }) => userId);
     const expiries = sessions.map(({ expiresAt }) => expiresAt.toISOString());
-    await statement(
+    // In one order, so that two which end the same sessions wait for each other and not in a circle.
+    const ended = await statement(
       tx,
-      sql`
+      sql<{ session_id: string }>`
         insert into ending (kind, session_id, user_id, matters_until, kept_until)
         select 'SESSION', ended.session_id, ended.user_id, ${this.mattersUntil()},
                ended.expires_at + make_interval(days => ${KEPT_DAYS_BEYOND_EXPIRY})
         from unnest(${ids}::uuid[], ${users}::uuid[], ${expiries}::timestamptz[])
-          as ended (session_id, user_id, expires_at)`,
+          as ended (session_id, user_id, expires_at)
+        order by ended.session_id
+        on conflict (session_id) do nothing
+        returning session_id`,
     );
     await this.feed.announce(tx, 'endings');
+    const endedIds = new Set(ended.map(({ session_id }) => session_id));
+    return sessions.filter(({ id }) => endedIds.has(id));
+  }
+
+  /** For a store outside the database, which may remember what is over. @returns the sessions without an ending. */
+  async withoutEnded<Session extends Pick<SessionRecord, 'id'>>(
+    em: EntityManager,
+    sessions: readonly Session[],
+  ): Promise<Session[]> {
+    if (sessions.length === 0) return [];
+    const ids = sessions.map(({ id }) => id);
+    const ended = await statement(
+      em,
+      sql<{ session_id: string }>`select session_id from ending where session_id = any(${ids}::uuid[])`,
+    );
+    const endedIds = new Set(ended.map(({ session_id }) => session_id));
+    return sessions.filter(({ id }) => !endedIds.has(id));
   }
 
   /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */

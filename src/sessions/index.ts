@@ -10,7 +10,7 @@ export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
 export { Revocations } from './revocations.ts';
 export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
-export type { SessionRecord, SessionStore } from './session-store.ts';
+export type { EndedSession, SessionRecord, SessionStore, SessionStoreOptions } from './session-store.ts';
 export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
 export { loadSubject, type Subject } from './subject.ts';

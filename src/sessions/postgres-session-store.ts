@@ -3,29 +3,37 @@ import { type RawBuilder } from 'kysely';
 import { sql, statement } from '../platform/database/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { newId } from '../platform/id.ts';
+import type { Endings } from './endings.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
-import type { NewSession, Rotation, SessionRecord, SessionStore, SessionUse } from './session-store.ts';
-import { mayHaveTokens, type SubjectColumns, subjectColumns } from './subject.ts';
-
-export interface PostgresSessionStoreOptions {
-  readonly refreshGraceSeconds: number;
-  /** Undefined: no idle limit. */
-  readonly idleTtlSeconds: number | undefined;
-  readonly maxPerUser: number;
-}
+import type {
+  EndedSession,
+  NewSession,
+  Rotation,
+  SessionRecord,
+  SessionStore,
+  SessionStoreOptions,
+  SessionUse,
+} from './session-store.ts';
+import { mayHaveTokens, type Subject, type SubjectColumns, subjectColumns } from './subject.ts';
 
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
+  /** Condition for a session whose time is not over. */
+  private readonly timely: RawBuilder<boolean>;
   /** Condition for a session that is there. */
   private readonly alive: RawBuilder<boolean>;
 
-  constructor(private readonly options: PostgresSessionStoreOptions) {
+  constructor(
+    private readonly endings: Endings,
+    private readonly options: SessionStoreOptions,
+  ) {
     const { idleTtlSeconds } = options;
     const used = sql<boolean>`last_used_at > now() - make_interval(secs => ${idleTtlSeconds ?? 0})`;
-    this.alive = idleTtlSeconds === undefined ? sql`expires_at > now()` : sql`expires_at > now() and ${used}`;
+    this.timely =
+      idleTtlSeconds === undefined ? sql`expires_at > now()` : sql`expires_at > now() and ${used}`;
+    this.alive = sql`${this.timely} and not exists (select from ending e where e.session_id = session.id)`;
   }
 
-  /** The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other. */
   async create(em: EntityManager, session: NewSession) {
     const [created] = await this.records(
       em,
@@ -65,26 +73,24 @@ export class PostgresSessionStore implements SessionStore {
         set generation = generation + 1, rotated_at = now(), last_used_at = now(),
             user_agent = ${use.userAgent}, ip_address = ${use.ipAddress}
         from users u
-        where s.id = ${sessionId} and s.user_id = ${userId} and generation = ${generation} and ${this.alive}
+        where s.id = ${sessionId} and s.user_id = ${userId} and generation = ${generation} and ${this.timely}
           and u.id = s.user_id and ${mayHaveTokens(sessionId)}
         returning s.*, ${subjectColumns}`,
     );
-    if (rotated) {
-      const { epoch, roles } = rotated;
-      return { kind: 'rotated', session: toRecord(rotated), subject: { userId, epoch, roles } };
-    }
+    if (rotated) return { kind: 'rotated', session: toRecord(rotated), subject: toSubject(rotated), lost: 0 };
 
     const [row] = await statement(
       em,
-      sql<SessionRow & { within_grace: boolean }>`
-        select *, rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds}) as within_grace
-        from session where id = ${sessionId} and user_id = ${userId} and ${this.alive}`,
+      sql<SessionRow & SubjectColumns & { within_grace: boolean }>`
+        select s.*, ${subjectColumns},
+               rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds}) as within_grace
+        from session s join users u on u.id = s.user_id
+        where s.id = ${sessionId} and s.user_id = ${userId} and ${this.timely} and ${mayHaveTokens(sessionId)}`,
     );
-    if (!row) return { kind: 'unknown' };
+    if (!row || generation >= row.generation) return { kind: 'unknown' };
     const session = toRecord(row);
-    if (generation >= session.generation) return { kind: 'unknown' };
-    const repeats = generation === session.generation - 1 && row.within_grace;
-    return { kind: repeats ? 'repeated' : 'reused', session };
+    const repeats = generation === row.generation - 1 && row.within_grace;
+    return repeats ? { kind: 'repeated', session, subject: toSubject(row) } : { kind: 'reused', session };
   }
 
   async stepUp(
@@ -104,38 +110,38 @@ export class PostgresSessionStore implements SessionStore {
     return raised ?? null;
   }
 
-  async remove(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
-    const [removed] = await this.records(
-      em,
-      sql<SessionRow>`delete from session where id = ${sessionId} and user_id = ${userId} and ${this.alive} returning *`,
-    );
-    return removed ?? null;
+  async remove(em: EntityManager, userId: string, sessionId: string): Promise<EndedSession | null> {
+    const ended = await this.end(em, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
+    return ended[0] ?? null;
   }
 
   removeAll(
     em: EntityManager,
     userId: string,
     { except }: { except?: string } = {},
-  ): Promise<SessionRecord[]> {
-    return this.records(
+  ): Promise<EndedSession[]> {
+    return this.end(
       em,
-      sql<SessionRow>`
-        delete from session
-        where user_id = ${userId} and ${this.alive} and id is distinct from ${except ?? null}::uuid
-        returning *`,
+      sql`user_id = ${userId} and ${this.timely} and id is distinct from ${except ?? null}::uuid`,
     );
   }
 
   /** Never the new one, whose transaction may have begun before those of sessions that were written while it waited. */
-  private removeBeyondCap(em: EntityManager, { id, userId }: SessionRecord): Promise<SessionRecord[]> {
-    return this.records(
+  private removeBeyondCap(em: EntityManager, { id, userId }: SessionRecord): Promise<EndedSession[]> {
+    return this.end(
       em,
-      sql<SessionRow>`
-        delete from session
-        where id in (select id from session where user_id = ${userId} and id <> ${id} and ${this.alive}
-                     order by created_at desc, id desc offset ${this.options.maxPerUser - 1})
-        returning *`,
+      sql`id in (select id from session where user_id = ${userId} and id <> ${id} and ${this.alive}
+                 order by created_at desc, id desc offset ${this.options.maxPerUser - 1})`,
     );
+  }
+
+  /** A row goes with its ending, in one transaction. */
+  private async end(em: EntityManager, condition: RawBuilder<unknown>): Promise<EndedSession[]> {
+    const removed = await this.records(
+      em,
+      sql<SessionRow>`delete from session where ${condition} returning *`,
+    );
+    return this.endings.endSessions(em, removed);
   }
 
   private async records(em: EntityManager, query: RawBuilder<SessionRow>): Promise<SessionRecord[]> {
@@ -172,6 +178,12 @@ function toRecord(row: SessionRow): SessionRecord {
     expiresAt: new Date(row.expires_at),
   };
 }
+
+const toSubject = ({ user_id, epoch, roles }: SessionRow & SubjectColumns): Subject => ({
+  userId: user_id,
+  epoch,
+  roles,
+});
 
 /** Sessions whose absolute life is over; one that is only idle goes with it. */
 export const expiredSessions: Chore = {

@@ -6,7 +6,6 @@ import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
-import { loadSubject } from './subject.ts';
 import type { TokenPair, TokenPairs } from './token-pair.ts';
 
 /** A refresh spends one from each. */
@@ -19,7 +18,8 @@ export const REFRESH_RULES = {
  * Exchanges a refresh token for a new pair (RFC 6749 section 6), rotating it (RFC 9700 section 4.14.2).
  * The current token advances the generation. Its immediate predecessor, within the grace, gets the same successor
  * again: parallel tabs and clients that lost a reply end up with one token, not two. Any older one is a sign of
- * theft: the session ends, and that stands although the caller gets an error.
+ * theft: the session ends, and that stands although the caller gets an error. A token ahead of a store that can lose
+ * its last moments moves the session forward, which the audit trail says.
  */
 export class RefreshRotation {
   constructor(
@@ -47,11 +47,15 @@ export class RefreshRotation {
       await this.endReused(em, rotation.session, presented.generation, origin);
       throw new InvalidRefreshToken('reused: the session was ended');
     }
-    const { session } = rotation;
-    const known = rotation.kind === 'rotated' ? rotation.subject : undefined;
-    const subject = known ?? (await loadSubject(em, session.userId, session.id));
-    if (!subject) throw new InvalidRefreshToken('the account is not active, or the session has ended');
-    return this.tokenPairs.issue(session, subject);
+    if (rotation.kind === 'rotated' && rotation.lost > 0) {
+      await this.audit.record(em, origin, {
+        action: 'session.refresh_moved_forward',
+        actorId: null,
+        subjectId: presented.userId,
+        details: { sessionId: presented.sessionId, presented: presented.generation, lost: rotation.lost },
+      });
+    }
+    return this.tokenPairs.issue(rotation.session, rotation.subject);
   }
 
   private async endReused(
@@ -61,9 +65,8 @@ export class RefreshRotation {
     origin: RequestOrigin,
   ) {
     await this.endings.transactional(em, async (tx) => {
-      const removed = await this.store.remove(tx, session.userId, session.id);
-      if (!removed) return;
-      await this.endings.endSessions(tx, [removed]);
+      const ended = await this.store.remove(tx, session.userId, session.id, { known: true });
+      if (!ended) return;
       await this.audit.record(tx, origin, {
         action: 'session.refresh_reused',
         actorId: null,

@@ -30,30 +30,52 @@ export interface NewSession {
 /** Where a session is used from. */
 export type SessionUse = Pick<SessionRecord, 'userAgent' | 'ipAddress'>;
 
+/** A session that a call has just ended. */
+export type EndedSession = Pick<SessionRecord, 'id' | 'userId'>;
+
 /** What became of a presented refresh token. */
 export type Rotation =
   /**
-   * It was the current one: the generation advanced by one. A store that can comes back with the subject, read in the
-   * same statement; otherwise it is read next.
+   * It was the current one: the generation advanced by one. Or it was ahead of a store that had lost as many
+   * generations as `lost` says: the session went on from the token.
    */
-  | { kind: 'rotated'; session: SessionRecord; subject?: Subject }
+  | { kind: 'rotated'; session: SessionRecord; subject: Subject; lost: number }
   /** It was the immediate predecessor, within the grace: the current generation again, nothing changed. */
-  | { kind: 'repeated'; session: SessionRecord }
+  | { kind: 'repeated'; session: SessionRecord; subject: Subject }
   /** It had been used before. */
   | { kind: 'reused'; session: SessionRecord }
-  /** No such session, or a generation that this session has not reached. Nothing changed. */
+  /** No such session, one that may not have tokens, or a generation that it cannot have reached. Nothing changed. */
   | { kind: 'unknown' };
+
+/** The same for every adapter. */
+export interface SessionStoreOptions {
+  readonly refreshGraceSeconds: number;
+  /** Undefined: no idle limit. */
+  readonly idleTtlSeconds: number | undefined;
+  readonly maxPerUser: number;
+}
 
 /**
  * The port to the active sessions; every adapter passes tests/sessions/session-store.contract.ts.
- * Sessions that expired, or were not refreshed within the idle limit, do not exist for any of these calls. Time is the store's own clock.
+ *
+ * A session that has an ending, has expired, or was not refreshed within the idle limit does not exist for any of
+ * these calls, whatever the store still holds. Time is the store's own clock.
+ *
+ * Whatever removes a session writes its ending in the transaction of `em`, and that insert, one for each session,
+ * decides which of several calls has ended it. Call these, and create, in Endings.transactional. A step-up may stand
+ * although the transaction is rolled back: make it the last thing there.
+ *
+ * @throws {ServiceUnavailable} from every call, when the store is away.
  */
 export interface SessionStore {
-  /** @returns the session, and the oldest ones of the user that it displaced: end them. */
+  /**
+   * The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other.
+   * @returns the session, and the oldest ones of the user, which are over the limit and were ended.
+   */
   create(
     em: EntityManager,
     session: NewSession,
-  ): Promise<{ session: SessionRecord; displaced: SessionRecord[] }>;
+  ): Promise<{ session: SessionRecord; displaced: EndedSession[] }>;
   find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
   /** Most recently used first. */
   list(em: EntityManager, userId: string): Promise<SessionRecord[]>;
@@ -68,8 +90,17 @@ export interface SessionStore {
     session: { userId: string; sessionId: string },
     proof: { amr: readonly string[]; aal: number },
   ): Promise<SessionRecord | null>;
-  /** @returns the session when this call removed it. */
-  remove(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
-  /** @returns those that this call removed. */
-  removeAll(em: EntityManager, userId: string, options?: { except?: string }): Promise<SessionRecord[]>;
+  /**
+   * @param options.known a genuine token names the session of this user, so it need not be found first: it is ended
+   * while the store is away, too
+   * @returns the session when this call ended it.
+   */
+  remove(
+    em: EntityManager,
+    userId: string,
+    sessionId: string,
+    options?: { known?: boolean },
+  ): Promise<EndedSession | null>;
+  /** @returns those that this call ended. */
+  removeAll(em: EntityManager, userId: string, options?: { except?: string }): Promise<EndedSession[]>;
 }

@@ -6,7 +6,7 @@ import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
 import type { Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
-import type { SessionRecord, SessionStore } from './session-store.ts';
+import type { EndedSession, SessionStore } from './session-store.ts';
 
 /** A session of a user. */
 export interface SessionReference {
@@ -37,7 +37,8 @@ export class SignOut {
     if (named.length === 0) return;
     await this.endings.transactional(em, async (tx) => {
       for (const { userId, sessionId } of named) {
-        await this.end(tx, await this.removeOne(tx, { userId, sessionId }), userId, origin);
+        const ended = await this.store.remove(tx, userId, sessionId, { known: true });
+        await this.record(tx, ended ? [ended] : [], userId, origin);
       }
     });
   }
@@ -49,11 +50,11 @@ export class SignOut {
     origin: RequestOrigin,
   ): Promise<void> {
     const ended = await this.endings.transactional(em, async (tx) => {
-      const removed = isId(sessionId) ? await this.removeOne(tx, { userId, sessionId }) : [];
-      await this.end(tx, removed, userId, origin);
-      return removed.length;
+      const removed = isId(sessionId) ? await this.store.remove(tx, userId, sessionId) : null;
+      await this.record(tx, removed ? [removed] : [], userId, origin);
+      return removed;
     });
-    if (ended === 0) throw new NotFound();
+    if (!ended) throw new NotFound();
   }
 
   /** Ends every session of the user but the one. @returns how many. */
@@ -72,33 +73,24 @@ export class SignOut {
     origin: RequestOrigin,
   ): Promise<number> {
     const removed = await this.store.removeAll(tx, userId, { except: sessionId });
-    await this.end(tx, removed, userId, origin);
+    await this.record(tx, removed, userId, origin);
     return removed.length;
   }
 
   /** Ends every session of the user, within the transaction of the change that causes it. @returns how many. */
   async allIn(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<number> {
     const removed = await this.store.removeAll(tx, userId);
-    await this.end(tx, removed, userId, origin);
+    await this.record(tx, removed, userId, origin);
     return removed.length;
   }
 
-  private async removeOne(
+  private async record(
     tx: EntityManager,
-    { userId, sessionId }: SessionReference,
-  ): Promise<SessionRecord[]> {
-    const removed = await this.store.remove(tx, userId, sessionId);
-    return removed ? [removed] : [];
-  }
-
-  private async end(
-    tx: EntityManager,
-    sessions: readonly SessionRecord[],
+    ended: readonly EndedSession[],
     actorId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.endings.endSessions(tx, sessions);
-    for (const { id, userId } of sessions) {
+    for (const { id, userId } of ended) {
       await this.audit.record(tx, origin, {
         action: 'session.ended',
         actorId,

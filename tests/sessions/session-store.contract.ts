@@ -1,32 +1,91 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { SessionRecord, SessionStore } from '../../src/sessions/index.ts';
-import { race } from '../support/race.ts';
+import { createOrm } from '../../src/platform/database/index.ts';
+import { PostgresEventFeed } from '../../src/platform/events/index.ts';
+import { newId } from '../../src/platform/id.ts';
+import {
+  Endings,
+  Revocations,
+  type SessionRecord,
+  type SessionStore,
+  type SessionStoreOptions,
+} from '../../src/sessions/index.ts';
+import { SCHEMA } from '../../src/tables.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually, race } from '../support/race.ts';
+import type { SessionProbe } from '../support/session-probe.ts';
 
-/** What the contract needs to try an adapter out. */
-export interface StoreUnderTest {
+/** An adapter, and a look into what it keeps. */
+export interface Adapter {
   readonly store: SessionStore;
-  fork(): EntityManager;
-  /** An account, since sessions belong to one. */
-  aUser(): Promise<string>;
-  /** Moves the session's times into the past, as the store's own clock would. */
-  age(session: SessionRecord, seconds: number): Promise<void>;
+  readonly probe: SessionProbe;
   close(): Promise<void>;
 }
 
-/** Beside the grace of 30 seconds. */
-export interface SessionLimits {
-  readonly idleTtlSeconds: number | undefined;
-  readonly maxPerUser: number;
+export interface AdapterUnderTest {
+  readonly name: string;
+  /** Generations by which a token may be ahead of a store that can lose its last moments. */
+  readonly mostLost: number;
+  open(endings: Endings, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
 }
+
+/** Beside the grace of 30 seconds. */
+type SessionLimits = Omit<SessionStoreOptions, 'refreshGraceSeconds'>;
+
+/** An adapter on a database, where endings and accounts are whatever the adapter. */
+async function prepareOn(adapter: AdapterUnderTest, limits: SessionLimits) {
+  const database = await createTestDatabase();
+  const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
+  const fork = (): EntityManager => orm.em.fork();
+  const feed = new PostgresEventFeed(database.servingUrl, () => {});
+  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
+  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
+  const { store, probe, close } = await adapter.open(
+    endings,
+    { refreshGraceSeconds: 30, ...limits },
+    database,
+  );
+  return {
+    store,
+    endings,
+    probe,
+    fork,
+    /** An account, since sessions belong to one. */
+    async aUser() {
+      const id = newId();
+      await database.query('insert into users (id, username, username_key) values ($1, $2, $2)', [id, id]);
+      return id;
+    },
+    deactivate: (userId: string) =>
+      database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [userId]),
+    /** Moves the session's times into the past, as the store's own clock would. */
+    age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
+    /** Writes an ending behind the store's back, as if what it holds were an old copy. */
+    async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
+      await endings.endSessions(fork(), [{ id, userId, expiresAt }]);
+    },
+    endingsOf: (userId: string) =>
+      database.query<{ session_id: string; days: number }>(
+        `select session_id, extract(epoch from kept_until - now())::float8 / 86400 as days
+         from ending where user_id = $1`,
+        [userId],
+      ),
+    async close() {
+      await close();
+      await revocations.stop();
+      await orm.close();
+      await database.drop();
+    },
+  };
+}
+type StoreUnderTest = Awaited<ReturnType<typeof prepareOn>>;
 
 const use = { userAgent: 'test', ipAddress: '192.0.2.1' };
 
 /** Every adapter of the session store passes this. The grace is 30 seconds. */
-export function sessionStoreContract(
-  name: string,
-  prepare: (limits: SessionLimits) => Promise<StoreUnderTest>,
-): void {
+export function sessionStoreContract(adapter: AdapterUnderTest): void {
+  const { name, mostLost } = adapter;
+  const prepare = (limits: SessionLimits) => prepareOn(adapter, limits);
   describe(`the session store on ${name}`, () => {
     let under: StoreUnderTest;
     let userId: string;
@@ -58,12 +117,23 @@ export function sessionStoreContract(
       expect(await under.store.find(under.fork(), await under.aUser(), session.id)).toBeNull();
     });
 
-    it('advances the generation by one, and leaves the expiry alone', async () => {
-      const rotation = await rotate(0);
+    it('advances the generation by one, tells where it is used and whose it is, and leaves the expiry alone', async () => {
+      const elsewhere = { userAgent: 'Réseau "2"', ipAddress: null };
+      const presented = { userId, sessionId: session.id, generation: 0 };
+      const rotation = await under.store.rotate(under.fork(), presented, elsewhere);
       expect(rotation).toMatchObject({
         kind: 'rotated',
-        session: { generation: 1, expiresAt: session.expiresAt },
+        session: { generation: 1, expiresAt: session.expiresAt, ...elsewhere },
+        subject: { userId, epoch: 0, roles: [] },
+        lost: 0,
       });
+      expect(await rotate(0)).toMatchObject({ kind: 'repeated', subject: { userId, epoch: 0, roles: [] } });
+    });
+
+    it('spends nothing on an account that may not have tokens', async () => {
+      await under.deactivate(userId);
+      expect(await rotate(0)).toEqual({ kind: 'unknown' });
+      expect(await under.probe.generation(userId, session.id)).toBe(0);
     });
 
     it('lets one of many rotations at once win; the others get the same generation', async () => {
@@ -87,10 +157,20 @@ export function sessionStoreContract(
       expect((await rotate(0)).kind).toBe('reused');
     });
 
-    it('does not know a generation that the session has not reached', async () => {
-      expect(await rotate(1)).toEqual({ kind: 'unknown' });
+    it('does not know a generation that the session cannot have reached', async () => {
+      expect(await rotate(mostLost + 1)).toEqual({ kind: 'unknown' });
       expect((await under.store.find(under.fork(), userId, session.id))?.generation).toBe(0);
     });
+
+    if (mostLost > 0) {
+      it('goes on from a generation that the store lost, once, and says how many it lost', async () => {
+        const rotations = await race(20, () => rotate(mostLost));
+        const rotated = rotations.filter(({ kind }) => kind === 'rotated');
+        expect(rotated).toMatchObject([{ session: { generation: mostLost + 1 }, lost: mostLost }]);
+        expect(rotations.filter(({ kind }) => kind === 'repeated')).toHaveLength(19);
+        expect(await rotate(mostLost + 1)).toMatchObject({ kind: 'rotated', lost: 0 });
+      });
+    }
 
     it('does not know the session of somebody else', async () => {
       const stranger = await under.aUser();
@@ -143,9 +223,70 @@ export function sessionStoreContract(
       });
     });
 
-    it('lets one of many removals at once have the session', async () => {
-      const removed = await race(20, () => under.store.remove(under.fork(), userId, session.id));
-      expect(removed.filter((record) => record !== null)).toHaveLength(1);
+    it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
+      const removed = await race(20, () =>
+        under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, session.id)),
+      );
+      expect(removed.filter((ended) => ended !== null)).toMatchObject([{ id: session.id, userId }]);
+      const [ending, ...more] = await under.endingsOf(userId);
+      expect(more).toEqual([]);
+      expect(ending?.session_id).toBe(session.id);
+      expect(ending?.days).toBeGreaterThan(1);
+      expect(ending?.days).toBeLessThan(1.1);
+    });
+
+    it('lets go of a session once its ending has committed', async () => {
+      await under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, session.id));
+      const holds = () => under.probe.count(userId);
+      await eventually(holds, (count) => count === 0);
+    });
+
+    it('keeps a session whose removal was rolled back', async () => {
+      const rolledBack = under.endings.transactional(under.fork(), async (tx) => {
+        expect(await under.store.removeAll(tx, userId)).toHaveLength(1);
+        expect(await under.store.find(tx, userId, session.id)).toBeNull();
+        expect(await under.store.list(tx, userId)).toEqual([]);
+        throw new Error('rolled back');
+      });
+      await expect(rolledBack).rejects.toThrow('rolled back');
+      expect(await under.store.find(under.fork(), userId, session.id)).toEqual(session);
+      expect((await rotate(0)).kind).toBe('rotated');
+    });
+
+    it('does not remove the session of somebody else, also one that a token names', async () => {
+      const stranger = await under.aUser();
+      for (const options of [{}, { known: true }])
+        expect(await under.store.remove(under.fork(), stranger, session.id, options)).toBeNull();
+      expect(await under.store.find(under.fork(), userId, session.id)).not.toBeNull();
+    });
+
+    const callsOnEnded: Array<[string, (em: EntityManager) => Promise<unknown>, unknown]> = [
+      ['find', (em) => under.store.find(em, userId, session.id), null],
+      ['list', (em) => under.store.list(em, userId), []],
+      ['rotate', () => rotate(0), { kind: 'unknown' }],
+      [
+        'stepUp',
+        (em) => under.store.stepUp(em, { userId, sessionId: session.id }, { amr: ['otp'], aal: 2 }),
+        null,
+      ],
+      ['remove', (em) => under.store.remove(em, userId, session.id), null],
+      ['removeAll', (em) => under.store.removeAll(em, userId), []],
+    ];
+    it.each(callsOnEnded)(
+      'knows nothing of a session that has an ending, although it still holds it: %s',
+      async (_name, call, nothing) => {
+        await under.endElsewhere(session);
+        expect(await under.probe.generation(userId, session.id)).toBe(0);
+        expect(await call(under.fork())).toEqual(nothing);
+        expect([0, undefined]).toContain(await under.probe.generation(userId, session.id));
+        expect(await under.endingsOf(userId)).toHaveLength(1);
+      },
+    );
+
+    it('does not count sessions that have an ending', async () => {
+      await under.age(session, 60);
+      await under.endElsewhere(await aSession());
+      for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
     });
 
     it('removes all but one, and tells which', async () => {
@@ -153,6 +294,35 @@ export function sessionStoreContract(
       const removed = await under.store.removeAll(under.fork(), userId, { except: session.id });
       expect(removed.map(({ id }) => id).sort()).toEqual(others.map(({ id }) => id).sort());
       expect(await under.store.list(under.fork(), userId)).toHaveLength(1);
+    });
+
+    it('removes all of a user, and none of anybody else', async () => {
+      const stranger = await under.aUser();
+      const theirs = await under.store.create(under.fork(), {
+        userId: stranger,
+        amr: ['pwd'],
+        aal: 1,
+        ...use,
+        ttlSeconds: 3600,
+      });
+      await aSession();
+      expect(await under.store.removeAll(under.fork(), userId)).toHaveLength(2);
+      expect(await under.store.list(under.fork(), userId)).toEqual([]);
+      expect(await under.endingsOf(userId)).toHaveLength(2);
+      expect(await under.store.list(under.fork(), stranger)).toEqual([theirs.session]);
+    });
+
+    it('ends each session once, where two removals of all and a removal of one meet', async () => {
+      for (let count = 1; count <= 4; count++) await aSession();
+      const ended = await race(9, (index) =>
+        under.endings.transactional(under.fork(), async (tx) =>
+          index % 3 === 0
+            ? [await under.store.remove(tx, userId, session.id)].filter((one) => one !== null)
+            : under.store.removeAll(tx, userId),
+        ),
+      );
+      expect(ended.flat()).toHaveLength(5);
+      expect(await under.endingsOf(userId)).toHaveLength(5);
     });
 
     it('displaces the oldest session of the user by one more than there may be, and none of anybody else', async () => {
@@ -167,6 +337,7 @@ export function sessionStoreContract(
       await under.age(session, 60);
       for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
       expect((await create()).displaced.map(({ id }) => id)).toEqual([session.id]);
+      expect((await under.endingsOf(userId)).map(({ session_id }) => session_id)).toEqual([session.id]);
       expect(await under.store.list(under.fork(), userId)).toHaveLength(5);
       expect(await under.store.find(under.fork(), stranger, theirs.session.id)).not.toBeNull();
     });
