@@ -87,6 +87,7 @@ import {
   oldEndings,
   PostgresSessionStore,
   REFRESH_RULES,
+  RedisSessionStore,
   RefreshRotation,
   RefreshTokens,
   Revocations,
@@ -219,7 +220,10 @@ async function build(
   const accessTokens = new AccessTokens(signingKeys, clock, accessToken);
   const refreshTokens = new RefreshTokens(secrets.tokenKeys);
   const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
-  const store = new PostgresSessionStore(endings, session);
+  const store =
+    redis && session.store === 'redis'
+      ? new RedisSessionStore(redis, endings, session)
+      : new PostgresSessionStore(endings, session);
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const rotation = new RefreshRotation(refreshTokens, store, endings, tokenPairs, audit, rateLimiter);
   const cookies = new TokenCookies(clock, {

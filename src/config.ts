@@ -21,6 +21,7 @@ import { type Environment, SettingsReader } from './platform/settings.ts';
 export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
 
+export type SessionStoreKind = 'postgres' | 'redis';
 export type TokenDelivery = 'both' | 'cookie' | 'body';
 export type PasswordScheme = 'bcrypt' | 'argon2id';
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -48,7 +49,7 @@ export interface Config {
     readonly migrationUrl: string | undefined;
     readonly migrateOnStart: boolean;
   };
-  /** For several processes: rate limits and wake-ups. Unset: each process limits for itself. */
+  /** For several processes: rate limits, wake-ups and, when they are kept there, sessions. Unset: each process limits for itself. */
   readonly redis: { readonly url: string | undefined };
   /** Unset ones are generated into `dataDir`, in development only. */
   readonly secrets: {
@@ -66,6 +67,8 @@ export interface Config {
     readonly privateKeyFile: string | undefined;
   };
   readonly session: {
+    /** What keeps the active sessions. What ended is in PostgreSQL always. */
+    readonly store: SessionStoreKind;
     /** Absolute life. Rotation never moves it. */
     readonly ttlSeconds: number;
     /** Life of a session that is not refreshed; unset: no such limit. */
@@ -153,6 +156,7 @@ export function loadConfig(environment: Environment): Config {
       privateKeyFile: read.optional('JWT_PRIVATE_KEY_FILE', text),
     },
     session: {
+      store: read.withDefault('SESSION_STORE', oneOf('postgres', 'redis'), 'postgres'),
       ttlSeconds: read.withDefault(
         'REFRESH_TOKEN_TTL_SECONDS',
         wholeNumber({ min: 60, max: 31_536_000 }),
@@ -209,10 +213,9 @@ function checkTogether(read: SettingsReader, config: Config): void {
   for (const name of NOT_IN_THIS_VERSION) {
     if (read.isSet(name)) read.problem(`${name} is set, but this version does not have that part yet`);
   }
-  const notYet = 'is not in this version yet';
-  read.optional('SESSION_STORE', (value) => {
-    if (oneOf('postgres', 'redis')(value) === 'redis') throw new Error(`redis ${notYet}: use postgres`);
-  });
+  if (config.session.store === 'redis' && !read.isSet('REDIS_URL')) {
+    read.problem('SESSION_STORE is redis, so REDIS_URL must be set too');
+  }
 
   if (read.isSet('DATABASE_MIGRATION_URL') && !read.isSet('DATABASE_URL')) {
     read.problem('DATABASE_MIGRATION_URL is set, so DATABASE_URL must be set too');

@@ -106,9 +106,12 @@ describe('the settings', () => {
     expect(problem).not.toContain('marked');
   });
 
-  it('refuse what this version cannot do yet, rather than doing something weaker', () => {
-    expect(problemsOf({ SESSION_STORE: 'redis' })).toHaveLength(1);
-    expect(problemsOf({ SESSION_STORE: 'postgres' })).toEqual([]);
+  it('keep sessions in PostgreSQL, or in Redis where there is one', () => {
+    expect(loadConfig({}).session.store).toBe('postgres');
+    expect(problemsOf({ SESSION_STORE: 'redis' })).toEqual([expect.stringContaining('REDIS_URL')]);
+    const { session } = loadConfig({ SESSION_STORE: 'redis', REDIS_URL: 'redis://localhost' });
+    expect(session.store).toBe('redis');
+    expect(problemsOf({ SESSION_STORE: 'memory' })).toEqual([expect.stringContaining('SESSION_STORE')]);
   });
 });
 

@@ -5,6 +5,7 @@ export { Endings, oldEndings } from './endings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';
 export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
+export { RedisSessionStore } from './redis-session-store.ts';
 export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
 export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
 export { Revocations } from './revocations.ts';

@@ -1,180 +1,168 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '../support/client.ts';
-import { TestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
 import { race } from '../support/race.ts';
+import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import { tokensOf } from '../support/subject.ts';
 
-let gateway: TestGateway;
-let second: TestGateway;
+describe.each(STORES)('with sessions in %s', (store) => {
+  let on: GatewayOnStore;
+  let gateway: TestGateway;
+  let second: TestGateway;
 
-beforeAll(async () => {
-  gateway = await TestGateway.start();
-  second = await gateway.another();
-});
-afterAll(async () => {
-  await second.close();
-  await gateway.close();
-});
-
-const generationOf = async (sessionId: string): Promise<number | undefined> => {
-  const [row] = await gateway.database.query<{ generation: number }>(
-    'select generation from session where id = $1',
-    [sessionId],
-  );
-  return row?.generation;
-};
-/** The store judges the grace by its own clock, so the rotation is moved into the past instead of waiting. */
-const age = (sessionId: string, seconds: number) =>
-  gateway.database.query(
-    'update session set rotated_at = rotated_at - make_interval(secs => $2) where id = $1',
-    [sessionId, seconds],
-  );
-
-describe('a refresh token', () => {
-  it('is replaced by each use, while the session keeps its id and its expiry', async () => {
-    const alice = await gateway.aSubject();
-    const first = await alice.login();
-    const before = tokensOf(first);
-    const reply = await alice.refresh(before.refreshToken);
-    const after = tokensOf(reply);
-    expect(after.refreshToken).not.toBe(before.refreshToken);
-    expect(after.sessionId).toBe(before.sessionId);
-    const login = first.data?.login;
-    expect(login && 'session' in login && login.session.expiresAt).toBe(
-      reply.data?.refresh.session.expiresAt,
-    );
+  beforeAll(async () => {
+    on = await startOn(store);
+    gateway = on.gateway;
+    second = await gateway.another();
+  });
+  afterAll(async () => {
+    await second.close();
+    await on.close();
   });
 
-  it('used twenty times at once over two processes has one successor, and the generation advances by one', async () => {
-    for (let round = 0; round < 5; round++) {
+  describe('a refresh token', () => {
+    it('is replaced by each use, while the session keeps its id and its expiry', async () => {
+      const alice = await gateway.aSubject();
+      const first = await alice.login();
+      const before = tokensOf(first);
+      const reply = await alice.refresh(before.refreshToken);
+      const after = tokensOf(reply);
+      expect(after.refreshToken).not.toBe(before.refreshToken);
+      expect(after.sessionId).toBe(before.sessionId);
+      const login = first.data?.login;
+      expect(login && 'session' in login && login.session.expiresAt).toBe(
+        reply.data?.refresh.session.expiresAt,
+      );
+    });
+
+    it('used twenty times at once over two processes has one successor, and the generation advances by one', async () => {
+      for (let round = 0; round < 5; round++) {
+        const alice = await gateway.aSubject();
+        const { refreshToken, sessionId } = await alice.signedIn();
+        const clients = [gateway.client, new Client(second.url)];
+        const replies = await race(20, (index) => alice.refresh(refreshToken, clients[index % 2]));
+        expect(new Set(replies.map((reply) => tokensOf(reply).refreshToken)).size).toBe(1);
+        expect(await on.sessions.generation(alice.id, sessionId)).toBe(1);
+      }
+    });
+
+    it('that was just used gets the same successor again within the grace', async () => {
       const alice = await gateway.aSubject();
       const { refreshToken, sessionId } = await alice.signedIn();
-      const clients = [gateway.client, new Client(second.url)];
-      const replies = await race(20, (index) => alice.refresh(refreshToken, clients[index % 2]));
-      expect(new Set(replies.map((reply) => tokensOf(reply).refreshToken)).size).toBe(1);
-      expect(await generationOf(sessionId)).toBe(1);
-    }
-  });
+      const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
+      await on.sessions.age(alice.id, sessionId, 29);
+      expect(tokensOf(await alice.refresh(refreshToken)).refreshToken).toBe(successor);
+    });
 
-  it('that was just used gets the same successor again within the grace', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken, sessionId } = await alice.signedIn();
-    const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
-    await age(sessionId, 29);
-    expect(tokensOf(await alice.refresh(refreshToken)).refreshToken).toBe(successor);
-  });
+    it('that is presented again after the grace ends the session, and the ending stands', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken, accessToken, sessionId } = await alice.signedIn();
+      const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
+      await on.sessions.age(alice.id, sessionId, 31);
+      expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect((await alice.refresh(successor)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+      expect(await on.sessions.generation(alice.id, sessionId)).toBeUndefined();
+    });
 
-  it('that is presented again after the grace ends the session, and the ending stands', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken, accessToken, sessionId } = await alice.signedIn();
-    const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
-    await age(sessionId, 31);
-    expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
-    expect((await alice.refresh(successor)).code).toBe('INVALID_REFRESH_TOKEN');
-    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
-    expect(await generationOf(sessionId)).toBeUndefined();
-  });
+    it('of two generations ago ends the session even within the grace', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken } = await alice.signedIn();
+      const next = tokensOf(await alice.refresh(refreshToken)).refreshToken;
+      const newest = tokensOf(await alice.refresh(next)).refreshToken;
+      expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect((await alice.refresh(newest)).code).toBe('INVALID_REFRESH_TOKEN');
+    });
 
-  it('of two generations ago ends the session even within the grace', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken } = await alice.signedIn();
-    const next = tokensOf(await alice.refresh(refreshToken)).refreshToken;
-    const newest = tokensOf(await alice.refresh(next)).refreshToken;
-    expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
-    expect((await alice.refresh(newest)).code).toBe('INVALID_REFRESH_TOKEN');
-  });
+    it('that is reused ends its own session and no other, and leaves one event in the audit trail', async () => {
+      const alice = await gateway.aSubject();
+      const stolen = await alice.signedIn();
+      const other = await alice.signedIn();
+      await alice.refresh(stolen.refreshToken);
+      await on.sessions.age(alice.id, stolen.sessionId, 31);
+      await race(10, () => alice.refresh(stolen.refreshToken));
+      expect((await alice.refresh(other.refreshToken)).errors).toEqual([]);
+      const events = await gateway.database.query(
+        `select outcome, details from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
+        [alice.id],
+      );
+      expect(events).toEqual([
+        { outcome: 'FAILURE', details: { sessionId: stolen.sessionId, presented: 0, current: 1 } },
+      ]);
+    });
 
-  it('that is reused ends its own session and no other, and leaves one event in the audit trail', async () => {
-    const alice = await gateway.aSubject();
-    const stolen = await alice.signedIn();
-    const other = await alice.signedIn();
-    await alice.refresh(stolen.refreshToken);
-    await age(stolen.sessionId, 31);
-    await race(10, () => alice.refresh(stolen.refreshToken));
-    expect((await alice.refresh(other.refreshToken)).errors).toEqual([]);
-    const events = await gateway.database.query(
-      `select outcome, details from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
-      [alice.id],
-    );
-    expect(events).toEqual([
-      { outcome: 'FAILURE', details: { sessionId: stolen.sessionId, presented: 0, current: 1 } },
-    ]);
-  });
+    it('of a session that has expired is refused, however often it was rotated', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken, sessionId } = await alice.signedIn();
+      const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
+      await on.sessions.age(alice.id, sessionId, 5_184_001);
+      expect((await alice.refresh(successor)).code).toBe('INVALID_REFRESH_TOKEN');
+    });
 
-  it('of a session that has expired is refused, however often it was rotated', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken, sessionId } = await alice.signedIn();
-    const successor = tokensOf(await alice.refresh(refreshToken)).refreshToken;
-    await gateway.database.query(
-      `update session set expires_at = now() - interval '1 second' where id = $1`,
-      [sessionId],
-    );
-    expect((await alice.refresh(successor)).code).toBe('INVALID_REFRESH_TOKEN');
-  });
+    it('of a deactivated account is refused', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken } = await alice.signedIn();
+      await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
+      expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+      const alarms = await gateway.database.query(
+        `select from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
+        [alice.id],
+      );
+      expect(alarms).toEqual([]);
+    });
 
-  it('of a deactivated account is refused', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken } = await alice.signedIn();
-    await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
-    expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
-    const alarms = await gateway.database.query(
-      `select from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
-      [alice.id],
-    );
-    expect(alarms).toEqual([]);
-  });
-
-  it('whose session has an ending stays dead although the store still holds the session', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken, sessionId } = await alice.signedIn();
-    await gateway.database.query(
-      `insert into ending (kind, session_id, user_id, matters_until, kept_until)
+    it('whose session has an ending stays dead although the store still holds the session', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken, sessionId } = await alice.signedIn();
+      await gateway.database.query(
+        `insert into ending (kind, session_id, user_id, matters_until, kept_until)
        values ('SESSION', $1, $2, now(), now() + interval '60 days')`,
-      [sessionId, alice.id],
-    );
-    expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
-  });
-});
-
-describe('where the refresh token is looked for', () => {
-  it('is the argument, before everything else', async () => {
-    const alice = await gateway.aSubject();
-    const one = await alice.signedIn();
-    const two = await alice.signedIn();
-    const reply = await gateway.client.raw(
-      'mutation ($t: String) { refresh(refreshToken: $t) { session { id } } }',
-      { t: one.refreshToken },
-      { bearer: two.refreshToken },
-    );
-    expect(reply.data).toEqual({ refresh: { session: { id: one.sessionId } } });
+        [sessionId, alice.id],
+      );
+      expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    });
   });
 
-  it('is the header when that has the form of a refresh token', async () => {
-    const alice = await gateway.aSubject();
-    const { refreshToken, sessionId } = await alice.signedIn();
-    const reply = await gateway.client.raw(
-      'mutation { refresh { session { id } } }',
-      {},
-      { bearer: refreshToken },
-    );
-    expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
-  });
+  describe('where the refresh token is looked for', () => {
+    it('is the argument, before everything else', async () => {
+      const alice = await gateway.aSubject();
+      const one = await alice.signedIn();
+      const two = await alice.signedIn();
+      const reply = await gateway.client.raw(
+        'mutation ($t: String) { refresh(refreshToken: $t) { session { id } } }',
+        { t: one.refreshToken },
+        { bearer: two.refreshToken },
+      );
+      expect(reply.data).toEqual({ refresh: { session: { id: one.sessionId } } });
+    });
 
-  it('is the cookie, also while a stale access token stands in the header', async () => {
-    const browser = gateway.browser();
-    const alice = await gateway.aSubject();
-    const { sessionId } = await alice.signedIn({ client: browser });
-    const reply = await browser.raw(
-      'mutation { refresh { session { id } } }',
-      {},
-      { bearer: 'a.stale.token' },
-    );
-    expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
-  });
+    it('is the header when that has the form of a refresh token', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken, sessionId } = await alice.signedIn();
+      const reply = await gateway.client.raw(
+        'mutation { refresh { session { id } } }',
+        {},
+        { bearer: refreshToken },
+      );
+      expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
+    });
 
-  it('is nowhere: INVALID_REFRESH_TOKEN', async () => {
-    expect((await gateway.client.raw('mutation { refresh { expiresIn } }')).code).toBe(
-      'INVALID_REFRESH_TOKEN',
-    );
+    it('is the cookie, also while a stale access token stands in the header', async () => {
+      const browser = gateway.browser();
+      const alice = await gateway.aSubject();
+      const { sessionId } = await alice.signedIn({ client: browser });
+      const reply = await browser.raw(
+        'mutation { refresh { session { id } } }',
+        {},
+        { bearer: 'a.stale.token' },
+      );
+      expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
+    });
+
+    it('is nowhere: INVALID_REFRESH_TOKEN', async () => {
+      expect((await gateway.client.raw('mutation { refresh { expiresIn } }')).code).toBe(
+        'INVALID_REFRESH_TOKEN',
+      );
+    });
   });
 });

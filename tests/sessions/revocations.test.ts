@@ -2,154 +2,144 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type pg from 'pg';
 import { Client } from '../support/client.ts';
-import { TestGateway } from '../support/gateway.ts';
+import type { TestGateway } from '../support/gateway.ts';
 import { LogoutDocument } from '../support/generated/operations.ts';
 import { eventually, race } from '../support/race.ts';
+import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import type { Subject } from '../support/subject.ts';
 
-let gateway: TestGateway;
-let second: TestGateway;
-let there: Client;
-let alice: Subject;
+describe.each(STORES)('with sessions in %s', (store) => {
+  let on: GatewayOnStore;
+  let gateway: TestGateway;
+  let second: TestGateway;
+  let there: Client;
+  let alice: Subject;
 
-beforeAll(async () => {
-  gateway = await TestGateway.start();
-  second = await gateway.another();
-  there = new Client(second.url);
-  alice = await gateway.aSubject();
-});
-afterAll(async () => {
-  await second.close();
-  await gateway.close();
-});
+  beforeAll(async () => {
+    on = await startOn(store);
+    gateway = on.gateway;
+    second = await gateway.another();
+    there = new Client(second.url);
+    alice = await gateway.aSubject();
+  });
+  afterAll(async () => {
+    await second.close();
+    await on.close();
+  });
 
-const isRefusedThere = (accessToken: string, withinMilliseconds: number) =>
-  eventually(
-    () => alice.me(accessToken, there),
-    ({ code }) => code === 'UNAUTHENTICATED',
-    { withinMilliseconds },
-  );
-const endingStatement = `insert into ending (kind, session_id, user_id, matters_until, kept_until)
+  const isRefusedThere = (accessToken: string, withinMilliseconds: number) =>
+    eventually(
+      () => alice.me(accessToken, there),
+      ({ code }) => code === 'UNAUTHENTICATED',
+      { withinMilliseconds },
+    );
+  const endingStatement = `insert into ending (kind, session_id, user_id, matters_until, kept_until)
                          values ('SESSION', $1, $2, now() + interval '1 hour', now() + interval '60 days')`;
 
-describe('an ending', () => {
-  it('is known at once to the process that made it, and to another one within a second', async () => {
-    const { accessToken } = await alice.signedIn();
-    expect((await alice.me(accessToken, there)).errors).toEqual([]);
-    await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
-    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
-    await isRefusedThere(accessToken, 1_000);
-  });
+  describe('an ending', () => {
+    it('is known at once to the process that made it, and to another one within a second', async () => {
+      const { accessToken } = await alice.signedIn();
+      expect((await alice.me(accessToken, there)).errors).toEqual([]);
+      await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
+      expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+      await isRefusedThere(accessToken, 1_000);
+    });
 
-  it('is found by looking, where no wake-up came', async () => {
-    const { accessToken, sessionId } = await alice.signedIn();
-    await gateway.database.query(endingStatement, [sessionId, alice.id]);
-    await isRefusedThere(accessToken, 1_500);
-  });
+    it('is found by looking, where no wake-up came', async () => {
+      const { accessToken, sessionId } = await alice.signedIn();
+      await gateway.database.query(endingStatement, [sessionId, alice.id]);
+      await isRefusedThere(accessToken, 1_500);
+    });
 
-  it('that commits long after later ones is not missed', async () => {
-    const late = await alice.signedIn();
-    const early = await alice.signedIn();
-    const transaction = await gateway.database.connect();
-    await transaction.query('begin');
-    await transaction.query(endingStatement, [late.sessionId, alice.id]);
-    await gateway.database.query(endingStatement, [early.sessionId, alice.id]);
-    await isRefusedThere(early.accessToken, 1_500);
-    expect((await alice.me(late.accessToken, there)).errors).toEqual([]);
-    await transaction.query('commit');
-    await transaction.end();
-    await isRefusedThere(late.accessToken, 1_500);
-  });
+    it('that commits long after later ones is not missed', async () => {
+      const late = await alice.signedIn();
+      const early = await alice.signedIn();
+      const transaction = await gateway.database.connect();
+      await transaction.query('begin');
+      await transaction.query(endingStatement, [late.sessionId, alice.id]);
+      await gateway.database.query(endingStatement, [early.sessionId, alice.id]);
+      await isRefusedThere(early.accessToken, 1_500);
+      expect((await alice.me(late.accessToken, there)).errors).toEqual([]);
+      await transaction.query('commit');
+      await transaction.end();
+      await isRefusedThere(late.accessToken, 1_500);
+    });
 
-  it('is known to a process that starts later', async () => {
-    const { accessToken } = await alice.signedIn();
-    await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
-    const third = await gateway.another();
-    try {
-      expect((await alice.me(accessToken, third.client)).code).toBe('UNAUTHENTICATED');
-    } finally {
-      await third.close();
-    }
-  });
+    it('is known to a process that starts later', async () => {
+      const { accessToken } = await alice.signedIn();
+      await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
+      const third = await gateway.another();
+      try {
+        expect((await alice.me(accessToken, third.client)).code).toBe('UNAUTHENTICATED');
+      } finally {
+        await third.close();
+      }
+    });
 
-  it('of an epoch voids older tokens of the account, and the next refresh brings a good one', async () => {
-    const { accessToken, refreshToken } = await alice.signedIn();
-    await gateway.database.query(
-      `with raised as (update users set epoch = epoch + 1 where id = $1 returning id, epoch)
+    it('of an epoch voids older tokens of the account, and the next refresh brings a good one', async () => {
+      const { accessToken, refreshToken } = await alice.signedIn();
+      await gateway.database.query(
+        `with raised as (update users set epoch = epoch + 1 where id = $1 returning id, epoch)
        insert into ending (kind, user_id, epoch, matters_until, kept_until)
        select 'EPOCH', id, epoch, now() + interval '1 hour', now() + interval '1 hour' from raised`,
-      [alice.id],
-    );
-    await isRefusedThere(accessToken, 1_500);
-    const renewed = await alice.refresh(refreshToken);
-    expect((await alice.me(renewed.data?.refresh.accessToken ?? '', there)).errors).toEqual([]);
-  });
+        [alice.id],
+      );
+      await isRefusedThere(accessToken, 1_500);
+      const renewed = await alice.refresh(refreshToken);
+      expect((await alice.me(renewed.data?.refresh.accessToken ?? '', there)).errors).toEqual([]);
+    });
 
-  it('costs a request no look-up: requests go on while the tables cannot be read', async () => {
-    const { accessToken } = await alice.signedIn();
-    await alice.me(accessToken);
-    const owner = await gateway.database.connect();
-    await owner.query('begin');
-    await owner.query('lock table ending, session, role, role_grant in access exclusive mode');
-    const replies = await race(50, () => gateway.client.raw('{ me { id } }', {}, { bearer: accessToken }));
-    await owner.query('rollback');
-    await owner.end();
-    expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
-  });
-});
-
-describe('while endings cannot be read', () => {
-  /** Takes the table away from readers; its owner may. */
-  const blocked = async (work: () => Promise<void>, statement: string): Promise<void> => {
-    const owner: pg.Client = await gateway.database.connect();
-    try {
+    it('costs a request no look-up: requests go on while the tables cannot be read', async () => {
+      const { accessToken } = await alice.signedIn();
+      await alice.me(accessToken);
+      const owner = await gateway.database.connect();
       await owner.query('begin');
-      await owner.query(statement);
-      await work();
-    } finally {
+      await owner.query('lock table ending, session, role, role_grant in access exclusive mode');
+      const replies = await race(50, () => gateway.client.raw('{ me { id } }', {}, { bearer: accessToken }));
       await owner.query('rollback');
       await owner.end();
-    }
-  };
+      expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
+    });
+  });
 
-  it('for longer than the allowed staleness, nobody is trusted: SERVICE_UNAVAILABLE, and all is well afterwards', async () => {
-    const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
-    try {
-      const { accessToken } = await alice.signedIn();
+  describe('while endings cannot be read', () => {
+    /** Takes the table away from readers; its owner may. */
+    const blocked = async (work: () => Promise<void>, statement: string): Promise<void> => {
+      const owner: pg.Client = await gateway.database.connect();
+      try {
+        await owner.query('begin');
+        await owner.query(statement);
+        await work();
+      } finally {
+        await owner.query('rollback');
+        await owner.end();
+      }
+    };
+
+    it('for longer than the allowed staleness, nobody is trusted: SERVICE_UNAVAILABLE, and all is well afterwards', async () => {
+      const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
+      try {
+        const { accessToken } = await alice.signedIn();
+        await blocked(async () => {
+          await new Promise((resolve) => setTimeout(resolve, 1_500));
+          const reply = await alice.me(accessToken, strict.client);
+          expect(reply.code).toBe('SERVICE_UNAVAILABLE');
+          expect(reply.status).toBe(503);
+        }, 'lock table ending in access exclusive mode');
+        await eventually(
+          () => alice.me(accessToken, strict.client),
+          ({ errors }) => errors.length === 0,
+        );
+      } finally {
+        await strict.close();
+      }
+    });
+
+    it('anonymous operations go on', async () => {
       await blocked(async () => {
-        await new Promise((resolve) => setTimeout(resolve, 1_500));
-        const reply = await alice.me(accessToken, strict.client);
-        expect(reply.code).toBe('SERVICE_UNAVAILABLE');
-        expect(reply.status).toBe(503);
+        const reply = await gateway.client.raw('{ errorCodes { code } }', {}, { bearer: 'not.a.token' });
+        expect(reply.errors).toEqual([]);
       }, 'lock table ending in access exclusive mode');
-      await eventually(
-        () => alice.me(accessToken, strict.client),
-        ({ errors }) => errors.length === 0,
-      );
-    } finally {
-      await strict.close();
-    }
-  });
-
-  it('anonymous operations go on', async () => {
-    await blocked(async () => {
-      const reply = await gateway.client.raw('{ errorCodes { code } }', {}, { bearer: 'not.a.token' });
-      expect(reply.errors).toEqual([]);
-    }, 'lock table ending in access exclusive mode');
-  });
-});
-
-describe('the connection that listens', () => {
-  it('is made again after it was cut, and endings of the meantime are known', async () => {
-    const [database] = await gateway.database.query<{ name: string }>('select current_database() as name');
-    const cut = await gateway.database.querySuperuser(
-      `select pg_terminate_backend(pid) as cut from pg_stat_activity
-       where application_name = 'gatehouse feed' and datname = $1`,
-      [database?.name],
-    );
-    expect(cut).toEqual([{ cut: true }, { cut: true }]);
-    const { accessToken } = await alice.signedIn();
-    await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
-    await isRefusedThere(accessToken, 1_000);
+    });
   });
 });

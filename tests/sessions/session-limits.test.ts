@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { TestGateway } from '../support/gateway.ts';
-import { race } from '../support/race.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { eventually, race } from '../support/race.ts';
+import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 
-let gateway: TestGateway;
+describe.each(STORES)('the number of sessions of one account in %s', (store) => {
+  let on: GatewayOnStore;
+  let gateway: TestGateway;
 
-beforeAll(async () => {
-  gateway = await TestGateway.start({ MAX_SESSIONS_PER_USER: '5' });
-});
-afterAll(() => gateway.close());
+  beforeAll(async () => {
+    on = await startOn(store, { MAX_SESSIONS_PER_USER: '5' });
+    gateway = on.gateway;
+  });
+  afterAll(() => on.close());
 
-describe('the number of sessions of one account', () => {
   it('is kept by ending the oldest: its tokens are refused at once, and the audit trail says why', async () => {
     const alice = await gateway.aSubject();
     const oldest = await alice.signedIn();
@@ -27,8 +30,10 @@ describe('the number of sessions of one account', () => {
     const alice = await gateway.aSubject();
     const replies = await race(20, () => alice.login());
     expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
-    const sessions = await gateway.database.query('select from session where user_id = $1', [alice.id]);
-    expect(sessions).toHaveLength(5);
+    await eventually(
+      () => on.sessions.count(alice.id),
+      (count) => count === 5,
+    );
     const endings = await gateway.database.query(
       'select distinct session_id from ending where user_id = $1',
       [alice.id],

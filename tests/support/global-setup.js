@@ -34,12 +34,17 @@ async function startSharedRedis(folder) {
   return server;
 }
 
-/** Each test file starts a Redis of its own; a machine without the server tests everything else. */
+/** Each test file starts a Redis of its own; a machine without the server tests everything else, and says so. */
 function lookForRedis() {
-  const found = spawnSync('redis-server', ['--version']).status === 0;
+  const { status, stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
+  const found = status === 0;
   process.env.TEST_REDIS = found ? 'yes' : 'no';
-  if (!found)
-    process.stderr.write('SKIPPED: there is no redis-server here, so nothing is tested on Redis.\n');
+  const version = /v=(\S+)/.exec(stdout ?? '')?.[1] ?? 'of unknown version';
+  process.stderr.write(
+    found
+      ? `What there is for Redis is tested on redis-server ${version}.\n`
+      : 'SKIPPED: there is no redis-server here, so nothing is tested on Redis.\n',
+  );
 }
 
 /** One PostgreSQL for all test files, with a migrated database that each of them copies. */

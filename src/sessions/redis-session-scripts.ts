@@ -1,0 +1,97 @@
+import { RedisScript } from '../platform/redis/index.ts';
+
+/**
+ * The sessions of one user are one hash, KEYS[1]: session id to JSON, with times in milliseconds since 1970. So every
+ * script touches one key, which a cluster keeps in one place, and reaches a session from user id and session id.
+ * ARGV[1] is the idle limit in milliseconds, or empty. Time is that of Redis.
+ */
+const script = (body: string): RedisScript =>
+  new RedisScript(`
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local idle = tonumber(ARGV[1])
+
+local function alive(text)
+  local session = text and cjson.decode(text)
+  if not session or session.expiresAt <= now then return nil end
+  if idle and session.lastUsedAt + idle <= now then return nil end
+  return session
+end
+
+local function keep(session)
+  local text = cjson.encode(session)
+  redis.call('HSET', KEYS[1], session.id, text)
+  return text
+end
+${body}`);
+
+/** ARGV[2] session id. Returns the session, or nil. */
+export const FIND = script(`
+local text = redis.call('HGET', KEYS[1], ARGV[2])
+return alive(text) and text`);
+
+/** Returns the sessions. */
+export const LIST = script(`
+local texts = {}
+for _, text in ipairs(redis.call('HVALS', KEYS[1])) do
+  if alive(text) then table.insert(texts, text) end
+end
+return texts`);
+
+/**
+ * ARGV[2] the session without its times, ARGV[3] its life in milliseconds. Drops those whose time is over; the key
+ * lives as long as the last of the others. Returns the session, and after it the others.
+ */
+export const CREATE = script(`
+local session = cjson.decode(ARGV[2])
+session.createdAt, session.authenticatedAt, session.rotatedAt, session.lastUsedAt = now, now, now, now
+session.expiresAt = now + tonumber(ARGV[3])
+local texts, last = {}, session.expiresAt
+local held = redis.call('HGETALL', KEYS[1])
+for i = 1, #held, 2 do
+  local other = alive(held[i + 1])
+  if other then
+    table.insert(texts, held[i + 1])
+    last = math.max(last, other.expiresAt)
+  else
+    redis.call('HDEL', KEYS[1], held[i])
+  end
+end
+table.insert(texts, 1, keep(session))
+redis.call('PEXPIREAT', KEYS[1], string.format('%d', last))
+return texts`);
+
+/**
+ * ARGV[2] session id, ARGV[3] the presented generation, ARGV[4] the grace in milliseconds, ARGV[5] how many generations
+ * the store may have lost, ARGV[6] the use. Returns the kind of Rotation, the session, and how many were lost.
+ */
+export const ROTATE = script(`
+local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
+if not session then return { 'unknown' } end
+local ahead = tonumber(ARGV[3]) - session.generation
+if ahead > tonumber(ARGV[5]) then return { 'unknown' } end
+if ahead >= 0 then
+  local use = cjson.decode(ARGV[6])
+  session.generation = session.generation + ahead + 1
+  session.rotatedAt, session.lastUsedAt = now, now
+  session.userAgent, session.ipAddress = use.userAgent, use.ipAddress
+  return { 'rotated', keep(session), ahead }
+end
+local repeats = ahead == -1 and session.rotatedAt > now - tonumber(ARGV[4])
+return { repeats and 'repeated' or 'reused', cjson.encode(session) }`);
+
+/** ARGV[2] session id, ARGV[3] the proof. Returns the session, or nil. */
+export const STEP_UP = script(`
+local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
+if not session then return nil end
+local proof = cjson.decode(ARGV[3])
+local methods = {}
+for _, method in ipairs(session.amr) do methods[method] = true end
+for _, method in ipairs(proof.amr) do methods[method] = true end
+session.amr = {}
+for method in pairs(methods) do table.insert(session.amr, method) end
+table.sort(session.amr)
+session.aal = math.max(session.aal, proof.aal)
+session.generation = session.generation + 1
+session.rotatedAt, session.lastUsedAt, session.authenticatedAt = now, now, now
+return keep(session)`);

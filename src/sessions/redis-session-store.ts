@@ -1,0 +1,217 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { afterTransaction, type Outcome } from '../platform/database/index.ts';
+import { newId } from '../platform/id.ts';
+import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
+import type { Endable, Endings } from './endings.ts';
+import { CREATE, FIND, LIST, ROTATE, STEP_UP } from './redis-session-scripts.ts';
+import type { RefreshTokenClaims } from './refresh-token.ts';
+import type {
+  EndedSession,
+  NewSession,
+  Rotation,
+  SessionRecord,
+  SessionStore,
+  SessionStoreOptions,
+  SessionUse,
+} from './session-store.ts';
+import { loadSubject } from './subject.ts';
+
+/** Generations by which a token may be ahead of a Redis that lost its last moments in a failover. */
+const MOST_LOST = 16;
+/** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
+const LONGEST_LIFE = 31_536_000_000;
+
+/**
+ * Keeps the active sessions in Redis, which may lose everything at any moment or come back with yesterday's data. What
+ * ended is in PostgreSQL: an ending is decided there, and whatever is read here is held against it. A session leaves
+ * Redis after the commit of its ending; when it does not, that is a waste of memory and nothing worse.
+ */
+export class RedisSessionStore implements SessionStore {
+  constructor(
+    private readonly redis: RedisConnection,
+    private readonly endings: Endings,
+    private readonly options: SessionStoreOptions,
+  ) {}
+
+  async create(em: EntityManager, { userId, ttlSeconds, ...facts }: NewSession) {
+    const { amr, aal, userAgent, ipAddress } = facts;
+    const session = JSON.stringify({ id: newId(), generation: 0, amr, aal, userAgent, ipAddress });
+    const texts = (await this.run(CREATE, userId, session, ttlSeconds * 1000)) as string[];
+    const [created, ...held] = texts.map((text) => toRecord(userId, text));
+    if (!created) throw new Error('the session was not written');
+    this.dropAfter(em, 'rolled back', userId, [created]);
+    const others = await this.withoutEnded(em, userId, held);
+    const newestFirst = others.toSorted((a, b) => +b.createdAt - +a.createdAt || (a.id < b.id ? 1 : -1));
+    const displaced = await this.end(em, userId, newestFirst.slice(this.options.maxPerUser - 1));
+    return { session: created, displaced };
+  }
+
+  async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
+    const held = await this.read(userId, sessionId);
+    const [found] = await this.withoutEnded(em, userId, held ? [held] : []);
+    return found ?? null;
+  }
+
+  async list(em: EntityManager, userId: string): Promise<SessionRecord[]> {
+    const found = await this.withoutEnded(em, userId, await this.readAll(userId));
+    return found.toSorted((a, b) => +b.lastUsedAt - +a.lastUsedAt || (a.id < b.id ? 1 : -1));
+  }
+
+  async rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation> {
+    const { userId, sessionId, generation } = presented;
+    // Before the generation is spent: afterwards a database that is away would leave it without an answer.
+    const subject = await loadSubject(em, userId, sessionId);
+    if (!subject) return { kind: 'unknown' };
+    const grace = this.options.refreshGraceSeconds * 1000;
+    const { userAgent, ipAddress } = use;
+    const [kind, text, lost] = (await this.run(
+      ROTATE,
+      userId,
+      sessionId,
+      generation,
+      grace,
+      MOST_LOST,
+      JSON.stringify({ userAgent, ipAddress }),
+    )) as [kind: Rotation['kind'], text: string, lost: number];
+    if (kind === 'unknown') return { kind };
+    const session = toRecord(userId, text);
+    if (kind === 'reused') return { kind, session };
+    return kind === 'repeated' ? { kind, session, subject } : { kind, session, subject, lost };
+  }
+
+  async stepUp(
+    em: EntityManager,
+    { userId, sessionId }: { userId: string; sessionId: string },
+    { amr, aal }: { amr: readonly string[]; aal: number },
+  ): Promise<SessionRecord | null> {
+    const [standing] = await this.withoutEnded(em, userId, [{ id: sessionId }]);
+    if (!standing) return null;
+    const raised = await this.run(STEP_UP, userId, sessionId, JSON.stringify({ amr, aal }));
+    return raised === null ? null : toRecord(userId, raised as string);
+  }
+
+  async remove(
+    em: EntityManager,
+    userId: string,
+    sessionId: string,
+    { known = false }: { known?: boolean } = {},
+  ): Promise<EndedSession | null> {
+    const session = await this.read(userId, sessionId).catch((error: unknown) => {
+      if (known && error instanceof RedisAway) return unseen(userId, sessionId);
+      throw error;
+    });
+    const [ended] = await this.end(em, userId, session ? [session] : []);
+    return ended ?? null;
+  }
+
+  async removeAll(
+    em: EntityManager,
+    userId: string,
+    { except }: { except?: string } = {},
+  ): Promise<EndedSession[]> {
+    const held = await this.readAll(userId);
+    return this.end(
+      em,
+      userId,
+      held.filter(({ id }) => id !== except),
+    );
+  }
+
+  private async read(userId: string, sessionId: string): Promise<SessionRecord | null> {
+    const text = await this.run(FIND, userId, sessionId);
+    return text === null ? null : toRecord(userId, text as string);
+  }
+
+  private async readAll(userId: string): Promise<SessionRecord[]> {
+    const texts = (await this.run(LIST, userId)) as string[];
+    return texts.map((text) => toRecord(userId, text));
+  }
+
+  private async end(
+    em: EntityManager,
+    userId: string,
+    sessions: readonly Endable[],
+  ): Promise<EndedSession[]> {
+    const ended = await this.endings.endSessions(em, sessions);
+    this.dropAfter(em, 'committed', userId, sessions);
+    return ended;
+  }
+
+  /** An old copy of Redis brings back what is over: it goes again when it is seen. */
+  private async withoutEnded<Held extends Pick<SessionRecord, 'id'>>(
+    em: EntityManager,
+    userId: string,
+    held: readonly Held[],
+  ): Promise<Held[]> {
+    const standing = await this.endings.withoutEnded(em, held);
+    const ended = held.filter((session) => !standing.includes(session));
+    this.dropAfter(em, 'committed', userId, ended);
+    return standing;
+  }
+
+  private dropAfter(
+    em: EntityManager,
+    when: Outcome,
+    userId: string,
+    sessions: ReadonlyArray<Pick<SessionRecord, 'id'>>,
+  ): void {
+    if (sessions.length === 0) return;
+    const ids = sessions.map(({ id }) => id);
+    afterTransaction(em, (outcome) => {
+      if (outcome !== when) return;
+      this.redis.run((client) => client.hDel(keyOf(userId), ids)).catch(() => {});
+    });
+  }
+
+  private run(
+    script: RedisScript,
+    userId: string,
+    ...args: ReadonlyArray<string | number>
+  ): Promise<unknown> {
+    const { idleTtlSeconds } = this.options;
+    const idle = idleTtlSeconds === undefined ? '' : idleTtlSeconds * 1000;
+    return this.redis.run((client) => script.run(client, [keyOf(userId)], [idle, ...args]));
+  }
+}
+
+/** The braces make a cluster choose the place by the user id alone. */
+const keyOf = (userId: string): string => `gatehouse:sessions:{${userId}}`;
+
+/** A session that is known from a token while Redis is away: its ending is kept as long as any session may live. */
+const unseen = (userId: string, id: string): Endable => ({
+  id,
+  userId,
+  expiresAt: new Date(Date.now() + LONGEST_LIFE),
+});
+
+/** As the scripts keep it. */
+interface HeldSession {
+  id: string;
+  generation: number;
+  amr: string[];
+  aal: number;
+  userAgent: string | null;
+  ipAddress: string | null;
+  authenticatedAt: number;
+  rotatedAt: number;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+}
+
+function toRecord(userId: string, text: string): SessionRecord {
+  const held = JSON.parse(text) as HeldSession;
+  return {
+    id: held.id,
+    userId,
+    generation: held.generation,
+    authenticatedAt: new Date(held.authenticatedAt),
+    amr: held.amr,
+    aal: held.aal,
+    userAgent: held.userAgent,
+    ipAddress: held.ipAddress,
+    createdAt: new Date(held.createdAt),
+    lastUsedAt: new Date(held.lastUsedAt),
+    expiresAt: new Date(held.expiresAt),
+  };
+}

@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  ChangePasswordDocument,
+  LogoutDocument,
+  ReauthenticateDocument,
+  RevokeOtherSessionsDocument,
+  RevokeSessionDocument,
+  SessionsDocument,
+} from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
+import { hasRedis, TestRedis } from '../support/redis.ts';
+import { probeRedis, type SessionProbe } from '../support/session-probe.ts';
+import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
+
+(hasRedis ? describe : describe.skip)('sessions in a Redis that loses things', () => {
+  let redis: TestRedis;
+  let gateway: TestGateway;
+  let sessions: SessionProbe;
+  let alice: Subject;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    gateway = await TestGateway.start({ SESSION_STORE: 'redis', REDIS_URL: redis.url });
+    sessions = probeRedis(redis);
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await redis.close();
+  });
+  beforeEach(async () => {
+    alice = await gateway.aSubject();
+  });
+
+  const isBack = () =>
+    eventually(
+      async () => (await fetch(`${gateway.url}/health/ready`)).status,
+      (status) => status === 200,
+      { withinMilliseconds: 10_000 },
+    );
+  const logout = (bearer: string) => gateway.client.execute(LogoutDocument, {}, { bearer });
+  const refused = async ({ accessToken, refreshToken }: Tokens) => {
+    expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+  };
+  const events = async (action: string) =>
+    (
+      await gateway.database.query<{ details: unknown }>(
+        'select details from audit_event where subject_id = $1 and action = $2',
+        [alice.id, action],
+      )
+    ).map(({ details }) => details);
+
+  /** What Redis holds of the account now, to be put back later: an old snapshot, or a replica that lagged. */
+  const snapshot = async () => {
+    const key = `gatehouse:sessions:{${alice.id}}`;
+    const held = await redis.command('HGETALL', key);
+    const fields = Array.isArray(held) ? held : Object.entries(held as object).flat();
+    return async () => {
+      await redis.command('DEL', key);
+      await redis.command('HSET', key, ...fields.map(String));
+      await redis.command('PEXPIRE', key, '600000');
+    };
+  };
+
+  it('that is emptied signs everybody out and revives nobody', async () => {
+    const [gone, kept] = [await alice.signedIn(), await alice.signedIn()];
+    await logout(gone.accessToken);
+    await redis.command('FLUSHALL');
+    await refused(gone);
+    expect((await alice.refresh(kept.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect((await alice.me(kept.accessToken)).errors).toEqual([]);
+    expect(await events('session.refresh_reused')).toEqual([]);
+    expect((await alice.refresh((await alice.signedIn()).refreshToken)).errors).toEqual([]);
+  });
+
+  it('that comes back as it was before does not revive what ended since, by whatever way', async () => {
+    const [loggedOut, revoked, other, here] = [
+      await alice.signedIn(),
+      await alice.signedIn(),
+      await alice.signedIn(),
+      await alice.signedIn(),
+    ];
+    const stolen = await alice.signedIn();
+    const current = tokensOf(await alice.refresh(stolen.refreshToken));
+    await sessions.age(alice.id, stolen.sessionId, 31);
+    const restore = await snapshot();
+
+    await alice.refresh(stolen.refreshToken);
+    await logout(loggedOut.accessToken);
+    const bearer = here.accessToken;
+    await gateway.client.execute(RevokeSessionDocument, { id: revoked.sessionId }, { bearer });
+    const changed = await gateway.client.execute(
+      ChangePasswordDocument,
+      { currentPassword: alice.password, newPassword: 'velvet anchor rising' },
+      { bearer },
+    );
+    expect(changed.errors).toEqual([]);
+    await eventually(
+      () => sessions.count(alice.id),
+      (count) => count === 1,
+    );
+
+    await restore();
+    const { data } = await gateway.client.execute(SessionsDocument, {}, { bearer });
+    expect(data?.sessions.map(({ id }) => id)).toEqual([here.sessionId]);
+    await restore();
+    for (const tokens of [loggedOut, revoked, other, current]) await refused(tokens);
+    const again = await gateway.client.execute(RevokeSessionDocument, { id: other.sessionId }, { bearer });
+    expect(again.code).toBe('NOT_FOUND');
+    expect((await alice.refresh(here.refreshToken)).errors).toEqual([]);
+    expect(await events('session.refresh_reused')).toHaveLength(1);
+    expect(await events('session.ended')).toHaveLength(3);
+  });
+
+  it('that lost the last refreshes goes on from the token, says so, and raises no alarm', async () => {
+    const { refreshToken, sessionId } = await alice.signedIn();
+    const restore = await snapshot();
+    let latest = refreshToken;
+    for (let round = 0; round < 3; round++) latest = tokensOf(await alice.refresh(latest)).refreshToken;
+    await restore();
+
+    const replies = await race(10, () => alice.refresh(latest));
+    const successors = new Set(replies.map((reply) => tokensOf(reply).refreshToken));
+    expect(successors.size).toBe(1);
+    expect(await sessions.generation(alice.id, sessionId)).toBe(4);
+    expect(await events('session.refresh_moved_forward')).toEqual([{ sessionId, presented: 3, lost: 3 }]);
+    expect(await events('session.refresh_reused')).toEqual([]);
+    expect((await alice.refresh([...successors][0] ?? '')).errors).toEqual([]);
+  });
+
+  it('that lost more than a failover can lose refuses the token, and changes nothing', async () => {
+    const { refreshToken, sessionId } = await alice.signedIn();
+    const restore = await snapshot();
+    let latest = refreshToken;
+    for (let round = 0; round < 17; round++) latest = tokensOf(await alice.refresh(latest)).refreshToken;
+    await restore();
+    expect((await alice.refresh(latest)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect(await sessions.generation(alice.id, sessionId)).toBe(0);
+  });
+
+  it('holds nothing for ever, and nothing that is a token', async () => {
+    const { accessToken, refreshToken } = await alice.signedIn();
+    const renewed = tokensOf(await alice.refresh(refreshToken));
+    await gateway.client.execute(
+      ReauthenticateDocument,
+      { password: alice.password },
+      { bearer: accessToken },
+    );
+    const keys = (await redis.command('KEYS', '*')) as string[];
+    expect(keys).toContain(`gatehouse:sessions:{${alice.id}}`);
+    for (const key of keys) expect(Number(await redis.command('PTTL', key))).toBeGreaterThan(0);
+    const held = JSON.stringify(await redis.command('HGETALL', `gatehouse:sessions:{${alice.id}}`));
+    for (const token of [refreshToken, renewed.refreshToken]) {
+      expect(held).not.toContain(token.slice(-43));
+      expect(held).not.toContain(Buffer.from(token, 'base64url').subarray(-32).toString('hex'));
+    }
+  });
+
+  it('keeps no session of a sign-in that could not be recorded', async () => {
+    await gateway.database.query(
+      `alter table audit_event add constraint refused check (action <> 'session.created') not valid`,
+    );
+    expect((await alice.login()).code).toBe('INTERNAL_SERVER_ERROR');
+    await gateway.database.query('alter table audit_event drop constraint refused');
+    await eventually(
+      () => sessions.count(alice.id),
+      (count) => count === 0,
+    );
+  });
+
+  describe.each(['killed', 'frozen'])('while it is %s', (state) => {
+    const away = async () => {
+      if (state === 'frozen') return redis.freeze();
+      // What a Redis with a disk of its own finds again.
+      await redis.command('SAVE');
+      await redis.kill();
+    };
+    const back = async () => {
+      if (state === 'frozen') redis.thaw();
+      else await redis.restart();
+      await isBack();
+    };
+
+    it('is SERVICE_UNAVAILABLE within a second where it is needed; the rest goes on, and all of it afterwards', async () => {
+      const [here, there, leaving] = [await alice.signedIn(), await alice.signedIn(), await alice.signedIn()];
+      const bearer = here.accessToken;
+      const needy = {
+        login: () => alice.login(),
+        refresh: () => alice.refresh(here.refreshToken),
+        sessions: () => gateway.client.execute(SessionsDocument, {}, { bearer }),
+        revokeSession: () =>
+          gateway.client.execute(RevokeSessionDocument, { id: there.sessionId }, { bearer }),
+        revokeOtherSessions: () => gateway.client.execute(RevokeOtherSessionsDocument, {}, { bearer }),
+        reauthenticate: () =>
+          gateway.client.execute(ReauthenticateDocument, { password: alice.password }, { bearer }),
+        changePassword: () =>
+          gateway.client.execute(
+            ChangePasswordDocument,
+            { currentPassword: alice.password, newPassword: 'velvet anchor rising' },
+            { bearer },
+          ),
+      };
+      const timed = async (call: () => Promise<{ status: number; code: unknown }>) => {
+        const before = performance.now();
+        const { status, code } = await call();
+        return { status, code, inTime: performance.now() - before < 1_000 };
+      };
+      await away();
+      try {
+        for (const [name, call] of Object.entries(needy)) {
+          const answer = await timed(call);
+          expect([name, answer]).toEqual([name, { status: 503, code: 'SERVICE_UNAVAILABLE', inTime: true }]);
+        }
+        expect((await alice.me(bearer)).errors).toEqual([]);
+        // Whoever holds the token may end its session, and nobody has to wait for Redis with that.
+        expect(await timed(() => logout(leaving.accessToken))).toEqual({
+          status: 200,
+          code: undefined,
+          inTime: true,
+        });
+        expect((await alice.me(leaving.accessToken)).code).toBe('UNAUTHENTICATED');
+      } finally {
+        await back();
+      }
+      expect((await alice.refresh(leaving.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+      for (const { refreshToken } of [here, there])
+        expect((await alice.refresh(refreshToken)).errors).toEqual([]);
+      for (const call of [needy.sessions, needy.login]) expect((await call()).errors).toEqual([]);
+      expect(await events('session.refresh_reused')).toEqual([]);
+      expect(await events('session.ended')).toEqual([{ sessionId: leaving.sessionId }]);
+    });
+  });
+});

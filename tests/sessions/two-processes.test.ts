@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { GatewayPair } from '../support/gateway-pair.ts';
+import { LogoutDocument } from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
+import { STORES } from '../support/session-stores.ts';
+import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
+
+/** CONTRIBUTING.md tells of the long form. */
+const LONG = process.env.TEST_LONG === '1';
+jest.setTimeout(LONG ? 300_000 : 60_000);
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const between = (least: number, most: number) => least + Math.random() * (most - least);
+/** Where the generation stands in a refresh token: behind version, key id, user id and session id. */
+const generationIn = (refreshToken: string) => Buffer.from(refreshToken, 'base64url').readUInt32BE(37);
+
+describe.each(STORES)('two processes with sessions in %s', (store) => {
+  let pair: GatewayPair;
+
+  beforeAll(async () => {
+    pair = await GatewayPair.startOn(store);
+  });
+  afterAll(() => pair?.close());
+
+  const alarms = () =>
+    pair.database.query(
+      `select from audit_event where action in ('session.refresh_reused', 'session.ended')`,
+    );
+
+  it('give one successor to twenty uses of a token at once, and advance by one, twenty times over', async () => {
+    const alice = await Subject.register(pair.clients[0]);
+    let { refreshToken, sessionId } = await alice.signedIn();
+    for (let round = 1; round <= 20; round++) {
+      const presented = refreshToken;
+      const replies = await race(20, (index) => alice.refresh(presented, pair.clients[index % 2]));
+      const successors = [...new Set(replies.map((reply) => tokensOf(reply).refreshToken))];
+      expect(successors).toHaveLength(1);
+      refreshToken = successors[0] ?? '';
+      expect(generationIn(refreshToken)).toBe(round);
+      expect(await pair.sessions.generation(alice.id, sessionId)).toBe(round);
+    }
+    expect(await alarms()).toEqual([]);
+  });
+
+  it('lose and double no session while one or the other is killed in the middle of refreshes', async () => {
+    const [people, waves] = LONG ? [50, 40] : [20, 8];
+    const lostReplies: unknown[] = [];
+    const kills: Array<Promise<void>> = [];
+
+    /** As a client does: the same token again, wherever somebody answers. */
+    const refresh = async (person: Subject, refreshToken: string, wave: number): Promise<string> => {
+      for (let attempt = wave; ; attempt++) {
+        const reply = await person.refresh(refreshToken, pair.clients[attempt % 2]).catch((error: Error) => {
+          const { code } = error.cause as { code?: unknown };
+          if (code !== 'ECONNREFUSED') lostReplies.push(code);
+          return undefined;
+        });
+        if (reply && reply.code !== 'SERVICE_UNAVAILABLE') return tokensOf(reply).refreshToken;
+        await pause(50);
+      }
+    };
+    const killAndRestart = async (index: 0 | 1) => {
+      await pair.kill(index);
+      await pair.start(index);
+    };
+
+    const subjects: Subject[] = [];
+    const sessions: Tokens[] = [];
+    // One after the other: the queue for hashes is bounded.
+    for (let person = 0; person < people; person++) {
+      const subject = await Subject.register(pair.clients[0]);
+      subjects.push(subject);
+      sessions.push(await subject.signedIn());
+    }
+    const tokens = sessions.map(({ refreshToken }) => refreshToken);
+    const startedAt = performance.now();
+    let nextKill = startedAt + (LONG ? between(4_000, 8_000) : 0);
+    for (let wave = 0; wave < waves; wave++) {
+      if (performance.now() >= nextKill) {
+        nextKill = performance.now() + (LONG ? between(4_000, 8_000) : 3_000);
+        const index = (kills.length % 2) as 0 | 1;
+        kills.push(pause(between(0, 80)).then(() => killAndRestart(index)));
+      }
+      await race(people, async (index) => {
+        const presented = tokens[index] as string;
+        tokens[index] = await refresh(subjects[index] as Subject, presented, wave + index);
+        expect(generationIn(tokens[index])).toBe(generationIn(presented) + 1);
+      });
+      await pause(LONG ? 1_500 : 700);
+    }
+    await Promise.all(kills);
+    if (LONG) {
+      process.stderr.write(
+        `${store}: ${people * waves} refreshes by ${people} sessions in ${Math.round((performance.now() - startedAt) / 1000)} s, ` +
+          `${kills.length} kills, ${lostReplies.length} replies lost\n`,
+      );
+    }
+
+    expect(kills.length).toBeGreaterThanOrEqual(2);
+    for (const [index, { sessionId }] of sessions.entries()) {
+      const subject = subjects[index] as Subject;
+      expect(await pair.sessions.generation(subject.id, sessionId)).toBe(waves);
+      expect((await subject.refresh(tokens[index] as string)).errors).toEqual([]);
+    }
+    expect(await alarms()).toEqual([]);
+  });
+
+  it('know of a logout within a second, also right after the connections that would tell them were cut', async () => {
+    const alice = await Subject.register(pair.clients[0]);
+    const [here, there] = pair.clients;
+    const { accessToken, refreshToken } = await alice.signedIn();
+    expect((await alice.me(accessToken, there)).errors).toEqual([]);
+    if (pair.redis) {
+      await pair.redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await pair.redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    } else {
+      const cut = await pair.database.querySuperuser(
+        `select pg_terminate_backend(pid) as cut from pg_stat_activity
+         where application_name = 'gatehouse feed' and datname = $1`,
+        [new URL(pair.database.servingUrl).pathname.slice(1)],
+      );
+      expect(cut).toHaveLength(2);
+    }
+    const loggedOut = await here.execute(LogoutDocument, {}, { bearer: accessToken });
+    expect(loggedOut.errors).toEqual([]);
+    await eventually(
+      () => alice.me(accessToken, there),
+      ({ code }) => code === 'UNAUTHENTICATED',
+      { withinMilliseconds: 1_000 },
+    );
+    await eventually(
+      () => alice.refresh(refreshToken, there),
+      ({ code }) => code === 'INVALID_REFRESH_TOKEN',
+    );
+    await eventually(
+      () => alice.login({ client: there }),
+      ({ errors }) => errors.length === 0,
+    );
+  });
+});

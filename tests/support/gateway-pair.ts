@@ -1,0 +1,74 @@
+import type { Environment } from '../../src/platform/settings.ts';
+import { Client } from './client.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { newSecrets } from './gateway.ts';
+import { freePort, GatehouseProcess } from './process.ts';
+import { TestRedis } from './redis.ts';
+import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
+import type { StoreName } from './session-stores.ts';
+
+/** Two gateways in processes of their own, on one database and one session store. */
+export class GatewayPair {
+  private readonly processes: GatehouseProcess[] = [];
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly redis: TestRedis | undefined,
+    readonly sessions: SessionProbe,
+    private readonly environments: ReadonlyArray<Environment & { PORT: string }>,
+    readonly clients: readonly [Client, Client],
+  ) {}
+
+  static async startOn(store: StoreName): Promise<GatewayPair> {
+    const database = await createTestDatabase();
+    const redis = store === 'redis' ? await TestRedis.start() : undefined;
+    const shared = {
+      NODE_ENV: 'test',
+      PUBLIC_URL: 'http://localhost:4000',
+      DATABASE_URL: database.servingUrl,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      PASSWORD_BCRYPT_COST: '4',
+      RATE_LIMIT: 'off',
+      LOG_LEVEL: 'fatal',
+      SESSION_STORE: store,
+      ...(redis && { REDIS_URL: redis.url }),
+      ...newSecrets(),
+    };
+    const [one, two] = [await freePort(), await freePort()];
+    const pair = new GatewayPair(
+      database,
+      redis,
+      redis ? probeRedis(redis) : probePostgres(database),
+      [
+        { ...shared, PORT: one },
+        { ...shared, PORT: two },
+      ],
+      [new Client(`http://127.0.0.1:${one}`), new Client(`http://127.0.0.1:${two}`)],
+    );
+    try {
+      // One after the other: the first makes the signing key.
+      await pair.start(0);
+      await pair.start(1);
+      return pair;
+    } catch (error) {
+      await pair.close();
+      throw error;
+    }
+  }
+
+  async start(index: 0 | 1): Promise<void> {
+    this.processes[index] = await GatehouseProcess.start(this.environments[index] as { PORT: string });
+  }
+
+  /** As a machine that fails: nothing is finished. */
+  async kill(index: 0 | 1): Promise<void> {
+    this.processes[index]?.kill('SIGKILL');
+    await this.processes[index]?.ended;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.kill(0), this.kill(1)]);
+    await this.redis?.close();
+    await this.database.drop();
+  }
+}
