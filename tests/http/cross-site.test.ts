@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { MeDocument } from '../support/generated/operations.ts';
+import { MeDocument, SessionsDocument } from '../support/generated/operations.ts';
 import type { Subject } from '../support/subject.ts';
 
 const OWN = 'https://auth.example.test';
@@ -27,11 +27,12 @@ afterAll(() => gateway.close());
 
 const cookieHeader = () => [...browser.cookies].map((pair) => pair.join('=')).join('; ');
 const sessions = async () => {
-  const [row] = await gateway.database.query<{ count: string }>(
-    'select count(*) from session where user_id = $1',
-    [alice.id],
+  const { data } = await gateway.client.execute(
+    SessionsDocument,
+    {},
+    { headers: { cookie: cookieHeader(), origin: OWN } },
   );
-  return Number(row?.count);
+  return data?.sessions.length;
 };
 
 describe('a request that a foreign page could make a browser send', () => {

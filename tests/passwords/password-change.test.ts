@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
-import { ChangePasswordDocument } from '../support/generated/operations.ts';
+import { ChangePasswordDocument, SessionsDocument } from '../support/generated/operations.ts';
 import { race } from '../support/race.ts';
 
 let gateway: TestGateway;
@@ -76,11 +76,8 @@ describe('changePassword', () => {
       if (index === 5) await change(accessToken, alice.password);
       else await alice.login();
     });
-    const sessions = await gateway.database.query<{ id: string }>(
-      'select id from session where user_id = $1',
-      [alice.id],
-    );
-    expect(sessions).toEqual([{ id: sessionId }]);
+    const { data } = await gateway.client.execute(SessionsDocument, {}, { bearer: accessToken });
+    expect(data?.sessions.map(({ id }) => id)).toEqual([sessionId]);
   });
 
   it('gives a first password to an account without one, within five minutes of a sign-in', async () => {

@@ -12,7 +12,7 @@ export type Purpose = 'commands' | 'events';
 type SingleClient = ReturnType<typeof singleClient>;
 
 /** What one node and a cluster both have; subscribing goes by a link for events. */
-export type RedisClient = Pick<SingleClient, 'ping' | 'eval' | 'evalSha' | 'publish'>;
+export type RedisClient = Pick<SingleClient, 'ping' | 'eval' | 'evalSha' | 'hDel' | 'publish'>;
 
 /** One attempt at Redis: it connects once, and once it is cut it never comes back. */
 export interface RedisLink {
