@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /** One secret key with the identifier that is stored beside what it made. */
 export interface Key {
@@ -19,6 +19,18 @@ export function keyFromBytes(bytes: Buffer): Key {
 
 export function findKey(keyring: Keyring, id: string): Key | undefined {
   return keyring.find((key) => key.id === id);
+}
+
+/**
+ * Keys of their own for one purpose (HKDF-SHA-256, RFC 5869), under the identifiers of those that they come from: who
+ * learns one of them learns neither its origin nor those of other purposes.
+ */
+export function derivedKeyring([first, ...rest]: Keyring, purpose: string): Keyring {
+  const derive = ({ id, bytes }: Key): Key => ({
+    id,
+    bytes: Buffer.from(hkdfSync('sha256', bytes, '', `gatehouse ${purpose}`, bytes.length)),
+  });
+  return [derive(first), ...rest.map(derive)];
 }
 
 /** HMAC-SHA-256 (RFC 2104). The label separates the purposes that one key serves. */

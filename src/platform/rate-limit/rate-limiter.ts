@@ -26,6 +26,13 @@ export class RateLimiter {
     }
   }
 
+  /** The rule as it is configured, for what is counted elsewhere; null while limits are off. */
+  rule(name: string): BucketRule | null {
+    const rule = this.options.overrides[name] ?? this.options.rules[name];
+    if (!rule) throw new Error(`no rate limit rule is called ${name}`);
+    return this.options.enabled ? rule : null;
+  }
+
   /**
    * @param charges rule name and what is counted under it, such as an address or an account, in the order in which
    *   they are charged. The first empty bucket ends it: somebody whose address is refused cannot empty the bucket
@@ -33,10 +40,9 @@ export class RateLimiter {
    * @throws {RateLimited} when a bucket is empty.
    */
   async charge(charges: Readonly<Record<string, string>>): Promise<void> {
-    if (!this.options.enabled) return;
     for (const [name, subject] of Object.entries(charges)) {
-      const rule = this.options.overrides[name] ?? this.options.rules[name];
-      if (!rule) throw new Error(`no rate limit rule is called ${name}`);
+      const rule = this.rule(name);
+      if (!rule) return;
       const wait = await this.buckets.take(`${name}:${subject}`, rule);
       if (wait > 0) throw new RateLimited(wait, `the bucket ${name} is empty`);
     }
