@@ -4,6 +4,7 @@ import { SessionLimits } from './20261121041000_session_limits.ts';
 import { KeyRotation } from './20261121060000_key_rotation.ts';
 import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.ts';
 import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts';
+import { SecondFactor } from './20261122050000_second_factor.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -12,4 +13,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261121060000_key_rotation', class: KeyRotation },
   { name: '20261122010000_mail_and_one_time_tokens', class: MailAndOneTimeTokens },
   { name: '20261122023000_one_ending_per_session', class: OneEndingPerSession },
+  { name: '20261122050000_second_factor', class: SecondFactor },
 ];

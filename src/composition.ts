@@ -22,12 +22,32 @@ import {
 } from './accounts/index.ts';
 import {
   AuthenticationResolver,
+  expiredChallenges,
   LOGIN_RULES,
   PasswordLogin,
   REAUTHENTICATION_RULES,
   Reauthentication,
+  SECOND_STEP_RULES,
+  SecondStep,
   SignIn,
+  SignInChallenges,
 } from './authentication/index.ts';
+import {
+  AccountFactors,
+  ENROLMENT_RULES,
+  expiredEnrolments,
+  fullAllowances,
+  GuessAllowance,
+  RecoveryCodeResolver,
+  RecoveryCodes,
+  SECOND_FACTOR_CHANGE_RULES,
+  SECOND_FACTOR_RULES,
+  SecondFactorChanges,
+  SecondFactors,
+  TotpEnrolments,
+  TotpResolver,
+  TotpSecrets,
+} from './authenticators/index.ts';
 import type { Config } from './config.ts';
 import type { Foundation } from './foundation.ts';
 import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
@@ -91,6 +111,7 @@ import {
   RefreshRotation,
   RefreshTokens,
   Revocations,
+  SecondFactorRequirement,
   SessionResolver,
   SigningKeys,
   SignOut,
@@ -120,6 +141,10 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...REAUTHENTICATION_RULES,
   ...OWNER_PROOF_RULES,
   ...NOTICE_RULES,
+  ...SECOND_STEP_RULES,
+  ...SECOND_FACTOR_RULES,
+  ...ENROLMENT_RULES,
+  ...SECOND_FACTOR_CHANGE_RULES,
 };
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
@@ -129,6 +154,7 @@ const DRAIN_TIMEOUT = 10_000;
 export interface Gateway {
   readonly app: FastifyInstance;
   readonly superusers: Superusers;
+  readonly secondFactorChanges: SecondFactorChanges;
   readonly signingKeys: SigningKeys;
   readonly keyRotation: KeyRotation;
   readonly fork: () => EntityManager;
@@ -217,7 +243,8 @@ async function build(
   const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, (tx) => endings.keysChanged(tx));
   closing.push(() => signingKeys.stop());
   revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
-  const accessTokens = new AccessTokens(signingKeys, clock, accessToken);
+  const requirement = new SecondFactorRequirement(config.secondFactor.requiredFor);
+  const accessTokens = new AccessTokens(signingKeys, clock, requirement, accessToken);
   const refreshTokens = new RefreshTokens(secrets.tokenKeys);
   const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
   const store =
@@ -295,7 +322,39 @@ async function build(
     audit,
     rateLimiter,
   );
-  const signIn = new SignIn(store, endings, tokenPairs, audit, {
+
+  const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
+  await totpSecrets.checkKeys(fork());
+  const recoveryCodes = new RecoveryCodes();
+  const allowance = new GuessAllowance(rateLimiter);
+  const secondFactors = new SecondFactors(allowance, totpSecrets, recoveryCodes, notices, audit, clock);
+  const totpEnrolments = new TotpEnrolments(
+    totpSecrets,
+    recoveryCodes,
+    ownerProof,
+    store,
+    signOut,
+    endings,
+    notices,
+    audit,
+    rateLimiter,
+    clock,
+    { issuer: config.productName },
+  );
+  const secondFactorChanges = new SecondFactorChanges(
+    secondFactors,
+    recoveryCodes,
+    ownerProof,
+    signOut,
+    endings,
+    requirement,
+    notices,
+    audit,
+    rateLimiter,
+  );
+  const accountFactors = new AccountFactors();
+  const challenges = new SignInChallenges();
+  const signIn = new SignIn(store, endings, tokenPairs, secondFactors, challenges, notices, audit, {
     sessionTtlSeconds: session.ttlSeconds,
     emailConfirmation,
   });
@@ -304,12 +363,13 @@ async function build(
 
   const schema = await buildSchema({
     resolvers: RESOLVERS,
-    isAuthorized: authorizationChecker(permissions, clock),
+    isAuthorized: authorizationChecker(permissions, accountFactors, clock),
     instances: [
       new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
       new AuthenticationResolver(
         new PasswordLogin(passwords, signIn, audit, rateLimiter, { emailConfirmation }),
-        new Reauthentication(passwords, store, tokenPairs, audit, rateLimiter),
+        new SecondStep(signIn, rateLimiter),
+        new Reauthentication(passwords, secondFactors, store, tokenPairs, audit, rateLimiter),
         rotation,
         cookies,
         { cookies: session.tokenDelivery !== 'body', body: session.tokenDelivery !== 'cookie' },
@@ -317,13 +377,26 @@ async function build(
       new EmailResolver(confirmation, emailChange),
       new RecoveryResolver(recovery, changeUndo),
       new PasswordResolver(passwordChange),
-      new SessionResolver(store, signOut, cookies),
+      new TotpResolver(totpEnrolments, secondFactorChanges, accountFactors),
+      new RecoveryCodeResolver(recoveryCodes, secondFactorChanges),
+      new SessionResolver(store, signOut, cookies, requirement),
       new RoleResolver(permissions),
       new ErrorCodesResolver(),
     ],
   });
 
-  const chores = [expiredSessions, oldEndings, expiredTokens, expiredRegistrations, oldMailJobs, oldDevMails];
+  const chores = [
+    expiredSessions,
+    oldEndings,
+    expiredTokens,
+    expiredRegistrations,
+    expiredChallenges,
+    expiredEnrolments,
+    fullAllowances,
+    totpSecrets.resealing,
+    oldMailJobs,
+    oldDevMails,
+  ];
   const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
 
@@ -371,6 +444,7 @@ async function build(
     app,
     fork,
     superusers: new Superusers(registration, endings, audit),
+    secondFactorChanges,
     signingKeys,
     keyRotation: new KeyRotation(endings, audit, box, accessToken),
     caughtUp: () => revocations.catchUp(),

@@ -62,6 +62,8 @@ export interface Config {
     readonly rsaBits: number;
     readonly issuer: string;
     readonly audience: string;
+    /** Of tokens that can only enrol a second factor. */
+    readonly enrolAudience: string;
     readonly ttlSeconds: number;
     /** PEM file of the operator's own signing key; otherwise keys are made and kept in the database. */
     readonly privateKeyFile: string | undefined;
@@ -99,16 +101,22 @@ export interface Config {
   readonly productName: string;
   /** `required`: nobody signs in to an account whose address is not proved. */
   readonly emailConfirmation: 'optional' | 'required';
+  /** Whose sessions can do nothing but enrol a second factor until they have one. */
+  readonly secondFactor: { readonly requiredFor: 'all' | readonly string[] };
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
 }
 
 /** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
-const NOT_IN_THIS_VERSION: readonly string[] = [
-  'SECOND_FACTOR_REQUIRED_FOR',
-  'GOOGLE_CLIENT_ID',
-  'BLOCKPASS_CLIENT_ID',
-];
+const NOT_IN_THIS_VERSION: readonly string[] = ['GOOGLE_CLIENT_ID', 'BLOCKPASS_CLIENT_ID'];
+
+/** A comma list of names of roles; `all` alone is everybody. */
+function everybodyOrRoles(value: string): 'all' | string[] {
+  const names = list(value);
+  if (!names.includes('all')) return names;
+  if (names.length > 1) throw new Error('must be a comma list of roles, or all alone');
+  return 'all';
+}
 
 /**
  * Reads the settings of docs/configuration.md.
@@ -122,6 +130,7 @@ export function loadConfig(environment: Environment): Config {
   const port = read.withDefault('PORT', wholeNumber({ min: 1, max: 65_535 }), 4000);
   const publicUrl = read.withDefault('PUBLIC_URL', origin, `http://localhost:${port}`);
   const productName = read.withDefault('PRODUCT_NAME', plainName, 'Gatehouse');
+  const issuer = read.withDefault('JWT_ISSUER', text, publicUrl);
   const databaseUrl = read.secret('DATABASE_URL', urlOf('postgres:', 'postgresql:'));
 
   const config: Config = {
@@ -150,8 +159,9 @@ export function loadConfig(environment: Environment): Config {
     accessToken: {
       algorithm: read.withDefault('JWT_ALG', oneOf(...JWT_ALGORITHMS), 'RS256'),
       rsaBits: read.withDefault('JWT_RSA_BITS', wholeNumber({ min: 2048, max: 4096 }), 2048),
-      issuer: read.withDefault('JWT_ISSUER', text, publicUrl),
+      issuer,
       audience: read.withDefault('JWT_AUDIENCE', text, 'gatehouse'),
+      enrolAudience: `${issuer}/enrol`,
       ttlSeconds: read.withDefault('ACCESS_TOKEN_TTL_SECONDS', wholeNumber({ min: 30, max: 86_400 }), 3600),
       privateKeyFile: read.optional('JWT_PRIVATE_KEY_FILE', text),
     },
@@ -192,6 +202,9 @@ export function loadConfig(environment: Environment): Config {
     },
     productName,
     emailConfirmation: read.withDefault('EMAIL_CONFIRMATION', oneOf('optional', 'required'), 'optional'),
+    secondFactor: {
+      requiredFor: read.withDefault('SECOND_FACTOR_REQUIRED_FOR', everybodyOrRoles, []),
+    },
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
       overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
@@ -225,6 +238,9 @@ function checkTogether(read: SettingsReader, config: Config): void {
     read.problem(
       'SESSION_IDLE_TTL_SECONDS must be longer than ACCESS_TOKEN_TTL_SECONDS: only a refresh counts as use',
     );
+  }
+  if (config.accessToken.audience === config.accessToken.enrolAudience) {
+    read.problem('JWT_AUDIENCE must not be the audience of tokens that can only enrol a second factor');
   }
   const ownHost = new URL(config.http.publicUrl).hostname;
   if (cookieDomain !== undefined && ownHost !== cookieDomain && !ownHost.endsWith(`.${cookieDomain}`)) {

@@ -1,5 +1,6 @@
 import { AccountResolver, EmailResolver } from './accounts/index.ts';
 import { AuthenticationResolver } from './authentication/index.ts';
+import { RecoveryCodeResolver, TotpResolver } from './authenticators/index.ts';
 import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
 import { PasswordResolver } from './passwords/index.ts';
 import { RecoveryResolver } from './recovery/index.ts';
@@ -12,6 +13,8 @@ export const RESOLVERS: ResolverClasses = [
   EmailResolver,
   AuthenticationResolver,
   RecoveryResolver,
+  TotpResolver,
+  RecoveryCodeResolver,
   PasswordResolver,
   SessionResolver,
   RoleResolver,

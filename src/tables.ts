@@ -1,6 +1,11 @@
 import { MIGRATIONS } from '../migrations/index.ts';
 import { PendingRegistration } from './accounts/pending-registration.entity.ts';
 import { User } from './accounts/user.entity.ts';
+import { SignInChallenge } from './authentication/sign-in-challenge.entity.ts';
+import { RecoveryCode } from './authenticators/recovery-codes/recovery-code.entity.ts';
+import { SecondFactorGuesses } from './authenticators/second-factor-guesses.entity.ts';
+import { TotpAuthenticator } from './authenticators/totp/totp-authenticator.entity.ts';
+import { TotpEnrolment } from './authenticators/totp/totp-enrolment.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
@@ -20,6 +25,11 @@ export const SCHEMA: DatabaseSchema = {
     User,
     PendingRegistration,
     PasswordCredential,
+    TotpAuthenticator,
+    TotpEnrolment,
+    RecoveryCode,
+    SecondFactorGuesses,
+    SignInChallenge,
     OneTimeToken,
     Role,
     RoleGrant,
@@ -40,6 +50,11 @@ export const SERVING_RIGHTS: ServingRights = {
     users: ['select', 'insert', 'update', 'delete'],
     pending_registration: ['select', 'insert', 'update', 'delete'],
     password_credential: ['select', 'insert', 'update', 'delete'],
+    totp_authenticator: ['select', 'insert', 'update', 'delete'],
+    totp_enrolment: ['select', 'insert', 'update', 'delete'],
+    recovery_code: ['select', 'insert', 'delete'],
+    second_factor_guesses: ['select', 'insert', 'update', 'delete'],
+    sign_in_challenge: ['select', 'insert', 'update', 'delete'],
     one_time_token: ['select', 'insert', 'delete'],
     role: ['select', 'insert'],
     role_grant: ['select', 'insert'],

@@ -80,6 +80,8 @@ describe('the settings', () => {
     ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.address=5'],
     ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
     ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
+    ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
+    ['the audience of tokens that can only enrol', 'JWT_AUDIENCE', 'http://localhost:4000/enrol'],
     ['a domain that is not above the own host', 'COOKIE_DOMAIN', 'example.test'],
   ])('refuse %s', (_, name, value) => {
     const problems = problemsOf({ [name]: value });
@@ -87,7 +89,7 @@ describe('the settings', () => {
     expect(problems[0]).toContain(name);
   });
 
-  it.each(['GOOGLE_CLIENT_ID', 'SMTP_URL', 'SECOND_FACTOR_REQUIRED_FOR', 'SESSION_IDLE_TTL_SECONDS'])(
+  it.each(['GOOGLE_CLIENT_ID', 'SMTP_URL', 'SESSION_IDLE_TTL_SECONDS'])(
     'refuse %s, which this version would have to ignore',
     (name) => {
       expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);

@@ -23,7 +23,7 @@ export class AccountResolver {
     return isPending || (await this.passwords.find(em, id)) !== null;
   }
 
-  @Authorize()
+  @Authorize({ whileEnrolling: true })
   @Query(() => UserType, {
     nullable: true,
     description: 'The signed-in user; null together with an UNAUTHENTICATED error otherwise.',

@@ -38,6 +38,13 @@ export class User {
   @Property({ type: 'integer', default: 0 })
   epoch: number & Opt = 0;
 
+  /**
+   * Since when every sign-in asks for a second factor; null without one. Here and not beside the secret, so that
+   * whoever locks the row also reads it as it is then (lockActiveAccount).
+   */
+  @Property({ type: 'timestamptz', nullable: true })
+  secondFactorSince: Date | null = null;
+
   @Enum({ items: () => DeactivatedBy, type: 'text', nullable: true })
   deactivatedBy: DeactivatedBy | null = null;
 

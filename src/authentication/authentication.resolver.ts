@@ -3,9 +3,18 @@ import { readAccount, UserType } from '../accounts/index.ts';
 import { InvalidRefreshToken, Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import { type RefreshRotation, SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
-import { Authenticated, LoginInput, LoginResult } from './authentication.types.ts';
+import {
+  Authenticated,
+  CompleteLoginInput,
+  LoginInput,
+  LoginResult,
+  SecondFactor,
+  SecondFactorRequired,
+} from './authentication.types.ts';
 import type { PasswordLogin } from './password-login.ts';
 import type { Reauthentication } from './reauthentication.ts';
+import type { SecondStep } from './second-step.ts';
+import type { SignInOutcome } from './sign-in.ts';
 
 /** A document holds at most one such field (graphql/one-session-per-document.ts). */
 const issuesSession = Extensions({ issuesSession: true });
@@ -19,6 +28,7 @@ export interface TokenDeliveryOptions {
 export class AuthenticationResolver {
   constructor(
     private readonly passwordLogin: PasswordLogin,
+    private readonly secondStep: SecondStep,
     private readonly reauthentication: Reauthentication,
     private readonly rotation: RefreshRotation,
     private readonly cookies: TokenCookies,
@@ -34,7 +44,19 @@ export class AuthenticationResolver {
     @Arg('input', () => LoginInput) input: LoginInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
-    return this.deliver(context, await this.passwordLogin.login(context.em, input, context.origin));
+    return this.answer(context, await this.passwordLogin.login(context.em, input, context.origin));
+  }
+
+  @issuesSession
+  @Mutation(() => Authenticated, {
+    description:
+      'The second step of a sign-in. INVALID_CREDENTIALS for a wrong code, which may be followed by another; INVALID_TOKEN for a challenge that is no longer good: sign in again; RATE_LIMITED when the account has no guess left, also for the right code.',
+  })
+  async completeLogin(
+    @Arg('input', () => CompleteLoginInput) input: CompleteLoginInput,
+    @Ctx() context: RequestContext,
+  ): Promise<Authenticated> {
+    return this.deliver(context, await this.secondStep.complete(context.em, input, context.origin));
   }
 
   @issuesSession
@@ -56,22 +78,23 @@ export class AuthenticationResolver {
   }
 
   @issuesSession
-  @Authorize()
+  @Authorize({ whileEnrolling: true })
   @Mutation(() => Authenticated, {
     description:
-      'Proves presence again in this session: raises its authentication time. The session keeps its id; the tokens are new.',
+      'Proves presence again in this session: raises its authentication time, and its assurance level with a code. At least one proof is needed, at most one of the codes, and all that are given must be right. The session keeps its id; the tokens are new.',
   })
   async reauthenticate(
-    @Arg('password', () => String, {
-      nullable: true,
-      description: 'Required, until there are other ways to prove it.',
-    })
-    password: string | null | undefined,
+    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
+    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    const pair = await this.reauthentication.byPassword(context.em, caller, password, context.origin);
-    return this.deliver(context, pair);
+    const offered = { password, securityCode, recoveryCode };
+    return this.deliver(
+      context,
+      await this.reauthentication.prove(context.em, caller, offered, context.origin),
+    );
   }
 
   @FieldResolver(() => UserType)
@@ -79,6 +102,17 @@ export class AuthenticationResolver {
     const account = await readAccount(em, userId);
     if (!account) throw new Unauthenticated('the account is gone');
     return account;
+  }
+
+  /** For every way of signing in. */
+  private answer(context: RequestContext, outcome: SignInOutcome): Authenticated | SecondFactorRequired {
+    if (outcome.kind === 'authenticated') return this.deliver(context, outcome.pair);
+    const { token: challenge, expiresAt } = outcome.challenge;
+    return Object.assign(new SecondFactorRequired(), {
+      challenge,
+      factors: [SecondFactor.TOTP, SecondFactor.RECOVERY_CODE],
+      expiresAt,
+    });
   }
 
   private deliver(context: RequestContext, pair: TokenPair): Authenticated {

@@ -36,11 +36,13 @@ export enum SecondFactor {
 registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'What a second step can be done with.' });
 
 @ObjectType({
-  description:
-    "The password was right; a second factor must follow within the challenge's lifetime. Not sent by this version, which has no second factor yet.",
+  description: "The password was right; a second factor must follow within the challenge's lifetime.",
 })
 export class SecondFactorRequired {
-  @Field(() => String, { description: 'Names the sign-in that is under way; good once.' })
+  @Field(() => String, {
+    description:
+      'For completeLogin: names the sign-in that is under way. Good once, for five minutes and five codes; a change of password or second factor voids it.',
+  })
   challenge!: string;
 
   @Field(() => [SecondFactor])
@@ -77,4 +79,23 @@ export class LoginInput {
 
   @Field(() => String, { description: 'As it was set: nothing is trimmed, case counts.' })
   password!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Six-digit TOTP code; saves the second step where the account has TOTP, and does nothing where it has not.',
+  })
+  securityCode?: string | null;
+}
+
+@InputType({ description: 'Exactly one of the two codes.' })
+export class CompleteLoginInput {
+  @Field(() => String, { description: 'From SecondFactorRequired.' })
+  challenge!: string;
+
+  @Field(() => String, { nullable: true, description: 'Six-digit TOTP code.' })
+  securityCode?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Case, dashes and spaces do not count.' })
+  recoveryCode?: string | null;
 }

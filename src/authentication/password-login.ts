@@ -1,20 +1,27 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { pendingRegistrations } from '../accounts/index.ts';
+import { readFactor } from '../authenticators/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
-import type { TokenPair } from '../sessions/index.ts';
 import { findByIdentifier, identifierKey } from './credential-lookup.ts';
-import type { SignIn } from './sign-in.ts';
+import type { SignIn, SignInOutcome } from './sign-in.ts';
 
 /** A login spends one from each, before the password is looked at. */
 export const LOGIN_RULES = {
   'login.address': { burst: 30, perSeconds: 60 },
   'login.account': { burst: 10, perSeconds: 300 },
 } as const;
+
+/** What somebody types. */
+export interface PasswordLoginInput {
+  readonly identifier: string;
+  readonly password: string;
+  readonly securityCode?: string | null | undefined;
+}
 
 /** Signs in by username or e-mail address and password. */
 export class PasswordLogin {
@@ -28,17 +35,13 @@ export class PasswordLogin {
 
   /**
    * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
-   *   one without a password and a deactivated one.
+   *   one without a password, a deactivated one, and a wrong security code.
    * @throws {EmailNotConfirmed} the password is right, and the address must be proved first.
    * @throws {BadUserInput} the password is larger than any password can be.
    * @throws {RateLimited} before the password was looked at.
    * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
    */
-  async login(
-    em: EntityManager,
-    input: { identifier: string; password: string },
-    origin: RequestOrigin,
-  ): Promise<TokenPair> {
+  async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
     const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     await this.rateLimiter.charge({
@@ -49,14 +52,15 @@ export class PasswordLogin {
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords.verify(em, subject?.password ?? null, password);
     if (!proof) await this.refusePending(em, input.identifier, password);
-    const pair =
+    const outcome =
       proof &&
-      (await this.signIn.complete(
+      (await this.signIn.begin(
         em,
-        { userId: proof.userId, amr: ['pwd'], aal: 1, holds: (tx) => this.passwords.stillHolds(tx, proof) },
+        { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
         origin,
+        readFactor('input', { securityCode: input.securityCode }),
       ));
-    if (pair) return pair;
+    if (outcome) return outcome;
 
     await this.audit.record(em, origin, {
       action: 'login.failed',

@@ -1,22 +1,29 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Passwords } from '../passwords/index.ts';
+import { lockActiveAccount } from '../accounts/index.ts';
+import { type FactorArguments, readFactor, type SecondFactors } from '../authenticators/index.ts';
+import type { PasswordProof, Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
-import { lockActiveAccount } from './sign-in.ts';
 
 export const REAUTHENTICATION_RULES = {
   'reauthenticate.address': { burst: 30, perSeconds: 60 },
   'reauthenticate.account': { burst: 10, perSeconds: 300 },
 } as const;
 
+/** What the holder of a session offers, unchecked: at least one. */
+export interface ReauthenticationInput extends FactorArguments {
+  readonly password?: string | null | undefined;
+}
+
 /** The holder of a session proves again who they are (NIST SP 800-63B section 2, reauthentication). */
 export class Reauthentication {
   constructor(
     private readonly passwords: Passwords,
+    private readonly secondFactors: SecondFactors,
     private readonly store: SessionStore,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
@@ -24,51 +31,73 @@ export class Reauthentication {
   ) {}
 
   /**
-   * Raises the session's authentication time; the session keeps its id and gets a new generation of its refresh token.
-   * @throws {InvalidCredentials} wrong password, or an account without one.
+   * Raises the session's authentication time and, with a code, its level to 2; the session keeps its id and gets a new
+   * generation of its refresh token. Everything that was given must be right.
+   * @throws {InvalidCredentials} something is wrong, or the account does not have it.
+   * @throws {RateLimited} the account has no guess at its second factor left.
    */
-  async byPassword(
+  async prove(
     em: EntityManager,
     caller: Caller,
-    claimed: string | null | undefined,
+    input: ReauthenticationInput,
     origin: RequestOrigin,
   ): Promise<TokenPair> {
+    const { userId } = caller;
+    const offered = readFactor('', input);
     const { password } = readFields('', {
       password: () => {
-        if (claimed == null) throw new InvalidValue('The password is needed.');
-        return this.passwords.parseClaimed(claimed);
+        if (input.password != null) return this.passwords.parseClaimed(input.password);
+        if (!offered) throw new InvalidValue('The password, or a code, is needed.');
+        return null;
       },
     });
     await this.rateLimiter.charge({
       'reauthenticate.address': networkOf(origin.clientAddress ?? ''),
-      'reauthenticate.account': caller.userId,
+      'reauthenticate.account': userId,
     });
-    const proof = await this.passwords.verify(em, await this.passwords.find(em, caller.userId), password);
-    if (!proof) {
-      await this.audit.record(em, origin, {
-        action: 'session.reauthentication_failed',
-        actorId: caller.userId,
-        subjectId: caller.userId,
-        outcome: AuditOutcome.FAILURE,
-      });
-      throw new InvalidCredentials('wrong password');
-    }
+    const proof = password === null ? null : await this.verify(em, userId, password, origin);
+    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
+    if (offered && !guess) await this.fail(em, userId, origin);
+    const amr = [...(proof ? ['pwd'] : []), ...(guess ? [guess.kind] : [])];
 
-    const raised = await em.transactional(async (tx) => {
-      if (!(await lockActiveAccount(tx, caller.userId)) || !(await this.passwords.stillHolds(tx, proof)))
-        throw new Unauthenticated('the account or its password changed meanwhile');
-      const subject = await loadSubject(tx, caller.userId, caller.sessionId);
+    const decision = await em.transactional(async (tx) => {
+      if (!(await lockActiveAccount(tx, userId))) return 'gone';
+      if (proof && !(await this.passwords.stillHolds(tx, proof))) return 'gone';
+      if (guess && !(await guess.consume(tx))) return 'wrong';
+      const subject = await loadSubject(tx, userId, caller.sessionId);
       await this.audit.record(tx, origin, {
         action: 'session.reauthenticated',
-        actorId: caller.userId,
-        subjectId: caller.userId,
-        details: { sessionId: caller.sessionId, amr: ['pwd'] },
+        actorId: userId,
+        subjectId: userId,
+        details: { sessionId: caller.sessionId, amr },
       });
       // Last: Redis does not take it back when the transaction is rolled back.
-      const session = await this.store.stepUp(tx, caller, { amr: ['pwd'], aal: 1 });
+      const session = await this.store.stepUp(tx, caller, { amr, aal: guess ? 2 : 1 });
       if (!session || !subject) throw new Unauthenticated('the session ended meanwhile');
       return { session, subject };
     });
-    return this.tokenPairs.issue(raised.session, raised.subject);
+    if (decision === 'wrong') return this.fail(em, userId, origin);
+    if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
+    return this.tokenPairs.issue(decision.session, decision.subject);
+  }
+
+  private async verify(
+    em: EntityManager,
+    userId: string,
+    password: string,
+    origin: RequestOrigin,
+  ): Promise<PasswordProof> {
+    const proof = await this.passwords.verify(em, await this.passwords.find(em, userId), password);
+    return proof ?? this.fail(em, userId, origin);
+  }
+
+  private async fail(em: EntityManager, userId: string, origin: RequestOrigin): Promise<never> {
+    await this.audit.record(em, origin, {
+      action: 'session.reauthentication_failed',
+      actorId: userId,
+      subjectId: userId,
+      outcome: AuditOutcome.FAILURE,
+    });
+    throw new InvalidCredentials('wrong password or code, or the account has none');
   }
 }

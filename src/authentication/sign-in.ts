@@ -1,37 +1,56 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { AuditLog } from '../platform/audit/index.ts';
-import { sql, statement } from '../platform/database/index.ts';
-import { EmailNotConfirmed } from '../platform/errors.ts';
+import { type LockedAccount, lockActiveAccount } from '../accounts/index.ts';
+import type { FactorKind, OfferedFactor, SecondFactors } from '../authenticators/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
   type EndedSession,
   type Endings,
   loadSubject,
+  type SessionRecord,
   type SessionStore,
+  type Subject,
   type TokenPair,
   type TokenPairs,
 } from '../sessions/index.ts';
+import type { IssuedChallenge, SignInChallenges } from './sign-in-challenges.ts';
 
 /** That somebody is who they say, by a first factor. */
 export interface AuthenticationProof {
   readonly userId: string;
   /** Authentication methods (RFC 8176). */
   readonly amr: readonly string[];
-  /** Authenticator assurance level that the methods reach together. */
-  readonly aal: number;
   /** Locks what the proof rests on and tells whether it still does, inside the transaction that issues the session. */
   holds(tx: EntityManager): Promise<boolean>;
 }
 
+/** What a first factor comes to. */
+export type SignInOutcome =
+  | { readonly kind: 'authenticated'; readonly pair: TokenPair }
+  | { readonly kind: 'secondFactorRequired'; readonly challenge: IssuedChallenge };
+
+/** What the transaction of a sign-in comes to; errors are thrown once it is committed. */
+type Decision =
+  | { kind: 'issued'; session: SessionRecord; subject: Subject }
+  | { kind: 'wrongCode'; amr: readonly string[]; factor: FactorKind }
+  | { kind: 'refused' };
+type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge };
+
 /**
- * The one place where a session is issued. Every way of signing in ends here, so that no way can skip a rule:
- * the account is active and the proof still holds, judged under locks in the transaction that writes the session.
+ * The one place where a session is issued. Every way of signing in begins here and ends here, so that no way can skip a
+ * rule: the account is active, the proof still holds, and the second factor of an account that has one was proved,
+ * all judged under locks in the transaction that writes the session.
  */
 export class SignIn {
   constructor(
     private readonly store: SessionStore,
     private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
+    private readonly secondFactors: SecondFactors,
+    private readonly challenges: SignInChallenges,
+    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly options: {
       readonly sessionTtlSeconds: number;
@@ -40,47 +59,117 @@ export class SignIn {
   ) {}
 
   /**
+   * After the first factor.
+   * @param offered a second factor that came along with it; ignored for an account that has none
    * @returns null when the account may not sign in, or the proof no longer holds.
    * @throws {EmailNotConfirmed} the proof is right, the address is not proved, and the operator demands that.
+   * @throws {InvalidCredentials} the second factor is wrong.
+   * @throws {RateLimited} the account has no guess at its second factor left.
    */
-  async complete(
+  async begin(
     em: EntityManager,
     proof: AuthenticationProof,
     origin: RequestOrigin,
-  ): Promise<TokenPair | null> {
-    const { userId, amr, aal } = proof;
-    const signedIn = await this.endings.transactional(em, async (tx) => {
-      if (!(await lockActiveAccount(tx, userId)) || !(await proof.holds(tx))) return null;
-      await this.requireConfirmedAddress(tx, userId);
-      const { session, displaced } = await this.store.create(tx, {
-        userId,
-        amr,
-        aal,
-        userAgent: origin.userAgent,
-        ipAddress: origin.clientAddress,
-        ttlSeconds: this.options.sessionTtlSeconds,
-      });
-      await this.audit.record(tx, origin, {
-        action: 'session.created',
-        actorId: userId,
-        subjectId: userId,
-        details: { sessionId: session.id, amr },
-      });
-      await this.recordDisplaced(tx, displaced, origin);
-      const subject = await loadSubject(tx, userId, session.id);
-      return subject && { session, subject };
+    offered: OfferedFactor | null = null,
+  ): Promise<SignInOutcome | null> {
+    const { userId, amr } = proof;
+    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
+    const decision = await this.endings.transactional(em, async (tx): Promise<FirstDecision> => {
+      const account = await lockActiveAccount(tx, userId);
+      if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
+      this.requireProvedAddress(account);
+      if (!account.secondFactor) return this.issue(tx, { userId, amr, aal: 1 }, origin);
+      if (!guess) return { kind: 'challenged', challenge: await this.challenges.issue(tx, { userId, amr }) };
+      if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], aal: 2 }, origin);
     });
-    return signedIn && this.tokenPairs.issue(signedIn.session, signedIn.subject);
+    if (decision.kind === 'challenged') {
+      return { kind: 'secondFactorRequired', challenge: decision.challenge };
+    }
+    const pair = await this.conclude(em, decision, userId, origin);
+    return pair && { kind: 'authenticated', pair };
   }
 
-  /** An account without any address has none to prove. */
-  private async requireConfirmedAddress(tx: EntityManager, userId: string): Promise<void> {
-    if (this.options.emailConfirmation === 'optional') return;
-    const unproved = await statement(
-      tx,
-      sql`select from users where id = ${userId} and email is not null and email_confirmed_at is null`,
-    );
-    if (unproved.length > 0) throw new EmailNotConfirmed();
+  /**
+   * The second step. A wrong code leaves the challenge for another attempt, up to five.
+   * @throws {InvalidToken} the challenge is unknown, expired, used, or void since the account's credentials changed.
+   * @throws {InvalidCredentials} the second factor is wrong.
+   * @throws {RateLimited} the account has no guess at its second factor left.
+   */
+  async complete(
+    em: EntityManager,
+    token: string,
+    offered: OfferedFactor,
+    origin: RequestOrigin,
+  ): Promise<TokenPair> {
+    const pending = await this.challenges.attempt(em, token);
+    const guess = pending && (await this.secondFactors.guess(em, pending.userId, offered, origin));
+    if (!guess) throw new InvalidToken('no such challenge');
+    const { userId, amr } = pending;
+    const decision = await this.endings.transactional(em, async (tx): Promise<Decision> => {
+      const account = await lockActiveAccount(tx, userId);
+      if (!account) return { kind: 'refused' };
+      this.requireProvedAddress(account);
+      if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
+      // Thrown inside: the code was good and goes unused.
+      if (!(await this.challenges.consume(tx, userId, token)))
+        throw new InvalidToken('used or void meanwhile');
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], aal: 2 }, origin);
+    });
+    const pair = await this.conclude(em, decision, userId, origin);
+    if (!pair) throw new InvalidToken('the account is not active');
+    return pair;
+  }
+
+  private async issue(
+    tx: EntityManager,
+    { userId, amr, aal }: { userId: string; amr: readonly string[]; aal: 1 | 2 },
+    origin: RequestOrigin,
+  ): Promise<Decision> {
+    const { session, displaced } = await this.store.create(tx, {
+      userId,
+      amr,
+      aal,
+      userAgent: origin.userAgent,
+      ipAddress: origin.clientAddress,
+      ttlSeconds: this.options.sessionTtlSeconds,
+    });
+    await this.audit.record(tx, origin, {
+      action: 'session.created',
+      actorId: userId,
+      subjectId: userId,
+      details: { sessionId: session.id, amr },
+    });
+    await this.recordDisplaced(tx, displaced, origin);
+    const subject = await loadSubject(tx, userId, session.id);
+    return subject ? { kind: 'issued', session, subject } : { kind: 'refused' };
+  }
+
+  private async conclude(
+    em: EntityManager,
+    decision: Decision,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<TokenPair | null> {
+    if (decision.kind === 'issued') return this.tokenPairs.issue(decision.session, decision.subject);
+    if (decision.kind === 'refused') return null;
+    const { amr, factor } = decision;
+    await em.transactional(async (tx) => {
+      await this.audit.record(tx, origin, {
+        action: 'login.failed',
+        actorId: null,
+        subjectId: userId,
+        outcome: AuditOutcome.FAILURE,
+        details: { factor },
+      });
+      if (amr.includes('pwd')) await this.notices.tell(tx, userId, 'right-password-wrong-code', origin);
+    });
+    throw new InvalidCredentials('wrong second factor');
+  }
+
+  /** Only after a right proof: that there is an account is news to anybody else. */
+  private requireProvedAddress({ addressProved }: LockedAccount): void {
+    if (this.options.emailConfirmation === 'required' && !addressProved) throw new EmailNotConfirmed();
   }
 
   /** The oldest sessions, which the new one pushed over the limit for one account. */
@@ -98,16 +187,4 @@ export class SignIn {
       });
     }
   }
-}
-
-/**
- * A deactivation waits until the session is written, and then finds it; sign-ins of one account go one after the
- * other, so that they are counted right.
- */
-export async function lockActiveAccount(tx: EntityManager, userId: string): Promise<boolean> {
-  const rows = await statement(
-    tx,
-    sql`select from users where id = ${userId} and deactivated_by is null for no key update`,
-  );
-  return rows.length > 0;
 }

@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Clock } from '../platform/clock.ts';
 import { Forbidden, ReauthenticationRequired, Unauthenticated } from '../platform/errors.ts';
 import type { AuthorizationRequirement, Caller, RequestContext } from '../platform/request/index.ts';
@@ -12,36 +13,68 @@ export interface Permissions {
   permits(roles: readonly string[], permission: string): boolean;
 }
 
+/** What the holder of an account can prove themselves with; authenticators/account-factors.ts is one. */
+export interface AccountFactors {
+  of(em: EntityManager, userId: string): Promise<{ password: boolean; secondFactor: boolean }>;
+}
+
 /**
  * Judges `Authorize`. Throws rather than returns false, so that a client learns what is missing.
- * Permission comes before strength: nobody is asked to prove themselves for what they may not do anyway.
+ * Permission comes before strength: nobody is asked to prove themselves for what they may not do anyway. A session that
+ * must enrol a second factor comes before both: it has no roles, and is told why.
  */
-export function authorizationChecker(permissions: Permissions, clock: Clock): AuthorizationChecker {
+export function authorizationChecker(
+  permissions: Permissions,
+  factors: AccountFactors,
+  clock: Clock,
+): AuthorizationChecker {
   return async (context, requirements) => {
     const caller = await context.authenticate();
     if (!caller) throw new Unauthenticated();
-    for (const requirement of requirements) check(caller, requirement, permissions, clock);
+    for (const requirement of requirements) {
+      if (caller.enrolmentRequired && !requirement.whileEnrolling) throw enrolmentRequired();
+      const { permission } = requirement;
+      if (permission !== undefined && !permissions.permits(caller.roles, permission)) {
+        throw new Forbidden(`needs ${permission}`);
+      }
+      await checkStrength(caller, requirement, () => factors.of(context.em, caller.userId), clock);
+    }
     return true;
   };
 }
 
-function check(
+/** What the account has is looked up only for a session that is not beyond question. */
+async function checkStrength(
   caller: Caller,
-  { permission, aal, maxAgeSeconds }: AuthorizationRequirement,
-  permissions: Permissions,
+  { aal, maxAgeSeconds }: AuthorizationRequirement,
+  has: () => ReturnType<AccountFactors['of']>,
   clock: Clock,
-): void {
-  if (permission !== undefined && !permissions.permits(caller.roles, permission)) {
-    throw new Forbidden(`needs ${permission}`);
-  }
-  const age = clock.now() / 1000 - caller.authenticatedAt;
-  const tooOld = maxAgeSeconds !== undefined && age > maxAgeSeconds;
-  const tooWeak = aal !== undefined && caller.aal < aal;
+): Promise<void> {
+  const tooOld = maxAgeSeconds !== undefined && clock.now() / 1000 - caller.authenticatedAt > maxAgeSeconds;
+  const mayBeTooWeak = aal !== undefined && caller.aal < (aal === 'highest' ? 2 : aal);
+  if (!tooOld && !mayBeTooWeak) return;
+
+  const { password, secondFactor } = await has();
+  const needed = aal === 'highest' ? (secondFactor ? 2 : 1) : (aal ?? null);
+  const tooWeak = needed !== null && caller.aal < needed;
   if (!tooOld && !tooWeak) return;
+  if (tooWeak && !secondFactor) throw enrolmentRequired(maxAgeSeconds);
   throw new ReauthenticationRequired({
-    requiredAal: aal ?? null,
+    requiredAal: needed,
     maxAgeSeconds: maxAgeSeconds ?? null,
-    methods: ['password'],
+    methods: [
+      ...(password && !tooWeak ? ['password'] : []),
+      ...(secondFactor ? ['securityCode', 'recoveryCode'] : []),
+    ],
     enrolmentRequired: false,
   });
 }
+
+/** Only a second factor helps, and there is none yet. */
+const enrolmentRequired = (maxAgeSeconds?: number): ReauthenticationRequired =>
+  new ReauthenticationRequired({
+    requiredAal: 2,
+    maxAgeSeconds: maxAgeSeconds ?? null,
+    methods: [],
+    enrolmentRequired: true,
+  });

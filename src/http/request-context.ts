@@ -16,7 +16,7 @@ const MAX_USER_AGENT = 512;
 
 /** Turns presented credentials into a caller: sessions/caller-verification.ts. */
 export interface CallerVerification {
-  verify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null>;
+  identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null>;
 }
 
 /** The context of one HTTP request. */
@@ -50,7 +50,7 @@ export class HttpRequestContext implements RequestContext {
   }
 
   async authenticate(): Promise<Caller | null> {
-    this.verification ??= this.callerVerification.verify(this.credentials, () => this.em);
+    this.verification ??= this.callerVerification.identify(this.credentials, () => this.em);
     this.verified = await this.verification;
     return this.verified;
   }

@@ -3,6 +3,7 @@ import { v4 } from 'uuid';
 import type { Clock } from '../platform/clock.ts';
 import { isId } from '../platform/id.ts';
 import type { Caller } from '../platform/request/index.ts';
+import type { SecondFactorRequirement } from './second-factor-requirement.ts';
 import type { SessionRecord } from './session-store.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { Subject } from './subject.ts';
@@ -19,6 +20,8 @@ const CLOCK_TOLERANCE = 30;
 export interface AccessTokenOptions {
   readonly issuer: string;
   readonly audience: string;
+  /** Of tokens that can only enrol a second factor: no service behind the gateway accepts it. */
+  readonly enrolAudience: string;
   /** Life of a token in seconds; it never outlives its session. */
   readonly ttlSeconds: number;
 }
@@ -39,16 +42,21 @@ export class AccessTokens {
   constructor(
     private readonly keys: SigningKeys,
     private readonly clock: Clock,
+    private readonly requirement: SecondFactorRequirement,
     private readonly options: AccessTokenOptions,
   ) {}
 
+  /** One for a session that must enrol a second factor first carries no roles, and the audience of no service. */
   async issue(session: SessionRecord, subject: Subject): Promise<{ token: string; expiresIn: number }> {
     const key = this.keys.current();
     const now = this.now();
+    const { audience, roles } = this.requirement.mustEnrol(subject)
+      ? { audience: this.options.enrolAudience, roles: [] }
+      : { audience: this.options.audience, roles: subject.roles };
     const expiresAt = Math.min(now + this.options.ttlSeconds, seconds(session.expiresAt));
     const token = await new SignJWT({
       sid: session.id,
-      roles: [...subject.roles],
+      roles: [...roles],
       amr: [...session.amr],
       aal: session.aal,
       auth_time: seconds(session.authenticatedAt),
@@ -56,7 +64,7 @@ export class AccessTokens {
     })
       .setProtectedHeader({ typ: TYPE, alg: key.algorithm, kid: key.kid })
       .setIssuer(this.options.issuer)
-      .setAudience(this.options.audience)
+      .setAudience(audience)
       .setSubject(subject.userId)
       .setIssuedAt(now)
       .setExpirationTime(expiresAt)
@@ -115,17 +123,27 @@ export class AccessTokens {
         algorithms: [key.algorithm],
         typ: TYPE,
         issuer: this.options.issuer,
-        audience: this.options.audience,
+        audience: [this.options.audience, this.options.enrolAudience],
         requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti', 'epoch', 'auth_time'],
         // As if it were just issued: whether it is timely now is asked with every request.
         currentDate: new Date((decodeJwt(token).iat ?? 0) * 1000),
       });
-      return genuineToken(payload, key.kid);
+      return this.read(payload, key.kid);
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof RangeError)
         return null;
       throw error;
     }
+  }
+
+  private read(payload: JWTPayload, keyId: string): GenuineToken | null {
+    const genuine = genuineToken(payload, keyId);
+    if (!genuine) return null;
+    const { caller } = genuine;
+    const enrolmentRequired =
+      payload.aud === this.options.enrolAudience ||
+      (caller.aal < 2 && this.requirement.coversRoles(caller.roles));
+    return enrolmentRequired ? { ...genuine, caller: { ...caller, roles: [], enrolmentRequired } } : genuine;
   }
 
   private now(): number {
@@ -158,7 +176,17 @@ function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
     return null;
   if (!isTexts(roles) || !isTexts(amr)) return null;
   if (iat === undefined || !Number.isSafeInteger(exp)) return null;
-  const caller = { userId: sub, sessionId: sid, keyId, epoch, roles, amr, aal, authenticatedAt };
+  const caller = {
+    userId: sub,
+    sessionId: sid,
+    keyId,
+    epoch,
+    roles,
+    amr,
+    aal,
+    authenticatedAt,
+    enrolmentRequired: false,
+  };
   return { issuedAt: iat, expiresAt: Number(exp), caller };
 }
 

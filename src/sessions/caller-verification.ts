@@ -4,7 +4,7 @@ import type { AccessTokens } from './access-token.ts';
 import type { Revocations } from './revocations.ts';
 import type { TokenCookies } from './token-cookies.ts';
 
-/** Tells who is calling. Every door of the gateway asks here. */
+/** Tells who is calling. Every door of the gateway asks here; that of GraphQL alone lets in who must still enrol. */
 export class CallerVerification {
   constructor(
     private readonly cookies: TokenCookies,
@@ -18,6 +18,12 @@ export class CallerVerification {
    * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
    */
   async verify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
+    const caller = await this.identify(credentials, em);
+    return caller?.enrolmentRequired ? null : caller;
+  }
+
+  /** The same, and those whose session can only enrol a second factor: look at `enrolmentRequired`. */
+  async identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
     const token = this.cookies.accessToken(credentials);
     const caller = token === undefined ? null : await this.accessTokens.verify(token);
     return caller && !(await this.revocations.isVoid(caller, em)) ? caller : null;

@@ -9,6 +9,7 @@ export { RedisSessionStore } from './redis-session-store.ts';
 export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
 export { hasRefreshTokenForm, RefreshTokens } from './refresh-token.ts';
 export { Revocations } from './revocations.ts';
+export { type RequiredFor, SecondFactorRequirement } from './second-factor-requirement.ts';
 export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
 export type { EndedSession, SessionRecord, SessionStore, SessionStoreOptions } from './session-store.ts';

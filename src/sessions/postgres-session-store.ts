@@ -14,7 +14,7 @@ import type {
   SessionStoreOptions,
   SessionUse,
 } from './session-store.ts';
-import { mayHaveTokens, type Subject, type SubjectColumns, subjectColumns } from './subject.ts';
+import { mayHaveTokens, type SubjectColumns, subjectColumns, subjectOf } from './subject.ts';
 
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
@@ -77,7 +77,9 @@ export class PostgresSessionStore implements SessionStore {
           and u.id = s.user_id and ${mayHaveTokens(sessionId)}
         returning s.*, ${subjectColumns}`,
     );
-    if (rotated) return { kind: 'rotated', session: toRecord(rotated), subject: toSubject(rotated), lost: 0 };
+    if (rotated) {
+      return { kind: 'rotated', session: toRecord(rotated), subject: subjectOf(userId, rotated), lost: 0 };
+    }
 
     const [row] = await statement(
       em,
@@ -90,19 +92,21 @@ export class PostgresSessionStore implements SessionStore {
     if (!row || generation >= row.generation) return { kind: 'unknown' };
     const session = toRecord(row);
     const repeats = generation === row.generation - 1 && row.within_grace;
-    return repeats ? { kind: 'repeated', session, subject: toSubject(row) } : { kind: 'reused', session };
+    return repeats ? { kind: 'repeated', session, subject: subjectOf(userId, row) } : { kind: 'reused', session };
   }
 
   async stepUp(
     em: EntityManager,
     { userId, sessionId }: { userId: string; sessionId: string },
     { amr, aal }: { amr: readonly string[]; aal: number },
+    { keepTokens = false }: { keepTokens?: boolean } = {},
   ): Promise<SessionRecord | null> {
     const [raised] = await this.records(
       em,
       sql<SessionRow>`
         update session
-        set generation = generation + 1, rotated_at = now(), last_used_at = now(), authenticated_at = now(),
+        set ${keepTokens ? sql`` : sql`generation = generation + 1, rotated_at = now(),`}
+            last_used_at = now(), authenticated_at = now(),
             amr = array(select distinct unnest(amr || ${[...amr]}::text[]) order by 1), aal = greatest(aal, ${aal}::smallint)
         where id = ${sessionId} and user_id = ${userId} and ${this.alive}
         returning *`,
@@ -178,12 +182,6 @@ function toRecord(row: SessionRow): SessionRecord {
     expiresAt: new Date(row.expires_at),
   };
 }
-
-const toSubject = ({ user_id, epoch, roles }: SessionRow & SubjectColumns): Subject => ({
-  userId: user_id,
-  epoch,
-  roles,
-});
 
 /** Sessions whose absolute life is over; one that is only idle goes with it. */
 export const expiredSessions: Chore = {

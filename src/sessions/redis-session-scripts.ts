@@ -92,6 +92,8 @@ session.amr = {}
 for method in pairs(methods) do table.insert(session.amr, method) end
 table.sort(session.amr)
 session.aal = math.max(session.aal, proof.aal)
-session.generation = session.generation + 1
-session.rotatedAt, session.lastUsedAt, session.authenticatedAt = now, now, now
+if not proof.keepTokens then
+  session.generation, session.rotatedAt = session.generation + 1, now
+end
+session.lastUsedAt, session.authenticatedAt = now, now
 return keep(session)`);

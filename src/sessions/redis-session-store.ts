@@ -83,10 +83,11 @@ export class RedisSessionStore implements SessionStore {
     em: EntityManager,
     { userId, sessionId }: { userId: string; sessionId: string },
     { amr, aal }: { amr: readonly string[]; aal: number },
+    { keepTokens = false }: { keepTokens?: boolean } = {},
   ): Promise<SessionRecord | null> {
     const [standing] = await this.withoutEnded(em, userId, [{ id: sessionId }]);
     if (!standing) return null;
-    const raised = await this.run(STEP_UP, userId, sessionId, JSON.stringify({ amr, aal }));
+    const raised = await this.run(STEP_UP, userId, sessionId, JSON.stringify({ amr, aal, keepTokens }));
     return raised === null ? null : toRecord(userId, raised as string);
   }
 

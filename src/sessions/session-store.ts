@@ -83,12 +83,13 @@ export interface SessionStore {
   rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation>;
   /**
    * The holder proved again who they are: sets the authentication time to now, advances the generation, adds the
-   * methods and never lowers the level.
+   * methods and never lowers the level. `keepTokens`: the generation stays, for a caller who is not given new tokens.
    */
   stepUp(
     em: EntityManager,
     session: { userId: string; sessionId: string },
     proof: { amr: readonly string[]; aal: number },
+    options?: { keepTokens?: boolean },
   ): Promise<SessionRecord | null>;
   /**
    * @param options.known a genuine token names the session of this user, so it need not be found first: it is ended

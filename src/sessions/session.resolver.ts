@@ -1,17 +1,31 @@
-import { Arg, Ctx, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import type { SecondFactorRequirement } from './second-factor-requirement.ts';
 import { SessionType } from './session.types.ts';
 import type { SessionStore } from './session-store.ts';
 import type { SignOut } from './sign-out.ts';
+import { loadSubject } from './subject.ts';
 import type { TokenCookies } from './token-cookies.ts';
 
-@Resolver()
+@Resolver(() => SessionType)
 export class SessionResolver {
   constructor(
     private readonly store: SessionStore,
     private readonly signOut: SignOut,
     private readonly cookies: TokenCookies,
+    private readonly requirement: SecondFactorRequirement,
   ) {}
+
+  @FieldResolver(() => Boolean, {
+    description: 'True while the account must enrol a second factor: the session can do nothing else.',
+  })
+  async secondFactorEnrolmentRequired(
+    @Root() { id, userId }: SessionType,
+    @Ctx() { em }: RequestContext,
+  ): Promise<boolean> {
+    const subject = await loadSubject(em, userId, id);
+    return subject !== null && this.requirement.mustEnrol(subject);
+  }
 
   @Authorize()
   @Query(() => [SessionType], { description: "The caller's active sessions, most recently used first." })

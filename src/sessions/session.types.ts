@@ -26,6 +26,9 @@ export class SessionType {
   })
   aal!: number;
 
+  /** For the field `secondFactorEnrolmentRequired`, which is looked up only when somebody selects it. */
+  userId!: string;
+
   @Field(() => GraphQLDateTime)
   createdAt!: Date;
 
@@ -43,6 +46,7 @@ export class SessionType {
       ipAddress: session.ipAddress,
       authenticationMethods: session.amr,
       aal: session.aal,
+      userId: session.userId,
       createdAt: session.createdAt,
       lastUsedAt: session.lastUsedAt,
       expiresAt: session.expiresAt,

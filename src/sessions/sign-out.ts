@@ -77,17 +77,25 @@ export class SignOut {
     return removed.length;
   }
 
-  /** Ends every session of the user, within the transaction of the change that causes it. @returns how many. */
-  async allIn(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<number> {
+  /**
+   * Ends every session of the user, within the transaction of the change that causes it. @returns how many.
+   * @param actorId null where an operator does it
+   */
+  async allIn(
+    tx: EntityManager,
+    userId: string,
+    origin: RequestOrigin,
+    actorId: string | null = userId,
+  ): Promise<number> {
     const removed = await this.store.removeAll(tx, userId);
-    await this.record(tx, removed, userId, origin);
+    await this.record(tx, removed, actorId, origin);
     return removed.length;
   }
 
   private async record(
     tx: EntityManager,
     ended: readonly EndedSession[],
-    actorId: string,
+    actorId: string | null,
     origin: RequestOrigin,
   ): Promise<void> {
     for (const { id, userId } of ended) {

@@ -8,16 +8,20 @@ export interface Subject {
   readonly epoch: number;
   /** Names, sorted. */
   readonly roles: readonly string[];
+  /** Whether the account has one. */
+  readonly secondFactor: boolean;
 }
 
 /** Columns of a statement about a user `u`: from one snapshot, so that no race lets old roles out with a new epoch. */
 export interface SubjectColumns {
   readonly epoch: number;
   readonly roles: string[];
+  readonly second_factor: boolean;
 }
 
 export const subjectColumns = sql`
-  u.epoch, array(select r.name from role_grant g join role r on r.id = g.role_id
+  u.epoch, u.second_factor_since is not null as second_factor,
+  array(select r.name from role_grant g join role r on r.id = g.role_id
                  where g.user_id = u.id order by r.name) as roles`;
 
 /** That tokens may be issued to a user `u` for the session: a store that forgot an ending cannot revive it. */
@@ -35,5 +39,12 @@ export async function loadSubject(
     em,
     sql<SubjectColumns>`select ${subjectColumns} from users u where u.id = ${userId} and ${mayHaveTokens(sessionId)}`,
   );
-  return row ? { userId, epoch: row.epoch, roles: row.roles } : null;
+  return row ? subjectOf(userId, row) : null;
+}
+
+export function subjectOf(
+  userId: string,
+  { epoch, roles, second_factor: secondFactor }: SubjectColumns,
+): Subject {
+  return { userId, epoch, roles, secondFactor };
 }

@@ -7,6 +7,7 @@ import { TestClock } from '../support/clock.ts';
 const clock = new TestClock();
 const check = authorizationChecker(
   { permits: (roles, permission) => roles.includes('reviewer') && permission === 'kyc:review' },
+  { of: async (_, userId) => ({ password: true, secondFactor: userId === 'owner of a factor' }) },
   clock,
 );
 
@@ -18,6 +19,7 @@ const caller = (facts: Partial<Caller> = {}): Caller => ({
   amr: ['pwd'],
   aal: 1,
   keyId: 'key',
+  enrolmentRequired: false,
   authenticatedAt: clock.now() / 1000,
   ...facts,
 });
@@ -47,12 +49,41 @@ describe('an operation', () => {
     });
   });
 
-  it('that needs a level says which', async () => {
-    expect(await judge(caller(), { aal: 2 })).toMatchObject({
+  it('that needs a level says which, and what reaches it', async () => {
+    expect(await judge(caller({ userId: 'owner of a factor' }), { aal: 2 })).toEqual({
       code: 'REAUTHENTICATION_REQUIRED',
       requiredAal: 2,
+      maxAgeSeconds: null,
+      methods: ['securityCode', 'recoveryCode'],
+      enrolmentRequired: false,
+    });
+    expect(await judge(caller(), { aal: 2 })).toEqual({
+      code: 'REAUTHENTICATION_REQUIRED',
+      requiredAal: 2,
+      maxAgeSeconds: null,
+      methods: [],
+      enrolmentRequired: true,
     });
     expect(await judge(caller({ aal: 2 }), { aal: 2 })).toBe('allowed');
+  });
+
+  it('that needs the highest level asks it only of whoever has a second factor', async () => {
+    expect(await judge(caller(), { aal: 'highest' })).toBe('allowed');
+    const owner = caller({ userId: 'owner of a factor' });
+    expect(await judge(owner, { aal: 'highest' })).toMatchObject({
+      requiredAal: 2,
+      enrolmentRequired: false,
+    });
+    expect(await judge({ ...owner, aal: 2 }, { aal: 'highest' })).toBe('allowed');
+  });
+
+  it('lets a session that must enrol in only where it says so', async () => {
+    const enrolling = caller({ enrolmentRequired: true });
+    const refusal = { code: 'REAUTHENTICATION_REQUIRED', requiredAal: 2, enrolmentRequired: true };
+    expect(await judge(enrolling, {})).toMatchObject(refusal);
+    expect(await judge(enrolling, { permission: 'kyc:review' })).toMatchObject(refusal);
+    expect(await judge(enrolling, { whileEnrolling: true })).toBe('allowed');
+    expect(await judge(enrolling, { whileEnrolling: true }, {})).toMatchObject(refusal);
   });
 
   it('that needs a recent authentication says how recent', async () => {
@@ -60,6 +91,7 @@ describe('an operation', () => {
     expect(await judge(old, { maxAgeSeconds: 300 })).toMatchObject({
       code: 'REAUTHENTICATION_REQUIRED',
       maxAgeSeconds: 300,
+      methods: ['password'],
     });
     expect(await judge(caller(), { maxAgeSeconds: 300 })).toBe('allowed');
   });

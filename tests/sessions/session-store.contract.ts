@@ -223,6 +223,14 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       });
     });
 
+    it('leaves the generation by a step-up of a caller who gets no new tokens', async () => {
+      const reference = { userId, sessionId: session.id };
+      const proof = { amr: ['otp'], aal: 2 };
+      const raised = await under.store.stepUp(under.fork(), reference, proof, { keepTokens: true });
+      expect(raised).toMatchObject({ generation: 0, aal: 2, amr: ['otp', 'pwd'] });
+      expect(await rotate(0)).toMatchObject({ kind: 'rotated' });
+    });
+
     it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
       const removed = await race(20, () =>
         under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, session.id)),

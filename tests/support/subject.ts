@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Client, Reply, RequestOptions } from './client.ts';
 import {
+  type CompleteLoginMutation,
   LoginDocument,
   type LoginMutation,
   MeDocument,
   type MeQuery,
+  type ReauthenticateMutation,
   RefreshDocument,
   type RefreshMutation,
   RegisterDocument,
@@ -47,10 +49,15 @@ export class Subject implements SubjectFacts {
   }
 
   login(
-    options: RequestOptions & { client?: Client; password?: string } = {},
+    options: RequestOptions & { client?: Client; password?: string; securityCode?: string } = {},
   ): Promise<Reply<LoginMutation>> {
-    const { client = this.client, password = this.password } = options;
-    return client.execute(LoginDocument, { input: { identifier: this.username, password } }, options);
+    const { client = this.client, password = this.password, securityCode } = options;
+    const input = {
+      identifier: this.username,
+      password,
+      ...(securityCode !== undefined && { securityCode }),
+    };
+    return client.execute(LoginDocument, { input }, options);
   }
 
   async signedIn(options: RequestOptions & { client?: Client; password?: string } = {}): Promise<Tokens> {
@@ -67,8 +74,11 @@ export class Subject implements SubjectFacts {
 }
 
 /** @throws when the reply is not a sign-in with tokens in the body. */
-export function tokensOf({ data, text }: Reply<LoginMutation | RefreshMutation>): Tokens {
-  const signedIn = data && ('login' in data ? data.login : data.refresh);
+export function tokensOf({
+  data,
+  text,
+}: Reply<LoginMutation | CompleteLoginMutation | RefreshMutation | ReauthenticateMutation>): Tokens {
+  const [signedIn] = Object.values(data ?? {});
   const authenticated = signedIn && 'accessToken' in signedIn ? signedIn : null;
   if (!authenticated?.accessToken || !authenticated.refreshToken) throw new Error(`no tokens: ${text}`);
   const { accessToken, refreshToken, session } = authenticated;

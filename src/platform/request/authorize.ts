@@ -5,10 +5,15 @@ import type { RequestContext } from './context.ts';
 export interface AuthorizationRequirement {
   /** Some role of the caller must permit this. */
   readonly permission?: string;
-  /** Authenticator assurance level at least (NIST SP 800-63B). */
-  readonly aal?: 1 | 2;
+  /**
+   * Authenticator assurance level at least (NIST SP 800-63B); `highest`: 2 where the account has a second factor, so that
+   * nobody is kept out who has none.
+   */
+  readonly aal?: 1 | 2 | 'highest';
   /** Seconds since the holder last proved who they are, at most. */
   readonly maxAgeSeconds?: number;
+  /** Also for a session that must enrol a second factor before it can do anything else. */
+  readonly whileEnrolling?: boolean;
 }
 
 /** The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. */

@@ -14,4 +14,9 @@ export interface Caller {
   readonly aal: number;
   /** Seconds since the epoch: when the holder last proved who they are. */
   readonly authenticatedAt: number;
+  /**
+   * The account must have a second factor and has none: the session can do nothing but enrol one, and `roles` is empty.
+   * Operations let such a caller in by `Authorize({ whileEnrolling: true })`; other doors never see one.
+   */
+  readonly enrolmentRequired: boolean;
 }

@@ -1,0 +1,28 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type FactorArguments, requireFactor } from '../authenticators/index.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { TokenPair } from '../sessions/index.ts';
+import type { SignIn } from './sign-in.ts';
+
+/** Beside the guesses that an account has, whatever the address. */
+export const SECOND_STEP_RULES = { 'completeLogin.address': { burst: 30, perSeconds: 60 } } as const;
+
+/** Ends a sign-in that was answered with a challenge. */
+export class SecondStep {
+  constructor(
+    private readonly signIn: SignIn,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /** @throws as SignIn.complete does, and {BadUserInput} unless exactly one code is given. */
+  async complete(
+    em: EntityManager,
+    input: { challenge: string } & FactorArguments,
+    origin: RequestOrigin,
+  ): Promise<TokenPair> {
+    const offered = requireFactor('input', input);
+    await this.rateLimiter.charge({ 'completeLogin.address': networkOf(origin.clientAddress ?? '') });
+    return this.signIn.complete(em, input.challenge, offered, origin);
+  }
+}

@@ -1,0 +1,98 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+
+const TOKEN_BYTES = 32;
+/** Seconds for finding the phone. */
+const CHALLENGE_TTL = 300;
+/** Codes that one challenge takes. Guesses are limited by account; this ends a challenge that is being abused. */
+const MAX_ATTEMPTS = 5;
+
+/** A sign-in that waits for its second step, as its client is told of it. */
+export interface IssuedChallenge {
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+/** What is known of a sign-in whose second step is tried. */
+export interface PendingSignIn {
+  readonly userId: string;
+  /** Methods of the first step. */
+  readonly amr: readonly string[];
+}
+
+/**
+ * What a challenge rests on besides its time: the password, the second factor and the epoch of the account, as one text.
+ * Whatever changes one of them voids the challenges that were made before, without knowing of them.
+ */
+const accountState = sql<string>`
+  concat_ws('/', u.epoch, coalesce(extract(epoch from u.second_factor_since)::text, '-'),
+            coalesce(extract(epoch from c.changed_at)::text, '-'))`;
+
+/** Sign-ins between their two steps. A row that exists and has not expired is good: success deletes it. */
+export class SignInChallenges {
+  /** The caller holds locks on the account and on what the first step rests on. */
+  async issue(tx: EntityManager, { userId, amr }: PendingSignIn): Promise<IssuedChallenge> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const [row] = await statement(
+      tx,
+      sql<{ expires_at: string }>`
+        insert into sign_in_challenge (token_hash, user_id, amr, account_state, expires_at)
+        select ${hashOf(token)}, u.id, ${[...amr]}::text[], ${accountState},
+               now() + make_interval(secs => ${CHALLENGE_TTL})
+        from users u left join password_credential c on c.user_id = u.id where u.id = ${userId}
+        returning expires_at`,
+    );
+    if (!row) throw new Error('the challenge was not written');
+    return { token, expiresAt: new Date(row.expires_at) };
+  }
+
+  /** Counts an attempt before it is looked at. @returns null for a challenge that is not, or no longer, good. */
+  async attempt(em: EntityManager, token: string): Promise<PendingSignIn | null> {
+    const [row] = await statement(
+      em,
+      sql<{ user_id: string; amr: string[] }>`
+        update sign_in_challenge s set attempts = attempts + 1
+        from users u left join password_credential c on c.user_id = u.id
+        where s.token_hash = ${hashOf(token)} and u.id = s.user_id
+          and s.expires_at > now() and s.attempts < ${MAX_ATTEMPTS} and s.account_state = ${accountState}
+        returning s.user_id, s.amr`,
+    );
+    return row ? { userId: row.user_id, amr: row.amr } : null;
+  }
+
+  /**
+   * Uses a challenge up, by one conditional statement. The caller holds the lock on the account; that on the password
+   * is taken here, so that a change under way is waited for and then seen.
+   */
+  async consume(tx: EntityManager, userId: string, token: string): Promise<boolean> {
+    await statement(tx, sql`select from password_credential where user_id = ${userId} for share`);
+    const rows = await statement(
+      tx,
+      sql`delete from sign_in_challenge s
+          using users u left join password_credential c on c.user_id = u.id
+          where s.token_hash = ${hashOf(token)} and u.id = ${userId} and s.user_id = u.id
+            and s.expires_at > now() and s.account_state = ${accountState}
+          returning s.user_id`,
+    );
+    return rows.length > 0;
+  }
+}
+
+/** A plain hash is enough for 256 random bits, which nobody can try. */
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+export const expiredChallenges: Chore = {
+  name: 'expired sign-in challenges',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from sign_in_challenge
+          where token_hash in (select token_hash from sign_in_challenge where expires_at < now()
+                               order by expires_at limit ${limit} for update skip locked)
+          returning user_id`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,126 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import { RateLimited } from '../platform/errors.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import type { BucketRule, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { FactorKind } from './offered-factor.ts';
+
+/**
+ * Guesses at the second factor of one account, wherever they come from. Ten, then ten an hour: 240 a day find a code
+ * of six digits, of which three are good at a time, in one day out of 1,400.
+ */
+export const SECOND_FACTOR_RULES = {
+  /** Codes and recovery codes together. */
+  'secondFactor.account': { burst: 10, perSeconds: 3600 },
+  /** Recovery codes. These stay when the others are spent, so that guessing codes locks nobody out of them. */
+  'secondFactor.recovery': { burst: 5, perSeconds: 3600 },
+} as const;
+
+/**
+ * Counts guesses in PostgreSQL, hence for all processes whether or not they share a Redis. A guess is spent before it
+ * is looked at, in a transaction of its own, by one conditional statement: neither a race nor a rollback gives one away.
+ * A bucket is one time, the one at which it will be full; each guess moves it on by what one takes to come back.
+ */
+export class GuessAllowance {
+  constructor(private readonly rateLimiter: RateLimiter) {}
+
+  /**
+   * @returns false for an account without a second factor.
+   * @throws {RateLimited} when none is left.
+   */
+  async spend(em: EntityManager, userId: string, kind: FactorKind): Promise<boolean> {
+    const { all, recovery } = this.rules();
+    if (!all || !recovery) return this.hasSecondFactor(em, userId);
+    const recoveryCost = kind === 'recovery' ? costOf(recovery) : 0;
+    const left =
+      kind === 'recovery'
+        ? sql<boolean>`g.recovery_full_at <= ${fullAfter(recovery, recovery.burst - 1)}`
+        : sql<boolean>`g.full_at <= ${fullAfter(all, all.burst - 1)}`;
+    const spent = await statement(
+      em,
+      sql`
+        insert into second_factor_guesses as g (user_id, full_at, recovery_full_at)
+        select id, ${after(costOf(all))}, ${after(recoveryCost)}
+        from users where id = ${userId} and second_factor_since is not null
+        on conflict (user_id) do update
+        set full_at = least(greatest(g.full_at, now()) + ${seconds(costOf(all))}, ${fullAfter(all, all.burst)}),
+            recovery_full_at = greatest(g.recovery_full_at, now()) + ${seconds(recoveryCost)}
+        where ${left}
+        returning g.user_id`,
+    );
+    if (spent.length > 0) return true;
+    if (!(await this.hasSecondFactor(em, userId))) return false;
+    throw new RateLimited(await this.wait(em, userId, kind, { all, recovery }), 'no guess is left');
+  }
+
+  /** A guess that was right was none. In the transaction of what it was good for. */
+  async giveBack(tx: EntityManager, userId: string, kind: FactorKind): Promise<void> {
+    const { all, recovery } = this.rules();
+    if (!all || !recovery) return;
+    await statement(
+      tx,
+      sql`update second_factor_guesses
+          set full_at = full_at - ${seconds(costOf(all))},
+              recovery_full_at = recovery_full_at - ${seconds(kind === 'recovery' ? costOf(recovery) : 0)}
+          where user_id = ${userId}`,
+    );
+  }
+
+  private rules() {
+    return {
+      all: this.rateLimiter.rule('secondFactor.account'),
+      recovery: this.rateLimiter.rule('secondFactor.recovery'),
+    };
+  }
+
+  private async hasSecondFactor(em: EntityManager, userId: string): Promise<boolean> {
+    const rows = await statement(
+      em,
+      sql`select from users where id = ${userId} and second_factor_since is not null`,
+    );
+    return rows.length > 0;
+  }
+
+  /** Whole seconds until the next guess. */
+  private async wait(
+    em: EntityManager,
+    userId: string,
+    kind: FactorKind,
+    { all, recovery }: { all: BucketRule; recovery: BucketRule },
+  ): Promise<number> {
+    const until =
+      kind === 'recovery'
+        ? sql`recovery_full_at - ${fullAfter(recovery, recovery.burst - 1)}`
+        : sql`full_at - ${fullAfter(all, all.burst - 1)}`;
+    const [row] = await statement(
+      em,
+      sql<{ wait: number }>`
+        select greatest(1, ceil(extract(epoch from ${until})))::int as wait
+        from second_factor_guesses where user_id = ${userId}`,
+    );
+    return row?.wait ?? 1;
+  }
+}
+
+/** Seconds that one guess takes to come back. */
+const costOf = ({ burst, perSeconds }: BucketRule): number => perSeconds / burst;
+const seconds = (count: number) => sql`make_interval(secs => ${count})`;
+const after = (count: number) => sql`(now() + ${seconds(count)})`;
+/** When a bucket from which `spent` were taken just now will be full. */
+const fullAfter = (rule: BucketRule, spent: number) => after(costOf(rule) * spent);
+
+/** Rows that say no more than a missing one: all guesses have come back. */
+export const fullAllowances: Chore = {
+  name: 'full second factor allowances',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from second_factor_guesses
+          where user_id in (select user_id from second_factor_guesses
+                            where full_at < now() and recovery_full_at < now()
+                            order by full_at limit ${limit} for update skip locked)
+          returning user_id`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,16 @@
+export { AccountFactors } from './account-factors.ts';
+export { fullAllowances, GuessAllowance, SECOND_FACTOR_RULES } from './guess-allowance.ts';
+export {
+  type FactorArguments,
+  type FactorKind,
+  type OfferedFactor,
+  readFactor,
+  requireFactor,
+} from './offered-factor.ts';
+export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
+export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
+export { SECOND_FACTOR_CHANGE_RULES, SecondFactorChanges } from './second-factor-changes.ts';
+export { type CountedGuess, SecondFactors } from './second-factors.ts';
+export { TotpResolver } from './totp/totp.resolver.ts';
+export { ENROLMENT_RULES, expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';
+export { TotpSecrets } from './totp/totp-secrets.ts';

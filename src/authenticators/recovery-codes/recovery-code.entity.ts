@@ -1,0 +1,22 @@
+import { PrimaryKeyProp } from '@mikro-orm/core';
+import { Entity, ManyToOne, PrimaryKey } from '@mikro-orm/decorators/legacy';
+import { User } from '../../accounts/user.entity.ts';
+
+/** A recovery code that is good. One that was used, or replaced, has no row. */
+@Entity({ tableName: 'recovery_code' })
+export class RecoveryCode {
+  @ManyToOne(() => User, {
+    primary: true,
+    mapToPk: true,
+    fieldName: 'user_id',
+    deleteRule: 'cascade',
+    index: false,
+  })
+  userId!: string;
+
+  /** SHA-256. */
+  @PrimaryKey({ type: 'blob' })
+  codeHash!: Buffer;
+
+  [PrimaryKeyProp]?: ['userId', 'codeHash'];
+}

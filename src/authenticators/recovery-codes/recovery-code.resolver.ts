@@ -1,0 +1,34 @@
+import { Arg, Ctx, FieldResolver, Int, Mutation, Resolver, Root } from 'type-graphql';
+import { UserType } from '../../accounts/index.ts';
+import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
+import type { SecondFactorChanges } from '../second-factor-changes.ts';
+import { RecoveryCodesType } from './recovery-code.types.ts';
+import type { RecoveryCodes } from './recovery-codes.ts';
+
+@Resolver(() => UserType)
+export class RecoveryCodeResolver {
+  constructor(
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly changes: SecondFactorChanges,
+  ) {}
+
+  @FieldResolver(() => Int, { description: 'How many are good; 0 without a second factor.' })
+  recoveryCodesLeft(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<number> {
+    return this.recoveryCodes.count(em, id);
+  }
+
+  @Authorize()
+  @Mutation(() => RecoveryCodesType, {
+    description:
+      'New recovery codes; the former ones are void. Exactly one of the two codes. CONFLICT without a second factor.',
+  })
+  async regenerateRecoveryCodes(
+    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<RecoveryCodesType> {
+    const offered = { securityCode, recoveryCode };
+    return { codes: await this.changes.regenerateRecoveryCodes(em, caller, offered, origin) };
+  }
+}

@@ -1,0 +1,66 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../../platform/database/index.ts';
+import { RecoveryCode } from './recovery-code.entity.ts';
+
+const CODES = 10;
+/**
+ * Look-up secrets of 112 bits and more may be kept as a plain hash (NIST SP 800-63B-4 section 3.1.2.2): nobody can
+ * try them all. 120 fill whole characters.
+ */
+const BYTES = 15;
+const CHARACTERS = (BYTES * 8) / 5;
+/** Crockford's Base32: without the letters that are read as digits, and without U. */
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+const GROUP = 4;
+
+/** Codes on paper for the day when the phone is lost: each works once, a new set voids the old one. */
+export class RecoveryCodes {
+  /** @returns the codes, which nobody can read again. */
+  async replace(tx: EntityManager, userId: string): Promise<string[]> {
+    const codes = Array.from({ length: CODES }, newCode);
+    await this.removeAll(tx, userId);
+    await tx.insertMany(
+      RecoveryCode,
+      codes.map((code) => ({ userId, codeHash: hashOf(code) })),
+    );
+    return codes;
+  }
+
+  /** Uses a code up. @returns false when it is not, or no longer, one of them. */
+  async consume(tx: EntityManager, userId: string, code: string): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`delete from recovery_code where user_id = ${userId} and code_hash = ${hashOf(code)} returning user_id`,
+    );
+    return rows.length > 0;
+  }
+
+  async removeAll(tx: EntityManager, userId: string): Promise<void> {
+    await tx.nativeDelete(RecoveryCode, { userId });
+  }
+
+  count(em: EntityManager, userId: string): Promise<number> {
+    return em.count(RecoveryCode, { userId });
+  }
+}
+
+function newCode(): string {
+  const bits = BigInt(`0x${randomBytes(BYTES).toString('hex')}`);
+  const characters = Array.from(
+    { length: CHARACTERS },
+    (_, i) => ALPHABET[Number((bits >> BigInt(5 * i)) & 31n)],
+  );
+  return (
+    characters
+      .join('')
+      .match(new RegExp(`.{${GROUP}}`, 'g'))
+      ?.join('-') ?? ''
+  );
+}
+
+/** Of what the code means, however it was typed: case, dashes and spaces do not count, and O, I and L are digits. */
+function hashOf(code: string): Buffer {
+  const read = code.toLowerCase().replace(/[\s-]/g, '').replaceAll('o', '0').replace(/[il]/g, '1');
+  return createHash('sha256').update(read).digest();
+}

@@ -1,0 +1,145 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { emailKey, lockActiveAccount, User } from '../accounts/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import type { OwnerProof } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { Conflict, InvalidCredentials } from '../platform/errors.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Endings, SecondFactorRequirement, SignOut } from '../sessions/index.ts';
+import { type OfferedFactor, requireFactor } from './offered-factor.ts';
+import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
+import type { SecondFactors } from './second-factors.ts';
+
+export const SECOND_FACTOR_CHANGE_RULES = {
+  'regenerateRecoveryCodes.account': { burst: 10, perSeconds: 900 },
+} as const;
+
+/** What the arguments of an operation offer, unchecked. */
+export interface OfferedProofs {
+  readonly password?: string | null | undefined;
+  readonly securityCode?: string | null | undefined;
+  readonly recoveryCode?: string | null | undefined;
+}
+
+/** Changes to a second factor that is on. */
+export class SecondFactorChanges {
+  constructor(
+    private readonly secondFactors: SecondFactors,
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly ownerProof: OwnerProof,
+    private readonly signOut: SignOut,
+    private readonly endings: Endings,
+    private readonly requirement: SecondFactorRequirement,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * Ends every session but the caller's; sign-ins that wait for their second step are void.
+   * @throws {InvalidCredentials} password or code is wrong.
+   * @throws {Conflict} the account has no second factor.
+   */
+  async disable(
+    em: EntityManager,
+    caller: Caller,
+    offered: OfferedProofs,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { userId } = caller;
+    const factor = requireFactor('', offered);
+    const proof = await this.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
+    const stillHolds = (tx: EntityManager) => this.ownerProof.stillHolds(tx, caller, proof);
+
+    await this.withFactor(em, userId, factor, origin, stillHolds, async (tx) => {
+      await this.secondFactors.turnOff(tx, userId);
+      const ended = await this.signOut.othersIn(tx, caller, origin);
+      // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
+      if (this.requirement.coversRoles(caller.roles)) await this.endings.raiseEpoch(tx, userId);
+      await this.notices.tell(tx, userId, 'factor-disabled', origin);
+      await this.audit.record(tx, origin, {
+        action: 'totp.disabled',
+        actorId: userId,
+        subjectId: userId,
+        details: { factor: factor.kind, endedSessions: ended },
+      });
+    });
+  }
+
+  /**
+   * @returns the new recovery codes; the former ones are void.
+   * @throws {InvalidCredentials} the code is wrong.
+   * @throws {Conflict} the account has no second factor.
+   */
+  async regenerateRecoveryCodes(
+    em: EntityManager,
+    { userId }: Caller,
+    offered: OfferedProofs,
+    origin: RequestOrigin,
+  ): Promise<readonly string[]> {
+    const factor = requireFactor('', offered);
+    await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': userId });
+    const nothingMore = async () => true;
+    return this.withFactor(em, userId, factor, origin, nothingMore, async (tx) => {
+      await this.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
+      await this.audit.record(tx, origin, {
+        action: 'recovery_codes.regenerated',
+        actorId: userId,
+        subjectId: userId,
+        details: { factor: factor.kind },
+      });
+      return this.recoveryCodes.replace(tx, userId);
+    });
+  }
+
+  /**
+   * For an owner who lost app and recovery codes, and proved to an operator by other means who they are. Ends every
+   * session.
+   * @returns the account and whether it had a second factor.
+   * @throws {Conflict} no account has the address.
+   */
+  async removeByOperator(
+    em: EntityManager,
+    email: string,
+    origin: RequestOrigin,
+  ): Promise<{ username: string; removed: boolean; endedSessions: number }> {
+    const user = await em.findOne(User, { emailKey: emailKey(email) });
+    if (!user) throw new Conflict('No account has this address.');
+    const { id: userId, username } = user;
+    return this.endings.transactional(em, async (tx) => {
+      if (!(await this.secondFactors.turnOff(tx, userId)))
+        return { username, removed: false, endedSessions: 0 };
+      const endedSessions = await this.signOut.allIn(tx, userId, origin, null);
+      await this.notices.tell(tx, userId, 'factor-removed', origin);
+      await this.audit.record(tx, origin, {
+        action: 'second_factor.removed',
+        actorId: null,
+        subjectId: userId,
+        details: { endedSessions },
+      });
+      return { username, removed: true, endedSessions };
+    });
+  }
+
+  /** Does the work in the transaction that uses the code up. */
+  private async withFactor<T>(
+    em: EntityManager,
+    userId: string,
+    factor: OfferedFactor,
+    origin: RequestOrigin,
+    stillHolds: (tx: EntityManager) => Promise<boolean>,
+    work: (tx: EntityManager) => Promise<T>,
+  ): Promise<T> {
+    const guess = await this.secondFactors.guess(em, userId, factor, origin);
+    if (!guess) throw new Conflict('The account has no second factor.');
+    const done = await this.endings.transactional(em, async (tx) => {
+      const account = await lockActiveAccount(tx, userId);
+      if (!account?.secondFactor || !(await stillHolds(tx))) return null;
+      return (await guess.consume(tx)) ? { result: await work(tx) } : null;
+    });
+    if (done) return done.result;
+    await this.secondFactors.recordWrong(em, userId, factor.kind, origin);
+    throw new InvalidCredentials('wrong code, or the password was changed meanwhile');
+  }
+}

@@ -1,0 +1,121 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { OwnerNotices } from '../notices/index.ts';
+import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { GuessAllowance } from './guess-allowance.ts';
+import type { FactorKind, OfferedFactor } from './offered-factor.ts';
+import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
+import { TotpAuthenticator } from './totp/totp-authenticator.entity.ts';
+import { matchingStep } from './totp/totp-codes.ts';
+import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
+import type { TotpSecrets } from './totp/totp-secrets.ts';
+
+/** A code that was offered and is counted already; only now may it be looked at. */
+export interface CountedGuess {
+  readonly kind: FactorKind;
+  /** Uses the code up, in the transaction of what it is good for. @returns false when it is wrong or was used. */
+  consume(tx: EntityManager): Promise<boolean>;
+}
+
+/** Judges second factors. There is one way to it, and that way counts first. */
+export class SecondFactors {
+  constructor(
+    private readonly allowance: GuessAllowance,
+    private readonly secrets: TotpSecrets,
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Counts a guess, for good unless it turns out to be right.
+   * @param em outside any transaction: no rollback takes the count back
+   * @returns null for an account without a second factor.
+   * @throws {RateLimited} when the account has no guess left.
+   */
+  async guess(
+    em: EntityManager,
+    userId: string,
+    { kind, code }: OfferedFactor,
+    origin: RequestOrigin,
+  ): Promise<CountedGuess | null> {
+    if (!(await this.allowance.spend(em, userId, kind))) return null;
+    const use = kind === 'otp' ? this.useTotp.bind(this) : this.useRecoveryCode.bind(this);
+    return {
+      kind,
+      consume: async (tx) => {
+        if (!(await use(tx, userId, code, origin))) return false;
+        await this.allowance.giveBack(tx, userId, kind);
+        return true;
+      },
+    };
+  }
+
+  /** A code works once: the step of the accepted one is kept, and none that is not newer is good (RFC 6238 section 5.2). */
+  private async useTotp(tx: EntityManager, userId: string, code: string): Promise<boolean> {
+    const authenticator = await tx.findOne(TotpAuthenticator, { userId }, { disableIdentityMap: true });
+    if (!authenticator) return false;
+    const { sealedSecret } = authenticator;
+    const step = matchingStep(this.secrets.open(userId, sealedSecret), code, this.clock.now());
+    if (step === null) return false;
+    const rows = await statement(
+      tx,
+      sql`update totp_authenticator set last_step = ${step}
+          where user_id = ${userId} and last_step < ${step} and sealed_secret = ${sealedSecret} returning user_id`,
+    );
+    return rows.length > 0;
+  }
+
+  private async useRecoveryCode(
+    tx: EntityManager,
+    userId: string,
+    code: string,
+    origin: RequestOrigin,
+  ): Promise<boolean> {
+    if (!(await this.recoveryCodes.consume(tx, userId, code))) return false;
+    await this.notices.tell(tx, userId, 'recovery-code-used', origin);
+    await this.audit.record(tx, origin, {
+      action: 'recovery_code.used',
+      actorId: userId,
+      subjectId: userId,
+      details: { left: await this.recoveryCodes.count(tx, userId) },
+    });
+    return true;
+  }
+
+  /**
+   * Takes everything of it from the account, an enrolment under way too. Sign-ins that wait for their second step are
+   * void by that. Who may do it, what else ends and who hears of it is for the caller to see to.
+   * @returns false when there was none.
+   */
+  async turnOff(tx: EntityManager, userId: string): Promise<boolean> {
+    const rows = await statement(
+      tx,
+      sql`update users set second_factor_since = null
+          where id = ${userId} and second_factor_since is not null returning id`,
+    );
+    await tx.nativeDelete(TotpAuthenticator, { userId });
+    await tx.nativeDelete(TotpEnrolment, { userId });
+    await this.recoveryCodes.removeAll(tx, userId);
+    return rows.length > 0;
+  }
+
+  /** For a code that was wrong where a signed-in holder offered it. */
+  async recordWrong(
+    em: EntityManager,
+    userId: string,
+    kind: FactorKind,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.audit.record(em, origin, {
+      action: 'second_factor.failed',
+      actorId: userId,
+      subjectId: userId,
+      outcome: AuditOutcome.FAILURE,
+      details: { factor: kind },
+    });
+  }
+}

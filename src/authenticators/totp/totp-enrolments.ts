@@ -1,0 +1,173 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockActiveAccount, User } from '../../accounts/index.ts';
+import type { OwnerNotices } from '../../notices/index.ts';
+import type { OwnerProof } from '../../passwords/index.ts';
+import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { sql, statement } from '../../platform/database/index.ts';
+import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/errors.ts';
+import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import type { RateLimiter } from '../../platform/rate-limit/index.ts';
+import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
+import type { Endings, SessionStore, SignOut } from '../../sessions/index.ts';
+import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
+import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
+import type { TotpSecrets } from './totp-secrets.ts';
+
+export const ENROLMENT_RULES = { 'confirmTotp.account': { burst: 10, perSeconds: 900 } } as const;
+
+/** Seconds for installing an app, scanning and typing. */
+const ENROLMENT_TTL = 600;
+
+/** What the owner must see once to put the secret into an app. */
+export interface StartedEnrolment {
+  /** Base32. */
+  readonly secret: string;
+  readonly uri: string;
+  readonly expiresAt: Date;
+}
+
+/** Puts an authenticator app in place: a secret is shown, and turned on once the app has shown that it has it. */
+export class TotpEnrolments {
+  constructor(
+    private readonly secrets: TotpSecrets,
+    private readonly recoveryCodes: RecoveryCodes,
+    private readonly ownerProof: OwnerProof,
+    private readonly store: SessionStore,
+    private readonly signOut: SignOut,
+    private readonly endings: Endings,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+    private readonly clock: Clock,
+    /** `issuer`: what apps show above the code. */
+    private readonly options: { readonly issuer: string },
+  ) {}
+
+  /**
+   * Shows a new secret; the one before it, if it was not confirmed, is void. An authenticator in use goes on.
+   * @throws {InvalidCredentials} the password is wrong.
+   * @throws {ReauthenticationRequired} there is no password, and the sign-in was too long ago.
+   */
+  async start(
+    em: EntityManager,
+    caller: Caller,
+    password: string | null | undefined,
+    origin: RequestOrigin,
+  ): Promise<StartedEnrolment> {
+    const { userId, sessionId } = caller;
+    await this.ownerProof.prove(em, caller, password, 'totp.enrolment', origin);
+    const user = await em.findOne(User, { id: userId });
+    if (!user) throw new Unauthenticated();
+
+    const secret = newSecret();
+    const [row] = await statement(
+      em,
+      sql<{ expires_at: string }>`
+        insert into totp_enrolment (user_id, session_id, sealed_secret, expires_at)
+        values (${userId}, ${sessionId}, ${this.secrets.seal(userId, secret)},
+                now() + make_interval(secs => ${ENROLMENT_TTL}))
+        on conflict (user_id) do update
+        set session_id = excluded.session_id, sealed_secret = excluded.sealed_secret,
+            expires_at = excluded.expires_at
+        returning expires_at`,
+    );
+    if (!row) throw new Error('the enrolment was not written');
+    return {
+      secret: toBase32(secret),
+      uri: keyUri(secret, this.options.issuer, user.username),
+      expiresAt: new Date(row.expires_at),
+    };
+  }
+
+  /**
+   * Turns the new secret on: every sign-in asks for it from now on, this session reaches level 2, the others end. The
+   * code that confirmed it is used up.
+   * @returns new recovery codes; the former ones are void.
+   * @throws {NotFound} this session has no enrolment under way.
+   * @throws {InvalidCredentials} the code is wrong.
+   */
+  async confirm(
+    em: EntityManager,
+    caller: Caller,
+    code: string,
+    origin: RequestOrigin,
+  ): Promise<readonly string[]> {
+    const { userId, sessionId } = caller;
+    await this.rateLimiter.charge({ 'confirmTotp.account': userId });
+    const [enrolment] = await statement(
+      em,
+      sql<{ sealed_secret: Buffer }>`
+        select sealed_secret from totp_enrolment
+        where user_id = ${userId} and session_id = ${sessionId} and expires_at > now()`,
+    );
+    if (!enrolment) throw new NotFound();
+    const { sealed_secret: sealed } = enrolment;
+    const step = matchingStep(this.secrets.open(userId, sealed), code, this.clock.now());
+    if (step === null) {
+      await this.audit.record(em, origin, {
+        action: 'totp.confirmation_failed',
+        actorId: userId,
+        subjectId: userId,
+        outcome: AuditOutcome.FAILURE,
+      });
+      throw new InvalidCredentials('wrong code for the new secret');
+    }
+
+    return this.endings.transactional(em, async (tx) => {
+      // Thrown inside: the secret is on together with its codes and a raised session, or not at all.
+      if (!(await lockActiveAccount(tx, userId)) || !(await this.turnOn(tx, caller, sealed, step)))
+        throw new NotFound();
+      const ended = await this.signOut.othersIn(tx, caller, origin);
+      await this.notices.tell(tx, userId, 'factor-enabled', origin);
+      await this.audit.record(tx, origin, {
+        action: 'totp.enabled',
+        actorId: userId,
+        subjectId: userId,
+        details: { sessionId, endedSessions: ended },
+      });
+      const codes = await this.recoveryCodes.replace(tx, userId);
+      // Last: Redis does not take it back when the transaction is rolled back.
+      if (!(await this.store.stepUp(tx, caller, { amr: ['otp'], aal: 2 }, { keepTokens: true })))
+        throw new NotFound();
+      return codes;
+    });
+  }
+
+  /** @returns false when the enrolment was confirmed, or replaced, meanwhile. */
+  private async turnOn(
+    tx: EntityManager,
+    { userId, sessionId }: Caller,
+    sealed: Buffer,
+    step: number,
+  ): Promise<boolean> {
+    const consumed = await statement(
+      tx,
+      sql`delete from totp_enrolment
+          where user_id = ${userId} and session_id = ${sessionId} and sealed_secret = ${sealed} and expires_at > now()
+          returning user_id`,
+    );
+    if (consumed.length === 0) return false;
+    await statement(
+      tx,
+      sql`insert into totp_authenticator (user_id, sealed_secret, last_step) values (${userId}, ${sealed}, ${step})
+          on conflict (user_id) do update set sealed_secret = excluded.sealed_secret, last_step = excluded.last_step`,
+    );
+    await statement(tx, sql`update users set second_factor_since = now() where id = ${userId}`);
+    return true;
+  }
+}
+
+export const expiredEnrolments: Chore = {
+  name: 'expired TOTP enrolments',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from totp_enrolment
+          where user_id in (select user_id from totp_enrolment where expires_at < now() limit ${limit}
+                            for update skip locked)
+          returning user_id`,
+    );
+    return rows.length;
+  },
+};

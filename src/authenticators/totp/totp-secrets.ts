@@ -1,0 +1,65 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../../platform/database/index.ts';
+import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import { derivedKeyring, type Keyring } from '../../platform/keyring.ts';
+import { SecretBox } from '../../platform/secret-box.ts';
+import { InvalidSettings } from '../../platform/settings.ts';
+
+/** TOTP secrets as the database keeps them: sealed by keys of their own, each bound to its account. */
+export class TotpSecrets {
+  private readonly keyring: Keyring;
+  private readonly box: SecretBox;
+
+  constructor(encryptionKeys: Keyring) {
+    this.keyring = derivedKeyring(encryptionKeys, 'totp secrets');
+    this.box = new SecretBox(this.keyring);
+  }
+
+  seal(userId: string, secret: Uint8Array): Buffer {
+    return this.box.seal(purposeFor(userId), secret);
+  }
+
+  open(userId: string, sealed: Uint8Array): Buffer {
+    return this.box.open(purposeFor(userId), sealed);
+  }
+
+  /** @throws {InvalidSettings} naming a key that is not listed although a secret is sealed under it. */
+  async checkKeys(em: EntityManager): Promise<void> {
+    const ids = this.keyring.map(({ id }) => id);
+    const [row] = await statement(
+      em,
+      sql<{ key_id: string }>`
+        select ${keyIdOf} as key_id from totp_authenticator where ${keyIdOf} <> all(${ids}) limit 1`,
+    );
+    if (row)
+      throw new InvalidSettings([
+        `ENCRYPTION_KEY lacks the key ${row.key_id}, which secrets of authenticator apps still need`,
+      ]);
+  }
+
+  /** Seals anew, under the first key, what is sealed under another one, so that the other one can leave the list. */
+  readonly resealing: Chore = {
+    name: 'authenticator secrets sealed anew',
+    sweep: async (em, limit) => {
+      const rows = await statement(
+        em,
+        sql<{ user_id: string; sealed_secret: Buffer }>`
+          select user_id, sealed_secret from totp_authenticator
+          where ${keyIdOf} <> ${this.keyring[0].id} limit ${limit} for update skip locked`,
+      );
+      for (const { user_id: userId, sealed_secret: sealed } of rows) {
+        const anew = this.seal(userId, this.open(userId, sealed));
+        await statement(
+          em,
+          sql`update totp_authenticator set sealed_secret = ${anew} where user_id = ${userId}`,
+        );
+      }
+      return rows.length;
+    },
+  };
+}
+
+const purposeFor = (userId: string): string => `totp secret of ${userId}`;
+
+/** Where SecretBox writes the identifier of the key. */
+const keyIdOf = sql<string>`encode(substring(sealed_secret from 2 for 4), 'hex')`;

@@ -1,0 +1,67 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { UserType } from '../../accounts/index.ts';
+import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
+import type { AccountFactors } from '../account-factors.ts';
+import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
+import type { SecondFactorChanges } from '../second-factor-changes.ts';
+import { qrCodeOf } from './qr-code.ts';
+import { TotpEnrolmentType } from './totp.types.ts';
+import type { TotpEnrolments } from './totp-enrolments.ts';
+
+@Resolver(() => UserType)
+export class TotpResolver {
+  constructor(
+    private readonly enrolments: TotpEnrolments,
+    private readonly changes: SecondFactorChanges,
+    private readonly factors: AccountFactors,
+  ) {}
+
+  @FieldResolver(() => Boolean, { description: 'Sign-ins need a code of an authenticator app.' })
+  async totpEnabled(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<boolean> {
+    return (await this.factors.of(em, id)).secondFactor;
+  }
+
+  @Authorize({ whileEnrolling: true, aal: 'highest' })
+  @Mutation(() => TotpEnrolmentType, {
+    description:
+      'Starts TOTP enrolment for the caller; replaces an unconfirmed one, and leaves one that is on as it is until confirmTotp. password is required when the account has one; without one, a sign-in within five minutes counts. With TOTP on already, needs assurance level 2 (a recovery code gives it).',
+  })
+  async enrollTotp(
+    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<TotpEnrolmentType> {
+    const started = await this.enrolments.start(em, caller, password, origin);
+    const { png, svg } = await qrCodeOf(started.uri);
+    return { ...started, qrCode: png, qrCodeSvg: svg };
+  }
+
+  @Authorize({ whileEnrolling: true })
+  @Mutation(() => RecoveryCodesType, {
+    description:
+      'Turns the new secret on, raises this session to level 2, ends the others, replaces the recovery codes. The tokens at hand stay good and say level 1: refresh for new ones. NOT_FOUND when this session has no enrolment under way.',
+  })
+  async confirmTotp(
+    @Arg('securityCode', () => String, { description: 'Of the app, made from the new secret.' }) code: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<RecoveryCodesType> {
+    return { codes: await this.enrolments.confirm(em, caller, code, origin) };
+  }
+
+  @Authorize()
+  @Mutation(() => Boolean, {
+    description:
+      'Turns the second factor off, voids the recovery codes and ends every other session. Exactly one of the two codes; password as for enrollTotp. CONFLICT when it is off already.',
+  })
+  async disableTotp(
+    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
+    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.changes.disable(em, caller, { password, securityCode, recoveryCode }, origin);
+    return true;
+  }
+}

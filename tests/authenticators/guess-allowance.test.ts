@@ -1,0 +1,243 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Reply } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  DisableTotpDocument,
+  ReauthenticateDocument,
+  RegenerateRecoveryCodesDocument,
+} from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+import { challengeOf, completeLogin, type Enrolled, enrol } from '../support/second-factor.ts';
+import type { Subject } from '../support/subject.ts';
+
+/** Codes and recovery codes of one account together, and recovery codes of them. */
+const LIMIT = 10;
+const RECOVERY_LIMIT = 5;
+
+/** Limits are on; those that a test must not run into are wide. */
+const WIDE = [
+  ...['login', 'reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.address`, `${name}.account`]),
+  ...['completeLogin.address', 'register.address', 'regenerateRecoveryCodes.account'],
+];
+const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: WIDE.map((name) => `${name}=9999/1`).join(',') };
+
+let gateway: TestGateway;
+let other: TestGateway;
+let alice: Subject;
+let factor: Enrolled;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start(LIMITS);
+  other = await gateway.another();
+});
+afterAll(async () => {
+  await other.close();
+  await gateway.close();
+});
+beforeEach(async () => {
+  alice = await gateway.aSubject();
+  factor = await enrol(gateway, alice);
+  other.clock.advance((gateway.clock.now() - other.clock.now()) / 1000);
+});
+
+const eitherClient = (index: number) => (index % 2 === 0 ? gateway.client : other.client);
+/** Guesses that were looked at: INVALID_CREDENTIALS. Every other reply must be the refusal. */
+function evaluated(replies: readonly Reply<unknown>[]): number {
+  const codes = replies.flatMap(({ errors }) => errors.map(({ extensions }) => extensions?.code));
+  expect(new Set(codes)).toEqual(new Set(['INVALID_CREDENTIALS', 'RATE_LIMITED']));
+  return codes.filter((code) => code === 'INVALID_CREDENTIALS').length;
+}
+const recorded = async ({ id }: Subject) => {
+  const [row] = await gateway.database.query<{ count: string }>(
+    `select count(*) from audit_event where subject_id = $1 and outcome = 'FAILURE'`,
+    [id],
+  );
+  return Number(row?.count);
+};
+async function inSequence<T>(count: number, call: (index: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let i = 0; i < count; i++) results.push(await call(i));
+  return results;
+}
+const guessOnce = (i: number) =>
+  alice.login({ client: eitherClient(i), securityCode: factor.app.wrongCode(i) });
+const pass = (seconds: number, userId: string) =>
+  gateway.database.query(
+    `update second_factor_guesses set full_at = full_at - make_interval(secs => $1),
+            recovery_full_at = recovery_full_at - make_interval(secs => $1) where user_id = $2`,
+    [seconds, userId],
+  );
+
+describe('guesses at the second factor of one account', () => {
+  it('in sequence end at the limit, over two processes without Redis', async () => {
+    expect(evaluated(await inSequence(20, guessOnce))).toBe(LIMIT);
+    expect(await recorded(alice)).toBe(LIMIT);
+  });
+
+  it('at once end at the limit', async () => {
+    expect(evaluated(await race(40, guessOnce))).toBeLessThanOrEqual(LIMIT);
+    expect(await recorded(alice)).toBeLessThanOrEqual(LIMIT);
+  });
+
+  it('with a fresh challenge each end at the limit', async () => {
+    const replies = await inSequence(15, async (i) =>
+      completeLogin(eitherClient(i), {
+        challenge: await challengeOf(alice),
+        securityCode: factor.app.wrongCode(i),
+      }),
+    );
+    expect(evaluated(replies)).toBe(LIMIT);
+  });
+
+  it('from many addresses end at the limit', async () => {
+    const proxied = await gateway.another({ TRUSTED_PROXIES: '127.0.0.1' });
+    try {
+      const replies = await inSequence(15, (i) =>
+        alice.login({
+          client: proxied.client,
+          securityCode: factor.app.wrongCode(i),
+          headers: { 'x-forwarded-for': `192.0.2.${i}` },
+        }),
+      );
+      expect(evaluated(replies)).toBe(LIMIT);
+    } finally {
+      await proxied.close();
+    }
+  });
+
+  it('by codes and recovery codes in turn end at the limit', async () => {
+    const replies = await inSequence(30, async (i) =>
+      completeLogin(eitherClient(i), {
+        challenge: await challengeOf(alice),
+        ...(i % 2 === 0 ? { securityCode: factor.app.wrongCode(i) } : { recoveryCode: `guess ${i}` }),
+      }),
+    );
+    expect(evaluated(replies)).toBe(LIMIT);
+  });
+
+  it('by aliases in one document end at the limit', async () => {
+    // As many root fields as a mutation may have. One that fails ends its document: the type is non-null.
+    const guess = (alias: string, i: number) =>
+      `${alias}: disableTotp(password: "${alice.password}", securityCode: "${factor.app.wrongCode(i)}")`;
+    const document = `mutation { ${['a', 'b', 'c', 'd', 'e'].map(guess).join(' ')} }`;
+    const { accessToken: bearer } = factor.tokens;
+    const replies = await inSequence(15, () => gateway.client.raw(document, {}, { bearer }));
+    expect(evaluated(replies)).toBe(LIMIT);
+    expect(await recorded(alice)).toBe(LIMIT);
+  });
+
+  it('of a session count with those of a sign-in, whatever the operation', async () => {
+    const options = { bearer: factor.tokens.accessToken };
+    const { client } = gateway;
+    const securityCode = factor.app.wrongCode();
+    const guesses = [
+      () => alice.login({ securityCode }),
+      () => client.execute(ReauthenticateDocument, { securityCode }, options),
+      () => client.execute(DisableTotpDocument, { password: alice.password, securityCode }, options),
+      () => client.execute(RegenerateRecoveryCodesDocument, { securityCode }, options),
+    ];
+    const replies = await inSequence<Reply<unknown>>(24, (i) => (guesses[i % 4] ?? guessOnce)(i));
+    expect(evaluated(replies)).toBe(LIMIT);
+  });
+
+  it('that are two login fields in one document are refused whole', async () => {
+    const field = `login(input: {identifier: "${alice.username}", password: "x", securityCode: "123456"}) { __typename }`;
+    expect((await gateway.client.raw(`mutation { a: ${field} b: ${field} }`)).status).toBe(400);
+    const second = 'completeLogin(input: {challenge: "x", securityCode: "123456"}) { expiresIn }';
+    expect((await gateway.client.raw(`mutation { a: ${second} b: ${second} }`)).status).toBe(400);
+  });
+});
+
+describe('while no guess is left', () => {
+  it('the right code fails, and works once one has come back', async () => {
+    await inSequence(LIMIT, guessOnce);
+    const refused = await alice.login({ securityCode: factor.app.code() });
+    expect([refused.status, refused.code]).toEqual([429, 'RATE_LIMITED']);
+    const wait = Number(refused.errors[0]?.extensions?.retryAfterSeconds);
+    expect(wait).toBeGreaterThan(300);
+    expect(wait).toBeLessThanOrEqual(360);
+    expect((await alice.login({ client: other.client, securityCode: factor.app.code() })).code).toBe(
+      'RATE_LIMITED',
+    );
+    await pass(wait, alice.id);
+    expect((await alice.login({ securityCode: factor.app.code() })).errors).toEqual([]);
+  });
+
+  it('refusals do not put the next guess off', async () => {
+    await inSequence(LIMIT, guessOnce);
+    const waits = (await inSequence(5, guessOnce)).map(
+      ({ errors }) => errors[0]?.extensions?.retryAfterSeconds,
+    );
+    expect(Math.max(...waits.map(Number))).toBeLessThanOrEqual(360);
+  });
+
+  it('a recovery code still signs in: guessing codes locks nobody out of them', async () => {
+    await inSequence(LIMIT + 5, guessOnce);
+    const challenge = await challengeOf(alice);
+    const reply = await completeLogin(gateway.client, {
+      challenge,
+      recoveryCode: factor.recoveryCodes[0] ?? '',
+    });
+    expect(reply.errors).toEqual([]);
+  });
+
+  it('recovery codes end too, and come back', async () => {
+    await inSequence(LIMIT, guessOnce);
+    const guess = async (recoveryCode: string) =>
+      completeLogin(gateway.client, { challenge: await challengeOf(alice), recoveryCode });
+    expect(evaluated(await inSequence(10, (i) => guess(`guess ${i}`)))).toBe(RECOVERY_LIMIT);
+    expect((await guess(factor.recoveryCodes[0] ?? '')).code).toBe('RATE_LIMITED');
+    await pass(720, alice.id);
+    expect((await guess(factor.recoveryCodes[0] ?? '')).errors).toEqual([]);
+  });
+
+  it('other accounts are not affected, nor the sessions of this one', async () => {
+    await inSequence(LIMIT + 1, guessOnce);
+    const bob = await gateway.aSubject();
+    const theirs = await enrol(gateway, bob);
+    expect((await bob.login({ securityCode: theirs.app.code() })).errors).toEqual([]);
+    expect((await alice.me(factor.tokens.accessToken)).errors).toEqual([]);
+  });
+});
+
+describe('the allowance', () => {
+  it('is not spent by what was right', async () => {
+    for (let i = 0; i < LIMIT + 5; i++) {
+      await gateway.database.query('update totp_authenticator set last_step = 0 where user_id = $1', [
+        alice.id,
+      ]);
+      expect((await alice.login({ securityCode: factor.app.code() })).errors).toEqual([]);
+    }
+    expect(evaluated(await inSequence(LIMIT + 1, guessOnce))).toBe(LIMIT);
+  });
+
+  it('does not come back with a rollback: the guess is committed before it is looked at', async () => {
+    const blocker = await gateway.database.connect();
+    await blocker.query('begin');
+    await blocker.query('select from users where id = $1 for no key update', [alice.id]);
+    const guess = guessOnce(0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const spent = await gateway.database.query(
+      'select from second_factor_guesses where user_id = $1 and full_at > now()',
+      [alice.id],
+    );
+    await blocker.query('rollback');
+    await blocker.end();
+    await guess;
+    expect(spent).toHaveLength(1);
+  });
+
+  it('can be set', async () => {
+    const strict = await gateway.another({
+      RATE_LIMIT_RULES: `${LIMITS.RATE_LIMIT_RULES},secondFactor.account=3/60`,
+    });
+    try {
+      const replies = await inSequence(6, () =>
+        alice.login({ client: strict.client, securityCode: factor.app.wrongCode() }),
+      );
+      expect(evaluated(replies)).toBe(3);
+    } finally {
+      await strict.close();
+    }
+  });
+});

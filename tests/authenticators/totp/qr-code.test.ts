@@ -1,0 +1,30 @@
+import { describe, expect, it } from '@jest/globals';
+import { Resvg } from '@resvg/resvg-js';
+import jsQR from 'jsqr';
+import { PNG } from 'pngjs';
+import { qrCodeOf } from '../../../src/authenticators/totp/qr-code.ts';
+
+/** As a phone reads it: by a decoder that knows nothing of the library that drew it. */
+function read(png: Buffer): string | undefined {
+  const { data, width, height } = PNG.sync.read(png);
+  return jsQR.default(new Uint8ClampedArray(data), width, height)?.data;
+}
+
+describe('the QR code', () => {
+  it.each([
+    'otpauth://totp/auth.example.test:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=auth.example.test',
+    `otpauth://totp/auth.example.test:${encodeURIComponent('ж'.repeat(32))}?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=auth.example.test`,
+  ])('of %s reads as exactly that, as PNG and as SVG', async (uri) => {
+    const { png, svg } = await qrCodeOf(uri);
+    expect(png).toMatch(/^data:image\/png;base64,/);
+    expect(read(Buffer.from(png.split(',')[1] ?? '', 'base64'))).toBe(uri);
+    expect(svg).toMatch(/^<svg [^>]*>.*<\/svg>$/s);
+    const drawn = new Resvg(svg, { fitTo: { mode: 'width', value: 600 }, background: 'white' }).render();
+    expect(read(drawn.asPng())).toBe(uri);
+  });
+
+  it('as SVG carries no script and loads nothing', async () => {
+    const { svg } = await qrCodeOf('text');
+    expect(svg).not.toMatch(/script|href|url\(|<!|on\w+=/i);
+  });
+});
