@@ -6,6 +6,7 @@ import { type CreateSuperuserOptions, createSuperuser } from './create-superuser
 import { environmentWithFiles } from './environment.ts';
 import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
 import { migrate, migrateCreate, migrateDown, migrateStamp, migrateStatus, migrateUp } from './migrate.ts';
+import { removeFactor } from './remove-factor.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
 
@@ -72,6 +73,13 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action((email: string, options: CreateSuperuserOptions) =>
       createSuperuser(config(), streams, email, options),
     );
+
+  const users = command.command('users').description('accounts');
+  users
+    .command('remove-factor')
+    .argument('<email>')
+    .description('take the second factor from an account whose owner lost it; ends its sessions')
+    .action((email: string) => removeFactor(config(), output, email));
 
   const keys = command.command('keys').description('the keys that sign access tokens');
   keys
