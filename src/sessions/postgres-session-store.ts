@@ -92,7 +92,9 @@ export class PostgresSessionStore implements SessionStore {
     if (!row || generation >= row.generation) return { kind: 'unknown' };
     const session = toRecord(row);
     const repeats = generation === row.generation - 1 && row.within_grace;
-    return repeats ? { kind: 'repeated', session, subject: subjectOf(userId, row) } : { kind: 'reused', session };
+    return repeats
+      ? { kind: 'repeated', session, subject: subjectOf(userId, row) }
+      : { kind: 'reused', session };
   }
 
   async stepUp(
