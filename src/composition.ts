@@ -150,6 +150,12 @@ export const RATE_LIMIT_RULES: RuleTable = {
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
 const DRAIN_TIMEOUT = 10_000;
 
+export interface CompositionOptions {
+  clock?: Clock;
+  /** False for a command, which ends soon: it leaves mails and housekeeping to the processes that stay. */
+  serving?: boolean;
+}
+
 /** The gateway, put together. */
 export interface Gateway {
   readonly app: FastifyInstance;
@@ -172,11 +178,11 @@ export async function compose(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  { clock = systemClock }: { clock?: Clock } = {},
+  { clock = systemClock, serving = true }: CompositionOptions = {},
 ): Promise<Gateway> {
   const closing: Array<() => Promise<unknown>> = [];
   try {
-    return await build(config, foundation, log, clock, closing);
+    return await build(config, foundation, log, { clock, serving }, closing);
   } catch (error) {
     // What went wrong first is what the operator must read.
     await closeAll(closing).catch(() => {});
@@ -188,7 +194,7 @@ async function build(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  clock: Clock,
+  { clock, serving }: Required<CompositionOptions>,
   closing: Array<() => Promise<unknown>>,
 ): Promise<Gateway> {
   const { servingUrl, secrets } = foundation;
@@ -438,8 +444,10 @@ async function build(
   await revocations.start();
   await Promise.all([feed.start(), redis?.start()]);
   signingKeys.start();
-  housekeeping.start();
-  mailWorker?.start();
+  if (serving) {
+    housekeeping.start();
+    mailWorker?.start();
+  }
   return {
     app,
     fork,

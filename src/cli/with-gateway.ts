@@ -8,7 +8,7 @@ export async function withGateway<T>(config: Config, work: (gateway: Gateway) =>
   const foundation = await layFoundation(config, () => {});
   try {
     if (config.database.migrateOnStart) await withMigrations(foundation, (migrations) => migrations.up());
-    const gateway = await compose(config, foundation, createLogger('error'));
+    const gateway = await compose(config, foundation, createLogger('error'), { serving: false });
     try {
       return await work(gateway);
     } finally {

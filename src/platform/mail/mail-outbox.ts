@@ -34,14 +34,17 @@ export class MailOutbox {
 
 const KEPT_DAYS = 7;
 
-/** Blanked jobs, which say no more than that a mail of some kind went out. */
+/** Blanked jobs, which say no more than that a mail of some kind went out, and those that nobody came for. */
 export const oldMailJobs: Chore = {
   name: 'old mail jobs',
   async sweep(em, limit) {
     const rows = await statement(
       em,
       sql`delete from mail_job where id in (
-            select id from mail_job where finished_at < now() - make_interval(days => ${KEPT_DAYS}) limit ${limit}
+            select id from mail_job
+            where finished_at < now() - make_interval(days => ${KEPT_DAYS})
+               or (finished_at is null and due_at < now() - make_interval(days => ${KEPT_DAYS}))
+            limit ${limit}
           ) returning id`,
     );
     return rows.length;

@@ -1,26 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RawBuilder } from 'kysely';
 import { sql, statement } from '../database/index.ts';
 import type { EventFeed } from '../events/index.ts';
 import type { SecretBox } from '../secret-box.ts';
-import { type MailTransport, type MailWriter, Undeliverable } from './mail.ts';
+import { type Mail, type MailTransport, type MailWriter, Undeliverable } from './mail.ts';
 import { MAIL_JOB } from './mail-outbox.ts';
 
 /** Jobs that one process works on at a time. */
-const CONCURRENCY = 4;
-/** Seconds for which a job belongs to the worker that took it: more than sending can take (smtp-transport.ts). */
+const HANDS = 4;
+/** Seconds for which a job belongs to the worker that took it. */
 const LEASE = 30;
+/** Milliseconds between two renewals of the lease: sending may take longer than it. */
+const RENEWAL = 10_000;
 /** Milliseconds between two looks at the table: for jobs whose next attempt has come, and wake-ups that were lost. */
 const POLL = 1_000;
 /** Seconds before the next attempt: five after the first, doubling, five minutes at most. */
 const FIRST_RETRY = 5;
 const LONGEST_RETRY = 300;
-/** Hours after which a mail that cannot be sent is given up: RFC 5321 section 4.5.4.1 asks for four to five days. */
+/** Hours after which a mail that could not be sent is given up: RFC 5321 section 4.5.4.1 asks for four to five days. */
 const PATIENCE = 96;
+/** Milliseconds between two attempts to note what was sent. */
+const NOTE_RETRY = 250;
+/** Milliseconds for what is being sent at a shutdown; then it is cut, and waits for the next worker. */
+const STOP_PATIENCE = 3_000;
 
 interface Claim {
   id: string;
   kind: string;
   sealed_facts: Buffer;
+  /** Also tells this claim from a later one: who lost the job to another worker must not touch it any more. */
   attempts: number;
   expired: boolean;
 }
@@ -31,14 +40,15 @@ export interface MailWorkerLog {
 
 /**
  * Sends what the outbox holds. Every process has a worker; a job belongs to the one that claimed it, until its lease
- * is over. A mail is sent at least once, and twice only if the process died between sending it and noting that.
+ * is over. A mail is sent at least once, and twice only if the process died between sending it and noting that, or the
+ * mail server took it and the answer was lost.
  */
 export class MailWorker {
   private readonly writers: ReadonlyMap<string, MailWriter<never>>;
-  private readonly sending = new Set<Promise<void>>();
+  private readonly hands = new Set<Promise<void>>();
+  private readonly cut = new AbortController();
   private timer: NodeJS.Timeout | undefined;
-  private filling = false;
-  private again = false;
+  private woken = false;
   private stopped = true;
   private away = false;
 
@@ -51,101 +61,134 @@ export class MailWorker {
     private readonly log: MailWorkerLog,
   ) {
     this.writers = new Map(writers.map((writer) => [writer.kind, writer]));
-    feed.subscribe('mail', () => void this.fill());
+    feed.subscribe('mail', () => this.wake());
   }
 
   start(): void {
     this.stopped = false;
-    this.timer = setInterval(() => void this.fill(), POLL);
-    void this.fill();
+    this.timer = setInterval(() => this.wake(), POLL);
+    this.wake();
   }
 
-  /** What is being sent is finished; the rest waits for the next start. */
+  /** What is being sent gets a moment to be finished; the rest waits for another worker, or the next start. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.timer);
-    await Promise.all(this.sending);
+    const impatience = setTimeout(() => this.cut.abort(), STOP_PATIENCE);
+    await Promise.all(this.hands);
+    clearTimeout(impatience);
     await this.transport.close();
   }
 
-  /** Claims jobs until all hands are full or nothing is due. A call during another one makes that look again. */
-  private async fill(): Promise<void> {
-    this.again = true;
-    if (this.filling) return;
-    this.filling = true;
-    try {
-      while (this.again && !this.stopped) {
-        this.again = false;
-        while (!this.stopped && this.sending.size < CONCURRENCY) {
-          const job = await this.claim();
-          this.away = false;
-          if (!job) break;
-          const work = this.work(job).finally(() => {
-            this.sending.delete(work);
-            void this.fill();
-          });
-          this.sending.add(work);
-        }
-      }
-    } catch (error) {
-      // The database is away: the next look finds it back. Said once, not with every look.
-      if (!this.away) this.log.warn('the mail outbox could not be read', { err: error });
-      this.away = true;
-    } finally {
-      this.filling = false;
+  private wake(): void {
+    this.woken = true;
+    if (this.stopped || this.hands.size === HANDS) return;
+    const hand = this.takeJobs().finally(() => this.hands.delete(hand));
+    this.hands.add(hand);
+  }
+
+  /** Works until nothing is due. Whoever finds a job calls the next hand: there may be more. */
+  private async takeJobs(): Promise<void> {
+    while (!this.stopped) {
+      this.woken = false;
+      const job = await this.claim();
+      if (job) {
+        this.wake();
+        await this.work(job);
+      } else if (!this.woken) return;
     }
   }
 
   private async claim(): Promise<Claim | undefined> {
-    const [job] = await statement(
-      this.fork(),
-      sql<Claim>`
-        update mail_job set due_at = now() + make_interval(secs => ${LEASE}), attempts = attempts + 1
-        where id = (
-          select id from mail_job where finished_at is null and due_at <= now()
-          order by due_at limit 1 for update skip locked
-        )
-        returning id, kind, sealed_facts, attempts, created_at < now() - make_interval(hours => ${PATIENCE}) as expired`,
-    );
-    return job;
-  }
-
-  /** One attempt. Never rejects: what goes wrong is logged, without what the mail says or whom it is for. */
-  private async work({ id, kind, sealed_facts: sealed, attempts, expired }: Claim): Promise<void> {
     try {
-      const writer = this.writers.get(kind);
-      if (!writer) throw new Error(`this version writes no mail of kind ${kind}`);
-      const facts = JSON.parse(this.box.open(MAIL_JOB, sealed).toString()) as never;
-      const mail = await this.fork().transactional((tx) => writer.write(tx, facts));
-      if (mail) await this.transport.deliver(mail, id);
-      await this.finish(id);
+      const [job] = await statement(
+        this.fork(),
+        sql<Claim>`
+          update mail_job set due_at = now() + make_interval(secs => ${LEASE}), attempts = attempts + 1
+          where id = (
+            select id from mail_job where finished_at is null and due_at <= now()
+            order by due_at limit 1 for update skip locked
+          )
+          returning id, kind, sealed_facts, attempts, created_at < now() - make_interval(hours => ${PATIENCE}) as expired`,
+      );
+      this.away = false;
+      return job;
     } catch (error) {
-      const giveUp = expired || error instanceof Undeliverable;
-      this.log.warn(giveUp ? 'a mail was given up' : 'a mail could not be sent yet', {
-        job: id,
-        kind,
-        attempts,
-        err: error,
-      });
-      // When the database is away too, the lease runs out and another worker tries.
-      await (giveUp ? this.finish(id) : this.postpone(id, attempts)).catch(() => {});
+      // The database is away: a later look finds it back. Said once, not with every look.
+      if (!this.away) this.log.warn('the mail outbox could not be read', { err: error });
+      this.away = true;
+      return undefined;
     }
   }
 
-  /** Blanks the job: what it said about people is gone. */
-  private async finish(id: string): Promise<void> {
-    await statement(
-      this.fork(),
-      sql`update mail_job set sealed_facts = null, finished_at = now() where id = ${id}`,
-    );
+  /** One attempt. Never rejects: what goes wrong is logged, without what the mail says or whom it is for. */
+  private async work(job: Claim): Promise<void> {
+    // One that fails is followed by others, and by the end of the lease.
+    const renewal = setInterval(() => void this.hold(job, LEASE).catch(() => {}), RENEWAL);
+    try {
+      const mail = await this.write(job);
+      if (mail) await this.transport.deliver(mail, job.id, this.cut.signal);
+      await this.noteSent(job);
+    } catch (error) {
+      await this.noteFailure(job, error);
+    } finally {
+      clearInterval(renewal);
+    }
   }
 
-  private async postpone(id: string, attempts: number): Promise<void> {
-    const seconds = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(attempts - 1, 10));
+  private async write({ kind, sealed_facts, expired }: Claim): Promise<Mail | null> {
+    if (expired) throw new Undeliverable(`it waited for ${PATIENCE} hours`);
+    const writer = this.writers.get(kind);
+    if (!writer) throw new Error(`this version writes no mail of kind ${kind}`);
+    const facts = JSON.parse(this.box.open(MAIL_JOB, sealed_facts).toString()) as never;
+    return this.fork().transactional((tx) => writer.write(tx, facts));
+  }
+
+  /** Goes on until it is noted, while the process lives: a mail whose sending is forgotten is sent again. */
+  private async noteSent({ id, kind, attempts }: Claim): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        // Whoever has the job by now: it is done.
+        return await this.blank(id, sql`true`);
+      } catch (error) {
+        const facts = { job: id, kind, attempts, err: error };
+        if (tries === 0) this.log.warn('a mail was sent, which could not be noted yet', facts);
+        if (this.cut.signal.aborted) return;
+        await delay(NOTE_RETRY);
+      }
+    }
+  }
+
+  private async noteFailure(job: Claim, error: unknown): Promise<void> {
+    const { id, kind, attempts } = job;
+    const cut = this.cut.signal.aborted;
+    const givenUp = !cut && error instanceof Undeliverable;
+    const noted = givenUp
+      ? this.blank(id, sql`attempts = ${attempts}`)
+      : this.hold(job, cut ? 0 : retryDelay(attempts));
+    // When the database is away too, the lease runs out and another worker tries.
+    await noted.catch(() => {});
+    const facts = { job: id, kind, attempts, err: error };
+    this.log.warn(givenUp ? 'a mail was given up' : 'a mail could not be sent yet', facts);
+  }
+
+  /** Nobody else takes the job for so many seconds, unless somebody else has it already. */
+  private async hold({ id, attempts }: Claim, seconds: number): Promise<void> {
     await statement(
       this.fork(),
       sql`update mail_job set due_at = now() + make_interval(secs => ${seconds})
-          where id = ${id} and finished_at is null`,
+          where id = ${id} and attempts = ${attempts} and finished_at is null`,
+    );
+  }
+
+  /** What the job said about people is gone. */
+  private async blank(id: string, condition: RawBuilder<unknown>): Promise<void> {
+    await statement(
+      this.fork(),
+      sql`update mail_job set sealed_facts = null, finished_at = now() where id = ${id} and ${condition}`,
     );
   }
 }
+
+const retryDelay = (attempts: number): number =>
+  Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(attempts - 1, 10));

@@ -22,10 +22,11 @@ export interface MailWriter<Facts> {
 /** Takes mails to where they can be read. */
 export interface MailTransport {
   /**
-   * @param id the same for each attempt at one job, so that a mailbox can drop a repetition
+   * @param id the same for each attempt at one job
+   * @param signal ends the attempt at once
    * @throws {Undeliverable} when trying again is no use; anything else that is thrown is worth another attempt.
    */
-  deliver(mail: Mail, id: string): Promise<void>;
+  deliver(mail: Mail, id: string, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { createTransport, type Transporter } from 'nodemailer';
 import { type Mail, type MailTransport, Undeliverable } from './mail.ts';
 
-/** Milliseconds. Together below the lease of a job (mail-worker.ts), so that no other worker sends it meanwhile. */
-const CONNECT_TIMEOUT = 5_000;
-const SILENCE_TIMEOUT = 8_000;
-const DEADLINE = 20_000;
+/** Milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+/** A server may look through a mail before it says that it took it (RFC 5321 section 4.5.3.2.6); the pool waits. */
+const SILENCE_TIMEOUT = 30_000;
+/** For a whole mail: a server that answers byte by byte is never silent. */
+const DEADLINE = 60_000;
 const CONNECTIONS = 4;
 
 export interface SmtpOptions {
@@ -12,14 +15,18 @@ export interface SmtpOptions {
   readonly url: string;
   /** `Name <address>`. */
   readonly from: string;
+  /** Milliseconds. */
+  readonly silenceTimeout?: number;
+  readonly deadline?: number;
 }
 
 /** Hands mails to the mail server of the operator. */
 export class SmtpTransport implements MailTransport {
   private readonly transporter: Transporter;
   private readonly messageIdHost: string;
+  private readonly deadline: number;
 
-  constructor({ url, from }: SmtpOptions) {
+  constructor({ url, from, silenceTimeout = SILENCE_TIMEOUT, deadline = DEADLINE }: SmtpOptions) {
     this.transporter = createTransport(
       {
         url,
@@ -27,57 +34,74 @@ export class SmtpTransport implements MailTransport {
         maxConnections: CONNECTIONS,
         connectionTimeout: CONNECT_TIMEOUT,
         greetingTimeout: CONNECT_TIMEOUT,
-        socketTimeout: SILENCE_TIMEOUT,
+        socketTimeout: silenceTimeout,
         dnsTimeout: CONNECT_TIMEOUT,
         // A template can never make it read a file or fetch a page.
         disableFileAccess: true,
         disableUrlAccess: true,
+        // Its own log names recipients; a parameter of the URL cannot turn it on.
+        logger: false,
       },
       { from },
     );
     this.messageIdHost = /@([^>\s]+)/.exec(from)?.[1] ?? 'localhost';
+    this.deadline = deadline;
   }
 
-  async deliver(mail: Mail, id: string): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('the mail server took too long')), DEADLINE);
-    });
-    try {
-      await Promise.race([this.send(mail, id), tooLate]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async close(): Promise<void> {
-    this.transporter.close();
-  }
-
-  private async send({ to, subject, text, html }: Mail, id: string): Promise<void> {
+  async deliver({ to, subject, text, html }: Mail, id: string, signal: AbortSignal): Promise<void> {
     try {
       await this.transporter.sendMail({
         to: { name: '', address: to },
         subject,
         text,
         html,
-        messageId: `<${id}@${this.messageIdHost}>`,
+        messageId: `<${id}.${digestOf(text)}@${this.messageIdHost}>`,
         // RFC 3834 section 5: no out-of-office answers to these.
         headers: { 'Auto-Submitted': 'auto-generated' },
+        // Ends the attempt, connection included: one that was only forgotten could still send, after the next one.
+        signal: AbortSignal.any([signal, AbortSignal.timeout(this.deadline)]),
       });
     } catch (error) {
       throw describe(error);
     }
   }
+
+  async close(): Promise<void> {
+    this.transporter.close();
+  }
 }
+
+/**
+ * Part of the Message-ID, which names one version of one message (RFC 5322 section 3.6.4): a repetition may be dropped
+ * by the mailbox, but not the next attempt when it carries a new token, which voided the one before.
+ */
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
+
+/** Failures of this machine or the network: their messages quote nothing that a server said. */
+const LOCAL = ['ESOCKET', 'ETLS', 'EDNS', 'ECONNECTION', 'ETIMEDOUT'];
+/** Authentication or encryption is missing (RFC 4954 section 6, RFC 3207 section 4). */
+const NEEDS_SETTINGS = [530, 534, 535, 538];
 
 /** What a mail server says may quote the recipient, so only its codes are kept. */
 function describe(error: unknown): Error {
-  const { code, responseCode, command } = error as { code?: string; responseCode?: number; command?: string };
+  const { code, responseCode, command, message: said } = error as SmtpError;
   const facts = [code, responseCode, command].filter((fact) => fact !== undefined).join(' ');
-  // RFC 5321 section 4.2.1: 5yz is a permanent failure. That of a login or a greeting is the operator's to mend.
-  const permanent =
-    (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode !== undefined && responseCode >= 500;
-  const message = `the mail server did not take it: ${facts || 'no connection'}`;
-  return permanent ? new Undeliverable(message) : new Error(message);
+  const local = code !== undefined && LOCAL.includes(code) && responseCode === undefined;
+  const message = `the mail server did not take it: ${facts || 'no connection'}${local ? ` (${said})` : ''}`;
+  return isPermanent(error as SmtpError) ? new Undeliverable(message) : new Error(message);
+}
+
+interface SmtpError extends Error {
+  code?: string;
+  responseCode?: number;
+  command?: string;
+}
+
+/**
+ * RFC 5321 section 4.2.1: 5yz is a permanent failure. It ends a mail when it is about this recipient or this message;
+ * one about the login or the sender is for the operator to mend, and the mails wait for that.
+ */
+function isPermanent({ code, responseCode = 0, command }: SmtpError): boolean {
+  const aboutMail = code === 'EMESSAGE' || (code === 'EENVELOPE' && command !== 'MAIL FROM');
+  return aboutMail && responseCode >= 500 && !NEEDS_SETTINGS.includes(responseCode);
 }

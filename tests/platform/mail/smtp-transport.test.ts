@@ -1,0 +1,212 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { SmtpTransport, Undeliverable } from '../../../src/platform/mail/index.ts';
+import { CERTIFICATE } from '../../support/certificate.ts';
+import { freePort } from '../../support/process.ts';
+import { eventually } from '../../support/race.ts';
+import { type SmtpOptions, TestSmtp } from '../../support/smtp.ts';
+
+jest.setTimeout(60_000);
+
+const FROM = 'Orchard <hello@orchard.example>';
+const MAIL = {
+  to: 'ada@example.test',
+  subject: 'Grüße, Łukasz',
+  text: 'A line.\n\nhttps://example.test/confirm-email#token=abc\n\n',
+  html: '<p>A line.</p>\n',
+};
+const LOGIN = { user: 'gate@house', password: 'p%40ss/w:rd' };
+const CREDENTIALS = `${encodeURIComponent(LOGIN.user)}:${encodeURIComponent(LOGIN.password)}`;
+const never = new AbortController().signal;
+
+let smtp: TestSmtp | undefined;
+let transport: SmtpTransport | undefined;
+afterEach(async () => {
+  await transport?.close();
+  await smtp?.stop();
+});
+
+async function serve(options: SmtpOptions = {}): Promise<TestSmtp> {
+  smtp = await TestSmtp.start(options);
+  return smtp;
+}
+function to(url: string, options: Partial<ConstructorParameters<typeof SmtpTransport>[0]> = {}) {
+  transport = new SmtpTransport({ url, from: FROM, ...options });
+  return transport;
+}
+const failure = (delivery: Promise<void>) =>
+  delivery.then(
+    () => new Error('it was taken'),
+    (error: Error) => error,
+  );
+
+describe('what is handed over', () => {
+  it('is what was written', async () => {
+    const { url, mails } = await serve();
+    await to(url).deliver(MAIL, 'an-id', never);
+    const [mail] = mails;
+    expect(mail).toMatchObject({ to: MAIL.to, subject: MAIL.subject, from: FROM, encrypted: false });
+    expect(mail?.text.trim()).toBe(MAIL.text.trim());
+    expect(mail?.html.trim()).toBe(MAIL.html.trim());
+  });
+
+  it('has one Message-ID for one version of one mail, and another one for a new token', async () => {
+    const { url, mails } = await serve();
+    const { deliver } = to(url);
+    const send = deliver.bind(transport);
+    await send(MAIL, 'an-id', never);
+    await send(MAIL, 'an-id', never);
+    await send({ ...MAIL, text: MAIL.text.replace('abc', 'def') }, 'an-id', never);
+    await send(MAIL, 'another-id', never);
+    const [first, again, renewed, other] = mails.map(({ messageId }) => messageId);
+    expect(again).toBe(first);
+    expect(new Set([first, renewed, other]).size).toBe(3);
+  });
+});
+
+describe('a refusal', () => {
+  it.each([550, 552, 554])('of the recipient with %i is final', async (code) => {
+    const server = await serve();
+    server.answer = () => code;
+    expect(await failure(to(server.url).deliver(MAIL, 'an-id', never))).toBeInstanceOf(Undeliverable);
+  });
+
+  it.each([450, 451, 452, 530])('with %i is worth another attempt', async (code) => {
+    const server = await serve();
+    server.answer = () => code;
+    const error = await failure(to(server.url).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(error.message).toContain(`${code} RCPT TO`);
+    expect(error.message).not.toContain('marked-by-the-server');
+    expect(error.message).not.toContain(MAIL.to);
+  });
+
+  it('of the sender is for the operator to mend, and mails wait for that', async () => {
+    const server = await serve();
+    server.answerSender = () => 553;
+    const error = await failure(to(server.url).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(error.message).toContain('553 MAIL FROM');
+  });
+
+  it('does not spoil the connection for the next mail', async () => {
+    const server = await serve();
+    server.answer = (recipient) => (recipient === MAIL.to ? 550 : 'take');
+    const used = to(server.url);
+    await failure(used.deliver(MAIL, 'an-id', never));
+    await used.deliver({ ...MAIL, to: 'grace@example.test' }, 'another-id', never);
+    expect(server.mails).toHaveLength(1);
+  });
+});
+
+describe('a server that hangs', () => {
+  it('is given up after its silence', async () => {
+    const server = await serve();
+    server.answer = () => 'silence';
+    const before = performance.now();
+    const error = await failure(to(server.url, { silenceTimeout: 300 }).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(performance.now() - before).toBeLessThan(2_000);
+  });
+
+  it('ends with the attempt: nothing of it is sent later', async () => {
+    const server = await serve();
+    const { promise, resolve } = Promise.withResolvers<'take'>();
+    server.answer = () => promise;
+    const error = await failure(to(server.url, { deadline: 300 }).deliver(MAIL, 'an-id', never));
+    expect(error.message).toContain('EABORT');
+    resolve('take');
+    server.answer = () => 'take';
+    await transport?.deliver({ ...MAIL, to: 'grace@example.test' }, 'another-id', never);
+    await new Promise((done) => setTimeout(done, 300));
+    expect(server.mails.map(({ to }) => to)).toEqual(['grace@example.test']);
+  });
+
+  it('does not hold up a shutdown', async () => {
+    const server = await serve();
+    server.answer = () => 'silence';
+    const cut = new AbortController();
+    const delivery = failure(to(server.url).deliver(MAIL, 'an-id', cut.signal));
+    await eventually(
+      async () => server.asked.length,
+      (count) => count === 1,
+    );
+    cut.abort();
+    expect((await delivery).message).toContain('EABORT');
+  });
+});
+
+describe('a server that is not there', () => {
+  it('is told by what the network said', async () => {
+    const error = await failure(to(`smtp://127.0.0.1:${await freePort()}`).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+});
+
+describe('the URL', () => {
+  it('brings the credentials, decoded', async () => {
+    const { port, mails } = await serve({ login: LOGIN });
+    await to(`smtp://${CREDENTIALS}@127.0.0.1:${port}`).deliver(MAIL, 'an-id', never);
+    expect(mails).toEqual([expect.objectContaining({ user: LOGIN.user })]);
+  });
+
+  it('with a wrong password fails in a way that can be mended, and that does not tell the password', async () => {
+    const { port } = await serve({ login: LOGIN });
+    const error = await failure(to(`smtp://gate:marked@127.0.0.1:${port}`).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(error.message).toContain('EAUTH 535');
+    expect(error.message).not.toContain('marked');
+  });
+
+  it('can ask for TLS where the server has none: then nothing is sent', async () => {
+    const { port, mails } = await serve();
+    const error = await failure(to(`smtp://127.0.0.1:${port}?requireTLS=true`).deliver(MAIL, 'an-id', never));
+    expect(error).not.toBeInstanceOf(Undeliverable);
+    expect(mails).toEqual([]);
+  });
+
+  it.each(['starttls', 'smtps'] as const)(
+    'with %s and a certificate that nobody vouches for sends nothing, and says why',
+    async (encryption) => {
+      const { port, mails } = await serve({ encryption });
+      const scheme = encryption === 'smtps' ? 'smtps' : 'smtp';
+      const error = await failure(to(`${scheme}://localhost:${port}`).deliver(MAIL, 'an-id', never));
+      expect(error.message).toMatch(/self-signed certificate/);
+      expect(error).not.toBeInstanceOf(Undeliverable);
+      expect(mails).toEqual([]);
+    },
+  );
+
+  it.each(['starttls', 'smtps'] as const)(
+    'with %s and a certificate of a trusted authority sends encrypted, and logs in only then',
+    async (encryption) => {
+      const folder = await mkdtemp(join(tmpdir(), 'gatehouse-mail-'));
+      try {
+        await writeFile(join(folder, 'ca.pem'), CERTIFICATE);
+        const { port, mails } = await serve({ encryption, login: LOGIN });
+        const url = `${encryption === 'smtps' ? 'smtps' : 'smtp'}://${CREDENTIALS}@localhost:${port}`;
+        // Authorities are read when a process starts, so it is one of its own.
+        const child = spawn(process.execPath, ['--input-type=module', '--eval', SEND], {
+          env: { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), URL: url, MAIL: JSON.stringify(MAIL) },
+          stdio: 'inherit',
+        });
+        expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(0);
+        expect(mails).toEqual([expect.objectContaining({ encrypted: true, user: LOGIN.user })]);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+  );
+});
+
+/** On the build, which `npm test` makes first. */
+const SEND = `
+  import 'reflect-metadata';
+  import { SmtpTransport } from './dist/src/platform/mail/index.js';
+  const transport = new SmtpTransport({ url: process.env.URL, from: 'hello@orchard.example' });
+  await transport.deliver(JSON.parse(process.env.MAIL), 'an-id', new AbortController().signal);
+  await transport.close();`;
