@@ -55,6 +55,7 @@ import { createServer } from './http/index.ts';
 import { Letters } from './letters/index.ts';
 import { NOTICE_RULES, OwnerNotices } from './notices/index.ts';
 import { expiredTokens, OneTimeTokens } from './one-time-tokens/index.ts';
+import { linkPages } from './pages/index.ts';
 import {
   OWNER_PROOF_RULES,
   OwnerProof,
@@ -237,10 +238,8 @@ async function build(
 
   const box = new SecretBox(secrets.encryptionKeys);
   const outbox = new MailOutbox(box, feed);
-  const letters = new Letters({
-    productName: config.productName,
-    clientOrigin: config.http.clientOrigins[0] ?? config.http.publicUrl,
-  });
+  const clientOrigin = config.http.clientOrigins[0] ?? config.http.publicUrl;
+  const letters = new Letters({ productName: config.productName, clientOrigin });
   const notices = new OwnerNotices(outbox, letters, rateLimiter);
   const tokens = new OneTimeTokens();
   const devMailbox =
@@ -426,7 +425,8 @@ async function build(
     introspection: config.graphql.introspection,
     schema,
     tokenCookies: cookies.names,
-    routes: [jwksRoutes(signingKeys)],
+    routes: [jwksRoutes(signingKeys), ...(clientOrigin === config.http.publicUrl ? [linkPages(config)] : [])],
+    devMailbox,
     health: {
       isDraining: () => draining,
       probes: {

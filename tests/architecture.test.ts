@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'letters',
     'notices',
     'one-time-tokens',
+    'pages',
     'passwords',
     'platform',
     'recovery',
@@ -50,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sessions: ['notices', 'platform'],
   notices: ['letters', 'platform'],
   letters: ['platform'],
+  pages: ['letters', 'platform'],
   'one-time-tokens': ['platform'],
   platform: [],
 };

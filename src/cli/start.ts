@@ -88,12 +88,13 @@ async function listen({ app }: Gateway, { http: { host, port } }: Config): Promi
   }
 }
 
-function banner({ production, http }: Config, foundation: Foundation): string {
+function banner({ production, http, mail }: Config, foundation: Foundation): string {
   const lines = [
     '',
     `  Gatehouse   ${http.publicUrl}`,
     `  GraphQL     ${http.publicUrl}/graphql${production ? '' : '   (Apollo Sandbox in a browser)'}`,
     ...(production ? [] : [`  GraphiQL    ${http.publicUrl}/graphiql   (works without internet)`]),
+    ...(production || mail.smtpUrl !== undefined ? [] : [`  Mailbox     ${http.publicUrl}/dev/mailbox`]),
     `  Data        ${foundation.dataLocation}`,
     `  Superuser   ${production ? 'gatehouse' : 'npm run gatehouse --'} create-superuser you@example.com`,
     ...(production ? [] : ['  Stop        Ctrl-C']),

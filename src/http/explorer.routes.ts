@@ -9,13 +9,17 @@ export const EXPLORER_POLICY =
 /** `/graphiql`: GraphiQL in one page from our own dependencies, so that it works without internet. Development only. */
 export async function explorerRoutes(app: FastifyInstance): Promise<void> {
   let page: string | undefined;
-  app.get('/graphiql', { onRequest: developmentOnly }, async (_request, reply): Promise<FastifyReply> => {
-    page ??= await renderExplorer();
-    return reply
-      .header('content-security-policy', EXPLORER_POLICY)
-      .type('text/html; charset=utf-8')
-      .send(page);
-  });
+  app.get(
+    '/graphiql',
+    { onRequest: developmentOnly, config: { opensInBrowser: true } },
+    async (_request, reply): Promise<FastifyReply> => {
+      page ??= await renderExplorer();
+      return reply
+        .header('content-security-policy', EXPLORER_POLICY)
+        .type('text/html; charset=utf-8')
+        .send(page);
+    },
+  );
 }
 
 async function renderExplorer(): Promise<string> {

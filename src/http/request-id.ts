@@ -2,6 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../platform/id.ts';
 import { sendError } from './error-replies.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** People open it in a browser, by a link: it sends no X-Request-Id. */
+    opensInBrowser?: boolean;
+  }
+}
+
 /** What may stand in a log line and in a header without harm. */
 const WELL_FORMED = /^[A-Za-z0-9._:-]{8,128}$/;
 
@@ -17,8 +24,8 @@ export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw
 export function requestIdHook({ required }: { required: boolean }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-request-id', request.id);
-    if (!required || presented(request.headers) !== undefined || request.url.startsWith('/health/'))
-      return undefined;
+    const exempt = request.url.startsWith('/health/') || request.routeOptions.config.opensInBrowser === true;
+    if (!required || exempt || presented(request.headers) !== undefined) return undefined;
     return sendError(reply, 400, 'BAD_REQUEST', 'The header X-Request-Id is missing or malformed.');
   };
 }

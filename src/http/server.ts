@@ -10,10 +10,12 @@ import Fastify, {
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import type { FailureLog } from '../graphql/index.ts';
+import type { DevMailbox } from '../platform/mail/index.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { graphqlRoutes } from './graphql.routes.ts';
 import { type HealthOptions, healthRoutes } from './health.routes.ts';
+import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { originCheck, originGuard } from './origin-guard.ts';
 import { type CallerVerification, HttpRequestContext } from './request-context.ts';
@@ -39,6 +41,8 @@ export interface ServerOptions {
   readonly health: HealthOptions;
   /** HTTP routes that capabilities bring. */
   readonly routes: readonly FastifyPluginAsync[];
+  /** Where mails are kept for the developer, instead of being sent. */
+  readonly devMailbox: DevMailbox | undefined;
   readonly fork: () => EntityManager;
   readonly callerVerification: CallerVerification;
   readonly log: FastifyBaseLogger;
@@ -90,6 +94,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(healthRoutes(options.health));
   for (const routes of options.routes) await app.register(routes);
   if (!production) await app.register(explorerRoutes);
+  const { devMailbox: mailbox, fork } = options;
+  if (mailbox) await app.register(mailboxRoutes({ mailbox, fork }));
 
   await app.register(async (api) => {
     await api.register(cors, {

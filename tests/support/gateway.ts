@@ -93,7 +93,7 @@ export class TestGateway {
     });
     const foundation = await layFoundation(config, () => {});
     const gateway = await compose(config, foundation, createLogger(config.logLevel, sink), { clock });
-    await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+    await gateway.app.listen({ host: '127.0.0.1', port: Number(settings.PORT ?? 0) });
     const { port } = gateway.app.server.address() as AddressInfo;
     return new TestGateway(
       `http://127.0.0.1:${port}`,

@@ -47,9 +47,20 @@ function lookForRedis() {
   );
 }
 
+/** Debian, Ubuntu, then Google's own packages. */
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+function lookForBrowser() {
+  const found = BROWSERS.find((name) => spawnSync(name, ['--version']).status === 0);
+  process.env.TEST_BROWSER = found ?? '';
+  if (!found)
+    process.stderr.write('SKIPPED: there is no Chromium here, so no page is tested in a browser.\n');
+}
+
 /** One PostgreSQL for all test files, with a migrated database that each of them copies. */
 export default async function globalSetup() {
   lookForRedis();
+  lookForBrowser();
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
   const redis = await startSharedRedis(dataDir);
   const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});

@@ -31,7 +31,7 @@ export class DevMailbox implements MailTransport {
   /** The newest first. */
   async list(em: EntityManager): Promise<StoredMail[]> {
     const rows = await em.find(DevMail, {}, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: SHOWN });
-    return rows.map((row) => this.open(row));
+    return rows.flatMap((row) => this.open(row) ?? []);
   }
 
   async find(em: EntityManager, id: string): Promise<StoredMail | null> {
@@ -39,9 +39,14 @@ export class DevMailbox implements MailTransport {
     return row && this.open(row);
   }
 
-  private open({ id, createdAt, sealedMail }: DevMail): StoredMail {
-    const mail = JSON.parse(this.box.open(DEV_MAIL, sealedMail).toString()) as Mail;
-    return { ...mail, id, at: createdAt };
+  /** @returns null for a mail that was sealed under a key that is gone: no reason to hide the others. */
+  private open({ id, createdAt, sealedMail }: DevMail): StoredMail | null {
+    try {
+      const mail = JSON.parse(this.box.open(DEV_MAIL, sealedMail).toString()) as Mail;
+      return { ...mail, id, at: createdAt };
+    } catch {
+      return null;
+    }
   }
 }
 

@@ -1,0 +1,47 @@
+import type { FastifyInstance } from 'fastify';
+import { LINK_PAGES } from '../letters/index.ts';
+import { LINK_PAGE_POLICY, type LinkPage, renderLinkPage } from './link-page.ts';
+
+const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
+  confirmEmail: {
+    title: 'Confirm your e-mail address',
+    lead: 'Press the button to confirm that the address to which this link was mailed is yours.',
+    button: 'Confirm this address',
+    query: 'mutation ConfirmEmail($token: String!) { confirmEmail(token: $token) { __typename } }',
+    done: 'Thank you: your e-mail address is confirmed. You can close this page and sign in.',
+  },
+  resetPassword: {
+    title: 'Set a new password',
+    lead: 'A new password signs you out everywhere. A long one of several unrelated words is good.',
+    button: 'Set this password',
+    query:
+      'mutation ResetPassword($token: String!, $newPassword: String!) { resetPassword(token: $token, newPassword: $newPassword) }',
+    asksNewPassword: true,
+    done: 'Your password is set, and every device is signed out. You can close this page and sign in with it.',
+  },
+  undoEmailChange: {
+    title: 'Undo the change of your e-mail address',
+    lead: 'Press the button to bring the address back to which this link was mailed. It signs every device out and removes the password; we then mail you a link to set a new one.',
+    button: 'Bring my address back',
+    query: 'mutation UndoEmailChange($token: String!) { undoEmailChange(token: $token) }',
+    done: 'Your address is back, and every device is signed out. A link to set a new password is on its way to it.',
+  },
+};
+
+/**
+ * Plain pages behind the mailed links, for people who have no frontend. The token is in the fragment, so no server
+ * hears of it before the button is pressed: to open a page, even with its script, uses nothing up.
+ */
+export function linkPages({ productName }: { readonly productName: string }) {
+  return async (app: FastifyInstance): Promise<void> => {
+    for (const [name, path] of Object.entries(LINK_PAGES)) {
+      const html = renderLinkPage(PAGES[name as keyof typeof LINK_PAGES], productName);
+      app.get(path, { config: { opensInBrowser: true } }, async (_request, reply) =>
+        reply
+          .headers({ 'content-security-policy': LINK_PAGE_POLICY, 'cache-control': 'no-store' })
+          .type('text/html; charset=utf-8')
+          .send(html),
+      );
+    }
+  };
+}

@@ -1,0 +1,243 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { RecoverAccountDocument } from '../support/generated/operations.ts';
+import { tokenOf } from '../support/mailbox.ts';
+import { freePort } from '../support/process.ts';
+import type { Subject } from '../support/subject.ts';
+
+jest.setTimeout(60_000);
+
+const PATHS = ['/confirm-email', '/reset-password', '/undo-email-change'];
+const NEW = 'seven quiet lanterns';
+
+describe.each(PATHS)('the page %s', (path) => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await TestGateway.start({ PRODUCT_NAME: "Ada & Grace's", REQUIRE_REQUEST_ID: 'true' });
+  });
+  afterAll(() => gateway.close());
+
+  it('is kept nowhere, loads nothing, runs nothing foreign and tells nobody where it was', async () => {
+    const response = await fetch(gateway.url + path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
+    const policy = response.headers.get('content-security-policy') ?? '';
+    expect(policy).toMatch(
+      /^default-src 'none'; script-src 'sha256-[^ ]+'; style-src 'sha256-[^ ]+'; connect-src 'self';/,
+    );
+    expect(policy).not.toContain('unsafe');
+    const html = await response.text();
+    expect(html).not.toMatch(/https?:|src=|@import|url\(/);
+    expect(html).toContain('Ada &amp; Grace&#39;s');
+  });
+
+  it('is there in production, while CLIENT_ORIGIN is the own one, and otherwise nowhere', async () => {
+    const production = await gateway.another({
+      NODE_ENV: 'production',
+      RATE_LIMIT: 'on',
+      PASSWORD_BCRYPT_COST: '10',
+    });
+    const elsewhere = await gateway.another({
+      CLIENT_ORIGIN: 'http://localhost:3000,http://localhost:4000',
+      REQUIRE_REQUEST_ID: 'false',
+    });
+    try {
+      expect((await fetch(production.url + path)).status).toBe(200);
+      expect((await fetch(elsewhere.url + path)).status).toBe(404);
+    } finally {
+      await production.close();
+      await elsewhere.close();
+    }
+  });
+});
+
+(hasBrowser ? describe : describe.skip)('in a browser', () => {
+  let gateway: TestGateway;
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let requests: Request[];
+  let complaints: string[];
+
+  beforeAll(async () => {
+    const PORT = await freePort();
+    gateway = await TestGateway.start({
+      PORT,
+      PUBLIC_URL: `http://127.0.0.1:${PORT}`,
+      REQUIRE_REQUEST_ID: 'false',
+    });
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await gateway.close();
+  });
+  beforeEach(async () => {
+    context = await browser.newContext();
+    page = await context.newPage();
+    requests = [];
+    complaints = [];
+    page.on('request', (request) => requests.push(request));
+    // Violations of the policy too.
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+  });
+  afterEach(async () => {
+    await context.close();
+  });
+
+  const linkOf = async (subject: Subject, about: RegExp): Promise<string> => {
+    const { text } = await gateway.mailbox.expect(subject.email, about);
+    return /http\S+#token=\S+/.exec(text)?.[0] ?? '';
+  };
+  const recoveryLink = async (subject: Subject): Promise<string> => {
+    await gateway.client.execute(RecoverAccountDocument, { email: subject.email });
+    return linkOf(subject, /\/reset-password#/);
+  };
+  const sent = () => requests.filter((request) => request.url().endsWith('/graphql'));
+
+  it('a link opens a page that uses nothing up, and the token leaves the address bar at once', async () => {
+    const alice = await gateway.aSubject();
+    const link = await linkOf(alice, /\/confirm-email#/);
+    await page.goto(link);
+    await page.getByRole('button', { name: 'Confirm this address' }).waitFor();
+    expect(page.url()).toBe(`${gateway.url}/confirm-email`);
+    // Long enough for a scanner that runs scripts.
+    await page.waitForTimeout(1_000);
+    expect(requests.map((request) => request.url().replace(/#.*/, ''))).toEqual([
+      `${gateway.url}/confirm-email`,
+    ]);
+    const { accessToken } = await alice.signedIn();
+    expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(false);
+    expect(complaints).toEqual([]);
+  });
+
+  it('the button confirms the address, and the page says so', async () => {
+    const alice = await gateway.aSubject();
+    await page.goto(await linkOf(alice, /\/confirm-email#/));
+    await page.getByRole('button', { name: 'Confirm this address' }).click();
+    await page.getByRole('status').getByText('your e-mail address is confirmed').waitFor();
+    expect(await page.getByRole('button').count()).toBe(0);
+    const { accessToken } = await alice.signedIn();
+    expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('a link that was used says that it is not good any more', async () => {
+    const alice = await gateway.aSubject();
+    const link = await linkOf(alice, /\/confirm-email#/);
+    for (const outcome of ['your e-mail address is confirmed', 'This link is not good any more']) {
+      await page.goto('about:blank');
+      await page.goto(link);
+      await page.getByRole('button').click();
+      await page.getByText(outcome).waitFor();
+    }
+    expect(await page.getByRole('button').count()).toBe(0);
+  });
+
+  it('a second link in the same tab is used, not the first', async () => {
+    const [alice, grace] = [await gateway.aSubject(), await gateway.aSubject()];
+    await page.goto(await linkOf(alice, /\/confirm-email#/));
+    await page.goto(await linkOf(grace, /\/confirm-email#/));
+    await page.getByRole('button').click();
+    await page.getByRole('status').getByText('confirmed').waitFor();
+    const confirmed = async (subject: Subject) =>
+      (await subject.me((await subject.signedIn()).accessToken)).data?.me?.emailConfirmed;
+    expect([await confirmed(alice), await confirmed(grace)]).toEqual([false, true]);
+  });
+
+  it('without a token the page asks for the link, and offers no button', async () => {
+    for (const path of PATHS) {
+      await page.goto(gateway.url + path);
+      await page.getByText('This page opens from a link in a mail.').waitFor();
+      expect(await page.getByRole('button').count()).toBe(0);
+    }
+  });
+
+  it('a new password that is refused is told at its field and can be tried again; then it is set', async () => {
+    const alice = await gateway.aSubject();
+    await page.goto(await recoveryLink(alice));
+    const field = page.getByLabel('New password');
+    expect(await field.evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+    await field.fill('short');
+    await page.getByRole('button').click();
+    await page.getByRole('alert').filter({ hasText: /12/ }).waitFor();
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    await field.fill(NEW);
+    await page.getByLabel('Show the password').check();
+    expect(await field.getAttribute('type')).toBe('text');
+    await page.keyboard.press('Tab');
+    await page.getByRole('button').press('Enter');
+    await page.getByRole('status').getByText('Your password is set').waitFor();
+    expect((await alice.login({ password: NEW })).errors).toEqual([]);
+  });
+
+  it('an address is brought back', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    await gateway.client.raw(
+      'mutation ($email: EmailAddress!, $password: String) { changeEmail(newEmail: $email, password: $password) { id } }',
+      { email: `thief-${alice.email}`, password: alice.password },
+      { bearer: accessToken },
+    );
+    await page.goto(await linkOf(alice, /\/undo-email-change#/));
+    await page.getByRole('button', { name: 'Bring my address back' }).click();
+    await page.getByRole('status').getByText('Your address is back').waitFor();
+    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+    expect(complaints).toEqual([]);
+  });
+
+  it('when the gateway cannot be reached, the button can be pressed again', async () => {
+    const alice = await gateway.aSubject();
+    await page.goto(await linkOf(alice, /\/confirm-email#/));
+    await context.setOffline(true);
+    await page.getByRole('button').click();
+    await page.getByRole('alert').getByText('That did not work').waitFor();
+    await context.setOffline(false);
+    await page.getByRole('button').click();
+    await page.getByRole('status').getByText('confirmed').waitFor();
+  });
+
+  it('no cookie of a signed-in visitor goes along, and no request or log line names the token but the one that uses it', async () => {
+    const alice = await gateway.aSubject();
+    await page.goto(`${gateway.url}/confirm-email`);
+    await context.addCookies([{ name: 'gatehouse_access', value: 'marked', url: gateway.url }]);
+    const link = await linkOf(alice, /\/confirm-email#/);
+    await page.goto('about:blank');
+    await page.goto(link);
+    await page.getByRole('button').click();
+    await page.getByRole('status').getByText('confirmed').waitFor();
+    const [request] = sent();
+    const headers = await request?.allHeaders();
+    expect(headers?.cookie).toBeUndefined();
+    expect(headers?.referer).toBeUndefined();
+    const token = tokenOf(await gateway.mailbox.expect(alice.email, /\/confirm-email#/));
+    expect(request?.postData()).toContain(token);
+    expect(gateway.logLines.join('')).not.toContain(token);
+  });
+
+  it('the mailbox lists mails, shows each, and its links work', async () => {
+    const alice = await gateway.aSubject();
+    await linkOf(alice, /\/confirm-email#/);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.goto(`${gateway.url}/dev/mailbox`);
+    await page.getByRole('link', { name: alice.email }).click();
+    const opened = context.waitForEvent('page');
+    await page.frameLocator('iframe').getByRole('link', { name: 'Confirm this address' }).click();
+    const linked = await opened;
+    await linked.getByRole('button', { name: 'Confirm this address' }).click();
+    await linked.getByRole('status').getByText('confirmed').waitFor();
+    await linked.close();
+    const again = context.waitForEvent('page', { timeout: 5_000 });
+    await page.bringToFront();
+    await page.getByRole('link', { name: /confirm-email#token=/ }).press('Enter');
+    await (await again).getByRole('button', { name: 'Confirm this address' }).waitFor();
+    // Readable on a phone: nothing to scroll sideways.
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(overflow).toBeLessThanOrEqual(0);
+    expect(complaints).toEqual([]);
+  });
+});
