@@ -75,6 +75,7 @@ import {
   DevMailbox,
   MailOutbox,
   MailWorker,
+  type MailWriter,
   oldDevMails,
   oldMailJobs,
   SmtpTransport,
@@ -164,6 +165,10 @@ export interface Gateway {
   readonly secondFactorChanges: SecondFactorChanges;
   readonly signingKeys: SigningKeys;
   readonly keyRotation: KeyRotation;
+  /** By what their links are for. */
+  readonly mailsWithToken: Readonly<
+    Record<'confirm-email' | 'reset-password', MailWriter<{ address: string }>>
+  >;
   readonly fork: () => EntityManager;
   /** Resolves once this process knows every ending that was committed before the call. */
   caughtUp(): Promise<void>;
@@ -456,6 +461,7 @@ async function build(
     signingKeys,
     keyRotation: new KeyRotation(endings, audit, box, accessToken),
     caughtUp: () => revocations.catchUp(),
+    mailsWithToken: { 'confirm-email': confirmationMail, 'reset-password': recoveryMail },
     async close() {
       draining = true;
       const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);

@@ -9,6 +9,7 @@ import { migrate, migrateCreate, migrateDown, migrateStamp, migrateStatus, migra
 import { removeFactor } from './remove-factor.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
+import { printToken, TOKEN_USES, type TokenUse } from './token.ts';
 
 export interface ProgramOptions {
   readonly environment: Environment;
@@ -73,6 +74,13 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action((email: string, options: CreateSuperuserOptions) =>
       createSuperuser(config(), streams, email, options),
     );
+
+  command
+    .command('token')
+    .argument('<email>')
+    .addOption(new Option('--for <use>', 'what it is good for').choices(TOKEN_USES).makeOptionMandatory())
+    .description('print a one-time token as it would be mailed, and its link; not in production')
+    .action((email: string, { for: use }: { for: TokenUse }) => printToken(config(), output, email, use));
 
   const users = command.command('users').description('accounts');
   users
