@@ -5,6 +5,7 @@ import { KeyRotation } from './20261121060000_key_rotation.ts';
 import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.ts';
 import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts';
 import { SecondFactor } from './20261122050000_second_factor.ts';
+import { Administration } from './20261122060000_administration.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -14,4 +15,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122010000_mail_and_one_time_tokens', class: MailAndOneTimeTokens },
   { name: '20261122023000_one_ending_per_session', class: OneEndingPerSession },
   { name: '20261122050000_second_factor', class: SecondFactor },
+  { name: '20261122060000_administration', class: Administration },
 ];

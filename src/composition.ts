@@ -3,6 +3,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { FastifyInstance } from 'fastify';
 import {
   AccountResolver,
+  Activation,
   AddressBook,
   CONFIRMATION_RULES,
   ConfirmationMail,
@@ -20,6 +21,8 @@ import {
   Registration,
   RegistrationMail,
 } from './accounts/index.ts';
+import { AdministrationResolver, UserAdministration, UserDirectory } from './administration/index.ts';
+import { AuditResolver, AuditTrail } from './audit/index.ts';
 import {
   AuthenticationResolver,
   expiredChallenges,
@@ -64,7 +67,8 @@ import {
   PasswordResolver,
   Passwords,
 } from './passwords/index.ts';
-import { AuditLog } from './platform/audit/index.ts';
+import { GATEWAY_PERMISSIONS } from './permissions.ts';
+import { AuditLog, oldAuditEvents, setAuditRetention } from './platform/audit/index.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { createOrm, grantRights, Migrations, migrationsReady } from './platform/database/index.ts';
 import { PostgresEventFeed, RedisEventFeed } from './platform/events/index.ts';
@@ -97,7 +101,13 @@ import {
   UNDO_RULES,
 } from './recovery/index.ts';
 import { RESOLVERS } from './resolvers.ts';
-import { PermissionTable, RoleResolver, Superusers } from './roles/index.ts';
+import {
+  keepSuperuser,
+  PermissionTable,
+  RoleAdministration,
+  RoleResolver,
+  Superusers,
+} from './roles/index.ts';
 import {
   AccessTokens,
   CallerVerification,
@@ -368,8 +378,9 @@ async function build(
     sessionTtlSeconds: session.ttlSeconds,
     emailConfirmation,
   });
-  const permissions = new PermissionTable(fork);
+  const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
+  const activation = new Activation(keepSuperuser, endings, signOut, audit);
 
   const schema = await buildSchema({
     resolvers: RESOLVERS,
@@ -390,7 +401,14 @@ async function build(
       new TotpResolver(totpEnrolments, secondFactorChanges, accountFactors),
       new RecoveryCodeResolver(recoveryCodes, secondFactorChanges),
       new SessionResolver(store, signOut, cookies, requirement),
-      new RoleResolver(permissions),
+      new RoleResolver(permissions, new RoleAdministration(endings, audit)),
+      new AdministrationResolver(
+        new UserDirectory(),
+        new UserAdministration(activation, signOut, endings, audit),
+        store,
+        audit,
+      ),
+      new AuditResolver(new AuditTrail(), audit),
       new ErrorCodesResolver(),
     ],
   });
@@ -406,6 +424,7 @@ async function build(
     totpSecrets.resealing,
     oldMailJobs,
     oldDevMails,
+    oldAuditEvents,
   ];
   const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
@@ -440,6 +459,7 @@ async function build(
       },
     },
     fork,
+    audit,
     callerVerification: new CallerVerification(cookies, accessTokens, revocations),
     log,
   });
@@ -474,12 +494,16 @@ async function build(
 export async function withMigrations<T>(
   { ownerUrl, servingUrl }: Foundation,
   work: (migrations: Migrations, orm: MikroORM) => Promise<T>,
-  onSingleLogin: () => void = () => {},
+  {
+    auditRetentionDays,
+    onSingleLogin = () => {},
+  }: { auditRetentionDays?: number; onSingleLogin?: () => void } = {},
 ): Promise<T> {
   const orm = createOrm({ url: ownerUrl, schema: SCHEMA, poolSize: 2, timeouts: 'none' });
   try {
     const migrations = new Migrations(orm, ownerUrl, async () => {
       if (!(await grantRights(ownerUrl, servingUrl, SERVING_RIGHTS))) onSingleLogin();
+      if (auditRetentionDays !== undefined) await setAuditRetention(orm.em.fork(), auditRetentionDays);
     });
     return await work(migrations, orm);
   } finally {

@@ -103,6 +103,8 @@ export interface Config {
   readonly emailConfirmation: 'optional' | 'required';
   /** Whose sessions can do nothing but enrol a second factor until they have one. */
   readonly secondFactor: { readonly requiredFor: 'all' | readonly string[] };
+  /** How long audit events are kept; `migrate up` and a start that migrates write it into the database. */
+  readonly auditRetentionDays: number;
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
 }
@@ -205,6 +207,7 @@ export function loadConfig(environment: Environment): Config {
     secondFactor: {
       requiredFor: read.withDefault('SECOND_FACTOR_REQUIRED_FOR', everybodyOrRoles, []),
     },
+    auditRetentionDays: read.withDefault('AUDIT_RETENTION_DAYS', wholeNumber({ min: 1, max: 36_500 }), 365),
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
       overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),

@@ -1,4 +1,6 @@
 import { AccountResolver, EmailResolver } from './accounts/index.ts';
+import { AdministrationResolver } from './administration/index.ts';
+import { AuditResolver } from './audit/index.ts';
 import { AuthenticationResolver } from './authentication/index.ts';
 import { RecoveryCodeResolver, TotpResolver } from './authenticators/index.ts';
 import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
@@ -18,5 +20,7 @@ export const RESOLVERS: ResolverClasses = [
   PasswordResolver,
   SessionResolver,
   RoleResolver,
+  AdministrationResolver,
+  AuditResolver,
   ErrorCodesResolver,
 ];

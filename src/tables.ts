@@ -9,6 +9,7 @@ import { TotpEnrolment } from './authenticators/totp/totp-enrolment.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
+import { Retention } from './platform/audit/retention.entity.ts';
 import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
 import { KeyCheck } from './platform/key-check/key-check.entity.ts';
 import { DevMail } from './platform/mail/dev-mail.entity.ts';
@@ -37,6 +38,7 @@ export const SCHEMA: DatabaseSchema = {
     Ending,
     SigningKey,
     AuditEvent,
+    Retention,
     KeyCheck,
     MailJob,
     DevMail,
@@ -56,15 +58,16 @@ export const SERVING_RIGHTS: ServingRights = {
     second_factor_guesses: ['select', 'insert', 'update', 'delete'],
     sign_in_challenge: ['select', 'insert', 'update', 'delete'],
     one_time_token: ['select', 'insert', 'delete'],
-    role: ['select', 'insert'],
-    role_grant: ['select', 'insert'],
+    role: ['select', 'insert', 'update', 'delete'],
+    role_grant: ['select', 'insert', 'delete'],
     session: ['select', 'insert', 'update', 'delete'],
     ending: ['select', 'insert'],
     signing_key: ['select', 'insert', 'update'],
     audit_event: ['select', 'insert'],
+    retention: ['select'],
     key_check: ['select', 'insert'],
     mail_job: ['select', 'insert', 'update', 'delete'],
     dev_mail: ['select', 'insert', 'update', 'delete'],
   },
-  functions: ['delete_old_endings(int)'],
+  functions: ['delete_old_endings(int)', 'delete_old_audit_events(int)'],
 };

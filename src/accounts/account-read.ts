@@ -3,7 +3,8 @@ import { sql, statement } from '../platform/database/index.ts';
 import { UserType } from './account.types.ts';
 import type { DeactivatedBy } from './user.entity.ts';
 
-interface AccountRow {
+/** What `accountColumns` come back as. */
+export interface AccountRow {
   id: string;
   username: string;
   email: string | null;
@@ -14,19 +15,12 @@ interface AccountRow {
   updated_at: string | null;
 }
 
-/**
- * The account of a caller as the schema shows it. One written statement, because every page of every frontend asks
- * it: as an entity it costs twice the whole rest of the request.
- */
-export async function readAccount(em: EntityManager, userId: string): Promise<UserType | null> {
-  const [row] = await statement(
-    em,
-    sql<AccountRow>`
-      select id, username, email, email_confirmed_at is not null as email_confirmed, display_name, deactivated_by,
-             created_at, updated_at
-      from users where id = ${userId}`,
-  );
-  if (!row) return null;
+/** Of a user `u`: what the schema shows of an account. */
+export const accountColumns = sql`
+  u.id, u.username, u.email, u.email_confirmed_at is not null as email_confirmed, u.display_name, u.deactivated_by,
+  u.created_at, u.updated_at`;
+
+export function toAccount(row: AccountRow): UserType {
   return Object.assign(new UserType(), {
     id: row.id,
     username: row.username,
@@ -38,4 +32,16 @@ export async function readAccount(em: EntityManager, userId: string): Promise<Us
     createdAt: new Date(row.created_at),
     updatedAt: row.updated_at === null ? null : new Date(row.updated_at),
   });
+}
+
+/**
+ * An account as the schema shows it. One written statement, because every page of every frontend asks it of its
+ * caller: as an entity it costs twice the whole rest of the request.
+ */
+export async function readAccount(em: EntityManager, userId: string): Promise<UserType | null> {
+  const [row] = await statement(
+    em,
+    sql<AccountRow>`select ${accountColumns} from users u where u.id = ${userId}`,
+  );
+  return row ? toAccount(row) : null;
 }

@@ -1,7 +1,13 @@
 import { Arg, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Passwords } from '../passwords/index.ts';
 import { Unauthenticated } from '../platform/errors.ts';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  CurrentCaller,
+  type RequestContext,
+} from '../platform/request/index.ts';
 import { PublicProfile, RegisterInput, UpdateProfileInput, UserType } from './account.types.ts';
 import { readAccount } from './account-read.ts';
 import type { Profiles } from './profile.ts';
@@ -10,17 +16,21 @@ import { User } from './user.entity.ts';
 
 @Resolver(() => UserType)
 export class AccountResolver {
+  private readonly hasPasswordOf: (context: RequestContext, userId: string) => Promise<true | undefined>;
+
   constructor(
     private readonly registration: Registration,
     private readonly profiles: Profiles,
-    private readonly passwords: Passwords,
-  ) {}
+    passwords: Passwords,
+  ) {
+    this.hasPasswordOf = batched((em, userIds) => passwords.holders(em, userIds));
+  }
 
   @FieldResolver(() => Boolean, {
     description: 'False for an account that only signs in by Google or Blockpass.',
   })
-  async hasPassword(@Root() { id, isPending }: UserType, @Ctx() { em }: RequestContext): Promise<boolean> {
-    return isPending || (await this.passwords.find(em, id)) !== null;
+  async hasPassword(@Root() { id, isPending }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
+    return isPending || ((await this.hasPasswordOf(context, id)) ?? false);
   }
 
   @Authorize({ whileEnrolling: true })

@@ -1,8 +1,10 @@
 export { AccountResolver } from './account.resolver.ts';
 export { UserType } from './account.types.ts';
-export { readAccount } from './account-read.ts';
+export { type AccountRow, accountColumns, readAccount, toAccount } from './account-read.ts';
+export { Activation, type ActivationChange, type RemovalGuard } from './activation.ts';
 export { AddressBook, RECIPIENT_RULES } from './address-book.ts';
 export { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
+export { parseDisplayName } from './display-name.ts';
 export { EmailResolver } from './email.resolver.ts';
 export { emailKey, parseEmailAddress } from './email-address.ts';
 export { EMAIL_CHANGE_RULES, EmailChange, NewAddressMail, OldAddressMail } from './email-change.ts';
@@ -11,5 +13,5 @@ export { type LockedAccount, lockAccount, lockActiveAccount } from './lock-accou
 export { expiredRegistrations, pendingRegistrations } from './pending-registrations.ts';
 export { PROFILE_RULES, Profiles } from './profile.ts';
 export { REGISTRATION_RULES, Registration } from './registration.ts';
-export { User } from './user.entity.ts';
-export { usernameKey } from './username.ts';
+export { DeactivatedBy, User } from './user.entity.ts';
+export { parseUsername, usernameKey } from './username.ts';

@@ -1,5 +1,5 @@
 import type { Opt } from '@mikro-orm/core';
-import { Entity, Enum, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { newId } from '../platform/id.ts';
 
 export enum DeactivatedBy {
@@ -9,6 +9,22 @@ export enum DeactivatedBy {
 
 /** A person's account: the subject of every token. Credentials stand in tables of their own. */
 @Entity({ tableName: 'users' })
+@Index({
+  name: 'users_username_search_index',
+  expression: 'create index users_username_search_index on users (username_key collate "C")',
+})
+@Index({
+  name: 'users_email_search_index',
+  expression: 'create index users_email_search_index on users (email_key collate "C")',
+})
+@Index({
+  name: 'users_other_email_search_index',
+  expression: `create index users_other_email_search_index on users (email_key collate "C") where split_part(email_key, '@', 1) <> username_key`,
+})
+@Index({
+  name: 'users_deactivated_index',
+  expression: 'create index users_deactivated_index on users (id) where deactivated_by is not null',
+})
 export class User {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();

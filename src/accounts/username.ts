@@ -43,7 +43,7 @@ export function parseUsername(text: string, { reserved = false }: { reserved?: b
   return { username, key };
 }
 
-/** The key to look a username up by; of text that no username can be, a key that no account has. */
+/** The key to look a username up by, or the beginning of one; of text that no username can be, a key that no account has. */
 export function usernameKey(text: string): string {
   if (text.length > MAX_LENGTH * 4 || !text.isWellFormed()) return '';
   const key = foldCase(text);

@@ -12,9 +12,11 @@ export async function migrate(
 ): Promise<void> {
   const foundation = await layFoundation(config, () => {});
   try {
-    const lines = await withMigrations(foundation, work, () =>
-      output.write('Warning: one database login owns the tables and serves; set DATABASE_MIGRATION_URL.\n'),
-    );
+    const lines = await withMigrations(foundation, work, {
+      auditRetentionDays: config.auditRetentionDays,
+      onSingleLogin: () =>
+        output.write('Warning: one database login owns the tables and serves; set DATABASE_MIGRATION_URL.\n'),
+    });
     output.write(`${lines.join('\n')}\n`);
   } finally {
     await foundation.close();

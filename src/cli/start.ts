@@ -55,7 +55,7 @@ async function raise(config: Config, foundation: Foundation, log: Logger): Promi
       `Another gateway is running on DATA_DIR ${config.dataDir}. Stop it, or set another DATA_DIR.`,
     );
   }
-  if (config.database.migrateOnStart) await migrate(foundation, log);
+  if (config.database.migrateOnStart) await migrate(config, foundation, log);
   const gateway = await compose(config, foundation, log);
   try {
     await listen(gateway, config);
@@ -66,10 +66,13 @@ async function raise(config: Config, foundation: Foundation, log: Logger): Promi
   }
 }
 
-async function migrate(foundation: Foundation, log: Logger): Promise<void> {
-  const singleLogin = () =>
+async function migrate({ auditRetentionDays }: Config, foundation: Foundation, log: Logger): Promise<void> {
+  const onSingleLogin = () =>
     log.warn('one database login owns the tables and serves: give DATABASE_MIGRATION_URL a login of its own');
-  const applied = await withMigrations(foundation, (migrations) => migrations.up(), singleLogin);
+  const applied = await withMigrations(foundation, (migrations) => migrations.up(), {
+    auditRetentionDays,
+    onSingleLogin,
+  });
   if (applied.length > 0) log.info({ applied }, 'migrated');
 }
 

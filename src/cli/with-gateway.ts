@@ -7,7 +7,9 @@ import { createLogger } from '../platform/logger.ts';
 export async function withGateway<T>(config: Config, work: (gateway: Gateway) => Promise<T>): Promise<T> {
   const foundation = await layFoundation(config, () => {});
   try {
-    if (config.database.migrateOnStart) await withMigrations(foundation, (migrations) => migrations.up());
+    const { auditRetentionDays } = config;
+    if (config.database.migrateOnStart)
+      await withMigrations(foundation, (migrations) => migrations.up(), { auditRetentionDays });
     const gateway = await compose(config, foundation, createLogger('error'), { serving: false });
     try {
       return await work(gateway);

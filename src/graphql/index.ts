@@ -4,4 +4,5 @@ export { ErrorCodesResolver } from './error-codes.resolver.ts';
 export { formatError } from './format-error.ts';
 export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
+export { refusalAudit } from './refusal-audit.ts';
 export { type FailureLog, replyPlugin } from './reply-plugin.ts';

@@ -12,8 +12,10 @@ import {
   MAX_TOKENS,
   MAX_VALIDATION_ERRORS,
   oneSessionPerDocument,
+  refusalAudit,
   replyPlugin,
 } from '../graphql/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { sendError } from './error-replies.ts';
@@ -31,11 +33,12 @@ export interface GraphqlOptions {
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;
   readonly log: FailureLog;
+  readonly audit: AuditLog;
   readonly context: (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 }
 
 /** GraphQL over HTTP at `/graphql`. */
-export function graphqlRoutes({ schema, introspection, sandbox, log, context }: GraphqlOptions) {
+export function graphqlRoutes({ schema, introspection, sandbox, log, audit, context }: GraphqlOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const apollo = new ApolloServer<RequestContext>({
       schema,
@@ -53,6 +56,7 @@ export function graphqlRoutes({ schema, introspection, sandbox, log, context }: 
       plugins: [
         replyPlugin(log),
         costLimit(schema),
+        refusalAudit(audit, log),
         sandbox
           ? ApolloServerPluginLandingPageLocalDefault({ embed: true, includeCookies: true, footer: false })
           : ApolloServerPluginLandingPageDisabled(),

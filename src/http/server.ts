@@ -10,6 +10,7 @@ import Fastify, {
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import type { FailureLog } from '../graphql/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
@@ -45,6 +46,8 @@ export interface ServerOptions {
   readonly devMailbox: DevMailbox | undefined;
   readonly fork: () => EntityManager;
   readonly callerVerification: CallerVerification;
+  /** For what was refused. */
+  readonly audit: AuditLog;
   readonly log: FastifyBaseLogger;
 }
 
@@ -112,6 +115,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
         introspection: options.introspection,
         sandbox: !production,
         log: failureLog(log),
+        audit: options.audit,
         context: (request, reply) =>
           new HttpRequestContext(request, reply, options.fork, options.callerVerification),
       }),

@@ -88,6 +88,17 @@ export class Passwords {
     return credential && { userId, stored: { hash: credential.hash, pepperId: credential.pepperId } };
   }
 
+  /** @returns those of the accounts that have a password. */
+  async holders(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, true>> {
+    const rows = await statement(
+      em,
+      sql<{
+        user_id: string;
+      }>`select user_id from password_credential where user_id = any(${[...userIds]}::uuid[])`,
+    );
+    return new Map(rows.map(({ user_id }) => [user_id, true]));
+  }
+
   /**
    * Costs the same for a candidate that does not exist. A hash that is weaker than what is configured is replaced
    * on success.

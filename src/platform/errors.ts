@@ -56,7 +56,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
     retryable: false,
   },
   CONFLICT: {
-    description: 'Already taken or already in that state: a username, an e-mail address, a role name.',
+    description:
+      'Already taken or already in that state: a username, an e-mail address, a role name, the last superuser.',
     retryable: false,
   },
   NOT_FOUND: { description: 'No such thing, or not one that the caller may see.', retryable: false },
@@ -111,8 +112,12 @@ export class Unauthenticated extends GatehouseError {
 }
 
 export class Forbidden extends GatehouseError {
-  constructor(detail?: string) {
+  /** The account that it would have concerned, for the audit trail. */
+  readonly subjectId: string | null;
+
+  constructor(detail?: string, { subjectId = null }: { subjectId?: string | null } = {}) {
     super(ErrorCode.FORBIDDEN, 'Not allowed.', { detail });
+    this.subjectId = subjectId;
   }
 }
 

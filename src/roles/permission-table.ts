@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { EVERY_PERMISSION, GATEWAY_PERMISSIONS } from './permissions.ts';
+import { EVERY_PERMISSION } from './permissions.ts';
 import { Role } from './role.entity.ts';
 
 /**
@@ -9,7 +9,11 @@ import { Role } from './role.entity.ts';
 export class PermissionTable {
   private byRole: ReadonlyMap<string, ReadonlySet<string>> = new Map();
 
-  constructor(private readonly fork: () => EntityManager) {}
+  /** @param known words that `*` stands for, beside those that roles carry */
+  constructor(
+    private readonly fork: () => EntityManager,
+    private readonly known: readonly string[],
+  ) {}
 
   async load(): Promise<void> {
     const roles = await this.fork().find(Role, {});
@@ -27,7 +31,7 @@ export class PermissionTable {
   permissionsOf(roles: readonly string[]): string[] {
     const granted = new Set(roles.flatMap((role) => [...(this.byRole.get(role) ?? [])]));
     if (granted.delete(EVERY_PERMISSION)) {
-      for (const permission of GATEWAY_PERMISSIONS) granted.add(permission);
+      for (const permission of this.known) granted.add(permission);
       for (const permissions of this.byRole.values())
         for (const permission of permissions) granted.add(permission);
       granted.delete(EVERY_PERMISSION);

@@ -1,8 +1,12 @@
-/** What the gateway's own operations ask for. A role may carry other dotted words, which services behind it know. */
-export const RolePermission = { READ: 'role:read' } as const;
-
-/** Every permission that an operation of the gateway asks for. */
-export const GATEWAY_PERMISSIONS: readonly string[] = [...Object.values(RolePermission)];
+/** What operations on roles ask for. */
+export const RolePermission = {
+  /** See roles. */
+  READ: 'role:read',
+  /** Create, change and delete roles, within one's own permissions. */
+  MANAGE: 'role:manage',
+  /** Give roles to users and take them, within one's own permissions. */
+  GRANT: 'role:grant',
+} as const;
 
 /** Stands for every permission, custom ones too. */
 export const EVERY_PERMISSION = '*';

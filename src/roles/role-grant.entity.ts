@@ -1,15 +1,16 @@
 import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
-import { Entity, ManyToOne, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Index, ManyToOne, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 import { Role } from './role.entity.ts';
 
 /** A user has a role. */
 @Entity({ tableName: 'role_grant' })
+@Index({ name: 'role_grant_holders_index', properties: ['role', 'userId'] })
 export class RoleGrant {
   @ManyToOne(() => User, { primary: true, mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade' })
   userId!: string;
 
-  @ManyToOne(() => Role, { primary: true, fieldName: 'role_id', deleteRule: 'cascade', index: true })
+  @ManyToOne(() => Role, { primary: true, fieldName: 'role_id', deleteRule: 'cascade' })
   role!: Role;
 
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })

@@ -6,10 +6,8 @@ import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
+import { SUPERUSER } from './last-superuser.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
-
-/** Holds every permission; cannot be renamed, stripped or deleted. */
-export const SUPERUSER = 'superuser';
 
 export interface SuperuserInput {
   email: string;

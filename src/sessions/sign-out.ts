@@ -78,8 +78,9 @@ export class SignOut {
   }
 
   /**
-   * Ends every session of the user, within the transaction of the change that causes it. @returns how many.
-   * @param actorId null where an operator does it
+   * Ends every session of the user, within the transaction of the change that causes it.
+   * @param actorId who asked for it, when it was not the user; null for the command line
+   * @returns how many.
    */
   async allIn(
     tx: EntityManager,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { RolesDocument } from '../support/generated/operations.ts';
@@ -36,7 +37,7 @@ describe('a superuser', () => {
     expect(user).toEqual({
       emailConfirmed: true,
       roles: [{ name: 'superuser', permissions: ['*'] }],
-      permissions: ['role:read'],
+      permissions: [...GATEWAY_PERMISSIONS].sort(),
     });
     const roles = await gateway.client.execute(RolesDocument, {}, { bearer: accessToken });
     expect(roles.data?.roles.map(({ name }) => name)).toEqual(['superuser']);

@@ -15,8 +15,10 @@ export enum AuditOutcome {
  * It holds user ids and no names or addresses of accounts, and no foreign keys: it outlives the account.
  */
 @Entity({ tableName: 'audit_event' })
-@Index({ name: 'audit_event_subject_index', properties: ['subjectId', 'id'] })
-@Index({ name: 'audit_event_actor_index', properties: ['actorId', 'id'] })
+@Index({ name: 'audit_event_at_index', properties: ['at', 'id'] })
+@Index({ name: 'audit_event_action_index', properties: ['action', 'at', 'id'] })
+@Index({ name: 'audit_event_subject_index', properties: ['subjectId', 'at', 'id'] })
+@Index({ name: 'audit_event_actor_index', properties: ['actorId', 'at', 'id'] })
 export class AuditEvent {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();

@@ -1,2 +1,3 @@
 export { AuditEvent, AuditOutcome } from './audit-event.entity.ts';
 export { type AuditEntry, AuditLog } from './audit-log.ts';
+export { oldAuditEvents, setAuditRetention } from './retention.ts';

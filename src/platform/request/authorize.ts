@@ -16,9 +16,20 @@ export interface AuthorizationRequirement {
   readonly whileEnrolling?: boolean;
 }
 
+/** Seconds: how long after proving who they are an administrator may change things. */
+const RECENT_AUTHENTICATION = 900;
+
 /** The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. */
 export function Authorize(requirement: AuthorizationRequirement = {}) {
   return Authorized<AuthorizationRequirement>([requirement]);
+}
+
+/**
+ * For what administrators change: beside the permission they must have proved lately who they are, with their second
+ * factor where they have one.
+ */
+export function AuthorizeChange(permission: string) {
+  return Authorize({ permission, aal: 'highest', maxAgeSeconds: RECENT_AUTHENTICATION });
 }
 
 /** Parameter of a resolver: the verified caller. Only together with `Authorize`. */

@@ -1,4 +1,10 @@
-export { type AuthorizationRequirement, Authorize, CurrentCaller } from './authorize.ts';
+export {
+  type AuthorizationRequirement,
+  Authorize,
+  AuthorizeChange,
+  CurrentCaller,
+} from './authorize.ts';
+export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
 export { bareAddress, networkOf } from './client-address.ts';
 export type { CookieAttributes, PresentedCredentials, RequestContext } from './context.ts';

@@ -1,0 +1,133 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { readAccount, UserType } from '../accounts/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { NotFound } from '../platform/errors.ts';
+import { isId } from '../platform/id.ts';
+import {
+  Authorize,
+  AuthorizeChange,
+  type Caller,
+  CurrentCaller,
+  type RequestContext,
+} from '../platform/request/index.ts';
+import { type SessionStore, SessionType } from '../sessions/index.ts';
+import { SessionPermission, UserPermission } from './permissions.ts';
+import { UserConnection, UserFilter, type UserPage } from './user.types.ts';
+import type { UserAdministration } from './user-administration.ts';
+import type { UserDirectory } from './user-directory.ts';
+
+/** Of a page, where nobody says. */
+const ACCOUNTS = 20;
+
+/** Other people's accounts, for those who may. Each look at personal data is recorded. */
+@Resolver(() => UserConnection)
+export class AdministrationResolver {
+  constructor(
+    private readonly directory: UserDirectory,
+    private readonly administration: UserAdministration,
+    private readonly sessions: SessionStore,
+    private readonly audit: AuditLog,
+  ) {}
+
+  @Authorize({ permission: UserPermission.READ })
+  @Query(() => UserType, {
+    nullable: true,
+    description: 'An account; null for an unknown id. Needs the permission user:read.',
+  })
+  async user(
+    @Arg('id', () => ID) id: string,
+    @CurrentCaller() { userId: actorId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType | null> {
+    const account = await find(em, id);
+    if (account && id !== actorId) {
+      await this.audit.record(em, origin, { action: 'account.read', actorId, subjectId: id });
+    }
+    return account;
+  }
+
+  @Authorize({ permission: UserPermission.READ })
+  @Query(() => UserConnection, {
+    description:
+      'Accounts, the newest first; with filter.search those whose username begins so, by username, then those of whom only the address does. Needs the permission user:read.',
+  })
+  async users(
+    @Arg('first', () => Int, { nullable: true, defaultValue: ACCOUNTS, description: '1 to 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'endCursor of the page before.' })
+    after: string | null | undefined,
+    @Arg('filter', () => UserFilter, { nullable: true }) filter: UserFilter | null | undefined,
+    @CurrentCaller() { userId: actorId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserPage> {
+    const query = filter ?? {};
+    const page = await this.directory.page(em, { first: first ?? ACCOUNTS, after }, query);
+    await this.audit.record(em, origin, {
+      action: 'account.listed',
+      actorId,
+      subjectId: null,
+      // What was searched for may be a name or an address, so only that it was.
+      details: { accounts: page.nodes.length, searched: Boolean(query.search), role: query.role ?? null },
+    });
+    return { ...page, query };
+  }
+
+  @FieldResolver(() => Int, {
+    description:
+      'Of all pages together. Counted only when it is selected: ask for it once, not with every page.',
+  })
+  totalCount(@Root() { query }: UserPage, @Ctx() { em }: RequestContext): Promise<number> {
+    return this.directory.count(em, query);
+  }
+
+  @Authorize({ permission: SessionPermission.READ })
+  @Query(() => [SessionType], {
+    description:
+      "An account's active sessions, most recently used first; none for an unknown id. Needs the permission session:read.",
+  })
+  async userSessions(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() { userId: actorId, sessionId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<SessionType[]> {
+    if (!(await find(em, userId))) return [];
+    const sessions = await this.sessions.list(em, userId);
+    await this.audit.record(em, origin, { action: 'session.listed', actorId, subjectId: userId });
+    return sessions.map((session) => SessionType.of(session, sessionId));
+  }
+
+  @AuthorizeChange(UserPermission.DEACTIVATE)
+  @Mutation(() => UserType, {
+    description:
+      'Deactivates an account (its tokens are void at once, its sessions end, and only an administrator brings it back) or activates it, whoever deactivated it. Needs the permission user:deactivate and every permission of that account. CONFLICT for the last active superuser.',
+  })
+  async setUserActive(
+    @Arg('userId', () => ID) userId: string,
+    @Arg('active', () => Boolean) active: boolean,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType> {
+    await this.administration.setActive(em, caller, { userId, active }, origin);
+    const account = await find(em, userId);
+    if (!account) throw new NotFound();
+    return account;
+  }
+
+  @Authorize({ permission: SessionPermission.REVOKE })
+  @Mutation(() => Int, {
+    description:
+      'Ends every session of an account; tells how many. Needs the permission session:revoke and every permission of that account. Ending is the safe direction: no recent authentication is asked for.',
+  })
+  revokeUserSessions(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<number> {
+    return this.administration.endSessions(em, caller, userId, origin);
+  }
+}
+
+const find = async (em: EntityManager, id: string): Promise<UserType | null> =>
+  isId(id) ? readAccount(em, id) : null;

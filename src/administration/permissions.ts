@@ -1,0 +1,15 @@
+/** What operations on other people's accounts ask for. */
+export const UserPermission = {
+  /** See accounts: profile, address, roles. */
+  READ: 'user:read',
+  /** Deactivate accounts and activate them. */
+  DEACTIVATE: 'user:deactivate',
+} as const;
+
+/** What operations on other people's sessions ask for. */
+export const SessionPermission = {
+  /** See where an account is signed in. */
+  READ: 'session:read',
+  /** End all sessions of an account. */
+  REVOKE: 'session:revoke',
+} as const;

@@ -1,0 +1,167 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RawBuilder } from 'kysely';
+import { type AccountRow, accountColumns, toAccount, type UserType, usernameKey } from '../accounts/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
+import {
+  type Connection,
+  decodeCursor,
+  encodeCursor,
+  type PageArguments,
+  pageOf,
+  parseFirst,
+} from '../platform/pagination/index.ts';
+
+export interface UserQuery {
+  search?: string | null | undefined;
+  role?: string | null | undefined;
+  isActive?: boolean | null | undefined;
+}
+
+type Condition = RawBuilder<unknown>;
+
+/** One way to walk through users in the order of one index, so that each page reads just its rows. */
+interface Walk {
+  /** Names the walk in a cursor. */
+  readonly name: string;
+  readonly key: RawBuilder<unknown>;
+  readonly descending: boolean;
+  readonly condition: Condition;
+}
+
+interface Row extends AccountRow {
+  walk: string;
+  key: string;
+}
+
+const ID = sql`u.id`;
+const USERNAME = sql`u.username_key collate "C"`;
+const EMAIL = sql`u.email_key collate "C"`;
+const EVERYBODY = sql`true`;
+const NOBODY = sql`false`;
+
+/**
+ * Lists users page by page. A cursor names the last row seen in the order of an index (keyset), so that any page costs
+ * what the first one costs, and rows that come and go move none of those that stay.
+ *
+ * Without a search: the newest first. With one: those whose username begins so, by username; after them those of whom
+ * only the address does, by address. Two walks, because one order over both would have to be sorted for each page.
+ */
+export class UserDirectory {
+  /** @throws {BadUserInput} */
+  async page(
+    em: EntityManager,
+    { first, after }: PageArguments,
+    query: UserQuery,
+  ): Promise<Connection<UserType>> {
+    const { walks, cursor } = readFields('', {
+      first: () => parseFirst(first),
+      walks: () => walksFor(query),
+      cursor: () => readCursor(after, walksFor(query)),
+    });
+    const conditions = await conditionsOf(em, query);
+    const rows = await this.walk(em, walks, cursor, conditions, first + 1);
+    return pageOf(
+      rows,
+      { first, after },
+      { node: toAccount, cursor: ({ walk, key }) => encodeCursor(walk, key) },
+    );
+  }
+
+  async count(em: EntityManager, query: UserQuery): Promise<number> {
+    const matching = walksFor(query).map(({ condition }) => condition);
+    const conditions = await conditionsOf(em, query);
+    const [row] = await statement(
+      em,
+      sql<{ count: number }>`
+        select count(*)::int as count from users u
+        where (${sql.join(matching, sql` or `)}) and ${sql.join(conditions, sql` and `)}`,
+    );
+    return row?.count ?? 0;
+  }
+
+  /** One statement whatever the page: a walk is only begun where those before it did not fill the page. */
+  private walk(
+    em: EntityManager,
+    walks: readonly Walk[],
+    cursor: { walk: number; key: string } | null,
+    conditions: readonly Condition[],
+    limit: number,
+  ): Promise<Row[]> {
+    const begun = walks.slice(cursor?.walk ?? 0);
+    const parts = begun.map(({ name, key, descending, condition }, index) => {
+      const beyond =
+        cursor && index === 0 ? sql`${key} ${descending ? sql`<` : sql`>`} ${cursor.key}` : EVERYBODY;
+      const before = begun.slice(0, index).map((walk) => sql`(select count(*) from ${sql.id(walk.name)})`);
+      const room = before.length === 0 ? EVERYBODY : sql`${sql.join(before, sql` + `)} < ${limit}`;
+      return sql`
+        ${sql.id(name)} as materialized (
+          select ${name} as walk, (${key})::text as key, ${accountColumns} from users u
+          where ${sql.join([condition, beyond, room, ...conditions], sql` and `)}
+          order by ${key} ${descending ? sql`desc` : sql`asc`} limit ${limit})`;
+    });
+    const all = begun.map(
+      ({ name }, index) => sql`select ${index}::int as walk_order, * from ${sql.id(name)}`,
+    );
+    const [only] = begun;
+    const order = begun.length === 1 && only?.descending ? sql`key desc` : sql`walk_order, key collate "C"`;
+    return statement(
+      em,
+      sql<Row>`with ${sql.join(parts)} select * from (${sql.join(all, sql` union all `)}) found order by ${order} limit ${limit}`,
+    );
+  }
+}
+
+function walksFor({ search }: UserQuery): Walk[] {
+  const text = (search ?? '').trim();
+  if (text === '') return [{ name: 'newest', key: ID, descending: true, condition: EVERYBODY }];
+  const email = begins(EMAIL, text.toLowerCase());
+  // No username holds an @.
+  if (text.includes('@')) return [{ name: 'email', key: EMAIL, descending: false, condition: email }];
+  const prefix = usernameKey(text);
+  const username = prefix === '' ? NOBODY : begins(USERNAME, prefix);
+  // An address whose local part is the username is found by that. To say so costs nothing but spares this walk all of
+  // them, which it would otherwise have to pass over.
+  const other = sql`${email} and split_part(u.email_key, '@', 1) <> u.username_key and not (${username})`;
+  return [
+    { name: 'username', key: USERNAME, descending: false, condition: username },
+    { name: 'address', key: EMAIL, descending: false, condition: other },
+  ];
+}
+
+const begins = (key: RawBuilder<unknown>, prefix: string): Condition =>
+  prefix.includes('\0') ? NOBODY : sql`${key} like ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`;
+
+/** @throws {InvalidValue} for a cursor of another list. */
+function readCursor(
+  after: string | null | undefined,
+  walks: readonly Walk[],
+): { walk: number; key: string } | null {
+  if (after == null) return null;
+  const {
+    order,
+    key: [key, ...more],
+  } = decodeCursor(after);
+  const walk = walks.findIndex(({ name }) => name === order);
+  const usable = key !== undefined && more.length === 0 && !key.includes('\0');
+  if (walk === -1 || !usable || (order === 'newest' && !isUuid(key))) {
+    throw new InvalidValue('This is not a cursor of this list.');
+  }
+  return { walk, key };
+}
+
+const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
+async function conditionsOf(em: EntityManager, { role, isActive }: UserQuery): Promise<Condition[]> {
+  const conditions: Condition[] = [EVERYBODY];
+  if (isActive != null)
+    conditions.push(isActive ? sql`u.deactivated_by is null` : sql`u.deactivated_by is not null`);
+  if (role != null) {
+    // Its id, not its name: the planner then knows how many have it.
+    const [found] = await statement(em, sql<{ id: string }>`select id from role where name = ${role}`);
+    conditions.push(
+      found ? sql`u.id in (select g.user_id from role_grant g where g.role_id = ${found.id})` : NOBODY,
+    );
+  }
+  return conditions;
+}

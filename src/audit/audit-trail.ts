@@ -1,0 +1,143 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RawBuilder } from 'kysely';
+import type { AuditOutcome } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import { isId } from '../platform/id.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
+import {
+  type Connection,
+  decodeCursor,
+  encodeCursor,
+  type PageArguments,
+  pageOf,
+  parseFirst,
+} from '../platform/pagination/index.ts';
+import { AuditEventType } from './audit.types.ts';
+
+export interface AuditQuery {
+  userId?: string | null | undefined;
+  action?: string | null | undefined;
+  since?: Date | null | undefined;
+  until?: Date | null | undefined;
+}
+
+type Condition = RawBuilder<unknown>;
+
+interface Row {
+  id: string;
+  at: string;
+  /** Microseconds since the epoch: a cursor must not round. */
+  at_us: string;
+  action: string;
+  actor_id: string | null;
+  actor_name: string | null;
+  subject_id: string | null;
+  subject_name: string | null;
+  outcome: AuditOutcome;
+  ip_address: string | null;
+  user_agent: string | null;
+  request_id: string | null;
+  details: Record<string, unknown> | null;
+}
+
+const ORDER = 'at';
+const NOT_A_CURSOR = 'This is not a cursor of this list.';
+
+/** Reads the audit trail, page by page in the order of an index, the newest first. */
+export class AuditTrail {
+  /** For those who may see everything. @throws {BadUserInput} */
+  async page(em: EntityManager, page: PageArguments, query: AuditQuery): Promise<Connection<AuditEventType>> {
+    const { userId, action, since, until } = query;
+    if (userId != null && !isId(userId)) return this.read(em, page, [[sql`false`]], toEvent);
+    const conditions: Condition[] = [];
+    if (action != null) conditions.push(actionIs(action));
+    if (since != null) conditions.push(sql`e.at >= ${since.toISOString()}`);
+    if (until != null) conditions.push(sql`e.at < ${until.toISOString()}`);
+    // Each has its index; the newest of both together are among the newest of each.
+    const parties = userId == null ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
+    return this.read(
+      em,
+      page,
+      parties.map((party) => [...party, ...conditions]),
+      toEvent,
+    );
+  }
+
+  /** What concerns one account, for its owner. @throws {BadUserInput} */
+  ownPage(em: EntityManager, page: PageArguments, userId: string): Promise<Connection<AuditEventType>> {
+    return this.read(em, page, [[sql`e.subject_id = ${userId}`]], (row) => toOwnEvent(row, userId));
+  }
+
+  /** @param branches of an OR, each a list of conditions that an index serves */
+  private async read(
+    em: EntityManager,
+    { first, after }: PageArguments,
+    branches: readonly (readonly Condition[])[],
+    node: (row: Row) => AuditEventType,
+  ): Promise<Connection<AuditEventType>> {
+    const { cursor } = readFields('', { first: () => parseFirst(first), cursor: () => readCursor(after) });
+    const found = branches.map(
+      (conditions) => sql`
+        (select e.id, e.at from audit_event e
+         where ${sql.join([sql`true`, ...conditions, cursor], sql` and `)}
+         order by e.at desc, e.id desc limit ${first + 1})`,
+    );
+    const rows = await statement(
+      em,
+      sql<Row>`
+        select e.*, (extract(epoch from e.at) * 1000000)::bigint::text as at_us,
+               actor.username as actor_name, subject.username as subject_name
+        from (select id, at from (${sql.join(found, sql` union `)}) either
+              order by at desc, id desc limit ${first + 1}) page
+        join audit_event e on e.id = page.id
+        left join users actor on actor.id = e.actor_id
+        left join users subject on subject.id = e.subject_id
+        order by e.at desc, e.id desc`,
+    );
+    return pageOf(
+      rows,
+      { first, after },
+      { node, cursor: ({ at_us, id }) => encodeCursor(ORDER, at_us, id) },
+    );
+  }
+}
+
+function actionIs(action: string): Condition {
+  if (action.includes('\0')) return sql`false`;
+  return action.endsWith('.*')
+    ? sql`starts_with(e.action, ${action.slice(0, -1)})`
+    : sql`e.action = ${action}`;
+}
+
+/** @throws {InvalidValue} for a cursor of another list. */
+function readCursor(after: string | null | undefined): Condition {
+  if (after == null) return sql`true`;
+  const {
+    order,
+    key: [microseconds = '', id = '', ...more],
+  } = decodeCursor(after);
+  if (order !== ORDER || !/^\d{1,17}$/.test(microseconds) || !isId(id) || more.length > 0) {
+    throw new InvalidValue(NOT_A_CURSOR);
+  }
+  return sql`(e.at, e.id) < (timestamptz 'epoch' + ${microseconds}::bigint * interval '1 microsecond', ${id}::uuid)`;
+}
+
+const toEvent = (row: Row): AuditEventType =>
+  Object.assign(new AuditEventType(), {
+    id: row.id,
+    at: new Date(row.at),
+    action: row.action,
+    actor: row.actor_id === null ? null : { id: row.actor_id, username: row.actor_name },
+    subject: row.subject_id === null ? null : { id: row.subject_id, username: row.subject_name },
+    outcome: row.outcome,
+    ipAddress: row.ip_address,
+    userAgent: row.user_agent,
+    requestId: row.request_id,
+    details: row.details,
+  });
+
+/** The owner learns what somebody else did, not who it was and where they sat. */
+const toOwnEvent = (row: Row, userId: string): AuditEventType =>
+  row.actor_id === null || row.actor_id === userId
+    ? toEvent(row)
+    : Object.assign(toEvent(row), { actor: null, ipAddress: null, userAgent: null, requestId: null });

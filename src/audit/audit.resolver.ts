@@ -1,0 +1,60 @@
+import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import type { Connection } from '../platform/pagination/index.ts';
+import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import { AuditEventConnection, AuditEventFilter, type AuditEventType } from './audit.types.ts';
+import type { AuditTrail } from './audit-trail.ts';
+import { AuditPermission } from './permissions.ts';
+
+const EVENTS = 50;
+const OWN_EVENTS = 20;
+const FIRST = '1 to 100.';
+const AFTER = 'endCursor of the page before.';
+
+@Resolver()
+export class AuditResolver {
+  constructor(
+    private readonly trail: AuditTrail,
+    private readonly audit: AuditLog,
+  ) {}
+
+  @Authorize({ permission: AuditPermission.READ })
+  @Query(() => AuditEventConnection, {
+    description:
+      'The audit trail, the newest first. Needs the permission audit:read; each look is an event itself.',
+  })
+  async auditEvents(
+    @Arg('first', () => Int, { nullable: true, defaultValue: EVENTS, description: FIRST }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: AFTER }) after: string | null | undefined,
+    @Arg('filter', () => AuditEventFilter, { nullable: true }) filter: AuditEventFilter | null | undefined,
+    @CurrentCaller() { userId: actorId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<Connection<AuditEventType>> {
+    const page = await this.trail.page(em, { first: first ?? EVENTS, after }, filter ?? {});
+    await this.audit.record(em, origin, {
+      action: 'audit.read',
+      actorId,
+      subjectId: null,
+      details: { events: page.nodes.length },
+    });
+    return page;
+  }
+
+  @Authorize()
+  @Query(() => AuditEventConnection, {
+    description:
+      "The caller's own security events, newest first. What somebody else did to the account is shown without who it was: actor and address are null.",
+  })
+  mySecurityEvents(
+    @Arg('first', () => Int, { nullable: true, defaultValue: OWN_EVENTS, description: FIRST }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: AFTER }) after: string | null | undefined,
+    @CurrentCaller() { userId }: Caller,
+    @Ctx() { em }: RequestContext,
+  ): Promise<Connection<AuditEventType>> {
+    return this.trail.ownPage(em, { first: first ?? OWN_EVENTS, after }, userId);
+  }
+}

@@ -1,0 +1,67 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import { Forbidden } from '../platform/errors.ts';
+import { lockSuperuserRole } from './last-superuser.ts';
+import { EVERY_PERMISSION } from './permissions.ts';
+
+/** What a user may do. */
+export class Powers {
+  constructor(
+    readonly userId: string,
+    private readonly roles: ReadonlySet<string>,
+    private readonly permissions: ReadonlySet<string>,
+  ) {}
+
+  get unlimited(): boolean {
+    return this.permissions.has(EVERY_PERMISSION);
+  }
+
+  has(role: string): boolean {
+    return this.roles.has(role);
+  }
+
+  covers(permissions: Iterable<string>): boolean {
+    return this.unlimited || [...permissions].every((permission) => this.permissions.has(permission));
+  }
+
+  /**
+   * Nobody acts on an account that may do more than themselves.
+   * @throws {Forbidden}
+   */
+  requireAtLeast(other: Powers): void {
+    if (!this.covers(other.permissions)) {
+      throw new Forbidden('the account may do more than the caller', { subjectId: other.userId });
+    }
+  }
+}
+
+/**
+ * The powers of whoever makes a change, judged in its transaction and from the database: the token says what they
+ * were when it was made. Takes the lock under which they stay so.
+ * @throws {Forbidden} when the caller has lost the permission meanwhile.
+ */
+export async function lockPowers(
+  tx: EntityManager,
+  userId: string,
+  permission: string,
+  { subjectId = null }: { subjectId?: string | null } = {},
+): Promise<Powers> {
+  await lockSuperuserRole(tx);
+  const powers = await powersOf(tx, userId);
+  if (!powers.covers([permission])) throw new Forbidden(`needs ${permission}`, { subjectId });
+  return powers;
+}
+
+/** Of a deactivated account too: it may be activated again. */
+export async function powersOf(em: EntityManager, userId: string): Promise<Powers> {
+  const rows = await statement(
+    em,
+    sql<{ name: string; permissions: string[] }>`
+      select r.name, r.permissions from role_grant g join role r on r.id = g.role_id where g.user_id = ${userId}`,
+  );
+  return new Powers(
+    userId,
+    new Set(rows.map(({ name }) => name)),
+    new Set(rows.flatMap(({ permissions }) => permissions)),
+  );
+}

@@ -1,0 +1,274 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement, violatedUniqueConstraint } from '../platform/database/index.ts';
+import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
+import { isId } from '../platform/id.ts';
+import { readFields } from '../platform/input.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
+import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
+import { RolePermission } from './permissions.ts';
+import { lockPowers, type Powers } from './powers.ts';
+import { Role } from './role.entity.ts';
+import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
+
+/** Roles of one user: every access token names them, and a token has a greatest length. */
+const MAX_ROLES_OF_USER = 20;
+
+export interface NewRole {
+  name: string;
+  description?: string | null | undefined;
+  permissions: readonly string[];
+}
+
+export interface RoleChange {
+  id: string;
+  /** Left as it is when absent or null. */
+  name?: string | null | undefined;
+  /** Left as it is when absent; removed when null or empty. */
+  description?: string | null | undefined;
+  /** Left as they are when absent or null. */
+  permissions?: readonly string[] | null | undefined;
+}
+
+/** Whom a role is given to or taken from. */
+export interface Grant {
+  userId: string;
+  role: string;
+}
+
+/**
+ * Roles, and who has them. Nobody climbs: who is not a superuser only handles roles within their own permissions, gives
+ * none to themselves and changes none that they have. All changes take one lock first, so none is judged by what another
+ * is about to change.
+ */
+export class RoleAdministration {
+  constructor(
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * @throws {Conflict} the name is taken.
+   * @throws {Forbidden} the role would permit more than the caller may do.
+   */
+  async create(em: EntityManager, caller: Caller, input: NewRole, origin: RequestOrigin): Promise<Role> {
+    const { name, description, permissions } = readFields('input', {
+      name: () => parseRoleName(input.name),
+      description: () => parseDescription(input.description),
+      permissions: () => parsePermissions(input.permissions),
+    });
+    return this.change(em, async (tx) => {
+      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      requireWithin(powers, permissions);
+      requireFree(name);
+      const role = tx.create(Role, { name, description, permissions });
+      await tx.persist(role).flush();
+      await this.endings.rolesChanged(tx);
+      await this.audit.record(tx, origin, {
+        action: 'role.created',
+        actorId: caller.userId,
+        subjectId: null,
+        details: { role: name, permissions },
+      });
+      return role;
+    });
+  }
+
+  /**
+   * New permissions touch one row, whoever has the role. A new name voids the access tokens that carry the former one.
+   * @throws {NotFound} @throws {Conflict} the name is taken; superuser keeps name and permissions.
+   * @throws {Forbidden} what the role permits, before or after, is more than the caller may do; or the caller has it.
+   */
+  async update(em: EntityManager, caller: Caller, input: RoleChange, origin: RequestOrigin): Promise<Role> {
+    const { name, description, permissions } = readFields('input', {
+      name: () => (input.name == null ? undefined : parseRoleName(input.name)),
+      description: () => (input.description === undefined ? undefined : parseDescription(input.description)),
+      permissions: () => (input.permissions == null ? undefined : parsePermissions(input.permissions)),
+    });
+    return this.change(em, async (tx) => {
+      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      const role = await findById(tx, input.id);
+      requireMayChange(powers, role);
+      requireWithin(powers, permissions ?? []);
+      const before = { name: role.name, permissions: role.permissions };
+      const renamed = name !== undefined && name !== before.name;
+      if (role.name === SUPERUSER && (renamed || permissions !== undefined)) {
+        throw new Conflict('The role superuser keeps its name and its permissions.');
+      }
+      if (renamed) {
+        requireFree(name);
+        await this.endings.raiseEpochsOfRole(tx, role.id);
+      }
+      tx.assign(role, {
+        ...(renamed && { name }),
+        ...(description !== undefined && { description }),
+        ...(permissions !== undefined && { permissions }),
+      });
+      await tx.flush();
+      await this.endings.rolesChanged(tx);
+      await this.audit.record(tx, origin, {
+        action: 'role.updated',
+        actorId: caller.userId,
+        subjectId: null,
+        details: {
+          role: role.name,
+          ...(renamed && { formerly: before.name }),
+          ...(permissions !== undefined && {
+            added: permissions.filter((permission) => !before.permissions.includes(permission)),
+            removed: before.permissions.filter((permission) => !permissions.includes(permission)),
+          }),
+        },
+      });
+      return role;
+    });
+  }
+
+  /**
+   * Takes it from everybody who has it.
+   * @throws {NotFound} @throws {Conflict} superuser stays.
+   * @throws {Forbidden} it permits more than the caller may do, or the caller has it.
+   */
+  async delete(em: EntityManager, caller: Caller, roleId: string, origin: RequestOrigin): Promise<void> {
+    await this.change(em, async (tx) => {
+      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      const role = await findById(tx, roleId);
+      requireMayChange(powers, role);
+      if (role.name === SUPERUSER) throw new Conflict('The role superuser cannot be deleted.');
+      const holders = await this.endings.raiseEpochsOfRole(tx, role.id);
+      await tx.remove(role).flush();
+      await this.endings.rolesChanged(tx);
+      await this.audit.record(tx, origin, {
+        action: 'role.deleted',
+        actorId: caller.userId,
+        subjectId: null,
+        details: { role: role.name, permissions: role.permissions, holders },
+      });
+    });
+  }
+
+  /**
+   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it.
+   * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
+   * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
+   */
+  async grant(
+    em: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.change(em, async (tx) => {
+      const { powers, role } = await this.begin(tx, caller, { userId, role: name });
+      if (userId === caller.userId && !powers.unlimited) {
+        throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
+      }
+      if (!(await grantTo(tx, userId, role.id))) return;
+      await this.endings.raiseEpoch(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'role.granted',
+        actorId: caller.userId,
+        subjectId: userId,
+        details: { role: name },
+      });
+    });
+  }
+
+  /**
+   * Voids the user's access tokens. Nothing happens when they do not have it.
+   * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
+   * @throws {Forbidden} it permits more than the caller may do.
+   */
+  async revoke(
+    em: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.change(em, async (tx) => {
+      const { role } = await this.begin(tx, caller, { userId, role: name });
+      if (name === SUPERUSER) await keepSuperuser(tx, userId);
+      const revoked = await statement(
+        tx,
+        sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
+      );
+      if (revoked.length === 0) return;
+      await this.endings.raiseEpoch(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'role.revoked',
+        actorId: caller.userId,
+        subjectId: userId,
+        details: { role: name },
+      });
+    });
+  }
+
+  /** What a grant and its end have in common: the lock, both objects, and whether the role is within reach. */
+  private async begin(
+    tx: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+  ): Promise<{ powers: Powers; role: Role }> {
+    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId: userId });
+    const role = await tx.findOne(Role, { name });
+    if (!role || !(await accountExists(tx, userId))) throw new NotFound();
+    requireWithin(powers, role.permissions, userId);
+    return { powers, role };
+  }
+
+  private async change<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+    try {
+      return await this.endings.transactional(em, work);
+    } catch (error) {
+      if (violatedUniqueConstraint(error) === 'role_name_unique') throw nameTaken();
+      throw error;
+    }
+  }
+}
+
+/** @returns false when the user has it already. @throws {Conflict} the user has too many. */
+export async function grantTo(tx: EntityManager, userId: string, roleId: string): Promise<boolean> {
+  const granted = await statement(
+    tx,
+    sql`insert into role_grant (user_id, role_id) values (${userId}, ${roleId})
+        on conflict do nothing returning user_id`,
+  );
+  if (granted.length === 0) return false;
+  const roles = await statement(tx, sql`select from role_grant where user_id = ${userId}`);
+  if (roles.length > MAX_ROLES_OF_USER)
+    throw new Conflict(`An account has at most ${MAX_ROLES_OF_USER} roles.`);
+  return true;
+}
+
+async function findById(tx: EntityManager, id: string): Promise<Role> {
+  const role = isId(id) ? await tx.findOne(Role, { id }) : null;
+  if (!role) throw new NotFound();
+  return role;
+}
+
+async function accountExists(tx: EntityManager, userId: string): Promise<boolean> {
+  return isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
+}
+
+function requireMayChange(powers: Powers, role: Role): void {
+  requireWithin(powers, role.permissions);
+  if (powers.has(role.name) && !powers.unlimited) throw new Forbidden('nobody changes a role that they have');
+}
+
+function requireWithin(
+  powers: Powers,
+  permissions: readonly string[],
+  subjectId: string | null = null,
+): void {
+  if (!powers.covers(permissions)) {
+    throw new Forbidden('the role permits more than the caller may do', { subjectId });
+  }
+}
+
+/** Also where there is no superuser yet: whoever took the name would become one. */
+function requireFree(name: string): void {
+  if (name.toLowerCase() === SUPERUSER) throw nameTaken();
+}
+
+const nameTaken = (): Conflict =>
+  new Conflict('This name is taken.', [{ field: 'input.name', message: 'This name is taken.' }]);

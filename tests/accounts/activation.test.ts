@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { Activation, DeactivatedBy } from '../../src/accounts/index.ts';
+import { AuditLog } from '../../src/platform/audit/index.ts';
+import { createOrm } from '../../src/platform/database/index.ts';
+import { PostgresEventFeed } from '../../src/platform/events/index.ts';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
+import { keepSuperuser } from '../../src/roles/index.ts';
+import { Endings, PostgresSessionStore, Revocations, SignOut } from '../../src/sessions/index.ts';
+import { SCHEMA } from '../../src/tables.ts';
+import { TestGateway } from '../support/gateway.ts';
+import type { Subject } from '../support/subject.ts';
+
+let gateway: TestGateway;
+let orm: MikroORM;
+let activation: Activation;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  orm = createOrm({ url: gateway.database.servingUrl, schema: SCHEMA, poolSize: 4 });
+  const fork = () => orm.em.fork();
+  const audit = new AuditLog();
+  const feed = new PostgresEventFeed(gateway.database.servingUrl, () => {});
+  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
+  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
+  const store = new PostgresSessionStore({
+    refreshGraceSeconds: 30,
+    idleTtlSeconds: undefined,
+    maxPerUser: 50,
+  });
+  // It looks at no token here.
+  const signOut = new SignOut(store, endings, undefined as never, undefined as never, audit);
+  activation = new Activation(keepSuperuser, endings, signOut, audit);
+});
+afterAll(async () => {
+  await orm.close();
+  await gateway.close();
+});
+
+const inTransaction = <T>(work: (tx: EntityManager) => Promise<T>) => orm.em.fork().transactional(work);
+const deactivate = ({ id }: Subject, by: DeactivatedBy) =>
+  inTransaction((tx) => activation.deactivate(tx, { userId: id, actorId: null }, by, COMMAND_LINE));
+const comeBack = ({ id }: Subject) => inTransaction((tx) => activation.comeBack(tx, id, COMMAND_LINE));
+const state = async ({ id }: Subject) => {
+  const [row] = await gateway.database.query<{ deactivated_by: string | null }>(
+    'select deactivated_by from users where id = $1',
+    [id],
+  );
+  return row?.deactivated_by;
+};
+
+describe('an owner', () => {
+  it('comes back from their own deactivation', async () => {
+    const alice = await gateway.aSubject();
+    expect(await deactivate(alice, DeactivatedBy.OWNER)).toBe(true);
+    expect(await state(alice)).toBe('OWNER');
+    expect(await comeBack(alice)).toBe(true);
+    expect(await state(alice)).toBeNull();
+    expect(await comeBack(alice)).toBe(false);
+  });
+
+  it('does not come back from an administrator’s, nor puts their own in its place', async () => {
+    const alice = await gateway.aSubject();
+    await deactivate(alice, DeactivatedBy.ADMIN);
+    expect(await deactivate(alice, DeactivatedBy.OWNER)).toBe(false);
+    expect(await comeBack(alice)).toBe(false);
+    expect(await state(alice)).toBe('ADMIN');
+  });
+
+  it('who left already is kept out by an administrator', async () => {
+    const alice = await gateway.aSubject();
+    await deactivate(alice, DeactivatedBy.OWNER);
+    expect(await deactivate(alice, DeactivatedBy.ADMIN)).toBe(true);
+    expect(await comeBack(alice)).toBe(false);
+  });
+});

@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RequestOptions } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  AuditEventsDocument,
+  type AuditEventsQueryVariables,
+  MySecurityEventsDocument,
+  RevokeUserSessionsDocument,
+  RolesDocument,
+  UserDocument,
+  UserSessionsDocument,
+  UsersDocument,
+} from '../support/generated/operations.ts';
+import { aRole, aSuperuser, grant, staffWith } from '../support/staff.ts';
+import { countStatements, statementsDuring } from '../support/statements.ts';
+import type { Subject, Tokens } from '../support/subject.ts';
+
+let gateway: TestGateway;
+let auditor: Subject & { tokens: Tokens };
+
+beforeAll(async () => {
+  countStatements();
+  gateway = await TestGateway.start();
+  auditor = await staffWith(gateway, ['audit:read']);
+});
+afterAll(() => gateway.close());
+
+const by = ({ tokens }: { tokens: Tokens }): RequestOptions => ({ bearer: tokens.accessToken });
+const read = async (variables: AuditEventsQueryVariables = {}) => {
+  const reply = await gateway.client.execute(AuditEventsDocument, variables, by(auditor));
+  if (!reply.data) throw new Error(reply.text);
+  return reply.data.auditEvents;
+};
+const actions = async (variables: AuditEventsQueryVariables) =>
+  (await read(variables)).nodes.map(({ action }) => action);
+/** Events of long ago, one a minute, none of which is anybody's. */
+const seedAt = (start: string, count: number, action = 'seed.event') =>
+  gateway.database.query(
+    `insert into audit_event (id, at, action, outcome)
+     select gen_random_uuid(), $1::timestamptz + n * interval '1 minute', $3, 'SUCCESS' from generate_series(0, $2::int - 1) n`,
+    [start, count, action],
+  );
+
+describe('the audit trail', () => {
+  it('tells who did what to whom, when and from where', async () => {
+    const alice = await gateway.aSubject();
+    const role = await aRole(gateway);
+    await grant(gateway, alice.id, role.name);
+    const [event] = (await read({ filter: { userId: alice.id, action: 'role.granted' } })).nodes;
+    expect(event).toMatchObject({
+      action: 'role.granted',
+      actor: { id: expect.any(String), username: expect.stringMatching(/^subject-/) },
+      subject: { id: alice.id, username: alice.username },
+      outcome: 'SUCCESS',
+      ipAddress: '127.0.0.1',
+      userAgent: 'node',
+      details: { role: role.name },
+    });
+    expect(event?.requestId).toBeTruthy();
+    expect(Date.now() - Date.parse(event?.at ?? '')).toBeLessThan(60_000);
+  });
+
+  it('is filtered by account, action and time', async () => {
+    const alice = await gateway.aSubject();
+    await alice.login();
+    await alice.login({ password: 'wrong password here' });
+    expect(await actions({ filter: { userId: alice.id } })).toEqual([
+      'login.failed',
+      'session.created',
+      'account.registered',
+    ]);
+    expect(await actions({ filter: { userId: alice.id, action: 'session.created' } })).toEqual([
+      'session.created',
+    ]);
+    expect(await actions({ filter: { userId: alice.id, action: 'session.*' } })).toEqual(['session.created']);
+    expect(await actions({ filter: { userId: 'nobody' } })).toEqual([]);
+    await seedAt('2020-01-01T00:00:00Z', 5);
+    const between = { since: '2020-01-01T00:01:00Z', until: '2020-01-01T00:04:00Z' };
+    expect((await read({ filter: between })).nodes.map(({ at }) => at)).toEqual([
+      '2020-01-01T00:03:00.000Z',
+      '2020-01-01T00:02:00.000Z',
+      '2020-01-01T00:01:00.000Z',
+    ]);
+  });
+
+  it('is walked to its end, the newest first, each event once, while new ones come', async () => {
+    await seedAt('2019-01-01T00:00:00Z', 25, 'walk.event');
+    // Many of one microsecond: the id tells them apart.
+    await gateway.database.query(
+      `insert into audit_event (id, at, action, outcome)
+       select gen_random_uuid(), '2018-01-01T00:00:00.123456Z', 'walk.event', 'SUCCESS' from generate_series(1, 9)`,
+    );
+    const seen: { id: string; at: string }[] = [];
+    let after: string | null = null;
+    do {
+      const { nodes, pageInfo }: Awaited<ReturnType<typeof read>> = await read({
+        first: 4,
+        after,
+        filter: { action: 'walk.event' },
+      });
+      seen.push(...nodes);
+      after = pageInfo.hasNextPage ? pageInfo.endCursor : null;
+      await seedAt('2021-01-01T00:00:00Z', 1, 'walk.event');
+    } while (after);
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(34);
+    expect(seen.map(({ at }) => at)).toEqual(
+      seen
+        .map(({ at }) => at)
+        .toSorted()
+        .toReversed(),
+    );
+  });
+
+  it('costs one statement, whatever the page, beside the event of being read', async () => {
+    for (const variables of [{ first: 1 }, { first: 100 }, { first: 100, filter: { userId: auditor.id } }])
+      expect(await statementsDuring(() => read(variables))).toHaveLength(2);
+  });
+
+  it.each([
+    ['too many', { first: 101 }],
+    ['a cursor that is none', { after: 'x' }],
+    ['a cursor of another list', { after: Buffer.from('["newest","1"]').toString('base64url') }],
+  ])('refuses %s', async (_, variables) => {
+    const reply = await gateway.client.execute(AuditEventsDocument, variables, by(auditor));
+    expect(reply.code).toBe('BAD_USER_INPUT');
+  });
+
+  it('is for those who may', async () => {
+    const alice = await gateway.aSubject();
+    const reply = await gateway.client.execute(
+      AuditEventsDocument,
+      {},
+      by({ tokens: await alice.signedIn() }),
+    );
+    expect(reply.code).toBe('FORBIDDEN');
+  });
+
+  it('keeps ids when the account is gone', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query('delete from users where id = $1', [alice.id]);
+    const [event] = (await read({ filter: { userId: alice.id } })).nodes;
+    expect(event).toMatchObject({ subject: { id: alice.id, username: null } });
+  });
+
+  it('holds no name and no address of an account', async () => {
+    const alice = await gateway.aSubject();
+    await alice.login();
+    const root = await aSuperuser(gateway);
+    await gateway.client.execute(UsersDocument, { filter: { search: alice.email } }, by(root));
+    const rows = await gateway.database.query<{ text: string }>(
+      'select audit_event::text as text from audit_event',
+    );
+    const all = rows.map(({ text }) => text).join('\n');
+    expect(all).toContain(alice.id);
+    for (const personal of [alice.username, alice.email, root.username]) expect(all).not.toContain(personal);
+  });
+});
+
+describe('recorded exactly once is', () => {
+  const recorded = async (action: string, work: () => Promise<unknown>) => {
+    const count = async () =>
+      (await gateway.database.query('select from audit_event where action = $1', [action])).length;
+    const before = await count();
+    await work();
+    return (await count()) - before;
+  };
+
+  it('each look at personal data of others', async () => {
+    const [root, alice] = [await aSuperuser(gateway), await gateway.aSubject()];
+    expect(
+      await recorded('account.read', () => gateway.client.execute(UserDocument, { id: alice.id }, by(root))),
+    ).toBe(1);
+    expect(await recorded('account.listed', () => gateway.client.execute(UsersDocument, {}, by(root)))).toBe(
+      1,
+    );
+    expect(
+      await recorded('session.listed', () =>
+        gateway.client.execute(UserSessionsDocument, { userId: alice.id }, by(root)),
+      ),
+    ).toBe(1);
+    expect(await recorded('audit.read', () => read())).toBe(1);
+    // One's own account is not somebody else's.
+    expect(
+      await recorded('account.read', () => gateway.client.execute(UserDocument, { id: root.id }, by(root))),
+    ).toBe(0);
+  });
+
+  it('each operation that was denied, however often a document has it', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken: bearer } = await alice.signedIn();
+    expect(
+      await recorded('operation.denied', () => gateway.client.execute(RolesDocument, {}, { bearer })),
+    ).toBe(1);
+    const twice = '{ a: role(name: "x") { id } b: role(name: "x") { id } user(id: "x") { id } }';
+    expect(await recorded('operation.denied', () => gateway.client.raw(twice, {}, { bearer }))).toBe(2);
+    const [event] = await gateway.database.query(
+      `select actor_id, outcome, details from audit_event where action = 'operation.denied' order by id desc limit 1`,
+    );
+    expect(event).toEqual({ actor_id: alice.id, outcome: 'DENIED', details: { operation: 'user' } });
+  });
+
+  it('a limit that goes on being hit', async () => {
+    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'login.address=1/600' });
+    const alice = await gateway.aSubject();
+    expect(
+      await recorded('operation.limited', async () => {
+        for (let n = 0; n < 5; n++) await alice.login({ client: limited.client });
+      }),
+    ).toBe(1);
+    await limited.close();
+  });
+});
+
+describe('the denied part of a document', () => {
+  it('has no effect, whatever else the document does', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken: bearer } = await alice.signedIn();
+    const reply = await gateway.client.raw(
+      'mutation { updateProfile(input: { displayName: "Alice" }) { displayName } createRole(input: { name: "sneaked" }) { id } }',
+      {},
+      { bearer },
+    );
+    expect(reply.code).toBe('FORBIDDEN');
+    expect(await gateway.database.query(`select from role where name = 'sneaked'`)).toEqual([]);
+  });
+});
+
+describe('my security events', () => {
+  const mine = (who: Tokens, variables = {}) =>
+    gateway.client.execute(MySecurityEventsDocument, variables, { bearer: who.accessToken });
+
+  it('are mine, the newest first, with where they came from', async () => {
+    const alice = await gateway.aSubject();
+    await alice.login({ password: 'wrong password here', headers: { 'user-agent': 'Elsewhere/1.0' } });
+    const tokens = await alice.signedIn();
+    const { data } = await mine(tokens);
+    expect(data?.mySecurityEvents.nodes).toMatchObject([
+      {
+        action: 'session.created',
+        actor: { id: alice.id, username: alice.username },
+        ipAddress: '127.0.0.1',
+      },
+      { action: 'login.failed', actor: null, outcome: 'FAILURE', userAgent: 'Elsewhere/1.0' },
+      { action: 'account.registered' },
+    ]);
+    const first = await mine(tokens, { first: 2 });
+    const rest = await mine(tokens, { after: first.data?.mySecurityEvents.pageInfo.endCursor });
+    expect(rest.data?.mySecurityEvents.nodes).toMatchObject([{ action: 'account.registered' }]);
+  });
+
+  it('tell what somebody else did, not who it was', async () => {
+    const [root, alice] = [await aSuperuser(gateway), await gateway.aSubject()];
+    await alice.signedIn();
+    await gateway.client.execute(RevokeUserSessionsDocument, { userId: alice.id }, by(root));
+    const { data } = await mine(await alice.signedIn());
+    const event = data?.mySecurityEvents.nodes.find(({ action }) => action === 'account.sessions_ended');
+    expect(event).toMatchObject({
+      actor: null,
+      subject: { id: alice.id },
+      ipAddress: null,
+      userAgent: null,
+      requestId: null,
+      details: { sessions: 1 },
+    });
+  });
+});

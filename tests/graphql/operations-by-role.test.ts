@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  type GraphQLField,
+  type GraphQLInputType,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isRequiredArgument,
+  isRequiredInputField,
+} from 'graphql';
+import { buildSchema } from '../../src/graphql/index.ts';
+import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
+import { RESOLVERS } from '../../src/resolvers.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { aSuperuser, staffWith } from '../support/staff.ts';
+
+/** Who may call an operation: everybody, whoever is signed in, or who has a permission. */
+type Row = 'everybody' | 'signed in' | { permission: string; recent?: true };
+
+const needs = (permission: string): Row => ({ permission });
+/** The same, and the caller must have proved lately who they are. */
+const needsRecent = (permission: string): Row => ({ permission, recent: true });
+
+/** Every operation of the schema. One without a line here fails the test: decide who may call it. */
+const TABLE: Readonly<Record<string, Row>> = {
+  'Query.auditEvents': needs('audit:read'),
+  'Query.errorCodes': 'everybody',
+  'Query.me': 'signed in',
+  'Query.mySecurityEvents': 'signed in',
+  'Query.publicProfile': 'everybody',
+  'Query.role': needs('role:read'),
+  'Query.roles': needs('role:read'),
+  'Query.sessions': 'signed in',
+  'Query.user': needs('user:read'),
+  'Query.userSessions': needs('session:read'),
+  'Query.users': needs('user:read'),
+  'Mutation.changePassword': 'signed in',
+  'Mutation.createRole': needsRecent('role:manage'),
+  'Mutation.deleteRole': needsRecent('role:manage'),
+  'Mutation.grantRole': needsRecent('role:grant'),
+  'Mutation.login': 'everybody',
+  'Mutation.logout': 'everybody',
+  'Mutation.reauthenticate': 'signed in',
+  'Mutation.refresh': 'everybody',
+  'Mutation.register': 'everybody',
+  'Mutation.revokeOtherSessions': 'signed in',
+  'Mutation.revokeRole': needsRecent('role:grant'),
+  'Mutation.revokeSession': 'signed in',
+  'Mutation.revokeUserSessions': needs('session:revoke'),
+  'Mutation.setUserActive': needsRecent('user:deactivate'),
+  'Mutation.updateProfile': 'signed in',
+  'Mutation.updateRole': needsRecent('role:manage'),
+};
+
+const schema = await buildSchema({ resolvers: RESOLVERS });
+const operations = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]
+  .filter((type) => type != null)
+  .flatMap((type) =>
+    Object.values(type.getFields()).map((field) => ({ name: `${type.name}.${field.name}`, field })),
+  );
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterAll(() => gateway.close());
+
+/** A value of the type, as it stands in a document: it need not make sense, only be let in. */
+function exampleOf(type: GraphQLInputType): string {
+  if (isNonNullType(type)) return exampleOf(type.ofType);
+  if (isListType(type)) return `[${exampleOf(type.ofType)}]`;
+  if (isEnumType(type)) return type.getValues()[0]?.name ?? '';
+  if (isInputObjectType(type)) {
+    const fields = Object.values(type.getFields()).filter(isRequiredInputField);
+    return `{ ${fields.map(({ name, type: of }) => `${name}: ${exampleOf(of)}`).join(', ')} }`;
+  }
+  const values: Record<string, string> = {
+    Boolean: 'true',
+    Int: '1',
+    ID: '"01890000-0000-7000-8000-000000000000"',
+    EmailAddress: '"nobody@example.test"',
+    DateTime: '"2026-01-01T00:00:00Z"',
+  };
+  return values[getNamedType(type).name] ?? '"nothing"';
+}
+
+/** The operation alone, with the arguments that it must have. */
+function documentFor(name: string, { name: field, args, type }: GraphQLField<unknown, unknown>): string {
+  const required = args.filter(isRequiredArgument);
+  const given = required.map((argument) => `${argument.name}: ${exampleOf(argument.type)}`).join(', ');
+  const selection = isLeafType(getNamedType(type)) ? '' : ' { __typename }';
+  return `${name.split('.')[0]?.toLowerCase()} { ${field}${given ? `(${given})` : ''}${selection} }`;
+}
+
+const REFUSALS: readonly unknown[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'REAUTHENTICATION_REQUIRED'];
+
+/** `allowed`, or the code with which the door stayed shut; what comes behind the door is other tests' matter. */
+async function knock(document: string, bearer?: string): Promise<unknown> {
+  const { code, status, text } = await gateway.client.raw(document, {}, { bearer });
+  if (status === 400) throw new Error(text);
+  return REFUSALS.includes(code) ? code : 'allowed';
+}
+
+describe('the table of operations by role', () => {
+  it('has a row for every operation, and no other', () => {
+    expect(operations.map(({ name }) => name).sort()).toEqual(Object.keys(TABLE).sort());
+  });
+
+  it('asks only for permissions that are declared', () => {
+    const asked = Object.values(TABLE).flatMap((row) => (typeof row === 'string' ? [] : [row.permission]));
+    expect(asked.filter((permission) => !GATEWAY_PERMISSIONS.includes(permission))).toEqual([]);
+    expect(GATEWAY_PERMISSIONS.filter((permission) => !asked.includes(permission))).toEqual([]);
+  });
+});
+
+describe.each(operations.map(({ name, field }) => [name, documentFor(name, field)] as const))(
+  '%s',
+  (name, document) => {
+    const row = TABLE[name];
+    // The row is missing: the test above says so.
+    if (row === undefined) return;
+    const { permission, recent = false } = typeof row === 'string' ? {} : row;
+
+    it('for somebody who is not signed in', async () => {
+      expect(await knock(document)).toBe(row === 'everybody' ? 'allowed' : 'UNAUTHENTICATED');
+    });
+
+    it('for a user', async () => {
+      const { accessToken } = await (await gateway.aSubject()).signedIn();
+      expect(await knock(document, accessToken)).toBe(permission === undefined ? 'allowed' : 'FORBIDDEN');
+    });
+
+    it('for a superuser', async () => {
+      const { tokens } = await aSuperuser(gateway);
+      expect(await knock(document, tokens.accessToken)).toBe('allowed');
+    });
+
+    if (permission === undefined) return;
+
+    it(`for somebody with ${permission} alone`, async () => {
+      const { tokens } = await staffWith(gateway, [permission]);
+      expect(await knock(document, tokens.accessToken)).toBe('allowed');
+    });
+
+    it(`for somebody with everything but ${permission}`, async () => {
+      const others = GATEWAY_PERMISSIONS.filter((other) => other !== permission);
+      const { tokens } = await staffWith(gateway, others);
+      expect(await knock(document, tokens.accessToken)).toBe('FORBIDDEN');
+    });
+
+    it('for a superuser who proved who they are long ago', async () => {
+      const { tokens } = await aSuperuser(gateway);
+      gateway.clock.advance(901);
+      const answer = await knock(document, tokens.accessToken);
+      gateway.clock.advance(-901);
+      expect(answer).toBe(recent ? 'REAUTHENTICATION_REQUIRED' : 'allowed');
+    });
+  },
+);
