@@ -21,7 +21,12 @@ import {
   Registration,
   RegistrationMail,
 } from './accounts/index.ts';
-import { AdministrationResolver, UserAdministration, UserDirectory } from './administration/index.ts';
+import {
+  AdministrationResolver,
+  UserAdministration,
+  UserDirectory,
+  UserImport,
+} from './administration/index.ts';
 import { AuditResolver, AuditTrail } from './audit/index.ts';
 import {
   AuthenticationResolver,
@@ -132,6 +137,7 @@ import {
 } from './sessions/index.ts';
 import { SCHEMA, SERVING_RIGHTS } from './tables.ts';
 
+export { exportUsers, type ImportReport, type InputLine } from './administration/index.ts';
 export type { ListedKey, RotationMode } from './sessions/index.ts';
 
 /** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
@@ -173,6 +179,7 @@ export interface Gateway {
   readonly app: FastifyInstance;
   readonly superusers: Superusers;
   readonly secondFactorChanges: SecondFactorChanges;
+  readonly userImport: UserImport;
   readonly signingKeys: SigningKeys;
   readonly keyRotation: KeyRotation;
   /** By what their links are for. */
@@ -478,6 +485,7 @@ async function build(
     fork,
     superusers: new Superusers(registration, endings, audit),
     secondFactorChanges,
+    userImport: new UserImport(passwords, addressBook, audit),
     signingKeys,
     keyRotation: new KeyRotation(endings, audit, box, accessToken),
     caughtUp: () => revocations.catchUp(),

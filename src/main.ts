@@ -26,7 +26,7 @@ try {
   await program({
     environment: process.env,
     workingFolder: process.cwd(),
-    streams: { input: process.stdin, output: process.stdout },
+    streams: { input: process.stdin, output: process.stdout, errors: process.stderr },
     stopped,
   }).parseAsync(process.argv);
   process.exit(0);

@@ -50,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   graphql: ['platform'],
   authentication: ['accounts', 'authenticators', 'notices', 'passwords', 'sessions', 'platform'],
   authenticators: ['accounts', 'notices', 'passwords', 'sessions', 'platform'],
-  administration: ['accounts', 'roles', 'sessions', 'platform'],
+  administration: ['accounts', 'passwords', 'roles', 'sessions', 'platform'],
   audit: ['platform'],
   roles: ['accounts', 'notices', 'sessions', 'platform'],
   recovery: ['accounts', 'letters', 'notices', 'one-time-tokens', 'passwords', 'sessions', 'platform'],

@@ -23,6 +23,11 @@ export class AddressBook {
     return this.tokens.isBound(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey, except);
   }
 
+  /** Of many addresses those that an account can still bring back. */
+  keptAmong(em: EntityManager, addressKeys: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.tokens.boundAmong(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKeys);
+  }
+
   /**
    * Uses a token up that gives its address to an account. Whoever wants the same address at the same time waits, and
    * then finds who has it: so of several that would take it from one another none waits in a circle.

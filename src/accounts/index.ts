@@ -15,3 +15,4 @@ export { PROFILE_RULES, Profiles } from './profile.ts';
 export { REGISTRATION_RULES, Registration } from './registration.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
 export { parseUsername, usernameKey } from './username.ts';
+export { reserveUsernames } from './username-reservation.ts';

@@ -24,5 +24,28 @@ export async function reserveUsername(tx: EntityManager, usernameKey: string): P
   if (taken.length > 0) throw usernameTaken();
 }
 
+/**
+ * Keeps many names for the transaction that takes them.
+ * @returns those that pending registrations keep; which ones accounts have is for the caller to look up.
+ */
+export async function reserveUsernames(
+  tx: EntityManager,
+  usernameKeys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const keys = sql`${[...usernameKeys]}::text[]`;
+  // In one order, so that two who want the same names do not wait for each other in a circle.
+  await statement(
+    tx,
+    sql`select pg_advisory_xact_lock(${USERNAME_LOCK}::int, hash)
+        from (select distinct hashtext(key) as hash from unnest(${keys}) as key order by hash) as hashes`,
+  );
+  const pending = await statement(
+    tx,
+    sql<{ username_key: string }>`
+      select username_key from pending_registration where username_key = any(${keys}) and expires_at > now()`,
+  );
+  return new Set(pending.map(({ username_key }) => username_key));
+}
+
 export const usernameTaken = (): Conflict =>
   new Conflict('This username is taken.', [{ field: 'input.username', message: 'This username is taken.' }]);

@@ -10,6 +10,7 @@ import { removeFactor } from './remove-factor.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
 import { printToken, TOKEN_USES, type TokenUse } from './token.ts';
+import { type ExportUsersOptions, exportAllUsers, type ImportUsersOptions, importUsers } from './users.ts';
 
 export interface ProgramOptions {
   readonly environment: Environment;
@@ -88,6 +89,19 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .argument('<email>')
     .description('take the second factor from an account whose owner lost it; ends its sessions')
     .action((email: string) => removeFactor(config(), output, email));
+  users
+    .command('import')
+    .argument('<file>', 'JSON Lines, one account each; - for standard input')
+    .option('--with-superusers', 'also lines with the role superuser')
+    .description('make accounts; those that are there already stay as they are')
+    .action((file: string, options: ImportUsersOptions) =>
+      importUsers(config(), streams, { file, workingFolder, stopped }, options),
+    );
+  users
+    .command('export')
+    .option('--with-password-hashes', 'for another gateway with the same PASSWORD_PEPPER')
+    .description('write every account to standard output, as JSON Lines')
+    .action((options: ExportUsersOptions) => exportAllUsers(config(), streams, options));
 
   const keys = command.command('keys').description('the keys that sign access tokens');
   keys

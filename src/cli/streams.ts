@@ -5,7 +5,11 @@ import { Writable } from 'node:stream';
 export interface Streams {
   readonly input: NodeJS.ReadStream;
   readonly output: NodeJS.WritableStream;
+  /** For progress, and for what is wrong: the output may be a pipe. */
+  readonly errors: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
+
+type Terminal = Pick<Streams, 'input' | 'output'>;
 
 /** A command cannot do what was asked; the message is for the person who typed it. */
 export class CommandError extends Error {}
@@ -23,7 +27,7 @@ export async function readLine(input: NodeJS.ReadStream): Promise<string> {
 }
 
 /** Asks on a terminal, twice, without showing what is typed. @throws {CommandError} cancelled, or not the same twice. */
-export async function askNewSecret(name: string, { input, output }: Streams): Promise<string> {
+export async function askNewSecret(name: string, { input, output }: Terminal): Promise<string> {
   if (!input.isTTY)
     throw new CommandError('No terminal to ask on: pipe the password in with --password-stdin.');
   const first = await askHidden(`${name}: `, { input, output });
@@ -32,7 +36,7 @@ export async function askNewSecret(name: string, { input, output }: Streams): Pr
   return first;
 }
 
-async function askHidden(question: string, { input, output }: Streams): Promise<string> {
+async function askHidden(question: string, { input, output }: Terminal): Promise<string> {
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input, output: hidden, terminal: true });
   const cancelled = new AbortController();

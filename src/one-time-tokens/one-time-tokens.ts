@@ -97,6 +97,21 @@ export class OneTimeTokens {
     );
   }
 
+  /** Of many addresses those for which somebody holds a token of this purpose. */
+  async boundAmong(
+    em: EntityManager,
+    purpose: TokenPurpose,
+    addressKeys: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    const rows = await statement(
+      em,
+      sql<{ address_key: string }>`
+        select address_key from one_time_token
+        where address_key = any(${[...addressKeys]}::text[]) and purpose = ${purpose} and expires_at > now()`,
+    );
+    return new Set(rows.map(({ address_key }) => address_key));
+  }
+
   /** Whether somebody but `except` holds a token of this purpose for the address. */
   async isBound(
     em: EntityManager,

@@ -150,6 +150,10 @@ export class PasswordHasher {
     }
   }
 
+  knowsPepper(id: string): boolean {
+    return findKey(this.#options.peppers, id) !== undefined;
+  }
+
   /** Ends the worker threads: accepted jobs get 5 s; what is left then, or comes later, gets ServiceUnavailable. */
   async close(): Promise<void> {
     this.#closing.abort();

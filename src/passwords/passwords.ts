@@ -7,6 +7,7 @@ import { InvalidSettings } from '../platform/settings.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
+import { parseStoredHash } from './stored-hash.ts';
 
 /** That somebody knew the password of an account, and which hash said so. */
 export interface PasswordProof {
@@ -37,6 +38,22 @@ export class Passwords {
     const problem = passwordSizeProblem(password);
     if (problem !== null) throw new InvalidValue(problem);
     return password;
+  }
+
+  /**
+   * A hash that another system made, or another gateway with the same pepper.
+   * @throws {InvalidValue} which never repeats it.
+   */
+  parseStored(hash: string, pepperId: string | null): StoredPassword {
+    try {
+      parseStoredHash(hash);
+    } catch {
+      throw new InvalidValue('is neither bcrypt nor Argon2id in a form that is supported.');
+    }
+    if (pepperId !== null && !this.hasher.knowsPepper(pepperId)) {
+      throw new InvalidValue('PASSWORD_PEPPER lacks the key that it was made with.');
+    }
+    return { hash, pepperId };
   }
 
   /** @throws {ServiceUnavailable} at once, when too many are waiting already. */

@@ -1,7 +1,7 @@
-export { keepSuperuser } from './last-superuser.ts';
+export { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 export { PermissionTable } from './permission-table.ts';
 export { RolePermission } from './permissions.ts';
 export { lockPowers, type Powers, powersOf } from './powers.ts';
 export { RoleResolver } from './role.resolver.ts';
-export { RoleAdministration } from './role-administration.ts';
+export { MAX_ROLES_OF_USER, RoleAdministration } from './role-administration.ts';
 export { Superusers } from './superuser.ts';

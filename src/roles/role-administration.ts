@@ -13,7 +13,7 @@ import { Role } from './role.entity.ts';
 import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
 
 /** Roles of one user: every access token names them, and a token has a greatest length. */
-const MAX_ROLES_OF_USER = 20;
+export const MAX_ROLES_OF_USER = 20;
 
 export interface NewRole {
   name: string;

@@ -1,0 +1,246 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type AddressBook, reserveUsernames, User } from '../accounts/index.ts';
+import type { Passwords } from '../passwords/index.ts';
+import { PasswordCredential } from '../passwords/password-credential.entity.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement, violatedUniqueConstraint } from '../platform/database/index.ts';
+import { newId } from '../platform/id.ts';
+import { COMMAND_LINE } from '../platform/request/index.ts';
+import { MAX_ROLES_OF_USER, SUPERUSER } from '../roles/index.ts';
+import { RoleGrant } from '../roles/role-grant.entity.ts';
+import { BadLine, type ParsedRecord, parseRecord } from './user-record.ts';
+
+/**
+ * Lines of one transaction: its statements stay far from the 65,535 parameters that the protocol allows, its locks on
+ * names (one each) from the 6,400 that a server has by default.
+ */
+const BATCH = 500;
+/** Times that a batch is tried again when somebody registers one of its names at the same moment. */
+const MAX_ATTEMPTS = 5;
+
+/** A line of the file; its text is null when it was too long to read. */
+export interface InputLine {
+  readonly number: number;
+  readonly text: string | null;
+}
+
+export interface ImportReport {
+  /** Read so far, blank ones too. */
+  lines: number;
+  imported: number;
+  /** Accounts with the same username and address: an import that is repeated goes on where it was stopped. */
+  present: number;
+  refused: number;
+}
+
+export interface ImportOptions {
+  /** Otherwise a line with the role superuser is refused: a file should not make one unnoticed. */
+  readonly withSuperusers: boolean;
+  /** Told of each line that was refused. */
+  readonly onRefused: (line: number, reason: string) => void;
+  /** After each batch. @returns false to stop there. */
+  readonly onProgress: (report: Readonly<ImportReport>) => boolean;
+}
+
+interface Candidate {
+  line: number;
+  record: ParsedRecord;
+}
+
+/** Takes accounts over from another system, or from another gateway, with the hashes of their passwords. */
+export class UserImport {
+  constructor(
+    private readonly passwords: Passwords,
+    private readonly addressBook: AddressBook,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Batch by batch, each in a transaction of its own: what was imported stays, and a repetition finds it present. A line
+   * that is refused does not stop the rest. Accounts that exist are left as they are.
+   */
+  async run(
+    fork: () => EntityManager,
+    lines: AsyncIterable<InputLine>,
+    options: ImportOptions,
+  ): Promise<ImportReport> {
+    const report: ImportReport = { lines: 0, imported: 0, present: 0, refused: 0 };
+    const refuse = (line: number, reason: string): void => {
+      report.refused += 1;
+      options.onRefused(line, reason);
+    };
+    const roles = await rolesByName(fork());
+    let batch: Candidate[] = [];
+    const flush = async (): Promise<boolean> => {
+      const { imported, present, refused } = await this.importBatch(fork, batch, roles);
+      report.imported += imported;
+      report.present += present;
+      for (const { line, reason } of refused) refuse(line, reason);
+      batch = [];
+      return options.onProgress(report);
+    };
+
+    let unflushed = 0;
+    for await (const { number, text } of lines) {
+      report.lines = number;
+      unflushed += 1;
+      try {
+        if (text === null) throw new BadLine('is too long.');
+        if (text.trim() !== '') batch.push({ line: number, record: this.parse(text, roles, options) });
+      } catch (error) {
+        if (!(error instanceof BadLine)) throw error;
+        refuse(number, error.message);
+      }
+      if (unflushed < BATCH) continue;
+      unflushed = 0;
+      if (!(await flush())) return report;
+    }
+    await flush();
+    return report;
+  }
+
+  private parse(
+    text: string,
+    roles: ReadonlyMap<string, string>,
+    { withSuperusers }: ImportOptions,
+  ): ParsedRecord {
+    const record = parseRecord(text, (hash, pepperId) => this.passwords.parseStored(hash, pepperId));
+    if (!record.roles.every((name) => roles.has(name))) throw new BadLine('roles: there is no such role.');
+    if (record.roles.length > MAX_ROLES_OF_USER) throw new BadLine(`roles: at most ${MAX_ROLES_OF_USER}.`);
+    if (record.roles.includes(SUPERUSER) && !withSuperusers) {
+      throw new BadLine('roles: superuser is only imported with --with-superusers.');
+    }
+    return record;
+  }
+
+  private async importBatch(
+    fork: () => EntityManager,
+    candidates: readonly Candidate[],
+    roles: ReadonlyMap<string, string>,
+  ) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await fork().transactional(async (tx) => {
+          const sorted = sortOut(candidates, await this.ownersOfKeys(tx, candidates));
+          await this.insert(tx, sorted.fresh, roles);
+          return { imported: sorted.fresh.length, present: sorted.present, refused: sorted.refused };
+        });
+      } catch (error) {
+        if (violatedUniqueConstraint(error) === undefined || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  private async insert(
+    tx: EntityManager,
+    fresh: readonly Candidate[],
+    roles: ReadonlyMap<string, string>,
+  ): Promise<void> {
+    if (fresh.length === 0) return;
+    const accounts = fresh.map(({ record }) => ({ id: record.id ?? newId(), record }));
+    await tx.insertMany(
+      User,
+      accounts.map(({ id, record }) => ({
+        id,
+        username: record.username.username,
+        usernameKey: record.username.key,
+        email: record.email?.email ?? null,
+        emailKey: record.email?.key ?? null,
+        emailConfirmedAt: record.email && record.emailConfirmed ? new Date() : null,
+        displayName: record.displayName,
+        deactivatedBy: record.deactivatedBy,
+        createdAt: record.createdAt ?? new Date(),
+      })),
+    );
+    const credentials = accounts.flatMap(({ id, record: { password } }) =>
+      password ? [{ userId: id, hash: password.hash, pepperId: password.pepperId }] : [],
+    );
+    if (credentials.length > 0) await tx.insertMany(PasswordCredential, credentials);
+    const grants = accounts.flatMap(({ id, record }) =>
+      record.roles.map((name) => ({ userId: id, role: roles.get(name) ?? '' })),
+    );
+    if (grants.length > 0) await tx.insertMany(RoleGrant, grants);
+    await this.audit.recordAll(
+      tx,
+      COMMAND_LINE,
+      accounts.map(({ id, record }) => ({
+        action: 'account.imported',
+        actorId: null,
+        subjectId: id,
+        ...(record.roles.length > 0 && { details: { roles: record.roles } }),
+      })),
+    );
+  }
+
+  private async ownersOfKeys(tx: EntityManager, candidates: readonly Candidate[]): Promise<Owners> {
+    const records = candidates.map(({ record }) => record);
+    const usernames = records.map(({ username }) => username.key);
+    const emails = records.flatMap(({ email }) => (email ? [email.key] : []));
+    const ids = records.flatMap(({ id }) => (id === undefined ? [] : [id]));
+    const pending = await reserveUsernames(tx, usernames);
+    const kept = await this.addressBook.keptAmong(tx, emails);
+    const rows = await statement(
+      tx,
+      sql<Owner & { id: string }>`
+        select id, username_key, email_key from users where username_key = any(${usernames}::text[])
+        union
+        select id, username_key, email_key from users where email_key = any(${emails}::text[])
+        union
+        select id, username_key, email_key from users where id = any(${ids}::uuid[])`,
+    );
+    const owners: Owners = { byUsername: new Map(), byEmail: new Map(), byId: new Map() };
+    for (const key of pending) owners.byUsername.set(key, SOMEBODY);
+    for (const key of kept) owners.byEmail.set(key, SOMEBODY);
+    for (const { id, ...owner } of rows) register(owners, id, owner);
+    return owners;
+  }
+}
+
+interface Owner {
+  username_key: string;
+  email_key: string | null;
+}
+
+/** Who has no account yet, or no longer this address, and yet keeps the name. */
+const SOMEBODY: Owner = { username_key: '', email_key: '' };
+
+/** Who has the usernames, addresses and ids that the batch asks for. */
+interface Owners {
+  byUsername: Map<string, Owner>;
+  byEmail: Map<string, Owner>;
+  byId: Map<string, Owner>;
+}
+
+function register(owners: Owners, id: string | undefined, owner: Owner): void {
+  owners.byUsername.set(owner.username_key, owner);
+  if (owner.email_key !== null) owners.byEmail.set(owner.email_key, owner);
+  if (id !== undefined) owners.byId.set(id, owner);
+}
+
+/** Each candidate is new, there already, or in the way of somebody: also of a line before it. */
+function sortOut(candidates: readonly Candidate[], owners: Owners) {
+  const fresh: Candidate[] = [];
+  const refused: { line: number; reason: string }[] = [];
+  let present = 0;
+  for (const candidate of candidates) {
+    const { line, record } = candidate;
+    const wanted: Owner = { username_key: record.username.key, email_key: record.email?.key ?? null };
+    const byUsername = owners.byUsername.get(wanted.username_key);
+    const byEmail = wanted.email_key === null ? undefined : owners.byEmail.get(wanted.email_key);
+    if (byUsername?.email_key === wanted.email_key && byUsername !== undefined) present += 1;
+    else if (byUsername) refused.push({ line, reason: 'username: is taken.' });
+    else if (byEmail) refused.push({ line, reason: 'email: is taken.' });
+    else if (record.id !== undefined && owners.byId.has(record.id))
+      refused.push({ line, reason: 'id: is taken.' });
+    else {
+      register(owners, record.id, wanted);
+      fresh.push(candidate);
+    }
+  }
+  return { fresh, present, refused };
+}
+
+async function rolesByName(em: EntityManager): Promise<ReadonlyMap<string, string>> {
+  const rows = await statement(em, sql<{ id: string; name: string }>`select id, name from role`);
+  return new Map(rows.map(({ id, name }) => [name, id]));
+}

@@ -1,0 +1,39 @@
+import type { InputLine } from '../composition.ts';
+
+const NEWLINE = 0x0a;
+
+/**
+ * The lines of a stream with their numbers. A line of more bytes than `longest` is passed over without being kept.
+ * @param onBytes told how many bytes came
+ */
+export async function* readLines(
+  input: AsyncIterable<Buffer>,
+  longest: number,
+  onBytes: (count: number) => void = () => {},
+): AsyncGenerator<InputLine> {
+  let number = 0;
+  let held: Buffer[] = [];
+  let size = 0;
+  const finish = (): InputLine => {
+    number += 1;
+    const text = size > longest ? null : Buffer.concat(held).toString('utf8');
+    held = [];
+    size = 0;
+    // A byte order mark, as some editors write it, is no part of the first line.
+    return { number, text: number === 1 && text !== null ? text.replace(/^\uFEFF/, '') : text };
+  };
+  for await (const chunk of input) {
+    onBytes(chunk.length);
+    let start = 0;
+    for (;;) {
+      const end = chunk.indexOf(NEWLINE, start);
+      const part = chunk.subarray(start, end === -1 ? chunk.length : end);
+      size += part.length;
+      if (size <= longest) held.push(part);
+      if (end === -1) break;
+      yield finish();
+      start = end + 1;
+    }
+  }
+  if (size > 0) yield finish();
+}

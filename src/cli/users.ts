@@ -1,0 +1,141 @@
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { exportUsers, type ImportReport } from '../composition.ts';
+import type { Config } from '../config.ts';
+import { readLines } from './lines.ts';
+import { CommandError, type Streams } from './streams.ts';
+import { withGateway } from './with-gateway.ts';
+
+/** Bytes of one line: an account takes a few hundred. */
+const LONGEST_LINE = 65_536;
+/** Milliseconds between two lines of progress where no terminal shows one that changes. */
+const PROGRESS_INTERVAL = 5_000;
+
+export interface ImportUsersOptions {
+  readonly withSuperusers?: boolean;
+}
+
+/**
+ * Imports a file of JSON Lines; `-` is standard input. Progress and refused lines go to the error stream, the report to
+ * the output. Interrupted, it stops after the batch that is under way; repeated, it goes on.
+ * @throws {CommandError} at the end, when lines were refused.
+ */
+export async function importUsers(
+  config: Config,
+  streams: Streams,
+  { file, workingFolder, stopped }: { file: string; workingFolder: string; stopped: Promise<void> },
+  { withSuperusers = false }: ImportUsersOptions,
+): Promise<void> {
+  const { input, bytes } = await open(file, workingFolder, streams);
+  let interrupted = false;
+  void stopped.then(() => {
+    interrupted = true;
+  });
+  const progress = new Progress(streams.errors, bytes);
+  const report = await withGateway(config, ({ userImport, fork }) =>
+    userImport.run(
+      fork,
+      readLines(input, LONGEST_LINE, (count) => progress.read(count)),
+      {
+        withSuperusers,
+        onRefused: (line, reason) => progress.interject(`line ${line}: ${reason}`),
+        onProgress: (current) => {
+          progress.show(current);
+          return !interrupted;
+        },
+      },
+    ),
+  );
+  progress.finish(report);
+  streams.output.write(
+    `Imported ${count(report.imported, 'account')}; ${count(report.present, 'account')} there already; ` +
+      `${count(report.refused, 'line')} refused.\n`,
+  );
+  if (interrupted)
+    throw new CommandError(`Stopped after line ${report.lines}. Run it again to go on from there.`);
+  if (report.refused > 0)
+    throw new CommandError(`${count(report.refused, 'line')} refused, as listed above.`);
+}
+
+export interface ExportUsersOptions {
+  readonly withPasswordHashes?: boolean;
+}
+
+/** Writes every account to the output as JSON Lines. */
+export async function exportAllUsers(
+  config: Config,
+  { output, errors }: Streams,
+  { withPasswordHashes = false }: ExportUsersOptions,
+): Promise<void> {
+  await withGateway(config, async ({ fork }) => {
+    let total = 0;
+    for await (const records of exportUsers(fork, { withPasswordHashes })) {
+      total += records.length;
+      const text = records.map((record) => `${JSON.stringify(record)}\n`).join('');
+      if (!output.write(text)) await once(output, 'drain');
+    }
+    errors.write(`Exported ${count(total, 'account')}.\n`);
+  });
+}
+
+async function open(
+  file: string,
+  workingFolder: string,
+  { input }: Streams,
+): Promise<{ input: AsyncIterable<Buffer>; bytes: number | null }> {
+  if (file === '-') return { input, bytes: null };
+  const path = resolve(workingFolder, file);
+  try {
+    const { size } = await stat(path);
+    const stream = createReadStream(path);
+    await once(stream, 'open');
+    return { input: stream, bytes: size };
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
+}
+
+/** One line that changes, on a terminal; elsewhere a line from time to time. */
+class Progress {
+  private readonly startedAt = performance.now();
+  private shownAt = performance.now();
+  private bytesRead = 0;
+
+  constructor(
+    private readonly out: Streams['errors'],
+    private readonly bytes: number | null,
+  ) {}
+
+  read(bytes: number): void {
+    this.bytesRead += bytes;
+  }
+
+  show(report: Readonly<ImportReport>): void {
+    if (this.out.isTTY) {
+      this.out.write(`\r\x1b[2K${this.line(report)}`);
+      return;
+    }
+    if (performance.now() - this.shownAt < PROGRESS_INTERVAL) return;
+    this.shownAt = performance.now();
+    this.out.write(`${this.line(report)}\n`);
+  }
+
+  /** A line among them. */
+  interject(text: string): void {
+    this.out.write(this.out.isTTY ? `\r\x1b[2K${text}\n` : `${text}\n`);
+  }
+
+  finish(report: Readonly<ImportReport>): void {
+    this.interject(this.line(report));
+  }
+
+  private line({ lines, imported, present, refused }: Readonly<ImportReport>): string {
+    const share = this.bytes ? `${Math.floor((100 * this.bytesRead) / this.bytes)} %, ` : '';
+    const seconds = ((performance.now() - this.startedAt) / 1000).toFixed(1);
+    return `${share}${lines} lines read in ${seconds} s: ${imported} imported, ${present} present, ${refused} refused`;
+  }
+}
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;

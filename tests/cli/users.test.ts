@@ -1,0 +1,215 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import bcrypt from 'bcryptjs';
+import { newSecrets, TestGateway } from '../support/gateway.ts';
+import { LoginDocument } from '../support/generated/operations.ts';
+import { GatehouseProcess } from '../support/process.ts';
+import { aRole, aSuperuser } from '../support/staff.ts';
+
+jest.setTimeout(60_000);
+
+const secrets = newSecrets();
+const PASSWORD = 'from the old system';
+/** As the other system wrote it: plain bcrypt. */
+const HASH = bcrypt.hashSync(PASSWORD, 4);
+let gateway: TestGateway;
+let folder: string;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start(secrets);
+  folder = await mkdtemp(join(tmpdir(), 'gatehouse-import-'));
+});
+afterEach(() => GatehouseProcess.killAll());
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+  await gateway.close();
+});
+
+async function users(args: readonly string[], { input = '', on = gateway } = {}) {
+  const command = GatehouseProcess.run(
+    ['users', ...args],
+    {
+      NODE_ENV: 'test',
+      DATABASE_URL: on.database.servingUrl,
+      DATABASE_MIGRATION_URL: on.database.ownerUrl,
+      ...secrets,
+    },
+    input,
+  );
+  const code = await command.ended;
+  return { code, output: command.output, errors: command.errors };
+}
+
+const jsonLines = (records: readonly unknown[]) =>
+  records.map((record) => `${JSON.stringify(record)}\n`).join('');
+
+async function importing(records: readonly unknown[], ...options: string[]) {
+  const file = join(folder, 'users.jsonl');
+  await writeFile(file, jsonLines(records));
+  return users(['import', file, ...options]);
+}
+
+const login = (identifier: string) =>
+  gateway.client.execute(LoginDocument, { input: { identifier, password: PASSWORD } });
+const account = async (username: string) => {
+  const [row] = await gateway.database.query(
+    `select u.email, u.email_confirmed_at is not null as confirmed, u.display_name, u.deactivated_by, c.hash, c.pepper_id,
+            array(select r.name from role_grant g join role r on r.id = g.role_id where g.user_id = u.id) as roles
+     from users u left join password_credential c on c.user_id = u.id where u.username = $1`,
+    [username],
+  );
+  return row;
+};
+
+describe('gatehouse users import', () => {
+  it('takes accounts over with their passwords, which are hashed anew at the first login', async () => {
+    const role = await aRole(gateway);
+    const imported = await importing([
+      {
+        username: 'Ada',
+        email: 'ada@old.test',
+        emailConfirmed: true,
+        displayName: 'Ada L.',
+        passwordHash: HASH,
+        roles: [role.name],
+        createdAt: '2019-05-06T07:08:09Z',
+      },
+      { username: 'bob' },
+      { username: 'carol', passwordHash: HASH, deactivatedBy: 'ADMIN' },
+    ]);
+    expect(imported).toMatchObject({
+      code: 0,
+      output: 'Imported 3 accounts; 0 accounts there already; 0 lines refused.\n',
+      errors: expect.stringMatching(/^100 %, 3 lines read in [\d.]+ s: 3 imported, 0 present, 0 refused\n$/),
+    });
+    expect(await account('Ada')).toMatchObject({
+      email: 'ada@old.test',
+      confirmed: true,
+      display_name: 'Ada L.',
+      hash: HASH,
+      pepper_id: null,
+      roles: [role.name],
+    });
+    expect((await login('ada@old.test')).errors).toEqual([]);
+    expect(await account('Ada')).toMatchObject({
+      pepper_id: expect.any(String),
+      hash: expect.not.stringContaining(HASH),
+    });
+    expect((await login('ada')).errors).toEqual([]);
+    expect((await login('bob')).code).toBe('INVALID_CREDENTIALS');
+    expect((await login('carol')).code).toBe('INVALID_CREDENTIALS');
+  });
+
+  it('reports a bad line by its number, without its values, and goes on', async () => {
+    await importing([{ username: 'holder', email: 'holder@old.test' }]);
+    await gateway.database.query(
+      `with pending as (
+         insert into pending_registration (id, username, username_key, email, email_key, hash, pepper_id, expires_at)
+         values (gen_random_uuid(), 'pending', 'pending', 'p@old.test', 'p@old.test', '', '', now() + interval '1 hour'))
+       insert into one_time_token (id, user_id, purpose, address_key, token_hash, expires_at)
+       select gen_random_uuid(), id, 'UNDO_EMAIL_CHANGE', 'former@old.test', '', now() + interval '1 hour' from users limit 1`,
+    );
+    const { code, output, errors } = await importing([
+      { username: 'good-one' },
+      { username: 'x', passwordHash: HASH },
+      { username: 'weak', passwordHash: 'c0ffee-md5-of-something' },
+      { username: 'typo', passwordhash: HASH },
+      { username: 'holder', email: 'other@old.test' },
+      { username: 'thief', email: 'Holder@old.test' },
+      { username: 'ruler', roles: ['superuser'] },
+      { username: 'stray', roles: ['no-such-role'] },
+      { username: 'good-one', email: 'second@old.test' },
+      ['not', 'an', 'object'],
+      { username: 'mail', email: 'not an address' },
+      { username: 'peppered', passwordHash: HASH, passwordPepper: 'deadbeef' },
+      { username: 'long', displayName: 'x'.repeat(70_000) },
+      { username: 'good-two' },
+      { username: 'pending' },
+      { username: 'late', email: 'former@old.test' },
+    ]);
+    expect(code).toBe(1);
+    expect(output).toBe('Imported 2 accounts; 0 accounts there already; 14 lines refused.\n');
+    const lines = errors.split('\n').filter((line) => line.startsWith('line '));
+    expect(lines.sort((a, b) => Number(a.split(/[ :]/)[1]) - Number(b.split(/[ :]/)[1]))).toEqual([
+      'line 2: username: A username has 3 to 32 characters.',
+      'line 3: passwordHash: is neither bcrypt nor Argon2id in a form that is supported.',
+      expect.stringMatching(/^line 4: has 1 field\(s\) that are not known: there are id, username, /),
+      'line 5: username: is taken.',
+      'line 6: email: is taken.',
+      'line 7: roles: superuser is only imported with --with-superusers.',
+      'line 8: roles: there is no such role.',
+      'line 9: username: is taken.',
+      'line 10: is not a JSON object.',
+      'line 11: email: This is not an e-mail address.',
+      'line 12: passwordHash: PASSWORD_PEPPER lacks the key that it was made with.',
+      'line 13: is too long.',
+      'line 15: username: is taken.',
+      'line 16: email: is taken.',
+    ]);
+    for (const secret of [HASH, 'c0ffee', 'deadbeef', 'holder@old.test'])
+      expect(errors).not.toContain(secret);
+    expect(await account('good-two')).toBeDefined();
+  });
+
+  it('that is repeated goes on where it was stopped', async () => {
+    const records = Array.from({ length: 2_500 }, (_, n) => ({
+      username: `again-${n}`,
+      email: `a${n}@old.test`,
+    }));
+    expect((await importing(records.slice(0, 1_700))).output).toMatch(/^Imported 1700 accounts/);
+    expect(await importing(records)).toMatchObject({
+      code: 0,
+      output: 'Imported 800 accounts; 1700 accounts there already; 0 lines refused.\n',
+    });
+    const events = await gateway.database.query(
+      `select from audit_event e join users u on u.id = e.subject_id
+       where e.action = 'account.imported' and u.username like 'again-%'`,
+    );
+    expect(events).toHaveLength(2_500);
+  });
+
+  it('reads standard input, blank lines and a last line without an end', async () => {
+    const input = '\uFEFF{"username":"piped-one"}\r\n\r\n{"username":"piped-two"}';
+    expect(await users(['import', '-'], { input })).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^Imported 2 accounts/),
+    });
+  });
+
+  it('makes superusers only when it is told to', async () => {
+    await aSuperuser(gateway);
+    const records = [{ username: 'next-chief', roles: ['superuser'] }];
+    expect((await importing(records)).errors).toContain('line 1: roles: superuser is only imported with');
+    expect((await importing(records, '--with-superusers')).code).toBe(0);
+    expect(await account('next-chief')).toMatchObject({ roles: ['superuser'] });
+  });
+
+  it('says which file it cannot read', async () => {
+    expect(await users(['import', join(folder, 'nowhere.jsonl')])).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('cannot be read (ENOENT)'),
+    });
+  });
+});
+
+describe('gatehouse users export', () => {
+  it('writes what another gateway takes in, and hashes only when asked to', async () => {
+    const plain = await users(['export']);
+    expect(plain.code).toBe(0);
+    expect(plain.output).not.toMatch(/passwordHash|\$2[aby]\$/);
+    const { output } = await users(['export', '--with-password-hashes']);
+    const other = await TestGateway.start(secrets);
+    await other.database.query(`insert into role select * from json_populate_recordset(null::role, $1)`, [
+      JSON.stringify(await gateway.database.query('select * from role')),
+    ]);
+    const imported = await users(['import', '-', '--with-superusers'], { input: output, on: other });
+    expect(imported).toMatchObject({ code: 0, output: expect.stringMatching(/; 0 lines refused\.\n$/) });
+    const again = await users(['export', '--with-password-hashes'], { on: other });
+    expect(again.output.split('\n').sort()).toEqual(output.split('\n').sort());
+    const input = { identifier: 'ada', password: PASSWORD };
+    expect((await other.client.execute(LoginDocument, { input })).errors).toEqual([]);
+    await other.close();
+  });
+});
