@@ -329,11 +329,13 @@ async function build(
     audit,
     rateLimiter,
   );
+  const activation = new Activation(keepSuperuser, endings, signOut, audit);
   const recovery = new AccountRecovery(
     tokens,
     passwords,
     endings,
     signOut,
+    activation,
     { outbox, recovery: recoveryMail },
     notices,
     audit,
@@ -387,7 +389,6 @@ async function build(
   });
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
-  const activation = new Activation(keepSuperuser, endings, signOut, audit);
 
   const schema = await buildSchema({
     resolvers: RESOLVERS,

@@ -97,9 +97,9 @@ export class EmailChange {
     });
   }
 
-  /** The new address that was asked for and is not confirmed yet. */
-  pendingAddress(em: EntityManager, userId: string): Promise<string | null> {
-    return this.tokens.addressOf(em, userId, TokenPurpose.CHANGE_EMAIL);
+  /** Of many users the new address that was asked for and is not confirmed yet. */
+  pendingAddresses(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return this.tokens.addressesOf(em, userIds, TokenPurpose.CHANGE_EMAIL);
   }
 
   /**

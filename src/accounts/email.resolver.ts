@@ -1,6 +1,12 @@
 import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  CurrentCaller,
+  type RequestContext,
+} from '../platform/request/index.ts';
 import { UserType } from './account.types.ts';
 import type { EmailChange } from './email-change.ts';
 import type { EmailConfirmation } from './email-confirmation.ts';
@@ -8,17 +14,21 @@ import type { EmailConfirmation } from './email-confirmation.ts';
 /** The address of an account: its proof and its change. */
 @Resolver(() => UserType)
 export class EmailResolver {
+  private readonly pendingEmailOf: (context: RequestContext, userId: string) => Promise<string | undefined>;
+
   constructor(
     private readonly confirmation: EmailConfirmation,
     private readonly change: EmailChange,
-  ) {}
+  ) {
+    this.pendingEmailOf = batched((em, userIds) => change.pendingAddresses(em, userIds));
+  }
 
   @FieldResolver(() => GraphQLEmailAddress, {
     nullable: true,
     description: 'An e-mail address that was asked for by changeEmail and is not confirmed yet.',
   })
-  pendingEmail(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<string | null> {
-    return this.change.pendingAddress(em, id);
+  async pendingEmail(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<string | null> {
+    return (await this.pendingEmailOf(context, id)) ?? null;
   }
 
   @Mutation(() => UserType, {

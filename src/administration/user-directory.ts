@@ -59,8 +59,7 @@ export class UserDirectory {
       walks: () => walksFor(query),
       cursor: () => readCursor(after, walksFor(query)),
     });
-    const conditions = await conditionsOf(em, query);
-    const rows = await this.walk(em, walks, cursor, conditions, first + 1);
+    const rows = await this.walk(em, walks, cursor, await filterOf(em, query), first + 1);
     return pageOf(
       rows,
       { first, after },
@@ -70,7 +69,7 @@ export class UserDirectory {
 
   async count(em: EntityManager, query: UserQuery): Promise<number> {
     const matching = walksFor(query).map(({ condition }) => condition);
-    const conditions = await conditionsOf(em, query);
+    const conditions = conditionsOf(await filterOf(em, query), null);
     const [row] = await statement(
       em,
       sql<{ count: number }>`
@@ -85,19 +84,18 @@ export class UserDirectory {
     em: EntityManager,
     walks: readonly Walk[],
     cursor: { walk: number; key: string } | null,
-    conditions: readonly Condition[],
+    filter: Filter,
     limit: number,
   ): Promise<Row[]> {
     const begun = walks.slice(cursor?.walk ?? 0);
     const parts = begun.map(({ name, key, descending, condition }, index) => {
-      const beyond =
-        cursor && index === 0 ? sql`${key} ${descending ? sql`<` : sql`>`} ${cursor.key}` : EVERYBODY;
+      const beyond = cursor && index === 0 ? sql`${descending ? sql`<` : sql`>`} ${cursor.key}` : null;
       const before = begun.slice(0, index).map((walk) => sql`(select count(*) from ${sql.id(walk.name)})`);
       const room = before.length === 0 ? EVERYBODY : sql`${sql.join(before, sql` + `)} < ${limit}`;
       return sql`
         ${sql.id(name)} as materialized (
           select ${name} as walk, (${key})::text as key, ${accountColumns} from users u
-          where ${sql.join([condition, beyond, room, ...conditions], sql` and `)}
+          where ${sql.join([condition, beyond ? sql`${key} ${beyond}` : EVERYBODY, room, ...conditionsOf(filter, key === ID ? beyond : null)], sql` and `)}
           order by ${key} ${descending ? sql`desc` : sql`asc`} limit ${limit})`;
     });
     const all = begun.map(
@@ -152,15 +150,31 @@ function readCursor(
 
 const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
-async function conditionsOf(em: EntityManager, { role, isActive }: UserQuery): Promise<Condition[]> {
+/** What is asked beside the search. */
+interface Filter {
+  readonly isActive: boolean | null;
+  /** Undefined: any role or none. Null: one that does not exist. */
+  readonly roleId: string | null | undefined;
+}
+
+async function filterOf(em: EntityManager, { role, isActive = null }: UserQuery): Promise<Filter> {
+  if (role == null) return { isActive, roleId: undefined };
+  // Its id, by a statement of its own: the planner then knows how many have it.
+  const [found] = await statement(em, sql<{ id: string }>`select id from role where name = ${role}`);
+  return { isActive, roleId: found?.id ?? null };
+}
+
+/** @param beyond what comes after the id of a user where a walk by ids begins: said of grants too, it spares reading them */
+function conditionsOf({ isActive, roleId }: Filter, beyond: Condition | null): Condition[] {
   const conditions: Condition[] = [EVERYBODY];
-  if (isActive != null)
+  if (isActive !== null) {
     conditions.push(isActive ? sql`u.deactivated_by is null` : sql`u.deactivated_by is not null`);
-  if (role != null) {
-    // Its id, not its name: the planner then knows how many have it.
-    const [found] = await statement(em, sql<{ id: string }>`select id from role where name = ${role}`);
+  }
+  if (roleId === null) conditions.push(NOBODY);
+  else if (roleId !== undefined) {
+    const further = beyond ? sql`g.user_id ${beyond}` : EVERYBODY;
     conditions.push(
-      found ? sql`u.id in (select g.user_id from role_grant g where g.role_id = ${found.id})` : NOBODY,
+      sql`u.id in (select g.user_id from role_grant g where g.role_id = ${roleId} and ${further})`,
     );
   }
   return conditions;

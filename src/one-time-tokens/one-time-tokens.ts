@@ -128,16 +128,20 @@ export class OneTimeTokens {
     return rows.length > 0;
   }
 
-  /** The address that the newest token of this purpose is for. */
-  async addressOf(em: EntityManager, userId: string, purpose: TokenPurpose): Promise<string | null> {
-    const [row] = await statement(
+  /** Of many users the address that the newest token of this purpose is for. */
+  async addressesOf(
+    em: EntityManager,
+    userIds: readonly string[],
+    purpose: TokenPurpose,
+  ): Promise<ReadonlyMap<string, string>> {
+    const rows = await statement(
       em,
-      sql<{ address: string }>`
-        select address from one_time_token
-        where user_id = ${userId} and purpose = ${purpose} and expires_at > now()
-        order by created_at desc limit 1`,
+      sql<{ user_id: string; address: string }>`
+        select distinct on (user_id) user_id, address from one_time_token
+        where user_id = any(${[...userIds]}::uuid[]) and purpose = ${purpose} and expires_at > now()
+        order by user_id, created_at desc`,
     );
-    return row?.address ?? null;
+    return new Map(rows.map(({ user_id, address }) => [user_id, address]));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { lockAccount, parseEmailAddress } from '../accounts/index.ts';
+import { type Activation, lockAccount, parseEmailAddress } from '../accounts/index.ts';
 import { DeactivatedBy, User } from '../accounts/user.entity.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
@@ -28,6 +28,7 @@ export class AccountRecovery {
     private readonly passwords: Passwords,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
+    private readonly activation: Activation,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
@@ -78,8 +79,9 @@ export class AccountRecovery {
     const user = await lockAccount(tx, userId);
     if (!user || user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
     await this.passwords.set(tx, userId, replacement);
-    tx.assign(user, { deactivatedBy: null, emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
+    tx.assign(user, { emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
     await tx.flush();
+    await this.activation.comeBack(tx, userId, origin);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.tokens.void(tx, userId, VOIDED);

@@ -12,14 +12,14 @@ import {
   UsersDocument,
 } from '../support/generated/operations.ts';
 import { aRole, aSuperuser, grant, staffWith } from '../support/staff.ts';
-import { countStatements, statementsDuring } from '../support/statements.ts';
+import { statementsDuring, watchStatements } from '../support/statements.ts';
 import type { Subject, Tokens } from '../support/subject.ts';
 
 let gateway: TestGateway;
 let auditor: Subject & { tokens: Tokens };
 
 beforeAll(async () => {
-  countStatements();
+  watchStatements();
   gateway = await TestGateway.start();
   auditor = await staffWith(gateway, ['audit:read']);
 });

@@ -106,10 +106,10 @@ describe('gatehouse users import', () => {
     await importing([{ username: 'holder', email: 'holder@old.test' }]);
     await gateway.database.query(
       `with pending as (
-         insert into pending_registration (id, username, username_key, email, email_key, hash, pepper_id, expires_at)
-         values (gen_random_uuid(), 'pending', 'pending', 'p@old.test', 'p@old.test', '', '', now() + interval '1 hour'))
-       insert into one_time_token (id, user_id, purpose, address_key, token_hash, expires_at)
-       select gen_random_uuid(), id, 'UNDO_EMAIL_CHANGE', 'former@old.test', '', now() + interval '1 hour' from users limit 1`,
+         insert into pending_registration (id, username, username_key, email, email_key, hash, expires_at)
+         values (gen_random_uuid(), 'pending', 'pending', 'p@old.test', 'p@old.test', '', now() + interval '1 hour'))
+       insert into one_time_token (id, user_id, purpose, address, address_key, hash, expires_at)
+       select gen_random_uuid(), id, 'UNDO_EMAIL_CHANGE', 'former@old.test', 'former@old.test', '', now() + interval '1 hour' from users limit 1`,
     );
     const { code, output, errors } = await importing([
       { username: 'good-one' },

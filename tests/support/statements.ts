@@ -1,28 +1,37 @@
 import pg from 'pg';
 
-const texts: string[] = [];
-let counting = false;
+export interface SentStatement {
+  readonly text: string;
+  readonly values: unknown[];
+}
 
-/** Counts what gateways that are started after this send to PostgreSQL. */
-export function countStatements(): void {
-  if (counting) return;
-  counting = true;
+const sent: SentStatement[] = [];
+let watching = false;
+
+/** Notes what gateways that are started after this send to PostgreSQL. */
+export function watchStatements(): void {
+  if (watching) return;
+  watching = true;
   const { query } = pg.Client.prototype as unknown as { query: (...args: unknown[]) => unknown };
   Object.assign(pg.Client.prototype, {
     query(this: pg.Client, ...args: unknown[]) {
-      const [first] = args;
-      texts.push(typeof first === 'string' ? first : String(Object(first).text));
+      const [statement, values] = args;
+      sent.push(
+        typeof statement === 'string'
+          ? { text: statement, values: Array.isArray(values) ? values : [] }
+          : { text: String(Object(statement).text), values: Object(statement).values ?? [] },
+      );
       return query.apply(this, args);
     },
   });
 }
 
-/** What has nothing to do with the work: transactions, the reading of endings and heartbeats, which go on beside it. */
-const BESIDE = /^(begin|commit|rollback)|pg_snapshot_xmin|^select 1$/i;
+/** What has nothing to do with the work: transactions, and what goes on beside it in the background. */
+const BESIDE = /^(begin|commit|rollback)|pg_snapshot_xmin|^select 1$|mail_job/i;
 
 /** @returns the statements that the work sent. */
-export async function statementsDuring(work: () => Promise<unknown>): Promise<string[]> {
-  const before = texts.length;
+export async function statementsDuring(work: () => Promise<unknown>): Promise<SentStatement[]> {
+  const before = sent.length;
   await work();
-  return texts.slice(before).filter((text) => !BESIDE.test(text.trim()));
+  return sent.slice(before).filter(({ text }) => !BESIDE.test(text.trim()));
 }
