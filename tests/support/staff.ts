@@ -6,12 +6,17 @@ import type { Subject, Tokens } from './subject.ts';
 /** A person who is a superuser, signed in. */
 export async function aSuperuser(gateway: TestGateway): Promise<Subject & { tokens: Tokens }> {
   const subject = await gateway.aSubject();
+  await makeSuperuser(gateway, subject);
+  return Object.assign(subject, { tokens: await subject.signedIn() });
+}
+
+/** As the command line does. */
+export async function makeSuperuser(gateway: TestGateway, { email, username }: Subject): Promise<void> {
   await gateway.gateway.superusers.create(
     gateway.gateway.fork(),
-    { email: subject.email, username: subject.username, password: async () => '' },
+    { email, username, password: async () => '' },
     COMMAND_LINE,
   );
-  return Object.assign(subject, { tokens: await subject.signedIn() });
 }
 
 /** A person with one role of just these permissions, signed in. */

@@ -1,0 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from '@jest/globals';
+import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
+
+describe('the permissions of the gateway', () => {
+  it('are those that docs/administration.md lists', async () => {
+    const text = await readFile('docs/administration.md', 'utf8');
+    const listed = [...text.matchAll(/^\| `([a-z]+:[a-z]+)` /gm)].map((match) => match[1]);
+    expect(listed.toSorted()).toEqual([...GATEWAY_PERMISSIONS].sort());
+  });
+});
