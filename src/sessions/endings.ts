@@ -92,19 +92,18 @@ export class Endings {
     await this.feed.announce(tx, 'endings');
   }
 
-  /** The same for everybody who has the role: its name in their tokens must not outlive it. */
-  async raiseEpochsOfRole(tx: EntityManager, roleId: string): Promise<number> {
-    const [row] = await statement(
+  /** The same for many, at most a few thousand: what they wait for is one statement. */
+  async raiseEpochs(tx: EntityManager, userIds: readonly string[]): Promise<void> {
+    if (userIds.length === 0) return;
+    await statement(
       tx,
-      sql<{ raised: number }>`
+      sql`
         with raised as (update users set epoch = epoch + 1
-                        where id in (select user_id from role_grant where role_id = ${roleId}) returning id, epoch),
-             written as (insert into ending (kind, user_id, epoch, matters_until, kept_until)
-                         select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised)
-        select count(*)::int as raised from raised`,
+                        where id = any(${[...userIds]}::uuid[]) returning id, epoch)
+        insert into ending (kind, user_id, epoch, matters_until, kept_until)
+        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
     );
     await this.feed.announce(tx, 'endings');
-    return row?.raised ?? 0;
   }
 
   /** Permissions of a role changed: every process rereads its table. */

@@ -23,7 +23,7 @@ beforeAll(async () => {
   const feed = new PostgresEventFeed(gateway.database.servingUrl, () => {});
   const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
-  const store = new PostgresSessionStore({
+  const store = new PostgresSessionStore(endings, {
     refreshGraceSeconds: 30,
     idleTtlSeconds: undefined,
     maxPerUser: 50,

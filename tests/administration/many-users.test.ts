@@ -1,3 +1,4 @@
+/** @topology one: counts what PostgreSQL reads for one request */
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { encodeCursor } from '../../src/platform/pagination/index.ts';
 import { TestGateway } from '../support/gateway.ts';

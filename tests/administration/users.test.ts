@@ -249,7 +249,8 @@ describe('deactivating an account', () => {
       const logins = race(4, () => alice.login());
       await setActive(alice.id, false);
       await logins;
-      expect(await gateway.database.query('select from session where user_id = $1', [alice.id])).toEqual([]);
+      const left = await gateway.client.execute(UserSessionsDocument, { userId: alice.id }, by(root));
+      expect(left.data?.userSessions).toEqual([]);
     }
   });
 

@@ -1,3 +1,4 @@
+/** @topology one: is about commands, not about requests */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

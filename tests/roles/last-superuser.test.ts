@@ -1,3 +1,4 @@
+/** @topology one: has two processes of its own */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client, Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';

@@ -240,6 +240,25 @@ describe('a change of a role that many have', () => {
   });
 });
 
+describe('a role that thousands have', () => {
+  it('keeps its name, and is deleted from all of them', async () => {
+    const role = await aRole(gateway);
+    await gateway.database.query(
+      `with made as (insert into users (id, username, username_key)
+                     select gen_random_uuid(), 'mass-' || n, 'mass-' || n from generate_series(1, 5001) n returning id)
+       insert into role_grant (user_id, role_id) select id, $1 from made`,
+      [role.id],
+    );
+    expect((await update(root, { id: role.id, name: 'mass' })).code).toBe('CONFLICT');
+    expect((await remove(root, role.id)).data?.deleteRole).toBe(true);
+    const [left] = await gateway.database.query(
+      `select count(*)::int as users, min(epoch) as lowest from users where username like 'mass-%'`,
+    );
+    expect(left).toEqual({ users: 5001, lowest: 1 });
+    expect(await gateway.database.query('select from role_grant where role_id = $1', [role.id])).toEqual([]);
+  });
+});
+
 describe('nobody climbs:', () => {
   it('a role that permits more than the caller may do is not granted, revoked, made, changed or deleted', async () => {
     const admin = await staffWith(gateway, ['role:manage', 'role:grant', 'user:read']);
