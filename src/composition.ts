@@ -2,16 +2,22 @@ import { availableParallelism } from 'node:os';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { FastifyInstance } from 'fastify';
 import {
+  AccountDeletion,
+  AccountEndResolver,
   AccountResolver,
   Activation,
   AddressBook,
   CONFIRMATION_RULES,
   ConfirmationMail,
+  DATA_EXPORT_RULES,
+  DataExport,
+  Deactivation,
   EMAIL_CHANGE_RULES,
   EmailChange,
   EmailConfirmation,
   EmailResolver,
   expiredRegistrations,
+  FarewellMail,
   NewAddressMail,
   OldAddressMail,
   PROFILE_RULES,
@@ -62,7 +68,7 @@ import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql
 import { createServer } from './http/index.ts';
 import { Letters } from './letters/index.ts';
 import { NOTICE_RULES, OwnerNotices } from './notices/index.ts';
-import { expiredTokens, OneTimeTokens } from './one-time-tokens/index.ts';
+import { expiredTokens, mailedLinkData, OneTimeTokens } from './one-time-tokens/index.ts';
 import { linkPages } from './pages/index.ts';
 import {
   OWNER_PROOF_RULES,
@@ -73,7 +79,7 @@ import {
   Passwords,
 } from './passwords/index.ts';
 import { GATEWAY_PERMISSIONS } from './permissions.ts';
-import { AuditLog, oldAuditEvents, setAuditRetention } from './platform/audit/index.ts';
+import { AuditLog, auditData, oldAuditEvents, setAuditRetention } from './platform/audit/index.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { createOrm, grantRights, Migrations, migrationsReady } from './platform/database/index.ts';
 import { PostgresEventFeed, RedisEventFeed } from './platform/events/index.ts';
@@ -111,6 +117,7 @@ import {
   PermissionTable,
   RoleAdministration,
   RoleResolver,
+  roleData,
   Superusers,
 } from './roles/index.ts';
 import {
@@ -132,6 +139,7 @@ import {
   SessionResolver,
   SigningKeys,
   SignOut,
+  sessionData,
   TokenCookies,
   TokenPairs,
 } from './sessions/index.ts';
@@ -154,6 +162,7 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...EMAIL_CHANGE_RULES,
   ...RECOVERY_RULES,
   ...UNDO_RULES,
+  ...DATA_EXPORT_RULES,
   ...PROFILE_RULES,
   ...REFRESH_RULES,
   ...REAUTHENTICATION_RULES,
@@ -330,6 +339,19 @@ async function build(
     rateLimiter,
   );
   const activation = new Activation(keepSuperuser, endings, signOut, audit);
+  const deactivation = new Deactivation(ownerProof, activation, tokens, endings, notices);
+  const farewell = new FarewellMail(letters);
+  const deletion = new AccountDeletion(
+    ownerProof,
+    keepSuperuser,
+    tokens,
+    endings,
+    signOut,
+    { outbox, farewell },
+    audit,
+  );
+  const personalData = [sessionData(store), roleData, mailedLinkData, auditData];
+  const dataExport = new DataExport(personalData, rateLimiter);
   const recovery = new AccountRecovery(
     tokens,
     passwords,
@@ -403,6 +425,7 @@ async function build(
         cookies,
         { cookies: session.tokenDelivery !== 'body', body: session.tokenDelivery !== 'cookie' },
       ),
+      new AccountEndResolver(dataExport, deactivation, deletion),
       new EmailResolver(confirmation, emailChange),
       new RecoveryResolver(recovery, changeUndo),
       new PasswordResolver(passwordChange),
@@ -441,7 +464,15 @@ async function build(
     config.mail.smtpUrl === undefined
       ? devMailbox
       : new SmtpTransport({ url: config.mail.smtpUrl, from: config.mail.from });
-  const mailWriters = [notices, confirmationMail, registrationMail, recoveryMail, toNewAddress, toOldAddress];
+  const mailWriters = [
+    notices,
+    confirmationMail,
+    registrationMail,
+    recoveryMail,
+    toNewAddress,
+    toOldAddress,
+    farewell,
+  ];
   const mailWorker =
     mailTransport &&
     new MailWorker(fork, box, feed, mailTransport, mailWriters, {

@@ -1,4 +1,4 @@
-import { AccountResolver, EmailResolver } from './accounts/index.ts';
+import { AccountEndResolver, AccountResolver, EmailResolver } from './accounts/index.ts';
 import { AdministrationResolver } from './administration/index.ts';
 import { AuditResolver } from './audit/index.ts';
 import { AuthenticationResolver } from './authentication/index.ts';
@@ -12,6 +12,7 @@ import { SessionResolver } from './sessions/index.ts';
 /** Every resolver of the schema. */
 export const RESOLVERS: ResolverClasses = [
   AccountResolver,
+  AccountEndResolver,
   EmailResolver,
   AuthenticationResolver,
   RecoveryResolver,

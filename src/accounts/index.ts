@@ -1,9 +1,13 @@
 export { AccountResolver } from './account.resolver.ts';
 export { UserType } from './account.types.ts';
+export { AccountDeletion, FarewellMail } from './account-deletion.ts';
+export { AccountEndResolver } from './account-end.resolver.ts';
 export { type AccountRow, accountColumns, readAccount, toAccount } from './account-read.ts';
 export { Activation, type ActivationChange, type RemovalGuard } from './activation.ts';
 export { AddressBook, RECIPIENT_RULES } from './address-book.ts';
 export { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
+export { DATA_EXPORT_RULES, DataExport } from './data-export.ts';
+export { Deactivation } from './deactivation.ts';
 export { parseDisplayName } from './display-name.ts';
 export { EmailResolver } from './email.resolver.ts';
 export { emailKey, parseEmailAddress } from './email-address.ts';

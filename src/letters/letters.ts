@@ -84,6 +84,17 @@ export class Letters {
     return this.undoable(to, undoToken, `was changed to ${newAddress}`);
   }
 
+  /** To the last address of an account that is gone. */
+  accountDeleted(to: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `Your ${productName} account was deleted`,
+      paragraphs: [
+        `The account with this address at ${productName} was deleted, with everything personal that was kept about it. This cannot be undone.`,
+      ],
+    });
+  }
+
   /** To the owner, about something that happened to the account. */
   notice(to: string, kind: NoticeKind, facts: NoticeFacts): Mail {
     return this.compose(to, notice(kind, facts, this.options.productName));

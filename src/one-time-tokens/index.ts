@@ -1,2 +1,3 @@
 export { TokenPurpose } from './one-time-token.entity.ts';
 export { expiredTokens, OneTimeTokens, type TokenBinding } from './one-time-tokens.ts';
+export { mailedLinkData } from './personal-data.ts';

@@ -128,6 +128,24 @@ export class OneTimeTokens {
     return rows.length > 0;
   }
 
+  /** When the last token of this purpose expires that is for another address than this. */
+  async expiryOfOther(
+    em: EntityManager,
+    userId: string,
+    purpose: TokenPurpose,
+    addressKey: string | null,
+  ): Promise<Date | null> {
+    const [row] = await statement(
+      em,
+      sql<{ expires_at: string }>`
+        select expires_at from one_time_token
+        where user_id = ${userId} and purpose = ${purpose} and expires_at > now()
+          and address_key is distinct from ${addressKey}
+        order by expires_at desc limit 1`,
+    );
+    return row ? new Date(row.expires_at) : null;
+  }
+
   /** Of many users the address that the newest token of this purpose is for. */
   async addressesOf(
     em: EntityManager,

@@ -4,6 +4,7 @@ export { EndingKind } from './ending.entity.ts';
 export { Endings, oldEndings } from './endings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';
+export { sessionData } from './personal-data.ts';
 export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
 export { RedisSessionStore } from './redis-session-store.ts';
 export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';

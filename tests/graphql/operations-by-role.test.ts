@@ -28,6 +28,7 @@ const needsRecent = (permission: string): Row => ({ permission, recent: true });
 const TABLE: Readonly<Record<string, Row>> = {
   'Query.auditEvents': needs('audit:read'),
   'Query.errorCodes': 'everybody',
+  'Query.exportMyData': 'signed in',
   'Query.me': 'signed in',
   'Query.mySecurityEvents': 'signed in',
   'Query.publicProfile': 'everybody',
@@ -44,6 +45,8 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.confirmEmail': 'everybody',
   'Mutation.confirmTotp': 'signed in',
   'Mutation.createRole': needsRecent('role:manage'),
+  'Mutation.deactivateAccount': 'signed in',
+  'Mutation.deleteAccount': 'signed in',
   'Mutation.deleteRole': needsRecent('role:manage'),
   'Mutation.disableTotp': 'signed in',
   'Mutation.enrollTotp': 'signed in',

@@ -1,0 +1,87 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Letters } from '../letters/index.ts';
+import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { OwnerProof } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { Conflict, InvalidCredentials } from '../platform/errors.ts';
+import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Endings, SignOut } from '../sessions/index.ts';
+import type { RemovalGuard } from './activation.ts';
+import { lockAccount } from './lock-account.ts';
+import { pendingRegistrations } from './pending-registrations.ts';
+
+/**
+ * An owner leaves. The row goes, and with it by foreign key whatever else is kept about the person; the audit trail
+ * keeps the bare id. Capabilities that keep something outside the database's foreign keys do not exist.
+ */
+export class AccountDeletion {
+  constructor(
+    private readonly ownerProof: OwnerProof,
+    private readonly keepSuperuser: RemovalGuard,
+    private readonly tokens: OneTimeTokens,
+    private readonly endings: Endings,
+    private readonly signOut: SignOut,
+    private readonly mails: { readonly outbox: MailOutbox; readonly farewell: FarewellMail },
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * @throws {InvalidCredentials} wrong password.
+   * @throws {Conflict} the last active superuser; or an address that was changed and can still be brought back: a
+   *   thief could otherwise destroy what the owner can still recover.
+   */
+  async delete(
+    em: EntityManager,
+    caller: Caller,
+    password: string | null | undefined,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { userId } = caller;
+    const proof = await this.ownerProof.prove(em, caller, password, 'account.deletion', origin);
+    const deleted = await this.endings.transactional(em, async (tx) => {
+      await this.keepSuperuser(tx, userId);
+      const user = await lockAccount(tx, userId);
+      if (!user || !(await this.ownerProof.stillHolds(tx, caller, proof))) return false;
+      await this.refuseWhileUndoable(tx, userId, user.emailKey);
+      await this.signOut.allIn(tx, userId, origin);
+      await this.endings.raiseEpoch(tx, userId);
+      await this.tokens.void(tx, userId, Object.values(TokenPurpose));
+      if (user.email && user.emailKey) {
+        await pendingRegistrations.dropOthers(tx, user.emailKey);
+        await this.mails.outbox.put(tx, this.mails.farewell, { address: user.email });
+      }
+      await tx.remove(user).flush();
+      await this.audit.record(tx, origin, {
+        action: 'account.deleted',
+        actorId: userId,
+        subjectId: userId,
+      });
+      return true;
+    });
+    if (!deleted) throw new InvalidCredentials('the account or its password changed meanwhile');
+  }
+
+  private async refuseWhileUndoable(
+    tx: EntityManager,
+    userId: string,
+    addressKey: string | null,
+  ): Promise<void> {
+    const undoable = await this.tokens.expiryOfOther(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
+    if (!undoable) return;
+    throw new Conflict(
+      `The address of this account was changed, which can be undone until ${undoable.toISOString()}. It can be deleted after that.`,
+    );
+  }
+}
+
+/** The last mail that an account gets. */
+export class FarewellMail implements MailWriter<{ address: string }> {
+  readonly kind = 'account-deleted';
+
+  constructor(private readonly letters: Letters) {}
+
+  async write(_tx: EntityManager, { address }: { address: string }): Promise<Mail> {
+    return this.letters.accountDeleted(address);
+  }
+}

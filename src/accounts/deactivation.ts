@@ -1,0 +1,44 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { OwnerNotices } from '../notices/index.ts';
+import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
+import type { OwnerProof } from '../passwords/index.ts';
+import { InvalidCredentials } from '../platform/errors.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
+import type { Activation } from './activation.ts';
+import { DeactivatedBy } from './user.entity.ts';
+
+/** An owner puts the account to sleep. A password reset wakes it (recovery/account-recovery.ts). */
+export class Deactivation {
+  constructor(
+    private readonly ownerProof: OwnerProof,
+    private readonly activation: Activation,
+    private readonly tokens: OneTimeTokens,
+    private readonly endings: Endings,
+    private readonly notices: OwnerNotices,
+  ) {}
+
+  /**
+   * @throws {InvalidCredentials} wrong password.
+   * @throws {Conflict} the last active superuser.
+   */
+  async byOwner(
+    em: EntityManager,
+    caller: Caller,
+    password: string | null | undefined,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { userId } = caller;
+    const proof = await this.ownerProof.prove(em, caller, password, 'account.deactivation', origin);
+    await this.endings.transactional(em, async (tx) => {
+      // First: it takes the lock that comes before every other. What is thrown afterwards takes it back.
+      const who = { userId, actorId: userId };
+      const deactivated = await this.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin);
+      if (!deactivated || !(await this.ownerProof.stillHolds(tx, caller, proof))) {
+        throw new InvalidCredentials('the account or its password changed meanwhile');
+      }
+      await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
+      await this.notices.tell(tx, userId, 'account-deactivated', origin);
+    });
+  }
+}

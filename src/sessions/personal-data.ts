@@ -1,0 +1,20 @@
+import type { PersonalDataSource } from '../platform/personal-data.ts';
+import type { SessionStore } from './session-store.ts';
+
+/** Where a person is signed in. */
+export const sessionData = (store: SessionStore): PersonalDataSource => ({
+  section: 'sessions',
+  collect: async (em, userId) =>
+    (await store.list(em, userId)).map(
+      ({ id, amr, aal, userAgent, ipAddress, createdAt, lastUsedAt, expiresAt }) => ({
+        id,
+        amr,
+        aal,
+        userAgent,
+        ipAddress,
+        createdAt,
+        lastUsedAt,
+        expiresAt,
+      }),
+    ),
+});
