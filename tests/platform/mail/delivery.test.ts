@@ -4,7 +4,7 @@ import { newSecrets, TestGateway } from '../../support/gateway.ts';
 import { ChangePasswordDocument } from '../../support/generated/operations.ts';
 import { freePort, GatehouseProcess } from '../../support/process.ts';
 import { eventually, race } from '../../support/race.ts';
-import { type ReceivedMail, TestSmtp } from '../../support/smtp.ts';
+import { TestSmtp } from '../../support/smtp.ts';
 import type { Subject } from '../../support/subject.ts';
 
 jest.setTimeout(60_000);
@@ -167,10 +167,11 @@ describe('a mail', () => {
         await timePasses();
         return smtp.mails.filter(({ to }) => to === alice.email);
       },
-      (mails) => mails.length === 2,
+      // Time was moved on while it was being sent, so it may come more often than twice.
+      (mails) => mails.length >= 2,
     );
-    const [first, second] = smtp.mails.filter(({ to }) => to === alice.email) as [ReceivedMail, ReceivedMail];
-    expect(second.messageId).toBe(first.messageId);
+    const ids = smtp.mails.filter(({ to }) => to === alice.email).map(({ messageId }) => messageId);
+    expect(new Set(ids).size).toBe(1);
   });
 });
 
