@@ -52,6 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authenticators: ['accounts', 'notices', 'passwords', 'sessions', 'platform'],
   administration: ['accounts', 'passwords', 'roles', 'sessions', 'platform'],
   audit: ['platform'],
+  blockpass: ['accounts', 'authentication', 'sessions', 'platform'],
   roles: ['accounts', 'notices', 'sessions', 'platform'],
   recovery: ['accounts', 'letters', 'notices', 'one-time-tokens', 'passwords', 'sessions', 'platform'],
   accounts: ['letters', 'notices', 'one-time-tokens', 'passwords', 'sessions', 'platform'],

@@ -1,0 +1,203 @@
+import securityContext from '@digitalbazaar/security-context';
+import jsonld from 'jsonld';
+import { type BitcoinKey, isSignedBy, signMessage } from './bitcoin-message.ts';
+import { certificateTerm } from './catalogue.ts';
+import { fieldHash } from './field-hash.ts';
+
+const SIGNATURE_TYPE = 'EcdsaKoblitzSignature2016';
+/** `Entity.type` of every certificate. */
+const SUBJECT_TYPE = 'person';
+const SECURITY_CONTEXT = 'https://w3id.org/security/v2';
+/** A countersigned certificate has two. */
+const MAX_SIGNATURES = 4;
+/** Objects within objects: certificates of screening services have five. */
+const MAX_DEPTH = 12;
+
+/** A certificate as it travels: a JSON-LD document. */
+export interface Certificate {
+  readonly '@context': readonly [{ readonly '@version': 1.1 }, string, string];
+  readonly Entity: Readonly<Record<string, string>>;
+  readonly Organization: { readonly identifier: string } & Readonly<Record<string, unknown>>;
+  readonly Claim: Readonly<Record<string, unknown>>;
+  readonly signature?: CertificateSignature | readonly CertificateSignature[];
+}
+
+export interface CertificateSignature {
+  readonly type: string;
+  /** UTC, whole seconds. */
+  readonly created: string;
+  /** `/` and the SHA-256 of the signer's Bitcoin address. */
+  readonly creator: string;
+  readonly domain?: string;
+  readonly nonce?: string;
+  readonly signatureValue: string;
+}
+
+/** Where certificates of one Blockpass installation have their schema. */
+export const schemaUrl = (baseUrl: string, slug: string): string => `${baseUrl}/api/schema/${slug}`;
+
+/** What a verifier must look up at Blockpass. */
+export interface CertificateSources {
+  /** The JSON-LD context document of a kind of certificate. */
+  schema(slug: string): Promise<object>;
+  /** Whose key a hash of an address stands for; null for an unknown one. */
+  signer(creatorHash: string): Promise<{ address: string; clientId: string } | null>;
+}
+
+/** The document is not a certificate, or one that cannot be read the same way by everybody. */
+export class MalformedCertificate extends Error {}
+
+/**
+ * @param text as it was uploaded
+ * @throws {MalformedCertificate} when it is not a certificate of this kind. The contexts are compared before anything
+ *   is made of them: with one of its own, a document could give its words any meaning.
+ */
+export function parseCertificate(text: string, slug: string, baseUrl: string): Certificate {
+  const document = parseJson(text);
+  const { '@context': contexts, Entity, Organization, Claim } = document;
+  const wanted = JSON.stringify(contextsOf(slug, baseUrl));
+  if (JSON.stringify(contexts) !== wanted)
+    throw new MalformedCertificate('its @context is not the one of its kind');
+  if (!isRecord(Entity) || !isRecord(Organization) || !isRecord(Claim)) {
+    throw new MalformedCertificate('Entity, Organization or Claim is missing');
+  }
+  if (typeof Organization.identifier !== 'string') throw new MalformedCertificate('the issuer is not named');
+  if (depthOf(document) > MAX_DEPTH) throw new MalformedCertificate('it is nested too deeply');
+  return document as unknown as Certificate;
+}
+
+/**
+ * Whether every signature is good and one of them is the named issuer's.
+ *
+ * With the one published schema a signature covers the values of a certificate but not the names they stand under:
+ * compare the hashes of `Entity` with the values they should be of as well (`contradicts`).
+ */
+export async function isGenuine(
+  certificate: Certificate,
+  slug: string,
+  sources: CertificateSources,
+): Promise<boolean> {
+  const signatures = [certificate.signature ?? []].flat();
+  if (signatures.length === 0 || signatures.length > MAX_SIGNATURES) return false;
+  const quads = await canonicalise(certificate, await sources.schema(slug));
+  const signers: string[] = [];
+  for (const signature of signatures) {
+    const creatorHash = /^\/([0-9a-f]{64})$/.exec(String(signature.creator))?.[1];
+    if (signature.type !== SIGNATURE_TYPE || creatorHash === undefined) return false;
+    const signer = await sources.signer(creatorHash);
+    if (!signer || fieldHash(signer.address) !== creatorHash) return false;
+    if (!isSignedBy(signer.address, textToSign(signature, quads), String(signature.signatureValue)))
+      return false;
+    signers.push(signer.clientId);
+  }
+  return signers.includes(certificate.Organization.identifier);
+}
+
+/** Whether a certificate speaks of another value of a field than the one that is known. */
+export function contradicts(certificate: Certificate, slug: string, raw: Uint8Array): boolean {
+  const hash = certificate.Entity[certificateTerm(slug)];
+  return hash !== undefined && hash !== fieldHash(raw);
+}
+
+export interface CertificateFacts {
+  readonly slug: string;
+  readonly baseUrl: string;
+  /** Raw values by slug, as the person uploaded them. */
+  readonly fields: ReadonlyMap<string, Uint8Array>;
+  readonly rootHash: string;
+  readonly organization: Certificate['Organization'];
+  readonly review: { readonly summary: string; readonly details: string };
+}
+
+/** Makes a certificate about a person and signs it. */
+export async function issueCertificate(
+  facts: CertificateFacts,
+  key: BitcoinKey,
+  schema: object,
+  now: Date,
+): Promise<Certificate> {
+  const hashes = [...facts.fields].map(([slug, raw]) => [certificateTerm(slug), fieldHash(raw)] as const);
+  const certificate: Certificate = {
+    '@context': contextsOf(facts.slug, facts.baseUrl),
+    Entity: { ...Object.fromEntries(hashes), rootHash: fieldHash(facts.rootHash), type: SUBJECT_TYPE },
+    Organization: facts.organization,
+    Claim: {
+      issueDate: now.toISOString(),
+      reviewBody: facts.review.summary,
+      _customFields: facts.review.details,
+    },
+  };
+  const created = now.toISOString().replace(/\.\d{3}Z$/, 'Z');
+  const signatureValue = signMessage(key, textToSign({ created }, await canonicalise(certificate, schema)));
+  return {
+    ...certificate,
+    signature: { type: SIGNATURE_TYPE, created, creator: `/${fieldHash(key.address)}`, signatureValue },
+  };
+}
+
+/** Header lines in the order of their keys, then the document (jsonld-signatures 2.3, legacy suite). */
+export function textToSign(
+  { created, domain, nonce }: Pick<CertificateSignature, 'created' | 'domain' | 'nonce'>,
+  quads: string,
+): string {
+  const headers = {
+    'http://purl.org/dc/elements/1.1/created': created,
+    'https://w3id.org/security#domain': domain,
+    'https://w3id.org/security#nonce': nonce,
+  };
+  const lines = Object.entries(headers).flatMap(([name, value]) => (value ? [`${name}: ${value}\n`] : []));
+  return lines.join('') + quads;
+}
+
+/**
+ * The unsigned document as N-Quads in their canonical order (URDNA2015, today RDFC-1.0).
+ * @throws {MalformedCertificate} for a word that the schema does not know: no signature would cover it.
+ */
+export async function canonicalise(certificate: Certificate, schema: object): Promise<string> {
+  const { signature: _, ...document } = certificate;
+  const schemaAt = certificate['@context'][1];
+  const options = {
+    // Not `safe`: the type of `Entity` is a relative reference there, and is left out as it always was.
+    safe: false,
+    eventHandler: ({ event }: { event: { code: string; details: { type?: unknown; object?: unknown } } }) => {
+      if (event.code === 'relative @type reference' && event.details.type === SUBJECT_TYPE) return;
+      if (event.code === 'relative object reference' && event.details.object === SUBJECT_TYPE) return;
+      throw new MalformedCertificate(`it cannot be signed as it stands: ${event.code}`);
+    },
+    documentLoader: async (url: string) => {
+      const context = url === schemaAt ? schema : securityContext.contexts.get(url);
+      if (!context) throw new MalformedCertificate('it refers to another document');
+      return { contextUrl: undefined, documentUrl: url, document: context };
+    },
+  };
+  try {
+    // Its types are those of an older version.
+    return (await jsonld.canonize(document as never, options as never)) as unknown as string;
+  } catch (error) {
+    throw error instanceof MalformedCertificate ? error : new MalformedCertificate('it is not valid JSON-LD');
+  }
+}
+
+const contextsOf = (slug: string, baseUrl: string): Certificate['@context'] => [
+  { '@version': 1.1 },
+  schemaUrl(baseUrl, slug),
+  SECURITY_CONTEXT,
+];
+
+function parseJson(text: string): Record<string, unknown> {
+  try {
+    const document: unknown = JSON.parse(text);
+    if (isRecord(document)) return document;
+  } catch {
+    // Falls through: what was sent is not quoted.
+  }
+  throw new MalformedCertificate('it is not a JSON object');
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function depthOf(value: unknown, depth = 1): number {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return depth;
+  return Math.max(depth, ...Object.values(value).map((part) => depthOf(part, depth + 1)));
+}

@@ -1,0 +1,27 @@
+import { fieldHash } from './field-hash.ts';
+
+/** One step from a leaf to the root. The protocol also sends `parent`, which says nothing that is not computed. */
+export interface ProofStep {
+  readonly left: string;
+  readonly right: string;
+}
+
+/** Steps at most: a tree of 2^32 leaves. */
+const MAX_STEPS = 32;
+
+/**
+ * Whether a value stands in a person's Merkle tree.
+ *
+ * A proof does not bind the name of the field: siblings share one path, so a value can be proved under the slug of its
+ * sibling. It says no more than "this value is in the tree".
+ */
+export function isInTree(raw: string | Uint8Array, proof: readonly ProofStep[], rootHash: string): boolean {
+  if (proof.length > MAX_STEPS) return false;
+  const rawHash = fieldHash(raw);
+  let reached = fieldHash(rawHash + rawHash);
+  for (const { left, right } of proof) {
+    if (reached !== left && reached !== right) return false;
+    reached = fieldHash(left + right);
+  }
+  return reached === rootHash;
+}

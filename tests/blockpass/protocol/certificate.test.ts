@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { canonicalise, textToSign } from '../../../src/blockpass/protocol/certificate.ts';
+import {
+  bitcoinKey,
+  type Certificate,
+  contradicts,
+  isGenuine,
+  issueCertificate,
+  MalformedCertificate,
+  parseCertificate,
+  readWalletImportFormat,
+} from '../../../src/blockpass/protocol/index.ts';
+import {
+  BASE_URL,
+  CERTIFICATE,
+  CERTIFICATE_SLUG,
+  COUNTERSIGNER_TEXT_HASH,
+  FIELDS,
+  ISSUER_TEXT,
+  ISSUER_TEXT_HASH,
+  ROOT,
+  SCHEMA,
+  SIGNERS,
+} from './vectors.ts';
+
+const sources = {
+  schema: async () => SCHEMA,
+  signer: async (hash: string) => SIGNERS[hash] ?? null,
+};
+const sha256 = (data: string) => createHash('sha256').update(data).digest();
+const parse = (document: unknown) => parseCertificate(JSON.stringify(document), CERTIFICATE_SLUG, BASE_URL);
+const genuine = (document: unknown) => isGenuine(parse(document), CERTIFICATE_SLUG, sources);
+const [issuerSignature, countersignature] = CERTIFICATE.signature;
+
+describe('the text that is signed', () => {
+  it('is the one of the worked example, byte for byte', async () => {
+    const quads = await canonicalise(parse(CERTIFICATE), SCHEMA);
+    expect(textToSign(issuerSignature as never, quads)).toBe(ISSUER_TEXT);
+    expect(sha256(ISSUER_TEXT).toString('hex')).toBe(ISSUER_TEXT_HASH);
+    expect(sha256(textToSign(countersignature as never, quads)).toString('hex')).toBe(
+      COUNTERSIGNER_TEXT_HASH,
+    );
+  });
+});
+
+describe('a certificate', () => {
+  it('is genuine with the signatures of issuer and countersigner', async () => {
+    expect(await genuine(CERTIFICATE)).toBe(true);
+    expect(await genuine({ ...CERTIFICATE, signature: issuerSignature })).toBe(true);
+  });
+
+  it('is not when any signed value has one letter changed', async () => {
+    for (const part of ['Entity', 'Organization', 'Claim'] as const) {
+      for (const [name, value] of Object.entries(CERTIFICATE[part])) {
+        if (name === 'type') continue; // No signature covers it.
+        const altered = {
+          ...CERTIFICATE,
+          [part]: { ...CERTIFICATE[part], [name]: `${value.slice(0, -1)}#` },
+        };
+        expect([name, await genuine(altered)]).toEqual([name, false]);
+      }
+    }
+  });
+
+  it('is not when any byte of a signature, its time, nonce or creator is changed', async () => {
+    const bytes = Buffer.from(issuerSignature?.signatureValue ?? '', 'base64');
+    for (let at = 0; at < bytes.length; at++) {
+      const altered = Buffer.from(bytes);
+      altered[at] = (altered[at] ?? 0) ^ 1;
+      const signature = { ...issuerSignature, signatureValue: altered.toString('base64') };
+      expect([at, await genuine({ ...CERTIFICATE, signature })]).toEqual([at, false]);
+    }
+    for (const change of [
+      { created: '2018-06-10T09:30:02Z' },
+      { nonce: 'x' },
+      { creator: countersignature?.creator },
+    ]) {
+      expect(await genuine({ ...CERTIFICATE, signature: { ...issuerSignature, ...change } })).toBe(false);
+    }
+  });
+
+  it('is not without the signature of the issuer that it names', async () => {
+    expect(await genuine({ ...CERTIFICATE, signature: countersignature })).toBe(false);
+    expect(await genuine({ ...CERTIFICATE, signature: [] })).toBe(false);
+    expect(await genuine({ ...CERTIFICATE, signature: undefined })).toBe(false);
+  });
+
+  it('is refused with a word that no signature covers, another context, or none of its parts', async () => {
+    const extra = parse({ ...CERTIFICATE, Claim: { ...CERTIFICATE.Claim, level: 'gold' } });
+    await expect(isGenuine(extra, CERTIFICATE_SLUG, sources)).rejects.toThrow(MalformedCertificate);
+    const details = parse({
+      ...CERTIFICATE,
+      Claim: { ...CERTIFICATE.Claim, _customFields: { result: 'clear' } },
+    });
+    await expect(isGenuine(details, CERTIFICATE_SLUG, sources)).rejects.toThrow(MalformedCertificate);
+    const contexts = [CERTIFICATE['@context'][0], 'https://elsewhere.test/', CERTIFICATE['@context'][2]];
+    expect(() => parse({ ...CERTIFICATE, '@context': contexts })).toThrow(MalformedCertificate);
+    expect(() => parse({ ...CERTIFICATE, Entity: 'all' })).toThrow(MalformedCertificate);
+    expect(() => parse(JSON.parse(`${'{"a":'.repeat(60)}1${'}'.repeat(60)}`))).toThrow(MalformedCertificate);
+    expect(() => parseCertificate('<html>', CERTIFICATE_SLUG, BASE_URL)).toThrow(MalformedCertificate);
+  });
+
+  it('contradicts every other value of a field than the one that was certified', () => {
+    expect(contradicts(parse(CERTIFICATE), 'given_name', FIELDS.given_name)).toBe(false);
+    expect(contradicts(parse(CERTIFICATE), 'given_name', Buffer.from('Adb'))).toBe(true);
+    expect(contradicts(parse(CERTIFICATE), 'phone', FIELDS.phone)).toBe(false);
+  });
+});
+
+describe('a certificate of our own', () => {
+  const key = bitcoinKey(sha256('blockpass-fake-issuer-key'));
+  const issue = (): Promise<Certificate> =>
+    issueCertificate(
+      {
+        slug: CERTIFICATE_SLUG,
+        baseUrl: BASE_URL,
+        fields: new Map([
+          ['email', FIELDS.email],
+          ['given_name', FIELDS.given_name],
+          ['family_name', FIELDS.family_name],
+        ]),
+        rootHash: ROOT,
+        organization: CERTIFICATE.Organization,
+        review: { summary: 'all fields verified', details: 'level-1' },
+      },
+      key,
+      SCHEMA,
+      new Date('2018-06-10T09:30:00.000Z'),
+    );
+
+  it('says of the fields of the worked example what the worked example says, and is genuine', async () => {
+    const { signature: _, ...document } = await issue();
+    const { signature: __, ...expected } = CERTIFICATE;
+    expect(document).toEqual(expected);
+    expect(await genuine(await issue())).toBe(true);
+  });
+
+  it('is signed by the key whose address is registered', () => {
+    expect(key.address).toBe('1LiY67LCgzKDRNcBiNHUDBsVYprnN3NL44');
+    // The example of the Bitcoin wiki ("Wallet import format"), compressed.
+    const known = readWalletImportFormat('KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617');
+    expect(known.address).toBe('1LoVGDgRs9hTfTNJNuXKSpywcbdvwRXpmK');
+    expect(() => readWalletImportFormat('5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ')).toThrow(
+      /compressed/,
+    );
+  });
+});
