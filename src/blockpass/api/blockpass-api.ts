@@ -1,0 +1,221 @@
+import type { Clock } from '../../platform/clock.ts';
+import type { Certificate, CertificateSources, ProofStep } from '../protocol/index.ts';
+import { BlockpassAway, BlockpassRefused } from './errors.ts';
+import { type Call, isRecord, send } from './http-call.ts';
+
+export interface BlockpassApiOptions {
+  readonly baseUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** Milliseconds for one call; five seconds unless a test is impatient. */
+  readonly deadline?: number;
+}
+
+/** What Blockpass gives for an authorization code: the power to ask about one person. */
+export interface TokenSet {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** Milliseconds since the epoch; 0 when unknown. */
+  readonly expiresAt: number;
+}
+
+export interface BlockpassProfile {
+  /** The Blockpass id: stable for a person, another one for every service. The only identity that is trusted. */
+  readonly id: string;
+  /** Of the person's Merkle tree. */
+  readonly rootHash: string | null;
+  /** The tree is still being written: proofs may not fit it yet. */
+  readonly isSynching: boolean;
+}
+
+/** Seconds by which a token is refreshed early, so that it does not expire on its way. */
+const EXPIRY_MARGIN = 30;
+/** Seconds: a lifetime beyond this is no lifetime. */
+const MAX_LIFETIME = 366 * 24 * 3600;
+
+const PREFIX = '/api/v0.3';
+
+/**
+ * The Blockpass API, generation v0.3. Every method may throw BlockpassAway, and BlockpassRefused where Blockpass says
+ * no. Only calls that read are ever repeated: it is nowhere said what the others do when they arrive twice.
+ */
+export class BlockpassApi implements CertificateSources {
+  constructor(
+    private readonly options: BlockpassApiOptions,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @returns the session code that a QR code holds. */
+  async createSession(): Promise<string> {
+    const path = `${PREFIX}/service/register/${encodeURIComponent(this.options.clientId)}`;
+    const { session } = await this.call({ name: 'session', method: 'POST', path });
+    return textOf(session, 'session');
+  }
+
+  /** Exchanges the code that the app brought; with the session code of the QR code where there is one. */
+  async handshake(code: string, sessionCode: string | null): Promise<TokenSet> {
+    return this.tokens(
+      await this.call({
+        name: 'handshake',
+        method: 'POST',
+        path: `${PREFIX}/oauth2/token/`,
+        body: {
+          client_id: this.options.clientId,
+          client_secret: this.options.clientSecret,
+          code,
+          session_code: sessionCode,
+          grant_type: 'authorizationcode',
+        },
+      }),
+    );
+  }
+
+  /** Whether a token set must be refreshed before it is used. */
+  isStale({ expiresAt }: TokenSet): boolean {
+    return expiresAt - EXPIRY_MARGIN * 1000 <= this.clock.now();
+  }
+
+  /** The old set may be void afterwards: the new one must be stored. */
+  async refresh({ accessToken, refreshToken }: TokenSet): Promise<TokenSet> {
+    return this.tokens(
+      await this.call({
+        name: 'refresh',
+        method: 'POST',
+        path: `${PREFIX}/service/renewStoc`,
+        body: { stoc: accessToken, stoc_refresh: refreshToken, client_secret: this.options.clientSecret },
+      }),
+    );
+  }
+
+  async profile({ accessToken: token }: TokenSet): Promise<BlockpassProfile> {
+    const path = `${PREFIX}/oauth2/profile`;
+    const { id, rootHash, isSynching } = await this.call({
+      name: 'profile',
+      method: 'POST',
+      path,
+      token,
+      reads: true,
+    });
+    if (typeof id !== 'string' || !/^[\w-]{1,128}$/.test(id)) throw strange('profile');
+    return {
+      id,
+      rootHash: typeof rootHash === 'string' && /^[0-9a-f]{64}$/.test(rootHash) ? rootHash : null,
+      // A boolean in all recorded answers, a word in the documentation.
+      isSynching: isSynching === true || isSynching === 'syncing',
+    };
+  }
+
+  /** Ends the session of a QR code. Whoever polls it reads this, so it says nothing. */
+  async completeSession({ accessToken: token }: TokenSet, sessionCode: string): Promise<void> {
+    const customData = { session_Code: sessionCode, sessionData: sessionCode, extraData: {} };
+    await this.call({
+      name: 'complete',
+      method: 'POST',
+      path: `${PREFIX}/service/complete/`,
+      token,
+      body: { result: 'success', custom_data: JSON.stringify(customData) },
+    });
+  }
+
+  /** Shows a notice on the person's phone. */
+  async notify({ accessToken: token }: TokenSet, title: string, message: string): Promise<void> {
+    await this.call({
+      name: 'notice',
+      method: 'POST',
+      path: `${PREFIX}/certificate_new/feedBack`,
+      token,
+      body: { noti: { type: 'info', title, mssg: message } },
+    });
+  }
+
+  /** Paths to the root by slug; a field without one is absent. */
+  async proofs(
+    { accessToken: token }: TokenSet,
+    slugs: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly ProofStep[]>> {
+    const { proofList } = await this.call({
+      name: 'proofs',
+      method: 'POST',
+      path: `${PREFIX}/service/getProof`,
+      token,
+      body: { slug_list: slugs },
+      reads: true,
+    });
+    if (!isRecord(proofList)) throw strange('proofs');
+    return new Map(
+      slugs.flatMap((slug) => {
+        const steps = Object.hasOwn(proofList, slug) ? proofList[slug] : undefined;
+        return Array.isArray(steps) ? [[slug, steps.map(proofStep)] as const] : [];
+      }),
+    );
+  }
+
+  /** Hands a certificate about the person to Blockpass, which countersigns and delivers it. */
+  async putCertificate({ accessToken: token }: TokenSet, certificate: Certificate): Promise<void> {
+    await this.call({
+      name: 'certificate',
+      method: 'PUT',
+      path: `${PREFIX}/certificate_new/`,
+      token,
+      body: certificate,
+    });
+  }
+
+  schema(slug: string): Promise<object> {
+    return this.call({
+      name: 'schema',
+      method: 'GET',
+      path: `/api/schema/${encodeURIComponent(slug)}`,
+      reads: true,
+    });
+  }
+
+  async signer(creatorHash: string): Promise<{ address: string; clientId: string } | null> {
+    const path = `${PREFIX}/service/pubKeyHash/${encodeURIComponent(creatorHash)}`;
+    const answer = await this.call({ name: 'public key', method: 'GET', path, reads: true }).catch(
+      (error) => {
+        if (error instanceof BlockpassRefused) return null;
+        throw error;
+      },
+    );
+    const { status, result } = answer ?? {};
+    if (status !== 'success' || !isRecord(result)) return null;
+    const { publicKey, clientId } = result;
+    return typeof publicKey === 'string' && typeof clientId === 'string'
+      ? { address: publicKey, clientId }
+      : null;
+  }
+
+  private call(call: Call): Promise<Record<string, unknown>> {
+    const { baseUrl, deadline } = this.options;
+    return send(baseUrl, call, deadline === undefined ? undefined : { deadline });
+  }
+
+  private tokens(answer: Record<string, unknown>): TokenSet {
+    const { access_token, refresh_token, expires_in: seconds } = answer;
+    // Seconds, as recorded answers have it; the specification's "milliseconds" would have every token expired at once.
+    const known = typeof seconds === 'number' && seconds > 0 && seconds <= MAX_LIFETIME;
+    return {
+      accessToken: textOf(access_token, 'token set'),
+      refreshToken: textOf(refresh_token, 'token set'),
+      expiresAt: known ? this.clock.now() + seconds * 1000 : 0,
+    };
+  }
+}
+
+/** Characters of a token or a session code: they go into headers, addresses and QR codes. */
+const MAX_TEXT = 4_096;
+
+function textOf(value: unknown, call: string): string {
+  if (typeof value !== 'string' || value.length > MAX_TEXT || !/^[\x21-\x7e]+$/.test(value))
+    throw strange(call);
+  return value;
+}
+
+function proofStep(value: unknown): ProofStep {
+  const { left, right } = isRecord(value) ? value : {};
+  if (typeof left !== 'string' || typeof right !== 'string') throw strange('proofs');
+  return { left, right };
+}
+
+const strange = (call: string) => new BlockpassAway(call, 'the answer is not one of the protocol');
