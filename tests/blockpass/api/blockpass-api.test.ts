@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { type FakeBlockpass, MerkleTree, Person } from '../../../examples/blockpass-fakes/index.ts';
+import { BlockpassApi, BlockpassAway, BlockpassRefused } from '../../../src/blockpass/api/index.ts';
+import { bitcoinKey, isInTree, issueCertificate } from '../../../src/blockpass/protocol/index.ts';
+import { startBlockpass } from '../../support/blockpass.ts';
+import { TestClock } from '../../support/clock.ts';
+import { FIELDS, ROOT } from '../protocol/vectors.ts';
+
+let blockpass: FakeBlockpass;
+let api: BlockpassApi;
+let clock: TestClock;
+const ada = new Person('Ada Lovelace');
+const deadline = 600;
+
+beforeAll(async () => {
+  blockpass = await startBlockpass();
+  clock = new TestClock();
+  const credentials = { clientId: 'developer_service', clientSecret: 'developer_service' };
+  api = new BlockpassApi({ baseUrl: blockpass.url, ...credentials, deadline }, clock);
+  blockpass.join(ada);
+});
+afterAll(() => blockpass.stop());
+beforeEach(() => {
+  blockpass.trouble.clear();
+  blockpass.calls.length = 0;
+});
+
+const tokens = () => api.handshake(blockpass.authorize(ada, null), null);
+
+describe('the Blockpass API', () => {
+  it('identifies the person for whom the app got a code', async () => {
+    expect(await api.profile(await tokens())).toEqual({
+      id: ada.id,
+      rootHash: ada.tree.root,
+      isSynching: false,
+    });
+  });
+
+  it('refuses a code that it does not know, or that was made for another session', async () => {
+    await expect(api.handshake('ac_guessed', null)).rejects.toThrow(BlockpassRefused);
+    const session = await api.createSession();
+    await expect(api.handshake(blockpass.authorize(ada, session), null)).rejects.toThrow(BlockpassRefused);
+  });
+
+  it('tells when a token set must be refreshed, in seconds, and refreshes it', async () => {
+    const first = await tokens();
+    expect(first.expiresAt).toBeGreaterThan(clock.now() + 3_590_000);
+    expect(api.isStale(first)).toBe(false);
+    expect(api.isStale({ ...first, expiresAt: clock.now() + 5_000 })).toBe(true);
+    const second = await api.refresh(first);
+    expect(await api.profile(second)).toMatchObject({ id: ada.id });
+    await expect(api.profile(first)).rejects.toThrow(BlockpassRefused);
+  });
+
+  it('proves what is in the tree', async () => {
+    const slugs = ['family_name', 'selfie', 'no_such_field'];
+    const proofs = await api.proofs(await tokens(), slugs);
+    expect([...proofs.keys()]).toEqual(['family_name', 'selfie']);
+    for (const [slug, proof] of proofs) {
+      expect(isInTree(ada.fields.get(slug) ?? '', proof, ada.tree.root)).toBe(true);
+    }
+  });
+
+  it('takes a certificate that is signed by the key it knows', async () => {
+    const key = bitcoinKey(createHash('sha256').update('blockpass-fake-issuer-key').digest());
+    const facts = {
+      slug: 'demo-service-cert',
+      baseUrl: blockpass.url,
+      fields: ada.fields,
+      rootHash: ada.tree.root,
+      organization: { identifier: 'developer_service' },
+      review: { summary: 'checked', details: 'level-1' },
+    };
+    const certificate = await issueCertificate(facts, key, await api.schema('demo-service-cert'), new Date());
+    await api.putCertificate(await tokens(), certificate);
+    expect(blockpass.issued.at(-1)).toMatchObject({ person: ada.id });
+    const strange = { ...certificate, Claim: { ...certificate.Claim, reviewBody: 'forged' } };
+    await expect(api.putCertificate(await tokens(), strange)).rejects.toThrow(BlockpassRefused);
+  });
+
+  it('ends the session of a QR code with nothing in it that a passer-by could use', async () => {
+    const session = await api.createSession();
+    blockpass.take(session);
+    await api.completeSession(await api.handshake(blockpass.authorize(ada, session), session), session);
+    expect(blockpass.sessions.get(session)).toMatchObject({
+      status: 'success',
+      extraData: { session_Code: session, sessionData: session, extraData: {} },
+    });
+  });
+});
+
+describe('a Blockpass that is not well', () => {
+  it.each([500, 503, 429, 'hang', 'huge', 'redirect', 'nonsense', 'cut'] as const)(
+    'is away when it answers with %s, within the deadline and bounded memory',
+    async (trouble) => {
+      const good = await tokens();
+      blockpass.trouble.set('profile', trouble).set('handshake', trouble);
+      const before = process.memoryUsage.rss();
+      const began = performance.now();
+      await expect(api.profile(good)).rejects.toThrow(BlockpassAway);
+      await expect(api.handshake('ac_x', null)).rejects.toThrow(BlockpassAway);
+      expect(performance.now() - began).toBeLessThan(2 * deadline + 500);
+      expect(process.memoryUsage.rss() - before).toBeLessThan(32 * 1024 * 1024);
+    },
+  );
+
+  it('is asked once more only where asking changes nothing', async () => {
+    const good = await tokens();
+    blockpass.calls.length = 0;
+    for (const call of ['profile', 'handshake', 'refresh', 'complete', 'notice', 'certificate'] as const) {
+      blockpass.trouble.set(call, 500);
+    }
+    await expect(api.profile(good)).rejects.toThrow(BlockpassAway);
+    await expect(api.handshake('ac_x', null)).rejects.toThrow(BlockpassAway);
+    await expect(api.refresh(good)).rejects.toThrow(BlockpassAway);
+    await expect(api.completeSession(good, 's')).rejects.toThrow(BlockpassAway);
+    await expect(api.notify(good, 'a', 'b')).rejects.toThrow(BlockpassAway);
+    expect(blockpass.calls).toEqual(['profile', 'profile', 'handshake', 'refresh', 'complete', 'notice']);
+  });
+
+  it('tells nothing of tokens or codes in its errors', async () => {
+    blockpass.trouble.set('profile', 'cut');
+    const error = await api.profile({ accessToken: 'sesame', refreshToken: 'r', expiresAt: 0 }).catch(String);
+    expect(JSON.stringify(error)).not.toContain('sesame');
+  });
+});
+
+describe('the fake', () => {
+  it('builds the tree of the worked example', () => {
+    expect(new MerkleTree(new Map(Object.entries(FIELDS))).root).toBe(ROOT);
+  });
+});
