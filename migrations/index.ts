@@ -6,6 +6,7 @@ import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.
 import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts';
 import { SecondFactor } from './20261122050000_second_factor.ts';
 import { Administration } from './20261122060000_administration.ts';
+import { Blockpass } from './20261122080000_blockpass.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122023000_one_ending_per_session', class: OneEndingPerSession },
   { name: '20261122050000_second_factor', class: SecondFactor },
   { name: '20261122060000_administration', class: Administration },
+  { name: '20261122080000_blockpass', class: Blockpass },
 ];

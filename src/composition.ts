@@ -45,6 +45,7 @@ import {
   SecondStep,
   SignIn,
   SignInChallenges,
+  TokenDelivery,
 } from './authentication/index.ts';
 import {
   AccountFactors,
@@ -62,10 +63,36 @@ import {
   TotpResolver,
   TotpSecrets,
 } from './authenticators/index.ts';
+import {
+  AppCalls,
+  BLOCKPASS_APP_RULES,
+  BLOCKPASS_SIGN_IN_RULES,
+  BlockpassApi,
+  BlockpassPerson,
+  BlockpassSignInResolver,
+  bindingCookieName,
+  blockpassRoutes,
+  type CertificateIssuing,
+  Evidence,
+  expiredPasses,
+  KycItemResolver,
+  KycPermission,
+  KycRecordResolver,
+  KycRecords,
+  KycReview,
+  KycUserResolver,
+  KycVault,
+  kycFileRoutes,
+  oldSignIns,
+  readWalletImportFormat,
+  SignInWatch,
+  UploadPasses,
+  WebsiteSignIns,
+} from './blockpass/index.ts';
 import type { Config } from './config.ts';
 import type { Foundation } from './foundation.ts';
 import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
-import { createServer } from './http/index.ts';
+import { createServer, requestContexts, SOCKET_RULES } from './http/index.ts';
 import { Letters } from './letters/index.ts';
 import { NOTICE_RULES, OwnerNotices } from './notices/index.ts';
 import { expiredTokens, mailedLinkData, OneTimeTokens } from './one-time-tokens/index.ts';
@@ -102,7 +129,9 @@ import {
   type RuleTable,
 } from './platform/rate-limit/index.ts';
 import { RedisConnection } from './platform/redis/index.ts';
+import { CookieStyle, type RequestContext } from './platform/request/index.ts';
 import { SecretBox } from './platform/secret-box.ts';
+import { InvalidSettings } from './platform/settings.ts';
 import {
   AccountRecovery,
   EmailChangeUndo,
@@ -172,6 +201,9 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...SECOND_FACTOR_RULES,
   ...ENROLMENT_RULES,
   ...SECOND_FACTOR_CHANGE_RULES,
+  ...SOCKET_RULES,
+  ...BLOCKPASS_APP_RULES,
+  ...BLOCKPASS_SIGN_IN_RULES,
 };
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
@@ -289,10 +321,16 @@ async function build(
       : new PostgresSessionStore(endings, session);
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const rotation = new RefreshRotation(refreshTokens, store, endings, tokenPairs, audit, rateLimiter);
-  const cookies = new TokenCookies(clock, {
+  const cookieStyle = new CookieStyle({
     secure: config.http.publicUrl.startsWith('https:'),
     domain: session.cookieDomain,
   });
+  const cookies = new TokenCookies(clock, cookieStyle);
+  const delivery = {
+    cookies: session.tokenDelivery !== 'body',
+    body: session.tokenDelivery !== 'cookie',
+  };
+  const tokenDelivery = new TokenDelivery(cookies, delivery);
 
   const threads = Math.max(1, availableParallelism() - 1);
   const hasher = new PasswordHasher({
@@ -412,9 +450,45 @@ async function build(
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
 
+  const { blockpass } = config;
+  const vault = new KycVault(box);
+  const blockpassApi = new BlockpassApi(blockpass, clock);
+  const evidence = new Evidence(blockpassApi, blockpass);
+  const kycRecords = new KycRecords(vault, endings, audit, blockpass);
+  const websiteSignIns = new WebsiteSignIns(blockpassApi, signIn, feed, notices, audit, rateLimiter);
+  const signInWatch = new SignInWatch(websiteSignIns, fork, feed, warn);
+  closing.push(async () => signInWatch.stop());
+  const kycReview = new KycReview(
+    blockpassApi,
+    new BlockpassPerson(blockpassApi, kycRecords, vault),
+    kycRecords,
+    evidence,
+    vault,
+    endings,
+    audit,
+    clock,
+    certificateIssuing(blockpass),
+    warn,
+  );
+  const appCalls = new AppCalls(
+    blockpassApi,
+    kycRecords,
+    vault,
+    new UploadPasses(vault),
+    evidence,
+    websiteSignIns,
+    rateLimiter,
+    blockpass,
+  );
+  const isAuthorized = authorizationChecker(permissions, accountFactors, clock);
+  const mayReview = async (context: RequestContext) => {
+    const caller = await context.authenticate();
+    return caller !== null && permissions.permits(caller.roles, KycPermission.REVIEW);
+  };
+
   const schema = await buildSchema({
     resolvers: RESOLVERS,
-    isAuthorized: authorizationChecker(permissions, accountFactors, clock),
+    isAuthorized,
     instances: [
       new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
       new AuthenticationResolver(
@@ -423,7 +497,7 @@ async function build(
         new Reauthentication(passwords, secondFactors, store, tokenPairs, audit, rateLimiter),
         rotation,
         cookies,
-        { cookies: session.tokenDelivery !== 'body', body: session.tokenDelivery !== 'cookie' },
+        tokenDelivery,
       ),
       new AccountEndResolver(dataExport, deactivation, deletion),
       new EmailResolver(confirmation, emailChange),
@@ -440,6 +514,13 @@ async function build(
         audit,
       ),
       new AuditResolver(new AuditTrail(), audit),
+      new BlockpassSignInResolver(websiteSignIns, signInWatch, tokenDelivery, cookieStyle, {
+        ...blockpass,
+        bindingCookie: delivery.cookies,
+      }),
+      new KycRecordResolver(kycReview, kycRecords, vault, blockpass),
+      new KycItemResolver(vault, mayReview, config.http.publicUrl),
+      new KycUserResolver(),
       new ErrorCodesResolver(),
     ],
   });
@@ -456,6 +537,8 @@ async function build(
     oldMailJobs,
     oldDevMails,
     oldAuditEvents,
+    expiredPasses,
+    oldSignIns,
   ];
   const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
@@ -481,14 +564,22 @@ async function build(
   if (mailWorker) closing.push(() => mailWorker.stop());
   else log.warn('SMTP_URL is not set: mails wait in the database until it is');
 
+  const contexts = requestContexts(fork, new CallerVerification(cookies, accessTokens, revocations));
   let draining = false;
   const app = await createServer({
     ...config.http,
     production: config.production,
     introspection: config.graphql.introspection,
     schema,
-    tokenCookies: cookies.names,
-    routes: [jwksRoutes(signingKeys), ...(clientOrigin === config.http.publicUrl ? [linkPages(config)] : [])],
+    tokenCookies: [...cookies.names, bindingCookieName(cookieStyle)],
+    routes: [
+      jwksRoutes(signingKeys),
+      ...(clientOrigin === config.http.publicUrl ? [linkPages(config)] : []),
+      ...(blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : []),
+    ],
+    guardedRoutes: [
+      kycFileRoutes(vault, audit, (context, demand) => isAuthorized(context, [demand]), contexts.of),
+    ],
     devMailbox,
     health: {
       isDraining: () => draining,
@@ -499,7 +590,8 @@ async function build(
     },
     fork,
     audit,
-    callerVerification: new CallerVerification(cookies, accessTokens, revocations),
+    contexts,
+    rateLimiter,
     log,
   });
   closing.push(() => app.close());
@@ -528,6 +620,22 @@ async function build(
       await closeAll(closing).finally(() => clearTimeout(impatience));
     },
   };
+}
+
+/** @throws {InvalidSettings} the key has another checksum than its characters. */
+function certificateIssuing({
+  issuing,
+  clientId,
+  baseUrl,
+}: Config['blockpass']): CertificateIssuing | undefined {
+  if (!issuing) return undefined;
+  const { signingKey, slug, legalName, logo } = issuing;
+  const organization = { identifier: clientId, legalName, ...(logo !== undefined && { logo }) };
+  try {
+    return { key: readWalletImportFormat(signingKey), slug, baseUrl, organization };
+  } catch (error) {
+    throw new InvalidSettings([`BLOCKPASS_SIGNING_KEY ${(error as Error).message}`]);
+  }
 }
 
 /** Migrates as the owner of the tables. */

@@ -12,8 +12,13 @@ import {
   oneOf,
   origin,
   plainName,
+  routePrefix,
+  slug,
+  slugs,
   text,
+  uriScheme,
   urlOf,
+  walletImportFormat,
   wholeNumber,
 } from './platform/setting-parsers.ts';
 import { type Environment, SettingsReader } from './platform/settings.ts';
@@ -105,12 +110,38 @@ export interface Config {
   readonly secondFactor: { readonly requiredFor: 'all' | readonly string[] };
   /** How long audit events are kept; `migrate up` and a start that migrates write it into the database. */
   readonly auditRetentionDays: number;
+  readonly blockpass: {
+    /** Off in production until a client id is set. */
+    readonly enabled: boolean;
+    readonly baseUrl: string;
+    readonly clientId: string;
+    readonly clientSecret: string;
+    /** Prefix of the routes that the app calls. */
+    readonly path: string;
+    /** Scheme of links that open the app. */
+    readonly appScheme: string;
+    readonly requiredFields: readonly string[];
+    readonly optionalFields: readonly string[];
+    /** Certificates that people are asked for. */
+    readonly certificates: readonly string[];
+    /** Unset: an approval issues no certificate. */
+    readonly issuing: BlockpassIssuing | undefined;
+  };
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
 }
 
+/** How certificates are issued. */
+export interface BlockpassIssuing {
+  /** Bitcoin private key in wallet import format. */
+  readonly signingKey: string;
+  readonly slug: string;
+  readonly legalName: string;
+  readonly logo: string | undefined;
+}
+
 /** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
-const NOT_IN_THIS_VERSION: readonly string[] = ['GOOGLE_CLIENT_ID', 'BLOCKPASS_CLIENT_ID'];
+const NOT_IN_THIS_VERSION: readonly string[] = ['GOOGLE_CLIENT_ID'];
 
 /** A comma list of names of roles; `all` alone is everybody. */
 function everybodyOrRoles(value: string): 'all' | string[] {
@@ -208,6 +239,7 @@ export function loadConfig(environment: Environment): Config {
       requiredFor: read.withDefault('SECOND_FACTOR_REQUIRED_FOR', everybodyOrRoles, []),
     },
     auditRetentionDays: read.withDefault('AUDIT_RETENTION_DAYS', wholeNumber({ min: 1, max: 36_500 }), 365),
+    blockpass: readBlockpass(read, production, productName),
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
       overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
@@ -222,6 +254,40 @@ export function loadConfig(environment: Environment): Config {
   checkTogether(read, config);
   read.finish();
   return deepFreeze(config);
+}
+
+/** The sandbox of Blockpass has one client for everybody; production names its own, or does without. */
+function readBlockpass(read: SettingsReader, production: boolean, productName: string): Config['blockpass'] {
+  const signingKey = read.secret('BLOCKPASS_SIGNING_KEY', walletImportFormat);
+  const issued = read.withDefault('BLOCKPASS_ISSUED_CERTIFICATE', slug, 'demo-service-cert');
+  const issuing = {
+    legalName: read.withDefault('BLOCKPASS_LEGAL_NAME', plainName, productName),
+    logo: read.optional('BLOCKPASS_LOGO_URL', urlOf('https:')),
+  };
+  const fields = {
+    requiredFields: read.withDefault('BLOCKPASS_REQUIRED_FIELDS', slugs, ['email', 'selfie']),
+    optionalFields: read.withDefault('BLOCKPASS_OPTIONAL_FIELDS', slugs, []),
+    certificates: read.withDefault('BLOCKPASS_CERTIFICATES', slugs, ['onfido-service-cert']),
+  };
+  if (fields.requiredFields.some((field) => fields.optionalFields.includes(field))) {
+    read.problem('BLOCKPASS_REQUIRED_FIELDS and BLOCKPASS_OPTIONAL_FIELDS must not share a field');
+  }
+  return {
+    enabled: !production || read.isSet('BLOCKPASS_CLIENT_ID'),
+    baseUrl: read
+      .withDefault(
+        'BLOCKPASS_BASE_URL',
+        production ? urlOf('https:') : urlOf('http:', 'https:'),
+        'https://sandbox-api.blockpass.org',
+      )
+      .replace(/\/+$/, ''),
+    clientId: read.withDefault('BLOCKPASS_CLIENT_ID', text, 'developer_service'),
+    clientSecret: read.secret('BLOCKPASS_CLIENT_SECRET', text) ?? 'developer_service',
+    path: read.withDefault('BLOCKPASS_PATH', routePrefix, '/blockpass/api'),
+    appScheme: read.withDefault('BLOCKPASS_APP_SCHEME', uriScheme, 'blockpass'),
+    ...fields,
+    issuing: signingKey === undefined ? undefined : { signingKey, slug: issued, ...issuing },
+  };
 }
 
 /** Rules that need more than one setting. */
@@ -270,7 +336,18 @@ function checkProduction(read: SettingsReader, config: Config): void {
   if (config.emailConfirmation === 'required' && !read.isSet('SMTP_URL')) {
     read.problem('SMTP_URL must be set for EMAIL_CONFIRMATION=required: nobody could confirm an address');
   }
+  checkBlockpass(read);
   if (!config.rateLimit.enabled) read.problem('RATE_LIMIT must not be off when NODE_ENV=production');
+}
+
+/** What has a default for the sandbox must be said in production. */
+function checkBlockpass(read: SettingsReader): void {
+  if (!read.isSet('BLOCKPASS_CLIENT_ID')) return;
+  const issuing = read.isSet('BLOCKPASS_SIGNING_KEY') ? ['BLOCKPASS_ISSUED_CERTIFICATE'] : [];
+  for (const name of ['BLOCKPASS_BASE_URL', 'BLOCKPASS_CLIENT_SECRET', ...issuing]) {
+    if (!read.isSet(name))
+      read.problem(`${name} must be set with BLOCKPASS_CLIENT_ID when NODE_ENV=production`);
+  }
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,5 +1,6 @@
 import { SessionPermission, UserPermission } from './administration/index.ts';
 import { AuditPermission } from './audit/index.ts';
+import { KycPermission } from './blockpass/index.ts';
 import { RolePermission } from './roles/index.ts';
 
 /**
@@ -11,4 +12,5 @@ export const GATEWAY_PERMISSIONS: readonly string[] = [
   SessionPermission,
   RolePermission,
   AuditPermission,
+  KycPermission,
 ].flatMap((words) => Object.values(words));

@@ -3,6 +3,12 @@ import { AdministrationResolver } from './administration/index.ts';
 import { AuditResolver } from './audit/index.ts';
 import { AuthenticationResolver } from './authentication/index.ts';
 import { RecoveryCodeResolver, TotpResolver } from './authenticators/index.ts';
+import {
+  BlockpassSignInResolver,
+  KycItemResolver,
+  KycRecordResolver,
+  KycUserResolver,
+} from './blockpass/index.ts';
 import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
 import { PasswordResolver } from './passwords/index.ts';
 import { RecoveryResolver } from './recovery/index.ts';
@@ -23,5 +29,9 @@ export const RESOLVERS: ResolverClasses = [
   RoleResolver,
   AdministrationResolver,
   AuditResolver,
+  BlockpassSignInResolver,
+  KycRecordResolver,
+  KycItemResolver,
+  KycUserResolver,
   ErrorCodesResolver,
 ];

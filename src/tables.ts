@@ -6,6 +6,10 @@ import { RecoveryCode } from './authenticators/recovery-codes/recovery-code.enti
 import { SecondFactorGuesses } from './authenticators/second-factor-guesses.entity.ts';
 import { TotpAuthenticator } from './authenticators/totp/totp-authenticator.entity.ts';
 import { TotpEnrolment } from './authenticators/totp/totp-enrolment.entity.ts';
+import { KycItem } from './blockpass/records/kyc-item.entity.ts';
+import { KycRecord } from './blockpass/records/kyc-record.entity.ts';
+import { UploadPass } from './blockpass/records/upload-pass.entity.ts';
+import { BlockpassSignIn } from './blockpass/sign-in/blockpass-sign-in.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
@@ -42,6 +46,10 @@ export const SCHEMA: DatabaseSchema = {
     KeyCheck,
     MailJob,
     DevMail,
+    KycRecord,
+    KycItem,
+    UploadPass,
+    BlockpassSignIn,
   ],
   migrations: MIGRATIONS,
 };
@@ -68,6 +76,10 @@ export const SERVING_RIGHTS: ServingRights = {
     key_check: ['select', 'insert'],
     mail_job: ['select', 'insert', 'update', 'delete'],
     dev_mail: ['select', 'insert', 'update', 'delete'],
+    kyc_record: ['select', 'insert', 'update', 'delete'],
+    kyc_item: ['select', 'insert', 'update', 'delete'],
+    upload_pass: ['select', 'insert', 'delete'],
+    blockpass_sign_in: ['select', 'insert', 'update', 'delete'],
   },
   functions: ['delete_old_endings(int)', 'delete_old_audit_events(int)'],
 };

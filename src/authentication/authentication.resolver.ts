@@ -1,28 +1,13 @@
-import { Arg, Ctx, Extensions, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
 import { InvalidRefreshToken, Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
-import { type RefreshRotation, SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
-import {
-  Authenticated,
-  CompleteLoginInput,
-  LoginInput,
-  LoginResult,
-  SecondFactor,
-  SecondFactorRequired,
-} from './authentication.types.ts';
+import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
+import { Authenticated, CompleteLoginInput, LoginInput, LoginResult } from './authentication.types.ts';
 import type { PasswordLogin } from './password-login.ts';
 import type { Reauthentication } from './reauthentication.ts';
 import type { SecondStep } from './second-step.ts';
-import type { SignInOutcome } from './sign-in.ts';
-
-/** A document holds at most one such field (graphql/one-session-per-document.ts). */
-const issuesSession = Extensions({ issuesSession: true });
-
-export interface TokenDeliveryOptions {
-  readonly cookies: boolean;
-  readonly body: boolean;
-}
+import { issuesSession, type TokenDelivery } from './token-delivery.ts';
 
 @Resolver(() => Authenticated)
 export class AuthenticationResolver {
@@ -32,7 +17,7 @@ export class AuthenticationResolver {
     private readonly reauthentication: Reauthentication,
     private readonly rotation: RefreshRotation,
     private readonly cookies: TokenCookies,
-    private readonly delivery: TokenDeliveryOptions,
+    private readonly delivery: TokenDelivery,
   ) {}
 
   @issuesSession
@@ -44,7 +29,7 @@ export class AuthenticationResolver {
     @Arg('input', () => LoginInput) input: LoginInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
-    return this.answer(context, await this.passwordLogin.login(context.em, input, context.origin));
+    return this.delivery.answer(context, await this.passwordLogin.login(context.em, input, context.origin));
   }
 
   @issuesSession
@@ -56,7 +41,7 @@ export class AuthenticationResolver {
     @Arg('input', () => CompleteLoginInput) input: CompleteLoginInput,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    return this.deliver(context, await this.secondStep.complete(context.em, input, context.origin));
+    return this.delivery.deliver(context, await this.secondStep.complete(context.em, input, context.origin));
   }
 
   @issuesSession
@@ -74,7 +59,7 @@ export class AuthenticationResolver {
   ): Promise<Authenticated> {
     const token = refreshToken ?? this.cookies.refreshToken(context.credentials);
     if (token === undefined) throw new InvalidRefreshToken('none was sent');
-    return this.deliver(context, await this.rotation.rotate(context.em, token, context.origin));
+    return this.delivery.deliver(context, await this.rotation.rotate(context.em, token, context.origin));
   }
 
   @issuesSession
@@ -91,7 +76,7 @@ export class AuthenticationResolver {
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
     const offered = { password, securityCode, recoveryCode };
-    return this.deliver(
+    return this.delivery.deliver(
       context,
       await this.reauthentication.prove(context.em, caller, offered, context.origin),
     );
@@ -102,28 +87,5 @@ export class AuthenticationResolver {
     const account = await readAccount(em, userId);
     if (!account) throw new Unauthenticated('the account is gone');
     return account;
-  }
-
-  /** For every way of signing in. */
-  private answer(context: RequestContext, outcome: SignInOutcome): Authenticated | SecondFactorRequired {
-    if (outcome.kind === 'authenticated') return this.deliver(context, outcome.pair);
-    const { token: challenge, expiresAt } = outcome.challenge;
-    return Object.assign(new SecondFactorRequired(), {
-      challenge,
-      factors: [SecondFactor.TOTP, SecondFactor.RECOVERY_CODE],
-      expiresAt,
-    });
-  }
-
-  private deliver(context: RequestContext, pair: TokenPair): Authenticated {
-    if (this.delivery.cookies) this.cookies.set(context, pair);
-    return Object.assign(new Authenticated(), {
-      accessToken: this.delivery.body ? pair.accessToken : null,
-      refreshToken: this.delivery.body ? pair.refreshToken : null,
-      tokenType: 'Bearer',
-      expiresIn: pair.expiresIn,
-      session: SessionType.of(pair.session, pair.session.id),
-      userId: pair.session.userId,
-    });
   }
 }

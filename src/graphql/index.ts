@@ -1,7 +1,7 @@
 export { authorizationChecker } from './authorization.ts';
 export { buildSchema, type ResolverClasses } from './build-schema.ts';
 export { ErrorCodesResolver } from './error-codes.resolver.ts';
-export { formatError } from './format-error.ts';
+export { asGatehouseError, formatError } from './format-error.ts';
 export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
 export { refusalAudit } from './refusal-audit.ts';

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ErrorCode } from '../platform/errors.ts';
+import { isDatabaseAway } from '../platform/database/index.ts';
+import { ErrorCode, GatehouseError, HTTP_STATUS, ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 
 /** One form for every error of every route and layer: that of a GraphQL reply without data. */
@@ -29,6 +30,11 @@ export function replyToError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
+  const expected: Error = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
+  if (expected instanceof GatehouseError) {
+    request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
+    return sendError(reply, HTTP_STATUS[expected.code], expected.code, expected.message);
+  }
   const status = error.statusCode ?? 500;
   if (status === 413) {
     return sendError(reply, 413, ErrorCode.PAYLOAD_TOO_LARGE, 'The request body is too large.');

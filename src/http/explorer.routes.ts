@@ -11,7 +11,7 @@ export async function explorerRoutes(app: FastifyInstance): Promise<void> {
   let page: string | undefined;
   app.get(
     '/graphiql',
-    { onRequest: developmentOnly, config: { opensInBrowser: true } },
+    { onRequest: developmentOnly, config: { anyRequestId: true } },
     async (_request, reply): Promise<FastifyReply> => {
       page ??= await renderExplorer();
       return reply

@@ -2,6 +2,7 @@ import { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { WebsocketHandler } from '@fastify/websocket';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
 import {
@@ -19,6 +20,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { sendError } from './error-replies.ts';
+import type { RequestContexts } from './request-context.ts';
 
 /** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
 const SANDBOX_HOSTS = 'https://*.apollographql.com';
@@ -34,11 +36,21 @@ export interface GraphqlOptions {
   readonly sandbox: boolean;
   readonly log: FailureLog;
   readonly audit: AuditLog;
-  readonly context: (request: FastifyRequest, reply: FastifyReply) => RequestContext;
+  readonly contexts: RequestContexts;
+  /** Serves the sockets of subscriptions. */
+  readonly openSocket: WebsocketHandler;
 }
 
 /** GraphQL over HTTP at `/graphql`. */
-export function graphqlRoutes({ schema, introspection, sandbox, log, audit, context }: GraphqlOptions) {
+export function graphqlRoutes({
+  schema,
+  introspection,
+  sandbox,
+  log,
+  audit,
+  contexts,
+  openSocket,
+}: GraphqlOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const apollo = new ApolloServer<RequestContext>({
       schema,
@@ -72,23 +84,23 @@ export function graphqlRoutes({ schema, introspection, sandbox, log, audit, cont
     app.addHook('onClose', () => apollo.stop());
 
     const handler = fastifyApolloHandler(apollo, {
-      context: async (request, reply) => context(request, reply),
+      context: async (request, reply) => contexts.of(request, reply),
     });
     const wantsPage = (request: FastifyRequest) => /text\/(html|\*)/i.test(request.headers.accept ?? '');
+    const setPolicy = async (_request: FastifyRequest, reply: FastifyReply) => {
+      if (String(reply.getHeader('content-type')).startsWith('text/html')) {
+        reply.header('content-security-policy', SANDBOX_POLICY);
+      }
+    };
     app.route({
       url: '/graphql',
-      method: ['GET', 'POST'],
+      method: 'GET',
       handler,
-      onRequest: async (request, reply) => {
-        if (request.method === 'GET' && wantsPage(request)) return developmentOnly(request, reply);
-        return undefined;
-      },
-      onSend: async (_request, reply) => {
-        if (String(reply.getHeader('content-type')).startsWith('text/html')) {
-          reply.header('content-security-policy', SANDBOX_POLICY);
-        }
-      },
+      wsHandler: openSocket,
+      onRequest: async (request, reply) => (wantsPage(request) ? developmentOnly(request, reply) : undefined),
+      onSend: setPolicy,
     });
+    app.route({ url: '/graphql', method: 'POST', handler, onSend: setPolicy });
     app.route({
       url: '/graphql',
       method: ['PUT', 'PATCH', 'DELETE'],

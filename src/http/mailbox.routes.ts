@@ -40,7 +40,7 @@ export interface MailboxOptions {
  */
 export function mailboxRoutes({ mailbox, fork }: MailboxOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    const route = { onRequest: developmentOnly, config: { opensInBrowser: true } };
+    const route = { onRequest: developmentOnly, config: { anyRequestId: true } };
     const find = (id: string) => (UUID.test(id) ? mailbox.find(fork(), id) : null);
 
     app.get('/dev/mailbox', route, async (request, reply) => {

@@ -19,8 +19,24 @@ export interface CallerVerification {
   identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null>;
 }
 
-/** The context of one HTTP request. */
-export class HttpRequestContext implements RequestContext {
+/** Makes the contexts of requests. */
+export interface RequestContexts {
+  /** Of one HTTP request. */
+  of(request: FastifyRequest, reply: FastifyReply): RequestContext;
+  /** Of one operation over a WebSocket, which a page opens without a say in its headers: it may name a bearer later. */
+  ofSocket(request: FastifyRequest, authorization: string | undefined): RequestContext;
+}
+
+export const requestContexts = (
+  fork: () => EntityManager,
+  callerVerification: CallerVerification,
+): RequestContexts => ({
+  of: (request, reply) => new HttpRequestContext(request, reply, fork, callerVerification),
+  ofSocket: (request, authorization) =>
+    new HttpRequestContext(request, null, fork, callerVerification, authorization),
+});
+
+class HttpRequestContext implements RequestContext {
   readonly origin: RequestOrigin;
   readonly credentials: PresentedCredentials;
   private forked: EntityManager | undefined;
@@ -29,9 +45,11 @@ export class HttpRequestContext implements RequestContext {
 
   constructor(
     request: FastifyRequest,
-    private readonly reply: FastifyReply,
+    /** Null over a WebSocket, which cannot set cookies. */
+    private readonly reply: FastifyReply | null,
     private readonly fork: () => EntityManager,
     private readonly callerVerification: CallerVerification,
+    authorization = request.headers.authorization,
   ) {
     this.origin = {
       requestId: request.id,
@@ -39,7 +57,7 @@ export class HttpRequestContext implements RequestContext {
       userAgent: printable(request.headers['user-agent']),
     };
     this.credentials = {
-      bearer: bearerOf(request.headers.authorization),
+      bearer: bearerOf(authorization),
       cookies: request.cookies,
     };
   }
@@ -61,6 +79,7 @@ export class HttpRequestContext implements RequestContext {
   }
 
   setCookie(name: string, value: string, attributes: CookieAttributes): void {
+    if (!this.reply) throw new Error('a WebSocket cannot set cookies');
     this.reply.setCookie(name, value, attributes);
   }
 }

@@ -4,8 +4,8 @@ import { sendError } from './error-replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** People open it in a browser, by a link: it sends no X-Request-Id. */
-    opensInBrowser?: boolean;
+    /** Whoever calls it sends no X-Request-Id: a browser that follows a link, the Blockpass app. */
+    anyRequestId?: boolean;
   }
 }
 
@@ -24,8 +24,13 @@ export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw
 export function requestIdHook({ required }: { required: boolean }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-request-id', request.id);
-    const exempt = request.url.startsWith('/health/') || request.routeOptions.config.opensInBrowser === true;
-    if (!required || exempt || presented(request.headers) !== undefined) return undefined;
+    if (!required || presented(request.headers) !== undefined || isExempt(request)) return undefined;
     return sendError(reply, 400, 'BAD_REQUEST', 'The header X-Request-Id is missing or malformed.');
   };
 }
+
+/** Browsers give a page no say in the headers of a WebSocket. */
+const isExempt = ({ url, headers, routeOptions }: FastifyRequest): boolean =>
+  url.startsWith('/health/') ||
+  headers.upgrade?.toLowerCase() === 'websocket' ||
+  routeOptions.config?.anyRequestId === true;

@@ -1,6 +1,7 @@
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
+import websocket from '@fastify/websocket';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import Fastify, {
   type FastifyBaseLogger,
@@ -12,6 +13,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { FailureLog } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { graphqlRoutes } from './graphql.routes.ts';
@@ -19,8 +21,9 @@ import { type HealthOptions, healthRoutes } from './health.routes.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { originCheck, originGuard } from './origin-guard.ts';
-import { type CallerVerification, HttpRequestContext } from './request-context.ts';
+import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
+import { MAX_SOCKET_MESSAGE, subscriptionSocket } from './subscription-socket.ts';
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
 const BODY_LIMIT = 100 * 1024;
@@ -37,17 +40,20 @@ export interface ServerOptions {
   readonly requireRequestId: boolean;
   readonly introspection: boolean;
   readonly schema: GraphQLSchema;
-  /** Names of the cookies that carry tokens. */
+  /** Names of the cookies that carry tokens, or bind something to a browser. */
   readonly tokenCookies: readonly string[];
   readonly health: HealthOptions;
   /** HTTP routes that capabilities bring. */
   readonly routes: readonly FastifyPluginAsync[];
   /** Where mails are kept for the developer, instead of being sent. */
   readonly devMailbox: DevMailbox | undefined;
+  /** Those among them where a cookie speaks for its user, and that pages of other origins may call. */
+  readonly guardedRoutes: readonly FastifyPluginAsync[];
   readonly fork: () => EntityManager;
-  readonly callerVerification: CallerVerification;
   /** For what was refused. */
   readonly audit: AuditLog;
+  readonly contexts: RequestContexts;
+  readonly rateLimiter: RateLimiter;
   readonly log: FastifyBaseLogger;
 }
 
@@ -89,6 +95,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     referrerPolicy: { policy: 'no-referrer' },
   });
   await app.register(cookie);
+  await app.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE } });
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
   app.addHook('onRequest', oneCredential(tokenCookies));
 
@@ -109,15 +116,18 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       maxAge: 600,
     });
     api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
+    for (const routes of options.guardedRoutes) await api.register(routes);
+    const { schema, introspection, contexts, rateLimiter } = options;
+    const failures = failureLog(log);
     await api.register(
       graphqlRoutes({
-        schema: options.schema,
-        introspection: options.introspection,
+        schema,
+        introspection,
         sandbox: !production,
-        log: failureLog(log),
+        log: failures,
         audit: options.audit,
-        context: (request, reply) =>
-          new HttpRequestContext(request, reply, options.fork, options.callerVerification),
+        contexts,
+        openSocket: subscriptionSocket({ schema, introspection, log: failures, contexts, rateLimiter }),
       }),
     );
   });

@@ -36,7 +36,7 @@ export function linkPages({ productName }: { readonly productName: string }) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const [name, path] of Object.entries(LINK_PAGES)) {
       const html = renderLinkPage(PAGES[name as keyof typeof LINK_PAGES], productName);
-      app.get(path, { config: { opensInBrowser: true } }, async (_request, reply) =>
+      app.get(path, { config: { anyRequestId: true } }, async (_request, reply) =>
         reply
           .headers({ 'content-security-policy': LINK_PAGE_POLICY, 'cache-control': 'no-store' })
           .type('text/html; charset=utf-8')

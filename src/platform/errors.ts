@@ -80,6 +80,24 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
 };
 
+/** What a route that is not GraphQL answers with. */
+export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  REAUTHENTICATION_REQUIRED: 401,
+  INVALID_CREDENTIALS: 403,
+  EMAIL_NOT_CONFIRMED: 403,
+  INVALID_TOKEN: 403,
+  INVALID_REFRESH_TOKEN: 403,
+  BAD_USER_INPUT: 400,
+  CONFLICT: 409,
+  NOT_FOUND: 404,
+  PAYLOAD_TOO_LARGE: 413,
+  RATE_LIMITED: 429,
+  SERVICE_UNAVAILABLE: 503,
+  INTERNAL_SERVER_ERROR: 500,
+};
+
 export interface ErrorOptions {
   /** For the log only: says more than the client may know. Never a secret. */
   detail?: string | undefined;
@@ -168,6 +186,12 @@ export class BadUserInput extends GatehouseError {
 export class Conflict extends GatehouseError {
   constructor(message: string, fields: readonly FieldProblem[] = []) {
     super(ErrorCode.CONFLICT, message, fields.length === 0 ? {} : { extensions: { fields } });
+  }
+}
+
+export class PayloadTooLarge extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.PAYLOAD_TOO_LARGE, 'The request body is too large.', { detail });
   }
 }
 

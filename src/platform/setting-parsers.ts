@@ -108,3 +108,33 @@ export const mailbox: Parser<string> = (value) => {
   }
   return value;
 };
+
+/** Where routes are mounted: a path that begins with a slash and ends without one. */
+export const routePrefix: Parser<string> = (value) => {
+  if (!/^(\/[A-Za-z0-9._-]+)+$/.test(value)) throw new Error('must be a path, such as /blockpass/api');
+  return value;
+};
+
+/** The scheme of a URI (RFC 3986 section 3.1). */
+export const uriScheme: Parser<string> = (value) => {
+  if (!/^[a-z][a-z0-9+.-]*$/.test(value)) throw new Error('must be the scheme of a link, without ://');
+  return value;
+};
+
+/** What Blockpass calls fields and certificates by. */
+export const slug: Parser<string> = (value) => {
+  if (!/^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/.test(value)) {
+    throw new Error('must consist of small letters, digits, dashes and underscores');
+  }
+  return value;
+};
+
+export const slugs: Parser<string[]> = (value) => [...new Set(list(value).map(slug))];
+
+/** Form of a compressed Bitcoin private key of the main network; its checksum is tested where it is used. */
+export const walletImportFormat: Parser<string> = (value) => {
+  if (!/^[KL][1-9A-HJ-NP-Za-km-z]{51}$/.test(value)) {
+    throw new Error('must be a compressed Bitcoin private key in wallet import format');
+  }
+  return value;
+};

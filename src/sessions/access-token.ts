@@ -61,6 +61,7 @@ export class AccessTokens {
       aal: session.aal,
       auth_time: seconds(session.authenticatedAt),
       epoch: subject.epoch,
+      ...(subject.kyc !== null && { kyc: subject.kyc }),
     })
       .setProtectedHeader({ typ: TYPE, alg: key.algorithm, kid: key.kid })
       .setIssuer(this.options.issuer)

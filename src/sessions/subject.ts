@@ -10,6 +10,8 @@ export interface Subject {
   readonly roles: readonly string[];
   /** Whether the account has one. */
   readonly secondFactor: boolean;
+  /** Status of the KYC record; null without one. */
+  readonly kyc: string | null;
 }
 
 /** Columns of a statement about a user `u`: from one snapshot, so that no race lets old roles out with a new epoch. */
@@ -17,12 +19,14 @@ export interface SubjectColumns {
   readonly epoch: number;
   readonly roles: string[];
   readonly second_factor: boolean;
+  readonly kyc: string | null;
 }
 
 export const subjectColumns = sql`
   u.epoch, u.second_factor_since is not null as second_factor,
   array(select r.name from role_grant g join role r on r.id = g.role_id
-                 where g.user_id = u.id order by r.name) as roles`;
+                 where g.user_id = u.id order by r.name) as roles,
+  (select k.status from kyc_record k where k.user_id = u.id) as kyc`;
 
 /** That tokens may be issued to a user `u` for the session: a store that forgot an ending cannot revive it. */
 export const mayHaveTokens = (sessionId: string): RawBuilder<boolean> => sql`
@@ -44,7 +48,7 @@ export async function loadSubject(
 
 export function subjectOf(
   userId: string,
-  { epoch, roles, second_factor: secondFactor }: SubjectColumns,
+  { epoch, roles, second_factor: secondFactor, kyc }: SubjectColumns,
 ): Subject {
-  return { userId, epoch, roles, secondFactor };
+  return { userId, epoch, roles, secondFactor, kyc };
 }

@@ -23,11 +23,12 @@ describe('the schema', () => {
     const undescribed = [
       ...Object.values(schema.getQueryType()?.getFields() ?? {}),
       ...Object.values(schema.getMutationType()?.getFields() ?? {}),
+      ...Object.values(schema.getSubscriptionType()?.getFields() ?? {}),
       ...Object.values(schema.getTypeMap()).filter(
         (type) =>
           (isObjectType(type) || isInputObjectType(type) || isEnumType(type)) &&
           !type.name.startsWith('__') &&
-          !['Query', 'Mutation'].includes(type.name),
+          !['Query', 'Mutation', 'Subscription'].includes(type.name),
       ),
     ].filter(({ description }) => !description);
     expect(undescribed.map(({ name }) => name)).toEqual([]);

@@ -1,10 +1,10 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { UserType } from '../../accounts/index.ts';
+import { qrCodeOf } from '../../platform/qr-code.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
 import type { AccountFactors } from '../account-factors.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
-import { qrCodeOf } from './qr-code.ts';
 import { TotpEnrolmentType } from './totp.types.ts';
 import type { TotpEnrolments } from './totp-enrolments.ts';
 

@@ -4,6 +4,8 @@ import { BlockpassAway, BlockpassRefused } from './errors.ts';
 import { type Call, isRecord, send } from './http-call.ts';
 
 export interface BlockpassApiOptions {
+  /** False where Blockpass is not configured: every call finds it away. */
+  readonly enabled?: boolean;
   readonly baseUrl: string;
   readonly clientId: string;
   readonly clientSecret: string;
@@ -187,7 +189,8 @@ export class BlockpassApi implements CertificateSources {
   }
 
   private call(call: Call): Promise<Record<string, unknown>> {
-    const { baseUrl, deadline } = this.options;
+    const { enabled, baseUrl, deadline } = this.options;
+    if (enabled === false) return Promise.reject(new BlockpassAway(call.name, 'it is not configured'));
     return send(baseUrl, call, deadline === undefined ? undefined : { deadline });
   }
 

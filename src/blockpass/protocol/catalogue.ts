@@ -1,11 +1,6 @@
 /** Fields that are sent as files; every other one is text. */
 const FILES: ReadonlySet<string> = new Set(['passport', 'selfie', 'proof_of_address', 'selfie_national_id']);
 
-/** What a slug may look like: it stands in part names, in URLs and in the database. */
-const SLUG = /^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/;
-
-export const isSlug = (text: string): boolean => SLUG.test(text);
-
 /** Whether a field is an image that the app sends as a file. */
 export const isFileField = (slug: string): boolean => FILES.has(slug);
 

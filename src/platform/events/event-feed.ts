@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 /** What readers can be woken for. */
-export type Topic = 'endings' | 'mail';
+export type Topic = 'endings' | 'mail' | 'sign-ins';
 
 /**
  * The port that wakes the readers of a durable fact in every process. It carries no facts itself: a wake-up that is

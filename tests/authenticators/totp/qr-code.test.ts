@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Resvg } from '@resvg/resvg-js';
 import jsQR from 'jsqr';
 import { PNG } from 'pngjs';
-import { qrCodeOf } from '../../../src/authenticators/totp/qr-code.ts';
+import { qrCodeOf } from '../../../src/platform/qr-code.ts';
 
 /** As a phone reads it: by a decoder that knows nothing of the library that drew it. */
 function read(png: Buffer): string | undefined {

@@ -1,0 +1,44 @@
+import { Extensions } from 'type-graphql';
+import type { RequestContext } from '../platform/request/index.ts';
+import { SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
+import { Authenticated, SecondFactor, SecondFactorRequired } from './authentication.types.ts';
+import type { SignInOutcome } from './sign-in.ts';
+
+/** A document holds at most one such field (graphql/one-session-per-document.ts). */
+export const issuesSession = Extensions({ issuesSession: true });
+
+export interface TokenDeliveryOptions {
+  readonly cookies: boolean;
+  readonly body: boolean;
+}
+
+/** What a sign-in is answered with, and how the tokens of a session reach the client: in cookies, in the reply or in both. */
+export class TokenDelivery {
+  constructor(
+    private readonly cookies: TokenCookies,
+    private readonly options: TokenDeliveryOptions,
+  ) {}
+
+  /** For every way of signing in. */
+  answer(context: RequestContext, outcome: SignInOutcome): Authenticated | SecondFactorRequired {
+    if (outcome.kind === 'authenticated') return this.deliver(context, outcome.pair);
+    const { token: challenge, expiresAt } = outcome.challenge;
+    return Object.assign(new SecondFactorRequired(), {
+      challenge,
+      factors: [SecondFactor.TOTP, SecondFactor.RECOVERY_CODE],
+      expiresAt,
+    });
+  }
+
+  deliver(context: RequestContext, pair: TokenPair): Authenticated {
+    if (this.options.cookies) this.cookies.set(context, pair);
+    return Object.assign(new Authenticated(), {
+      accessToken: this.options.body ? pair.accessToken : null,
+      refreshToken: this.options.body ? pair.refreshToken : null,
+      tokenType: 'Bearer',
+      expiresIn: pair.expiresIn,
+      session: SessionType.of(pair.session, pair.session.id),
+      userId: pair.session.userId,
+    });
+  }
+}

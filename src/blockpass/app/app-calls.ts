@@ -1,0 +1,361 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { BadUserInput, Conflict, NotFound, ServiceUnavailable } from '../../platform/errors.ts';
+import type { RateLimiter } from '../../platform/rate-limit/index.ts';
+import { networkOf, type RequestOrigin } from '../../platform/request/index.ts';
+import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import { isFileField } from '../protocol/index.ts';
+import type { Evidence } from '../records/evidence.ts';
+import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
+import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
+import type { KycVault } from '../records/kyc-vault.ts';
+import { PassOrigin } from '../records/upload-pass.entity.ts';
+import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
+import type { WebsiteSignIns } from '../sign-in/website-sign-ins.ts';
+import { CodeNotConfirmed, PassNotValid } from './app-errors.ts';
+import { imageTypeOf } from './image.ts';
+import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
+
+export const BLOCKPASS_APP_RULES = {
+  /** Phones of one mobile network share addresses. */
+  'blockpassApp.address': { burst: 120, perSeconds: 60 },
+  'blockpassApp.person': { burst: 60, perSeconds: 3600 },
+} as const;
+
+/** What the app brings to every call but the upload. */
+export interface AppRequest {
+  readonly code: string;
+  /** Of the QR code, where the app came from one. */
+  readonly sessionCode: string | null;
+}
+
+interface ItemStatusAnswer {
+  readonly slug: string;
+  readonly status: string;
+  readonly comment?: string;
+}
+
+/** `KycRecordStatus` of the protocol. */
+export interface StatusAnswer {
+  readonly status: 'notFound' | 'waiting' | 'inreview' | 'approved';
+  readonly message: string;
+  readonly createdDate?: string;
+  readonly allowResubmit: boolean;
+  readonly identities: readonly ItemStatusAnswer[];
+  readonly certificates: readonly ItemStatusAnswer[];
+}
+
+/** `MobileResponsePayload` of the protocol. */
+export type NextActionAnswer =
+  | { readonly nextAction: 'none'; readonly message: string }
+  | {
+      readonly nextAction: 'upload';
+      readonly accessToken: string;
+      readonly requiredFields: readonly string[];
+      readonly optionalFields: readonly string[];
+      readonly certs: readonly string[];
+    };
+
+/** Somebody whom Blockpass has confirmed. */
+interface Person {
+  readonly blockpassId: string;
+  readonly tokens: TokenSet;
+  readonly record: KycRecord | null;
+}
+
+/** A pass that was used up: what it was bound to says what is read. */
+export interface AdmittedUpload extends UploadPlan {
+  readonly pass: PassBinding;
+}
+
+const CERTIFICATE_PART = '[cer]';
+
+/** What the Blockpass app asks of a service: the five calls of the protocol. */
+export class AppCalls {
+  constructor(
+    private readonly api: BlockpassApi,
+    private readonly records: KycRecords,
+    private readonly vault: KycVault,
+    private readonly passes: UploadPasses,
+    private readonly evidence: Evidence,
+    private readonly signIns: WebsiteSignIns,
+    private readonly rateLimiter: RateLimiter,
+    private readonly requirements: Requirements,
+  ) {}
+
+  /**
+   * How the person's record stands. A known person who scanned a QR code is signed in by it, however the record
+   * stands: the code has proved who they are, and the status is told apart (the claim `kyc`).
+   */
+  async status(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<StatusAnswer> {
+    const { record, tokens } = await this.identify(em, request, origin);
+    if (!record) return this.notFound();
+    if (request.sessionCode !== null) await this.completeSession(em, tokens, request.sessionCode, record.id);
+    return this.standingOf(em, record);
+  }
+
+  /** After a QR code was scanned, for somebody who is not known yet or owes something. */
+  async login(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
+    const person = await this.identify(em, request, origin);
+    const next = await this.nextFor(em, person, PassOrigin.LOGIN, request.sessionCode);
+    if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
+      await this.completeSession(em, person.tokens, request.sessionCode, person.record.id);
+    }
+    return next;
+  }
+
+  /** The same, begun in the app: no website waits. */
+  async register(em: EntityManager, { code }: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
+    const person = await this.identify(em, { code, sessionCode: null }, origin);
+    return this.nextFor(em, person, PassOrigin.REGISTER, null);
+  }
+
+  /**
+   * The person wants to send some things again.
+   * @throws {BadUserInput} a slug that nobody asks for here.
+   * @throws {NotFound} there is no record.
+   */
+  async resubmit(
+    em: EntityManager,
+    request: AppRequest & { readonly fieldList: readonly string[]; readonly certList: readonly string[] },
+    origin: RequestOrigin,
+  ): Promise<NextActionAnswer> {
+    const { requiredFields, optionalFields, certificates } = this.requirements;
+    const known = (list: readonly string[], slugs: readonly string[], field: string) => {
+      const isKnown = slugs.every((slug) => list.includes(slug));
+      return isKnown ? [] : [{ field, message: 'A slug is not one that this service asks for.' }];
+    };
+    const problems = [
+      ...known([...requiredFields, ...optionalFields], request.fieldList, 'fieldList'),
+      ...known(certificates, request.certList, 'certList'),
+    ];
+    if (problems.length > 0) throw new BadUserInput(problems);
+    const person = await this.identify(em, { code: request.code, sessionCode: null }, origin);
+    if (!person.record) throw new NotFound();
+    const asked = { fields: request.fieldList, certificates: request.certList };
+    if (person.record.status !== KycStatus.WAITING) return nothingMore;
+    return this.upload(em, person, PassOrigin.RESUBMIT, null, asked);
+  }
+
+  /** Uses the pass up. @throws {PassNotValid} */
+  async admit(em: EntityManager, pass: string, origin: RequestOrigin): Promise<AdmittedUpload> {
+    await this.rateLimiter.charge({ 'blockpassApp.address': networkOf(origin.clientAddress ?? '') });
+    const binding = await this.passes.consume(em, pass);
+    if (!binding) throw new PassNotValid();
+    const fields = new Set(binding.fields);
+    const certificates = new Set(binding.certificates.map((slug) => CERTIFICATE_PART + slug));
+    return {
+      pass: binding,
+      limitOf: (name) => {
+        if (certificates.has(name)) return MAX_CERTIFICATE;
+        if (fields.has(name)) return isFileField(name) ? MAX_FILE : MAX_TEXT;
+        return undefined;
+      },
+    };
+  }
+
+  /**
+   * Stores what was uploaded, whole or not at all, and signs in whoever waits for it.
+   * @throws {BadUserInput} a part is not what it should be, or there is nothing to store.
+   * @throws {Conflict} a reviewer has the record in hand.
+   */
+  async receive(
+    em: EntityManager,
+    { pass }: AdmittedUpload,
+    parts: readonly UploadedPart[],
+    origin: RequestOrigin,
+  ): Promise<NextActionAnswer> {
+    const judged = judge(parts);
+    const { rootHash, items } = await this.verify(pass, judged);
+    const { blockpassId, tokens } = pass;
+    const record = await this.records.submit(em, { blockpassId, tokens, rootHash, items }, origin);
+    if (!record) throw new Conflict('A reviewer is looking at this record.');
+    if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record.id);
+    return { nextAction: 'none', message: 'Thank you.' };
+  }
+
+  private async verify(
+    pass: PassBinding,
+    judged: readonly Omit<SubmittedItem, 'verified'>[],
+  ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
+    const contents = (kind: KycItemKind) =>
+      new Map(judged.filter((item) => item.kind === kind).map((item) => [item.slug, item.content]));
+    const fields = contents(KycItemKind.IDENTITY);
+    const { rootHash, verdicts } = await this.evidence.ofFields(pass.tokens, fields);
+    const items = await Promise.all(
+      judged.map(async (item) => {
+        if (item.kind === KycItemKind.IDENTITY) return { ...item, verified: verdicts.get(item.slug) ?? null };
+        const text = Buffer.from(item.content).toString('utf8');
+        return { ...item, verified: await this.evidence.ofCertificate(item.slug, text, fields) };
+      }),
+    );
+    return { rootHash, items };
+  }
+
+  /** The step that every call but the upload begins with: nothing else in the body says who is there. */
+  private async identify(
+    em: EntityManager,
+    { code, sessionCode }: AppRequest,
+    origin: RequestOrigin,
+  ): Promise<Person> {
+    await this.rateLimiter.charge({ 'blockpassApp.address': networkOf(origin.clientAddress ?? '') });
+    try {
+      const tokens = await this.api.handshake(code, sessionCode);
+      const { id: blockpassId } = await this.api.profile(tokens);
+      await this.rateLimiter.charge({ 'blockpassApp.person': blockpassId });
+      if (sessionCode !== null) await this.signIns.take(em, sessionCode);
+      const record = await this.records.find(em, blockpassId);
+      if (record) await this.records.keepTokens(em, record, tokens);
+      return { blockpassId, tokens, record };
+    } catch (error) {
+      if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
+      throw error;
+    }
+  }
+
+  private async nextFor(
+    em: EntityManager,
+    person: Person,
+    origin: PassOrigin,
+    sessionCode: string | null,
+  ): Promise<NextActionAnswer> {
+    const { record } = person;
+    const { requiredFields: fields, certificates } = this.requirements;
+    if (!record) return this.upload(em, person, origin, sessionCode, { fields, certificates });
+    const { due } = await this.records.standing(em, record.id);
+    // Certificates are wanted, not owed: for them alone nobody is asked again.
+    if (record.status === KycStatus.IN_REVIEW || due.fields.length === 0) return nothingMore;
+    return this.upload(em, person, origin, sessionCode, due);
+  }
+
+  private async upload(
+    em: EntityManager,
+    { blockpassId, tokens, record }: Person,
+    origin: PassOrigin,
+    sessionCode: string | null,
+    asked: { readonly fields: readonly string[]; readonly certificates: readonly string[] },
+  ): Promise<NextActionAnswer> {
+    if (asked.fields.length + asked.certificates.length === 0) return nothingMore;
+    const optionalFields = record ? [] : this.requirements.optionalFields;
+    const accessToken = await this.passes.issue(em, {
+      blockpassId,
+      tokens,
+      origin,
+      sessionCode,
+      fields: [...asked.fields, ...optionalFields],
+      certificates: asked.certificates,
+    });
+    return {
+      nextAction: 'upload',
+      accessToken,
+      requiredFields: asked.fields,
+      optionalFields,
+      certs: asked.certificates,
+    };
+  }
+
+  /** Tells Blockpass, looks at the answer, and only then lets the page go on. */
+  private async completeSession(
+    em: EntityManager,
+    tokens: TokenSet,
+    sessionCode: string,
+    recordId: string,
+  ): Promise<void> {
+    if (await this.signIns.isOver(em, sessionCode)) return;
+    try {
+      await this.api.completeSession(tokens, sessionCode);
+    } catch (error) {
+      await this.signIns.fail(em, sessionCode);
+      if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
+      throw error;
+    }
+    await this.signIns.succeed(em, sessionCode, recordId);
+  }
+
+  private notFound(): StatusAnswer {
+    return {
+      status: 'notFound',
+      message: 'To sign up, share the items below.',
+      allowResubmit: false,
+      identities: this.requirements.requiredFields.map((slug) => ({ slug, status: '' })),
+      certificates: [],
+    };
+  }
+
+  private async standingOf(em: EntityManager, record: KycRecord): Promise<StatusAnswer> {
+    const { identities, certificates } = await this.records.standing(em, record.id);
+    const message = this.vault.openMessage(record.id, record.sealedMessage);
+    return {
+      status: STATUS_WORDS[record.status],
+      message: message ?? DEFAULT_MESSAGES[record.status],
+      createdDate: record.createdAt.toISOString(),
+      allowResubmit: record.status === KycStatus.WAITING,
+      identities: identities.map(answerOf),
+      certificates: certificates.map(answerOf),
+    };
+  }
+}
+
+const nothingMore: NextActionAnswer = { nextAction: 'none', message: 'Nothing more is needed now.' };
+
+const STATUS_WORDS = {
+  [KycStatus.WAITING]: 'waiting',
+  [KycStatus.IN_REVIEW]: 'inreview',
+  [KycStatus.APPROVED]: 'approved',
+} as const;
+
+const DEFAULT_MESSAGES: Readonly<Record<KycStatus, string>> = {
+  [KycStatus.WAITING]: 'Waiting for a review.',
+  [KycStatus.IN_REVIEW]: 'A reviewer is looking at your data.',
+  [KycStatus.APPROVED]: 'Your data was approved.',
+};
+
+const answerOf = ({
+  slug,
+  status,
+  comment,
+}: {
+  slug: string;
+  status: KycItemStatus;
+  comment: string | null;
+}): ItemStatusAnswer => ({ slug, status: status.toLowerCase(), comment: comment ?? '' });
+
+/** @throws {BadUserInput} naming every part that is not what it should be. */
+function judge(parts: readonly UploadedPart[]): Omit<SubmittedItem, 'verified'>[] {
+  const items: Omit<SubmittedItem, 'verified'>[] = [];
+  const problems: { field: string; message: string }[] = [];
+  for (const { name, bytes, isFile } of parts) {
+    const isCertificate = name.startsWith(CERTIFICATE_PART);
+    const slug = isCertificate ? name.slice(CERTIFICATE_PART.length) : name;
+    const kind = isCertificate ? KycItemKind.CERTIFICATE : KycItemKind.IDENTITY;
+    if (!isCertificate && isFileField(slug)) {
+      const contentType = isFile ? imageTypeOf(bytes) : null;
+      if (contentType === null) problems.push({ field: name, message: 'This is not a JPEG or PNG picture.' });
+      items.push({ kind, slug, content: bytes, contentType });
+    } else {
+      if (isFile || !isText(bytes)) problems.push({ field: name, message: 'This is not text.' });
+      items.push({ kind, slug, content: bytes, contentType: isCertificate ? 'application/json' : null });
+    }
+  }
+  if (items.length === 0)
+    problems.push({ field: 'body', message: 'Nothing of what was asked for is in it.' });
+  if (problems.length > 0) throw new BadUserInput(problems);
+  return items;
+}
+
+/** UTF-8 with something in it and no control characters but those of a text of several lines. */
+function isText(bytes: Buffer): boolean {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    return text.trim() !== '' && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
+  } catch {
+    return false;
+  }
+}
+
+/** Uploads that a process reads at a time, and that may wait for it. */
+export const UPLOAD_PLACES = { places: 2, queue: 20 };
+
+/** Too many wait to upload. */
+export const tooManyUploads = () => new ServiceUnavailable({ detail: 'uploads', retryAfterSeconds: 10 });

@@ -1,0 +1,22 @@
+import { ErrorCode, GatehouseError } from '../../platform/errors.ts';
+
+/** Blockpass does not know the code that the app brought, or knows it for somebody else. */
+export class CodeNotConfirmed extends GatehouseError {
+  constructor(detail?: string) {
+    super(ErrorCode.FORBIDDEN, 'Blockpass does not confirm this code.', { detail });
+  }
+}
+
+/** One message for a pass that is unknown, expired, used or made up. */
+export class PassNotValid extends GatehouseError {
+  constructor() {
+    super(ErrorCode.FORBIDDEN, 'The upload pass is not valid. Ask for another one.');
+  }
+}
+
+/** The sender took longer than a phone on a bad line does. */
+export class UploadTooSlow extends GatehouseError {
+  constructor() {
+    super(ErrorCode.BAD_USER_INPUT, 'The upload took too long.');
+  }
+}

@@ -1,0 +1,159 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isDatabaseAway } from '../../platform/database/index.ts';
+import {
+  BadUserInput,
+  GatehouseError,
+  HTTP_STATUS,
+  RateLimited,
+  ServiceUnavailable,
+} from '../../platform/errors.ts';
+import type { RequestContext } from '../../platform/request/index.ts';
+import { Turnstile } from '../../platform/turnstile.ts';
+import { type AppCalls, type AppRequest, tooManyUploads, UPLOAD_PLACES } from './app-calls.ts';
+import { UploadTooSlow } from './app-errors.ts';
+import { readUpload } from './upload-form.ts';
+
+/** Bytes of a JSON body: two codes and two lists of slugs. */
+const BODY_LIMIT = 8 * 1024;
+/** Characters of a code. */
+const MAX_CODE = 1_024;
+/** Slugs of a list. */
+const MAX_SLUGS = 32;
+/** Milliseconds for a whole upload to arrive, and for the rest of a refused one to run out. */
+const UPLOAD_TIMEOUT = 30_000;
+const REFUSED_GRACE = 1_000;
+
+export interface BlockpassRouteOptions {
+  /** Of the five routes. */
+  readonly path: string;
+  readonly uploadTimeout?: number;
+}
+
+type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
+
+/** What the Blockpass app calls, in the words of its protocol: errors are `{err, msg}`. */
+export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, options: BlockpassRouteOptions) {
+  const { path, uploadTimeout = UPLOAD_TIMEOUT } = options;
+  const turnstile = new Turnstile(UPLOAD_PLACES);
+  return async (app: FastifyInstance): Promise<void> => {
+    app.setErrorHandler(replyToApp);
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.header('cache-control', 'no-store');
+    });
+    // The body stays a stream: it is read by its own rules.
+    app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+    const post = (
+      name: string,
+      answer: (context: RequestContext, body: Record<string, unknown>) => Promise<unknown>,
+    ) =>
+      app.post(`${path}/${name}`, { bodyLimit: BODY_LIMIT, config: anyRequestId }, async (request, reply) =>
+        reply.send(await answer(contextOf(request, reply), objectOf(request.body))),
+      );
+
+    post('status', ({ em, origin }, body) => calls.status(em, appRequest(body), origin));
+    post('login', ({ em, origin }, body) => calls.login(em, appRequest(body), origin));
+    post('register', ({ em, origin }, body) => calls.register(em, appRequest(body), origin));
+    post('resubmit', ({ em, origin }, body) => {
+      const lists = { fieldList: slugsOf(body, 'fieldList'), certList: slugsOf(body, 'certList') };
+      return calls.resubmit(em, { ...appRequest(body), ...lists }, origin);
+    });
+
+    app.post(`${path}/uploadData`, { config: anyRequestId }, async (request, reply) => {
+      const { em, origin } = contextOf(request, reply);
+      const deadline = AbortSignal.timeout(uploadTimeout);
+      const late = new Promise<never>((_, reject) => {
+        deadline.addEventListener('abort', () => reject(new UploadTooSlow()), { once: true });
+      });
+      late.catch(() => {});
+      const over = new AbortController();
+      let entered = false;
+      const admit = async (pass: string) => {
+        const upload = await calls.admit(em, pass, origin);
+        if (turnstile.isFull) throw tooManyUploads();
+        await turnstile.enter(AbortSignal.any([deadline, over.signal]));
+        // It may have ended between the turn and this line: then nobody else would give the place back.
+        if (over.signal.aborted) turnstile.leave();
+        else entered = true;
+        return upload;
+      };
+      try {
+        const { plan, parts } = await Promise.race([readUpload(request.raw, request.headers, admit), late]);
+        return reply.send(await calls.receive(em, plan, parts, origin));
+      } catch (error) {
+        if (!request.raw.complete) abandon(request, reply);
+        throw error;
+      } finally {
+        over.abort();
+        if (entered) turnstile.leave();
+      }
+    });
+  };
+}
+
+/** The app sends no request id, also where one is required of clients. */
+const anyRequestId = { anyRequestId: true };
+
+/** Answers although more is coming: what comes is thrown away for a moment, then the connection is cut. */
+function abandon(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('connection', 'close');
+  request.raw.resume();
+  const cut = setTimeout(() => request.raw.destroy(), REFUSED_GRACE);
+  request.raw.once('close', () => clearTimeout(cut));
+}
+
+function replyToApp(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const expected = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
+  const status = statusOf(expected);
+  if (status >= 500) request.log.error({ err: error }, 'a call of the Blockpass app failed');
+  else {
+    const detail = expected instanceof GatehouseError ? expected.detail : undefined;
+    request.log.info({ status, detail }, 'a call of the Blockpass app was refused');
+  }
+  const { retryAfterSeconds } = expected instanceof GatehouseError ? expected.extensions : {};
+  if (expected instanceof RateLimited || retryAfterSeconds !== undefined) {
+    reply.header('retry-after', String(retryAfterSeconds));
+  }
+  return reply.code(status).send({ err: status, msg: messageOf(expected, status) });
+}
+
+function statusOf(error: FastifyError | Error): number {
+  if (error instanceof UploadTooSlow) return 408;
+  if (error instanceof GatehouseError) return HTTP_STATUS[error.code];
+  const { statusCode } = error as Partial<FastifyError>;
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? statusCode : 500;
+}
+
+function messageOf(error: Error, status: number): string {
+  if (error instanceof BadUserInput) {
+    return error.fields.map(({ field, message }) => `${field}: ${message}`).join(' ');
+  }
+  if (error instanceof GatehouseError) return error.message;
+  if (status === 413) return 'The request body is too large.';
+  return status < 500 ? 'The request cannot be read.' : 'Internal server error.';
+}
+
+const refused = (field: string, message: string) => new BadUserInput([{ field, message }]);
+
+function objectOf(body: unknown): Record<string, unknown> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body))
+    return body as Record<string, unknown>;
+  throw refused('body', 'This is not a JSON object.');
+}
+
+function appRequest({ code, sessionCode }: Record<string, unknown>): AppRequest {
+  if (!isCode(code)) throw refused('code', 'It is missing.');
+  if (sessionCode == null || sessionCode === '') return { code, sessionCode: null };
+  if (!isCode(sessionCode)) throw refused('sessionCode', 'It is not one.');
+  return { code, sessionCode };
+}
+
+const isCode = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= MAX_CODE && /^[\x21-\x7e]+$/.test(value);
+
+function slugsOf(body: Record<string, unknown>, field: string): string[] {
+  const list = body[field];
+  const isList =
+    Array.isArray(list) && list.length <= MAX_SLUGS && list.every((item) => typeof item === 'string');
+  if (!isList) throw refused(field, 'It is not a list of slugs.');
+  return [...new Set(list as string[])];
+}

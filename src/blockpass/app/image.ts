@@ -1,0 +1,61 @@
+/** Pixels of a side, and altogether: a decoder would need four bytes for each. */
+const MAX_SIDE = 12_000;
+const MAX_PIXELS = 50_000_000;
+
+const PNG_SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
+/** The chunk that ends every PNG, with its checksum. */
+const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
+const JPEG_START = Buffer.from('ffd8ff', 'hex');
+
+export type ImageType = 'image/jpeg' | 'image/png';
+
+interface Image {
+  readonly type: ImageType;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * What a file is by its bytes; its name and the type that its sender gave it say nothing.
+ * @returns null for everything but a JPEG or PNG of a bearable size that is nothing else besides.
+ */
+export function imageTypeOf(bytes: Buffer): ImageType | null {
+  const image = bytes.subarray(0, 8).equals(PNG_SIGNATURE) ? readPng(bytes) : readJpeg(bytes);
+  if (!image || image.width < 1 || image.height < 1) return null;
+  if (image.width > MAX_SIDE || image.height > MAX_SIDE || image.width * image.height > MAX_PIXELS)
+    return null;
+  // Readers of PDF take a document that begins anywhere in the first kilobyte.
+  if (bytes.subarray(0, 1024).includes('%PDF-')) return null;
+  return image.type;
+}
+
+/** PNG (RFC 2083) sections 3.1, 4.1.1: the header comes first, and nothing after the end. */
+function readPng(bytes: Buffer): Image | null {
+  if (bytes.length < 45 || bytes.toString('latin1', 12, 16) !== 'IHDR') return null;
+  if (!bytes.subarray(-PNG_END.length).equals(PNG_END)) return null;
+  return { type: 'image/png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
+}
+
+/** JPEG (ITU T.81) annex B: segments up to the frame header, which has the size. */
+function readJpeg(bytes: Buffer): Image | null {
+  if (!bytes.subarray(0, 3).equals(JPEG_START)) return null;
+  let at = 2;
+  while (at + 9 <= bytes.length && bytes[at] === 0xff) {
+    const marker = bytes[at + 1] ?? 0;
+    if (marker === 0xff) {
+      at += 1; // Fill byte.
+      continue;
+    }
+    if (isFrameHeader(marker)) {
+      return { type: 'image/jpeg', height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7) };
+    }
+    const length = bytes.readUInt16BE(at + 2);
+    if (length < 2 || marker === 0xda || marker === 0xd9) return null;
+    at += 2 + length;
+  }
+  return null;
+}
+
+/** SOF0 to SOF15 without the three markers among them that are something else (DHT, JPG, DAC). */
+const isFrameHeader = (marker: number): boolean =>
+  marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;

@@ -1,0 +1,16 @@
+export { BlockpassApi } from './api/index.ts';
+export { AppCalls, BLOCKPASS_APP_RULES } from './app/app-calls.ts';
+export { blockpassRoutes } from './app/blockpass.routes.ts';
+export { bitcoinKey, readWalletImportFormat } from './protocol/index.ts';
+export { Evidence } from './records/evidence.ts';
+export { eraseKycRecord, KycRecords } from './records/kyc-records.ts';
+export { KycVault } from './records/kyc-vault.ts';
+export { expiredPasses, UploadPasses } from './records/upload-passes.ts';
+export { BlockpassPerson } from './review/blockpass-person.ts';
+export { KycPermission } from './review/kyc.permissions.ts';
+export { KycItemResolver, KycRecordResolver, KycUserResolver } from './review/kyc.resolver.ts';
+export { kycFileRoutes } from './review/kyc-file.routes.ts';
+export { type CertificateIssuing, KycReview } from './review/kyc-review.ts';
+export { BlockpassSignInResolver, bindingCookieName } from './sign-in/blockpass-sign-in.resolver.ts';
+export { SignInWatch } from './sign-in/sign-in-watch.ts';
+export { BLOCKPASS_SIGN_IN_RULES, oldSignIns, WebsiteSignIns } from './sign-in/website-sign-ins.ts';

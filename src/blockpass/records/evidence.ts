@@ -1,0 +1,62 @@
+import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import {
+  contradicts,
+  isGenuine,
+  isInTree,
+  MalformedCertificate,
+  parseCertificate,
+} from '../protocol/index.ts';
+
+/** Whether Blockpass vouches for something; null when it could not be asked, or does not know yet. */
+export type Verdict = boolean | null;
+
+export interface FieldEvidence {
+  /** Of the person's tree when it was asked for; null when that is not known. */
+  readonly rootHash: string | null;
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+}
+
+/** Holds what a person uploaded against what Blockpass says. Blockpass being away makes nothing fail: nothing is known then. */
+export class Evidence {
+  constructor(
+    private readonly api: BlockpassApi,
+    private readonly options: { readonly baseUrl: string },
+  ) {}
+
+  /** Whether the values are in the person's Merkle tree. */
+  async ofFields(tokens: TokenSet, fields: ReadonlyMap<string, Uint8Array>): Promise<FieldEvidence> {
+    const profile = await known(() => this.api.profile(tokens));
+    const rootHash = profile?.rootHash ?? null;
+    if (!profile || rootHash === null || profile.isSynching || fields.size === 0) {
+      return { rootHash, verdicts: new Map() };
+    }
+    const proofs = await known(() => this.api.proofs(tokens, [...fields.keys()]));
+    const verdicts = [...fields].map(([slug, raw]): [string, Verdict] => {
+      const proof = proofs?.get(slug);
+      return [slug, proofs ? proof !== undefined && isInTree(raw, proof, rootHash) : null];
+    });
+    return { rootHash, verdicts: new Map(verdicts) };
+  }
+
+  /** Whether a certificate is genuine and speaks of the values that are known. */
+  async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, Uint8Array>): Promise<Verdict> {
+    try {
+      const certificate = parseCertificate(text, slug, this.options.baseUrl);
+      if ([...fields].some(([field, raw]) => contradicts(certificate, field, raw))) return false;
+      return await known(() => isGenuine(certificate, slug, this.api));
+    } catch (error) {
+      if (error instanceof MalformedCertificate) return false;
+      throw error;
+    }
+  }
+}
+
+/** @returns null when Blockpass is away or does not answer such a question. */
+async function known<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof BlockpassAway || error instanceof BlockpassRefused) return null;
+    throw error;
+  }
+}

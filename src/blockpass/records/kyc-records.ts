@@ -1,0 +1,187 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../../platform/audit/index.ts';
+import { sql, statement } from '../../platform/database/index.ts';
+import { newId } from '../../platform/id.ts';
+import type { RequestOrigin } from '../../platform/request/index.ts';
+import type { Endings } from '../../sessions/index.ts';
+import type { TokenSet } from '../api/index.ts';
+import type { Verdict } from './evidence.ts';
+import { KycItem, KycItemKind, KycItemStatus } from './kyc-item.entity.ts';
+import { KycRecord, KycStatus } from './kyc-record.entity.ts';
+import type { KycVault } from './kyc-vault.ts';
+
+/** What the service is configured to ask people for. */
+export interface Requirements {
+  readonly requiredFields: readonly string[];
+  readonly optionalFields: readonly string[];
+  /** Wanted; the person may decline. */
+  readonly certificates: readonly string[];
+}
+
+/** One uploaded item, judged by its bytes. */
+export interface SubmittedItem {
+  readonly kind: KycItemKind;
+  readonly slug: string;
+  readonly content: Uint8Array;
+  readonly contentType: string | null;
+  readonly verified: Verdict;
+}
+
+export interface Submission {
+  readonly blockpassId: string;
+  readonly tokens: TokenSet;
+  readonly rootHash: string | null;
+  readonly items: readonly SubmittedItem[];
+}
+
+/** How one item of a record stands, also when it is missing. */
+export interface ItemStanding {
+  readonly slug: string;
+  readonly status: KycItemStatus;
+  readonly comment: string | null;
+}
+
+/** What the app is told about a record. */
+export interface Standing {
+  readonly identities: readonly ItemStanding[];
+  readonly certificates: readonly ItemStanding[];
+  /** Slugs that the person still owes: missing or rejected. */
+  readonly due: { readonly fields: readonly string[]; readonly certificates: readonly string[] };
+}
+
+/** The records and what is in them. */
+export class KycRecords {
+  constructor(
+    private readonly vault: KycVault,
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+    private readonly requirements: Requirements,
+  ) {}
+
+  find(em: EntityManager, blockpassId: string): Promise<KycRecord | null> {
+    return em.findOne(KycRecord, { blockpassId });
+  }
+
+  /** Without their contents. */
+  items(em: EntityManager, recordId: string): Promise<KycItem[]> {
+    return em.find(KycItem, { recordId }, { orderBy: { kind: 'desc', slug: 'asc' } });
+  }
+
+  async standing(em: EntityManager, recordId: string): Promise<Standing> {
+    const items = await this.items(em, recordId);
+    const held = (kind: KycItemKind) =>
+      new Map(items.filter((item) => item.kind === kind).map((item) => [item.slug, this.standingOf(item)]));
+    const fields = held(KycItemKind.IDENTITY);
+    const certificates = held(KycItemKind.CERTIFICATE);
+    const missing = (slug: string): ItemStanding => ({ slug, status: KycItemStatus.MISSING, comment: null });
+    const required = this.requirements.requiredFields.map((slug) => fields.get(slug) ?? missing(slug));
+    const others = [...fields.values()].filter(
+      ({ slug }) => !this.requirements.requiredFields.includes(slug),
+    );
+    const identities = [...required, ...others];
+    return {
+      identities,
+      // Only those that are held: a person may decline the others, and is not told that they are missing.
+      certificates: [...certificates.values()],
+      due: {
+        fields: identities.filter(isDue).map(({ slug }) => slug),
+        certificates: this.requirements.certificates.filter((slug) => {
+          const standing = certificates.get(slug);
+          return !standing || isDue(standing);
+        }),
+      },
+    };
+  }
+
+  private standingOf(item: KycItem): ItemStanding {
+    return {
+      slug: item.slug,
+      status: item.status,
+      comment: this.vault.openComment(item, item.sealedComment),
+    };
+  }
+
+  /** Keeps the newest tokens: those of the last call of the app, or those of a refresh. */
+  async keepTokens(em: EntityManager, { id, blockpassId }: KycRecord, tokens: TokenSet): Promise<void> {
+    const sealed = this.vault.sealTokens(blockpassId, tokens);
+    await statement(em, sql`update kyc_record set sealed_tokens = ${sealed} where id = ${id}`);
+  }
+
+  /**
+   * Stores an upload whole or not at all. What was uploaded waits for a reviewer again; the rest keeps its decision.
+   * @returns null when a reviewer has the record in hand, so that nothing changes under their eyes.
+   */
+  submit(em: EntityManager, submission: Submission, origin: RequestOrigin): Promise<KycRecord | null> {
+    const { blockpassId, tokens, items, rootHash } = submission;
+    return this.endings.transactional(em, async (tx) => {
+      const sealedTokens = this.vault.sealTokens(blockpassId, tokens);
+      const [row] = await statement(
+        tx,
+        sql<{ id: string; status: KycStatus; user_id: string | null }>`
+          insert into kyc_record (id, blockpass_id, sealed_tokens) values (${newId()}, ${blockpassId}, ${sealedTokens})
+          on conflict (blockpass_id) do update set sealed_tokens = excluded.sealed_tokens
+          returning id, status, user_id`,
+      );
+      if (!row) throw new Error('a record was neither made nor found');
+      if (row.status === KycStatus.IN_REVIEW) return null;
+      for (const item of items) await this.store(tx, row.id, item);
+      const sealedRoot = rootHash === null ? null : this.vault.sealRootHash(row.id, rootHash);
+      await statement(
+        tx,
+        sql`update kyc_record
+            set status = 'WAITING', sealed_root_hash = coalesce(${sealedRoot}::bytea, sealed_root_hash), reviewer_id = null,
+                sealed_message = null, submissions = submissions + 1, updated_at = now()
+            where id = ${row.id}`,
+      );
+      // The claim of tokens that are out says more than is true now.
+      if (row.user_id !== null && row.status === KycStatus.APPROVED) {
+        await this.endings.raiseEpoch(tx, row.user_id);
+      }
+      await this.audit.record(tx, origin, {
+        action: 'kyc.submitted',
+        actorId: row.user_id,
+        subjectId: row.user_id,
+        details: { recordId: row.id, items: items.map(({ slug }) => slug) },
+      });
+      return tx.findOneOrFail(KycRecord, { id: row.id });
+    });
+  }
+
+  private async store(tx: EntityManager, recordId: string, item: SubmittedItem): Promise<void> {
+    const place = { recordId, kind: item.kind, slug: item.slug };
+    await tx.upsert(
+      KycItem,
+      {
+        ...place,
+        status: KycItemStatus.RECEIVED,
+        sealedComment: null,
+        sealedContent: this.vault.sealContent(place, item.content),
+        contentType: item.contentType,
+        verified: item.verified,
+        updatedAt: new Date(),
+      },
+      { onConflictFields: ['recordId', 'kind', 'slug'] },
+    );
+  }
+
+  /** Contents by slug, for a caller that may see them. */
+  async contents(em: EntityManager, recordId: string, kind: KycItemKind): Promise<Map<string, Buffer>> {
+    const items = await em.find(KycItem, { recordId, kind }, { populate: ['sealedContent'] });
+    return new Map(items.map((item) => [item.slug, this.vault.openContent(item, item.sealedContent)]));
+  }
+}
+
+const isDue = ({ status }: ItemStanding): boolean =>
+  status === KycItemStatus.MISSING || status === KycItemStatus.REJECTED;
+
+/** Erases what a person handed over. An account that is deleted takes its record along; this is for the record alone. */
+export async function eraseKycRecord(tx: EntityManager, userId: string): Promise<boolean> {
+  const rows = await statement(
+    tx,
+    sql<{ blockpass_id: string }>`delete from kyc_record where user_id = ${userId} returning blockpass_id`,
+  );
+  for (const { blockpass_id } of rows) {
+    await statement(tx, sql`delete from upload_pass where blockpass_id = ${blockpass_id}`);
+  }
+  return rows.length > 0;
+}

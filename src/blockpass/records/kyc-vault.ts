@@ -1,0 +1,62 @@
+import type { SecretBox } from '../../platform/secret-box.ts';
+import type { TokenSet } from '../api/index.ts';
+import type { KycItemKind } from './kyc-item.entity.ts';
+
+/** Where an item belongs. */
+export interface ItemPlace {
+  readonly recordId: string;
+  readonly kind: KycItemKind;
+  readonly slug: string;
+}
+
+/**
+ * Seals what a record says about a person. What is sealed is bound to its place: whoever can write to the database
+ * cannot pass one person's passport off as another's.
+ */
+export class KycVault {
+  constructor(private readonly box: SecretBox) {}
+
+  sealContent(place: ItemPlace, content: Uint8Array): Buffer {
+    return this.box.seal(purposeOf('content', place), content);
+  }
+
+  openContent(place: ItemPlace, sealed: Buffer): Buffer {
+    return this.box.open(purposeOf('content', place), sealed);
+  }
+
+  sealComment(place: ItemPlace, comment: string): Buffer {
+    return this.box.seal(purposeOf('comment', place), Buffer.from(comment));
+  }
+
+  openComment(place: ItemPlace, sealed: Buffer | null): string | null {
+    return sealed && this.box.open(purposeOf('comment', place), sealed).toString('utf8');
+  }
+
+  sealMessage(recordId: string, message: string): Buffer {
+    return this.box.seal(`kyc message ${recordId}`, Buffer.from(message));
+  }
+
+  openMessage(recordId: string, sealed: Buffer | null): string | null {
+    return sealed && this.box.open(`kyc message ${recordId}`, sealed).toString('utf8');
+  }
+
+  sealRootHash(recordId: string, rootHash: string): Buffer {
+    return this.box.seal(`kyc root ${recordId}`, Buffer.from(rootHash));
+  }
+
+  openRootHash(recordId: string, sealed: Buffer | null): string | null {
+    return sealed && this.box.open(`kyc root ${recordId}`, sealed).toString('utf8');
+  }
+
+  /** Bound to the person and not to the record: a pass carries them before there is one. */
+  sealTokens(blockpassId: string, tokens: TokenSet): Buffer {
+    return this.box.seal(`blockpass tokens ${blockpassId}`, Buffer.from(JSON.stringify(tokens)));
+  }
+
+  openTokens(blockpassId: string, sealed: Buffer): TokenSet {
+    return JSON.parse(this.box.open(`blockpass tokens ${blockpassId}`, sealed).toString('utf8')) as TokenSet;
+  }
+}
+
+const purposeOf = (what: string, { recordId, kind, slug }: ItemPlace): string =>
+  `kyc ${what} ${recordId} ${kind} ${slug}`;

@@ -1,0 +1,44 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+
+/** Which call of the app the pass answers. */
+export enum PassOrigin {
+  LOGIN = 'LOGIN',
+  REGISTER = 'REGISTER',
+  RESUBMIT = 'RESUBMIT',
+}
+
+/** What lets the app upload, once. The row is what the pass is bound to; the pass itself is not kept. */
+@Entity({ tableName: 'upload_pass' })
+@Index({ name: 'upload_pass_expires_at_index', properties: ['expiresAt'] })
+export class UploadPass {
+  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  @PrimaryKey({ type: 'blob' })
+  hash!: Buffer;
+
+  @Property({ type: 'text' })
+  blockpassId!: string;
+
+  @Enum({ items: () => PassOrigin, type: 'text' })
+  origin!: PassOrigin;
+
+  /** Of the QR code that it all began with. */
+  @Property({ type: 'text', nullable: true })
+  sessionCode: string | null = null;
+
+  /** What was asked for; nothing else is stored. */
+  @Property({ type: 'text[]' })
+  fields!: string[];
+
+  @Property({ type: 'text[]' })
+  certificates!: string[];
+
+  @Property({ type: 'blob' })
+  sealedTokens!: Buffer;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt: Date & Opt = new Date();
+
+  @Property({ type: 'timestamptz' })
+  expiresAt!: Date;
+}

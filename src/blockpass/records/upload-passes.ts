@@ -1,0 +1,85 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../../platform/database/index.ts';
+import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import type { TokenSet } from '../api/index.ts';
+import type { KycVault } from './kyc-vault.ts';
+import type { PassOrigin } from './upload-pass.entity.ts';
+
+const BYTES = 32;
+/** Seconds in which the person looks at what is asked for, takes the pictures and agrees. */
+const LIFETIME = 15 * 60;
+
+/** What a pass is bound to. It stays here: the app gets random characters. */
+export interface PassBinding {
+  readonly blockpassId: string;
+  readonly origin: PassOrigin;
+  readonly sessionCode: string | null;
+  readonly fields: readonly string[];
+  readonly certificates: readonly string[];
+  readonly tokens: TokenSet;
+}
+
+/** The one-time password of an upload: random, kept as a hash, bound, expiring by the database's clock, good once. */
+export class UploadPasses {
+  constructor(private readonly vault: KycVault) {}
+
+  async issue(em: EntityManager, binding: PassBinding): Promise<string> {
+    const { blockpassId, origin, sessionCode, fields, certificates, tokens } = binding;
+    const pass = randomBytes(BYTES).toString('base64url');
+    await statement(
+      em,
+      sql`insert into upload_pass
+            (hash, blockpass_id, origin, session_code, fields, certificates, sealed_tokens, expires_at)
+          values (${hashOf(pass)}, ${blockpassId}, ${origin}, ${sessionCode}, ${[...fields]}, ${[...certificates]},
+                  ${this.vault.sealTokens(blockpassId, tokens)}, now() + make_interval(secs => ${LIFETIME}))`,
+    );
+    return pass;
+  }
+
+  /**
+   * Uses a pass up, by one conditional statement, before anything of the upload is read: a body that is refused later
+   * costs its sender the pass, not the gateway its memory. The app asks for another one by the same call.
+   */
+  async consume(em: EntityManager, pass: string): Promise<PassBinding | null> {
+    const [row] = await statement(
+      em,
+      sql<PassRow>`
+        delete from upload_pass where hash = ${hashOf(pass)} and expires_at > now()
+        returning blockpass_id, origin, session_code, fields, certificates, sealed_tokens`,
+    );
+    if (!row) return null;
+    return {
+      blockpassId: row.blockpass_id,
+      origin: row.origin,
+      sessionCode: row.session_code,
+      fields: row.fields,
+      certificates: row.certificates,
+      tokens: this.vault.openTokens(row.blockpass_id, row.sealed_tokens),
+    };
+  }
+}
+
+interface PassRow {
+  blockpass_id: string;
+  origin: PassOrigin;
+  session_code: string | null;
+  fields: string[];
+  certificates: string[];
+  sealed_tokens: Buffer;
+}
+
+const hashOf = (pass: string): Buffer => createHash('sha256').update(pass).digest();
+
+export const expiredPasses: Chore = {
+  name: 'expired upload passes',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from upload_pass where hash in (
+            select hash from upload_pass where expires_at < now() limit ${limit}
+          ) returning hash`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,245 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { GraphQLURL } from 'graphql-scalars';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { readAccount, UserType } from '../../accounts/index.ts';
+import { sql, statement } from '../../platform/database/index.ts';
+import { isId } from '../../platform/id.ts';
+import { InvalidValue, readFields } from '../../platform/input.ts';
+import {
+  type Connection,
+  decodeCursor,
+  encodeCursor,
+  pageOf,
+  parseFirst,
+} from '../../platform/pagination/index.ts';
+import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
+import { KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import { KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
+import type { KycRecords, Requirements } from '../records/kyc-records.ts';
+import type { KycVault } from '../records/kyc-vault.ts';
+import { KycPermission } from './kyc.permissions.ts';
+import { KycDecisionInput, KycItemType, KycRecordConnection, KycRecordType } from './kyc.types.ts';
+import { fileAddress } from './kyc-file.routes.ts';
+import type { KycReview } from './kyc-review.ts';
+
+/** Whether somebody may see what is in records. */
+export type MayReview = (context: RequestContext) => Promise<boolean>;
+
+@Resolver(() => KycRecordType)
+export class KycRecordResolver {
+  constructor(
+    private readonly review: KycReview,
+    private readonly records: KycRecords,
+    private readonly vault: KycVault,
+    private readonly requirements: Requirements,
+  ) {}
+
+  @Authorize()
+  @Query(() => KycRecordType, { nullable: true, description: "The caller's own KYC record." })
+  async myKycRecord(
+    @CurrentCaller() { userId }: Caller,
+    @Ctx() { em }: RequestContext,
+  ): Promise<KycRecordType | null> {
+    const record = await em.findOne(KycRecord, { userId });
+    return record && this.shown(record);
+  }
+
+  @Authorize({ permission: KycPermission.REVIEW })
+  @Query(() => KycRecordType, { nullable: true, description: 'Needs the permission kyc:review.' })
+  async kycRecord(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { em }: RequestContext,
+  ): Promise<KycRecordType | null> {
+    const record = await this.review.find(em, id);
+    return record && this.shown(record);
+  }
+
+  @Authorize({ permission: KycPermission.REVIEW })
+  @Query(() => KycRecordConnection, {
+    description: 'The oldest first. Needs the permission kyc:review.',
+  })
+  async kycRecords(
+    @Arg('first', () => Int, { defaultValue: 20 }) first: number,
+    @Arg('after', () => String, { nullable: true }) after: string | null | undefined,
+    @Arg('status', () => KycStatus, { nullable: true }) status: KycStatus | null | undefined,
+    @Ctx() { em }: RequestContext,
+  ): Promise<Connection<KycRecordType>> {
+    const page = readFields('', { first: () => parseFirst(first), after: () => placeOf(after) });
+    const rows = await em.find(
+      KycRecord,
+      { ...(status && { status }), ...(page.after && { id: { $gt: page.after } }) },
+      { orderBy: { id: 'asc' }, limit: page.first + 1 },
+    );
+    return pageOf(
+      rows,
+      { first: page.first, after },
+      {
+        node: (row) => this.shown(row),
+        cursor: ({ id }) => encodeCursor(ORDER, id),
+      },
+    );
+  }
+
+  @Authorize({ permission: KycPermission.REVIEW })
+  @Mutation(() => KycRecordType, {
+    description:
+      'Takes a waiting record in hand. CONFLICT when it does not wait. Needs the permission kyc:review.',
+  })
+  async startKycReview(
+    @Arg('recordId', () => ID) recordId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<KycRecordType> {
+    return this.shown(await this.review.start(em, recordId, caller, origin));
+  }
+
+  @Authorize({ permission: KycPermission.REVIEW })
+  @Mutation(() => KycRecordType, {
+    description:
+      'Decides about single items of a record that is in the review of the caller. When one is rejected, the record goes back to the person: the Blockpass app shows the comment and asks again. Needs the permission kyc:review.',
+  })
+  async decideKyc(
+    @Arg('recordId', () => ID) recordId: string,
+    @Arg('decisions', () => [KycDecisionInput]) decisions: KycDecisionInput[],
+    @Arg('message', () => String, {
+      nullable: true,
+      description: 'What the app shows above the items. At most 500 characters.',
+    })
+    message: string | null | undefined,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<KycRecordType> {
+    return this.shown(await this.review.decide(em, recordId, { decisions, message }, caller, origin));
+  }
+
+  @Authorize({ permission: KycPermission.REVIEW })
+  @Mutation(() => KycRecordType, {
+    description:
+      'Approves a record that is in the review of the caller, and with it what was not decided one by one. CONFLICT while something required is missing or rejected, or Blockpass does not vouch for a value. Issues a certificate where that is configured. Needs the permission kyc:review.',
+  })
+  async approveKyc(
+    @Arg('recordId', () => ID) recordId: string,
+    @Arg('message', () => String, { nullable: true }) message: string | null | undefined,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<KycRecordType> {
+    return this.shown(await this.review.approve(em, recordId, { message }, caller, origin));
+  }
+
+  @FieldResolver(() => UserType, { nullable: true, description: 'Null until the person has an account.' })
+  async user(@Root() { userId }: KycRecordType, @Ctx() { em }: RequestContext): Promise<UserType | null> {
+    return userId === null ? null : readAccount(em, userId);
+  }
+
+  @FieldResolver(() => [KycItemType], { description: 'Fields that are required or were uploaded.' })
+  identities(@Root() record: KycRecordType, @Ctx() { em }: RequestContext): Promise<KycItemType[]> {
+    return this.items(em, record, KycItemKind.IDENTITY, this.requirements.requiredFields);
+  }
+
+  @FieldResolver(() => [KycItemType], { description: 'Certificates that were uploaded.' })
+  certificates(@Root() record: KycRecordType, @Ctx() { em }: RequestContext): Promise<KycItemType[]> {
+    return this.items(em, record, KycItemKind.CERTIFICATE, []);
+  }
+
+  private async items(
+    em: EntityManager,
+    { id: recordId, createdAt, updatedAt }: KycRecordType,
+    kind: KycItemKind,
+    required: readonly string[],
+  ): Promise<KycItemType[]> {
+    const held = (await this.records.items(em, recordId)).filter((item) => item.kind === kind);
+    const missing = required.filter((slug) => held.every((item) => item.slug !== slug));
+    return [
+      ...held.map((item) =>
+        Object.assign(new KycItemType(), {
+          recordId,
+          kind,
+          slug: item.slug,
+          status: item.status,
+          comment: this.vault.openComment(item, item.sealedComment),
+          contentType: item.contentType,
+          verified: item.verified,
+          updatedAt: item.updatedAt,
+        }),
+      ),
+      ...missing.map((slug) =>
+        Object.assign(new KycItemType(), {
+          recordId,
+          kind,
+          slug,
+          status: KycItemStatus.MISSING,
+          comment: null,
+          contentType: null,
+          verified: null,
+          updatedAt: updatedAt ?? createdAt,
+        }),
+      ),
+    ];
+  }
+
+  private shown(record: KycRecord): KycRecordType {
+    return Object.assign(new KycRecordType(), {
+      id: record.id,
+      userId: record.userId,
+      status: record.status,
+      message: this.vault.openMessage(record.id, record.sealedMessage),
+      createdAt: record.createdAt,
+      updatedAt: record.updatedAt,
+    });
+  }
+}
+
+/** What only reviewers see of an item. */
+@Resolver(() => KycItemType)
+export class KycItemResolver {
+  constructor(
+    private readonly vault: KycVault,
+    private readonly mayReview: MayReview,
+    private readonly publicUrl: string,
+  ) {}
+
+  @FieldResolver(() => String, { nullable: true, description: 'For reviewers only; null for files.' })
+  async value(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
+    const isText = item.kind === KycItemKind.IDENTITY && item.contentType === null;
+    if (!isText || item.status === KycItemStatus.MISSING || !(await this.mayReview(context))) return null;
+    const { recordId, kind, slug } = item;
+    const stored = await context.em
+      .fork()
+      .findOne(KycItem, { recordId, kind, slug }, { populate: ['sealedContent'] });
+    return stored && this.vault.openContent(stored, stored.sealedContent).toString('utf8');
+  }
+
+  @FieldResolver(() => GraphQLURL, {
+    nullable: true,
+    description: "For reviewers only: where a file or certificate can be downloaded with the caller's token.",
+  })
+  async fileUrl(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
+    if (item.contentType === null || !(await this.mayReview(context))) return null;
+    return this.publicUrl + fileAddress(item);
+  }
+}
+
+/** What a record adds to a user. */
+@Resolver(() => UserType)
+export class KycUserResolver {
+  @FieldResolver(() => KycStatus, { nullable: true, description: 'Null without a KYC record.' })
+  async kycStatus(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<KycStatus | null> {
+    const [row] = await statement(
+      em,
+      sql<{ status: KycStatus }>`select status from kyc_record where user_id = ${id}`,
+    );
+    return row?.status ?? null;
+  }
+}
+
+/** Cursors of this list name the id of the last record seen: ids begin with the time. */
+const ORDER = 'kycRecords';
+
+function placeOf(after: string | null | undefined): string | null {
+  if (after == null) return null;
+  const { order, key } = decodeCursor(after);
+  const [id] = key;
+  if (order !== ORDER || id === undefined || !isId(id))
+    throw new InvalidValue('This is not a cursor of this list.');
+  return id;
+}

@@ -1,0 +1,144 @@
+import {
+  Arg,
+  Ctx,
+  FieldResolver,
+  ID,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+  type SubscribeResolverData,
+  Subscription,
+} from 'type-graphql';
+import { issuesSession, LoginResult, type TokenDelivery } from '../../authentication/index.ts';
+import { NotFound } from '../../platform/errors.ts';
+import { qrCodeOf } from '../../platform/qr-code.ts';
+import { type CookieStyle, type RequestContext, resolverOf } from '../../platform/request/index.ts';
+import { BlockpassSignInType } from './blockpass-sign-in.types.ts';
+import type { SignInWatch } from './sign-in-watch.ts';
+import type { SignInClaim, SignInView, WebsiteSignIns } from './website-sign-ins.ts';
+
+export interface SignInPageOptions {
+  readonly clientId: string;
+  /** Scheme of links that open the app. */
+  readonly appScheme: string;
+  /** Whether the sign-in is bound to the browser by a cookie as well. */
+  readonly bindingCookie: boolean;
+}
+
+interface SignInArguments {
+  readonly id: string;
+  readonly secret?: string | null;
+}
+
+const secretArgument = {
+  nullable: true,
+  description: 'Needed unless the browser carries the binding cookie.',
+} as const;
+
+@Resolver(() => BlockpassSignInType)
+export class BlockpassSignInResolver {
+  private readonly cookieName: string;
+
+  constructor(
+    private readonly signIns: WebsiteSignIns,
+    private readonly watch: SignInWatch,
+    private readonly delivery: TokenDelivery,
+    private readonly cookies: CookieStyle,
+    private readonly options: SignInPageOptions,
+  ) {
+    this.cookieName = bindingCookieName(cookies);
+  }
+
+  @Mutation(() => BlockpassSignInType, {
+    description:
+      'Begins a sign-in by QR code. Called by somebody who is signed in, it links a Blockpass identity that is new here to their account. The newest one has the binding cookie; others go by their secret.',
+  })
+  async startBlockpassSignIn(@Ctx() context: RequestContext): Promise<BlockpassSignInType> {
+    const authenticated = await context.authenticate();
+    // Whoever must enrol a second factor first can do nothing else: linking would be another way in.
+    const caller = authenticated?.enrolmentRequired ? null : authenticated;
+    const { secret, ...view } = await this.signIns.start(context.em, caller, context.origin);
+    if (this.options.bindingCookie) {
+      const seconds = Math.max(0, Math.floor((view.expiresAt.getTime() - Date.now()) / 1000));
+      context.setCookie(this.cookieName, secret, this.cookies.attributes(seconds));
+    }
+    return this.shown(view, secret);
+  }
+
+  @Query(() => BlockpassSignInType, {
+    nullable: true,
+    description: 'How a sign-in stands, for whoever started it; null for everybody else.',
+  })
+  async blockpassSignIn(
+    @Arg('id', () => ID) id: string,
+    @Arg('secret', () => String, secretArgument) secret: string | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<BlockpassSignInType | null> {
+    const view = await this.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    return view && this.shown(view);
+  }
+
+  @Subscription(() => BlockpassSignInType, {
+    name: 'blockpassSignIn',
+    description: 'How a sign-in stands, at once and after every change. Ends with a final state.',
+    subscribe: ({ context, args, info }: SubscribeResolverData<unknown, SignInArguments, RequestContext>) =>
+      resolverOf(info.schema, BlockpassSignInResolver).follow(context, args),
+  })
+  followBlockpassSignIn(
+    @Root() view: SignInView,
+    @Arg('id', () => ID) _id: string,
+    @Arg('secret', () => String, secretArgument) _secret: string | null | undefined,
+  ): BlockpassSignInType {
+    return this.shown(view);
+  }
+
+  /** @throws {NotFound} for everybody but whoever started it. */
+  async follow(context: RequestContext, { id, secret }: SignInArguments): Promise<AsyncIterable<SignInView>> {
+    const view = await this.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    if (!view) throw new NotFound();
+    return this.watch.follow(view);
+  }
+
+  @issuesSession
+  @Mutation(() => LoginResult, {
+    description:
+      "Exchanges a succeeded sign-in for a session; works once, for whoever started it; creates the account of a newcomer. INVALID_TOKEN when it has not succeeded, has expired, was used, or is somebody else's. CONFLICT when the account that it would be linked to has another Blockpass identity.",
+  })
+  async completeBlockpassSignIn(
+    @Arg('id', () => ID) id: string,
+    @Arg('secret', () => String, secretArgument) secret: string | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<typeof LoginResult> {
+    const caller = await context.authenticate();
+    const claim = this.claim(id, secret, context);
+    const outcome = await this.signIns.complete(context.em, claim, caller, context.origin);
+    if (this.options.bindingCookie) context.setCookie(this.cookieName, '', this.cookies.attributes(0));
+    return this.delivery.answer(context, outcome);
+  }
+
+  @FieldResolver(() => String, { description: 'PNG as a data: URL.' })
+  async qrCode(@Root() { qrText }: BlockpassSignInType): Promise<string> {
+    return (await qrCodeOf(qrText)).png;
+  }
+
+  private claim(id: string, secret: string | null | undefined, { credentials }: RequestContext): SignInClaim {
+    return { id, secret: secret ?? credentials.cookies[this.cookieName] };
+  }
+
+  private shown(view: SignInView, secret: string | null = null): BlockpassSignInType {
+    const { clientId, appScheme } = this.options;
+    const session = view.sessionCode;
+    return Object.assign(new BlockpassSignInType(), {
+      id: view.id,
+      secret,
+      state: view.state,
+      qrText: JSON.stringify({ clientId, session }),
+      appLink: `${appScheme}://service-register/${encodeURIComponent(clientId)}?session=${encodeURIComponent(session)}`,
+      expiresAt: view.expiresAt,
+    });
+  }
+}
+
+/** The cookie that binds a sign-in to the browser it was started in. */
+export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('blockpass');

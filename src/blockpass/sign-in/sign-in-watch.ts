@@ -1,0 +1,121 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { EventFeed } from '../../platform/events/index.ts';
+import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
+import type { SignInView, WebsiteSignIns } from './website-sign-ins.ts';
+
+/** Milliseconds between two looks while nobody wakes us: a lost wake-up costs no more. */
+const LOOK_INTERVAL = 2_000;
+
+/**
+ * Follows sign-ins for the pages that wait for them, in every process: a change wakes all of them, and one statement
+ * reads what all pages of this process wait for.
+ */
+export class SignInWatch {
+  private readonly watchers = new Map<string, Set<Channel<SignInView>>>();
+  private timer: NodeJS.Timeout | undefined;
+  private reading = false;
+  private again = false;
+
+  constructor(
+    private readonly signIns: WebsiteSignIns,
+    private readonly fork: () => EntityManager,
+    feed: EventFeed,
+    private readonly log: (message: string, error: unknown) => void,
+  ) {
+    feed.subscribe('sign-ins', () => void this.lookAround());
+  }
+
+  /** The sign-in as it is now and after each change, until its end. */
+  follow(now: SignInView): AsyncIterableIterator<SignInView> {
+    const channel = new Channel<SignInView>(() => this.forget(now.id, channel));
+    this.watchers.set(now.id, (this.watchers.get(now.id) ?? new Set()).add(channel));
+    this.timer ??= setInterval(() => void this.lookAround(), LOOK_INTERVAL).unref();
+    this.tell(channel, now);
+    return channel;
+  }
+
+  stop(): void {
+    for (const channels of this.watchers.values()) for (const channel of channels) channel.close();
+  }
+
+  private forget(id: string, channel: Channel<SignInView>): void {
+    const channels = this.watchers.get(id);
+    channels?.delete(channel);
+    if (channels?.size === 0) this.watchers.delete(id);
+    if (this.watchers.size > 0) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  private async lookAround(): Promise<void> {
+    if (this.watchers.size === 0) return;
+    this.again = this.reading;
+    if (this.reading) return;
+    this.reading = true;
+    try {
+      do {
+        this.again = false;
+        const views = await this.signIns.states(this.fork(), [...this.watchers.keys()]);
+        for (const view of views) {
+          for (const channel of this.watchers.get(view.id) ?? []) this.tell(channel, view);
+        }
+      } while (this.again);
+    } catch (error) {
+      this.log('sign-ins by Blockpass cannot be followed', error);
+    } finally {
+      this.reading = false;
+    }
+  }
+
+  private tell(channel: Channel<SignInView>, view: SignInView): void {
+    if (channel.latest?.state === view.state) return;
+    channel.push(view);
+    const { CREATED, PROCESSING } = BlockpassSignInState;
+    if (view.state !== CREATED && view.state !== PROCESSING) channel.close();
+  }
+}
+
+/** What is pushed comes out in order; an end is heard of at once, also by who waits. */
+class Channel<T> implements AsyncIterableIterator<T> {
+  latest: T | undefined;
+  private readonly values: T[] = [];
+  private waiting: ((result: IteratorResult<T>) => void) | undefined;
+  private closed = false;
+
+  constructor(private readonly onClose: () => void) {}
+
+  push(value: T): void {
+    if (this.closed) return;
+    this.latest = value;
+    const { waiting } = this;
+    this.waiting = undefined;
+    if (waiting) waiting({ value, done: false });
+    else this.values.push(value);
+  }
+
+  /** What was pushed before is still handed out. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.waiting?.({ value: undefined, done: true });
+    this.onClose();
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    const value = this.values.shift();
+    if (value !== undefined) return Promise.resolve({ value, done: false });
+    if (this.closed) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+    });
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    this.close();
+    return { value: undefined, done: true };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

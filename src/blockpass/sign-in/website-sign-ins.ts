@@ -1,0 +1,279 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { createNewcomer } from '../../accounts/index.ts';
+import type { SignIn, SignInOutcome } from '../../authentication/index.ts';
+import type { OwnerNotices } from '../../notices/index.ts';
+import type { AuditLog } from '../../platform/audit/index.ts';
+import { sql, statement, violatedUniqueConstraint } from '../../platform/database/index.ts';
+import { Conflict, InvalidToken, ServiceUnavailable } from '../../platform/errors.ts';
+import type { EventFeed } from '../../platform/events/index.ts';
+import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import { isId, newId } from '../../platform/id.ts';
+import type { RateLimiter } from '../../platform/rate-limit/index.ts';
+import { type Caller, networkOf, type RequestOrigin } from '../../platform/request/index.ts';
+import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
+import { KycRecord } from '../records/kyc-record.entity.ts';
+import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
+
+export const BLOCKPASS_SIGN_IN_RULES = {
+  'startBlockpassSignIn.address': { burst: 30, perSeconds: 300 },
+  /** A page that polls asks once a second. */
+  'blockpassSignIn.address': { burst: 600, perSeconds: 300 },
+  'completeBlockpassSignIn.address': { burst: 30, perSeconds: 300 },
+} as const;
+
+/** Seconds from the picture to the session: a newcomer takes pictures of documents meanwhile. */
+const LIFETIME = 15 * 60;
+const SECRET_BYTES = 32;
+
+/** One sign-in as whoever started it sees it. */
+export interface SignInView {
+  readonly id: string;
+  readonly state: BlockpassSignInState;
+  readonly sessionCode: string;
+  readonly expiresAt: Date;
+}
+
+/** What names a sign-in and proves that one started it. */
+export interface SignInClaim {
+  readonly id: string;
+  readonly secret: string | undefined;
+}
+
+/**
+ * Sign-ins by QR code. Everybody who sees the code knows what it holds, so it proves nothing: the page that shows it
+ * has a secret of its own, and only that turns the sign-in into a session.
+ */
+export class WebsiteSignIns {
+  constructor(
+    private readonly api: BlockpassApi,
+    private readonly signIn: SignIn,
+    private readonly feed: EventFeed,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /** @param caller whoever is signed in where it is started: a newcomer's Blockpass identity is linked to them */
+  async start(
+    em: EntityManager,
+    caller: Caller | null,
+    origin: RequestOrigin,
+  ): Promise<SignInView & { secret: string }> {
+    await this.rateLimiter.charge({ 'startBlockpassSignIn.address': networkOf(origin.clientAddress ?? '') });
+    const sessionCode = await this.api.createSession().catch((cause) => {
+      if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
+      throw cause;
+    });
+    const secret = randomBytes(SECRET_BYTES).toString('base64url');
+    const [row] = await statement(
+      em,
+      sql<SignInRow>`
+        insert into blockpass_sign_in (id, secret_hash, session_code, user_id, expires_at)
+        values (${newId()}, ${hashOf(secret)}, ${sessionCode}, ${caller?.userId ?? null},
+                now() + make_interval(secs => ${LIFETIME}))
+        returning ${viewColumns}`,
+    );
+    if (!row) throw new Error('a sign-in was not made');
+    return { ...viewOf(row), secret };
+  }
+
+  /** @returns null for everybody but whoever started it. */
+  async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
+    await this.rateLimiter.charge({ 'blockpassSignIn.address': networkOf(origin.clientAddress ?? '') });
+    const { id, secret } = claim;
+    if (!isId(id) || secret === undefined) return null;
+    const [row] = await statement(
+      em,
+      sql<SignInRow & { secret_hash: Buffer }>`
+        select ${viewColumns}, secret_hash from blockpass_sign_in where id = ${id}`,
+    );
+    return row && timingSafeEqual(row.secret_hash, hashOf(secret)) ? viewOf(row) : null;
+  }
+
+  /** How sign-ins stand, for those who were found entitled to know. */
+  async states(em: EntityManager, ids: readonly string[]): Promise<SignInView[]> {
+    const rows = await statement(
+      em,
+      sql<SignInRow>`select ${viewColumns} from blockpass_sign_in where id = any(${[...ids]}::uuid[])`,
+    );
+    return rows.map(viewOf);
+  }
+
+  /** An app has brought a code for the session. */
+  take(em: EntityManager, sessionCode: string): Promise<boolean> {
+    return this.move(em, sessionCode, sql`state = 'PROCESSING'`, ['CREATED']);
+  }
+
+  succeed(em: EntityManager, sessionCode: string, recordId: string): Promise<boolean> {
+    return this.move(em, sessionCode, sql`state = 'SUCCESS', record_id = ${recordId}`, [
+      'CREATED',
+      'PROCESSING',
+    ]);
+  }
+
+  fail(em: EntityManager, sessionCode: string): Promise<boolean> {
+    return this.move(em, sessionCode, sql`state = 'FAILED'`, ['CREATED', 'PROCESSING']);
+  }
+
+  /** Whether the session has ended already, one way or the other. Sessions that others started are not known here. */
+  async isOver(em: EntityManager, sessionCode: string): Promise<boolean> {
+    const rows = await statement(
+      em,
+      sql`select from blockpass_sign_in where session_code = ${sessionCode} and state in ('SUCCESS', 'FAILED')`,
+    );
+    return rows.length > 0;
+  }
+
+  private move(
+    em: EntityManager,
+    sessionCode: string,
+    change: ReturnType<typeof sql>,
+    from: readonly string[],
+  ): Promise<boolean> {
+    return em.transactional(async (tx) => {
+      const moved = await statement(
+        tx,
+        sql`update blockpass_sign_in set ${change}
+            where session_code = ${sessionCode} and state = any(${[...from]}) and expires_at > now() returning id`,
+      );
+      if (moved.length > 0) await this.feed.announce(tx, 'sign-ins');
+      return moved.length > 0;
+    });
+  }
+
+  /**
+   * Turns a sign-in that succeeded into a session, once. The Blockpass identity signs in the account it belongs to; one
+   * that belongs to none is linked to the account that was signed in where it all began, or makes a new one. What the
+   * person uploaded, an e-mail address for instance, has no part in that.
+   * @throws {InvalidToken} unknown, not succeeded, expired, used, or somebody else's.
+   * @throws {Conflict} the account has another Blockpass identity.
+   */
+  async complete(
+    em: EntityManager,
+    claim: SignInClaim,
+    caller: Caller | null,
+    origin: RequestOrigin,
+  ): Promise<SignInOutcome> {
+    await this.rateLimiter.charge({
+      'completeBlockpassSignIn.address': networkOf(origin.clientAddress ?? ''),
+    });
+    const { id, secret } = claim;
+    if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
+    const secretHash = hashOf(secret);
+    const userId = await this.findAccount(em, id, secretHash, caller, origin);
+    const holds = (tx: EntityManager) => consume(tx, id, secretHash);
+    const outcome = await this.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
+    if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
+    return outcome;
+  }
+
+  private async findAccount(
+    em: EntityManager,
+    id: string,
+    secretHash: Buffer,
+    caller: Caller | null,
+    origin: RequestOrigin,
+  ): Promise<string> {
+    try {
+      return await em.transactional(async (tx) => {
+        const [row] = await statement(
+          tx,
+          sql<{ record_id: string; owner: string | null; starter: string | null }>`
+            select s.record_id, r.user_id as owner, s.user_id as starter
+            from blockpass_sign_in s join kyc_record r on r.id = s.record_id
+            where s.id = ${id} and s.secret_hash = ${secretHash} and ${isReady}
+            for update of s, r`,
+        );
+        if (!row) throw new InvalidToken('no such sign-in that has succeeded');
+        if (row.owner !== null) return row.owner;
+        if (row.starter !== null) {
+          if (row.starter !== caller?.userId) throw new InvalidToken('whoever started it has signed out');
+          await this.link(tx, row.record_id, row.starter, origin);
+          return row.starter;
+        }
+        return this.admitNewcomer(tx, row.record_id, origin);
+      });
+    } catch (error) {
+      if (violatedUniqueConstraint(error) === 'kyc_record_user_id_unique') {
+        throw new Conflict('This account has another Blockpass identity.');
+      }
+      throw error;
+    }
+  }
+
+  private async link(
+    tx: EntityManager,
+    recordId: string,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await tx.nativeUpdate(KycRecord, { id: recordId, userId: null }, { userId });
+    await this.notices.tell(tx, userId, 'blockpass-linked', origin);
+    await this.audit.record(tx, origin, {
+      action: 'blockpass.linked',
+      actorId: userId,
+      subjectId: userId,
+      details: { recordId },
+    });
+  }
+
+  private async admitNewcomer(tx: EntityManager, recordId: string, origin: RequestOrigin): Promise<string> {
+    const { id } = await createNewcomer(tx);
+    await tx.nativeUpdate(KycRecord, { id: recordId, userId: null }, { userId: id });
+    await this.audit.record(tx, origin, {
+      action: 'account.registered',
+      actorId: id,
+      subjectId: id,
+      details: { by: 'blockpass', recordId },
+    });
+    return id;
+  }
+}
+
+interface SignInRow {
+  id: string;
+  state: BlockpassSignInState;
+  session_code: string;
+  expires_at: string;
+}
+
+/** A success that was not picked up in time is worth nothing any more. */
+const viewColumns = sql`
+  id, session_code, expires_at,
+  case when expires_at <= now() and state <> 'FAILED' then 'EXPIRED' else state end as state`;
+
+const isReady = sql`s.state = 'SUCCESS' and s.consumed_at is null and s.expires_at > now()`;
+
+const viewOf = (row: SignInRow): SignInView => ({
+  id: row.id,
+  state: row.state,
+  sessionCode: row.session_code,
+  expiresAt: new Date(row.expires_at),
+});
+
+/** By one conditional statement, in the transaction that writes the session: of two at once, one gets it. */
+async function consume(tx: EntityManager, id: string, secretHash: Buffer): Promise<boolean> {
+  const rows = await statement(
+    tx,
+    sql`update blockpass_sign_in s set consumed_at = now()
+        where s.id = ${id} and s.secret_hash = ${secretHash} and ${isReady} returning s.id`,
+  );
+  return rows.length > 0;
+}
+
+const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+
+/** Kept for a day, so that a page which comes back late is told what became of it. */
+export const oldSignIns: Chore = {
+  name: 'old Blockpass sign-ins',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from blockpass_sign_in where id in (
+            select id from blockpass_sign_in where expires_at < now() - make_interval(days => 1) limit ${limit}
+          ) returning id`,
+    );
+    return rows.length;
+  },
+};

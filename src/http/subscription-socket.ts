@@ -1,0 +1,243 @@
+import { ApolloServerErrorCode } from '@apollo/server/errors';
+import type { WebSocket, WebsocketHandler } from '@fastify/websocket';
+import type { FastifyRequest } from 'fastify';
+import {
+  type FormattedExecutionResult,
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  getOperationAST,
+  OperationTypeNode,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import { CloseCode, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
+import {
+  asGatehouseError,
+  documentLimits,
+  type FailureLog,
+  formatError,
+  MAX_TOKENS,
+  MAX_VALIDATION_ERRORS,
+} from '../graphql/index.ts';
+import { RateLimited } from '../platform/errors.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { networkOf, type RequestContext } from '../platform/request/index.ts';
+import type { RequestContexts } from './request-context.ts';
+
+/** Sockets that one network opens. */
+export const SOCKET_RULES = { 'socket.address': { burst: 60, perSeconds: 60 } } as const;
+
+/** Bytes of a message: documents of subscriptions are short. */
+export const MAX_SOCKET_MESSAGE = 16 * 1024;
+/** Sockets of a process, and subscriptions of a socket. */
+const MAX_SOCKETS = 2_000;
+const MAX_SUBSCRIPTIONS = 10;
+/** Milliseconds: how soon a client must say hello, how often it must show that it lives. */
+const HELLO_TIMEOUT = 3_000;
+const KEEP_ALIVE = 15_000;
+/** Milliseconds between two looks whether the token of a socket is still good; they cost no input or output. */
+const TOKEN_INTERVAL = 1_000;
+/** RFC 6455 section 7.4.1. */
+const TRY_AGAIN_LATER = 1013;
+
+export interface SocketOptions {
+  readonly schema: GraphQLSchema;
+  readonly introspection: boolean;
+  readonly log: FailureLog;
+  readonly contexts: RequestContexts;
+  readonly rateLimiter: RateLimiter;
+}
+
+interface Extra extends Record<PropertyKey, unknown> {
+  readonly socket: WebSocket;
+  readonly request: FastifyRequest;
+}
+
+/**
+ * Subscriptions over a WebSocket (the protocol graphql-transport-ws), and nothing else: queries and mutations go over
+ * HTTP. The hooks of the route have checked the origin before. A socket that began with a token ends with it.
+ */
+export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
+  const { schema, log, contexts, rateLimiter } = options;
+  let open = 0;
+  const contextOf = ({
+    extra,
+    connectionParams,
+  }: {
+    extra: Extra;
+    connectionParams?: Record<string, unknown>;
+  }) => {
+    const authorization = connectionParams?.authorization ?? connectionParams?.Authorization;
+    return contexts.ofSocket(extra.request, typeof authorization === 'string' ? authorization : undefined);
+  };
+  const format = (error: GraphQLError, context: RequestContext): GraphQLFormattedError => {
+    const formatted = formatError(withCode(error).toJSON(), error);
+    return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
+  };
+
+  const server = makeServer<Record<string, unknown>, Extra>({
+    connectionInitWaitTimeout: HELLO_TIMEOUT,
+    async onConnect(ctx) {
+      const context = contextOf(ctx);
+      if (await context.authenticate()) endWithToken(ctx.extra.socket, () => contextOf(ctx));
+    },
+    async onSubscribe(ctx, _id, payload) {
+      const context = contextOf(ctx);
+      const found = prepare(payload, options);
+      if (Array.isArray(found)) return found;
+      if (Object.keys(ctx.subscriptions).length > MAX_SUBSCRIPTIONS) {
+        return [new GraphQLError('Too many subscriptions.', { originalError: new RateLimited(1) })];
+      }
+      return { ...found, schema, contextValue: context };
+    },
+    onError: (ctx, _id, _payload, errors) => {
+      const context = contextOf(ctx);
+      logFailures(log, errors as GraphQLError[], context);
+      return errors.map((error) => format(error as GraphQLError, context));
+    },
+    onNext(_ctx, _id, _payload, args, result) {
+      if (!result.errors) return;
+      const context = args.contextValue as RequestContext;
+      logFailures(log, result.errors, context);
+      const errors = result.errors.map((error) => format(error, context));
+      return { ...result, errors } as FormattedExecutionResult;
+    },
+  });
+
+  return async function onSocket(socket, request) {
+    this.websocketServer.options.handleProtocols = handleProtocols;
+    if (open >= MAX_SOCKETS) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+    const closed = server.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) =>
+          new Promise((resolve, reject) => {
+            if (socket.readyState !== socket.OPEN) return resolve();
+            socket.send(data, (error) => (error ? reject(error) : resolve()));
+          }),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (handle) => {
+          socket.on('message', (data) => {
+            handle(String(data)).catch((error: unknown) => {
+              log.fault(error, { requestId: request.id, field: 'socket', times: 1 });
+              socket.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+          });
+        },
+      },
+      { socket, request },
+    );
+    socket.once('close', (code, reason) => void closed(code, String(reason)));
+    keepAlive(socket);
+    // After the listeners: what the client says meanwhile is not lost.
+    await rateLimiter.charge({ 'socket.address': networkOf(request.ip) }).catch((error) => {
+      if (!(error instanceof RateLimited)) throw error;
+      socket.close(TRY_AGAIN_LATER, 'Too many attempts');
+    });
+  };
+}
+
+interface Prepared {
+  readonly document: ReturnType<typeof parse>;
+  readonly operationName?: string | null;
+  readonly variableValues?: Record<string, unknown> | null;
+}
+
+/** @returns what is to be run, or why it is not. */
+function prepare(
+  payload: SubscribePayload,
+  { schema, introspection }: SocketOptions,
+): Prepared | readonly GraphQLError[] {
+  const { query, operationName, variables } = payload;
+  const document = parsed(query);
+  if (document instanceof GraphQLError) return [document];
+  const problems = validate(schema, document, [documentLimits, ...specifiedRules], {
+    maxErrors: MAX_VALIDATION_ERRORS,
+  });
+  if (problems.length > 0) return introspection ? problems : problems.map(withoutSuggestion);
+  const operation = getOperationAST(document, operationName);
+  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
+    const message = 'Over a WebSocket there are subscriptions only; send queries and mutations by HTTP.';
+    return [
+      new GraphQLError(message, { extensions: { code: ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE } }),
+    ];
+  }
+  return { document, operationName: operationName ?? null, variableValues: variables ?? null };
+}
+
+function parsed(query: string): ReturnType<typeof parse> | GraphQLError {
+  try {
+    return parse(query, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return withCodeOf(error, ApolloServerErrorCode.GRAPHQL_PARSE_FAILED);
+  }
+}
+
+/** What only the document is to blame for carries the code that it has over HTTP. */
+function withCode(error: GraphQLError): GraphQLError {
+  if (error.originalError || error.extensions.code !== undefined) return error;
+  const code = error.path
+    ? ApolloServerErrorCode.BAD_USER_INPUT
+    : ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED;
+  return withCodeOf(error, /^Variable "\$/.test(error.message) ? ApolloServerErrorCode.BAD_USER_INPUT : code);
+}
+
+const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
+  new GraphQLError(error.message, {
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    extensions: { code },
+  });
+
+/** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
+const withoutSuggestion = (error: GraphQLError): GraphQLError =>
+  new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });
+
+/** Closes the socket when its token expires or its session ends. */
+function endWithToken(socket: WebSocket, contextOf: () => RequestContext): void {
+  const look = async () => {
+    try {
+      if (!(await contextOf().authenticate())) socket.close(CloseCode.Unauthorized, 'Unauthorized');
+    } catch {
+      socket.close(TRY_AGAIN_LATER, 'Nobody can tell whether the session has ended');
+    }
+  };
+  const timer = setInterval(() => void look(), TOKEN_INTERVAL).unref();
+  socket.once('close', () => clearInterval(timer));
+}
+
+/** A client that does not answer is gone, whatever TCP believes. */
+function keepAlive(socket: WebSocket): void {
+  let alive = true;
+  socket.on('pong', () => {
+    alive = true;
+  });
+  const timer = setInterval(() => {
+    if (!alive) return socket.terminate();
+    alive = false;
+    socket.ping();
+  }, KEEP_ALIVE).unref();
+  socket.once('close', () => clearInterval(timer));
+}
+
+function logFailures(log: FailureLog, errors: readonly GraphQLError[], { origin }: RequestContext): void {
+  for (const error of errors) {
+    const expected = asGatehouseError(error);
+    const facts = { requestId: origin.requestId, field: 'subscription', times: 1 };
+    if (!expected && error.originalError) log.fault(error.originalError, facts);
+    else
+      log.refusal({
+        ...facts,
+        code: String(expected?.code ?? error.extensions.code),
+        detail: expected?.detail,
+      });
+  }
+}
