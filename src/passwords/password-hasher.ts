@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import { Turnstile } from '../platform/turnstile.ts';
 import type { HashJob, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
@@ -17,6 +16,7 @@ import {
   parseStoredHash,
   type StoredHash,
 } from './stored-hash.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** A password as the database keeps it. */
 export interface StoredPassword {

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { BadUserInput, Conflict, NotFound, ServiceUnavailable } from '../../platform/errors.ts';
+import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
@@ -353,9 +353,3 @@ function isText(bytes: Buffer): boolean {
     return false;
   }
 }
-
-/** Uploads that a process reads at a time, and that may wait for it. */
-export const UPLOAD_PLACES = { places: 2, queue: 20 };
-
-/** Too many wait to upload. */
-export const tooManyUploads = () => new ServiceUnavailable({ detail: 'uploads', retryAfterSeconds: 10 });

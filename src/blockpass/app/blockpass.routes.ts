@@ -8,10 +8,10 @@ import {
   ServiceUnavailable,
 } from '../../platform/errors.ts';
 import type { RequestContext } from '../../platform/request/index.ts';
-import { Turnstile } from '../../platform/turnstile.ts';
-import { type AppCalls, type AppRequest, tooManyUploads, UPLOAD_PLACES } from './app-calls.ts';
+import type { AppCalls, AppRequest } from './app-calls.ts';
 import { UploadTooSlow } from './app-errors.ts';
 import { readUpload } from './upload-form.ts';
+import { UploadMemory } from './upload-memory.ts';
 
 /** Bytes of a JSON body: two codes and two lists of slugs. */
 const BODY_LIMIT = 8 * 1024;
@@ -23,18 +23,11 @@ const MAX_SLUGS = 32;
 const UPLOAD_TIMEOUT = 30_000;
 const REFUSED_GRACE = 1_000;
 
-export interface BlockpassRouteOptions {
-  /** Of the five routes. */
-  readonly path: string;
-  readonly uploadTimeout?: number;
-}
-
 type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
 /** What the Blockpass app calls, in the words of its protocol: errors are `{err, msg}`. */
-export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, options: BlockpassRouteOptions) {
-  const { path, uploadTimeout = UPLOAD_TIMEOUT } = options;
-  const turnstile = new Turnstile(UPLOAD_PLACES);
+export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }: { readonly path: string }) {
+  const memory = new UploadMemory();
   return async (app: FastifyInstance): Promise<void> => {
     app.setErrorHandler(replyToApp);
     app.addHook('onRequest', async (_request, reply) => {
@@ -60,31 +53,23 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, options: 
 
     app.post(`${path}/uploadData`, { config: anyRequestId }, async (request, reply) => {
       const { em, origin } = contextOf(request, reply);
-      const deadline = AbortSignal.timeout(uploadTimeout);
-      const late = new Promise<never>((_, reject) => {
-        deadline.addEventListener('abort', () => reject(new UploadTooSlow()), { once: true });
-      });
+      const account = memory.open();
+      const { promise: late, reject: tooLate } = Promise.withResolvers<never>();
+      const timer = setTimeout(() => tooLate(new UploadTooSlow()), UPLOAD_TIMEOUT);
       late.catch(() => {});
-      const over = new AbortController();
-      let entered = false;
-      const admit = async (pass: string) => {
-        const upload = await calls.admit(em, pass, origin);
-        if (turnstile.isFull) throw tooManyUploads();
-        await turnstile.enter(AbortSignal.any([deadline, over.signal]));
-        // It may have ended between the turn and this line: then nobody else would give the place back.
-        if (over.signal.aborted) turnstile.leave();
-        else entered = true;
-        return upload;
-      };
       try {
-        const { plan, parts } = await Promise.race([readUpload(request.raw, request.headers, admit), late]);
+        const reading = readUpload(request.raw, request.headers, account, (pass) =>
+          calls.admit(em, pass, origin),
+        );
+        const { plan, parts } = await Promise.race([reading, late]);
+        clearTimeout(timer);
         return reply.send(await calls.receive(em, plan, parts, origin));
       } catch (error) {
         if (!request.raw.complete) abandon(request, reply);
         throw error;
       } finally {
-        over.abort();
-        if (entered) turnstile.leave();
+        clearTimeout(timer);
+        account.close();
       }
     });
   };

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import { BadUserInput, PayloadTooLarge } from '../../platform/errors.ts';
+import type { UploadAccount } from './upload-memory.ts';
 
 /** Bytes. A phone's picture has two to five million. */
 export const MAX_FILE = 6 * 1024 * 1024;
@@ -38,6 +39,7 @@ const MAX_PASS = 256;
 /**
  * Reads a multipart upload within its limits, whatever its headers promise. No file is written; a part that is not
  * wanted is skipped as it arrives.
+ * @param memory what is kept is taken from it
  * @param admit judges the pass, and says what may come with it; called once
  * @throws {PayloadTooLarge} more than a limit.
  * @throws {BadUserInput} not such a form, a part twice, or no pass in it.
@@ -45,6 +47,7 @@ const MAX_PASS = 256;
 export async function readUpload<Plan extends UploadPlan>(
   source: Readable,
   headers: IncomingHttpHeaders,
+  memory: UploadAccount,
   admit: (pass: string) => Promise<Plan>,
 ): Promise<{ plan: Plan; parts: UploadedPart[] }> {
   if (Number(headers['content-length'] ?? 0) > MAX_UPLOAD) throw new PayloadTooLarge('by its own account');
@@ -60,7 +63,7 @@ export async function readUpload<Plan extends UploadPlan>(
   const readPart = async (name: string, stream: Readable, isFile: boolean): Promise<void> => {
     if (name === PASS_PART) {
       if (plan) throw refused('accessToken came twice.');
-      plan = await admit((await read(stream, MAX_PASS)).toString('utf8'));
+      plan = await admit((await read(stream, MAX_PASS, memory)).toString('utf8'));
       return;
     }
     // Without a plan nobody knows yet what is wanted: what fits is kept, and judged at the end.
@@ -69,7 +72,7 @@ export async function readUpload<Plan extends UploadPlan>(
       stream.resume();
       return;
     }
-    const bytes = await read(stream, limit);
+    const bytes = await read(stream, limit, memory);
     if (!plan) early -= bytes.length;
     if (parts.has(name) && name !== 'slugList') throw refused(`A part came twice.`);
     parts.set(name, { name, isFile, bytes });
@@ -126,12 +129,13 @@ function openForm(headers: IncomingHttpHeaders) {
 }
 
 /** @throws {PayloadTooLarge} before more than the limit is kept. */
-async function read(stream: Readable, limit: number): Promise<Buffer> {
+async function read(stream: Readable, limit: number, memory: UploadAccount): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > limit) throw new PayloadTooLarge('a part');
+    memory.take(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

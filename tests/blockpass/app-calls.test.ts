@@ -1,0 +1,259 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { type FakeApp, type NextAction, ServiceError } from '../../examples/blockpass-fakes/index.ts';
+import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
+import { race } from '../support/race.ts';
+
+let world: BlockpassWorld;
+beforeAll(async () => {
+  world = await startBlockpassWorld({ BLOCKPASS_OPTIONAL_FIELDS: 'phone' });
+});
+afterAll(() => world.close());
+beforeEach(() => world.blockpass.trouble.clear());
+
+const records = async () =>
+  Number((await world.gateway.database.query<{ n: string }>('select count(*) as n from kyc_record'))[0]?.n);
+const post = async (call: string, body: unknown, headers = {}) => {
+  const response = await fetch(`${world.gateway.url}/blockpass/api/${call}`, {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+  return { status: response.status, body: (await response.json()) as { err?: number; msg?: string } };
+};
+const statusOf = async (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => 200,
+    (error: unknown) => (error instanceof ServiceError ? error.status : error),
+  );
+
+describe('a code', () => {
+  it.each(['status', 'login', 'register', 'resubmit'])(
+    'that Blockpass does not confirm is refused by %s, in the words of the protocol, and leaves nothing',
+    async (call) => {
+      const before = await records();
+      const body = { code: 'ac_guessed', fieldList: ['email'], certList: [] };
+      expect(await post(call, body)).toEqual({
+        status: 403,
+        body: { err: 403, msg: 'Blockpass does not confirm this code.' },
+      });
+      expect(await records()).toBe(before);
+    },
+  );
+
+  it('works once, and only with its own session', async () => {
+    const app = world.person();
+    const code = app.code(null);
+    expect((await post('status', { code })).status).toBe(200);
+    expect((await post('status', { code })).status).toBe(403);
+    const page = await SignInPage.open(world.gateway.browser());
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    expect((await post('login', { code: app.code(null), sessionCode: session })).status).toBe(403);
+    expect(await page.state()).toBe('CREATED');
+  });
+
+  it.each<{ what: string; body: unknown }>([
+    { what: 'not JSON', body: '{' },
+    { what: 'not an object', body: '[]' },
+    { what: 'no code', body: {} },
+    { what: 'not a text', body: { code: 1 } },
+    { what: 'too long', body: { code: 'a'.repeat(2_000) } },
+    { what: 'with a line break', body: { code: 'a\r\nb' } },
+    { what: 'with a strange session', body: { code: 'a', sessionCode: {} } },
+  ])('that is $what is refused as input', async ({ body }) => {
+    const reply = await post('status', body);
+    expect([reply.status, reply.body.err]).toEqual([400, 400]);
+  });
+
+  it('travels without a request id, also where clients need one; a body of 9 kB does not travel', async () => {
+    const strict = await world.gateway.another({ REQUIRE_REQUEST_ID: 'true' });
+    const reply = await fetch(`${strict.url}/blockpass/api/status`, {
+      method: 'POST',
+      body: JSON.stringify({ code: 'x' }),
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(reply.status).toBe(403);
+    await strict.close();
+    expect((await post('status', { code: 'x', more: 'x'.repeat(9_000) })).status).toBe(413);
+  });
+});
+
+describe('an upload pass', () => {
+  const passFor = async (app: FakeApp): Promise<NextAction> => app.register();
+
+  it('names what is asked for and what may come along', async () => {
+    expect(await passFor(world.person())).toEqual({
+      nextAction: 'upload',
+      accessToken: expect.stringMatching(/^[\w-]{43}$/),
+      requiredFields: ['email', 'selfie'],
+      optionalFields: ['phone'],
+      certs: ['onfido-service-cert'],
+    });
+  });
+
+  it('works once, of sixteen at the same moment too', async () => {
+    const app = world.person();
+    const pass = await passFor(app);
+    const outcomes = await race(16, () => statusOf(app.upload(pass)));
+    expect(outcomes.filter((status) => status === 200)).toHaveLength(1);
+    expect(outcomes.filter((status) => status === 403)).toHaveLength(15);
+    expect(await statusOf(app.upload(pass))).toBe(403);
+  });
+
+  it('expires after fifteen minutes', async () => {
+    const app = world.person();
+    const pass = await passFor(app);
+    await world.gateway.database.query(
+      "update upload_pass set expires_at = expires_at - interval '15 minutes' where blockpass_id = $1",
+      [app.person.id],
+    );
+    expect(await statusOf(app.upload(pass))).toBe(403);
+  });
+
+  it('cannot be guessed from the record, nor taken from the database', async () => {
+    const app = world.person();
+    await app.open();
+    const [record] = await world.gateway.database.query<{ id: string }>(
+      'select id from kyc_record where blockpass_id = $1',
+      [app.person.id],
+    );
+    await passFor(world.person());
+    const [stored] = await world.gateway.database.query<{ hash: Buffer }>('select hash from upload_pass');
+    for (const accessToken of [
+      `ugly-pass-for-record:${record?.id}`,
+      record?.id ?? '',
+      stored?.hash.toString('base64url') ?? '',
+      '',
+    ]) {
+      expect(
+        await statusOf(app.upload({ nextAction: 'upload', accessToken, requiredFields: ['email'] })),
+      ).toBe(403);
+    }
+  });
+
+  it('of one person stores nothing in the record of another, whoever sends it', async () => {
+    const [ada, grace] = [world.person(), world.person()];
+    await grace.open();
+    const pass = await passFor(ada);
+    await grace.upload(pass);
+    const owners = await world.gateway.database.query<{ n: string }>(
+      `select count(*) as n from kyc_record r join kyc_item i on i.record_id = r.id where r.blockpass_id = $1`,
+      [ada.person.id],
+    );
+    expect(Number(owners[0]?.n)).toBe(3);
+    // What grace sent for ada is not in ada's tree, and nobody can approve it.
+    const doubtful = await world.gateway.database.query<{ verified: boolean | null }>(
+      'select verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
+      [ada.person.id],
+    );
+    expect(doubtful.some(({ verified }) => verified === false)).toBe(true);
+  });
+
+  it('lets nothing in that was not asked for', async () => {
+    const app = world.person();
+    const pass = await passFor(app);
+    await app.upload({ ...pass, requiredFields: ['email', 'selfie', 'passport', 'dob'], optionalFields: [] });
+    const items = await world.gateway.database.query<{ slug: string }>(
+      `select slug from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1 order by slug`,
+      [app.person.id],
+    );
+    expect(items.map(({ slug }) => slug)).toEqual(['email', 'selfie']);
+  });
+});
+
+describe('the record', () => {
+  it('tells what is missing after a partial upload, and asks for that alone', async () => {
+    const app = world.person();
+    const pass = await app.register();
+    await app.upload({ ...pass, requiredFields: ['email'], optionalFields: [] });
+    const status = await app.status(null);
+    expect(status).toMatchObject({ status: 'waiting', allowResubmit: true });
+    expect(status.identities).toEqual([
+      { slug: 'email', status: 'received', comment: '' },
+      { slug: 'selfie', status: 'missing', comment: '' },
+    ]);
+    expect(await app.register()).toMatchObject({ nextAction: 'upload', requiredFields: ['selfie'] });
+  });
+
+  it('is not touched while a reviewer has it in hand', async () => {
+    const app = world.person();
+    await app.open();
+    const pass = await app.resubmit(['selfie'], []);
+    await world.gateway.database.query("update kyc_record set status = 'IN_REVIEW' where blockpass_id = $1", [
+      app.person.id,
+    ]);
+    expect(await statusOf(app.upload(pass))).toBe(409);
+    expect(await app.resubmit(['selfie'], [])).toMatchObject({ nextAction: 'none' });
+    expect(await app.register()).toMatchObject({ nextAction: 'none' });
+  });
+
+  it('answers resubmit for slugs of this service and known people only', async () => {
+    const app = world.person();
+    expect(await statusOf(app.resubmit(['selfie'], []))).toBe(404);
+    await app.open();
+    expect(await statusOf(app.resubmit(['iris_scan'], []))).toBe(400);
+    expect(await statusOf(app.resubmit([], ['selfie']))).toBe(400);
+    expect((await post('resubmit', { code: app.code(null), fieldList: ['selfie'] })).status).toBe(400);
+    expect(await app.resubmit([], [])).toMatchObject({ nextAction: 'none' });
+  });
+});
+
+describe('a Blockpass that is not well', () => {
+  it.each([500, 'hang', 'huge', 'cut', 'redirect'] as const)(
+    'answering %s at the handshake gives 503 within six seconds, and the rest of the gateway works',
+    async (trouble) => {
+      world.blockpass.trouble.set('handshake', trouble);
+      const before = await records();
+      const began = performance.now();
+      const calls = Promise.all([post('status', { code: 'x' }), post('login', { code: 'x' })]);
+      const subject = await world.gateway.aSubject();
+      await subject.signedIn();
+      const [status, login] = await calls;
+      expect([status.status, login.status, status.body.err]).toEqual([503, 503, 503]);
+      expect(performance.now() - began).toBeLessThan(6_000);
+      expect(await records()).toBe(before);
+    },
+  );
+
+  it('at the end of an upload fails the sign-in and keeps the record whole', async () => {
+    const page = await SignInPage.open(world.gateway.browser());
+    const app = world.person();
+    world.blockpass.trouble.set('complete', 500);
+    expect(await statusOf(app.scan(page.qrText))).toBe(503);
+    expect(await page.state()).toBe('FAILED');
+    expect((await page.complete()).code).toBe('INVALID_TOKEN');
+    world.blockpass.trouble.clear();
+    expect(await app.status(null)).toMatchObject({
+      status: 'waiting',
+      identities: [{ status: 'received' }, { status: 'received' }, { status: 'received' }],
+    });
+    const again = await SignInPage.open(world.gateway.browser());
+    await app.scan(again.qrText);
+    await again.signedIn();
+  });
+
+  it('that refuses to end the session fails the sign-in', async () => {
+    const page = await SignInPage.open(world.gateway.browser());
+    world.blockpass.trouble.set('complete', 409);
+    expect(await statusOf(world.person().scan(page.qrText))).toBe(403);
+    expect(await page.state()).toBe('FAILED');
+  });
+
+  it('cannot be asked for proofs: the upload is kept, and is not vouched for yet', async () => {
+    world.blockpass.trouble.set('proofs', 'cut');
+    const app = world.person();
+    await app.open();
+    const items = await world.gateway.database.query<{ verified: boolean | null }>(
+      'select verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
+      [app.person.id],
+    );
+    expect(items.map(({ verified }) => verified)).toEqual([null, null, null]);
+  });
+
+  it('gives a page that starts a sign-in SERVICE_UNAVAILABLE', async () => {
+    world.blockpass.trouble.set('session', 'hang');
+    const began = performance.now();
+    const reply = await world.gateway.client.raw('mutation { startBlockpassSignIn { id } }');
+    expect([reply.status, reply.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
+    expect(performance.now() - began).toBeLessThan(6_000);
+  });
+});

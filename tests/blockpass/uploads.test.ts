@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { picture } from '../../examples/blockpass-fakes/index.ts';
+import { imageTypeOf } from '../../src/blockpass/app/image.ts';
+import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
+
+let world: BlockpassWorld;
+beforeAll(async () => {
+  world = await startBlockpassWorld();
+});
+afterAll(() => world.close());
+
+const MB = 1024 * 1024;
+const BOUNDARY = 'X1';
+
+interface Part {
+  name: string;
+  bytes: Buffer | string;
+  fileName?: string;
+}
+
+const partOf = ({ name, bytes, fileName }: Part): Buffer =>
+  Buffer.concat([
+    Buffer.from(
+      `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${fileName === undefined ? '' : `; filename="${fileName}"`}\r\n` +
+        (fileName === undefined ? '\r\n' : 'Content-Type: image/jpeg\r\n\r\n'),
+    ),
+    Buffer.from(bytes as string),
+    Buffer.from('\r\n'),
+  ]);
+const formOf = (parts: readonly Part[]): Buffer =>
+  Buffer.concat([...parts.map(partOf), Buffer.from(`--${BOUNDARY}--\r\n`)]);
+
+interface Reply {
+  status: number;
+  body: { err?: number; msg?: string };
+}
+
+/** Sends a body as it is told to, and reads the reply even when that comes before the end of the body. */
+function send(
+  write: (put: (chunk: Buffer) => Promise<boolean>) => Promise<void>,
+  headers: Record<string, string> = {},
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const outgoing = request(
+      `${world.gateway.url}/blockpass/api/uploadData`,
+      {
+        method: 'POST',
+        headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, ...headers },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.on('end', () => {
+          over = true;
+          outgoing.destroy();
+          resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) });
+        });
+      },
+    );
+    outgoing.on('error', (error) => (over ? undefined : reject(error)));
+    const put = (chunk: Buffer) =>
+      new Promise<boolean>((done) => {
+        if (over || outgoing.destroyed) return done(false);
+        outgoing.write(chunk, (error) => done(!error));
+      });
+    write(put)
+      .then(() => over || outgoing.end())
+      .catch(reject);
+  });
+}
+
+const sendWhole = (body: Buffer, headers: Record<string, string> = {}) =>
+  send(async (put) => void (await put(body)), { 'content-length': String(body.length), ...headers });
+
+async function aPass(): Promise<{ accessToken: string; id: string }> {
+  const app = world.person();
+  const { accessToken = '' } = await app.register();
+  return { accessToken, id: app.person.id };
+}
+
+const stored = async (id: string): Promise<number> => {
+  const rows = await world.gateway.database.query('select from kyc_record where blockpass_id = $1', [id]);
+  return rows.length;
+};
+
+const selfie = (bytes: Buffer | string, fileName = 'selfie.jpg'): Part => ({
+  name: 'selfie',
+  bytes,
+  fileName,
+});
+const pass = (accessToken: string): Part => ({ name: 'accessToken', bytes: accessToken });
+
+describe('an upload', () => {
+  it('of exactly the largest picture is taken; of one byte more it is not, and nothing of it is kept', async () => {
+    const whole = picture(2_000, 2_000);
+    const padded = (size: number) => {
+      // A chunk that no reader needs, before the end.
+      const filler = Buffer.alloc(size - whole.length, 'x');
+      return Buffer.concat([whole.subarray(0, -12), filler, whole.subarray(-12)]);
+    };
+    const good = await aPass();
+    expect(
+      await sendWhole(
+        formOf([pass(good.accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(padded(6 * MB))]),
+      ),
+    ).toMatchObject({ status: 200 });
+    expect(await stored(good.id)).toBe(1);
+    const bad = await aPass();
+    const reply = await sendWhole(
+      formOf([pass(bad.accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(padded(6 * MB + 1))]),
+    );
+    expect(reply).toEqual({ status: 413, body: { err: 413, msg: 'The request body is too large.' } });
+    expect(await stored(bad.id)).toBe(0);
+  });
+
+  it.each([
+    ['a text of more than 4 kB', [{ name: 'email', bytes: 'x'.repeat(4_097) }]],
+    [
+      'a certificate of more than 128 kB',
+      [{ name: '[cer]onfido-service-cert', bytes: `{"a":"${'x'.repeat(131_072)}"}` }],
+    ],
+    ['a thousand parts', Array.from({ length: 1_000 }, (_, index) => ({ name: `part${index}`, bytes: 'x' }))],
+    [
+      'a thousand fields of one name',
+      Array.from({ length: 1_000 }, () => ({ name: 'slugList', bytes: 'email' })),
+    ],
+  ])('with %s is too large', async (_what, parts) => {
+    const { accessToken, id } = await aPass();
+    expect((await sendWhole(formOf([pass(accessToken), ...parts]))).status).toBe(413);
+    expect(await stored(id)).toBe(0);
+  });
+
+  it('that announces too much is refused before its body', async () => {
+    const reply = await send(
+      async () => {
+        await sleep(2_000);
+      },
+      { 'content-length': String(17 * MB) },
+    );
+    expect(reply.status).toBe(413);
+  });
+
+  it('without end is refused early, within bounded memory', async () => {
+    const { accessToken, id } = await aPass();
+    const before = process.memoryUsage.rss();
+    let peak = 0;
+    let sent = 0;
+    const reply = await send(async (put) => {
+      await put(partOf(pass(accessToken)));
+      await put(
+        Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="junk"; filename="x"\r\n\r\n`),
+      );
+      const chunk = randomBytes(256 * 1024);
+      while (sent < 200 * MB && (await put(chunk))) {
+        sent += chunk.length;
+        peak = Math.max(peak, process.memoryUsage.rss());
+      }
+    });
+    expect(reply.status).toBe(413);
+    expect(sent).toBeLessThan(40 * MB);
+    expect(peak - before).toBeLessThan(64 * MB);
+    expect(await stored(id)).toBe(0);
+  });
+
+  it('whose length is a lie, or that breaks off, leaves nothing behind', async () => {
+    const { accessToken, id } = await aPass();
+    const body = formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(picture())]);
+    const half = send(async (put) => void (await put(body.subarray(0, 200))), {
+      'content-length': String(body.length),
+    });
+    await expect(Promise.race([half, sleep(1_500).then(() => 'waits')])).resolves.toBe('waits');
+    expect(await stored(id)).toBe(0);
+    const other = await aPass();
+    const shortened = formOf([pass(other.accessToken), selfie(picture())]);
+    const cut = await sendWhole(shortened.subarray(0, 150), { 'content-length': '150' });
+    expect(cut.status).toBe(400);
+    expect(await stored(other.id)).toBe(0);
+    half.catch(() => {});
+  });
+
+  it('before its pass is kept only while it is small', async () => {
+    const small = await aPass();
+    const late = [{ name: 'email', bytes: 'a@b.test' }, selfie(picture()), pass(small.accessToken)];
+    expect((await sendWhole(formOf(late))).status).toBe(200);
+    const large = await aPass();
+    const body = formOf([selfie(Buffer.alloc(70_000)), pass(large.accessToken)]);
+    expect((await sendWhole(body)).status).toBe(413);
+  });
+
+  it('without a pass, with two, with a part twice, or that is no form is refused', async () => {
+    const { accessToken } = await aPass();
+    expect((await sendWhole(formOf([{ name: 'email', bytes: 'a' }]))).status).toBe(400);
+    expect((await sendWhole(formOf([pass(accessToken), pass(accessToken)]))).status).toBe(400);
+    const twice = { name: 'email', bytes: 'a@b.test' };
+    expect((await sendWhole(formOf([pass((await aPass()).accessToken), twice, twice]))).status).toBe(400);
+    expect((await sendWhole(Buffer.from('{}'), { 'content-type': 'application/json' })).status).toBe(400);
+    expect((await sendWhole(Buffer.from('x'), { 'content-type': 'multipart/form-data' })).status).toBe(400);
+    expect((await sendWhole(Buffer.from('<x/>'), { 'content-type': 'text/xml' })).status).toBe(415);
+  });
+
+  it.each([
+    ['HTML', '<html><script>alert(1)</script></html>'],
+    ['SVG', '<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>'],
+    ['PDF', '%PDF-1.7\n1 0 obj<</JS(app.alert(1))>>endobj'],
+    ['ZIP', Buffer.from('504b030414000000', 'hex')],
+    ['a Windows program', Buffer.from('4d5a90000300000004000000', 'hex')],
+    ['a Linux program', Buffer.from('7f454c4602010100', 'hex')],
+    ['GIF', 'GIF89a\u0001\u0000\u0001\u0000'],
+    ['nothing', ''],
+    ['a PNG of 50,000 by 50,000 pixels', picture(50_000, 50_000)],
+    ['a PNG with something behind it', Buffer.concat([picture(), Buffer.from('504b0304', 'hex')])],
+    ['half a JPEG header', Buffer.from('ffd8ffe000104a46', 'hex')],
+  ])('of %s called selfie.jpg is refused for what it is', async (_what, bytes) => {
+    const { accessToken, id } = await aPass();
+    const reply = await sendWhole(
+      formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(bytes)]),
+    );
+    expect(reply).toMatchObject({ status: 400, body: { err: 400, msg: expect.stringContaining('selfie') } });
+    expect(await stored(id)).toBe(0);
+  });
+
+  it.each([
+    ['text that is not UTF-8', Buffer.from([0x61, 0xff, 0xfe])],
+    ['text with a NUL', 'a\u0000b'],
+    ['nothing but space', '  '],
+  ])('with %s in a field is refused', async (_what, bytes) => {
+    const { accessToken } = await aPass();
+    const reply = await sendWhole(formOf([pass(accessToken), { name: 'email', bytes }, selfie(picture())]));
+    expect(reply).toMatchObject({ status: 400, body: { msg: expect.stringContaining('email') } });
+  });
+
+  it.each([
+    '../../../etc/passwd',
+    '/absolute',
+    'a\\u0000b',
+    'x'.repeat(1_500),
+    'CON',
+    'a%0d%0aSet-Cookie: x=y',
+  ])('keeps nothing of the file name %.40s', async (fileName) => {
+    const { accessToken, id } = await aPass();
+    const body = formOf([
+      pass(accessToken),
+      { name: 'email', bytes: 'a@b.test' },
+      selfie(picture(), fileName),
+    ]);
+    expect((await sendWhole(body)).status).toBe(200);
+    const rows = await world.gateway.database.query(
+      'select i.slug, i.content_type, r.* from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
+      [id],
+    );
+    expect(JSON.stringify(rows)).not.toContain(fileName);
+  });
+});
+
+describe('pictures', () => {
+  const jpeg = (width: number, height: number, comment = ''): Buffer => {
+    const size = Buffer.alloc(4);
+    size.writeUInt16BE(height, 0);
+    size.writeUInt16BE(width, 2);
+    const note = Buffer.from(comment);
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(note.length + 2);
+    return Buffer.concat([
+      Buffer.from('ffd8fffe', 'hex'),
+      length,
+      note,
+      Buffer.from('ffc0000b08', 'hex'),
+      size,
+      Buffer.from('0101110000ffd9', 'hex'),
+    ]);
+  };
+
+  it('are JPEG or PNG of a bearable size', () => {
+    expect(imageTypeOf(jpeg(4_000, 3_000))).toBe('image/jpeg');
+    expect(imageTypeOf(picture())).toBe('image/png');
+    expect(imageTypeOf(jpeg(50_000, 50_000))).toBeNull();
+    expect(imageTypeOf(jpeg(0, 100))).toBeNull();
+    expect(imageTypeOf(picture(10_000, 9_000))).toBeNull();
+  });
+
+  it('are nothing else besides', () => {
+    expect(imageTypeOf(jpeg(10, 10, '%PDF-1.7 and then some'))).toBeNull();
+  });
+});
