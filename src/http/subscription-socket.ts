@@ -180,13 +180,14 @@ function parsed(query: string): ReturnType<typeof parse> | GraphQLError {
   }
 }
 
-/** What only the document is to blame for carries the code that it has over HTTP. */
+/** What only the document and its variables are to blame for carries the code that it has over HTTP. */
 function withCode(error: GraphQLError): GraphQLError {
-  if (error.originalError || error.extensions.code !== undefined) return error;
-  const code = error.path
-    ? ApolloServerErrorCode.BAD_USER_INPUT
-    : ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED;
-  return withCodeOf(error, /^Variable "\$/.test(error.message) ? ApolloServerErrorCode.BAD_USER_INPUT : code);
+  if (error.extensions.code !== undefined || error.path) return error;
+  const aboutVariable = /^Variable "\$/.test(error.message);
+  return withCodeOf(
+    error,
+    aboutVariable ? ApolloServerErrorCode.BAD_USER_INPUT : ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED,
+  );
 }
 
 const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
@@ -232,7 +233,7 @@ function logFailures(log: FailureLog, errors: readonly GraphQLError[], { origin 
   for (const error of errors) {
     const expected = asGatehouseError(error);
     const facts = { requestId: origin.requestId, field: 'subscription', times: 1 };
-    if (!expected && error.originalError) log.fault(error.originalError, facts);
+    if (!expected && error.originalError && error.path) log.fault(error.originalError, facts);
     else
       log.refusal({
         ...facts,

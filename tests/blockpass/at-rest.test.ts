@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
+import {
+  DecideKycDocument,
+  MyKycRecordDocument,
+  StartKycReviewDocument,
+} from '../support/generated/operations.ts';
+
+let world: BlockpassWorld;
+beforeAll(async () => {
+  world = await startBlockpassWorld({
+    BLOCKPASS_REQUIRED_FIELDS: 'family_name,given_name,email,phone,address,dob,selfie,passport',
+  });
+});
+afterAll(() => world.close());
+
+/** Every column of every table as text: what a dump shows. */
+async function dump(): Promise<string> {
+  const tables = await world.gateway.database.query<{ name: string }>(
+    "select format('%I', tablename) as name from pg_tables where schemaname = 'public'",
+  );
+  const rows = await Promise.all(
+    tables.map(({ name }) =>
+      world.gateway.database.query<{ row: string }>(
+        `select t::text as row, convert_from(convert_to(t::text, 'utf8'), 'utf8') from ${name} t`,
+      ),
+    ),
+  );
+  return rows
+    .flat()
+    .map(({ row }) => row)
+    .join('\n');
+}
+
+it('a dump of the database and the log hold nothing that a person handed over, nor what was said about it', async () => {
+  const page = await SignInPage.open(world.gateway.browser());
+  const app = world.person('Ada Lovelace', { email: 'ada.personal@example.test' });
+  await app.scan(page.qrText);
+  const { accessToken } = await page.signedIn();
+  const { data } = await world.gateway.client.execute(MyKycRecordDocument, {}, { bearer: accessToken });
+  const recordId = data?.myKycRecord?.id ?? '';
+  const bearer = await world.reviewer();
+  await world.gateway.client.execute(StartKycReviewDocument, { recordId }, { bearer });
+  const decisions = [{ slug: 'selfie', approve: false, comment: 'wears a remarkable hat' }];
+  const message = 'Dear Ada, look straight ahead';
+  await world.gateway.client.execute(DecideKycDocument, { recordId, decisions, message }, { bearer });
+  await app.status(null);
+
+  const text = await dump();
+  const log = world.gateway.logLines.join('\n');
+  expect(text).toContain(app.person.id);
+  const words = ['wears a remarkable hat', message, app.person.tree.root];
+  for (const value of [...app.person.fields.values(), ...words.map((word) => Buffer.from(word))]) {
+    const readable = value.subarray(0, 200);
+    for (const form of [
+      readable.toString('utf8'),
+      readable.toString('hex'),
+      readable.toString('base64').slice(0, 40),
+    ]) {
+      expect(text).not.toContain(form);
+      expect(log).not.toContain(form);
+    }
+  }
+});
+
+it('goes with the account', async () => {
+  const page = await SignInPage.open(world.gateway.browser());
+  const app = world.person();
+  await app.scan(page.qrText);
+  const { id } = await page.signedIn();
+  const left = async () => (await dump()).includes(app.person.id);
+  expect(await left()).toBe(true);
+  await world.gateway.database.query('delete from users where id = $1', [id]);
+  expect(await left()).toBe(false);
+  const items = await world.gateway.database.query(
+    'select from kyc_item where record_id not in (select id from kyc_record)',
+  );
+  expect(items).toEqual([]);
+});

@@ -1,0 +1,330 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  type CertificateDocument,
+  type FakeApp,
+  hash,
+  picture,
+  SigningKey,
+} from '../../examples/blockpass-fakes/index.ts';
+import { type BlockpassWorld, issuerKey, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
+import {
+  ApproveKycDocument,
+  DecideKycDocument,
+  KycRecordDocument,
+  MyKycRecordDocument,
+  StartKycReviewDocument,
+} from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+
+let world: BlockpassWorld;
+let bearer: string;
+const onfido = new SigningKey('onfido-key');
+beforeAll(async () => {
+  world = await startBlockpassWorld({ BLOCKPASS_SIGNING_KEY: issuerKey.walletImportFormat });
+  world.blockpass.issuers.set(onfido.address, 'onfido_service');
+  bearer = await world.reviewer();
+});
+afterAll(() => world.close());
+beforeEach(() => world.blockpass.trouble.clear());
+
+const client = () => world.gateway.client;
+const recordIdOf = async (app: FakeApp): Promise<string> => {
+  const [row] = await world.gateway.database.query<{ id: string }>(
+    'select id from kyc_record where blockpass_id = $1',
+    [app.person.id],
+  );
+  return row?.id ?? '';
+};
+/** Somebody who has uploaded everything, without a website. */
+async function aRecord(
+  prepare: (app: FakeApp) => unknown = () => {},
+): Promise<{ app: FakeApp; recordId: string }> {
+  const app = world.person();
+  await prepare(app);
+  await app.open();
+  return { app, recordId: await recordIdOf(app) };
+}
+const start = (recordId: string, by = bearer) =>
+  client().execute(StartKycReviewDocument, { recordId }, { bearer: by });
+const approve = (recordId: string, by = bearer) =>
+  client().execute(ApproveKycDocument, { recordId }, { bearer: by });
+const decide = (
+  recordId: string,
+  decisions: { slug: string; approve: boolean; comment?: string }[],
+  by = bearer,
+) => client().execute(DecideKycDocument, { recordId, decisions }, { bearer: by });
+
+describe('records of others', () => {
+  it('are for people with kyc:review alone', async () => {
+    const { recordId } = await aRecord();
+    const { accessToken } = await (await world.gateway.aSubject()).signedIn();
+    for (const reply of [
+      await client().execute(KycRecordDocument, { id: recordId }, { bearer: accessToken }),
+      await start(recordId, accessToken),
+      await decide(recordId, [{ slug: 'email', approve: true }], accessToken),
+      await approve(recordId, accessToken),
+    ]) {
+      expect(reply.code).toBe('FORBIDDEN');
+    }
+    expect((await client().execute(KycRecordDocument, { id: recordId }, {})).code).toBe('UNAUTHENTICATED');
+  });
+
+  it('show values and files to reviewers; their owner sees how they stand, and no more', async () => {
+    const page = await SignInPage.open(world.gateway.browser());
+    const app = world.person('Ada Lovelace');
+    await app.scan(page.qrText);
+    const own = await page.signedIn();
+    const mine = await client().execute(MyKycRecordDocument, {}, { bearer: own.accessToken });
+    const record = mine.data?.myKycRecord;
+    expect(record?.identities).toEqual([
+      expect.objectContaining({
+        slug: 'email',
+        status: 'RECEIVED',
+        value: null,
+        fileUrl: null,
+        verified: true,
+      }),
+      expect.objectContaining({ slug: 'selfie', status: 'RECEIVED', value: null, fileUrl: null }),
+    ]);
+    const { data } = await client().execute(KycRecordDocument, { id: record?.id ?? '' }, { bearer });
+    expect(data?.kycRecord).toMatchObject({ user: { id: own.id, kycStatus: 'WAITING' } });
+    expect(data?.kycRecord?.identities).toEqual([
+      expect.objectContaining({ slug: 'email', value: 'ada.lovelace@example.test', fileUrl: null }),
+      expect.objectContaining({ slug: 'selfie', value: null, contentType: 'image/png' }),
+    ]);
+  });
+});
+
+describe('a file', () => {
+  const download = async (recordId: string, path = 'identity/selfie', by: string | null = bearer) =>
+    fetch(`${world.gateway.url}/kyc/files/${recordId}/${path}`, {
+      headers: by === null ? {} : { authorization: `Bearer ${by}` },
+    });
+
+  it('is downloaded whole, to be saved and not shown, and the audit trail says so', async () => {
+    const { app, recordId } = await aRecord();
+    const { data } = await client().execute(KycRecordDocument, { id: recordId }, { bearer });
+    const url = data?.kycRecord?.identities.find(({ slug }) => slug === 'selfie')?.fileUrl;
+    expect(url).toBe(`http://localhost:4000/kyc/files/${recordId}/identity/selfie`);
+    const response = await download(recordId);
+    expect(response.status).toBe(200);
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(app.person.fields.get('selfie'));
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'image/png',
+      'content-disposition': `attachment; filename="${recordId}-selfie.png"`,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+    });
+    const events = await world.gateway.database.query(
+      "select details from audit_event where action = 'kyc.file_downloaded' and details->>'recordId' = $1",
+      [recordId],
+    );
+    expect(events).toEqual([{ details: { recordId, kind: 'IDENTITY', slug: 'selfie' } }]);
+  });
+
+  it('is there for reviewers alone, and there is none where there is none', async () => {
+    const { recordId } = await aRecord();
+    const { accessToken } = await (await world.gateway.aSubject()).signedIn();
+    expect((await download(recordId, 'identity/selfie', null)).status).toBe(401);
+    expect((await download(recordId, 'identity/selfie', accessToken)).status).toBe(403);
+    for (const path of [
+      'identity/email',
+      'identity/passport',
+      'certificate/selfie',
+      'x/selfie',
+      'identity/..%2f..',
+    ]) {
+      expect([path, (await download(recordId, path)).status]).toEqual([path, 404]);
+    }
+    expect((await download('no-such-record')).status).toBe(404);
+  });
+});
+
+describe('a review', () => {
+  it('is begun by one reviewer, of many at once', async () => {
+    const { recordId } = await aRecord();
+    const others = await Promise.all([world.reviewer(), world.reviewer(), world.reviewer()]);
+    const replies = await race(12, (index) => start(recordId, [bearer, ...others][index % 4]));
+    expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
+    expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(11);
+  });
+
+  it('is decided by whoever began it, with a reason for every rejection', async () => {
+    const { recordId } = await aRecord();
+    const other = await world.reviewer();
+    expect((await decide(recordId, [{ slug: 'email', approve: true }])).code).toBe('CONFLICT');
+    await start(recordId);
+    expect((await decide(recordId, [{ slug: 'email', approve: true }], other)).code).toBe('CONFLICT');
+    expect((await approve(recordId, other)).code).toBe('CONFLICT');
+    expect((await decide(recordId, [{ slug: 'selfie', approve: false }])).code).toBe('BAD_USER_INPUT');
+    expect((await decide(recordId, [])).code).toBe('BAD_USER_INPUT');
+    expect((await decide(recordId, [{ slug: 'passport', approve: true }])).code).toBe('CONFLICT');
+    const twice = [1, 2].map(() => ({ slug: 'email', approve: true }));
+    expect((await decide(recordId, twice)).code).toBe('BAD_USER_INPUT');
+    const { data } = await decide(recordId, [{ slug: 'email', approve: true }]);
+    expect(data?.decideKyc).toMatchObject({ status: 'IN_REVIEW' });
+  });
+
+  it('stands although the notice does not reach the phone', async () => {
+    const { app, recordId } = await aRecord();
+    await start(recordId);
+    world.blockpass.trouble.set('notice', 'cut');
+    const { data } = await decide(recordId, [{ slug: 'selfie', approve: false, comment: 'too dark' }]);
+    expect(data?.decideKyc.status).toBe('WAITING');
+    expect(await app.status(null)).toMatchObject({
+      identities: [{}, { status: 'rejected', comment: 'too dark' }],
+    });
+  });
+
+  it('cannot approve what is missing, rejected, or not in the tree of the person', async () => {
+    const partial = world.person();
+    await partial.upload({ ...(await partial.register()), requiredFields: ['email'] });
+    const partialId = await recordIdOf(partial);
+    await start(partialId);
+    expect((await approve(partialId)).errors[0]?.message).toBe('Missing or rejected: selfie.');
+
+    // What the app sends is not what Blockpass knows.
+    const forged = world.person();
+    const pass = await forged.register();
+    const form = new FormData();
+    form.append('accessToken', pass.accessToken ?? '');
+    form.append('email', 'somebody.else@example.test');
+    form.append('selfie', new Blob([new Uint8Array(picture())]), 'selfie.png');
+    await fetch(world.blockpass.service.endpoints.upload, { method: 'POST', body: form });
+    const forgedId = await recordIdOf(forged);
+    const { data } = await start(forgedId);
+    expect(data?.startKycReview.identities).toEqual([
+      expect.objectContaining({ slug: 'email', verified: false }),
+      expect.objectContaining({ slug: 'selfie', verified: false }),
+    ]);
+    expect((await decide(forgedId, [{ slug: 'email', approve: true }])).code).toBe('CONFLICT');
+    expect((await approve(forgedId)).errors[0]?.message).toMatch(/does not vouch for: email, selfie/);
+    expect(world.blockpass.issued.some(({ person }) => person === forged.person.id)).toBe(false);
+  });
+
+  it('asks again for evidence that Blockpass did not have at the upload', async () => {
+    const { app, recordId } = await aRecord(({ person }) => {
+      person.isSynching = true;
+    });
+    const { data } = await start(recordId);
+    expect(data?.startKycReview.identities.map(({ verified }) => verified)).toEqual([null, null]);
+    expect((await approve(recordId)).code).toBe('CONFLICT');
+    app.person.isSynching = false;
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+  });
+
+  it('issues one certificate, of eight approvals at once', async () => {
+    const { app, recordId } = await aRecord();
+    await start(recordId);
+    const replies = await race(8, () => approve(recordId));
+    expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
+    const issued = world.blockpass.issued.filter(({ person }) => person === app.person.id);
+    expect(issued).toHaveLength(1);
+    expect(issued[0]?.document.Entity).toEqual({
+      email: hash(app.person.fields.get('email') ?? ''),
+      selfie: hash(app.person.fields.get('selfie') ?? ''),
+      rootHash: hash(app.person.tree.root),
+      type: 'person',
+    });
+  });
+
+  it('approves nothing while Blockpass does not take the certificate; then it does', async () => {
+    const { recordId } = await aRecord();
+    await start(recordId);
+    for (const trouble of [500, 400, 'cut'] as const) {
+      world.blockpass.trouble.set('certificate', trouble);
+      expect((await approve(recordId)).code).toBe('SERVICE_UNAVAILABLE');
+    }
+    world.blockpass.trouble.clear();
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+    expect((await start(recordId)).code).toBe('CONFLICT');
+  });
+
+  it('refreshes tokens that have expired, and keeps the new ones', async () => {
+    world.blockpass.rules.tokenLifetime = 120;
+    const { app, recordId } = await aRecord();
+    await start(recordId);
+    world.gateway.clock.advance(120);
+    expect(
+      (await decide(recordId, [{ slug: 'selfie', approve: false, comment: 'blurred' }])).code,
+    ).toBeUndefined();
+    expect(world.blockpass.calls.filter((call) => call === 'refresh')).toHaveLength(1);
+    expect(world.blockpass.notices.at(-1)).toMatchObject({ person: app.person.id });
+    await start(recordId);
+    await decide(recordId, [{ slug: 'selfie', approve: false, comment: 'still blurred' }]);
+    expect(world.blockpass.calls.filter((call) => call === 'refresh')).toHaveLength(1);
+    expect(world.blockpass.notices.filter(({ person }) => person === app.person.id)).toHaveLength(2);
+    world.blockpass.rules.tokenLifetime = 3_600;
+    world.gateway.clock.advance(-120);
+  });
+
+  it('of somebody who uploads again after the approval begins anew, and their tokens lose the claim', async () => {
+    const page = await SignInPage.open(world.gateway.browser());
+    const app = world.person();
+    await app.scan(page.qrText);
+    const { id } = await page.signedIn();
+    const recordId = await recordIdOf(app);
+    await start(recordId);
+    await approve(recordId);
+    const again = await SignInPage.open(world.gateway.browser());
+    await app.scan(again.qrText);
+    const { accessToken } = await again.signedIn();
+    await world.gateway.database.query(`delete from kyc_item where record_id = $1 and slug = 'selfie'`, [
+      recordId,
+    ]);
+    await app.follow(await app.register());
+    expect((await app.status(null)).status).toBe('waiting');
+    const { code } = await client().execute(MyKycRecordDocument, {}, { bearer: accessToken });
+    expect(code).toBe('UNAUTHENTICATED');
+    expect(id).toBeDefined();
+  });
+});
+
+describe('a certificate that a person sends', () => {
+  const certify = async (app: FakeApp, change: (document: Record<string, never>) => void = () => {}) => {
+    const document: CertificateDocument = {
+      '@context': [
+        { '@version': 1.1 },
+        `${world.blockpass.url}/api/schema/onfido-service-cert`,
+        'https://w3id.org/security/v2',
+      ],
+      Entity: { email: hash(app.person.fields.get('email') ?? ''), type: 'person' },
+      Organization: { identifier: 'onfido_service', legalName: 'Onfido' },
+      Claim: { issueDate: '2018-06-10T09:30:00.000Z', reviewBody: 'clear', _customFields: 'clear' },
+    };
+    const signature = await onfido.sign(document, '2018-06-10T09:30:01Z');
+    const signed = structuredClone({ ...document, signature });
+    change(signed as never);
+    app.person.certificates.set('onfido-service-cert', JSON.stringify(signed));
+    app.consents.add('onfido-service-cert');
+  };
+  const verdict = async (recordId: string) => {
+    const { data } = await client().execute(KycRecordDocument, { id: recordId }, { bearer });
+    return data?.kycRecord?.certificates.map(({ slug, verified }) => [slug, verified]);
+  };
+
+  it('is vouched for when its issuer signed it and it speaks of what was uploaded', async () => {
+    const { app, recordId } = await aRecord((who) => certify(who));
+    expect(await verdict(recordId)).toEqual([['onfido-service-cert', true]]);
+    expect((await app.status(null)).certificates).toEqual([
+      { slug: 'onfido-service-cert', status: 'received', comment: '' },
+    ]);
+  });
+
+  it('is not when a word of it was changed, or it is about somebody else', async () => {
+    const changed = await aRecord((who) =>
+      certify(who, (document) => Object.assign(document.Claim ?? {}, { _customFields: 'consider' })),
+    );
+    expect(await verdict(changed.recordId)).toEqual([['onfido-service-cert', false]]);
+    const other = world.person();
+    const stolen = await aRecord(async (who) => {
+      await certify(other);
+      who.consents.add('onfido-service-cert');
+      who.person.certificates.set(
+        'onfido-service-cert',
+        other.person.certificates.get('onfido-service-cert') ?? '',
+      );
+    });
+    expect(await verdict(stolen.recordId)).toEqual([['onfido-service-cert', false]]);
+  });
+});

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  type BlockpassWorld,
+  SignInPage,
+  startBlockpassWorld,
+  subscriptionClient,
+} from '../support/blockpass.ts';
+import { MeDocument } from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
+
+let world: BlockpassWorld;
+beforeAll(async () => {
+  world = await startBlockpassWorld();
+});
+afterAll(() => world.close());
+
+const openPage = (bearer?: string) => SignInPage.open(world.gateway.browser(), bearer);
+const accounts = async () =>
+  Number((await world.gateway.database.query<{ n: string }>('select count(*) as n from users'))[0]?.n);
+const moveExpiry = (id: string) =>
+  world.gateway.database.query(
+    "update blockpass_sign_in set expires_at = now() - interval '1 second' where id = $1",
+    [id],
+  );
+
+describe('a sign-in by QR code', () => {
+  it('shows nothing in its QR code that would sign anybody in', async () => {
+    const page = await openPage();
+    const { clientId, session, ...others } = JSON.parse(page.qrText) as Record<string, string>;
+    expect([clientId, others]).toEqual(['developer_service', {}]);
+    expect(session).not.toBe(page.id);
+    expect(page.qrText).not.toContain(page.secret);
+  });
+
+  it('belongs to whoever started it: neither its id nor its session code nor another secret opens it', async () => {
+    const page = await openPage();
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    await world.person().scan(page.qrText);
+    const before = await accounts();
+    for (const secret of [null, session, page.id, (await openPage()).secret]) {
+      const variables = { id: page.id, secret };
+      const looked = await world.gateway.client.raw(
+        'query ($id: ID!, $secret: String) { blockpassSignIn(id: $id, secret: $secret) { state } }',
+        variables,
+      );
+      expect(looked.data).toEqual({ blockpassSignIn: null });
+      const stranger = Object.assign(Object.create(page), { browser: world.gateway.client }) as SignInPage;
+      expect((await stranger.complete({ secret })).code).toBe('INVALID_TOKEN');
+    }
+    expect(await accounts()).toBe(before);
+    await page.signedIn();
+  });
+
+  it('is bound to the browser by a cookie as well, which goes when it is used', async () => {
+    const page = await openPage();
+    expect([...page.browser.cookies.keys()]).toEqual(['gatehouse_blockpass']);
+    await world.person().scan(page.qrText);
+    const { data } = await page.complete({ secret: null });
+    expect(data?.completeBlockpassSignIn.__typename).toBe('Authenticated');
+    expect([...page.browser.cookies.keys()]).toEqual(['gatehouse_access', 'gatehouse_refresh']);
+  });
+
+  it('becomes one session and one account, of sixteen attempts at once', async () => {
+    const page = await openPage();
+    await world.person().scan(page.qrText);
+    const before = await accounts();
+    const replies = await race(16, () => page.complete());
+    expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
+    expect(replies.filter(({ code }) => code === 'INVALID_TOKEN')).toHaveLength(15);
+    expect(await accounts()).toBe(before + 1);
+    expect((await page.complete()).code).toBe('INVALID_TOKEN');
+  });
+
+  it('is nothing before it succeeded, nor after it expired', async () => {
+    const early = await openPage();
+    expect((await early.complete()).code).toBe('INVALID_TOKEN');
+    const late = await openPage();
+    await world.person().scan(late.qrText);
+    await moveExpiry(late.id);
+    expect(await late.state()).toBe('EXPIRED');
+    expect((await late.complete()).code).toBe('INVALID_TOKEN');
+    const unscanned = await openPage();
+    await moveExpiry(unscanned.id);
+    await expect(world.person().scan(unscanned.qrText)).resolves.toBeDefined();
+    expect(await unscanned.state()).toBe('EXPIRED');
+  });
+
+  it('takes nobody into an account that was deactivated', async () => {
+    const app = world.person();
+    const first = await openPage();
+    await app.scan(first.qrText);
+    const { id } = await first.signedIn();
+    await world.gateway.database.query("update users set deactivated_by = 'ADMIN' where id = $1", [id]);
+    const second = await openPage();
+    await app.scan(second.qrText);
+    expect((await second.complete()).code).toBe('INVALID_TOKEN');
+  });
+
+  it('keeps two tabs apart: the older one goes by its secret', async () => {
+    const browser = world.gateway.browser();
+    const [older, newer] = [await SignInPage.open(browser), await SignInPage.open(browser)];
+    await world.person().scan(older.qrText);
+    expect((await newer.complete({ secret: null })).code).toBe('INVALID_TOKEN');
+    await older.signedIn();
+  });
+});
+
+describe('linking', () => {
+  it('gives a Blockpass identity to the account that was signed in, and to no other', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken } = await subject.signedIn();
+    const page = await openPage(accessToken);
+    const app = world.person();
+    await app.scan(page.qrText);
+    expect((await page.complete()).code).toBe('INVALID_TOKEN');
+    const other = await (await world.gateway.aSubject()).signedIn();
+    expect((await page.complete({ bearer: other.accessToken })).code).toBe('INVALID_TOKEN');
+    expect((await page.signedIn({ bearer: accessToken })).id).toBe(subject.id);
+    const later = await openPage();
+    await app.scan(later.qrText);
+    expect((await later.signedIn()).id).toBe(subject.id);
+    const [event] = await world.gateway.database.query(
+      "select actor_id from audit_event where action = 'blockpass.linked' and subject_id = $1",
+      [subject.id],
+    );
+    expect(event).toEqual({ actor_id: subject.id });
+  });
+
+  it('is refused for an account that has another identity', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken } = await subject.signedIn();
+    for (const code of [undefined, 'CONFLICT']) {
+      const page = await openPage(accessToken);
+      await world.person().scan(page.qrText);
+      expect((await page.complete({ bearer: accessToken })).code).toBe(code);
+    }
+  });
+
+  it('never goes by an uploaded address, which also does not become the address of the account', async () => {
+    const subject = await world.gateway.aSubject();
+    const page = await openPage();
+    await world.person('Eve Mallory', { email: subject.email }).scan(page.qrText);
+    const { id, accessToken } = await page.signedIn();
+    expect(id).not.toBe(subject.id);
+    const { data } = await world.gateway.client.execute(MeDocument, {}, { bearer: accessToken });
+    expect(data?.me).toMatchObject({ email: null, emailConfirmed: false });
+  });
+});
+
+describe('the subscription', () => {
+  it('tells of every change in another process than the one that the app calls', async () => {
+    const other = await world.gateway.another();
+    const socket = subscriptionClient(other.url);
+    const page = await openPage();
+    const following = page.follow(socket);
+    await eventually(
+      async () =>
+        (
+          await world.gateway.database.query(
+            'select 1 from pg_stat_activity where application_name like $1',
+            ['gatehouse feed'],
+          )
+        ).length,
+      (feeds) => feeds >= 2,
+    );
+    const began = performance.now();
+    await world.person().scan(page.qrText);
+    const states = await following;
+    expect(states.at(-1)).toBe('SUCCESS');
+    expect(performance.now() - began).toBeLessThan(5_000);
+    await socket.dispose();
+    await other.close();
+  });
+
+  it('is for whoever started it, by secret or by cookie', async () => {
+    const page = await openPage();
+    const stranger = subscriptionClient(world.gateway.url);
+    await expect(page.follow(stranger, 'guess')).rejects.toThrow(/NOT_FOUND/);
+    await stranger.dispose();
+    const cookie = [...page.browser.cookies].map((pair) => pair.join('=')).join('; ');
+    const own = subscriptionClient(world.gateway.url, { headers: { cookie } });
+    const following = page.follow(own, null);
+    await world.person().scan(page.qrText);
+    expect((await following).at(-1)).toBe('SUCCESS');
+    await own.dispose();
+  });
+
+  it('ends when it expires', async () => {
+    const page = await openPage();
+    const socket = subscriptionClient(world.gateway.url);
+    const following = page.follow(socket);
+    await eventually(
+      () => page.state(),
+      (state) => state === 'CREATED',
+    );
+    await moveExpiry(page.id);
+    expect(await following).toEqual(['CREATED', 'EXPIRED']);
+    await socket.dispose();
+  });
+});

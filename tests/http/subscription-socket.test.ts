@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
+import { TestGateway } from '../support/gateway.ts';
+import { eventually } from '../support/race.ts';
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await TestGateway.start({ CLIENT_ORIGIN: 'https://app.example.test' });
+});
+afterAll(() => gateway.close());
+
+interface Message {
+  type: string;
+  id?: string;
+  payload?: unknown;
+}
+
+/** A client that can also do what it must not. */
+class Socket {
+  readonly messages: Message[] = [];
+  readonly closed: Promise<number>;
+
+  private constructor(readonly ws: WebSocket) {
+    ws.on('message', (data) => this.messages.push(JSON.parse(String(data)) as Message));
+    this.closed = new Promise((resolve) => ws.on('close', resolve));
+  }
+
+  static async open(
+    options: { headers?: Record<string, string>; hello?: unknown; protocol?: string; url?: string } = {},
+  ): Promise<Socket> {
+    const { headers = {}, protocol = 'graphql-transport-ws', url = gateway.url } = options;
+    const ws = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocol, { headers });
+    const socket = new Socket(ws);
+    await new Promise((resolve, reject) => ws.on('open', resolve).on('error', reject));
+    if ('hello' in options) return socket;
+    socket.send({ type: 'connection_init' });
+    await socket.heard('connection_ack');
+    return socket;
+  }
+
+  send(message: unknown): void {
+    this.ws.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  heard(type: string): Promise<Message | undefined> {
+    return eventually(
+      async () => this.messages.find((message) => message.type === type),
+      (message) => message !== undefined,
+    );
+  }
+
+  /** @returns the code of the first error in the answer. */
+  async ask(query: string, variables: unknown = {}): Promise<unknown> {
+    const id = String(this.messages.length + Math.random());
+    this.send({ id, type: 'subscribe', payload: { query, variables } });
+    const answer = await eventually(
+      async () => this.messages.find((message) => message.id === id),
+      (message) => message !== undefined,
+    );
+    const payload = answer?.payload as { errors?: unknown[] } | unknown[];
+    const [error] = (Array.isArray(payload) ? payload : (payload.errors ?? [])) as {
+      extensions?: { code?: unknown };
+    }[];
+    return error?.extensions?.code;
+  }
+
+  close(): void {
+    this.ws.close();
+  }
+}
+
+const refused = async (headers: Record<string, string>): Promise<string> =>
+  Socket.open({ headers }).then(
+    () => 'opened',
+    (error: Error) => error.message,
+  );
+
+describe('the WebSocket', () => {
+  it('opens for the origins of HTTP alone', async () => {
+    expect(await refused({ origin: 'https://evil.example.test' })).toMatch(/403/);
+    expect(await refused({ origin: 'null' })).toMatch(/403/);
+    for (const origin of ['https://app.example.test', 'http://localhost:4000']) {
+      (await Socket.open({ headers: { origin } })).close();
+    }
+    expect(await refused({ cookie: 'gatehouse_access=x', 'sec-fetch-site': 'cross-site' })).toMatch(/403/);
+  });
+
+  it('runs subscriptions only', async () => {
+    const socket = await Socket.open();
+    expect(await socket.ask('{ errorCodes { code } }')).toBe('OPERATION_RESOLUTION_FAILURE');
+    expect(await socket.ask('mutation { startBlockpassSignIn { id } }')).toBe('OPERATION_RESOLUTION_FAILURE');
+    expect(await socket.ask('subscription { nothing }')).toBe('GRAPHQL_VALIDATION_FAILED');
+    expect(await socket.ask('subscription {')).toBe('GRAPHQL_PARSE_FAILED');
+    expect(await socket.ask('subscription { blockpassSignIn(id: "x") { state } }')).toBe('NOT_FOUND');
+    const query = 'subscription ($id: ID!) { blockpassSignIn(id: $id) { state } }';
+    expect(await socket.ask(query, { id: { a: 1 } })).toBe('BAD_USER_INPUT');
+    expect(await socket.ask(`subscription { ${'a '.repeat(3_000)} }`)).toBe('GRAPHQL_PARSE_FAILED');
+    socket.close();
+  });
+
+  it('tells nothing of the schema in its errors where introspection is off', async () => {
+    const closed = await gateway.another({ GRAPHQL_INTROSPECTION: 'false' });
+    const socket = await Socket.open({ url: closed.url });
+    await socket.ask('subscription { blockpassSignI(id: "x") { state } }');
+    expect(JSON.stringify(socket.messages)).not.toMatch(/Did you mean|blockpassSignIn\b/);
+    socket.close();
+    await closed.close();
+  });
+
+  it('closes on whoever says nothing, speaks too early, another language, or too much', async () => {
+    const silent = await Socket.open({ hello: null });
+    expect(await silent.closed).toBe(4408);
+    const early = await Socket.open({ hello: null });
+    early.send({
+      id: '1',
+      type: 'subscribe',
+      payload: { query: 'subscription { blockpassSignIn(id: "x") { id } }' },
+    });
+    expect(await early.closed).toBe(4401);
+    const babble = await Socket.open();
+    babble.send('not json');
+    expect(await babble.closed).toBe(4400);
+    const loud = await Socket.open();
+    loud.send(`"${'x'.repeat(17 * 1024)}"`);
+    expect(await loud.closed).toBe(1009);
+  });
+
+  it('that began with a token ends with it: by logout, and by time', async () => {
+    const subject = await gateway.aSubject();
+    const open = async (accessToken: string) => {
+      const socket = await Socket.open({ hello: null });
+      socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${accessToken}` } });
+      await socket.heard('connection_ack');
+      return socket;
+    };
+    const first = await subject.signedIn();
+    const socket = await open(first.accessToken);
+    await gateway.client.raw('mutation { logout }', {}, { bearer: first.accessToken });
+    expect(await socket.closed).toBe(4401);
+
+    const cookie = `gatehouse_access=${(await subject.signedIn()).accessToken}`;
+    const byCookie = await Socket.open({ headers: { cookie, origin: 'http://localhost:4000' } });
+    const anonymous = await Socket.open();
+    gateway.clock.advance(3_601);
+    expect(await byCookie.closed).toBe(4401);
+    await sleep(1_200);
+    expect(anonymous.ws.readyState).toBe(WebSocket.OPEN);
+    anonymous.close();
+    gateway.clock.advance(-3_601);
+  });
+
+  it('is limited in number for one address', async () => {
+    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'socket.address=2/3600' });
+    const sockets = await Promise.all([1, 2, 3].map(() => Socket.open({ url: limited.url, hello: null })));
+    expect(await Promise.race(sockets.map(({ closed }) => closed))).toBe(1013);
+    for (const socket of sockets) socket.close();
+    await limited.close();
+  });
+
+  it('closes when the gateway stops', async () => {
+    const stopping = await gateway.another();
+    const socket = await Socket.open({ url: stopping.url });
+    await stopping.close();
+    expect([1000, 1001, 1005, 1006]).toContain(await socket.closed);
+  });
+});
