@@ -23,6 +23,8 @@ const production = (): Environment => ({
   ...newSecrets(),
 });
 
+const WALLET_KEY = 'KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617';
+
 describe('the settings', () => {
   it('need nothing in development', () => {
     const config = loadConfig({});
@@ -168,5 +170,54 @@ describe('files of settings', () => {
     });
     expect(environmentWithFiles({}, folder, 'other.env')).toEqual({ PORT: '6000' });
     expect(() => environmentWithFiles({}, folder, 'absent.env')).toThrow(InvalidSettings);
+  });
+});
+
+describe('Blockpass', () => {
+  it('is the sandbox in development', () => {
+    expect(loadConfig({}).blockpass).toMatchObject({
+      enabled: true,
+      baseUrl: 'https://sandbox-api.blockpass.org',
+      clientId: 'developer_service',
+      path: '/blockpass/api',
+      requiredFields: ['email', 'selfie'],
+      optionalFields: [],
+      certificates: ['onfido-service-cert'],
+      issuing: undefined,
+    });
+  });
+
+  it('is off in production until it has a client of its own, with everything that belongs to it', () => {
+    expect(loadConfig(production()).blockpass.enabled).toBe(false);
+    const client = { BLOCKPASS_CLIENT_ID: 'shop', BLOCKPASS_SIGNING_KEY: WALLET_KEY };
+    expect(problemsOf({ ...production(), ...client })).toEqual(
+      ['BLOCKPASS_BASE_URL', 'BLOCKPASS_CLIENT_SECRET', 'BLOCKPASS_ISSUED_CERTIFICATE'].map(
+        (name) => `${name} must be set with BLOCKPASS_CLIENT_ID when NODE_ENV=production`,
+      ),
+    );
+    const complete = {
+      ...client,
+      BLOCKPASS_BASE_URL: 'https://api.blockpass.example/',
+      BLOCKPASS_CLIENT_SECRET: 'secret',
+      BLOCKPASS_ISSUED_CERTIFICATE: 'shop-cert',
+    };
+    const { blockpass } = loadConfig({ ...production(), ...complete });
+    expect(blockpass).toMatchObject({ enabled: true, baseUrl: 'https://api.blockpass.example' });
+    expect(
+      problemsOf({ ...production(), ...complete, BLOCKPASS_BASE_URL: 'http://plain.example' }),
+    ).toHaveLength(1);
+  });
+
+  it('refuses what cannot be meant', () => {
+    for (const setting of [
+      { BLOCKPASS_PATH: 'no-slash' },
+      { BLOCKPASS_PATH: '/trailing/' },
+      { BLOCKPASS_REQUIRED_FIELDS: 'Given Name' },
+      { BLOCKPASS_REQUIRED_FIELDS: 'email', BLOCKPASS_OPTIONAL_FIELDS: 'email' },
+      { BLOCKPASS_SIGNING_KEY: '0xabc' },
+      { BLOCKPASS_APP_SCHEME: 'javascript:alert' },
+    ]) {
+      expect([setting, problemsOf(setting).length]).toEqual([setting, 1]);
+    }
   });
 });

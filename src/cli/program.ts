@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type Config, loadConfig } from '../config.ts';
+import { origin } from '../platform/setting-parsers.ts';
 import type { Environment } from '../platform/settings.ts';
+import { type EndpointOptions, printBlockpassEndpoints } from './blockpass.ts';
 import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
 import { environmentWithFiles } from './environment.ts';
 import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
@@ -116,6 +118,16 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .option('--emergency', 'the old keys, and every access token that they signed, are void at once')
     .description('replace the key that signs')
     .action((options: RotateOptions) => rotateKeys(config(), output, options));
+
+  command
+    .command('blockpass')
+    .description('sign-in by the Blockpass app')
+    .command('endpoints')
+    .addOption(
+      new Option('--origin <url>', 'where phones reach the gateway (default: PUBLIC_URL)').argParser(origin),
+    )
+    .description('print the endpoints to register at Blockpass, as JSON')
+    .action((options: EndpointOptions) => printBlockpassEndpoints(config(), output, options));
 
   return command;
 }

@@ -1,3 +1,4 @@
+/** @topology one: takes half a minute, and is about one connection */
 import { request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';

@@ -1,3 +1,4 @@
+/** @topology one: measures the memory of one process */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
