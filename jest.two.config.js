@@ -9,7 +9,7 @@ process.env.GATEHOUSE_TEST_TOPOLOGY = 'two';
 
 const files = globSync('tests/**/*.test.ts', { cwd: import.meta.dirname })
   .map((file) => ({ file, text: readFileSync(new URL(file, import.meta.url), 'utf8') }))
-  .filter(({ text }) => text.includes('TestGateway.start('))
+  .filter(({ text }) => /(TestGateway\.start|startBlockpassWorld)\(/.test(text))
   .map(({ file, text }) => ({ file, reason: /@topology one: (.+?)(?: \*\/)?$/m.exec(text)?.[1] }));
 
 for (const { file, reason } of files) {
