@@ -5,8 +5,9 @@ import {
   startBlockpassWorld,
   subscriptionClient,
 } from '../support/blockpass.ts';
-import { MeDocument } from '../support/generated/operations.ts';
-import { eventually, race } from '../support/race.ts';
+import { CompleteLoginDocument, MeDocument } from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -96,6 +97,30 @@ describe('a sign-in by QR code', () => {
     expect((await second.complete()).code).toBe('INVALID_TOKEN');
   });
 
+  it('asks for the second factor of an account that has one, once', async () => {
+    const subject = await world.gateway.aSubject();
+    const { app: authenticator, tokens } = await enrol(world.gateway, subject);
+    const link = await openPage(tokens.accessToken);
+    const app = world.person();
+    await app.scan(link.qrText);
+    const challenged = async (page: SignInPage, bearer?: string) => {
+      const { data } = await page.complete({ bearer });
+      const result = data?.completeBlockpassSignIn;
+      return result && 'challenge' in result ? result.challenge : undefined;
+    };
+    expect(await challenged(link, tokens.accessToken)).toBeDefined();
+    const page = await openPage();
+    await app.scan(page.qrText);
+    const challenge = (await challenged(page)) ?? '';
+    expect((await page.complete()).code).toBe('INVALID_TOKEN');
+    const input = { challenge, securityCode: authenticator.code() };
+    const { data } = await world.gateway.client.execute(CompleteLoginDocument, { input });
+    expect(data?.completeLogin.session).toMatchObject({
+      authenticationMethods: ['blockpass', 'otp'],
+      aal: 2,
+    });
+  });
+
   it('keeps two tabs apart: the older one goes by its secret', async () => {
     const browser = world.gateway.browser();
     const [older, newer] = [await SignInPage.open(browser), await SignInPage.open(browser)];
@@ -180,11 +205,9 @@ describe('the subscription', () => {
   it('ends when it expires', async () => {
     const page = await openPage();
     const socket = subscriptionClient(world.gateway.url);
-    const following = page.follow(socket);
-    await eventually(
-      () => page.state(),
-      (state) => state === 'CREATED',
-    );
+    const { promise: heard, resolve } = Promise.withResolvers<string>();
+    const following = page.follow(socket, page.secret, resolve);
+    await heard;
     await moveExpiry(page.id);
     expect(await following).toEqual(['CREATED', 'EXPIRED']);
     await socket.dispose();

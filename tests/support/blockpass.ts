@@ -129,7 +129,11 @@ export class SignInPage {
   }
 
   /** Every state that the subscription tells of, until it ends. */
-  async follow(socket: SubscriptionClient, secret: string | null = this.secret): Promise<string[]> {
+  async follow(
+    socket: SubscriptionClient,
+    secret: string | null = this.secret,
+    onState: (state: string) => void = () => {},
+  ): Promise<string[]> {
     const states: string[] = [];
     const variables = { id: this.id, secret };
     const query = print(FollowBlockpassSignInDocument as DocumentNode);
@@ -138,7 +142,9 @@ export class SignInPage {
       variables,
     })) {
       if (errors) throw new Error(JSON.stringify(errors));
-      if (data) states.push(data.blockpassSignIn.state);
+      if (!data) continue;
+      states.push(data.blockpassSignIn.state);
+      onState(data.blockpassSignIn.state);
     }
     return states;
   }
