@@ -75,6 +75,7 @@ import {
   type CertificateIssuing,
   Evidence,
   expiredPasses,
+  KycData,
   KycItemResolver,
   KycPermission,
   KycRecordResolver,
@@ -379,16 +380,18 @@ async function build(
   const activation = new Activation(keepSuperuser, endings, signOut, audit);
   const deactivation = new Deactivation(ownerProof, activation, tokens, endings, notices);
   const farewell = new FarewellMail(letters);
+  const vault = new KycVault(box);
+  const personalData = [sessionData(store), roleData, mailedLinkData, new KycData(vault), auditData];
   const deletion = new AccountDeletion(
     ownerProof,
     keepSuperuser,
     tokens,
     endings,
     signOut,
+    personalData,
     { outbox, farewell },
     audit,
   );
-  const personalData = [sessionData(store), roleData, mailedLinkData, auditData];
   const dataExport = new DataExport(personalData, rateLimiter);
   const recovery = new AccountRecovery(
     tokens,
@@ -451,7 +454,6 @@ async function build(
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
 
   const { blockpass } = config;
-  const vault = new KycVault(box);
   const blockpassApi = new BlockpassApi(blockpass, clock);
   const evidence = new Evidence(blockpassApi, blockpass);
   const kycRecords = new KycRecords(vault, endings, audit, blockpass);

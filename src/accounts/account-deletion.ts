@@ -5,6 +5,7 @@ import type { OwnerProof } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
+import type { PersonalData } from '../platform/personal-data.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
@@ -12,8 +13,8 @@ import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 
 /**
- * An owner leaves. The row goes, and with it by foreign key whatever else is kept about the person; the audit trail
- * keeps the bare id. Capabilities that keep something outside the database's foreign keys do not exist.
+ * An owner leaves. The row goes, and with it by foreign key or by name (PersonalData.erase) whatever else is kept about
+ * the person; the audit trail keeps the bare id.
  */
 export class AccountDeletion {
   constructor(
@@ -22,6 +23,7 @@ export class AccountDeletion {
     private readonly tokens: OneTimeTokens,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
+    private readonly personalData: readonly PersonalData[],
     private readonly mails: { readonly outbox: MailOutbox; readonly farewell: FarewellMail },
     private readonly audit: AuditLog,
   ) {}
@@ -46,7 +48,7 @@ export class AccountDeletion {
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
       await this.signOut.allIn(tx, userId, origin);
       await this.endings.raiseEpoch(tx, userId);
-      await this.tokens.void(tx, userId, Object.values(TokenPurpose));
+      for (const part of this.personalData) await part.erase?.(tx, userId);
       if (user.email && user.emailKey) {
         await pendingRegistrations.dropOthers(tx, user.emailKey);
         await this.mails.outbox.put(tx, this.mails.farewell, { address: user.email });

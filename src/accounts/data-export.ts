@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Unauthenticated } from '../platform/errors.ts';
-import type { PersonalDataSource } from '../platform/personal-data.ts';
+import type { PersonalData } from '../platform/personal-data.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { readAccount } from './account-read.ts';
 
@@ -9,7 +9,7 @@ export const DATA_EXPORT_RULES = { 'exportMyData.account': { burst: 5, perSecond
 /** Everything that is kept about a person, for that person (GDPR article 15). */
 export class DataExport {
   constructor(
-    private readonly sources: readonly PersonalDataSource[],
+    private readonly sources: readonly PersonalData[],
     private readonly rateLimiter: RateLimiter,
   ) {}
 

@@ -1,8 +1,8 @@
-import type { PersonalDataSource } from '../platform/personal-data.ts';
+import type { PersonalData } from '../platform/personal-data.ts';
 import type { SessionStore } from './session-store.ts';
 
 /** Where a person is signed in. */
-export const sessionData = (store: SessionStore): PersonalDataSource => ({
+export const sessionData = (store: SessionStore): PersonalData => ({
   section: 'sessions',
   collect: async (em, userId) =>
     (await store.list(em, userId)).map(

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import {
   DecideKycDocument,
+  DeleteAccountDocument,
+  ExportMyDataDocument,
   MyKycRecordDocument,
   StartKycReviewDocument,
 } from '../support/generated/operations.ts';
@@ -63,14 +65,35 @@ it('a dump of the database and the log hold nothing that a person handed over, n
   }
 });
 
-it('goes with the account', async () => {
+it('is told to its owner whole, and goes with the account', async () => {
   const page = await SignInPage.open(world.gateway.browser());
-  const app = world.person();
+  const app = world.person('Grace Hopper', { email: 'grace.personal@example.test' });
   await app.scan(page.qrText);
-  const { id } = await page.signedIn();
+  const { accessToken } = await page.signedIn();
+  const { data } = await world.gateway.client.execute(ExportMyDataDocument, {}, { bearer: accessToken });
+  expect(data?.exportMyData).toMatchObject({
+    kycRecord: {
+      status: 'WAITING',
+      items: expect.arrayContaining([
+        expect.objectContaining({ slug: 'email', content: 'grace.personal@example.test' }),
+        expect.objectContaining({
+          slug: 'selfie',
+          content: Buffer.from(app.person.fields.get('selfie') ?? []).toString('base64'),
+        }),
+      ]),
+    },
+  });
+
   const left = async () => (await dump()).includes(app.person.id);
   expect(await left()).toBe(true);
-  await world.gateway.database.query('delete from users where id = $1', [id]);
+  await world.gateway.database.query(
+    `insert into upload_pass (hash, blockpass_id, origin, fields, certificates, sealed_tokens, expires_at)
+     select decode(md5($1), 'hex'), $1, 'LOGIN', '{}', '{}', sealed_tokens, now() + interval '1 hour'
+     from kyc_record where blockpass_id = $1`,
+    [app.person.id],
+  );
+  const deleted = await world.gateway.client.execute(DeleteAccountDocument, {}, { bearer: accessToken });
+  expect(deleted.data).toEqual({ deleteAccount: true });
   expect(await left()).toBe(false);
   const items = await world.gateway.database.query(
     'select from kyc_item where record_id not in (select id from kyc_record)',

@@ -173,15 +173,3 @@ export class KycRecords {
 
 const isDue = ({ status }: ItemStanding): boolean =>
   status === KycItemStatus.MISSING || status === KycItemStatus.REJECTED;
-
-/** Erases what a person handed over. An account that is deleted takes its record along; this is for the record alone. */
-export async function eraseKycRecord(tx: EntityManager, userId: string): Promise<boolean> {
-  const rows = await statement(
-    tx,
-    sql<{ blockpass_id: string }>`delete from kyc_record where user_id = ${userId} returning blockpass_id`,
-  );
-  for (const { blockpass_id } of rows) {
-    await statement(tx, sql`delete from upload_pass where blockpass_id = ${blockpass_id}`);
-  }
-  return rows.length > 0;
-}

@@ -1,0 +1,47 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../../platform/database/index.ts';
+import type { PersonalData } from '../../platform/personal-data.ts';
+import { KycItem } from './kyc-item.entity.ts';
+import { KycRecord } from './kyc-record.entity.ts';
+import type { KycVault } from './kyc-vault.ts';
+
+/** What a person handed over through Blockpass. Texts stand in an export as they are, files as base64. */
+export class KycData implements PersonalData {
+  readonly section = 'kycRecord';
+
+  constructor(private readonly vault: KycVault) {}
+
+  async collect(em: EntityManager, userId: string): Promise<unknown> {
+    const record = await em.findOne(KycRecord, { userId });
+    if (!record) return null;
+    const items = await em.find(KycItem, { recordId: record.id }, { populate: ['sealedContent'] });
+    return {
+      status: record.status,
+      message: this.vault.openMessage(record.id, record.sealedMessage),
+      createdAt: record.createdAt,
+      updatedAt: record.updatedAt,
+      items: items.map((item) => {
+        const content = this.vault.openContent(item, item.sealedContent);
+        const { kind, slug, status, contentType, updatedAt } = item;
+        return {
+          kind,
+          slug,
+          status,
+          comment: this.vault.openComment(item, item.sealedComment),
+          contentType,
+          content: content.toString(contentType === null ? 'utf8' : 'base64'),
+          updatedAt,
+        };
+      }),
+    };
+  }
+
+  /** Upload passes know the person by the name that Blockpass gave, not by the account. */
+  async erase(tx: EntityManager, userId: string): Promise<void> {
+    await statement(
+      tx,
+      sql`with erased as (delete from kyc_record where user_id = ${userId} returning blockpass_id)
+          delete from upload_pass where blockpass_id in (select blockpass_id from erased)`,
+    );
+  }
+}
