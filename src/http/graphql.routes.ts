@@ -1,5 +1,8 @@
 import { ApolloServer } from '@apollo/server';
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+} from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { WebsocketHandler } from '@fastify/websocket';
@@ -69,6 +72,8 @@ export function graphqlRoutes({
         replyPlugin(log),
         costLimit(schema),
         refusalAudit(audit, log),
+        // No answer may be cached (replyPlugin says so), and this one looks at every field to find that out.
+        ApolloServerPluginCacheControlDisabled(),
         sandbox
           ? ApolloServerPluginLandingPageLocalDefault({ embed: true, includeCookies: true, footer: false })
           : ApolloServerPluginLandingPageDisabled(),

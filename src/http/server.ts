@@ -1,6 +1,5 @@
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import websocket from '@fastify/websocket';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import Fastify, {
@@ -23,14 +22,13 @@ import { oneCredential } from './one-credential.ts';
 import { originCheck, originGuard } from './origin-guard.ts';
 import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
+import { securityHeaders } from './security-headers.ts';
 import { MAX_SOCKET_MESSAGE, subscriptionSocket } from './subscription-socket.ts';
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
 const BODY_LIMIT = 100 * 1024;
 /** Milliseconds for a whole request to arrive: slower senders only hold a place. */
 const REQUEST_TIMEOUT = 30_000;
-/** Seconds (RFC 6797): two years. */
-const HSTS_MAX_AGE = 63_072_000;
 
 export interface ServerOptions {
   readonly production: boolean;
@@ -78,22 +76,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     if (options.health.isDraining()) reply.header('connection', 'close');
   });
 
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"],
-        frameAncestors: ["'none'"],
-        formAction: ["'none'"],
-        baseUri: ["'none'"],
-      },
-    },
-    strictTransportSecurity: publicUrl.startsWith('https:') && {
-      maxAge: HSTS_MAX_AGE,
-      includeSubDomains: true,
-    },
-    referrerPolicy: { policy: 'no-referrer' },
-  });
+  app.addHook('onRequest', securityHeaders({ https: publicUrl.startsWith('https:') }));
   await app.register(cookie);
   await app.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE } });
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));

@@ -233,8 +233,8 @@ export class PasswordHasher {
 }
 
 /** 44 characters of base64 whatever the password (RFC 2104; RFC 4648 section 4). */
-function keyed(password: string, { bytes }: Key): string {
-  return createHmac('sha256', bytes).update(password.normalize('NFKC'), 'utf8').digest('base64');
+function keyed(password: string, { secret }: Key): string {
+  return createHmac('sha256', secret).update(password.normalize('NFKC'), 'utf8').digest('base64');
 }
 
 function requireInteger(name: string, value: number, least: number, most: number): void {

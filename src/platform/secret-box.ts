@@ -20,7 +20,7 @@ export class SecretBox {
   seal(purpose: string, plaintext: Uint8Array): Buffer {
     const [key] = this.keyring;
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', key.bytes, iv).setAAD(Buffer.from(purpose));
+    const cipher = createCipheriv('aes-256-gcm', key.secret, iv).setAAD(Buffer.from(purpose));
     const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
     return Buffer.concat([
       Buffer.from([VERSION]),
@@ -51,7 +51,7 @@ export class SecretBox {
       throw new InvalidSettings([
         `ENCRYPTION_KEY lacks the key ${keyId}, under which a ${purpose} is sealed`,
       ]);
-    const decipher = createDecipheriv('aes-256-gcm', key.bytes, bytes.subarray(1 + ID_BYTES, HEADER_BYTES))
+    const decipher = createDecipheriv('aes-256-gcm', key.secret, bytes.subarray(1 + ID_BYTES, HEADER_BYTES))
       .setAAD(Buffer.from(purpose))
       .setAuthTag(bytes.subarray(-TAG_BYTES));
     return Buffer.concat([decipher.update(bytes.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);

@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { hashSync as argon2Hash } from '@node-rs/argon2';
@@ -8,8 +8,8 @@ import { decoyHash, parseStoredHash } from '../../src/passwords/stored-hash.ts';
 import { ErrorCode } from '../../src/platform/errors.ts';
 
 const PASSWORD = 'correct horse battery staple';
-const spring = { id: 'spring', bytes: randomBytes(32) };
-const autumn = { id: 'autumn', bytes: randomBytes(32) };
+const spring = { id: 'spring', secret: createSecretKey(randomBytes(32)) };
+const autumn = { id: 'autumn', secret: createSecretKey(randomBytes(32)) };
 
 const open: PasswordHasher[] = [];
 
@@ -84,7 +84,7 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
 it('tells passwords apart whose keyed digest holds a zero byte, where C strings end', async () => {
   const passwords = hasher();
   const startsWithNul = (password: string) =>
-    createHmac('sha256', spring.bytes).update(password).digest().indexOf(0) === 0;
+    createHmac('sha256', spring.secret).update(password).digest().indexOf(0) === 0;
   const [one, other] = Array.from({ length: 10_000 }, (_, index) => `password ${index}`).filter(
     startsWithNul,
   );
@@ -156,7 +156,7 @@ describe('when a hash is outdated', () => {
     });
   });
 
-  const keyed = (password: string) => createHmac('sha256', spring.bytes).update(password).digest('base64');
+  const keyed = (password: string) => createHmac('sha256', spring.secret).update(password).digest('base64');
 });
 
 describe('peppers', () => {
@@ -173,7 +173,7 @@ describe('peppers', () => {
 
   it('makes the same password unreadable under another key with the same id', async () => {
     const stored = await hasher({ peppers: [spring] }).hash(PASSWORD);
-    const other = hasher({ peppers: [{ id: spring.id, bytes: autumn.bytes }] });
+    const other = hasher({ peppers: [{ id: spring.id, secret: autumn.secret }] });
     expect((await other.verify(PASSWORD, stored)).matches).toBe(false);
   });
 });
