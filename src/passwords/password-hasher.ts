@@ -11,6 +11,7 @@ import {
   ARGON2_MEMORY_KIB,
   ARGON2_PASSES,
   decoyHash,
+  decoysForDifference,
   MAX_BCRYPT_COST,
   MIN_BCRYPT_COST,
   parseStoredHash,
@@ -133,16 +134,13 @@ export class PasswordHasher {
     return { matches, outdated: matches && (pepperId !== this.#writing.id || this.#isWeaker(parsed)) };
   }
 
-  /**
-   * A wrong password for a bcrypt hash of lower cost would be told sooner than one for an unknown account. The decoys
-   * of that cost and each one up to the configured one, together, take exactly the time that is left (ASVS 6.3.8).
-   */
+  /** A wrong password for a hash of lower cost would be told sooner than one for an unknown account (ASVS 6.3.8). */
   async #spendDifference(stored: StoredHash, secret: string): Promise<void> {
     const { scheme, bcryptCost } = this.#options;
-    if (stored.scheme !== 'bcrypt' || scheme !== 'bcrypt') return;
+    if (stored.scheme !== scheme) return;
     try {
-      for (let cost = stored.cost; cost < bcryptCost; cost++) {
-        await this.#run<boolean>('verify', { scheme, hash: decoyHash(scheme, cost), secret });
+      for (const hash of decoysForDifference(stored, bcryptCost)) {
+        await this.#run<boolean>('verify', { scheme, hash, secret });
       }
     } catch (error) {
       // Too busy to pretend: the answer is known, and waiting times tell little now.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { hashSync as argon2Hash } from '@node-rs/argon2';
 import { hashSync } from 'bcryptjs';
 import type { Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -163,6 +164,24 @@ describe('a hash that is weaker than what is configured', () => {
       expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
     } finally {
       await costly.close();
+    }
+  });
+
+  it('of Argon2id with less memory and fewer passes is replaced by the next login', async () => {
+    const bob = await gateway.aSubject();
+    await gateway.database.query(
+      'update password_credential set hash = $2, pepper_id = null where user_id = $1',
+      [bob.id, argon2Hash('hashed the former way', { memoryCost: 19_456, timeCost: 2, parallelism: 1 })],
+    );
+    const modern = await gateway.another({ PASSWORD_HASH: 'argon2id' });
+    try {
+      await bob.signedIn({ client: modern.client, password: 'hashed the former way' });
+      const after = await credential(bob.id);
+      expect(after?.hash).toMatch(/^\$argon2id\$v=19\$m=65536,t=3,p=1\$/);
+      await bob.signedIn({ client: modern.client, password: 'hashed the former way' });
+      expect(await credential(bob.id)).toEqual(after);
+    } finally {
+      await modern.close();
     }
   });
 

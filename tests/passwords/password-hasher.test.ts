@@ -4,7 +4,12 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { hashSync as argon2Hash } from '@node-rs/argon2';
 import { hashSync as bcryptHash } from 'bcryptjs';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/passwords/password-hasher.ts';
-import { decoyHash, parseStoredHash } from '../../src/passwords/stored-hash.ts';
+import {
+  decoyHash,
+  decoysForDifference,
+  parseStoredHash,
+  type StoredHash,
+} from '../../src/passwords/stored-hash.ts';
 import { ErrorCode } from '../../src/platform/errors.ts';
 
 const PASSWORD = 'correct horse battery staple';
@@ -81,6 +86,24 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
   });
 });
 
+describe('a wrong password for a hash of lower cost is paid up to the cost of today', () => {
+  it('in bcrypt, by decoys of that cost and each one below the configured one', () => {
+    const decoys = decoysForDifference({ scheme: 'bcrypt', cost: 4 }, 7);
+    expect(decoys.map(parseStoredHash)).toEqual([4, 5, 6].map((cost) => ({ scheme: 'bcrypt', cost })));
+    expect(decoysForDifference({ scheme: 'bcrypt', cost: 7 }, 7)).toEqual([]);
+  });
+
+  it('in Argon2id, by one decoy that walks over the memory that is missing', () => {
+    const work = (hash: StoredHash) => (hash.scheme === 'argon2id' ? hash.memoryKib * hash.passes : 0);
+    const today = parseStoredHash(decoyHash('argon2id', 12));
+    const former: StoredHash = { scheme: 'argon2id', memoryKib: 19_456, passes: 2, lanes: 1 };
+    const decoys = decoysForDifference(former, 12).map(parseStoredHash);
+    expect(decoys).toHaveLength(1);
+    expect((work(former) + decoys.map(work).reduce((a, b) => a + b)) / work(today)).toBeCloseTo(1, 3);
+    expect(decoysForDifference(today, 12)).toEqual([]);
+  });
+});
+
 it('tells passwords apart whose keyed digest holds a zero byte, where C strings end', async () => {
   const passwords = hasher();
   const startsWithNul = (password: string) =>
@@ -147,13 +170,16 @@ describe('when a hash is outdated', () => {
     await expect(now.verify(PASSWORD, fresh)).resolves.toEqual({ matches: true, outdated: false });
   });
 
-  it('after the Argon2id parameters rose', async () => {
-    const weaker = argon2Hash(keyed(PASSWORD), { memoryCost: 9216, timeCost: 2, parallelism: 1 });
+  it.each([
+    ['fewer passes, 64 MiB', { memoryCost: 65_536, timeCost: 2, parallelism: 1 }, true],
+    ['less memory, 3 passes', { memoryCost: 47_104, timeCost: 3, parallelism: 1 }, true],
+    ['the least that OWASP asks for', { memoryCost: 19_456, timeCost: 2, parallelism: 1 }, true],
+    ['four lanes (RFC 9106)', { memoryCost: 65_536, timeCost: 3, parallelism: 4 }, false],
+  ])('of Argon2id with %s', async (_, parameters, outdated) => {
+    const stored = { hash: argon2Hash(keyed(PASSWORD), parameters), pepperId: spring.id };
     const passwords = hasher({ scheme: 'argon2id' });
-    await expect(passwords.verify(PASSWORD, { hash: weaker, pepperId: spring.id })).resolves.toEqual({
-      matches: true,
-      outdated: true,
-    });
+    await expect(passwords.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated });
+    expect((await passwords.verify('another', stored)).matches).toBe(false);
   });
 
   const keyed = (password: string) => createHmac('sha256', spring.secret).update(password).digest('base64');
