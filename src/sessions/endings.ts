@@ -18,6 +18,9 @@ export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
  * readers (revocations.ts) of every process.
  */
 export class Endings {
+  /** Transactions that wrote an ending. */
+  private readonly endedIn = new WeakSet<EntityManager>();
+
   constructor(
     private readonly feed: EventFeed,
     private readonly revocations: Revocations,
@@ -25,12 +28,18 @@ export class Endings {
   ) {}
 
   /**
-   * Runs a change that makes a session or may end something, in a transaction, and then waits until this process knows
-   * of what ended: the next request here is refused at once, other processes follow when they are woken.
+   * Runs a change that makes a session or may end something, in a transaction. When it ended something, this waits until
+   * the process knows: the next request here is refused at once, other processes follow when they are woken. Most
+   * sign-ins end nothing.
    */
   async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    const result = await em.transactional(work);
-    await this.revocations.catchUp();
+    let ended = false;
+    const result = await em.transactional(async (tx) => {
+      const outcome = await work(tx);
+      ended = this.endedIn.has(tx);
+      return outcome;
+    });
+    if (ended) await this.revocations.catchUp();
     return result;
   }
 
@@ -60,7 +69,7 @@ export class Endings {
         on conflict (session_id) do nothing
         returning session_id`,
     );
-    await this.feed.announce(tx, 'endings');
+    await this.announce(tx);
     const endedIds = new Set(ended.map(({ session_id }) => session_id));
     return sessions.filter(({ id }) => endedIds.has(id));
   }
@@ -89,7 +98,7 @@ export class Endings {
         insert into ending (kind, user_id, epoch, matters_until, kept_until)
         select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
     );
-    await this.feed.announce(tx, 'endings');
+    await this.announce(tx);
   }
 
   /** The same for many, at most a few thousand: what they wait for is one statement. */
@@ -103,7 +112,7 @@ export class Endings {
         insert into ending (kind, user_id, epoch, matters_until, kept_until)
         select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
     );
-    await this.feed.announce(tx, 'endings');
+    await this.announce(tx);
   }
 
   /** Permissions of a role changed: every process rereads its table. */
@@ -113,7 +122,7 @@ export class Endings {
       sql`insert into ending (kind, matters_until, kept_until)
           values ('ROLES', ${this.mattersUntil()}, ${this.mattersUntil()})`,
     );
-    await this.feed.announce(tx, 'endings');
+    await this.announce(tx);
   }
 
   /** Signing keys changed: every process rereads them. */
@@ -123,7 +132,12 @@ export class Endings {
       sql`insert into ending (kind, matters_until, kept_until)
           values ('KEYS', ${this.mattersUntil()}, ${this.mattersUntil()})`,
     );
-    await this.feed.announce(tx, 'endings');
+    await this.announce(tx);
+  }
+
+  private announce(tx: EntityManager): Promise<void> {
+    this.endedIn.add(tx);
+    return this.feed.announce(tx, 'endings');
   }
 
   /** Until the latest expiry of an access token that the ending could hit. */

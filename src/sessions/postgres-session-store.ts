@@ -34,17 +34,29 @@ export class PostgresSessionStore implements SessionStore {
     this.alive = sql`${this.timely} and not exists (select from ending e where e.session_id = session.id)`;
   }
 
+  /** The parts of a statement share one snapshot: the new session is not among those that may have to go. */
   async create(em: EntityManager, session: NewSession) {
-    const [created] = await this.records(
+    const { userId, amr, aal, userAgent, ipAddress, ttlSeconds } = session;
+    const rows = await statement(
       em,
-      sql<SessionRow>`
-        insert into session (id, user_id, amr, aal, user_agent, ip_address, expires_at)
-        values (${newId()}, ${session.userId}, ${[...session.amr]}, ${session.aal}, ${session.userAgent},
-                ${session.ipAddress}, now() + make_interval(secs => ${session.ttlSeconds}))
-        returning *`,
+      sql<SessionRow & { is_new: boolean }>`
+        with created as (
+          insert into session (id, user_id, amr, aal, user_agent, ip_address, expires_at)
+          values (${newId()}, ${userId}, ${[...amr]}, ${aal}, ${userAgent}, ${ipAddress},
+                  now() + make_interval(secs => ${ttlSeconds}))
+          returning *
+        ), displaced as (
+          delete from session
+          where id in (select id from session where user_id = ${userId} and ${this.alive}
+                       order by created_at desc, id desc offset ${this.options.maxPerUser - 1})
+          returning *
+        )
+        select *, true as is_new from created union all select *, false from displaced`,
     );
+    const created = rows.find((row) => row.is_new);
     if (!created) throw new Error('the session was not written');
-    return { session: created, displaced: await this.removeBeyondCap(em, created) };
+    const displaced = rows.filter((row) => !row.is_new).map(toRecord);
+    return { session: toRecord(created), displaced: await this.endings.endSessions(em, displaced) };
   }
 
   async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
@@ -129,15 +141,6 @@ export class PostgresSessionStore implements SessionStore {
     return this.end(
       em,
       sql`user_id = ${userId} and ${this.timely} and id is distinct from ${except ?? null}::uuid`,
-    );
-  }
-
-  /** Never the new one, whose transaction may have begun before those of sessions that were written while it waited. */
-  private removeBeyondCap(em: EntityManager, { id, userId }: SessionRecord): Promise<EndedSession[]> {
-    return this.end(
-      em,
-      sql`id in (select id from session where user_id = ${userId} and id <> ${id} and ${this.alive}
-                 order by created_at desc, id desc offset ${this.options.maxPerUser - 1})`,
     );
   }
 
