@@ -33,10 +33,11 @@ export async function startDatabase() {
       RATE_LIMIT: 'off',
       LOG_LEVEL: 'warn',
     },
-    async query(text: string, values: unknown[] = []): Promise<void> {
+    async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
       const client = new pg.Client({ connectionString: foundation.ownerUrl });
       await client.connect();
-      await client.query(text, values).finally(() => client.end());
+      const { rows } = await client.query<Row>(text, values).finally(() => client.end());
+      return rows;
     },
     async close(): Promise<void> {
       await foundation.close();

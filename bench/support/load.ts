@@ -1,4 +1,5 @@
-import autocannon from 'autocannon';
+import { Connection } from './connection.ts';
+import type { Rate, Server } from './process.ts';
 
 export interface Account {
   username: string;
@@ -6,7 +7,10 @@ export interface Account {
   refreshToken: string;
 }
 
-export const PASSWORD = 'plum orchard violin';
+/** Requests at a time, each over a connection of its own: of what changes something, and of what only reads. */
+const CHANGES = 16;
+const READS = 32;
+const PASSWORD = 'plum orchard violin';
 
 const LOGIN = `mutation ($username: String!, $password: String!) {
   login(input: { identifier: $username, password: $password }) {
@@ -18,90 +22,129 @@ const REGISTER = `mutation ($username: String!, $email: EmailAddress!, $password
 }`;
 const REFRESH = 'mutation ($token: String!) { refresh(refreshToken: $token) { accessToken refreshToken } }';
 
-async function execute<Data>(url: string, query: string, variables: object, headers = {}): Promise<Data> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ query, variables }),
-  });
-  const { data, errors } = (await response.json()) as { data: Data; errors?: unknown };
-  if (errors) throw new Error(`the bench was refused: ${JSON.stringify(errors)}`);
-  return data;
+async function execute<Data>(connection: Connection, query: string, variables: object = {}): Promise<Data> {
+  const answer = await connection.post(JSON.stringify({ query, variables }));
+  return (JSON.parse(answer) as { data: Data }).data;
 }
 
-export async function signIn(url: string, username: string): Promise<Account> {
-  const data = await execute<{ login: Account }>(url, LOGIN, { username, password: PASSWORD });
+async function logIn(connection: Connection, username: string): Promise<Account> {
+  const data = await execute<{ login: Account }>(connection, LOGIN, { username, password: PASSWORD });
   return { ...data.login, username };
 }
 
-export async function register(url: string, username: string): Promise<Account> {
-  await execute(url, REGISTER, { username, email: `${username}@example.test`, password: PASSWORD });
-  return signIn(url, username);
+async function rotate(connection: Connection, account: Account): Promise<void> {
+  const { refresh } = await execute<{ refresh: Account }>(connection, REFRESH, {
+    token: account.refreshToken,
+  });
+  account.refreshToken = refresh.refreshToken;
 }
 
-/** Requests per second of one query, over 32 connections. */
-export async function queriesPerSecond(
-  url: string,
+export async function register({ url }: Server, username: string): Promise<void> {
+  const connection = await Connection.open(url);
+  const email = `${username}@example.test`;
+  await execute(connection, REGISTER, { username, email, password: PASSWORD }).finally(() =>
+    connection.close(),
+  );
+}
+
+/** Signs all of them in. */
+export async function signIn(server: Server, usernames: readonly string[]): Promise<Account[]> {
+  const accounts: Account[] = [];
+  const left = [...usernames];
+  await overConnections(server, CHANGES, async (connection) => {
+    for (let name = left.pop(); name !== undefined; name = left.pop())
+      accounts.push(await logIn(connection, name));
+  });
+  return accounts;
+}
+
+/** One query, of the accounts in turn, for a time or so many times. */
+export function queries(
+  server: Server,
   query: string,
-  { accessToken }: Account,
-  seconds: number,
-) {
-  const result = await autocannon({
-    url,
-    connections: 32,
-    duration: seconds,
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${accessToken}` },
-    body: JSON.stringify({ query }),
-  });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error('the bench was refused');
-  return result.requests.average;
-}
-
-/** Refreshes per second, each account one after the other. */
-export async function refreshesPerSecond(url: string, accounts: Account[], seconds: number): Promise<number> {
-  return inParallel(accounts, seconds, async (account) => {
-    const data = await execute<{ refresh: Account }>(url, REFRESH, { token: account.refreshToken });
-    account.refreshToken = data.refresh.refreshToken;
+  accounts: readonly Account[],
+  extent: Extent,
+): Promise<Rate> {
+  const body = JSON.stringify({ query });
+  let next = 0;
+  return rateOf(server, READS, extent, async (connection) => {
+    await connection.post(body, accounts[next++ % accounts.length]?.accessToken);
   });
 }
 
-export const loginsPerSecond = (url: string, accounts: Account[], seconds: number): Promise<number> =>
-  inParallel(accounts, seconds, async ({ username }) => {
-    await signIn(url, username);
+/** Each account refreshes at most once at a time. */
+export function refreshes(server: Server, accounts: readonly Account[], extent: Extent): Promise<Rate> {
+  const idle = [...accounts];
+  return rateOf(server, CHANGES, extent, async (connection) => {
+    const account = idle.shift() as Account;
+    await rotate(connection, account);
+    idle.push(account);
   });
+}
 
-/** Milliseconds of single `me` queries, one after the other, while `busy` has not ended. */
+export function logins(server: Server, usernames: readonly string[], extent: Extent): Promise<Rate> {
+  let next = 0;
+  return rateOf(server, CHANGES, extent, async (connection) => {
+    await logIn(connection, usernames[next++ % usernames.length] as string);
+  });
+}
+
+/** Milliseconds of single queries, one after the other, until `over`. In order of length. */
 export async function latencies(
-  url: string,
-  { accessToken }: Account,
-  busy: Promise<unknown>,
+  { url }: Server,
+  query: string,
+  account: Account,
+  over: Promise<unknown>,
 ): Promise<number[]> {
+  const connection = await Connection.open(url);
+  const body = JSON.stringify({ query });
   const times: number[] = [];
-  let over = false;
-  busy.finally(() => {
-    over = true;
-  });
-  while (!over) {
+  let isOver = false;
+  const stop = () => {
+    isOver = true;
+  };
+  over.then(stop, stop);
+  while (!isOver) {
     const startedAt = performance.now();
-    await execute(url, '{ me { id username email } }', {}, { authorization: `Bearer ${accessToken}` });
+    await connection.post(body, account.accessToken);
     times.push(performance.now() - startedAt);
   }
+  connection.close();
+  await over;
   return times.sort((one, other) => one - other);
 }
 
-async function inParallel(accounts: Account[], seconds: number, act: (account: Account) => Promise<void>) {
+export type Extent = { seconds: number } | { times: number };
+
+async function rateOf(
+  server: Server,
+  atATime: number,
+  extent: Extent,
+  act: (connection: Connection) => Promise<void>,
+): Promise<Rate> {
   const startedAt = performance.now();
-  const until = startedAt + seconds * 1000;
-  const counts = await Promise.all(
-    accounts.map(async (account) => {
-      let count = 0;
-      while (performance.now() < until) {
-        await act(account);
-        count += 1;
-      }
-      return count;
-    }),
-  );
-  return (counts.reduce((sum, count) => sum + count, 0) * 1000) / (performance.now() - startedAt);
+  const processorBefore = await server.processorSeconds();
+  let count = 0;
+  const isOver = () =>
+    'times' in extent ? count >= extent.times : performance.now() - startedAt >= extent.seconds * 1000;
+  await overConnections(server, atATime, async (connection) => {
+    while (!isOver()) {
+      count += 1;
+      await act(connection);
+    }
+  });
+  const seconds = (performance.now() - startedAt) / 1000;
+  const processor = (await server.processorSeconds()) - processorBefore;
+  return { perSecond: count / seconds, microseconds: (processor / count) * 1e6 };
+}
+
+async function overConnections(
+  { url }: Server,
+  count: number,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  const connections = await Promise.all(Array.from({ length: count }, () => Connection.open(url)));
+  await Promise.all(connections.map(work)).finally(() => {
+    for (const connection of connections) connection.close();
+  });
 }

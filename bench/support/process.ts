@@ -5,6 +5,12 @@ import { readFile } from 'node:fs/promises';
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
+export const GATEWAY = ['--', 'dist/src/main.js', 'start'];
+export const GATEWAY_PORT = 4901;
+
+/** Of /proc; USER_HZ is 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
 export const onCore = (core: number, args: readonly string[]): [string, string[]] => [
   'taskset',
   ['-c', String(core), process.execPath, ...args],
@@ -57,6 +63,18 @@ export class Server {
     }
   }
 
+  /** Processor time that all threads have taken since the start, in seconds. */
+  async processorSeconds(): Promise<number> {
+    const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // proc(5): utime and stime are fields 14 and 15; the name before them may hold spaces.
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
+    return (Number(user) + Number(system)) / TICKS_PER_SECOND;
+  }
+
   /** Resident memory in MB. */
   async memory(): Promise<number> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8');
@@ -70,11 +88,18 @@ export class Server {
   }
 }
 
-/** Runs a floor alone on the server's core. @returns the number that it prints. */
+/** How often something was done, and what each time cost. */
+export interface Rate {
+  perSecond: number;
+  /** Processor time of the server for one, all threads: other work on the machine shakes it less than the clock. */
+  microseconds: number;
+}
+
+/** Runs a floor alone on the server's core. @returns what it prints. */
 export async function measureOnServerCore(
   args: readonly string[],
   env: Record<string, string> = {},
-): Promise<number> {
+): Promise<Rate> {
   const [file, rest] = onCore(SERVER_CORE, args);
   const child = spawn(file, rest, {
     env: { PATH: process.env.PATH ?? '', ...env },
@@ -85,5 +110,5 @@ export async function measureOnServerCore(
     output += chunk;
   });
   await new Promise((resolve) => child.once('exit', resolve));
-  return Number(output);
+  return JSON.parse(output) as Rate;
 }
