@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql, statement } from '../platform/database/index.ts';
+import { preparedStatement, sql } from '../platform/database/index.ts';
 import { UserType } from './account.types.ts';
 import type { DeactivatedBy } from './user.entity.ts';
 
@@ -39,7 +39,7 @@ export function toAccount(row: AccountRow): UserType {
  * caller: as an entity it costs twice the whole rest of the request.
  */
 export async function readAccount(em: EntityManager, userId: string): Promise<UserType | null> {
-  const [row] = await statement(
+  const [row] = await preparedStatement(
     em,
     sql<AccountRow>`select ${accountColumns} from users u where u.id = ${userId}`,
   );

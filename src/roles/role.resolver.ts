@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
-import { sql, statement } from '../platform/database/index.ts';
+import { preparedStatement, sql } from '../platform/database/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import {
   Authorize,
@@ -124,7 +124,7 @@ export class RoleResolver {
 
 /** One written statement for all users of a page: entities with a collection cost several times as much. */
 const rolesOf = batched(async (em: EntityManager, userIds) => {
-  const rows = await statement(
+  const rows = await preparedStatement(
     em,
     sql<Omit<RoleType, 'createdAt'> & { created_at: string; user_id: string }>`
       select g.user_id, r.id, r.name, r.description, r.permissions, r.created_at

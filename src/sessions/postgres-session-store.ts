@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type RawBuilder } from 'kysely';
-import { sql, statement } from '../platform/database/index.ts';
+import { preparedStatement, sql, statement } from '../platform/database/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { newId } from '../platform/id.ts';
 import type { Endings } from './endings.ts';
@@ -78,7 +78,7 @@ export class PostgresSessionStore implements SessionStore {
   async rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation> {
     const { userId, sessionId, generation } = presented;
     // One statement, hence one round trip and one commit for a refresh, and nothing spent that was not answered.
-    const [rotated] = await statement(
+    const [rotated] = await preparedStatement(
       em,
       sql<SessionRow & SubjectColumns>`
         update session s
@@ -87,7 +87,8 @@ export class PostgresSessionStore implements SessionStore {
         from users u
         where s.id = ${sessionId} and s.user_id = ${userId} and generation = ${generation} and ${this.timely}
           and u.id = s.user_id and ${mayHaveTokens(sessionId)}
-        returning s.*, ${subjectColumns}`,
+        returning s.id, s.user_id, generation, authenticated_at, amr, aal, user_agent, ip_address, s.created_at,
+                  last_used_at, expires_at, ${subjectColumns}`,
     );
     if (rotated) {
       return { kind: 'rotated', session: toRecord(rotated), subject: subjectOf(userId, rotated), lost: 0 };

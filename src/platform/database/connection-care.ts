@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ClientBase, Pool, PoolClient } from 'pg';
+import { PREPARED } from './statement.ts';
 
 /**
  * Milliseconds for the answer to a statement: one more second than the server itself allows it, so that this only
@@ -9,9 +10,22 @@ const ANSWER_DEADLINE = 6_000;
 
 /** Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost. */
 export function careForPool(pool: Pool): void {
-  pool.on('connect', (client) => withDeadline(client));
+  pool.on('connect', (client) => withDeadline(withPreparedStatements(client)));
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => releasedWhenDead(await connect()) });
+}
+
+/** Sends what preparedStatement made under a name, by which the connection keeps its plan. */
+function withPreparedStatements<Client extends ClientBase>(client: Client): Client {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const names = new Map<string, string>();
+  const named = (text: unknown, ...rest: unknown[]): unknown => {
+    if (typeof text !== 'string' || !text.startsWith(PREPARED)) return query(text, ...rest);
+    const name = names.get(text) ?? `gatehouse_${names.size + 1}`;
+    names.set(text, name);
+    return query({ name, text, values: rest[0] });
+  };
+  return Object.assign(client, { query: named });
 }
 
 /**

@@ -4,5 +4,5 @@ export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConst
 export { type MigrationStatus, Migrations, migrationsReady } from './migrations.ts';
 export { createOrm, type DatabaseOptions, type DatabaseSchema } from './orm.ts';
 export { grantRights, type ServingRights } from './rights.ts';
-export { sql, statement } from './statement.ts';
+export { preparedStatement, sql, statement } from './statement.ts';
 export { afterTransaction, type Outcome } from './transaction-outcome.ts';
