@@ -7,6 +7,7 @@ import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts'
 import { SecondFactor } from './20261122050000_second_factor.ts';
 import { Administration } from './20261122060000_administration.ts';
 import { Blockpass } from './20261122080000_blockpass.ts';
+import { KnownDevices } from './20261122090000_known_devices.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122050000_second_factor', class: SecondFactor },
   { name: '20261122060000_administration', class: Administration },
   { name: '20261122080000_blockpass', class: Blockpass },
+  { name: '20261122090000_known_devices', class: KnownDevices },
 ];

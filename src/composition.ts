@@ -91,6 +91,7 @@ import {
   WebsiteSignIns,
 } from './blockpass/index.ts';
 import type { Config } from './config.ts';
+import { DeviceCookie, forgottenDevices, KnownDevices } from './devices/index.ts';
 import type { Foundation } from './foundation.ts';
 import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
 import { createServer, requestContexts, SOCKET_RULES } from './http/index.ts';
@@ -321,17 +322,25 @@ async function build(
       ? new RedisSessionStore(redis, endings, session)
       : new PostgresSessionStore(endings, session);
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
-  const rotation = new RefreshRotation(refreshTokens, store, endings, tokenPairs, audit, rateLimiter);
-  const cookieStyle = new CookieStyle({
-    secure: config.http.publicUrl.startsWith('https:'),
-    domain: session.cookieDomain,
-  });
+  const rotation = new RefreshRotation(
+    refreshTokens,
+    store,
+    endings,
+    tokenPairs,
+    notices,
+    audit,
+    rateLimiter,
+  );
+  const secure = config.http.publicUrl.startsWith('https:');
+  const cookieStyle = new CookieStyle({ secure, domain: session.cookieDomain });
+  const deviceCookie = new DeviceCookie({ secure });
+  const devices = new KnownDevices(notices);
   const cookies = new TokenCookies(clock, cookieStyle);
   const delivery = {
     cookies: session.tokenDelivery !== 'body',
     body: session.tokenDelivery !== 'cookie',
   };
-  const tokenDelivery = new TokenDelivery(cookies, delivery);
+  const tokenDelivery = new TokenDelivery(cookies, deviceCookie, delivery);
 
   const threads = Math.max(1, availableParallelism() - 1);
   const hasher = new PasswordHasher({
@@ -446,7 +455,7 @@ async function build(
   );
   const accountFactors = new AccountFactors();
   const challenges = new SignInChallenges();
-  const signIn = new SignIn(store, endings, tokenPairs, secondFactors, challenges, notices, audit, {
+  const signIn = new SignIn(store, endings, tokenPairs, secondFactors, challenges, devices, notices, audit, {
     sessionTtlSeconds: session.ttlSeconds,
     emailConfirmation,
   });
@@ -494,7 +503,7 @@ async function build(
     instances: [
       new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
       new AuthenticationResolver(
-        new PasswordLogin(passwords, signIn, audit, rateLimiter, { emailConfirmation }),
+        new PasswordLogin(passwords, signIn, devices, audit, rateLimiter, { emailConfirmation }),
         new SecondStep(signIn, rateLimiter),
         new Reauthentication(passwords, secondFactors, store, tokenPairs, audit, rateLimiter),
         rotation,
@@ -541,6 +550,7 @@ async function build(
     oldAuditEvents,
     expiredPasses,
     oldSignIns,
+    forgottenDevices,
   ];
   const housekeeping = new Housekeeping(fork, chores, (message, facts) => log.info(facts, message));
   closing.push(() => housekeeping.stop());
@@ -566,7 +576,11 @@ async function build(
   if (mailWorker) closing.push(() => mailWorker.stop());
   else log.warn('SMTP_URL is not set: mails wait in the database until it is');
 
-  const contexts = requestContexts(fork, new CallerVerification(cookies, accessTokens, revocations));
+  const contexts = requestContexts(
+    fork,
+    new CallerVerification(cookies, accessTokens, revocations),
+    deviceCookie.name,
+  );
   let draining = false;
   const app = await createServer({
     ...config.http,

@@ -10,6 +10,7 @@ import { KycItem } from './blockpass/records/kyc-item.entity.ts';
 import { KycRecord } from './blockpass/records/kyc-record.entity.ts';
 import { UploadPass } from './blockpass/records/upload-pass.entity.ts';
 import { BlockpassSignIn } from './blockpass/sign-in/blockpass-sign-in.entity.ts';
+import { KnownDevice } from './devices/known-device.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
@@ -41,6 +42,7 @@ export const SCHEMA: DatabaseSchema = {
     Session,
     Ending,
     SigningKey,
+    KnownDevice,
     AuditEvent,
     Retention,
     KeyCheck,
@@ -70,6 +72,7 @@ export const SERVING_RIGHTS: ServingRights = {
     role_grant: ['select', 'insert', 'delete'],
     session: ['select', 'insert', 'update', 'delete'],
     ending: ['select', 'insert'],
+    known_device: ['select', 'insert', 'update', 'delete'],
     signing_key: ['select', 'insert', 'update'],
     audit_event: ['select', 'insert'],
     retention: ['select'],

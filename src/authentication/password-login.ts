@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { pendingRegistrations } from '../accounts/index.ts';
 import { readFactor } from '../authenticators/index.ts';
+import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
@@ -10,10 +11,17 @@ import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import { findByIdentifier, identifierKey } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
-/** A login spends one from each, before the password is looked at. */
+/**
+ * Charged before the password is looked at. A stranger spends one for their network and one for the account as a
+ * whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
+ * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
+ * owner out.
+ */
 export const LOGIN_RULES = {
   'login.address': { burst: 30, perSeconds: 60 },
-  'login.account': { burst: 10, perSeconds: 300 },
+  'login.device': { burst: 10, perSeconds: 300 },
+  'login.accountAtAddress': { burst: 5, perSeconds: 150 },
+  'login.account': { burst: 10, perSeconds: 1800 },
 } as const;
 
 /** What somebody types. */
@@ -28,6 +36,7 @@ export class PasswordLogin {
   constructor(
     private readonly passwords: Passwords,
     private readonly signIn: SignIn,
+    private readonly devices: KnownDevices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
     private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
@@ -43,12 +52,17 @@ export class PasswordLogin {
    */
   async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
     const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
-    // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
-    await this.rateLimiter.charge({
-      'login.address': networkOf(origin.clientAddress ?? ''),
-      'login.account': identifierKey(input.identifier),
-    });
+    const network = networkOf(origin.clientAddress ?? '');
+    await this.rateLimiter.charge({ 'login.address': network });
     const subject = await findByIdentifier(em, input.identifier);
+    // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
+    const account = identifierKey(input.identifier);
+    const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
+    await this.rateLimiter.charge(
+      isKnown
+        ? { 'login.device': `${account} ${deviceKey(origin)}` }
+        : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account },
+    );
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords.verify(em, subject?.password ?? null, password);
     if (!proof) await this.refusePending(em, input.identifier, password);

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type LockedAccount, lockActiveAccount } from '../accounts/index.ts';
 import type { FactorKind, OfferedFactor, SecondFactors } from '../authenticators/index.ts';
+import type { KnownDevices } from '../devices/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
@@ -33,7 +34,7 @@ export type SignInOutcome =
 
 /** What the transaction of a sign-in comes to; errors are thrown once it is committed. */
 type Decision =
-  | { kind: 'issued'; session: SessionRecord; subject: Subject }
+  | { kind: 'issued'; session: SessionRecord; subject: Subject; deviceMark: string }
   | { kind: 'wrongCode'; amr: readonly string[]; factor: FactorKind }
   | { kind: 'refused' };
 type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge };
@@ -50,6 +51,7 @@ export class SignIn {
     private readonly tokenPairs: TokenPairs,
     private readonly secondFactors: SecondFactors,
     private readonly challenges: SignInChallenges,
+    private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly options: {
@@ -141,8 +143,9 @@ export class SignIn {
       details: { sessionId: session.id, amr },
     });
     await this.recordDisplaced(tx, displaced, origin);
+    const deviceMark = await this.devices.remember(tx, userId, origin);
     const subject = await loadSubject(tx, userId, session.id);
-    return subject ? { kind: 'issued', session, subject } : { kind: 'refused' };
+    return subject ? { kind: 'issued', session, subject, deviceMark } : { kind: 'refused' };
   }
 
   private async conclude(
@@ -151,7 +154,10 @@ export class SignIn {
     userId: string,
     origin: RequestOrigin,
   ): Promise<TokenPair | null> {
-    if (decision.kind === 'issued') return this.tokenPairs.issue(decision.session, decision.subject);
+    if (decision.kind === 'issued') {
+      const { session, subject, deviceMark } = decision;
+      return { ...(await this.tokenPairs.issue(session, subject)), deviceMark };
+    }
     if (decision.kind === 'refused') return null;
     const { amr, factor } = decision;
     await em.transactional(async (tx) => {

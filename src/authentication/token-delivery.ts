@@ -1,4 +1,5 @@
 import { Extensions } from 'type-graphql';
+import type { DeviceCookie } from '../devices/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
 import { Authenticated, SecondFactor, SecondFactorRequired } from './authentication.types.ts';
@@ -16,6 +17,7 @@ export interface TokenDeliveryOptions {
 export class TokenDelivery {
   constructor(
     private readonly cookies: TokenCookies,
+    private readonly deviceCookie: DeviceCookie,
     private readonly options: TokenDeliveryOptions,
   ) {}
 
@@ -32,6 +34,7 @@ export class TokenDelivery {
 
   deliver(context: RequestContext, pair: TokenPair): Authenticated {
     if (this.options.cookies) this.cookies.set(context, pair);
+    if (pair.deviceMark !== undefined) this.deviceCookie.set(context, pair.deviceMark);
     return Object.assign(new Authenticated(), {
       accessToken: this.options.body ? pair.accessToken : null,
       refreshToken: this.options.body ? pair.refreshToken : null,

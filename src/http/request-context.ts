@@ -30,10 +30,12 @@ export interface RequestContexts {
 export const requestContexts = (
   fork: () => EntityManager,
   callerVerification: CallerVerification,
+  /** Name of the cookie that tells known devices apart. */
+  deviceCookie: string,
 ): RequestContexts => ({
-  of: (request, reply) => new HttpRequestContext(request, reply, fork, callerVerification),
+  of: (request, reply) => new HttpRequestContext(request, reply, fork, callerVerification, deviceCookie),
   ofSocket: (request, authorization) =>
-    new HttpRequestContext(request, null, fork, callerVerification, authorization),
+    new HttpRequestContext(request, null, fork, callerVerification, deviceCookie, authorization),
 });
 
 class HttpRequestContext implements RequestContext {
@@ -49,12 +51,14 @@ class HttpRequestContext implements RequestContext {
     private readonly reply: FastifyReply | null,
     private readonly fork: () => EntityManager,
     private readonly callerVerification: CallerVerification,
+    deviceCookie: string,
     authorization = request.headers.authorization,
   ) {
     this.origin = {
       requestId: request.id,
       clientAddress: bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? ''),
       userAgent: printable(request.headers['user-agent']),
+      deviceMark: request.cookies[deviceCookie] ?? null,
     };
     this.credentials = {
       bearer: bearerOf(authorization),

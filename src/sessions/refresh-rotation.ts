@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidRefreshToken } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
@@ -27,6 +28,7 @@ export class RefreshRotation {
     private readonly store: SessionStore,
     private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
+    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
   ) {}
@@ -67,6 +69,7 @@ export class RefreshRotation {
     await this.endings.transactional(em, async (tx) => {
       const ended = await this.store.remove(tx, session.userId, session.id, { known: true });
       if (!ended) return;
+      await this.notices.tell(tx, session.userId, 'refresh-reuse', origin);
       await this.audit.record(tx, origin, {
         action: 'session.refresh_reused',
         actorId: null,

@@ -10,6 +10,8 @@ export interface TokenPair {
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
   readonly session: SessionRecord;
+  /** Only of a sign-in: what its device is to keep, so that the account knows it again. */
+  readonly deviceMark?: string;
 }
 
 /** Makes the tokens for a session that exists. Whether there may be one is decided before. */

@@ -72,7 +72,7 @@ describe('a login with a second factor', () => {
       aal: 2,
       authenticationMethods: ['pwd', 'otp'],
     });
-    expect(completed.headers.getSetCookie()).toHaveLength(2);
+    expect(completed.headers.getSetCookie()).toHaveLength(3);
   });
 
   it('asks nobody who has none, and does not mind a code from them', async () => {

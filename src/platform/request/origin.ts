@@ -5,7 +5,14 @@ export interface RequestOrigin {
   readonly clientAddress: string | null;
   /** At most 512 characters, without control characters. */
   readonly userAgent: string | null;
+  /** What the cookie of known devices carries, unchecked: tells browsers apart and proves nothing. */
+  readonly deviceMark: string | null;
 }
 
 /** For what the command line does. */
-export const COMMAND_LINE: RequestOrigin = { requestId: null, clientAddress: null, userAgent: null };
+export const COMMAND_LINE: RequestOrigin = {
+  requestId: null,
+  clientAddress: null,
+  userAgent: null,
+  deviceMark: null,
+};

@@ -1,0 +1,2 @@
+export { DeviceCookie } from './device-cookie.ts';
+export { deviceKey, forgottenDevices, KnownDevices } from './known-devices.ts';

@@ -1,0 +1,92 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { OwnerNotices } from '../notices/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import { DEVICE_MEMORY } from './device-cookie.ts';
+
+const MARK_BYTES = 32;
+const MARK = /^[\w-]{43}$/;
+/** Devices of one account. Each has an allowance of its own, so their number bounds what all of them may guess. */
+const MAX_DEVICES = 20;
+
+/** Remembers from which devices an account was signed in to, and tells its owner of a new one. */
+export class KnownDevices {
+  constructor(private readonly notices: OwnerNotices) {}
+
+  /**
+   * Whether somebody signed in to this account from the device that the request comes from. Asks for an unknown
+   * account (null) too, so that its time does not tell it apart.
+   */
+  async isKnown(em: EntityManager, userId: string | null, { deviceMark }: RequestOrigin): Promise<boolean> {
+    if (!isMark(deviceMark)) return false;
+    const rows = await statement(
+      em,
+      sql`select from known_device where user_id = ${userId} and mark_hash = ${hashOf(deviceMark)}`,
+    );
+    return rows.length > 0;
+  }
+
+  /**
+   * Call it in the transaction of a sign-in, which holds the account's lock. The owner is told when neither the mark
+   * nor the kind of user agent was seen before; at the first sign-in there is nothing to compare with.
+   * @returns the mark that the device is to keep. One that it already has stays: other accounts know it too.
+   */
+  async remember(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
+    const mark = isMark(origin.deviceMark)
+      ? origin.deviceMark
+      : randomBytes(MARK_BYTES).toString('base64url');
+    const hash = hashOf(mark);
+    const agent = (origin.userAgent ?? '').replace(/\d+/g, '');
+    const [known] = await statement(
+      tx,
+      sql<{ devices: number; seen: boolean | null }>`
+        select count(*)::int as devices, bool_or(mark_hash = ${hash} or agent = ${agent}) as seen
+        from known_device where user_id = ${userId}`,
+    );
+    await statement(
+      tx,
+      sql`insert into known_device (user_id, mark_hash, agent) values (${userId}, ${hash}, ${agent})
+          on conflict (user_id, mark_hash) do update set agent = excluded.agent, last_seen_at = now()`,
+    );
+    if (known?.seen === false) await this.notices.tell(tx, userId, 'new-device', origin);
+    if (known && known.devices >= MAX_DEVICES) await forgetOldest(tx, userId);
+    return mark;
+  }
+}
+
+/** What a known device is counted under, in place of the mark itself. */
+export const deviceKey = ({ deviceMark }: RequestOrigin): string =>
+  hashOf(deviceMark ?? '').toString('base64url');
+
+const isMark = (text: string | null): text is string => text !== null && MARK.test(text);
+
+const hashOf = (mark: string): Buffer => createHash('sha256').update(mark).digest();
+
+const forgetOldest = (tx: EntityManager, userId: string) =>
+  statement(
+    tx,
+    sql`delete from known_device where user_id = ${userId} and mark_hash in (
+          select mark_hash from known_device where user_id = ${userId}
+          order by last_seen_at desc, first_seen_at desc offset ${MAX_DEVICES})`,
+  );
+
+/** The last device of an account stays: without any, the next sign-in would count as the first and nobody be told. */
+export const forgottenDevices: Chore = {
+  name: 'devices not seen for 400 days',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from known_device where (user_id, mark_hash) in (
+            select old.user_id, old.mark_hash from known_device old
+            where old.last_seen_at < now() - make_interval(secs => ${DEVICE_MEMORY})
+              and exists (select from known_device newer
+                          where newer.user_id = old.user_id
+                            and (newer.last_seen_at, newer.mark_hash) > (old.last_seen_at, old.mark_hash))
+            limit ${limit}
+          ) returning user_id`,
+    );
+    return rows.length;
+  },
+};

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { RequestOptions } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { RecoverAccountDocument, ResetPasswordDocument } from '../support/generated/operations.ts';
+import type { Subject } from '../support/subject.ts';
+
+/** With the limits as they are by default, but for registrations. */
+const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.address=9999/60' };
+let direct: TestGateway;
+let proxied: TestGateway;
+
+beforeAll(async () => {
+  direct = await TestGateway.start(LIMITS);
+  proxied = await direct.another({ TRUSTED_PROXIES: '127.0.0.0/8' });
+});
+afterAll(async () => {
+  await proxied.close();
+  await direct.close();
+});
+
+const from = (address: string): RequestOptions => ({ headers: { 'x-forwarded-for': address } });
+const aSubject = (): Promise<Subject> => proxied.aSubject();
+const guess = (subject: Subject, options: RequestOptions) =>
+  subject.login({ client: proxied.client, password: 'a wrong password', ...options });
+const evaluated = async () => {
+  const [row] = await direct.database.query<{ count: number }>(
+    `select count(*)::int as count from audit_event where action = 'login.failed'`,
+  );
+  return row?.count ?? 0;
+};
+/** Somebody guesses from 101 addresses. @returns how many guesses were looked at. */
+const besiege = async (subject: Subject): Promise<number> => {
+  const before = await evaluated();
+  for (let host = 1; host <= 101; host += 1) await guess(subject, from(`198.51.100.${host}`));
+  return (await evaluated()) - before;
+};
+
+describe('wrong passwords for one account', () => {
+  it('from 101 addresses: ten are looked at, and then the right one is refused like any other', async () => {
+    const alice = await aSubject();
+    expect(await besiege(alice)).toBe(10);
+    const right = await alice.login({ client: proxied.client, ...from('203.0.113.1') });
+    const wrong = await guess(alice, from('203.0.113.2'));
+    expect([right.status, right.code, wrong.code]).toEqual([429, 'RATE_LIMITED', 'RATE_LIMITED']);
+    const masked = (text: string) => text.replace(/"(requestId|retryAfterSeconds)":("[^"]*"|\d+)/g, '');
+    expect(masked(right.text)).toBe(masked(wrong.text));
+    expect(Number(right.headers.get('retry-after'))).toBeLessThanOrEqual(180);
+  });
+
+  it('for an account that does not exist are refused in the same words', async () => {
+    const nobody = { username: 'nobody-here', password: 'x' };
+    const login = (host: number) =>
+      proxied.client.raw(
+        'mutation ($i: String!) { login(input: {identifier: $i, password: "a wrong password"}) { __typename } }',
+        { i: nobody.username },
+        from(`198.51.100.${host}`),
+      );
+    const codes: unknown[] = [];
+    for (let host = 1; host <= 12; host += 1) codes.push((await login(host)).code);
+    expect(codes.filter((code) => code === 'INVALID_CREDENTIALS')).toHaveLength(10);
+    expect(codes.at(-1)).toBe('RATE_LIMITED');
+  });
+
+  it('from one network: five, and the rest of the allowance is left to others', async () => {
+    const alice = await aSubject();
+    const before = await evaluated();
+    for (let host = 1; host <= 10; host += 1) await guess(alice, from(`2001:db8:0:1::${host}`));
+    expect((await evaluated()) - before).toBe(5);
+    expect((await alice.login({ client: proxied.client, ...from('203.0.113.3') })).data).not.toBeNull();
+  });
+
+  it('do not lock the owner out: a known device, a live session and a mailed link go on', async () => {
+    const alice = await aSubject();
+    const browser = proxied.browser();
+    const { accessToken } = await alice.signedIn({ client: browser });
+    await besiege(alice);
+
+    expect((await alice.login({ client: browser, ...from('203.0.113.4') })).data).not.toBeNull();
+    expect((await alice.me(accessToken, proxied.client)).data?.me?.id).toBe(alice.id);
+
+    await proxied.client.execute(RecoverAccountDocument, { email: alice.email });
+    const token = await direct.mailbox.token(alice.email, 'reset-password');
+    const newPassword = 'copper lantern drifting';
+    const { data } = await proxied.client.execute(ResetPasswordDocument, { token, newPassword });
+    expect(data).toEqual({ resetPassword: true });
+  });
+
+  it('from a known device have an allowance too', async () => {
+    const alice = await aSubject();
+    const browser = proxied.browser();
+    await alice.signedIn({ client: browser });
+    const before = await evaluated();
+    for (let host = 1; host <= 30; host += 1)
+      await guess(alice, { ...from(`198.51.100.${host}`), client: browser } as RequestOptions);
+    expect((await evaluated()) - before).toBe(10);
+  });
+
+  it('from a device that another account knows count as those of a stranger', async () => {
+    const [alice, mallory] = [await aSubject(), await aSubject()];
+    const browser = proxied.browser();
+    await mallory.signedIn({ client: browser });
+    await besiege(alice);
+    const reply = await guess(alice, { ...from('203.0.113.5'), client: browser } as RequestOptions);
+    expect(reply.code).toBe('RATE_LIMITED');
+  });
+});
+
+describe('one password for 200 accounts', () => {
+  it('from one address is refused before the fiftieth; another address is not affected', async () => {
+    const before = await evaluated();
+    const codes: unknown[] = [];
+    for (let account = 0; account < 200; account += 1) {
+      const reply = await proxied.client.raw(
+        'mutation ($i: String!) { login(input: {identifier: $i, password: "summer of 2026"}) { __typename } }',
+        { i: `sprayed-${account}` },
+        from('192.0.2.77'),
+      );
+      codes.push(reply.code);
+    }
+    expect(codes.indexOf('RATE_LIMITED')).toBeGreaterThan(0);
+    expect(codes.indexOf('RATE_LIMITED')).toBeLessThan(50);
+    // Thirty at once and one every two seconds.
+    expect((await evaluated()) - before).toBeLessThan(60);
+    const alice = await aSubject();
+    expect((await alice.login({ client: proxied.client, ...from('192.0.2.78') })).data).not.toBeNull();
+  });
+});
+
+describe('forged forwarding headers', () => {
+  it.each(['x-forwarded-for', 'forwarded', 'x-real-ip', 'cf-connecting-ip', 'true-client-ip'])(
+    '%s does not make another client of one that calls directly',
+    async (name) => {
+      const alice = await direct.aSubject();
+      const before = await evaluated();
+      for (let host = 1; host <= 12; host += 1) {
+        const value = name === 'forwarded' ? `for=203.0.113.${host}` : `203.0.113.${host}`;
+        await alice.login({ password: 'a wrong password', headers: { [name]: value } });
+      }
+      expect((await evaluated()) - before).toBeLessThanOrEqual(5);
+    },
+  );
+
+  it('before the hop of a trusted proxy do not count', async () => {
+    const alice = await aSubject();
+    const before = await evaluated();
+    for (let host = 1; host <= 12; host += 1) await guess(alice, from(`203.0.113.${host}, 198.51.100.200`));
+    expect((await evaluated()) - before).toBe(5);
+  });
+});
