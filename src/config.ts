@@ -44,6 +44,8 @@ export interface Config {
     /** Addresses and networks whose X-Forwarded-For counts. */
     readonly trustedProxies: readonly string[];
     readonly requireRequestId: boolean;
+    /** Open at once in one process. */
+    readonly maxConnections: number;
   };
   readonly graphql: { readonly introspection: boolean };
   readonly dataDir: string;
@@ -175,6 +177,7 @@ export function loadConfig(environment: Environment): Config {
       clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
       requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
+      maxConnections: read.withDefault('MAX_CONNECTIONS', wholeNumber({ min: 10, max: 1_000_000 }), 2_000),
     },
     graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },
     dataDir: resolve(read.withDefault('DATA_DIR', text, '.data')),

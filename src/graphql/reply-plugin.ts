@@ -12,6 +12,9 @@ export interface FailureLog {
   refusal(facts: Record<string, unknown>): void;
 }
 
+/** Errors in one reply: a list of many objects may fail in each of them. */
+const MAX_ERRORS = 20;
+
 /**
  * Gives a reply its HTTP status and headers, puts the request id beside every error, and logs each failure once.
  * HTTP status: 200 where at least one root field was executed; 429 or 503 when every root field was refused so.
@@ -29,7 +32,7 @@ export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext>
           const { singleResult } = response.body;
           const errors = singleResult.errors ?? [];
           if (errors.length === 0) return;
-          singleResult.errors = errors.map((error) => ({
+          singleResult.errors = errors.slice(0, MAX_ERRORS).map((error) => ({
             ...error,
             extensions: { ...error.extensions, requestId: contextValue.origin.requestId },
           }));

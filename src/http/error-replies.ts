@@ -4,12 +4,27 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { ErrorCode, GatehouseError, HTTP_STATUS, ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
+import type { AllowedMethods } from './allowed-methods.ts';
 
 /** One form for every error of every route and layer: that of a GraphQL reply without data. */
 const errorBody = (code: string, message: string, requestId: string): string =>
   JSON.stringify({ errors: [{ message, extensions: { code, requestId } }] });
 
 const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** For where there is no request that the framework knows. */
+export function rawErrorReply(status: number, code: string, message: string) {
+  const requestId = newId();
+  const body = errorBody(code, message, requestId);
+  const headers = {
+    'content-type': JSON_TYPE,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': requestId,
+  };
+  return { status, headers, body };
+}
 
 export function sendError(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
   const { id } = reply.request;
@@ -20,8 +35,17 @@ export function sendError(reply: FastifyReply, status: number, code: string, mes
 }
 
 /** Replaces the framework's own error pages, which would tell more than a client should know. */
-export function errorReplies(app: FastifyInstance): void {
-  app.setNotFoundHandler((_request, reply) => sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.'));
+export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): void {
+  app.setNotFoundHandler((request, reply) => {
+    const methods = allowed(request.url.split('?')[0] ?? '');
+    if (methods.length === 0) return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+    return sendError(
+      reply.header('allow', methods.join(', ')),
+      405,
+      'BAD_REQUEST',
+      `Use ${methods.join(', ')}.`,
+    );
+  });
   app.setErrorHandler(replyToError);
 }
 
@@ -58,17 +82,7 @@ export function replyToParserError(error: NodeJS.ErrnoException, socket: Socket)
     return;
   }
   const status = STATUS_OF_PARSER_ERRORS[error.code ?? ''] ?? 400;
-  const requestId = newId();
-  const body = errorBody('BAD_REQUEST', 'The request cannot be read.', requestId);
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      `content-type: ${JSON_TYPE}`,
-      `content-length: ${Buffer.byteLength(body)}`,
-      `x-request-id: ${requestId}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+  const { headers, body } = rawErrorReply(status, 'BAD_REQUEST', 'The request cannot be read.');
+  const lines = Object.entries({ ...headers, connection: 'close' }).map((line) => line.join(': '));
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }

@@ -7,7 +7,7 @@ import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { WebsocketHandler } from '@fastify/websocket';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { GraphQLSchema } from 'graphql';
+import type { GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import {
   costLimit,
   documentLimits,
@@ -20,9 +20,9 @@ import {
   replyPlugin,
 } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import { withinDeadline } from '../platform/database/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
-import { sendError } from './error-replies.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
@@ -31,6 +31,9 @@ const SANDBOX_POLICY =
   `default-src 'self'; script-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS}; style-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS} https://fonts.googleapis.com; ` +
   `img-src 'self' data: ${SANDBOX_HOSTS}; font-src 'self' ${SANDBOX_HOSTS} https://fonts.gstatic.com; frame-src ${SANDBOX_HOSTS}; ` +
   `manifest-src ${SANDBOX_HOSTS}; connect-src 'self' ${SANDBOX_HOSTS}; frame-ancestors 'none'`;
+
+/** Milliseconds for the work of one operation, in the database and waiting for it. */
+const OPERATION_DEADLINE = 10_000;
 
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;
@@ -88,9 +91,14 @@ export function graphqlRoutes({
     await apollo.start();
     app.addHook('onClose', () => apollo.stop());
 
-    const handler = fastifyApolloHandler(apollo, {
+    const answer = fastifyApolloHandler(apollo, {
       context: async (request, reply) => contexts.of(request, reply),
     });
+    const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+      const work = () => answer.call(app, request, reply);
+      const body: unknown = await withinDeadline(OPERATION_DEADLINE, work);
+      return reply.statusCode < 400 || typeof body !== 'string' ? body : identified(body, request, reply);
+    };
     const wantsPage = (request: FastifyRequest) => /text\/(html|\*)/i.test(request.headers.accept ?? '');
     const setPolicy = async (_request: FastifyRequest, reply: FastifyReply) => {
       if (String(reply.getHeader('content-type')).startsWith('text/html')) {
@@ -106,11 +114,21 @@ export function graphqlRoutes({
       onSend: setPolicy,
     });
     app.route({ url: '/graphql', method: 'POST', handler, onSend: setPolicy });
-    app.route({
-      url: '/graphql',
-      method: ['PUT', 'PATCH', 'DELETE'],
-      handler: async (_request, reply) =>
-        sendError(reply.header('allow', 'GET, POST'), 405, 'BAD_REQUEST', 'Use GET or POST.'),
-    });
   };
+}
+
+/** What Apollo refuses before there is an operation passes no plugin: it gets its request id here. */
+function identified(body: string, request: FastifyRequest, reply: FastifyReply): string {
+  if (reply.getHeader('cache-control') !== undefined) return body;
+  reply.header('cache-control', 'no-store');
+  const { errors } = JSON.parse(body) as GraphQLFormattedErrors;
+  const withId = errors.map((error) => ({
+    ...error,
+    extensions: { ...error.extensions, requestId: request.id },
+  }));
+  return JSON.stringify({ errors: withId });
+}
+
+interface GraphQLFormattedErrors {
+  readonly errors: readonly GraphQLFormattedError[];
 }

@@ -13,10 +13,13 @@ import type { FailureLog } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import { allowedMethods } from './allowed-methods.ts';
+import { CONNECTION_OPTIONS, guardConnections, KEEP_ALIVE_TIMEOUT, REQUEST_TIMEOUT } from './connections.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { graphqlRoutes } from './graphql.routes.ts';
 import { type HealthOptions, healthRoutes } from './health.routes.ts';
+import { knownHost } from './known-host.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { originCheck, originGuard } from './origin-guard.ts';
@@ -27,8 +30,6 @@ import { MAX_SOCKET_MESSAGE, subscriptionSocket } from './subscription-socket.ts
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
 const BODY_LIMIT = 100 * 1024;
-/** Milliseconds for a whole request to arrive: slower senders only hold a place. */
-const REQUEST_TIMEOUT = 30_000;
 
 export interface ServerOptions {
   readonly production: boolean;
@@ -36,6 +37,8 @@ export interface ServerOptions {
   readonly clientOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly requireRequestId: boolean;
+  /** Open at once; more are closed unanswered. */
+  readonly maxConnections: number;
   readonly introspection: boolean;
   readonly schema: GraphQLSchema;
   /** Names of the cookies that carry tokens, or bind something to a browser. */
@@ -65,11 +68,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    http: CONNECTION_OPTIONS,
     forceCloseConnections: 'idle',
     frameworkErrors: replyToError,
     clientErrorHandler: replyToParserError,
   });
-  errorReplies(app);
+  guardConnections(app, options.maxConnections);
+  errorReplies(app, allowedMethods(app));
   logRequests(app);
   app.addHook('onSend', async (_request, reply) => {
     // Otherwise a kept-alive connection would hold up the shutdown until it times out.
@@ -80,6 +86,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(cookie);
   await app.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE } });
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
+  app.addHook('onRequest', knownHost);
   app.addHook('onRequest', oneCredential(tokenCookies));
 
   const allowedOrigins = [publicUrl, ...options.clientOrigins];
@@ -94,6 +101,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await api.register(cors, {
       origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin)),
       credentials: true,
+      // What is no preflight gets the same answer without leave; the plugin's own refusal would be plain text.
+      strictPreflight: false,
       methods: ['GET', 'POST'],
       exposedHeaders: ['x-request-id', 'retry-after'],
       maxAge: 600,

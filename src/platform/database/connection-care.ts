@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import type { ClientBase, Pool, PoolClient } from 'pg';
+import pg, { type ClientBase, type Pool, type PoolClient } from 'pg';
+import { timeLeft } from './operation-deadline.ts';
 import { PREPARED } from './statement.ts';
 
 /**
@@ -7,10 +8,12 @@ import { PREPARED } from './statement.ts';
  * happens when the server is frozen or the network lost the connection.
  */
 const ANSWER_DEADLINE = 6_000;
+/** Milliseconds for the word that a statement is to be cancelled. */
+const CANCEL_TIMEOUT = 2_000;
 
 /** Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost. */
 export function careForPool(pool: Pool): void {
-  pool.on('connect', (client) => withDeadline(withPreparedStatements(client)));
+  pool.on('connect', (client) => withDeadline(withOperationDeadline(withPreparedStatements(client), pool)));
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => releasedWhenDead(await connect()) });
 }
@@ -46,6 +49,50 @@ export function withDeadline<Client extends ClientBase>(
   return Object.assign(client, { query: limited });
 }
 
+/** What must be said however late it is: it ends a transaction. */
+const ENDS_TRANSACTION = /^\s*(commit|rollback)\b/i;
+
+/**
+ * Ends the statements of an operation with the operation: the running one is cancelled, the next ones are refused.
+ * Its connection stays good for others.
+ */
+function withOperationDeadline<Client extends ClientBase>(client: Client, pool: Pool): Client {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const limited = (...args: unknown[]): unknown => {
+    const left = timeLeft();
+    if (left === Number.POSITIVE_INFINITY || ENDS_TRANSACTION.test(textOf(args[0]))) return query(...args);
+    if (left <= 0) return Promise.reject(late('the operation is past its deadline'));
+    const result = query(...args);
+    if (!isPromise(result)) return result;
+    let cancelling: Promise<void> | undefined;
+    const timer = setTimeout(() => {
+      cancelling = cancel(client, pool).catch(() => {});
+    }, left);
+    return result.finally(() => {
+      clearTimeout(timer);
+      // Not before: it would hit what the connection does for the next one.
+      return cancelling;
+    });
+  };
+  return Object.assign(client, { query: limited });
+}
+
+/** By a connection of its own: the pool may be empty. When it fails, the statement has the deadline of the server. */
+async function cancel(client: ClientBase, pool: Pool): Promise<void> {
+  const { processID } = client as unknown as { processID: number | null };
+  const messenger = new pg.Client({ ...pool.options, query_timeout: CANCEL_TIMEOUT });
+  messenger.on('error', () => {});
+  try {
+    await messenger.connect();
+    await messenger.query('select pg_cancel_backend($1)', [processID]);
+  } finally {
+    destroyClient(messenger);
+  }
+}
+
+const textOf = (query: unknown): string =>
+  typeof query === 'string' ? query : String((query as { text?: unknown } | undefined)?.text ?? '');
+
 /** Cuts a connection at once. pg's `end` waits for the server, which for a frozen one is for ever. */
 export function destroyClient(client: ClientBase, error?: Error): void {
   const { connection } = client as unknown as { connection: { stream: Socket } };
@@ -70,8 +117,8 @@ function releasedWhenDead(client: PoolClient): PoolClient {
   return Object.assign(client, { release: releaseOnce });
 }
 
-const late = (): Error =>
-  Object.assign(new Error('the database did not answer in time'), { code: 'ETIMEDOUT' });
+const late = (what = 'the database did not answer in time'): Error =>
+  Object.assign(new Error(what), { code: 'ETIMEDOUT' });
 
 const isPromise = (value: unknown): value is Promise<unknown> =>
   typeof (value as Partial<Promise<unknown>> | undefined)?.finally === 'function';

@@ -1,0 +1,37 @@
+import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { rawErrorReply } from './error-replies.ts';
+
+/** Milliseconds for a whole request to arrive: slower senders only hold a place. */
+export const REQUEST_TIMEOUT = 30_000;
+/** Milliseconds for its headers, and for the first byte of a connection. */
+const HEADERS_TIMEOUT = 10_000;
+/** Milliseconds without a request after which a connection is closed; longer than the 60 s of common proxies. */
+export const KEEP_ALIVE_TIMEOUT = 72_000;
+/** Milliseconds between two looks at the former; Node's default of 30 s would triple the first of them. */
+const CHECKING_INTERVAL = 1_000;
+
+/** What Node is told about connections. Requests without `Host` are refused by knownHost, as JSON. */
+export const CONNECTION_OPTIONS: ServerOptions = {
+  headersTimeout: HEADERS_TIMEOUT,
+  connectionsCheckingInterval: CHECKING_INTERVAL,
+  requireHostHeader: false,
+};
+
+/** Bounds connections, and answers what Node would answer without a body or not at all. */
+export function guardConnections({ server }: FastifyInstance, maxConnections: number): void {
+  server.maxConnections = maxConnections;
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const reply = rawErrorReply(417, 'BAD_REQUEST', 'This expectation cannot be met.');
+    response.writeHead(417, { ...reply.headers, connection: 'close' }).end(reply.body);
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    const { headers, body } = rawErrorReply(405, 'BAD_REQUEST', 'This is no proxy.');
+    const lines = Object.entries({ ...headers, allow: 'GET, POST', connection: 'close' });
+    socket.on('error', () => {});
+    socket.end(
+      ['HTTP/1.1 405 Method Not Allowed', ...lines.map((line) => line.join(': ')), '', body].join('\r\n'),
+    );
+  });
+}

@@ -1,0 +1,210 @@
+/** @topology one: speaks HTTP, and worse, to one process */
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestGateway } from '../support/gateway.ts';
+import { UpdateProfileDocument } from '../support/generated/operations.ts';
+
+let gateway: TestGateway;
+let small: TestGateway;
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+  small = await gateway.another({ MAX_CONNECTIONS: '10' });
+});
+afterAll(async () => {
+  await small.close();
+  await gateway.close();
+});
+
+interface RawReply {
+  readonly status: number;
+  readonly headers: string;
+  readonly body: string;
+  /** Milliseconds until the connection was closed. */
+  readonly after: number;
+}
+
+/** What fetch does not send. */
+const raw = (text: string, { at = gateway, drip = '' } = {}): Promise<RawReply> =>
+  new Promise((resolve) => {
+    const startedAt = performance.now();
+    let answer = '';
+    const socket = connect(Number(new URL(at.url).port), '127.0.0.1', () => socket.write(text));
+    // A byte now and then, as somebody would who wants to keep the place.
+    const dripping = drip === '' ? undefined : setInterval(() => socket.write(drip), 500);
+    socket.on('data', (chunk) => {
+      answer += String(chunk);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      clearInterval(dripping);
+      const [headers = '', body = ''] = answer.split('\r\n\r\n');
+      const status = Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0);
+      resolve({ status, headers: headers.toLowerCase(), body, after: performance.now() - startedAt });
+    });
+  });
+
+const isJsonError = ({ headers, body }: { headers: string; body: string }): void => {
+  expect(headers).toMatch(/content-type: application\/json; charset=utf-8/);
+  expect(headers).toMatch(/cache-control: no-store/);
+  const [error] = JSON.parse(body).errors;
+  expect(error.extensions).toEqual({ code: expect.any(String), requestId: expect.any(String) });
+  expect(headers).toContain(`x-request-id: ${error.extensions.requestId}`);
+};
+
+describe('a method that a route does not have', () => {
+  it.each([
+    ['/graphql', 'GET, HEAD, POST'],
+    ['/health/live', 'GET, HEAD'],
+    ['/health/ready', 'GET, HEAD'],
+    ['/.well-known/jwks.json', 'GET, HEAD'],
+    ['/graphiql', 'GET, HEAD'],
+  ])('is answered with 405, what %s has, and JSON', async (path, allow) => {
+    for (const method of ['TRACE', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']) {
+      const reply = await raw(
+        `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Marked: secret\r\n\r\n`,
+      );
+      expect([method, reply.status]).toEqual([method, 405]);
+      expect(reply.headers).toContain(`allow: ${allow.toLowerCase()}`);
+      expect(reply.body).not.toContain('secret');
+      isJsonError(reply);
+    }
+  });
+
+  it('is 404 where there is no route', async () => {
+    const reply = await raw('TRACE /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    expect(reply.status).toBe(404);
+    isJsonError(reply);
+  });
+
+  it('CONNECT makes no proxy of the gateway', async () => {
+    const reply = await raw('CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n');
+    expect(reply.status).toBe(405);
+    isJsonError(reply);
+  });
+});
+
+describe('a request that cannot be served is answered as JSON with a code and an id', () => {
+  const post = (headers: string, body: string) =>
+    `POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  const json = 'Content-Type: application/json\r\n';
+
+  it.each([
+    ['not HTTP', 'nonsense\r\n\r\n', 400],
+    ['an unknown method', 'STEAL / HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
+    ['a header of 20 kB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['no Host', 'GET /graphql HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    [
+      'a Host that is none',
+      'GET /graphql?query={__typename} HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['a Host with a path', 'GET /graphql HTTP/1.1\r\nHost: x/y\r\nConnection: close\r\n\r\n', 400],
+    [
+      'a Host that is no address',
+      'GET /graphql HTTP/1.1\r\nHost: 999.1.1.1\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['an expectation', 'GET /graphql HTTP/1.1\r\nHost: x\r\nExpect: the-worst\r\n\r\n', 417],
+    ['a path that is not text', 'GET /%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    ['JSON that is cut off', post(json, '{"query": '), 400],
+    ['no body', post(json, ''), 400],
+    ['a compressed body', post(`${json}Content-Encoding: gzip\r\n`, 'xxxx'), 400],
+    ['XML', post('Content-Type: text/xml\r\n', '<x/>'), 415],
+    ['a body of 200 kB', post(json, JSON.stringify({ query: 'x'.repeat(200_000) })), 413],
+    ['__proto__ in the body', post(json, '{"query":"{__typename}","__proto__":{"x":1}}'), 400],
+    [
+      'JSON 45,000 levels deep',
+      post(json, `{"query":"{__typename}","variables":{"a":${'['.repeat(45_000)}${']'.repeat(45_000)}}}`),
+      0,
+    ],
+  ])('%s', async (_, text, status) => {
+    const reply = await raw(text);
+    if (status === 0) expect([200, 400]).toContain(reply.status);
+    else expect(reply.status).toBe(status);
+    if (reply.status !== 200) isJsonError(reply);
+    expect(reply.body).not.toMatch(/node_modules|at \w+ \(|\/src\/|fastify/i);
+  });
+
+  it('a probe of HTTP/1.0 needs no Host', async () => {
+    expect((await raw('GET /health/live HTTP/1.0\r\n\r\n')).status).toBe(200);
+  });
+});
+
+describe('a slow client', () => {
+  it('that sends nothing, or its headers byte by byte, is cut after ten seconds', async () => {
+    const replies = await Promise.all([
+      raw(''),
+      raw('GET /health/live HTTP/1.1\r\nHost: x\r\n', { drip: 'X-A: b\r\n' }),
+    ]);
+    for (const reply of replies) {
+      expect(reply.after).toBeGreaterThan(9_000);
+      expect(reply.after).toBeLessThan(15_000);
+      expect(reply.status).toBe(408);
+      isJsonError(reply);
+    }
+  });
+});
+
+describe('connections', () => {
+  it('beyond MAX_CONNECTIONS are closed, and those that are open go on', async () => {
+    const port = Number(new URL(small.url).port);
+    const open = await Promise.all(
+      Array.from(
+        { length: 10 },
+        () =>
+          new Promise<ReturnType<typeof connect>>((resolve) => {
+            const socket = connect(port, '127.0.0.1', () => resolve(socket));
+            socket.on('error', () => {});
+          }),
+      ),
+    );
+    const get = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    expect((await raw(get, { at: small })).status).toBe(0);
+    open[0]?.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await raw(get, { at: small })).status).toBe(200);
+    for (const socket of open) socket.destroy();
+  });
+});
+
+describe('an operation', () => {
+  it('that takes longer than ten seconds is ended: 503, nothing changed, nothing goes on behind it', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const blocker = await gateway.database.connect();
+    await blocker.query('begin');
+    await blocker.query('select from users where id = $1 for update', [alice.id]);
+    const waiting = async () =>
+      (
+        await gateway.database.query(
+          `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+        )
+      ).length;
+    try {
+      const startedAt = performance.now();
+      // Each would wait three seconds for the lock.
+      const document = `mutation { ${[1, 2, 3, 4, 5].map((i) => `m${i}: updateProfile(input: { displayName: "${i}" }) { id }`).join(' ')} }`;
+      const reply = await gateway.client.raw(document, {}, { bearer: accessToken });
+      const took = performance.now() - startedAt;
+      expect([reply.status, reply.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
+      expect(took).toBeLessThan(13_500);
+      expect(await waiting()).toBe(0);
+    } finally {
+      await blocker.query('rollback');
+      await blocker.end();
+    }
+    const { data } = await gateway.client.execute(
+      UpdateProfileDocument,
+      { input: { displayName: 'free again' } },
+      { bearer: accessToken },
+    );
+    expect(data?.updateProfile.displayName).toBe('free again');
+  });
+});

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import {
+  createOrm,
+  isDatabaseAway,
+  sql,
+  statement,
+  withinDeadline,
+} from '../../../src/platform/database/index.ts';
+import { SCHEMA } from '../../../src/tables.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+let orm: MikroORM;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 1 });
+});
+afterAll(async () => {
+  await orm.close();
+  await database.drop();
+});
+
+const sleep = (seconds: number) => statement(orm.em.fork(), sql`select pg_sleep(${seconds})`);
+const sleeping = async () =>
+  (
+    await database.query(
+      `select from pg_stat_activity
+       where query like '%pg_sleep%' and state = 'active' and datname = current_database() and pid <> pg_backend_pid()`,
+    )
+  ).length;
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'none',
+    (error: unknown) => error,
+  );
+
+describe('the deadline of an operation', () => {
+  it('cancels the running statement in PostgreSQL, and the place in the pool is free again', async () => {
+    const startedAt = performance.now();
+    const error = await withinDeadline(300, () => failure(sleep(4)));
+    expect(isDatabaseAway(error)).toBe(true);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(await sleeping()).toBe(0);
+    const [row] = await statement(orm.em.fork(), sql<{ one: number }>`select 1 as one`);
+    expect(row?.one).toBe(1);
+  });
+
+  it('refuses what comes after it, and rolls back what was begun', async () => {
+    const error = await withinDeadline(200, () =>
+      failure(
+        orm.em.fork().transactional(async (tx) => {
+          await statement(tx, sql`insert into key_check (setting, key_id, proof) values ('late', 'x', '')`);
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          await statement(tx, sql`select 1`);
+        }),
+      ),
+    );
+    expect(isDatabaseAway(error)).toBe(true);
+    expect(await database.query(`select from key_check where setting = 'late'`)).toEqual([]);
+    expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
+  });
+
+  it('lets a transaction that is in time be committed, and is not felt outside of an operation', async () => {
+    await withinDeadline(200, () =>
+      orm.em.fork().transactional(async (tx) => {
+        await statement(tx, sql`select 1`);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }),
+    );
+    expect(await sleep(0.3)).toHaveLength(1);
+  });
+});
