@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { RecoverAccountDocument, ResetPasswordDocument } from '../support/generated/operations.ts';
+import {
+  CompleteLoginDocument,
+  RecoverAccountDocument,
+  RefreshDocument,
+  ResetPasswordDocument,
+} from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+import { hasRedis, TestRedis } from '../support/redis.ts';
 import type { Subject } from '../support/subject.ts';
 
 /** With the limits as they are by default, but for registrations. */
@@ -145,5 +152,87 @@ describe('forged forwarding headers', () => {
     const before = await evaluated();
     for (let host = 1; host <= 12; host += 1) await guess(alice, from(`203.0.113.${host}, 198.51.100.200`));
     expect((await evaluated()) - before).toBe(5);
+  });
+});
+
+describe('several operations in one document', () => {
+  it('are one guess: the one that is named', async () => {
+    const alice = await aSubject();
+    const before = await evaluated();
+    const operations = Array.from(
+      { length: 50 },
+      (_, i) =>
+        `mutation M${i} { login(input: {identifier: "${alice.username}", password: "guess ${i}"}) { __typename } }`,
+    );
+    const query = operations.join(' ');
+    expect((await proxied.client.post({ query })).status).toBe(400);
+    expect(await evaluated()).toBe(before);
+    await proxied.client.post({ query, operationName: 'M7' }, from('203.0.113.6'));
+    expect((await evaluated()) - before).toBe(1);
+  });
+});
+
+(hasRedis ? describe : describe.skip)('a hundred guesses at once over two processes on one Redis', () => {
+  let redis: TestRedis;
+  let one: TestGateway;
+  let other: TestGateway;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    const rules = 'register.address=9999/60,refresh.address=20/3600,completeLogin.address=20/3600';
+    one = await TestGateway.start({
+      RATE_LIMIT: 'on',
+      RATE_LIMIT_RULES: rules,
+      REDIS_URL: redis.url,
+      TRUSTED_PROXIES: '127.0.0.0/8',
+    });
+    other = await one.another();
+  });
+  afterAll(async () => {
+    await other.close();
+    await one.close();
+    await redis.close();
+  });
+
+  const client = (index: number) => (index % 2 === 0 ? one : other).client;
+  const codesOf = async (guessOf: (index: number) => Promise<{ code: unknown }>) => {
+    const replies = await race(100, guessOf);
+    return (code: string) => replies.filter((reply) => reply.code === code).length;
+  };
+
+  it('at the password of an account: ten are looked at', async () => {
+    const alice = await one.aSubject();
+    const codes = await codesOf((i) =>
+      alice.login({ client: client(i), password: 'a wrong password', ...from(`198.51.100.${i + 1}`) }),
+    );
+    expect([codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED')]).toEqual([10, 90]);
+  });
+
+  it.each([
+    [
+      'at a reset token',
+      'INVALID_TOKEN',
+      (i: number) =>
+        client(i).execute(ResetPasswordDocument, {
+          token: `guess ${i}`,
+          newPassword: 'copper lantern drifting',
+        }),
+    ],
+    [
+      'at the challenge of a second step',
+      'INVALID_TOKEN',
+      (i: number) =>
+        client(i).execute(CompleteLoginDocument, {
+          input: { challenge: `guess ${i}`, securityCode: '123456' },
+        }),
+    ],
+    [
+      'at a refresh token',
+      'INVALID_REFRESH_TOKEN',
+      (i: number) => client(i).execute(RefreshDocument, { refreshToken: `guess ${i}` }),
+    ],
+  ])('%s: as many as the rule allows', async (_, code, guessOf) => {
+    const codes = await codesOf(guessOf);
+    expect([codes(code), codes('RATE_LIMITED')]).toEqual([20, 80]);
   });
 });
