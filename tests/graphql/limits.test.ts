@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getIntrospectionQuery } from 'graphql';
 import { TestGateway } from '../support/gateway.ts';
+import { HOSTILE_DOCUMENTS, times } from '../support/hostile-documents.ts';
 
 let gateway: TestGateway;
 
@@ -8,11 +9,6 @@ beforeAll(async () => {
   gateway = await TestGateway.start();
 });
 afterAll(() => gateway.close());
-
-const times = (count: number, text: (index: number) => string) =>
-  Array.from({ length: count }, (_, index) => text(index)).join(' ');
-const doubling = (levels: number, leaf: string) =>
-  `{ ...F0 } ${times(levels, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F${levels} on Query { ${leaf} }`;
 
 describe('a document within the limits', () => {
   it.each([
@@ -40,39 +36,7 @@ describe('a document within the limits', () => {
 });
 
 describe('a document beyond the limits', () => {
-  it.each([
-    ['21 root fields', `{ ${times(21, (i) => `f${i}: __typename`)} }`],
-    ['6 mutations', `mutation { ${times(6, (i) => `m${i}: logout`)} }`],
-    [
-      '6 mutations by fragments',
-      `mutation { ...A ...A } fragment A on Mutation { ${times(3, (i) => `m${i}: logout`)} }`,
-    ],
-    [
-      '6 mutations in the second of two operations',
-      `query A { __typename } mutation B { ${times(6, (i) => `m${i}: logout`)} }`,
-    ],
-    ['31 aliases', `{ errorCodes { ${times(31, (i) => `f${i}: code`)} } }`],
-    ['1,500 aliases', `{ errorCodes { ${times(600, (i) => `f${i}: code`)} } }`],
-    ['aliases multiplied by fragments', doubling(8, 'x: __typename')],
-    ['20 doubling fragments', doubling(20, '__typename')],
-    ['20 doubling fragments with a directive', doubling(20, '__typename @skip(if: false)')],
-    ['31 directives', `{ __typename ${times(31, () => '@include(if: true)')} }`],
-    ['an unknown directive 600 times', `{ __typename ${times(600, () => '@x')} }`],
-    ['16 levels', `{ ${times(16, () => 'a {')} a ${times(16, () => '}')} }`],
-    [
-      '300 levels of inline fragments',
-      `{ ${times(300, () => '... on Query {')} __typename ${times(300, () => '}')} }`,
-    ],
-    ['one name 51 times', `{ errorCodes { ${times(51, () => 'code')} } }`],
-    ['301 fields', `{ errorCodes { ${times(7, (i) => times(43, (j) => `field${i}x${j}`))} } }`],
-    ['circular fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
-    [
-      'nested introspection',
-      `{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }`,
-    ],
-    ['more tokens than 2,000', `{ ${times(1_100, () => '__typename a: __typename')} }`],
-    ['two sessions', 'mutation { a: refresh { tokenType } b: refresh { tokenType } }'],
-  ])('is refused before anything of it is executed: %s', async (_, query) => {
+  it.each(HOSTILE_DOCUMENTS)('is refused before anything of it is executed: %s', async (_, query) => {
     const reply = await gateway.client.raw(query);
     expect(reply.status).toBe(400);
     expect(reply.data).toBeNull();
