@@ -1,0 +1,343 @@
+import fc from 'fast-check';
+import {
+  type GraphQLField,
+  type GraphQLInputType,
+  type GraphQLSchema,
+  getNamedType,
+  getNullableType,
+  isEnumType,
+  isInputObjectType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  isRequiredArgument,
+  isUnionType,
+} from 'graphql';
+
+/** Stands in everything that is secret; no reply and no line of the log may hold it. */
+export const MARK = 'MARKED-SECRET';
+
+/** Who sends it. */
+export type Sender = 'nobody' | 'a person' | 'a superuser' | 'a forger';
+
+/** One request to the gateway. */
+export interface FuzzedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  readonly sender: Sender;
+  /** Whether a password may be hashed for it. */
+  readonly hashes: boolean;
+}
+
+/** Values that exist, for inputs that get past the first check. They change while the test runs. */
+export interface LiveValues {
+  ids: string[];
+  names: string[];
+  addresses: string[];
+  tokens: string[];
+}
+
+const HASHES =
+  /^(login|register|changePassword|changeEmail|resetPassword|confirmEmail|reauthenticate|enrollTotp|confirmTotp|disableTotp)$/;
+
+const NASTY = [
+  '',
+  ' ',
+  '\0',
+  'a\0b',
+  '\ud800',
+  '\udfff\ud800',
+  '\u202e\u200b\ufeff',
+  '\r\nX-Injected: 1',
+  '\u001b[2J',
+  "' or 1=1 --",
+  '{"$ne":""}',
+  '__proto__',
+  'constructor',
+  '../../etc/passwd',
+  '%00',
+  `\u0024{7*7}`,
+  '-1',
+  '1e309',
+  'NaN',
+  '٣٤٥',
+  'ﷺ'.repeat(200),
+  '🔑'.repeat(64),
+  'e\u0301',
+  'A'.repeat(10_000),
+  '00000000-0000-0000-0000-000000000000',
+  'ffffffff-ffff-ffff-ffff-ffffffffffff',
+  '{00000000-0000-0000-0000-000000000000}',
+  'a@b',
+  'someone@example.test',
+  '"@"@example.test',
+  '@',
+  '2026-11-21T00:00:00Z',
+  '-271821-04-20T00:00:00Z',
+  '+275760-09-13T00:00:00.000Z',
+  '0000-00-00T00:00:00Z',
+  'infinity',
+];
+
+const json = fc.jsonValue({ maxDepth: 3 });
+
+/** Inputs that are generated from the types of the schema, and such as fit no type. */
+export function fuzzedRequests(schema: GraphQLSchema, live: LiveValues): fc.Arbitrary<FuzzedRequest> {
+  // Functions, so that a value is looked up when it is generated.
+  const one = (values: () => string[]) =>
+    fc.nat().map((index) => values()[index % Math.max(1, values().length)] ?? 'none');
+  const text = fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...NASTY) },
+    { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
+    { weight: 2, arbitrary: one(() => live.ids) },
+    { weight: 2, arbitrary: one(() => live.names) },
+    { weight: 1, arbitrary: one(() => live.addresses) },
+  );
+  const secret = fc.oneof(
+    text.map((inner) => `${MARK}${inner}`),
+    fc.constantFrom(`${MARK} of twelve and more`, `${MARK}${'x'.repeat(300)}`, `${MARK}\0`),
+  );
+  const number = fc.oneof(
+    fc.integer(),
+    fc.constantFrom(0, -0, -1, 1, 100, 101, 2 ** 31, -(2 ** 31), 2 ** 53, 1e308, 0.5),
+  );
+
+  const leaf = (type: string, name: string): fc.Arbitrary<unknown> => {
+    if (/password|token|code|challenge/i.test(name)) {
+      return fc.oneof({ weight: 3, arbitrary: secret }, { weight: 1, arbitrary: one(() => live.tokens) });
+    }
+    if (type === 'Int' || type === 'Float') return number;
+    if (type === 'Boolean') return fc.boolean();
+    if (type === 'EmailAddress') {
+      const local = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 70 });
+      return fc.oneof(
+        one(() => live.addresses),
+        local.map((part) => `${part}@example.test`),
+        text,
+      );
+    }
+    if (type === 'DateTime')
+      return fc.oneof(
+        fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+        text,
+      );
+    return text;
+  };
+
+  const inputOf = (type: GraphQLInputType, name: string): fc.Arbitrary<unknown> => {
+    if (isNonNullType(type)) return inputOf(type.ofType, name);
+    const nullable = getNullableType(type);
+    if (isListType(nullable)) return fc.array(inputOf(nullable.ofType, name), { maxLength: 5 });
+    if (isEnumType(nullable)) return fc.constantFrom(...nullable.getValues().map((value) => value.name));
+    if (isInputObjectType(nullable)) {
+      const fields = Object.values(nullable.getFields());
+      const required = fields.filter((field) => isNonNullType(field.type)).map((field) => field.name);
+      return fc.record(
+        Object.fromEntries(
+          fields.map((field) => [
+            field.name,
+            fc.oneof(
+              { weight: 9, arbitrary: inputOf(field.type, field.name) },
+              { weight: isNonNullType(field.type) ? 0 : 1, arbitrary: fc.constant(null) },
+            ),
+          ]),
+        ),
+        { requiredKeys: required },
+      );
+    }
+    return leaf(getNamedType(type).name, name);
+  };
+
+  const operation = (kind: 'query' | 'mutation', field: GraphQLField<unknown, unknown>) => {
+    const { name, args } = field;
+    const declared = args.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
+    const passed = args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
+    const query = `${kind} ${declared && `(${declared})`} { ${name}${passed && `(${passed})`} ${selection(field, 3)} }`;
+    const required = args.filter(isRequiredArgument).map((arg) => arg.name);
+    const fitting = fc.record(
+      Object.fromEntries(args.map((arg) => [arg.name, inputOf(arg.type, arg.name)])),
+      { requiredKeys: required },
+    );
+    const misfit = fc.record(Object.fromEntries(args.map((arg) => [arg.name, json])), { requiredKeys: [] });
+    const variables = fc.oneof(
+      { weight: 6, arbitrary: fitting },
+      { weight: 1, arbitrary: misfit },
+      { weight: 1, arbitrary: json },
+    );
+    const document = fc.oneof(
+      { weight: 9, arbitrary: fc.constant(query) },
+      { weight: 1, arbitrary: mutated(query) },
+    );
+    return fc
+      .record({ query: document, variables, sender })
+      .map(({ query: sent, variables: given, sender: who }) =>
+        graphql({ query: sent, variables: given }, who, HASHES.test(name)),
+      );
+  };
+
+  const fieldsOf = (kind: 'query' | 'mutation') =>
+    Object.values((kind === 'query' ? schema.getQueryType() : schema.getMutationType())?.getFields() ?? {});
+  const operations = [
+    ...fieldsOf('query').map((field) => operation('query', field)),
+    ...fieldsOf('mutation').map((field) => operation('mutation', field)),
+  ];
+  return fc.oneof(
+    { weight: 12, arbitrary: fc.oneof(...operations) },
+    { weight: 1, arbitrary: rest(one(() => live.ids)) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ body: json, sender }).map(({ body, sender: who }) => graphql(body, who, false)),
+    },
+  );
+}
+
+const sender: fc.Arbitrary<Sender> = fc.constantFrom('nobody', 'a person', 'a superuser', 'a forger');
+
+const graphql = (body: unknown, who: Sender, hashes: boolean): FuzzedRequest => ({
+  method: 'POST',
+  path: '/graphql',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+  sender: who,
+  hashes,
+});
+
+/** A document with one piece cut out, doubled or replaced. */
+const mutated = (query: string): fc.Arbitrary<string> =>
+  fc
+    .record({
+      at: fc.nat(query.length),
+      length: fc.nat(12),
+      piece: fc.oneof(
+        fc.string({ unit: 'binary', maxLength: 10 }),
+        fc.constantFrom(
+          '{',
+          '}',
+          '$',
+          '...',
+          '@skip',
+          '"',
+          `"${MARK}"`,
+          '__schema',
+          '__typename',
+          '#',
+          '\\u{110000}',
+        ),
+      ),
+    })
+    .map(({ at, length, piece }) => query.slice(0, at) + piece + query.slice(at + length));
+
+/** What has no schema: any method, path, header and body. */
+const rest = (id: fc.Arbitrary<string>): fc.Arbitrary<FuzzedRequest> =>
+  fc
+    .record({
+      method: fc.constantFrom('GET', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'),
+      path: fc.oneof(
+        fc.constantFrom(
+          ...[
+            '/',
+            '/graphql',
+            '/graphql/',
+            '//graphql',
+            '/graphql?query={__typename}',
+            '/health/live',
+            '/health/ready',
+          ],
+          ...[
+            '/.well-known/jwks.json',
+            '/graphiql',
+            '/dev/mailbox',
+            '/dev/mailbox/',
+            '/%',
+            '/%00',
+            '/..%2f..',
+            '/*',
+          ],
+          ...['/reset-password', '/confirm-email', '/undo-email-change'],
+        ),
+        id.map((part) => `/dev/mailbox/${encodeURIComponent(part.toWellFormed())}`),
+        fc.webPath().map((path) => path || '/'),
+        fc.webQueryParameters().map((query) => `/graphql?${query}`),
+      ),
+      headers: fc.dictionary(
+        fc.constantFrom(
+          ...[
+            'accept',
+            'content-type',
+            'origin',
+            'cookie',
+            'authorization',
+            'x-request-id',
+            'x-forwarded-for',
+          ],
+          ...[
+            'sec-fetch-site',
+            'access-control-request-method',
+            'content-encoding',
+            'apollo-require-preflight',
+            'host',
+          ],
+        ),
+        fc.oneof(
+          fc.constantFrom(
+            ...[
+              '*/*',
+              'text/html',
+              'application/json',
+              'application/graphql-response+json',
+              'application/json; charset=x',
+            ],
+            ...[
+              'null',
+              'https://evil.test',
+              'http://localhost:4000',
+              `Bearer ${MARK}`,
+              `gatehouse_refresh=${MARK}`,
+            ],
+            ...[
+              'gatehouse_access=;gatehouse_access=',
+              'multipart/form-data; boundary=x',
+              'text/plain',
+              'gzip',
+              'x'.repeat(4_000),
+            ],
+          ),
+          fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) }),
+        ),
+        { maxKeys: 4 },
+      ),
+      body: fc.option(
+        fc.oneof(
+          fc.json(),
+          fc.string({ unit: 'binary' }),
+          fc.constant(`{"query":"{__typename}","x":"${MARK}"}`),
+        ),
+      ),
+    })
+    .map(({ method, path, headers, body }) => ({
+      method,
+      path,
+      headers,
+      body: body === null || method === 'GET' || method === 'HEAD' ? undefined : body,
+      sender: 'nobody' as const,
+      hashes: false,
+    }));
+
+/** All leaves of what a field returns, and of what hangs on it, to a depth. */
+function selection({ type }: GraphQLField<unknown, unknown>, depth: number): string {
+  const named = getNamedType(type);
+  if (isUnionType(named)) {
+    const members = named
+      .getTypes()
+      .map((member) => `... on ${member.name} ${selection({ type: member } as never, depth)}`);
+    return `{ __typename ${members.join(' ')} }`;
+  }
+  if (!isObjectType(named)) return '';
+  const parts = Object.values(named.getFields())
+    .filter((field) => !field.args.some(isRequiredArgument))
+    .filter((field) => depth > 1 || !isObjectType(getNamedType(field.type)))
+    .map((field) => `${field.name} ${selection(field, depth - 1)}`);
+  return `{ __typename ${parts.join(' ')} }`;
+}
