@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+
+const text = readFileSync('docs/security.md', 'utf8');
+const rows = [...text.matchAll(/^\| (\d+) +\| (.*?) \| (.*?) \| (.*?) \|$/gm)].map(
+  ([, number, rule = '', state = '', tests = '']) => ({
+    number: Number(number),
+    rule: rule.trim(),
+    state: state.trim(),
+    tests: [...tests.matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, path = '']) => path),
+  }),
+);
+
+describe('the table of docs/security.md', () => {
+  it('has every rule once, in order', () => {
+    expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: 112 }, (_, index) => index + 1));
+    expect(rows.filter(({ rule }) => rule === '')).toEqual([]);
+  });
+
+  it('names only tests that exist', () => {
+    const named = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, path = '']) => join('docs', path));
+    expect(named.filter((path) => !existsSync(path))).toEqual([]);
+  });
+
+  it('says of each rule that a test holds it, or why none does', () => {
+    const unfounded = rows.filter(
+      ({ state, tests }) =>
+        !/^(held|partly|decided|not yet)/.test(state) || (/^(held|partly)/.test(state) && tests.length === 0),
+    );
+    expect(unfounded).toEqual([]);
+  });
+});
