@@ -10,6 +10,7 @@ import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
 import { lockPowers, type Powers } from './powers.ts';
 import { Role } from './role.entity.ts';
+import { findRole } from './role-lookup.ts';
 import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
 
 /** Roles of one user: every access token names them, and a token has a greatest length. */
@@ -237,7 +238,7 @@ export class RoleAdministration {
     { userId, role: name }: Grant,
   ): Promise<{ powers: Powers; role: Role }> {
     const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId: userId });
-    const role = await tx.findOne(Role, { name });
+    const role = await findRole(tx, name);
     if (!role || !(await accountExists(tx, userId))) throw new NotFound();
     requireWithin(powers, role.permissions, userId);
     return { powers, role };

@@ -16,6 +16,7 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { CreateRoleInput, RoleType, UpdateRoleInput } from './role.types.ts';
 import type { RoleAdministration } from './role-administration.ts';
+import { findRole } from './role-lookup.ts';
 
 /** Roles, and what they add to a user. */
 @Resolver(() => UserType)
@@ -37,7 +38,7 @@ export class RoleResolver {
     description: 'One role; null for an unknown name. Needs the permission role:read.',
   })
   role(@Arg('name', () => String) name: string, @Ctx() { em }: RequestContext): Promise<RoleType | null> {
-    return em.findOne(Role, { name });
+    return findRole(em, name);
   }
 
   @AuthorizeChange(RolePermission.MANAGE)

@@ -172,7 +172,9 @@ describe('a grant', () => {
   it('needs a user and a role that exist', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
-    expect((await give(root, alice.id, 'nothing')).code).toBe('NOT_FOUND');
+    for (const name of ['nothing', 'a\0b']) {
+      expect((await give(root, alice.id, name)).code).toBe('NOT_FOUND');
+    }
     expect((await give(root, '01890000-0000-7000-8000-000000000000', role.name)).code).toBe('NOT_FOUND');
     expect((await give(root, 'somebody', role.name)).code).toBe('NOT_FOUND');
   });
