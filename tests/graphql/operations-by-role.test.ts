@@ -15,6 +15,7 @@ import { buildSchema } from '../../src/graphql/index.ts';
 import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
 import { RESOLVERS } from '../../src/resolvers.ts';
 import { TestGateway } from '../support/gateway.ts';
+import { enrol } from '../support/second-factor.ts';
 import { aSuperuser, staffWith } from '../support/staff.ts';
 
 /** Who may call an operation: everybody, whoever is signed in, or who has a permission. */
@@ -178,6 +179,12 @@ describe.each(overHttp.map(({ name, field }) => [name, documentFor(name, field)]
       const others = GATEWAY_PERMISSIONS.filter((other) => other !== permission);
       const { tokens } = await staffWith(gateway, others);
       expect(await knock(document, tokens.accessToken)).toBe('FORBIDDEN');
+    });
+
+    it('for a superuser whose second factor this session has not seen', async () => {
+      const { accessTokenOfLevel1, tokens } = await enrol(gateway, await aSuperuser(gateway));
+      expect(await knock(document, accessTokenOfLevel1)).toBe('REAUTHENTICATION_REQUIRED');
+      expect(await knock(document, tokens.accessToken)).toBe('allowed');
     });
 
     it('for a superuser who proved who they are long ago', async () => {

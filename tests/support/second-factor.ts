@@ -56,6 +56,8 @@ export interface Enrolled {
   readonly recoveryCodes: readonly string[];
   /** Of the session that enrolled, refreshed: level 2. */
   readonly tokens: Tokens;
+  /** With which the same session enrolled: good, and of level 1. */
+  readonly accessTokenOfLevel1: string;
 }
 
 /** Signs in and enrols. The code that confirmed is as good as one of the step before, so that the current one is left. */
@@ -74,7 +76,7 @@ export async function enrol(gateway: TestGateway, subject: Subject): Promise<Enr
     subject.id,
   ]);
   const tokens = tokensOf(await subject.refresh(refreshToken));
-  return { app, secret, recoveryCodes: data.confirmTotp.codes, tokens };
+  return { app, secret, recoveryCodes: data.confirmTotp.codes, tokens, accessTokenOfLevel1: accessToken };
 }
 
 export async function startEnrolment(

@@ -19,17 +19,20 @@ export interface AuthorizationRequirement {
 /** Seconds: how long after proving who they are an administrator may change things. */
 const RECENT_AUTHENTICATION = 900;
 
-/** The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. */
+/**
+ * The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. What needs a
+ * permission needs the second factor of whoever has one too: what administrators see is worth as much as what they change.
+ */
 export function Authorize(requirement: AuthorizationRequirement = {}) {
-  return Authorized<AuthorizationRequirement>([requirement]);
+  const { permission } = requirement;
+  return Authorized<AuthorizationRequirement>([
+    permission === undefined ? requirement : { aal: 'highest', ...requirement },
+  ]);
 }
 
-/**
- * For what administrators change: beside the permission they must have proved lately who they are, with their second
- * factor where they have one.
- */
+/** For what administrators change: beside that they must have proved lately who they are. */
 export function AuthorizeChange(permission: string) {
-  return Authorize({ permission, aal: 'highest', maxAgeSeconds: RECENT_AUTHENTICATION });
+  return Authorize({ permission, maxAgeSeconds: RECENT_AUTHENTICATION });
 }
 
 /** Parameter of a resolver: the verified caller. Only together with `Authorize`. */
