@@ -13,4 +13,14 @@ export class AccountFactors {
     );
     return { password: row?.password ?? false, secondFactor: row?.second_factor ?? false };
   }
+
+  /** @returns those of the accounts that have a second factor. */
+  async protectedAmong(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, true>> {
+    const rows = await statement(
+      em,
+      sql<{ id: string }>`
+        select id from users where id = any(${[...userIds]}::uuid[]) and second_factor_since is not null`,
+    );
+    return new Map(rows.map(({ id }) => [id, true]));
+  }
 }

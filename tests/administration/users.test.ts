@@ -140,6 +140,16 @@ describe('a list of users', () => {
     expect(await count(100, { search: 'crowd-' })).toBe(6);
     // And the id of the role.
     expect(await count(100, { role: 'superuser' })).toBe(7);
+
+    const factors = (first: number) =>
+      gateway.client.raw(
+        'query ($first: Int) { users(first: $first) { nodes { totpEnabled recoveryCodesLeft } } }',
+        { first },
+        by(root),
+      );
+    // What the caller can prove, the page, its event, and each of the two fields.
+    expect(await statementsDuring(() => factors(1))).toHaveLength(5);
+    expect(await statementsDuring(() => factors(100))).toHaveLength(5);
   });
 });
 

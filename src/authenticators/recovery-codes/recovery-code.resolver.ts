@@ -1,20 +1,30 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Resolver, Root } from 'type-graphql';
 import { UserType } from '../../accounts/index.ts';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  CurrentCaller,
+  type RequestContext,
+} from '../../platform/request/index.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
 import { RecoveryCodesType } from './recovery-code.types.ts';
 import type { RecoveryCodes } from './recovery-codes.ts';
 
 @Resolver(() => UserType)
 export class RecoveryCodeResolver {
+  private readonly leftOf: (context: RequestContext, userId: string) => Promise<number | undefined>;
+
   constructor(
-    private readonly recoveryCodes: RecoveryCodes,
+    recoveryCodes: RecoveryCodes,
     private readonly changes: SecondFactorChanges,
-  ) {}
+  ) {
+    this.leftOf = batched((em, userIds) => recoveryCodes.counts(em, userIds));
+  }
 
   @FieldResolver(() => Int, { description: 'How many are good; 0 without a second factor.' })
-  recoveryCodesLeft(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<number> {
-    return this.recoveryCodes.count(em, id);
+  async recoveryCodesLeft(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<number> {
+    return (await this.leftOf(context, id)) ?? 0;
   }
 
   @Authorize()

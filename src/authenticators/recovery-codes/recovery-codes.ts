@@ -43,6 +43,17 @@ export class RecoveryCodes {
   count(em: EntityManager, userId: string): Promise<number> {
     return em.count(RecoveryCode, { userId });
   }
+
+  /** Of those of the accounts that have any. */
+  async counts(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const rows = await statement(
+      em,
+      sql<{ user_id: string; count: number }>`
+        select user_id, count(*)::int as count from recovery_code
+        where user_id = any(${[...userIds]}::uuid[]) group by user_id`,
+    );
+    return new Map(rows.map(({ user_id, count }) => [user_id, count]));
+  }
 }
 
 function newCode(): string {

@@ -1,7 +1,13 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { UserType } from '../../accounts/index.ts';
 import { qrCodeOf } from '../../platform/qr-code.ts';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  CurrentCaller,
+  type RequestContext,
+} from '../../platform/request/index.ts';
 import type { AccountFactors } from '../account-factors.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
@@ -10,15 +16,19 @@ import type { TotpEnrolments } from './totp-enrolments.ts';
 
 @Resolver(() => UserType)
 export class TotpResolver {
+  private readonly isProtected: (context: RequestContext, userId: string) => Promise<true | undefined>;
+
   constructor(
     private readonly enrolments: TotpEnrolments,
     private readonly changes: SecondFactorChanges,
-    private readonly factors: AccountFactors,
-  ) {}
+    factors: AccountFactors,
+  ) {
+    this.isProtected = batched((em, userIds) => factors.protectedAmong(em, userIds));
+  }
 
   @FieldResolver(() => Boolean, { description: 'Sign-ins need a code of an authenticator app.' })
-  async totpEnabled(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<boolean> {
-    return (await this.factors.of(em, id)).secondFactor;
+  async totpEnabled(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
+    return (await this.isProtected(context, id)) ?? false;
   }
 
   @Authorize({ whileEnrolling: true, aal: 'highest' })
