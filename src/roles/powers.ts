@@ -38,7 +38,7 @@ export class Powers {
 /**
  * The powers of whoever makes a change, judged in its transaction and from the database: the token says what they
  * were when it was made. Takes the lock under which they stay so.
- * @throws {Forbidden} when the caller has lost the permission meanwhile.
+ * @throws {Forbidden} when the caller has lost the permission, or the use of the account, meanwhile.
  */
 export async function lockPowers(
   tx: EntityManager,
@@ -47,6 +47,9 @@ export async function lockPowers(
   { subjectId = null }: { subjectId?: string | null } = {},
 ): Promise<Powers> {
   await lockSuperuserRole(tx);
+  // A deactivation takes that lock too: who waited behind it must not undo it, or do anything else.
+  const active = await statement(tx, sql`select from users where id = ${userId} and deactivated_by is null`);
+  if (active.length === 0) throw new Forbidden('the account of the caller is out of use', { subjectId });
   const powers = await powersOf(tx, userId);
   if (!powers.covers([permission])) throw new Forbidden(`needs ${permission}`, { subjectId });
   return powers;

@@ -276,6 +276,14 @@ describe('deactivating an account', () => {
     expect(events).toEqual([{ details: { by: 'ADMIN', endedSessions: 0 } }]);
   });
 
+  it('is not undone by a request of the deactivated that was let in before', async () => {
+    const admin = await staffWith(gateway, ['user:deactivate']);
+    // Behind the gateway's back: no ending, so the token is still accepted.
+    await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [admin.id]);
+    expect((await setActive(admin.id, true, admin)).code).toBe('FORBIDDEN');
+    expect((await setActive((await gateway.aSubject()).id, false, admin)).code).toBe('FORBIDDEN');
+  });
+
   it('is refused for an account that may do more, and for none at all', async () => {
     const admin = await staffWith(gateway, ['user:deactivate']);
     const clerk = await staffWith(gateway, ['kyc:review']);
