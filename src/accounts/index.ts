@@ -2,6 +2,7 @@ export { AccountResolver } from './account.resolver.ts';
 export { UserType } from './account.types.ts';
 export { AccountDeletion, FarewellMail } from './account-deletion.ts';
 export { AccountEndResolver } from './account-end.resolver.ts';
+export { recordLook } from './account-look.ts';
 export { type AccountRow, accountColumns, readAccount, toAccount } from './account-read.ts';
 export { Activation, type ActivationChange, type RemovalGuard } from './activation.ts';
 export { AddressBook, RECIPIENT_RULES } from './address-book.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { readAccount, UserType } from '../accounts/index.ts';
+import { readAccount, recordLook, UserType } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
@@ -41,9 +41,7 @@ export class AdministrationResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType | null> {
     const account = await find(em, id);
-    if (account && id !== actorId) {
-      await this.audit.record(em, origin, { action: 'account.read', actorId, subjectId: id });
-    }
+    if (account) await recordLook(em, this.audit, { actorId, userId: id }, origin);
     return account;
   }
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type Activation, DeactivatedBy } from '../accounts/index.ts';
+import { type Activation, DeactivatedBy, recordLook } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { NotFound } from '../platform/errors.ts';
@@ -31,8 +31,11 @@ export class UserAdministration {
     await this.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DEACTIVATE);
       const change = { userId, actorId: caller.userId };
-      if (active) await this.activation.activate(tx, change, origin);
-      else await this.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
+      const changed = active
+        ? await this.activation.activate(tx, change, origin)
+        : await this.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
+      // The reply shows the account either way.
+      if (!changed) await recordLook(tx, this.audit, change, origin);
     });
   }
 

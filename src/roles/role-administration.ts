@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { recordLook } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement, violatedUniqueConstraint } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
@@ -176,7 +177,8 @@ export class RoleAdministration {
   }
 
   /**
-   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it.
+   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it, but
+   * for the event of a look: the reply shows the account.
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
    * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
    */
@@ -191,7 +193,8 @@ export class RoleAdministration {
       if (userId === caller.userId && !powers.unlimited) {
         throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
       }
-      if (!(await grantTo(tx, userId, role.id))) return;
+      const look = { actorId: caller.userId, userId };
+      if (!(await grantTo(tx, userId, role.id))) return recordLook(tx, this.audit, look, origin);
       await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.granted',
@@ -203,7 +206,7 @@ export class RoleAdministration {
   }
 
   /**
-   * Voids the user's access tokens. Nothing happens when they do not have it.
+   * Voids the user's access tokens. Nothing happens when they do not have it, but for the event of a look.
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
    * @throws {Forbidden} it permits more than the caller may do.
    */
@@ -220,7 +223,8 @@ export class RoleAdministration {
         tx,
         sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
       );
-      if (revoked.length === 0) return;
+      const look = { actorId: caller.userId, userId };
+      if (revoked.length === 0) return recordLook(tx, this.audit, look, origin);
       await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.revoked',

@@ -4,9 +4,12 @@ import { TestGateway } from '../support/gateway.ts';
 import {
   AuditEventsDocument,
   type AuditEventsQueryVariables,
+  GrantRoleDocument,
   MySecurityEventsDocument,
+  RevokeRoleDocument,
   RevokeUserSessionsDocument,
   RolesDocument,
+  SetUserActiveDocument,
   UserDocument,
   UserSessionsDocument,
   UsersDocument,
@@ -183,6 +186,23 @@ describe('recorded exactly once is', () => {
     expect(
       await recorded('account.read', () => gateway.client.execute(UserDocument, { id: root.id }, by(root))),
     ).toBe(0);
+  });
+
+  it('each look that a change gives which changes nothing', async () => {
+    const alice = await gateway.aSubject();
+    const role = await aRole(gateway);
+    const clerk = await staffWith(gateway, ['role:grant', 'user:deactivate']);
+    await grant(gateway, alice.id, role.name);
+    const give = () =>
+      gateway.client.execute(GrantRoleDocument, { userId: alice.id, role: role.name }, by(clerk));
+    const take = () =>
+      gateway.client.execute(RevokeRoleDocument, { userId: alice.id, role: role.name }, by(clerk));
+    const wake = () =>
+      gateway.client.execute(SetUserActiveDocument, { userId: alice.id, active: true }, by(clerk));
+    expect(await recorded('account.read', give)).toBe(1);
+    expect(await recorded('account.read', wake)).toBe(1);
+    expect(await recorded('account.read', take)).toBe(0);
+    expect(await recorded('account.read', take)).toBe(1);
   });
 
   it('each operation that was denied, however often a document has it', async () => {

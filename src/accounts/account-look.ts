@@ -1,0 +1,20 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+
+/** Who saw whose account. */
+export interface AccountLook {
+  readonly actorId: string;
+  readonly userId: string;
+}
+
+/** Records that somebody was shown an account, where no event of a change says so; one's own needs no record. */
+export async function recordLook(
+  em: EntityManager,
+  audit: AuditLog,
+  { actorId, userId }: AccountLook,
+  origin: RequestOrigin,
+): Promise<void> {
+  if (actorId === userId) return;
+  await audit.record(em, origin, { action: 'account.read', actorId, subjectId: userId });
+}
