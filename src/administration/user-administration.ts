@@ -47,6 +47,8 @@ export class UserAdministration {
     return this.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       const ended = await this.signOut.allIn(tx, userId, origin, caller.userId);
+      // Also the tokens of sessions that the store has lost.
+      await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'account.sessions_ended',
         actorId: caller.userId,

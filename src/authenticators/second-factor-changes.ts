@@ -111,6 +111,8 @@ export class SecondFactorChanges {
       if (!(await this.secondFactors.turnOff(tx, userId)))
         return { username, removed: false, endedSessions: 0 };
       const endedSessions = await this.signOut.allIn(tx, userId, origin, null);
+      // Also the tokens of sessions that the store has lost.
+      await this.endings.raiseEpoch(tx, userId);
       await this.notices.tell(tx, userId, 'factor-removed', origin);
       await this.audit.record(tx, origin, {
         action: 'second_factor.removed',

@@ -325,6 +325,14 @@ describe("an account's sessions", () => {
     expect((await alice.login()).errors).toEqual([]);
   });
 
+  it('are ended with their tokens, also those of sessions that the store has lost', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    await gateway.database.query('delete from session where user_id = $1', [alice.id]);
+    await gateway.client.execute(RevokeUserSessionsDocument, { userId: alice.id }, by(root));
+    expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
+  });
+
   it('are not ended by somebody who may do less', async () => {
     const admin = await staffWith(gateway, ['session:revoke']);
     const reply = await gateway.client.execute(RevokeUserSessionsDocument, { userId: root.id }, by(admin));
