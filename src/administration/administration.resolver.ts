@@ -66,8 +66,13 @@ export class AdministrationResolver {
       action: 'account.listed',
       actorId,
       subjectId: null,
-      // What was searched for may be a name or an address, so only that it was.
-      details: { accounts: page.nodes.length, searched: Boolean(query.search), role: query.role ?? null },
+      // What was asked for may be anybody's name or address: of a search, only that there was one; and what somebody
+      // has is the name of a role.
+      details: {
+        accounts: page.nodes.length,
+        searched: Boolean(query.search),
+        role: page.nodes.length > 0 ? (query.role ?? null) : null,
+      },
     });
     return { ...page, query };
   }

@@ -11,6 +11,7 @@ import {
   pageOf,
   parseFirst,
 } from '../platform/pagination/index.ts';
+import { isRoleName } from '../roles/index.ts';
 
 export interface UserQuery {
   search?: string | null | undefined;
@@ -159,6 +160,7 @@ interface Filter {
 
 async function filterOf(em: EntityManager, { role, isActive = null }: UserQuery): Promise<Filter> {
   if (role == null) return { isActive, roleId: undefined };
+  if (!isRoleName(role)) return { isActive, roleId: null };
   // Its id, by a statement of its own: the planner then knows how many have it.
   const [found] = await statement(em, sql<{ id: string }>`select id from role where name = ${role}`);
   return { isActive, roleId: found?.id ?? null };

@@ -51,8 +51,8 @@ export class AuditTrail {
     if (userId != null && !isId(userId)) return this.read(em, page, [[sql`false`]], toEvent);
     const conditions: Condition[] = [];
     if (action != null) conditions.push(actionIs(action));
-    if (since != null) conditions.push(sql`e.at >= ${since.toISOString()}`);
-    if (until != null) conditions.push(sql`e.at < ${until.toISOString()}`);
+    if (since != null) conditions.push(sql`e.at >= ${timestamp(since)}`);
+    if (until != null) conditions.push(sql`e.at < ${timestamp(until)}`);
     // Each has its index; the newest of both together are among the newest of each.
     const parties = userId == null ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
     return this.read(
@@ -101,6 +101,9 @@ export class AuditTrail {
     );
   }
 }
+
+/** Not as text: the years 0 and 10,000, which ISO 8601 can write, PostgreSQL cannot read. */
+const timestamp = (time: Date) => sql`to_timestamp(${time.getTime() / 1000}::float8)`;
 
 function actionIs(action: string): Condition {
   if (action.includes('\0')) return sql`false`;

@@ -11,8 +11,7 @@ import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
 import { lockPowers, type Powers } from './powers.ts';
 import { Role } from './role.entity.ts';
-import { findRole } from './role-lookup.ts';
-import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
+import { isRoleName, parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
 
 /** Roles of one user: every access token names them, and a token has a greatest length. */
 export const MAX_ROLES_OF_USER = 20;
@@ -241,8 +240,9 @@ export class RoleAdministration {
     caller: Caller,
     { userId, role: name }: Grant,
   ): Promise<{ powers: Powers; role: Role }> {
-    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId: userId });
-    const role = await findRole(tx, name);
+    const subjectId = isId(userId) ? userId : null;
+    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId });
+    const role = isRoleName(name) ? await tx.findOne(Role, { name }) : null;
     if (!role || !(await accountExists(tx, userId))) throw new NotFound();
     requireWithin(powers, role.permissions, userId);
     return { powers, role };

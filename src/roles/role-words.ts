@@ -10,9 +10,12 @@ const MAX_PERMISSIONS = 200;
 /** Characters. */
 const MAX_DESCRIPTION = 500;
 
+/** Whether a role can have this name: what PostgreSQL would not even take for a text (NUL) is none. */
+export const isRoleName = (text: string): boolean => NAME.test(text);
+
 /** @throws {InvalidValue} */
 export function parseRoleName(text: string): string {
-  if (!NAME.test(text)) {
+  if (!isRoleName(text)) {
     throw new InvalidValue(
       'A role is named by a letter and up to 63 letters, digits, dots, colons, dashes and underscores.',
     );

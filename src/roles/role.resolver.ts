@@ -16,7 +16,7 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { CreateRoleInput, RoleType, UpdateRoleInput } from './role.types.ts';
 import type { RoleAdministration } from './role-administration.ts';
-import { findRole } from './role-lookup.ts';
+import { isRoleName } from './role-words.ts';
 
 /** Roles, and what they add to a user. */
 @Resolver(() => UserType)
@@ -37,8 +37,11 @@ export class RoleResolver {
     nullable: true,
     description: 'One role; null for an unknown name. Needs the permission role:read.',
   })
-  role(@Arg('name', () => String) name: string, @Ctx() { em }: RequestContext): Promise<RoleType | null> {
-    return findRole(em, name);
+  async role(
+    @Arg('name', () => String) name: string,
+    @Ctx() { em }: RequestContext,
+  ): Promise<RoleType | null> {
+    return isRoleName(name) ? em.findOne(Role, { name }) : null;
   }
 
   @AuthorizeChange(RolePermission.MANAGE)

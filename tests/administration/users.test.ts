@@ -200,7 +200,8 @@ describe('a search', () => {
     const holder = await staffWith(gateway, []);
     expect(await walk({ filter: { role: holder.role.name } })).toEqual([holder.username]);
     expect(await walk({ filter: { role: holder.role.name, search: 'quill' } })).toEqual([]);
-    expect(await walk({ filter: { role: 'no-such-role' } })).toEqual([]);
+    for (const none of ['no-such-role', 'nul\0', '\ud800', ''])
+      expect(await walk({ filter: { role: none } })).toEqual([]);
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where username = 'plume'`);
     expect(await walk({ filter: { isActive: false, search: 'quill' } })).toEqual(['plume']);
     expect(await walk({ filter: { isActive: true, search: 'quill' } })).toEqual([

@@ -86,6 +86,13 @@ describe('the audit trail', () => {
     ]);
   });
 
+  it.each(['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59'])(
+    'is filtered by a time as far away as %s',
+    async (time) => {
+      await read({ filter: { since: time, until: time } });
+    },
+  );
+
   it('is walked to its end, the newest first, each event once, while new ones come', async () => {
     await seedAt('2019-01-01T00:00:00Z', 25, 'walk.event');
     // Many of one microsecond: the id tells them apart.
@@ -149,7 +156,8 @@ describe('the audit trail', () => {
     const alice = await gateway.aSubject();
     await alice.login();
     const root = await aSuperuser(gateway);
-    await gateway.client.execute(UsersDocument, { filter: { search: alice.email } }, by(root));
+    for (const filter of [{ search: alice.email }, { role: alice.email }, { role: alice.username }])
+      await gateway.client.execute(UsersDocument, { filter }, by(root));
     const rows = await gateway.database.query<{ text: string }>(
       'select audit_event::text as text from audit_event',
     );
