@@ -37,7 +37,9 @@ export function authorizationChecker(
       if (permission !== undefined && !permissions.permits(caller.roles, permission)) {
         throw new Forbidden(`needs ${permission}`);
       }
-      await checkStrength(caller, requirement, () => factors.of(context.em, caller.userId), clock);
+      // What administrators see is worth as much as what they change.
+      const strength = permission === undefined ? requirement : { aal: 'highest' as const, ...requirement };
+      await checkStrength(caller, strength, () => factors.of(context.em, caller.userId), clock);
     }
     return true;
   };

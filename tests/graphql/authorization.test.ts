@@ -49,6 +49,12 @@ describe('an operation', () => {
     });
   });
 
+  it('that needs a permission needs the second factor of whoever has one, at every door', async () => {
+    const owner = caller({ userId: 'owner of a factor', roles: ['reviewer'] });
+    expect(await judge(owner, { permission: 'kyc:review' })).toMatchObject({ requiredAal: 2 });
+    expect(await judge({ ...owner, aal: 2 }, { permission: 'kyc:review' })).toBe('allowed');
+  });
+
   it('that needs a level says which, and what reaches it', async () => {
     expect(await judge(caller({ userId: 'owner of a factor' }), { aal: 2 })).toEqual({
       code: 'REAUTHENTICATION_REQUIRED',

@@ -3,7 +3,7 @@ import type { RequestContext } from './context.ts';
 
 /** What an operation asks of the session that calls it. All of it must hold. */
 export interface AuthorizationRequirement {
-  /** Some role of the caller must permit this. */
+  /** Some role of the caller must permit this. Asks for the level `highest` unless `aal` says otherwise. */
   readonly permission?: string;
   /**
    * Authenticator assurance level at least (NIST SP 800-63B); `highest`: 2 where the account has a second factor, so that
@@ -19,15 +19,9 @@ export interface AuthorizationRequirement {
 /** Seconds: how long after proving who they are an administrator may change things. */
 const RECENT_AUTHENTICATION = 900;
 
-/**
- * The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. What needs a
- * permission needs the second factor of whoever has one too: what administrators see is worth as much as what they change.
- */
+/** The operation needs a signed-in caller, and whatever else is asked; checked by graphql/authorization.ts. */
 export function Authorize(requirement: AuthorizationRequirement = {}) {
-  const { permission } = requirement;
-  return Authorized<AuthorizationRequirement>([
-    permission === undefined ? requirement : { aal: 'highest', ...requirement },
-  ]);
+  return Authorized<AuthorizationRequirement>([requirement]);
 }
 
 /** For what administrators change: beside that they must have proved lately who they are. */
