@@ -7,7 +7,7 @@ export default {
   setupFiles: ['reflect-metadata'],
   globalSetup: '<rootDir>/tests/support/global-setup.js',
   globalTeardown: '<rootDir>/tests/support/global-teardown.js',
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   // Most tests wait for a database, a timer or a process: on two cores Jest alone would run one file at a time.
   maxWorkers: 2,
   collectCoverageFrom: ['src/**/*.ts'],

@@ -150,7 +150,7 @@ describe('a rotation', () => {
     }
     expect(seen.size).toBe(2);
     expect(await published()).toEqual([kid]);
-  });
+  }, 120_000);
 
   it('costs no request under load either, by a verifier that caches the key set', async () => {
     // The times of a rotation in a scale of 1 to 200: 3 s of publication, a cache of 1 s that knows no other reason to
