@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
+import { lockAccount } from './lock-account.ts';
 import { User } from './user.entity.ts';
 
 /** Mails that one address gets at most, whoever asks for them: our mail is nobody's weapon. */
@@ -30,7 +31,8 @@ export class AddressBook {
 
   /**
    * Uses a token up that gives its address to an account. Whoever wants the same address at the same time waits, and
-   * then finds who has it: so of several that would take it from one another none waits in a circle.
+   * then finds who has it: so of several that would take it from one another none waits in a circle. The account is
+   * locked before its token, as everywhere.
    */
   async consume(
     tx: EntityManager,
@@ -43,6 +45,7 @@ export class AddressBook {
       tx,
       sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${seen.addressKey}))`,
     );
+    await lockAccount(tx, seen.userId);
     return this.tokens.consume(tx, token, purposes);
   }
 }

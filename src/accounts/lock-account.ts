@@ -4,7 +4,8 @@ import { User } from './user.entity.ts';
 
 /**
  * Changes of one account go one after the other; a sign-in waits, and then finds what was changed. The row is read
- * again under the lock, whatever this request saw of it before.
+ * again under the lock, whatever this request saw of it before. It is locked before the password, the tokens and the
+ * sessions of the account: who locks one of those first waits in a circle with who does not.
  */
 export function lockAccount(tx: EntityManager, userId: string): Promise<User | null> {
   return tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });

@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { User } from '../accounts/user.entity.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
@@ -51,6 +51,9 @@ export class PasswordChange {
     const replacement = await this.passwords.hash(newPassword);
 
     const changed = await this.endings.transactional(em, async (tx) => {
+      // The account before its password: accounts/lock-account.ts tells why.
+      if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
+        return false;
       const stored = proof
         ? await this.passwords.replace(tx, proof, replacement)
         : await this.passwords.store(tx, userId, replacement);

@@ -64,20 +64,22 @@ export class AccountRecovery {
     const replacement = await this.passwords.hash(newPassword);
 
     const done = await this.endings.transactional(em, async (tx) => {
+      const account = await lockAccount(tx, user.id);
+      if (!account) return false;
       const binding = await this.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
-      return binding !== null && this.apply(tx, binding, replacement, origin);
+      return binding !== null && this.apply(tx, account, binding, replacement, origin);
     });
     if (!done) throw new InvalidToken('used meanwhile, or the account may not be used');
   }
 
   private async apply(
     tx: EntityManager,
+    user: User,
     { userId, addressKey }: TokenBinding,
     replacement: StoredPassword,
     origin: RequestOrigin,
   ): Promise<boolean> {
-    const user = await lockAccount(tx, userId);
-    if (!user || user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
+    if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
     await this.passwords.set(tx, userId, replacement);
     tx.assign(user, { emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
     await tx.flush();
