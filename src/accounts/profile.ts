@@ -5,6 +5,7 @@ import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
+import { lockAccount } from './lock-account.ts';
 import { asConflict } from './registration.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, usernameKey } from './username.ts';
@@ -49,7 +50,7 @@ export class Profiles {
     });
     try {
       return await em.transactional(async (tx) => {
-        const user = await tx.findOne(User, { id: userId });
+        const user = await lockAccount(tx, userId);
         if (!user) throw new NotFound();
         if (username && username.key !== user.usernameKey) await reserveUsername(tx, username.key);
         if (username) tx.assign(user, { username: username.username, usernameKey: username.key });

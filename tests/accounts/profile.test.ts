@@ -66,6 +66,27 @@ describe('publicProfile', () => {
 });
 
 describe('updateProfile', () => {
+  it('keeps a name and what makes it unique together when two changes meet', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const other = await gateway.database.connect();
+    await other.query('begin');
+    await other.query('update users set username = $2, username_key = $2 where id = $1', [
+      alice.id,
+      `other-${alice.username}`,
+    ]);
+    const input = { username: alice.username.toUpperCase() };
+    const changing = gateway.client.execute(UpdateProfileDocument, { input }, { bearer: accessToken });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await other.query('commit');
+    await other.end();
+    expect((await changing).errors).toEqual([]);
+    const [row] = await gateway.database.query('select username, username_key from users where id = $1', [
+      alice.id,
+    ]);
+    expect(row).toEqual({ username: alice.username.toUpperCase(), username_key: alice.username });
+  });
+
   const update = (bearer: string, input: { username?: string | null; displayName?: string | null }) =>
     gateway.client.execute(UpdateProfileDocument, { input }, { bearer });
 
