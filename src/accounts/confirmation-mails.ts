@@ -4,9 +4,9 @@ import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter } from '../platform/mail/index.ts';
 import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
+import { lockAccountOf } from './lock-account.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
-import { User } from './user.entity.ts';
 
 /** To whoever has to prove an address: an account that has not yet, or the newest registration that waits for it. */
 export class ConfirmationMail implements MailWriter<{ address: string }> {
@@ -19,7 +19,7 @@ export class ConfirmationMail implements MailWriter<{ address: string }> {
   ) {}
 
   async write(tx: EntityManager, { address }: { address: string }): Promise<Mail | null> {
-    const user = await tx.findOne(User, { emailKey: emailKey(address) });
+    const user = await lockAccountOf(tx, emailKey(address));
     if (!user) {
       const pending = await pendingRegistrations.findByIdentifier(tx, address);
       return pending && this.registration.writeTo(tx, pending);

@@ -11,6 +11,11 @@ export function lockAccount(tx: EntityManager, userId: string): Promise<User | n
   return tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }
 
+/** The same by the key of its address (email-address.ts). */
+export function lockAccountOf(tx: EntityManager, addressKey: string): Promise<User | null> {
+  return tx.findOne(User, { emailKey: addressKey }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+}
+
 /** What a sign-in must know of an active account whose row is locked until its transaction ends. */
 export interface LockedAccount {
   /** Whether its sign-ins need a second factor. */

@@ -33,7 +33,8 @@ export interface TokenBinding extends NewToken {
 /** Tokens that travel by mail: random, kept as a hash, bound, expiring by the database's clock, good once. */
 export class OneTimeTokens {
   /**
-   * Makes a token and voids the former one of the same purpose. An undo voids no other: each brings its own address
+   * Makes a token and voids the former one of the same purpose; of an account that is locked, or two made at once
+   * would both be good. An undo voids no other: each brings its own address
    * back, whatever happened since.
    */
   async issue(tx: EntityManager, { purpose, userId, address, addressKey }: NewToken): Promise<string> {
@@ -126,6 +127,21 @@ export class OneTimeTokens {
             and user_id is distinct from ${except}::uuid limit 1`,
     );
     return rows.length > 0;
+  }
+
+  /** Addresses that the tokens of this purpose are for, by the form in which they are compared. */
+  async boundAddresses(
+    em: EntityManager,
+    userId: string,
+    purpose: TokenPurpose,
+  ): Promise<Map<string, string>> {
+    const rows = await statement(
+      em,
+      sql<{ address_key: string; address: string }>`
+        select address_key, address from one_time_token
+        where user_id = ${userId} and purpose = ${purpose} and expires_at > now()`,
+    );
+    return new Map(rows.map(({ address_key, address }) => [address_key, address]));
   }
 
   /** When the last token of this purpose expires that is for another address than this. */

@@ -9,6 +9,7 @@ import {
   ResetPasswordDocument,
   UndoEmailChangeDocument,
 } from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
 
 let gateway: TestGateway;
 
@@ -67,5 +68,22 @@ describe('operations of one account at once', () => {
     }
     expect(codes).not.toContain('SERVICE_UNAVAILABLE');
     expect(codes).not.toContain('INTERNAL_SERVER_ERROR');
+  });
+});
+
+describe('recoverAccount', () => {
+  it('leaves one good link when it is asked twenty times at once', async () => {
+    const alice = await gateway.aSubject();
+    await race(20, () => gateway.client.execute(RecoverAccountDocument, { email: alice.email }));
+    await eventually(
+      async () =>
+        (await gateway.mailbox.to(alice.email)).filter(({ text }) => text.includes('/reset-password#')),
+      (mails) => mails.length === 20,
+    );
+    const links = await gateway.database.query(
+      `select from one_time_token where user_id = $1 and purpose = 'RESET_PASSWORD'`,
+      [alice.id],
+    );
+    expect(links).toHaveLength(1);
   });
 });
