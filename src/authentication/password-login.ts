@@ -65,7 +65,6 @@ export class PasswordLogin {
     );
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords.verify(em, subject?.password ?? null, password);
-    if (!proof) await this.refusePending(em, input.identifier, password);
     const outcome =
       proof &&
       (await this.signIn.begin(
@@ -75,6 +74,7 @@ export class PasswordLogin {
         readFactor('input', { securityCode: input.securityCode }),
       ));
     if (outcome) return outcome;
+    await this.refusePending(em, input.identifier, password);
 
     await this.audit.record(em, origin, {
       action: 'login.failed',
@@ -89,7 +89,8 @@ export class PasswordLogin {
 
   /**
    * Where confirmation is required, the password may be that of a registration that waits for it. One more hash for
-   * every login that failed so far, so that its time does not tell whether there is one.
+   * every login that failed so far, so that its time tells neither whether there is one nor that the password of a
+   * deactivated account was right.
    * @throws {EmailNotConfirmed} it is.
    */
   private async refusePending(em: EntityManager, identifier: string, password: string): Promise<void> {

@@ -216,4 +216,27 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     await confirm(await gateway.mailbox.token(early.email, 'confirm-email'));
     expect((await login(early.username, early.password)).data?.login).toHaveProperty('accessToken');
   });
+
+  it('the right password of a deactivated account takes as long as a wrong one', async () => {
+    const costly = await gateway.another({ EMAIL_CONFIRMATION: 'required', PASSWORD_BCRYPT_COST: '9' });
+    const alice = await gateway.aSubject();
+    await gateway.database.query(`update users set email_confirmed_at = now() where id = $1`, [alice.id]);
+    // Its hash is upgraded to the cost that is measured.
+    await alice.signedIn({ client: costly.client });
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
+    const took = async (password: string) => {
+      const start = performance.now();
+      expect((await alice.login({ client: costly.client, password })).code).toBe('INVALID_CREDENTIALS');
+      return performance.now() - start;
+    };
+    const [right, wrong]: [number[], number[]] = [[], []];
+    for (let sample = 0; sample < 15; sample++) {
+      right.push(await took(alice.password));
+      wrong.push(await took('not my velvet anchor'));
+    }
+    await costly.close();
+    const median = (samples: number[]) => samples.sort((a, b) => a - b)[7] ?? 0;
+    // One hash instead of two would be about half.
+    expect(median(right) / median(wrong)).toBeGreaterThan(0.75);
+  });
 });
