@@ -101,7 +101,7 @@ export class Passwords {
   }
 
   async find(em: EntityManager, userId: string): Promise<PasswordCandidate> {
-    const credential = await em.fork().findOne(PasswordCredential, { userId });
+    const credential = await em.findOne(PasswordCredential, { userId }, { disableIdentityMap: true });
     return credential && { userId, stored: { hash: credential.hash, pepperId: credential.pepperId } };
   }
 
