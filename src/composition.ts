@@ -59,6 +59,7 @@ import {
   SECOND_FACTOR_RULES,
   SecondFactorChanges,
   SecondFactors,
+  secondFactorData,
   TotpEnrolments,
   TotpResolver,
   TotpSecrets,
@@ -106,6 +107,7 @@ import {
   PasswordHasher,
   PasswordResolver,
   Passwords,
+  passwordData,
 } from './passwords/index.ts';
 import { GATEWAY_PERMISSIONS } from './permissions.ts';
 import { AuditLog, auditData, oldAuditEvents, setAuditRetention } from './platform/audit/index.ts';
@@ -305,8 +307,8 @@ async function build(
   const outbox = new MailOutbox(box, feed);
   const clientOrigin = config.http.clientOrigins[0] ?? config.http.publicUrl;
   const letters = new Letters({ productName: config.productName, clientOrigin });
-  const notices = new OwnerNotices(outbox, letters, rateLimiter);
   const tokens = new OneTimeTokens();
+  const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
   const devMailbox =
     config.production || config.mail.smtpUrl !== undefined ? undefined : new DevMailbox(fork, box);
 
@@ -390,7 +392,15 @@ async function build(
   const deactivation = new Deactivation(ownerProof, activation, tokens, endings, notices);
   const farewell = new FarewellMail(letters);
   const vault = new KycVault(box);
-  const personalData = [sessionData(store), roleData, mailedLinkData, new KycData(vault), auditData];
+  const personalData = [
+    passwordData,
+    secondFactorData,
+    sessionData(store),
+    roleData,
+    mailedLinkData,
+    new KycData(vault),
+    auditData,
+  ];
   const deletion = new AccountDeletion(
     ownerProof,
     keepSuperuser,
@@ -413,22 +423,23 @@ async function build(
     audit,
     rateLimiter,
   );
-  const changeUndo = new EmailChangeUndo(
-    tokens,
-    addressBook,
-    passwords,
-    endings,
-    signOut,
-    { outbox, recovery: recoveryMail },
-    audit,
-    rateLimiter,
-  );
 
   const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
   await totpSecrets.checkKeys(fork());
   const recoveryCodes = new RecoveryCodes();
   const allowance = new GuessAllowance(rateLimiter);
   const secondFactors = new SecondFactors(allowance, totpSecrets, recoveryCodes, notices, audit, clock);
+  const changeUndo = new EmailChangeUndo(
+    tokens,
+    addressBook,
+    passwords,
+    secondFactors,
+    endings,
+    signOut,
+    { outbox, recovery: recoveryMail },
+    audit,
+    rateLimiter,
+  );
   const totpEnrolments = new TotpEnrolments(
     totpSecrets,
     recoveryCodes,

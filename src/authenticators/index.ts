@@ -7,6 +7,7 @@ export {
   readFactor,
   requireFactor,
 } from './offered-factor.ts';
+export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 export { SECOND_FACTOR_CHANGE_RULES, SecondFactorChanges } from './second-factor-changes.ts';

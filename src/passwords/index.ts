@@ -3,3 +3,4 @@ export { PasswordResolver } from './password.resolver.ts';
 export { PasswordChange } from './password-change.ts';
 export { PasswordHasher, type StoredPassword } from './password-hasher.ts';
 export { type PasswordCandidate, type PasswordProof, Passwords } from './passwords.ts';
+export { passwordData } from './personal-data.ts';

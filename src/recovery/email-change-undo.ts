@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type AddressBook, lockAccount } from '../accounts/index.ts';
+import type { SecondFactors } from '../authenticators/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -21,6 +22,7 @@ export class EmailChangeUndo {
     private readonly tokens: OneTimeTokens,
     private readonly addressBook: AddressBook,
     private readonly passwords: Passwords,
+    private readonly secondFactors: SecondFactors,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
@@ -30,7 +32,8 @@ export class EmailChangeUndo {
 
   /**
    * Brings the address back that the notice went to, whatever happened since: ends every session, cancels later
-   * changes, removes the password, which somebody else knows, and mails a link to set a new one.
+   * changes, removes the password, which somebody else knows, and a second factor that was turned on since, which
+   * would keep the owner out; mails a link to set a new password.
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
@@ -43,7 +46,7 @@ export class EmailChangeUndo {
   }
 
   private async restore(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<void> {
-    const { userId, address, addressKey } = binding;
+    const { userId, address, addressKey, issuedAt } = binding;
     const user = await lockAccount(tx, userId);
     if (!user || (await this.addressBook.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is gone, or the address has another one');
@@ -59,6 +62,8 @@ export class EmailChangeUndo {
     await this.tokens.void(tx, userId, VOIDED);
     await this.tokens.voidLaterUndos(tx, binding);
     await this.passwords.remove(tx, userId);
+    const foreignFactor = user.secondFactorSince !== null && user.secondFactorSince > new Date(issuedAt);
+    if (foreignFactor) await this.secondFactors.turnOff(tx, userId);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.mails.outbox.put(tx, this.mails.recovery, { address });
@@ -66,7 +71,7 @@ export class EmailChangeUndo {
       action: 'account.email_change_undone',
       actorId: userId,
       subjectId: userId,
-      details: { endedSessions: ended },
+      details: { endedSessions: ended, removedSecondFactor: foreignFactor },
     });
   }
 }

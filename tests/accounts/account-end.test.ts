@@ -11,6 +11,7 @@ import {
   ResetPasswordDocument,
 } from '../support/generated/operations.ts';
 import { race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
 import { aSuperuser } from '../support/staff.ts';
 import { Subject } from '../support/subject.ts';
 
@@ -193,6 +194,21 @@ describe('exportMyData', () => {
     });
     for (const secret of [alice.password, accessToken, refreshToken, '$2b$'])
       expect(text).not.toContain(secret);
+  });
+
+  it('tells of password and second factor when they were set, and what is left of the recovery codes', async () => {
+    const alice = await gateway.aSubject();
+    const { secret, recoveryCodes, tokens } = await enrol(gateway, alice);
+    const { data, text } = await gateway.client.execute(
+      ExportMyDataDocument,
+      {},
+      { bearer: tokens.accessToken },
+    );
+    expect(data?.exportMyData).toMatchObject({
+      password: { changedAt: expect.any(String) },
+      secondFactor: { enabledAt: expect.any(String), recoveryCodesLeft: 10 },
+    });
+    for (const one of [secret, ...recoveryCodes]) expect(text).not.toContain(one);
   });
 
   it('is for those who are signed in', async () => {

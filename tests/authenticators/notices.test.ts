@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { DisableTotpDocument, RegenerateRecoveryCodesDocument } from '../support/generated/operations.ts';
+import {
+  ChangePasswordDocument,
+  DisableTotpDocument,
+  RegenerateRecoveryCodesDocument,
+} from '../support/generated/operations.ts';
 import { challengeOf, completeLogin, type Enrolled, enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -53,6 +57,25 @@ describe('the owner hears by mail', () => {
     const { secondFactorChanges, fork } = gateway.gateway;
     await secondFactorChanges.removeByOperator(fork(), alice.email, COMMAND_LINE);
     await hears(/administrator removed/);
+  });
+
+  it('of everything else, when somebody caused too many notices of one kind', async () => {
+    const limited = await TestGateway.start({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'notice.account=1/3600' });
+    try {
+      const bob = await limited.aSubject();
+      const { app, tokens } = await enrol(limited, bob);
+      for (const nth of [0, 1, 2]) await bob.login({ securityCode: app.wrongCode(nth) });
+      await limited.client.execute(
+        ChangePasswordDocument,
+        { currentPassword: bob.password, newPassword: 'copper lantern drifting' },
+        { bearer: tokens.accessToken },
+      );
+      await limited.mailbox.expect(bob.email, /password was changed/);
+      const subjects = (await limited.mailbox.to(bob.email)).map(({ subject }) => subject);
+      expect(subjects.filter((subject) => /stopped/.test(subject))).toHaveLength(1);
+    } finally {
+      await limited.close();
+    }
   });
 
   it('nothing of a wrong password', async () => {

@@ -11,6 +11,7 @@ import {
 } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
 import { race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -118,6 +119,20 @@ describe('changeEmail', () => {
   });
 });
 
+describe('while a change of address can be undone', () => {
+  it('the old address hears of what happens to the account too', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    const next = await moved(alice, accessToken);
+    await gateway.client.execute(
+      ChangePasswordDocument,
+      { currentPassword: alice.password, newPassword: 'copper lantern drifting' },
+      { bearer: accessToken },
+    );
+    for (const address of [alice.email, next]) await gateway.mailbox.expect(address, /password was changed/);
+  });
+});
+
 describe('undoEmailChange', () => {
   it('restores the address, ends every session, removes the password and mails a reset link', async () => {
     const alice = await gateway.aSubject();
@@ -161,6 +176,25 @@ describe('undoEmailChange', () => {
     // The thief's own notice, which came later, no longer undoes the undoing.
     expect((await undo(undoOfThief)).code).toBe('INVALID_TOKEN');
     expect((await gateway.mailbox.to(last)).some(({ text }) => text.includes('reset-password'))).toBe(false);
+  });
+
+  it('removes the second factor that a thief turned on since, and leaves one that was there before', async () => {
+    const alice = await gateway.aSubject();
+    await moved(alice, (await alice.signedIn()).accessToken);
+    await enrol(gateway, alice);
+    await undo(await gateway.mailbox.token(alice.email, 'undo-email-change'));
+    const newPassword = 'copper lantern drifting';
+    const token = await gateway.mailbox.token(alice.email, 'reset-password');
+    await gateway.client.execute(ResetPasswordDocument, { token, newPassword });
+    await alice.signedIn({ password: newPassword });
+
+    const bob = await gateway.aSubject();
+    await moved(bob, (await enrol(gateway, bob)).tokens.accessToken);
+    await undo(await gateway.mailbox.token(bob.email, 'undo-email-change'));
+    const [row] = await gateway.database.query('select second_factor_since from users where id = $1', [
+      bob.id,
+    ]);
+    expect(row).toEqual({ second_factor_since: expect.any(Date) });
   });
 
   it('keeps the old address for its owner: nobody can register it meanwhile', async () => {
