@@ -6,6 +6,7 @@ import { MailAndOneTimeTokens } from './20261122010000_mail_and_one_time_tokens.
 import { OneEndingPerSession } from './20261122023000_one_ending_per_session.ts';
 import { SecondFactor } from './20261122050000_second_factor.ts';
 import { Administration } from './20261122060000_administration.ts';
+import { Google } from './20261122070000_google.ts';
 import { Blockpass } from './20261122080000_blockpass.ts';
 import { KnownDevices } from './20261122090000_known_devices.ts';
 
@@ -18,6 +19,7 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122023000_one_ending_per_session', class: OneEndingPerSession },
   { name: '20261122050000_second_factor', class: SecondFactor },
   { name: '20261122060000_administration', class: Administration },
+  { name: '20261122070000_google', class: Google },
   { name: '20261122080000_blockpass', class: Blockpass },
   { name: '20261122090000_known_devices', class: KnownDevices },
 ];

@@ -94,8 +94,26 @@ import {
 import type { Config } from './config.ts';
 import { DeviceCookie, forgottenDevices, KnownDevices } from './devices/index.ts';
 import type { Foundation } from './foundation.ts';
+import {
+  AccountClaim,
+  CALLBACK_PATH,
+  expiredGoogleTickets,
+  GOOGLE_RULES,
+  GoogleAccounts,
+  GoogleIdentities,
+  GoogleIssuer,
+  GoogleLinking,
+  GoogleResolver,
+  GoogleSignIn,
+  GoogleTickets,
+  googleData,
+  googleRoutes,
+  IdTokens,
+  RedirectFlow,
+} from './google/index.ts';
 import { authorizationChecker, buildSchema, ErrorCodesResolver } from './graphql/index.ts';
 import { createServer, requestContexts, SOCKET_RULES } from './http/index.ts';
+import { expiredLinkChallenges, LinkChallenges, LinkedIdentities } from './identities/index.ts';
 import { Letters } from './letters/index.ts';
 import { NOTICE_RULES, OwnerNotices } from './notices/index.ts';
 import { expiredTokens, mailedLinkData, OneTimeTokens } from './one-time-tokens/index.ts';
@@ -208,6 +226,7 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...SOCKET_RULES,
   ...BLOCKPASS_APP_RULES,
   ...BLOCKPASS_SIGN_IN_RULES,
+  ...GOOGLE_RULES,
 };
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
@@ -305,10 +324,15 @@ async function build(
 
   const box = new SecretBox(secrets.encryptionKeys);
   const outbox = new MailOutbox(box, feed);
-  const clientOrigin = config.http.clientOrigins[0] ?? config.http.publicUrl;
+  const { publicUrl, clientOrigins } = config.http;
+  const clientOrigin = clientOrigins[0] ?? publicUrl;
   const letters = new Letters({ productName: config.productName, clientOrigin });
   const tokens = new OneTimeTokens();
   const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
+  const googleIdentities = new GoogleIdentities(notices, audit);
+  const identityProviders = [googleIdentities];
+  const linkChallenges = new LinkChallenges(identityProviders);
+  const linkedIdentities = new LinkedIdentities(identityProviders, linkChallenges);
   const devMailbox =
     config.production || config.mail.smtpUrl !== undefined ? undefined : new DevMailbox(fork, box);
 
@@ -333,7 +357,7 @@ async function build(
     audit,
     rateLimiter,
   );
-  const secure = config.http.publicUrl.startsWith('https:');
+  const secure = publicUrl.startsWith('https:');
   const cookieStyle = new CookieStyle({ secure, domain: session.cookieDomain });
   const deviceCookie = new DeviceCookie({ secure });
   const devices = new KnownDevices(notices);
@@ -398,6 +422,7 @@ async function build(
     sessionData(store),
     roleData,
     mailedLinkData,
+    googleData,
     new KycData(vault),
     auditData,
   ];
@@ -432,6 +457,7 @@ async function build(
   const changeUndo = new EmailChangeUndo(
     tokens,
     addressBook,
+    linkedIdentities,
     passwords,
     secondFactors,
     endings,
@@ -466,10 +492,69 @@ async function build(
   );
   const accountFactors = new AccountFactors();
   const challenges = new SignInChallenges();
-  const signIn = new SignIn(store, endings, tokenPairs, secondFactors, challenges, devices, notices, audit, {
-    sessionTtlSeconds: session.ttlSeconds,
-    emailConfirmation,
-  });
+  const signIn = new SignIn(
+    store,
+    endings,
+    tokenPairs,
+    secondFactors,
+    challenges,
+    linkChallenges,
+    devices,
+    notices,
+    audit,
+    { sessionTtlSeconds: session.ttlSeconds, emailConfirmation },
+  );
+  const googleFeature = () => {
+    if (!config.google) return null;
+    const redirectUri = `${publicUrl}${CALLBACK_PATH}`;
+    const issuer = new GoogleIssuer({ ...config.google, redirectUri }, clock);
+    const idTokens = new IdTokens(issuer, clock);
+    const tickets = new GoogleTickets();
+    const claim = new AccountClaim(
+      passwords,
+      secondFactors,
+      devices,
+      linkedIdentities,
+      tokens,
+      endings,
+      signOut,
+      audit,
+    );
+    const googleAccounts = new GoogleAccounts(
+      googleIdentities,
+      linkChallenges,
+      addressBook,
+      claim,
+      endings,
+      notices,
+      audit,
+    );
+    const googleSignIn = new GoogleSignIn(
+      issuer,
+      idTokens,
+      tickets,
+      googleAccounts,
+      googleIdentities,
+      signIn,
+      audit,
+      rateLimiter,
+    );
+    return {
+      signIn: googleSignIn,
+      linking: new GoogleLinking(
+        googleSignIn,
+        googleIdentities,
+        linkedIdentities,
+        accountFactors,
+        notices,
+        audit,
+      ),
+      flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn),
+    };
+  };
+  const google = googleFeature();
+  // Never of a domain: the flow begins and ends at this host.
+  const hostCookies = new CookieStyle({ secure, domain: undefined });
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
 
@@ -516,12 +601,21 @@ async function build(
       new AuthenticationResolver(
         new PasswordLogin(passwords, signIn, devices, audit, rateLimiter, { emailConfirmation }),
         new SecondStep(signIn, rateLimiter),
-        new Reauthentication(passwords, secondFactors, store, tokenPairs, audit, rateLimiter),
+        new Reauthentication(
+          passwords,
+          secondFactors,
+          google?.signIn ?? null,
+          store,
+          tokenPairs,
+          audit,
+          rateLimiter,
+        ),
         rotation,
         cookies,
         tokenDelivery,
       ),
       new AccountEndResolver(dataExport, deactivation, deletion),
+      new GoogleResolver(google, googleIdentities, tokenDelivery, hostCookies),
       new EmailResolver(confirmation, emailChange),
       new RecoveryResolver(recovery, changeUndo),
       new PasswordResolver(passwordChange),
@@ -553,6 +647,8 @@ async function build(
     expiredTokens,
     expiredRegistrations,
     expiredChallenges,
+    expiredLinkChallenges,
+    expiredGoogleTickets,
     expiredEnrolments,
     fullAllowances,
     totpSecrets.resealing,
@@ -601,8 +697,9 @@ async function build(
     tokenCookies: [...cookies.names, bindingCookieName(cookieStyle)],
     routes: [
       jwksRoutes(signingKeys),
-      ...(clientOrigin === config.http.publicUrl ? [linkPages(config)] : []),
+      ...(clientOrigin === publicUrl ? [linkPages(config)] : []),
       ...(blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : []),
+      ...(google ? [googleRoutes(google.flow, contexts.of, hostCookies, { clientOrigin })] : []),
     ],
     guardedRoutes: [
       kycFileRoutes(vault, audit, (context, demand) => isAuthorized(context, [demand]), contexts.of),

@@ -129,6 +129,8 @@ export interface Config {
     /** Unset: an approval issues no certificate. */
     readonly issuing: BlockpassIssuing | undefined;
   };
+  /** Undefined: nobody signs in by Google. */
+  readonly google: GoogleSettings | undefined;
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
 }
@@ -142,8 +144,13 @@ export interface BlockpassIssuing {
   readonly logo: string | undefined;
 }
 
-/** Settings that change what is safe, announced for later versions: ignoring them would be a lie. */
-const NOT_IN_THIS_VERSION: readonly string[] = ['GOOGLE_CLIENT_ID'];
+export interface GoogleSettings {
+  /** The first one is that of the web client; ID tokens for the others, those of apps, are accepted too. */
+  readonly clientIds: readonly [string, ...string[]];
+  readonly clientSecret: string;
+  /** An OpenID issuer that stands in for Google. */
+  readonly issuerUrl: string | undefined;
+}
 
 /** A comma list of names of roles; `all` alone is everybody. */
 function everybodyOrRoles(value: string): 'all' | string[] {
@@ -243,6 +250,7 @@ export function loadConfig(environment: Environment): Config {
     },
     auditRetentionDays: read.withDefault('AUDIT_RETENTION_DAYS', wholeNumber({ min: 1, max: 36_500 }), 365),
     blockpass: readBlockpass(read, production, productName),
+    google: readGoogle(read, production),
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
       overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
@@ -293,11 +301,28 @@ function readBlockpass(read: SettingsReader, production: boolean, productName: s
   };
 }
 
+/** Half of the settings is none: that would only show when somebody signs in. */
+function readGoogle(read: SettingsReader, production: boolean): GoogleSettings | undefined {
+  const [first, ...others] = read.withDefault('GOOGLE_CLIENT_ID', list, []);
+  const clientSecret = read.secret('GOOGLE_CLIENT_SECRET', text);
+  const issuerUrl = read.optional(
+    'GOOGLE_ISSUER_URL',
+    production ? urlOf('https:') : urlOf('http:', 'https:'),
+  );
+  if (first === undefined) {
+    for (const name of ['GOOGLE_CLIENT_SECRET', 'GOOGLE_ISSUER_URL']) {
+      if (read.isSet(name)) read.problem(`${name} is set, so GOOGLE_CLIENT_ID must be set too`);
+    }
+    return undefined;
+  }
+  if (!read.isSet('GOOGLE_CLIENT_SECRET')) {
+    read.problem('GOOGLE_CLIENT_ID is set, so GOOGLE_CLIENT_SECRET must be set too');
+  }
+  return { clientIds: [first, ...others], clientSecret: clientSecret ?? '', issuerUrl };
+}
+
 /** Rules that need more than one setting. */
 function checkTogether(read: SettingsReader, config: Config): void {
-  for (const name of NOT_IN_THIS_VERSION) {
-    if (read.isSet(name)) read.problem(`${name} is set, but this version does not have that part yet`);
-  }
   if (config.session.store === 'redis' && !read.isSet('REDIS_URL')) {
     read.problem('SESSION_STORE is redis, so REDIS_URL must be set too');
   }

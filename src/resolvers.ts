@@ -9,6 +9,7 @@ import {
   KycRecordResolver,
   KycUserResolver,
 } from './blockpass/index.ts';
+import { GoogleResolver } from './google/index.ts';
 import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
 import { PasswordResolver } from './passwords/index.ts';
 import { RecoveryResolver } from './recovery/index.ts';
@@ -21,6 +22,7 @@ export const RESOLVERS: ResolverClasses = [
   AccountEndResolver,
   EmailResolver,
   AuthenticationResolver,
+  GoogleResolver,
   RecoveryResolver,
   TotpResolver,
   RecoveryCodeResolver,

@@ -11,6 +11,9 @@ import { KycRecord } from './blockpass/records/kyc-record.entity.ts';
 import { UploadPass } from './blockpass/records/upload-pass.entity.ts';
 import { BlockpassSignIn } from './blockpass/sign-in/blockpass-sign-in.entity.ts';
 import { KnownDevice } from './devices/known-device.entity.ts';
+import { GoogleIdentity } from './google/google-identity.entity.ts';
+import { GoogleTicket } from './google/google-ticket.entity.ts';
+import { LinkChallenge } from './identities/link-challenge.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
@@ -36,6 +39,9 @@ export const SCHEMA: DatabaseSchema = {
     RecoveryCode,
     SecondFactorGuesses,
     SignInChallenge,
+    GoogleIdentity,
+    GoogleTicket,
+    LinkChallenge,
     OneTimeToken,
     Role,
     RoleGrant,
@@ -67,6 +73,9 @@ export const SERVING_RIGHTS: ServingRights = {
     recovery_code: ['select', 'insert', 'delete'],
     second_factor_guesses: ['select', 'insert', 'update', 'delete'],
     sign_in_challenge: ['select', 'insert', 'update', 'delete'],
+    google_identity: ['select', 'insert', 'update', 'delete'],
+    google_ticket: ['select', 'insert', 'delete'],
+    link_challenge: ['select', 'insert', 'delete'],
     one_time_token: ['select', 'insert', 'delete'],
     role: ['select', 'insert', 'update', 'delete'],
     role_grant: ['select', 'insert', 'delete'],

@@ -91,12 +91,9 @@ describe('the settings', () => {
     expect(problems[0]).toContain(name);
   });
 
-  it.each(['GOOGLE_CLIENT_ID', 'SMTP_URL', 'SESSION_IDLE_TTL_SECONDS'])(
-    'refuse %s, which this version would have to ignore',
-    (name) => {
-      expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);
-    },
-  );
+  it.each(['SMTP_URL', 'SESSION_IDLE_TTL_SECONDS'])('refuse %s with a value that it cannot have', (name) => {
+    expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);
+  });
 
   it('take an address of Redis, from a file too, and refuse what is none', async () => {
     expect(loadConfig({}).redis.url).toBeUndefined();
@@ -116,6 +113,33 @@ describe('the settings', () => {
     const { session } = loadConfig({ SESSION_STORE: 'redis', REDIS_URL: 'redis://localhost' });
     expect(session.store).toBe('redis');
     expect(problemsOf({ SESSION_STORE: 'memory' })).toEqual([expect.stringContaining('SESSION_STORE')]);
+  });
+});
+
+describe('Google sign-in', () => {
+  const google = { GOOGLE_CLIENT_ID: 'web.example, phone.example', GOOGLE_CLIENT_SECRET: 'secret' };
+
+  it('is off unless it is set up, and never half set up', () => {
+    expect(loadConfig({}).google).toBeUndefined();
+    expect(loadConfig(google).google).toEqual({
+      clientIds: ['web.example', 'phone.example'],
+      clientSecret: 'secret',
+      issuerUrl: undefined,
+    });
+    expect(problemsOf({ GOOGLE_CLIENT_ID: 'web.example' })).toEqual([
+      expect.stringContaining('GOOGLE_CLIENT_SECRET'),
+    ]);
+    expect(problemsOf({ GOOGLE_CLIENT_SECRET: 'secret' })).toEqual([
+      expect.stringContaining('GOOGLE_CLIENT_ID'),
+    ]);
+  });
+
+  it('may be at an issuer on plain http outside production only', () => {
+    const standIn = { ...google, GOOGLE_ISSUER_URL: 'http://127.0.0.1:9000' };
+    expect(problemsOf(standIn)).toEqual([]);
+    expect(problemsOf({ ...production(), ...standIn })).toEqual([
+      expect.stringContaining('GOOGLE_ISSUER_URL'),
+    ]);
   });
 });
 

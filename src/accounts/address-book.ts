@@ -29,6 +29,12 @@ export class AddressBook {
     return this.tokens.boundAmong(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKeys);
   }
 
+  /** Whose address it is: of the account that has it, or of one that can still bring it back. */
+  async holderOf(em: EntityManager, addressKey: string): Promise<string | null> {
+    const owner = await em.findOne(User, { emailKey: addressKey }, { fields: ['id'] });
+    return owner?.id ?? this.tokens.holderOf(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
+  }
+
   /**
    * Uses a token up that gives its address to an account. Whoever wants the same address at the same time waits, and
    * then finds who has it: so of several that would take it from one another none waits in a circle. The account is

@@ -72,10 +72,15 @@ export class AuthenticationResolver {
     @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
     @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
     @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @Arg('googleIdToken', () => String, {
+      nullable: true,
+      description: 'Of the Google account that is linked, asked for with a nonce of startGoogleSignIn.',
+    })
+    googleIdToken: string | null | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    const offered = { password, securityCode, recoveryCode };
+    const offered = { password, securityCode, recoveryCode, googleIdToken };
     return this.delivery.deliver(
       context,
       await this.reauthentication.prove(context.em, caller, offered, context.origin),

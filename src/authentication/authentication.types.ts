@@ -36,7 +36,7 @@ export enum SecondFactor {
 registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'What a second step can be done with.' });
 
 @ObjectType({
-  description: "The password was right; a second factor must follow within the challenge's lifetime.",
+  description: "The first factor was right; a second factor must follow within the challenge's lifetime.",
 })
 export class SecondFactorRequired {
   @Field(() => String, {
@@ -54,10 +54,13 @@ export class SecondFactorRequired {
 
 @ObjectType({
   description:
-    'Google or Blockpass named an address or person that already has an account: prove that account, then they are linked. Not sent by this version, which has neither yet.',
+    'Google or Blockpass named an address or person that already has an account: prove that account, then they are linked.',
 })
 export class AccountLinkRequired {
-  @Field(() => String, { description: 'Names the sign-in that is under way; good once.' })
+  @Field(() => String, {
+    description:
+      'For login, as linkChallenge, with the password of the account that has the address. Good once, for ten minutes, and for no other account.',
+  })
   challenge!: string;
 
   @Field(() => GraphQLDateTime)
@@ -86,6 +89,13 @@ export class LoginInput {
       'Six-digit TOTP code; saves the second step where the account has TOTP, and does nothing where it has not.',
   })
   securityCode?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'From AccountLinkRequired: links that identity once the login succeeds, after a second step too. INVALID_TOKEN, and no session, when it is not good for this account.',
+  })
+  linkChallenge?: string | null;
 }
 
 @InputType({ description: 'Exactly one of the two codes.' })

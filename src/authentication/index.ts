@@ -3,6 +3,6 @@ export { Authenticated, LoginResult } from './authentication.types.ts';
 export { LOGIN_RULES, PasswordLogin } from './password-login.ts';
 export { REAUTHENTICATION_RULES, Reauthentication } from './reauthentication.ts';
 export { SECOND_STEP_RULES, SecondStep } from './second-step.ts';
-export { SignIn, type SignInOutcome } from './sign-in.ts';
+export { type AuthenticationProof, type LoginOutcome, SignIn, type SignInOutcome } from './sign-in.ts';
 export { expiredChallenges, SignInChallenges } from './sign-in-challenges.ts';
 export { issuesSession, TokenDelivery } from './token-delivery.ts';

@@ -29,6 +29,7 @@ export interface PasswordLoginInput {
   readonly identifier: string;
   readonly password: string;
   readonly securityCode?: string | null | undefined;
+  readonly linkChallenge?: string | null | undefined;
 }
 
 /** Signs in by username or e-mail address and password. */
@@ -45,6 +46,7 @@ export class PasswordLogin {
   /**
    * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
    *   one without a password, a deactivated one, and a wrong security code.
+   * @throws {InvalidToken} the password is right, and linkChallenge is not good for this account.
    * @throws {EmailNotConfirmed} the password is right, and the address must be proved first.
    * @throws {BadUserInput} the password is larger than any password can be.
    * @throws {RateLimited} before the password was looked at.
@@ -71,7 +73,10 @@ export class PasswordLogin {
         em,
         { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
         origin,
-        readFactor('input', { securityCode: input.securityCode }),
+        {
+          offered: readFactor('input', { securityCode: input.securityCode }),
+          linkChallenge: input.linkChallenge ?? null,
+        },
       ));
     if (outcome) return outcome;
     await this.refusePending(em, input.identifier, password);

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount } from '../accounts/index.ts';
 import { type FactorArguments, readFactor, type SecondFactors } from '../authenticators/index.ts';
+import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import type { PasswordProof, Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
@@ -17,6 +18,7 @@ export const REAUTHENTICATION_RULES = {
 /** What the holder of a session offers, unchecked: at least one. */
 export interface ReauthenticationInput extends FactorArguments {
   readonly password?: string | null | undefined;
+  readonly googleIdToken?: string | null | undefined;
 }
 
 /** The holder of a session proves again who they are (NIST SP 800-63B section 2, reauthentication). */
@@ -24,6 +26,8 @@ export class Reauthentication {
   constructor(
     private readonly passwords: Passwords,
     private readonly secondFactors: SecondFactors,
+    /** Null where nobody signs in by Google. */
+    private readonly google: IdentityProver | null,
     private readonly store: SessionStore,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
@@ -47,7 +51,9 @@ export class Reauthentication {
     const { password } = readFields('', {
       password: () => {
         if (input.password != null) return this.passwords.parseClaimed(input.password);
-        if (!offered) throw new InvalidValue('The password, or a code, is needed.');
+        if (!offered && input.googleIdToken == null) {
+          throw new InvalidValue('The password, a code or a Google ID token is needed.');
+        }
         return null;
       },
     });
@@ -56,13 +62,16 @@ export class Reauthentication {
       'reauthenticate.account': userId,
     });
     const proof = password === null ? null : await this.verify(em, userId, password, origin);
+    const byGoogle =
+      input.googleIdToken == null ? null : await this.verifyGoogle(em, userId, input.googleIdToken, origin);
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
     if (offered && !guess) await this.fail(em, userId, origin);
-    const amr = [...(proof ? ['pwd'] : []), ...(guess ? [guess.kind] : [])];
+    const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
 
     const decision = await em.transactional(async (tx) => {
       if (!(await lockActiveAccount(tx, userId))) return 'gone';
       if (proof && !(await this.passwords.stillHolds(tx, proof))) return 'gone';
+      if (byGoogle && !(await byGoogle.holds(tx))) return 'gone';
       if (guess && !(await guess.consume(tx))) return 'wrong';
       const subject = await loadSubject(tx, userId, caller.sessionId);
       await this.audit.record(tx, origin, {
@@ -88,6 +97,16 @@ export class Reauthentication {
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
     const proof = await this.passwords.verify(em, await this.passwords.find(em, userId), password);
+    return proof ?? this.fail(em, userId, origin);
+  }
+
+  private async verifyGoogle(
+    em: EntityManager,
+    userId: string,
+    idToken: string,
+    origin: RequestOrigin,
+  ): Promise<IdentityProof> {
+    const proof = await this.google?.prove(em, userId, idToken, origin);
     return proof ?? this.fail(em, userId, origin);
   }
 

@@ -16,6 +16,10 @@ export class SignInChallenge {
   @Property({ type: 'text[]' })
   amr!: string[];
 
+  /** Of the identity that is to be linked once the sign-in is complete. */
+  @Property({ type: 'blob', nullable: true })
+  linkChallengeHash: Buffer | null = null;
+
   /** What the account's credentials were like (sign-in-challenges.ts): any change of them voids the challenge. */
   @Property({ type: 'text' })
   accountState!: string;

@@ -20,6 +20,8 @@ export interface PendingSignIn {
   readonly userId: string;
   /** Methods of the first step. */
   readonly amr: readonly string[];
+  /** Of the identity that is to be linked once the sign-in is complete (identities/link-challenges.ts). */
+  readonly link: Buffer | null;
 }
 
 /**
@@ -33,13 +35,13 @@ const accountState = sql<string>`
 /** Sign-ins between their two steps. A row that exists and has not expired is good: success deletes it. */
 export class SignInChallenges {
   /** The caller holds locks on the account and on what the first step rests on. */
-  async issue(tx: EntityManager, { userId, amr }: PendingSignIn): Promise<IssuedChallenge> {
+  async issue(tx: EntityManager, { userId, amr, link }: PendingSignIn): Promise<IssuedChallenge> {
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
     const [row] = await statement(
       tx,
       sql<{ expires_at: string }>`
-        insert into sign_in_challenge (token_hash, user_id, amr, account_state, expires_at)
-        select ${hashOf(token)}, u.id, ${[...amr]}::text[], ${accountState},
+        insert into sign_in_challenge (token_hash, user_id, amr, link_challenge_hash, account_state, expires_at)
+        select ${hashOf(token)}, u.id, ${[...amr]}::text[], ${link}::bytea, ${accountState},
                now() + make_interval(secs => ${CHALLENGE_TTL})
         from users u left join password_credential c on c.user_id = u.id where u.id = ${userId}
         returning expires_at`,
@@ -52,14 +54,14 @@ export class SignInChallenges {
   async attempt(em: EntityManager, token: string): Promise<PendingSignIn | null> {
     const [row] = await statement(
       em,
-      sql<{ user_id: string; amr: string[] }>`
+      sql<{ user_id: string; amr: string[]; link: Buffer | null }>`
         update sign_in_challenge s set attempts = attempts + 1
         from users u left join password_credential c on c.user_id = u.id
         where s.token_hash = ${hashOf(token)} and u.id = s.user_id
           and s.expires_at > now() and s.attempts < ${MAX_ATTEMPTS} and s.account_state = ${accountState}
-        returning s.user_id, s.amr`,
+        returning s.user_id, s.amr, s.link_challenge_hash as link`,
     );
-    return row ? { userId: row.user_id, amr: row.amr } : null;
+    return row ? { userId: row.user_id, amr: row.amr, link: row.link } : null;
   }
 
   /**

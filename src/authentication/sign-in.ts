@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { type LockedAccount, lockActiveAccount } from '../accounts/index.ts';
 import type { FactorKind, OfferedFactor, SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
+import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
@@ -16,7 +17,7 @@ import {
   type TokenPair,
   type TokenPairs,
 } from '../sessions/index.ts';
-import type { IssuedChallenge, SignInChallenges } from './sign-in-challenges.ts';
+import type { IssuedChallenge, PendingSignIn, SignInChallenges } from './sign-in-challenges.ts';
 
 /** That somebody is who they say, by a first factor. */
 export interface AuthenticationProof {
@@ -32,12 +33,23 @@ export type SignInOutcome =
   | { readonly kind: 'authenticated'; readonly pair: TokenPair }
   | { readonly kind: 'secondFactorRequired'; readonly challenge: IssuedChallenge };
 
+/** What a way of signing in comes to that can name an account without proving it. */
+export type LoginOutcome =
+  | SignInOutcome
+  | { readonly kind: 'accountLinkRequired'; readonly challenge: IssuedLinkChallenge };
+
 /** What the transaction of a sign-in comes to; errors are thrown once it is committed. */
 type Decision =
   | { kind: 'issued'; session: SessionRecord; subject: Subject; deviceMark: string }
   | { kind: 'wrongCode'; amr: readonly string[]; factor: FactorKind }
   | { kind: 'refused' };
 type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge };
+
+/** What comes along with a first factor. */
+export interface SignInCompanions {
+  readonly offered?: OfferedFactor | null;
+  readonly linkChallenge?: string | null;
+}
 
 /**
  * The one place where a session is issued. Every way of signing in begins here and ends here, so that no way can skip a
@@ -51,6 +63,7 @@ export class SignIn {
     private readonly tokenPairs: TokenPairs,
     private readonly secondFactors: SecondFactors,
     private readonly challenges: SignInChallenges,
+    private readonly linkChallenges: LinkChallenges,
     private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
@@ -62,17 +75,19 @@ export class SignIn {
 
   /**
    * After the first factor.
-   * @param offered a second factor that came along with it; ignored for an account that has none
+   * @param along what came along with it: a second factor, ignored for an account that has none, and an identity that
+   *   waits to be linked
    * @returns null when the account may not sign in, or the proof no longer holds.
    * @throws {EmailNotConfirmed} the proof is right, the address is not proved, and the operator demands that.
    * @throws {InvalidCredentials} the second factor is wrong.
+   * @throws {InvalidToken} the identity does not wait for this account, or no longer.
    * @throws {RateLimited} the account has no guess at its second factor left.
    */
   async begin(
     em: EntityManager,
     proof: AuthenticationProof,
     origin: RequestOrigin,
-    offered: OfferedFactor | null = null,
+    { offered = null, linkChallenge = null }: SignInCompanions = {},
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
@@ -80,10 +95,13 @@ export class SignIn {
       const account = await lockActiveAccount(tx, userId);
       if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
       this.requireProvedAddress(account);
-      if (!account.secondFactor) return this.issue(tx, { userId, amr, aal: 1 }, origin);
-      if (!guess) return { kind: 'challenged', challenge: await this.challenges.issue(tx, { userId, amr }) };
+      const link = linkChallenge === null ? null : await this.requireLink(tx, userId, linkChallenge);
+      if (!account.secondFactor) return this.issue(tx, { userId, amr, link, aal: 1 }, origin);
+      if (!guess) {
+        return { kind: 'challenged', challenge: await this.challenges.issue(tx, { userId, amr, link }) };
+      }
       if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
-      return this.issue(tx, { userId, amr: [...amr, guess.kind], aal: 2 }, origin);
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
     });
     if (decision.kind === 'challenged') {
       return { kind: 'secondFactorRequired', challenge: decision.challenge };
@@ -107,7 +125,7 @@ export class SignIn {
     const pending = await this.challenges.attempt(em, token);
     const guess = pending && (await this.secondFactors.guess(em, pending.userId, offered, origin));
     if (!guess) throw new InvalidToken('no such challenge');
-    const { userId, amr } = pending;
+    const { userId, amr, link } = pending;
     const decision = await this.endings.transactional(em, async (tx): Promise<Decision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account) return { kind: 'refused' };
@@ -116,7 +134,7 @@ export class SignIn {
       // Thrown inside: the code was good and goes unused.
       if (!(await this.challenges.consume(tx, userId, token)))
         throw new InvalidToken('used or void meanwhile');
-      return this.issue(tx, { userId, amr: [...amr, guess.kind], aal: 2 }, origin);
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
     });
     const pair = await this.conclude(em, decision, userId, origin);
     if (!pair) throw new InvalidToken('the account is not active');
@@ -125,9 +143,10 @@ export class SignIn {
 
   private async issue(
     tx: EntityManager,
-    { userId, amr, aal }: { userId: string; amr: readonly string[]; aal: 1 | 2 },
+    { userId, amr, link, aal }: PendingSignIn & { aal: 1 | 2 },
     origin: RequestOrigin,
   ): Promise<Decision> {
+    if (link && !(await this.linkChallenges.consume(tx, userId, link, origin))) throw linkRefused();
     const { session, displaced } = await this.store.create(tx, {
       userId,
       amr,
@@ -146,6 +165,12 @@ export class SignIn {
     const deviceMark = await this.devices.remember(tx, userId, origin);
     const subject = await loadSubject(tx, userId, session.id);
     return subject ? { kind: 'issued', session, subject, deviceMark } : { kind: 'refused' };
+  }
+
+  private async requireLink(tx: EntityManager, userId: string, token: string): Promise<Buffer> {
+    const link = await this.linkChallenges.look(tx, userId, token);
+    if (!link) throw linkRefused();
+    return link;
   }
 
   private async conclude(
@@ -194,3 +219,6 @@ export class SignIn {
     }
   }
 }
+
+/** Thrown inside the transaction: everything that came along with it stays unused. */
+const linkRefused = (): InvalidToken => new InvalidToken('no such link challenge for this account');

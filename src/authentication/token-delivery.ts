@@ -2,8 +2,14 @@ import { Extensions } from 'type-graphql';
 import type { DeviceCookie } from '../devices/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { SessionType, type TokenCookies, type TokenPair } from '../sessions/index.ts';
-import { Authenticated, SecondFactor, SecondFactorRequired } from './authentication.types.ts';
-import type { SignInOutcome } from './sign-in.ts';
+import {
+  AccountLinkRequired,
+  Authenticated,
+  type LoginResult,
+  SecondFactor,
+  SecondFactorRequired,
+} from './authentication.types.ts';
+import type { LoginOutcome } from './sign-in.ts';
 
 /** A document holds at most one such field (graphql/one-session-per-document.ts). */
 export const issuesSession = Extensions({ issuesSession: true });
@@ -22,9 +28,12 @@ export class TokenDelivery {
   ) {}
 
   /** For every way of signing in. */
-  answer(context: RequestContext, outcome: SignInOutcome): Authenticated | SecondFactorRequired {
+  answer(context: RequestContext, outcome: LoginOutcome): typeof LoginResult {
     if (outcome.kind === 'authenticated') return this.deliver(context, outcome.pair);
     const { token: challenge, expiresAt } = outcome.challenge;
+    if (outcome.kind === 'accountLinkRequired') {
+      return Object.assign(new AccountLinkRequired(), { challenge, expiresAt });
+    }
     return Object.assign(new SecondFactorRequired(), {
       challenge,
       factors: [SecondFactor.TOTP, SecondFactor.RECOVERY_CODE],

@@ -3,15 +3,20 @@ import { sql, statement } from '../platform/database/index.ts';
 
 /** What the holder of an account can prove themselves with. */
 export class AccountFactors {
-  async of(em: EntityManager, userId: string): Promise<{ password: boolean; secondFactor: boolean }> {
+  async of(
+    em: EntityManager,
+    userId: string,
+  ): Promise<{ password: boolean; google: boolean; secondFactor: boolean }> {
     const [row] = await statement(
       em,
-      sql<{ password: boolean; second_factor: boolean }>`
+      sql<{ password: boolean; google: boolean; second_factor: boolean }>`
         select second_factor_since is not null as second_factor,
-               exists (select from password_credential where user_id = ${userId}) as password
+               exists (select from password_credential where user_id = ${userId}) as password,
+               exists (select from google_identity where user_id = ${userId}) as google
         from users where id = ${userId}`,
     );
-    return { password: row?.password ?? false, secondFactor: row?.second_factor ?? false };
+    const { password = false, google = false, second_factor: secondFactor = false } = row ?? {};
+    return { password, google, secondFactor };
   }
 
   /** @returns those of the accounts that have a second factor. */

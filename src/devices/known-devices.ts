@@ -54,6 +54,11 @@ export class KnownDevices {
     if (known && known.devices >= MAX_DEVICES) await forgetOldest(tx, userId);
     return mark;
   }
+
+  /** For an account that changes hands: its former devices are strangers. */
+  async forgetAll(tx: EntityManager, userId: string): Promise<void> {
+    await statement(tx, sql`delete from known_device where user_id = ${userId}`);
+  }
 }
 
 /** What a known device is counted under, in place of the mark itself. */

@@ -15,7 +15,10 @@ export interface Permissions {
 
 /** What the holder of an account can prove themselves with; authenticators/account-factors.ts is one. */
 export interface AccountFactors {
-  of(em: EntityManager, userId: string): Promise<{ password: boolean; secondFactor: boolean }>;
+  of(
+    em: EntityManager,
+    userId: string,
+  ): Promise<{ password: boolean; google: boolean; secondFactor: boolean }>;
 }
 
 /**
@@ -56,7 +59,7 @@ async function checkStrength(
   const mayBeTooWeak = aal !== undefined && caller.aal < (aal === 'highest' ? 2 : aal);
   if (!tooOld && !mayBeTooWeak) return;
 
-  const { password, secondFactor } = await has();
+  const { password, google, secondFactor } = await has();
   const needed = aal === 'highest' ? (secondFactor ? 2 : 1) : (aal ?? null);
   const tooWeak = needed !== null && caller.aal < needed;
   if (!tooOld && !tooWeak) return;
@@ -66,6 +69,7 @@ async function checkStrength(
     maxAgeSeconds: maxAgeSeconds ?? null,
     methods: [
       ...(password && !tooWeak ? ['password'] : []),
+      ...(google && !tooWeak ? ['googleIdToken'] : []),
       ...(secondFactor ? ['securityCode', 'recoveryCode'] : []),
     ],
     enrolmentRequired: false,

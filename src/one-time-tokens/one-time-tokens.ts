@@ -89,6 +89,11 @@ export class OneTimeTokens {
     return rows.length > 0;
   }
 
+  /** Whatever it was for. */
+  async voidAll(tx: EntityManager, userId: string): Promise<void> {
+    await this.void(tx, userId, Object.values(TokenPurpose));
+  }
+
   /** An undone change takes those with it that came after it: they were made with an address that was not the owner's. */
   async voidLaterUndos(tx: EntityManager, { userId, issuedAt }: TokenBinding): Promise<void> {
     await statement(
@@ -142,6 +147,18 @@ export class OneTimeTokens {
         where user_id = ${userId} and purpose = ${purpose} and expires_at > now()`,
     );
     return new Map(rows.map(({ address_key, address }) => [address_key, address]));
+  }
+
+  /** The account that holds a token of this purpose for the address; of several the one that had it first. */
+  async holderOf(em: EntityManager, purpose: TokenPurpose, addressKey: string): Promise<string | null> {
+    const [row] = await statement(
+      em,
+      sql<{ user_id: string }>`
+        select user_id from one_time_token
+        where address_key = ${addressKey} and purpose = ${purpose} and expires_at > now()
+        order by created_at limit 1`,
+    );
+    return row?.user_id ?? null;
   }
 
   /** When the last token of this purpose expires that is for another address than this. */

@@ -34,7 +34,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   INVALID_CREDENTIALS: {
     description:
-      'Wrong identifier, password or security code; never says which. Also: a deactivated or unknown account.',
+      'Wrong identifier, password or security code, or an ID token that is not good; never says which. Also: a deactivated or unknown account.',
     retryable: false,
   },
   EMAIL_NOT_CONFIRMED: {
@@ -60,7 +60,11 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
       'Already taken or already in that state: a username, an e-mail address, a role name, the last superuser.',
     retryable: false,
   },
-  NOT_FOUND: { description: 'No such thing, or not one that the caller may see.', retryable: false },
+  NOT_FOUND: {
+    description:
+      'No such thing, or not one that the caller may see; also an operation of a part that is not set up here.',
+    retryable: false,
+  },
   PAYLOAD_TOO_LARGE: {
     description: 'The request body is larger than allowed (HTTP 413).',
     retryable: false,
@@ -196,8 +200,8 @@ export class PayloadTooLarge extends GatehouseError {
 }
 
 export class NotFound extends GatehouseError {
-  constructor() {
-    super(ErrorCode.NOT_FOUND, 'Not found.');
+  constructor(message = 'Not found.') {
+    super(ErrorCode.NOT_FOUND, message);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type AddressBook, lockAccount } from '../accounts/index.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
+import type { LinkedIdentities } from '../identities/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -21,6 +22,7 @@ export class EmailChangeUndo {
   constructor(
     private readonly tokens: OneTimeTokens,
     private readonly addressBook: AddressBook,
+    private readonly identities: LinkedIdentities,
     private readonly passwords: Passwords,
     private readonly secondFactors: SecondFactors,
     private readonly endings: Endings,
@@ -32,8 +34,8 @@ export class EmailChangeUndo {
 
   /**
    * Brings the address back that the notice went to, whatever happened since: ends every session, cancels later
-   * changes, removes the password, which somebody else knows, and a second factor that was turned on since, which
-   * would keep the owner out; mails a link to set a new password.
+   * changes, removes the password, which somebody else knows, the identities that were linked since the notice, and a
+   * second factor that was turned on since, which would keep the owner out; mails a link to set a new password.
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
@@ -64,6 +66,7 @@ export class EmailChangeUndo {
     await this.passwords.remove(tx, userId);
     const foreignFactor = user.secondFactorSince !== null && user.secondFactorSince > new Date(issuedAt);
     if (foreignFactor) await this.secondFactors.turnOff(tx, userId);
+    const identities = await this.identities.removeAll(tx, userId, binding.issuedAt);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.mails.outbox.put(tx, this.mails.recovery, { address });
@@ -71,7 +74,7 @@ export class EmailChangeUndo {
       action: 'account.email_change_undone',
       actorId: userId,
       subjectId: userId,
-      details: { endedSessions: ended, removedSecondFactor: foreignFactor },
+      details: { endedSessions: ended, removedSecondFactor: foreignFactor, removedIdentities: identities },
     });
   }
 }

@@ -7,7 +7,13 @@ import { TestClock } from '../support/clock.ts';
 const clock = new TestClock();
 const check = authorizationChecker(
   { permits: (roles, permission) => roles.includes('reviewer') && permission === 'kyc:review' },
-  { of: async (_, userId) => ({ password: true, secondFactor: userId === 'owner of a factor' }) },
+  {
+    of: async (_, userId) => ({
+      password: true,
+      google: false,
+      secondFactor: userId === 'owner of a factor',
+    }),
+  },
   clock,
 );
 

@@ -67,7 +67,7 @@ export class Client {
       headers: {
         'content-type': 'application/json',
         ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
-        ...(this.cookies.size > 0 && { cookie: [...this.cookies].map((pair) => pair.join('=')).join('; ') }),
+        ...(this.cookies.size > 0 && { cookie: this.cookieHeader }),
         ...headers,
       },
     });
@@ -87,7 +87,11 @@ export class Client {
     };
   }
 
-  private keep(setCookies: readonly string[]): void {
+  protected get cookieHeader(): string {
+    return [...this.cookies].map((pair) => pair.join('=')).join('; ');
+  }
+
+  protected keep(setCookies: readonly string[]): void {
     for (const header of setCookies) {
       const [pair = '', ...attributes] = header.split('; ');
       const [name = '', value = ''] = pair.split('=');

@@ -1,0 +1,52 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { pendingRegistrations } from '../accounts/index.ts';
+import type { User } from '../accounts/user.entity.ts';
+import type { SecondFactors } from '../authenticators/index.ts';
+import type { KnownDevices } from '../devices/index.ts';
+import type { LinkedIdentities } from '../identities/index.ts';
+import type { OneTimeTokens } from '../one-time-tokens/index.ts';
+import type { Passwords } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { Endings, SignOut } from '../sessions/index.ts';
+
+/**
+ * The owner of an address takes over an account that was registered with it and never confirmed. Whoever registered it
+ * was perhaps somebody else, who waits for the owner to move in (Sudhodanan and Paverd, "Pre-hijacked accounts", 2022):
+ * so nothing that could open the account stays.
+ */
+export class AccountClaim {
+  constructor(
+    private readonly passwords: Passwords,
+    private readonly secondFactors: SecondFactors,
+    private readonly devices: KnownDevices,
+    private readonly identities: LinkedIdentities,
+    private readonly tokens: OneTimeTokens,
+    private readonly endings: Endings,
+    private readonly signOut: SignOut,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** The caller has locked the account, and runs in Endings.transactional. */
+  async apply(tx: EntityManager, user: User, addressKey: string, origin: RequestOrigin): Promise<void> {
+    const { id: userId } = user;
+    const now = new Date();
+    tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
+    await tx.flush();
+    await this.passwords.remove(tx, userId);
+    await this.secondFactors.turnOff(tx, userId);
+    await this.devices.forgetAll(tx, userId);
+    const identities = await this.identities.removeAll(tx, userId);
+    await this.tokens.voidAll(tx, userId);
+    const sessions = await this.signOut.allIn(tx, userId, origin);
+    // Voids access tokens, and the sign-ins that wait for their second step.
+    await this.endings.raiseEpoch(tx, userId);
+    await pendingRegistrations.dropOthers(tx, addressKey);
+    await this.audit.record(tx, origin, {
+      action: 'account.claimed',
+      actorId: userId,
+      subjectId: userId,
+      details: { provider: 'google', endedSessions: sessions, removedIdentities: identities },
+    });
+  }
+}

@@ -1,0 +1,137 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import {
+  type AddressBook,
+  createNewcomer,
+  type EmailAddress,
+  emailKey,
+  lockAccount,
+  pendingRegistrations,
+} from '../accounts/index.ts';
+import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { violatedUniqueConstraint } from '../platform/database/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
+import type { AccountClaim } from './account-claim.ts';
+import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
+import type { GoogleIdentities } from './google-identities.ts';
+import type { GoogleIdentity } from './google-identity.entity.ts';
+
+/** How often a decision is taken again because somebody else was faster. */
+const ATTEMPTS = 4;
+
+/** Clashes after which the decision is another one. */
+const OVERTAKEN = new Set([
+  'google_identity_issuer_subject_unique',
+  'google_identity_user_id_unique',
+  'users_email_key_unique',
+  'users_username_key_unique',
+]);
+
+export type AccountDecision =
+  | { readonly kind: 'account'; readonly identity: GoogleIdentity }
+  | { readonly kind: 'linkRequired'; readonly challenge: IssuedLinkChallenge }
+  | { readonly kind: 'refused'; readonly userId: string };
+
+/** Which account a Google account belongs to. Signs nobody in. */
+export class GoogleAccounts {
+  constructor(
+    private readonly identities: GoogleIdentities,
+    private readonly linkChallenges: LinkChallenges,
+    private readonly addressBook: AddressBook,
+    private readonly claim: AccountClaim,
+    private readonly endings: Endings,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** Finds the account, makes it, or links one that belongs to the same person beyond doubt. */
+  async decide(em: EntityManager, claims: GoogleClaims, origin: RequestOrigin): Promise<AccountDecision> {
+    for (let attempt = 1; ; attempt += 1) {
+      const known = await this.identities.find(em.fork(), claims);
+      if (known) return { kind: 'account', identity: known };
+      try {
+        return await this.endings.transactional(em.fork(), (tx) => this.decideNew(tx, claims, origin));
+      } catch (error) {
+        const constraint = violatedUniqueConstraint(error);
+        if (attempt === ATTEMPTS || constraint === undefined || !OVERTAKEN.has(constraint)) throw error;
+      }
+    }
+  }
+
+  private async decideNew(
+    tx: EntityManager,
+    claims: GoogleClaims,
+    origin: RequestOrigin,
+  ): Promise<AccountDecision> {
+    const address = addressOf(claims);
+    const holder = address && (await this.addressBook.holderOf(tx, address.key));
+    return address && holder
+      ? this.join(tx, claims, address, holder, origin)
+      : this.create(tx, claims, address, origin);
+  }
+
+  /** An address that Google did not verify belongs to nobody: the account has none. */
+  private async create(
+    tx: EntityManager,
+    claims: GoogleClaims,
+    address: EmailAddress | null,
+    origin: RequestOrigin,
+  ): Promise<AccountDecision> {
+    const verified = claims.emailVerified ? address : null;
+    const { id: userId } = await createNewcomer(tx, verified);
+    if (verified) await pendingRegistrations.dropOthers(tx, verified.key);
+    const identity = await this.identities.add(tx, userId, claims);
+    await this.audit.record(tx, origin, {
+      action: 'account.registered',
+      actorId: userId,
+      subjectId: userId,
+      details: { provider: 'google' },
+    });
+    return { kind: 'account', identity };
+  }
+
+  /**
+   * Somebody has the address. The two are the same person when Google hands out the address itself, and the account
+   * either proved it or is claimed with it. In every other case the owner proves the account first.
+   */
+  private async join(
+    tx: EntityManager,
+    claims: GoogleClaims,
+    address: EmailAddress,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<AccountDecision> {
+    const user = await lockAccount(tx, userId);
+    // The same person, a moment earlier.
+    const known = await this.identities.find(tx, claims);
+    if (known) return { kind: 'account', identity: known };
+    const isTheirs = user?.emailKey === address.key && isAuthoritative(claims);
+    if (!user || !isTheirs) return this.requireProof(tx, userId, claims);
+    if (user.deactivatedBy) return { kind: 'refused', userId };
+    if (user.emailConfirmedAt === null) await this.claim.apply(tx, user, address.key, origin);
+    // Another Google account with this address: a mailbox that changed hands looks the same.
+    else if (await this.identities.isLinked(tx, userId)) return this.requireProof(tx, userId, claims);
+    const identity = await this.identities.add(tx, userId, claims);
+    await this.notices.tell(tx, userId, 'google-linked', origin);
+    await this.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
+    return { kind: 'account', identity };
+  }
+
+  private async requireProof(
+    tx: EntityManager,
+    userId: string,
+    { issuer, subject }: GoogleClaims,
+  ): Promise<AccountDecision> {
+    const identity = { issuer, subject };
+    const challenge = await this.linkChallenges.issue(tx, userId, this.identities, identity);
+    return { kind: 'linkRequired', challenge };
+  }
+}
+
+/** One that we could not write to counts as none. */
+function addressOf({ email }: GoogleClaims): EmailAddress | null {
+  const key = emailKey(email ?? '');
+  return email === null || key === '' ? null : { email, key };
+}

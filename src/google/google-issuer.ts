@@ -1,0 +1,205 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { CodeChallengeMethod, type Credentials, OAuth2Client } from 'google-auth-library';
+import type { Clock } from '../platform/clock.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
+import { boundedFetch, getJson, IssuerAway, isRecord } from './issuer-call.ts';
+import { RemoteDocument } from './remote-document.ts';
+
+/** Milliseconds for all calls of one request together. A person waits for it. */
+const DEADLINE = 4_500;
+/** Seconds for which documents are kept: an issuer that says nothing, or too much, has no say. */
+const KEPT = { atLeast: 60, byDefault: 300, atMost: 86_400 };
+/** The least that tells who somebody is and what their address is. */
+const SCOPE = 'openid email';
+
+export interface GoogleIssuerOptions {
+  /** The first one is that of this service; the others are those of its apps. */
+  readonly clientIds: readonly [string, ...string[]];
+  readonly clientSecret: string;
+  /** Of a stand-in; undefined for Google itself. */
+  readonly issuerUrl: string | undefined;
+  readonly redirectUri: string;
+}
+
+/** Where an issuer is found, and how it calls itself. */
+interface Endpoints {
+  /** What `iss` may be; the first is what is stored. */
+  readonly issuers: readonly [string, ...string[]];
+  readonly authorization: string;
+  readonly token: string;
+  readonly keys: string;
+}
+
+const GOOGLE: Endpoints = {
+  issuers: ['https://accounts.google.com', 'accounts.google.com'],
+  authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
+  token: 'https://oauth2.googleapis.com/token',
+  keys: 'https://www.googleapis.com/oauth2/v3/certs',
+};
+
+/** What the browser is sent away with. */
+export interface AuthorizationRequest {
+  readonly state: string;
+  readonly nonce: string;
+  /** SHA-256 of the verifier, base64url (RFC 7636 section 4.2). */
+  readonly codeChallenge: string;
+}
+
+export interface TokenAnswer {
+  readonly idToken: string;
+  readonly accessToken: string | null;
+}
+
+/**
+ * Google, or the OpenID issuer that stands in for it. Its own library speaks with it; where its endpoints are and
+ * which keys it has is kept here, because the library asks for keys with every unknown or uncacheable answer.
+ */
+export class GoogleIssuer {
+  readonly clientIds: GoogleIssuerOptions['clientIds'];
+  private readonly endpoints: RemoteDocument<Endpoints> | null;
+  private readonly keys: RemoteDocument<ReadonlyMap<string, string>>;
+
+  constructor(
+    private readonly options: GoogleIssuerOptions,
+    clock: Clock,
+  ) {
+    this.clientIds = options.clientIds;
+    const { issuerUrl } = options;
+    this.endpoints =
+      issuerUrl === undefined ? null : new RemoteDocument((signal) => discover(issuerUrl, signal), clock);
+    this.keys = new RemoteDocument(
+      async (signal) => fetchKeys((await this.locate(signal)).keys, signal),
+      clock,
+    );
+  }
+
+  /** For all that one request asks of the issuer. */
+  deadline(): AbortSignal {
+    return AbortSignal.timeout(DEADLINE);
+  }
+
+  /** @throws {ServiceUnavailable} */
+  async issuers(signal: AbortSignal): Promise<Endpoints['issuers']> {
+    return (await this.locate(signal)).issuers;
+  }
+
+  /**
+   * @returns the public key as PEM; undefined when the issuer has none of this id.
+   * @throws {ServiceUnavailable}
+   */
+  key(id: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.keys.get((keys) => keys.get(id), signal);
+  }
+
+  /** @throws {ServiceUnavailable} */
+  async authorizationUrl(
+    { state, nonce, codeChallenge }: AuthorizationRequest,
+    signal: AbortSignal,
+  ): Promise<string> {
+    return this.client(await this.locate(signal), signal).generateAuthUrl({
+      scope: SCOPE,
+      state,
+      nonce,
+      code_challenge: codeChallenge,
+      code_challenge_method: CodeChallengeMethod.S256,
+    });
+  }
+
+  /**
+   * Redeems an authorization code (RFC 6749 section 4.1.3).
+   * @returns null when the issuer refuses it.
+   * @throws {ServiceUnavailable}
+   */
+  async redeem(code: string, codeVerifier: string, signal: AbortSignal): Promise<TokenAnswer | null> {
+    const client = this.client(await this.locate(signal), signal);
+    let tokens: Credentials;
+    try {
+      ({ tokens } = await client.getToken({ code, codeVerifier }));
+    } catch (error) {
+      const status = (error as { response?: { status?: number } }).response?.status;
+      if (status === 400) return null;
+      // 401 is a wrong GOOGLE_CLIENT_SECRET. The library's error quotes the request, secret included: it goes no further.
+      const reason = status === undefined ? 'no usable answer' : `it answered ${status}`;
+      throw new ServiceUnavailable({ detail: `the token endpoint: ${reason}` });
+    }
+    const { id_token: idToken, access_token: accessToken = null } = tokens;
+    if (typeof idToken !== 'string') {
+      throw new ServiceUnavailable({ detail: 'the token endpoint: it answered without an ID token' });
+    }
+    return { idToken, accessToken };
+  }
+
+  private async locate(signal: AbortSignal): Promise<Endpoints> {
+    const found = await this.endpoints?.get((endpoints) => endpoints, signal);
+    return found ?? GOOGLE;
+  }
+
+  /** One for each request: the library takes no signal with a call. */
+  private client(endpoints: Endpoints, signal: AbortSignal): OAuth2Client {
+    const [clientId] = this.options.clientIds;
+    const client = new OAuth2Client({
+      clientId,
+      clientSecret: this.options.clientSecret,
+      redirectUri: this.options.redirectUri,
+      endpoints: {
+        oauth2AuthBaseUrl: endpoints.authorization,
+        oauth2TokenUrl: endpoints.token,
+        oauth2FederatedSignonJwkCertsUrl: endpoints.keys,
+      },
+      transporterOptions: { fetchImplementation: boundedFetch(signal) },
+    });
+    client.transporter.interceptors.request.add({
+      // The library would send a code again, which can only work once.
+      resolved: async (config) => Object.assign(config, { retry: false, retryConfig: { retry: 0 } }),
+    });
+    return client;
+  }
+}
+
+/** OpenID Connect Discovery 1.0 section 4: the document names the issuer that it was asked from. */
+async function discover(issuerUrl: string, signal: AbortSignal) {
+  const bare = issuerUrl.replace(/\/$/, '');
+  const { document, maxAge } = await getJson('discovery', `${bare}/.well-known/openid-configuration`, signal);
+  const { issuer } = document;
+  if (typeof issuer !== 'string' || issuer.replace(/\/$/, '') !== bare) {
+    throw new IssuerAway('discovery', 'it names another issuer');
+  }
+  const endpoint = (name: string): string => {
+    const url = URL.parse(String(document[name]));
+    // An issuer on https hands nobody over to plain http.
+    if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && bare.startsWith('http:')))) {
+      throw new IssuerAway('discovery', `${name} is missing or not usable`);
+    }
+    return url.href;
+  };
+  const value: Endpoints = {
+    issuers: [issuer],
+    authorization: endpoint('authorization_endpoint'),
+    token: endpoint('token_endpoint'),
+    keys: endpoint('jwks_uri'),
+  };
+  return { value, maxAge: kept(maxAge) };
+}
+
+/** RSA keys for signatures, as the library takes them: PEM by key id. */
+async function fetchKeys(url: string, signal: AbortSignal) {
+  const { document, maxAge } = await getJson('keys', url, signal);
+  if (!Array.isArray(document.keys)) throw new IssuerAway('keys', 'it did not answer with a key set');
+  const usable = document.keys.filter(
+    (key): key is JsonWebKey & { kid: string } =>
+      isRecord(key) && typeof key.kid === 'string' && key.kty === 'RSA' && (key.use ?? 'sig') === 'sig',
+  );
+  const value = new Map(usable.map((key) => [key.kid, pemOf(key)]));
+  return { value, maxAge: kept(maxAge) };
+}
+
+function pemOf(key: JsonWebKey): string {
+  try {
+    return createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' }) as string;
+  } catch (error) {
+    throw new IssuerAway('keys', 'a key is not usable', error);
+  }
+}
+
+const kept = (maxAge: number | null): number =>
+  Math.min(Math.max(maxAge ?? KEPT.byDefault, KEPT.atLeast), KEPT.atMost);

@@ -1,0 +1,64 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount } from '../accounts/index.ts';
+import type { AccountFactors } from '../authenticators/index.ts';
+import type { LinkedIdentities } from '../identities/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { Conflict, Unauthenticated } from '../platform/errors.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { GoogleIdentities } from './google-identities.ts';
+import type { GoogleSignIn } from './google-sign-in.ts';
+
+/** Owners link a Google account to theirs and unlink it. That they are the owners was proved just now. */
+export class GoogleLinking {
+  constructor(
+    private readonly signIn: GoogleSignIn,
+    private readonly identities: GoogleIdentities,
+    private readonly linked: LinkedIdentities,
+    private readonly accountFactors: AccountFactors,
+    private readonly notices: OwnerNotices,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Linking what is linked already changes nothing.
+   * @throws {InvalidCredentials} the ID token is not good.
+   * @throws {Conflict} the Google account is linked elsewhere, or the account has another one.
+   */
+  async link(em: EntityManager, { userId }: Caller, idToken: string, origin: RequestOrigin): Promise<void> {
+    await this.signIn.charge(origin);
+    const claims = await this.signIn.proveIdToken(em, idToken, null, origin);
+    await em.transactional(async (tx) => {
+      await this.lock(tx, userId);
+      const bound = await this.identities.find(tx, claims);
+      if (!bound && (await this.identities.isLinked(tx, userId))) {
+        throw new Conflict('Another Google account is linked. Unlink it first.');
+      }
+      const { issuer, subject } = claims;
+      await this.identities.link(tx, userId, { issuer, subject }, origin);
+    });
+  }
+
+  /**
+   * Unlinking what is not linked changes nothing.
+   * @throws {Conflict} nothing else signs in to the account.
+   */
+  async unlink(em: EntityManager, { userId }: Caller, origin: RequestOrigin): Promise<void> {
+    await this.signIn.charge(origin);
+    await em.transactional(async (tx) => {
+      await this.lock(tx, userId);
+      if ((await this.identities.removeFrom(tx, userId)) === 0) return;
+      const { password } = await this.accountFactors.of(tx, userId);
+      if (!password && !(await this.linked.hasOtherThan(tx, userId, this.identities))) {
+        throw new Conflict('Nothing else signs in to this account. Set a password first.');
+      }
+      await this.notices.tell(tx, userId, 'google-unlinked', origin);
+      await this.audit.record(tx, origin, { action: 'google.unlinked', actorId: userId, subjectId: userId });
+    });
+  }
+
+  private async lock(tx: EntityManager, userId: string): Promise<void> {
+    const user = await lockAccount(tx, userId);
+    if (!user || user.deactivatedBy) throw new Unauthenticated('the account is gone');
+  }
+}

@@ -1,0 +1,123 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { readAccount, UserType } from '../accounts/index.ts';
+import { issuesSession, LoginResult, type TokenDelivery } from '../authentication/index.ts';
+import { NotFound, Unauthenticated } from '../platform/errors.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  type CookieStyle,
+  CurrentCaller,
+  type RequestContext,
+} from '../platform/request/index.ts';
+import { bindingCookieName } from './google.routes.ts';
+import { GoogleSignInType } from './google.types.ts';
+import type { GoogleIdentities } from './google-identities.ts';
+import type { GoogleLinking } from './google-linking.ts';
+import type { GoogleSignIn } from './google-sign-in.ts';
+
+/** Seconds within which whoever links or unlinks must have proved who they are. */
+const RECENT = 300;
+const OFF = 'NOT_FOUND where Google sign-in is not set up.';
+
+/** What there is where GOOGLE_CLIENT_ID is set. */
+export interface GoogleFeature {
+  readonly signIn: GoogleSignIn;
+  readonly linking: GoogleLinking;
+}
+
+@Resolver(() => UserType)
+export class GoogleResolver {
+  private readonly isLinked: (context: RequestContext, userId: string) => Promise<true | undefined>;
+
+  constructor(
+    private readonly feature: GoogleFeature | null,
+    identities: GoogleIdentities,
+    private readonly delivery: TokenDelivery,
+    private readonly cookies: CookieStyle,
+  ) {
+    this.isLinked = batched((em, userIds) => identities.linkedAmong(em, userIds));
+  }
+
+  @Mutation(() => GoogleSignInType, {
+    description: `Gives the nonce for an ID token, with which loginWithGoogle or linkGoogle is called within ten minutes. ${OFF}`,
+  })
+  async startGoogleSignIn(@Ctx() { em, origin }: RequestContext): Promise<GoogleSignInType> {
+    const { token: nonce, expiresAt } = await this.on.signIn.start(em, origin);
+    return Object.assign(new GoogleSignInType(), { nonce, expiresAt });
+  }
+
+  @issuesSession
+  @Mutation(() => LoginResult, {
+    description: `Signs in by an ID token from One Tap or a native app, and makes the account of a newcomer. INVALID_CREDENTIALS for whatever is wrong with the token or the account; SERVICE_UNAVAILABLE while Google cannot be asked for its keys. ${OFF}`,
+  })
+  async loginWithGoogle(
+    @Arg('idToken', () => String, { description: 'Asked for with a nonce of startGoogleSignIn.' })
+    idToken: string,
+    @Arg('nonce', () => String, {
+      nullable: true,
+      description:
+        'As startGoogleSignIn gave it; needed only where Google was given its SHA-256. When it is given it must fit the token.',
+    })
+    nonce: string | null | undefined,
+    @Ctx() context: RequestContext,
+  ): Promise<typeof LoginResult> {
+    const outcome = await this.on.signIn.byIdToken(context.em, idToken, nonce, context.origin);
+    return this.delivery.answer(context, outcome);
+  }
+
+  @issuesSession
+  @Mutation(() => LoginResult, {
+    description: `Ends the redirect flow of /oauth/google/start. Only in the browser that started it, which carries a cookie, within two minutes; works once. INVALID_TOKEN otherwise: start again. ${OFF}`,
+  })
+  async completeGoogleLogin(
+    @Arg('code', () => String, { description: 'From the fragment.' }) code: string,
+    @Ctx() context: RequestContext,
+  ): Promise<typeof LoginResult> {
+    const { signIn } = this.on;
+    const cookieName = bindingCookieName(this.cookies);
+    const browser = context.credentials.cookies[cookieName];
+    const outcome = await signIn.byResult(context.em, code, browser, context.origin);
+    context.setCookie(cookieName, '', this.cookies.attributes(0));
+    return this.delivery.answer(context, outcome);
+  }
+
+  @Authorize({ maxAgeSeconds: RECENT })
+  @Mutation(() => UserType, {
+    description: `Links a Google account, which can then sign in. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when it is linked elsewhere, or another one is linked here. The owner is told by mail. ${OFF}`,
+  })
+  async linkGoogle(
+    @Arg('idToken', () => String, { description: 'Asked for with a nonce of startGoogleSignIn.' })
+    idToken: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() context: RequestContext,
+  ): Promise<UserType> {
+    await this.on.linking.link(context.em, caller, idToken, context.origin);
+    return account(context, caller);
+  }
+
+  @Authorize({ maxAgeSeconds: RECENT })
+  @Mutation(() => UserType, {
+    description: `Unlinks the Google account. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when nothing else signs in to the account. The owner is told by mail. ${OFF}`,
+  })
+  async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
+    await this.on.linking.unlink(context.em, caller, context.origin);
+    return account(context, caller);
+  }
+
+  @FieldResolver(() => Boolean, { description: 'A Google account can sign in to the account.' })
+  async googleLinked(@Root() { id, isPending }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
+    return !isPending && ((await this.isLinked(context, id)) ?? false);
+  }
+
+  private get on(): GoogleFeature {
+    if (!this.feature) throw new NotFound('Google sign-in is not set up here.');
+    return this.feature;
+  }
+}
+
+async function account({ em }: RequestContext, { userId }: Caller): Promise<UserType> {
+  const user = await readAccount(em, userId);
+  if (!user) throw new Unauthenticated('the account is gone');
+  return user;
+}

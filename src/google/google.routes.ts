@@ -1,0 +1,82 @@
+import '@fastify/cookie';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isDatabaseAway } from '../platform/database/index.ts';
+import { GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
+import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
+import { TicketPurpose } from './google-ticket.entity.ts';
+import { TICKET_TTL } from './google-tickets.ts';
+import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
+
+/** The only redirect URI; registered with Google as PUBLIC_URL and this. */
+export const CALLBACK_PATH = '/oauth/google/callback';
+const START_PATH = '/oauth/google/start';
+/** The page of the frontend that takes the result from its fragment. */
+const RESULT_PAGE = '/google-sign-in';
+const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };
+
+/** The cookie that binds a flow to the browser that it was started in. */
+export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('google');
+
+export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
+
+export interface GoogleRouteOptions {
+  /** Where the browser ends, whatever a request says. */
+  readonly clientOrigin: string;
+}
+
+/** Sign-in by redirect. The browser ends at the frontend, with `#code=` or `#error=`, whatever but a fault happens. */
+export function googleRoutes(
+  flow: RedirectFlow,
+  contextOf: ContextOf,
+  cookies: CookieStyle,
+  options: GoogleRouteOptions,
+) {
+  const cookieName = bindingCookieName(cookies);
+  const backWith = (reply: FastifyReply, result: Record<string, string>) =>
+    reply.redirect(`${options.clientOrigin}${RESULT_PAGE}#${new URLSearchParams(result)}`, 303);
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.addHook('onSend', async (_request, reply) => {
+      reply.header('cache-control', 'no-store');
+    });
+
+    app.get(START_PATH, IN_BROWSER, async (request, reply) => {
+      const context = contextOf(request, reply);
+      try {
+        const { url, browser } = await flow.begin(context.em, context.origin);
+        context.setCookie(cookieName, browser, cookies.attributes(TICKET_TTL[TicketPurpose.STATE]));
+        return reply.redirect(url, 303);
+      } catch (error) {
+        return backWith(reply, { error: reasonOf(error, request) });
+      }
+    });
+
+    app.get<{ Querystring: Record<string, unknown> }>(CALLBACK_PATH, IN_BROWSER, async (request, reply) => {
+      const context = contextOf(request, reply);
+      const { state, code, error, iss } = request.query;
+      const answer = { state: one(state), code: one(code), error: one(error), iss: one(iss) };
+      try {
+        const browser = context.credentials.cookies[cookieName];
+        return backWith(reply, { code: await flow.finish(context.em, answer, browser, context.origin) });
+      } catch (failure) {
+        return backWith(reply, { error: reasonOf(failure, request) });
+      }
+    });
+  };
+}
+
+/** A parameter that was sent twice counts as none (RFC 6749 section 3.1). */
+const one = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** A code of the API, or ACCESS_DENIED. Faults go on to where all faults are logged. */
+function reasonOf(failure: unknown, request: FastifyRequest): string {
+  if (failure instanceof AccessDenied) return 'ACCESS_DENIED';
+  const error = isDatabaseAway(failure)
+    ? new ServiceUnavailable({ detail: 'the database is away' })
+    : failure;
+  if (!(error instanceof GatehouseError)) throw error;
+  // Away, or GOOGLE_CLIENT_SECRET is wrong: an operator can do something about it.
+  const level = error instanceof ServiceUnavailable ? 'warn' : 'info';
+  request.log[level]({ code: error.code, detail: error.detail }, 'a Google sign-in was refused');
+  return error.code;
+}

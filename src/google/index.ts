@@ -1,0 +1,12 @@
+export { AccountClaim } from './account-claim.ts';
+export { GoogleResolver } from './google.resolver.ts';
+export { CALLBACK_PATH, googleRoutes } from './google.routes.ts';
+export { GoogleAccounts } from './google-accounts.ts';
+export { GoogleIdentities } from './google-identities.ts';
+export { GoogleIssuer } from './google-issuer.ts';
+export { GoogleLinking } from './google-linking.ts';
+export { GOOGLE_RULES, GoogleSignIn } from './google-sign-in.ts';
+export { expiredGoogleTickets, GoogleTickets } from './google-tickets.ts';
+export { IdTokens } from './id-tokens.ts';
+export { googleData } from './personal-data.ts';
+export { RedirectFlow } from './redirect-flow.ts';

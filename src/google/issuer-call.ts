@@ -1,0 +1,57 @@
+/** Bytes of an answer: Google's keys and tokens take about 3 kB. */
+const MAX_ANSWER = 256 * 1024;
+
+/** Nothing usable came back: no answer in time, a redirect, a failure, or something else than was asked for. */
+export class IssuerAway extends Error {
+  constructor(
+    readonly what: string,
+    reason: string,
+    cause?: unknown,
+  ) {
+    super(`${what}: ${reason}`, { cause });
+    this.name = 'IssuerAway';
+  }
+}
+
+/**
+ * The fetch for every call to the issuer: it follows no redirect, ends with the signal, and reads no more than a limit.
+ */
+export function boundedFetch(signal: AbortSignal): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, { ...init, redirect: 'error', signal });
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of response.body ?? []) {
+      size += chunk.byteLength;
+      if (size > MAX_ANSWER) throw new Error(`the answer is larger than ${MAX_ANSWER} bytes`);
+      chunks.push(chunk);
+    }
+    const { status, statusText, headers } = response;
+    return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers });
+  };
+}
+
+/** A JSON document of the issuer, and the seconds for which it may be kept (RFC 9111 section 5.2.2.1). */
+export interface RemoteJson {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly maxAge: number | null;
+}
+
+/** @throws {IssuerAway} */
+export async function getJson(what: string, url: string, signal: AbortSignal): Promise<RemoteJson> {
+  let response: Response;
+  let document: unknown;
+  try {
+    response = await boundedFetch(signal)(url, { headers: { accept: 'application/json' } });
+    document = response.status === 200 ? await response.json() : null;
+  } catch (error) {
+    throw new IssuerAway(what, signal.aborted ? 'no answer in time' : 'no usable answer', error);
+  }
+  if (response.status !== 200) throw new IssuerAway(what, `it answered ${response.status}`);
+  if (!isRecord(document)) throw new IssuerAway(what, 'it did not answer with a JSON object');
+  const maxAge = /\bmax-age=(\d{1,8})\b/.exec(response.headers.get('cache-control') ?? '')?.[1];
+  return { document, maxAge: maxAge === undefined ? null : Number(maxAge) };
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,70 @@
+import type { Clock } from '../platform/clock.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
+
+/** Seconds between two fetches of one document, however many requests would like a newer one. */
+const COOL_DOWN = 10;
+
+export interface Fetched<T> {
+  readonly value: T;
+  /** Seconds. */
+  readonly maxAge: number;
+}
+
+/**
+ * A document of the issuer, kept for as long as it may be. One fetch at a time, one in a cool-down: neither an issuer
+ * that is away nor a stream of tokens with made-up key ids makes the gateway knock more often.
+ */
+export class RemoteDocument<T> {
+  private held: { value: T; until: number } | null = null;
+  private lastFetch: { at: number; failure: unknown } | null = null;
+  private fetching: Promise<void> | null = null;
+
+  constructor(
+    private readonly fetchIt: (signal: AbortSignal) => Promise<Fetched<T>>,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * @param find what is wanted of the document; when it has none, a newer document is asked
+   * @returns undefined when the newest one that may be asked has none either.
+   * @throws {ServiceUnavailable} there is no document, or no newer one.
+   */
+  async get<U>(find: (value: T) => U | undefined, signal: AbortSignal): Promise<U | undefined> {
+    const known = this.lookUp(find);
+    if (known !== undefined) return known;
+    if (!this.fetching && this.isCool()) this.fetching = this.renew(signal);
+    await this.fetching;
+    const found = this.lookUp(find);
+    if (found === undefined && this.lastFetch?.failure) throw this.away(this.lastFetch.failure);
+    return found;
+  }
+
+  private lookUp<U>(find: (value: T) => U | undefined): U | undefined {
+    return this.held && this.clock.now() < this.held.until ? find(this.held.value) : undefined;
+  }
+
+  private isCool(): boolean {
+    return !this.lastFetch || this.clock.now() - this.lastFetch.at >= COOL_DOWN * 1000;
+  }
+
+  private async renew(signal: AbortSignal): Promise<void> {
+    const at = this.clock.now();
+    try {
+      const { value, maxAge } = await this.fetchIt(signal);
+      this.held = { value, until: this.clock.now() + maxAge * 1000 };
+      this.lastFetch = { at, failure: null };
+    } catch (failure) {
+      this.lastFetch = { at, failure };
+    } finally {
+      this.fetching = null;
+    }
+  }
+
+  private away(cause: unknown): ServiceUnavailable {
+    const since = (this.clock.now() - (this.lastFetch?.at ?? 0)) / 1000;
+    return new ServiceUnavailable({
+      detail: cause instanceof Error ? cause.message : 'Google is away',
+      retryAfterSeconds: Math.max(1, Math.ceil(COOL_DOWN - since)),
+    });
+  }
+}

@@ -1,0 +1,96 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
+
+const TOKEN_BYTES = 32;
+/** Seconds for finding a password and a phone. */
+const CHALLENGE_TTL = 600;
+
+/** A link that waits for its account to be proved, as its client is told of it. */
+export interface IssuedLinkChallenge {
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+/**
+ * Identities that wait for the owner of an account to sign in with the challenge. A row that exists and has not expired
+ * is good: to use or to void a challenge is to delete its row.
+ */
+export class LinkChallenges {
+  private readonly providers: ReadonlyMap<string, IdentityProvider>;
+
+  constructor(providers: readonly IdentityProvider[]) {
+    this.providers = new Map(providers.map((provider) => [provider.name, provider]));
+  }
+
+  async issue(
+    tx: EntityManager,
+    userId: string,
+    provider: IdentityProvider,
+    identity: ProvidedIdentity,
+  ): Promise<IssuedLinkChallenge> {
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const [row] = await statement(
+      tx,
+      sql<{ expires_at: string }>`
+        insert into link_challenge (token_hash, user_id, provider, identity, expires_at)
+        values (${hashOf(token)}, ${userId}, ${provider.name}, ${JSON.stringify(identity)}::jsonb,
+                now() + make_interval(secs => ${CHALLENGE_TTL}))
+        returning expires_at`,
+    );
+    if (!row) throw new Error('the challenge was not written');
+    return { token, expiresAt: new Date(row.expires_at) };
+  }
+
+  /** What a sign-in of this account keeps of the challenge until its second step; null when it is not good. */
+  async look(em: EntityManager, userId: string, token: string): Promise<Buffer | null> {
+    const hash = hashOf(token);
+    const rows = await statement(
+      em,
+      sql`select from link_challenge
+          where token_hash = ${hash} and user_id = ${userId} and expires_at > now()`,
+    );
+    return rows.length > 0 ? hash : null;
+  }
+
+  /**
+   * Uses the challenge up, by one conditional statement, and binds the identity. The caller holds the lock on the
+   * account and has proved it.
+   * @returns false for a challenge that is not good for this account; nothing was changed.
+   * @throws {Conflict} the identity was bound to another account meanwhile.
+   */
+  async consume(tx: EntityManager, userId: string, hash: Buffer, origin: RequestOrigin): Promise<boolean> {
+    const [row] = await statement(
+      tx,
+      sql<{ provider: string; identity: ProvidedIdentity }>`
+        delete from link_challenge where token_hash = ${hash} and user_id = ${userId} and expires_at > now()
+        returning provider, identity`,
+    );
+    const provider = row && this.providers.get(row.provider);
+    if (!row || !provider) return false;
+    await provider.link(tx, userId, row.identity, origin);
+    return true;
+  }
+
+  async voidAll(tx: EntityManager, userId: string): Promise<void> {
+    await statement(tx, sql`delete from link_challenge where user_id = ${userId}`);
+  }
+}
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+export const expiredLinkChallenges: Chore = {
+  name: 'expired link challenges',
+  async sweep(em, limit) {
+    const rows = await statement(
+      em,
+      sql`delete from link_challenge
+          where token_hash in (select token_hash from link_challenge where expires_at < now() limit ${limit})
+          returning user_id`,
+    );
+    return rows.length;
+  },
+};

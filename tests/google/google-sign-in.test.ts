@@ -1,0 +1,430 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Reply } from '../support/client.ts';
+import { TestGateway } from '../support/gateway.ts';
+import {
+  ChangeEmailDocument,
+  ChangePasswordDocument,
+  CompleteLoginDocument,
+  ConfirmEmailDocument,
+  LoginDocument,
+  type LoginWithGoogleMutation,
+  MeDocument,
+  RecoverAccountDocument,
+  RegisterDocument,
+  ResetPasswordDocument,
+  UndoEmailChangeDocument,
+} from '../support/generated/operations.ts';
+import { aPerson, GoogleStandIn, oneTap, type Person } from '../support/google-stand-in.ts';
+import { race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
+import type { Subject } from '../support/subject.ts';
+
+let google: GoogleStandIn;
+let gateway: TestGateway;
+beforeAll(async () => {
+  google = await GoogleStandIn.start();
+  gateway = await TestGateway.start(google.settings);
+});
+afterAll(async () => {
+  await gateway.close();
+  await google.close();
+});
+
+const signIn = (person: Person, on = gateway) => oneTap(on.client, google, person);
+
+type Authenticated = Extract<LoginWithGoogleMutation['loginWithGoogle'], { __typename: 'Authenticated' }>;
+
+function authenticated({ data, text }: Reply<LoginWithGoogleMutation>): Authenticated {
+  if (data?.loginWithGoogle.__typename !== 'Authenticated') throw new Error(`not signed in: ${text}`);
+  return data.loginWithGoogle;
+}
+
+function linkChallenge({ data, text }: Reply<LoginWithGoogleMutation>): string {
+  if (data?.loginWithGoogle.__typename !== 'AccountLinkRequired') throw new Error(`no challenge: ${text}`);
+  return data.loginWithGoogle.challenge;
+}
+
+const me = async (reply: Reply<LoginWithGoogleMutation>, on = gateway) => {
+  const { accessToken } = authenticated(reply);
+  return (await on.client.execute(MeDocument, {}, { bearer: accessToken ?? '' })).data?.me;
+};
+
+const confirmed = async (subject: Subject) => {
+  const token = await gateway.mailbox.token(subject.email, 'confirm-email');
+  await gateway.client.execute(ConfirmEmailDocument, { token });
+  return subject;
+};
+
+const loginLinking = (subject: Subject, challenge: string, password = subject.password) =>
+  gateway.client.execute(LoginDocument, {
+    input: { identifier: subject.username, password, linkChallenge: challenge },
+  });
+
+/** An account whose address Google hands out itself. */
+const aGmailSubject = async () => {
+  const person = aPerson();
+  return { person, subject: await gateway.aSubject({ email: person.email ?? '' }) };
+};
+
+describe('a newcomer', () => {
+  it('gets an account with a name from the address, without a password', async () => {
+    const person = aPerson();
+    const reply = await signIn(person);
+    expect(await me(reply)).toMatchObject({
+      username: person.email?.split('@')[0],
+      email: person.email,
+      emailConfirmed: true,
+      hasPassword: false,
+      googleLinked: true,
+    });
+    expect(authenticated(reply).session).toMatchObject({ authenticationMethods: ['google'], aal: 1 });
+  });
+
+  it('gets another name when that one is taken, or nobody may have it', async () => {
+    const person = aPerson();
+    const taken = person.email?.split('@')[0] ?? '';
+    await gateway.aSubject({ username: taken });
+    expect((await me(await signIn(person)))?.username).toMatch(new RegExp(`^${taken}-[a-z0-9]{5}$`));
+    const admin = aPerson({ email: 'admin@gmail.com' });
+    expect((await me(await signIn(admin)))?.username).toMatch(/^admin-[a-z0-9]{5}$/);
+    const short = aPerson({ email: 'a+news@gmail.com' });
+    expect((await me(await signIn(short)))?.username).toMatch(/^a-[a-z0-9]{5}$/);
+  });
+
+  it('is one account when twenty sign-ins come at once', async () => {
+    for (const person of [aPerson(), aPerson(), aPerson({ email_verified: false })]) {
+      const replies = await race(20, () => signIn(person));
+      const ids = new Set(replies.map((reply) => authenticated(reply).user.id));
+      expect(ids.size).toBe(1);
+    }
+  });
+
+  it('whose address Google did not verify has an account without one', async () => {
+    const person = aPerson({ email_verified: false });
+    expect(await me(await signIn(person))).toMatchObject({ email: null, emailConfirmed: false });
+    const owner = await gateway.aSubject({ email: person.email ?? '' });
+    expect(owner.id).toBeTruthy();
+  });
+
+  it('who comes again finds the account, also after the address changed at Google', async () => {
+    const person = aPerson();
+    const first = authenticated(await signIn(person)).user.id;
+    const moved = { ...person, email: `moved-${person.email}` };
+    expect(authenticated(await signIn(moved)).user.id).toBe(first);
+    expect(authenticated(await signIn({ sub: person.sub })).user.id).toBe(first);
+  });
+
+  it('counts as confirmed where confirmation is required, and drops a registration that waits', async () => {
+    const strict = await TestGateway.start({ ...google.settings, EMAIL_CONFIRMATION: 'required' });
+    try {
+      const person = aPerson();
+      const planted = { username: 'planted', email: person.email ?? '', password: 'velvet anchor rising' };
+      await strict.client.execute(RegisterDocument, { input: planted });
+      const token = await strict.mailbox.token(planted.email, 'confirm-email');
+      expect(await me(await signIn(person, strict), strict)).toMatchObject({ emailConfirmed: true });
+      const { code } = await strict.client.execute(ConfirmEmailDocument, { token });
+      expect(code).toBe('INVALID_TOKEN');
+    } finally {
+      await strict.close();
+    }
+  });
+});
+
+describe('an address that has an account', () => {
+  it('is linked when the account proved it and Google hands it out, and the owner is told', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    const reply = await signIn(person);
+    expect(authenticated(reply).user.id).toBe(subject.id);
+    expect(await me(reply)).toMatchObject({ hasPassword: true, googleLinked: true });
+    await gateway.mailbox.expect(subject.email, /Google account was linked/);
+    await subject.signedIn();
+  });
+
+  it('is linked for a Workspace account of its domain', async () => {
+    const subject = await confirmed(await gateway.aSubject());
+    const person = aPerson({ email: subject.email, hd: 'example.test' });
+    expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
+  });
+
+  it.each([
+    ['that Google does not hand out', {}],
+    ['that Google did not verify', { email_verified: false, hd: 'example.test' }],
+    ['of which Google says nothing', { email_verified: undefined, hd: 'example.test' }],
+    ['that Google calls verified in a text', { email_verified: 'true' as never, hd: 'example.test' }],
+  ])('is not linked: one %s', async (_, facts) => {
+    const subject = await confirmed(await gateway.aSubject());
+    const reply = await signIn(aPerson({ email: subject.email, ...facts }));
+    expect(linkChallenge(reply)).toBeTruthy();
+    expect(reply.headers.getSetCookie()).toEqual([]);
+    const { accessToken } = await subject.signedIn();
+    expect((await subject.me(accessToken)).data?.me?.googleLinked).toBe(false);
+  });
+
+  it('is not linked to a second Google account: a mailbox may have changed hands', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
+    const successor = aPerson({ email: person.email ?? '' });
+    const challenge = linkChallenge(await signIn(successor));
+    // Unless the owner of the account says so, with the password.
+    expect((await loginLinking(subject, challenge)).data).not.toBeNull();
+    expect(authenticated(await signIn(successor)).user.id).toBe(subject.id);
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+  });
+
+  it('that an account can still bring back leads to that account', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    const { accessToken } = await subject.signedIn();
+    const newEmail = `elsewhere-${subject.email}`;
+    await gateway.client.execute(
+      ChangeEmailDocument,
+      { newEmail, password: subject.password },
+      { bearer: accessToken },
+    );
+    const mail = await gateway.mailbox.expect(newEmail, /confirm-email#token=/);
+    const token = /#token=([\w-]+)/.exec(mail.text)?.[1] ?? '';
+    await gateway.client.execute(ConfirmEmailDocument, { token });
+    const challenge = linkChallenge(await signIn(person));
+    expect((await loginLinking(subject, challenge)).data).not.toBeNull();
+  });
+});
+
+describe('a link challenge', () => {
+  const challenged = async () => {
+    const subject = await confirmed(await gateway.aSubject());
+    const person = aPerson({ email: subject.email });
+    return { subject, person, challenge: linkChallenge(await signIn(person)) };
+  };
+
+  it('links once the owner logs in with it', async () => {
+    const { subject, person, challenge } = await challenged();
+    expect((await loginLinking(subject, challenge)).data?.login.__typename).toBe('Authenticated');
+    expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
+    await gateway.mailbox.expect(subject.email, /Google account was linked/);
+  });
+
+  it('links nothing with a wrong password, and stays good', async () => {
+    const { subject, person, challenge } = await challenged();
+    expect((await loginLinking(subject, challenge, 'wrong anchor rising')).code).toBe('INVALID_CREDENTIALS');
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+    expect((await loginLinking(subject, challenge)).data).not.toBeNull();
+  });
+
+  it('is good for no other account', async () => {
+    const { person, challenge } = await challenged();
+    const thief = await gateway.aSubject();
+    expect((await loginLinking(thief, challenge)).code).toBe('INVALID_TOKEN');
+    const [row] = await gateway.database.query('select count(*)::int from session where user_id = $1', [
+      thief.id,
+    ]);
+    expect(row).toEqual({ count: 0 });
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+  });
+
+  it('is over after ten minutes', async () => {
+    const { subject, challenge } = await challenged();
+    await gateway.database.query(
+      `update link_challenge set expires_at = expires_at - interval '601 seconds'`,
+    );
+    expect((await loginLinking(subject, challenge)).code).toBe('INVALID_TOKEN');
+  });
+
+  it('works once when it comes twenty times at once', async () => {
+    const { subject, challenge } = await challenged();
+    const replies = await race(20, () => loginLinking(subject, challenge));
+    expect(replies.filter(({ data }) => data)).toHaveLength(1);
+    expect(replies.filter(({ code }) => code === 'INVALID_TOKEN')).toHaveLength(19);
+  });
+
+  it('waits for the second factor where there is one', async () => {
+    const subject = await confirmed(await gateway.aSubject());
+    const { app } = await enrol(gateway, subject);
+    const person = aPerson({ email: subject.email });
+    const first = await loginLinking(subject, linkChallenge(await signIn(person)));
+    const pending = first.data?.login;
+    if (pending?.__typename !== 'SecondFactorRequired') throw new Error(first.text);
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+    const complete = (securityCode: string) =>
+      gateway.client.execute(CompleteLoginDocument, {
+        input: { challenge: pending.challenge, securityCode },
+      });
+    expect((await complete(app.wrongCode())).code).toBe('INVALID_CREDENTIALS');
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+    expect((await complete(app.code())).data).not.toBeNull();
+    expect((await signIn(person)).data?.loginWithGoogle.__typename).toBe('SecondFactorRequired');
+  });
+});
+
+describe('a planted account', () => {
+  it('loses everything that its planter knows when the owner of the address comes', async () => {
+    const person = aPerson();
+    const planted = await gateway.aSubject({ email: person.email ?? '' });
+    const attacker = await planted.signedIn();
+    const { app, recoveryCodes } = await enrol(gateway, planted);
+    const waiting = await planted.login();
+    const pending = waiting.data?.login;
+    if (pending?.__typename !== 'SecondFactorRequired') throw new Error(waiting.text);
+    const confirmation = await gateway.mailbox.token(planted.email, 'confirm-email');
+    await gateway.client.execute(RecoverAccountDocument, { email: planted.email });
+    const reset = await gateway.mailbox.token(planted.email, 'reset-password');
+    await gateway.database.query(
+      `insert into google_identity (id, user_id, issuer, subject) values (gen_random_uuid(), $1, 'https://trojan', '1')`,
+      [planted.id],
+    );
+
+    const reply = await signIn(person);
+    expect(authenticated(reply).user.id).toBe(planted.id);
+    expect(await me(reply)).toMatchObject({ emailConfirmed: true, hasPassword: false });
+    const [factors] = await gateway.database.query(
+      `select second_factor_since, (select count(*)::int from totp_authenticator t where t.user_id = u.id) as totp,
+              (select count(*)::int from recovery_code r where r.user_id = u.id) as codes
+       from users u where id = $1`,
+      [planted.id],
+    );
+    expect(factors).toEqual({ second_factor_since: null, totp: 0, codes: 0 });
+
+    expect((await planted.login()).code).toBe('INVALID_CREDENTIALS');
+    expect((await planted.me(attacker.accessToken)).code).toBe('UNAUTHENTICATED');
+    expect((await planted.refresh(attacker.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+    const complete = (code: object) =>
+      gateway.client.execute(CompleteLoginDocument, { input: { challenge: pending.challenge, ...code } });
+    expect((await complete({ securityCode: app.code() })).code).toBe('INVALID_TOKEN');
+    expect((await complete({ recoveryCode: recoveryCodes[0] })).code).toBe('INVALID_TOKEN');
+    const identities = await gateway.database.query('select issuer from google_identity where user_id = $1', [
+      planted.id,
+    ]);
+    expect(identities).toEqual([{ issuer: google.url }]);
+    const [devices] = await gateway.database.query(
+      'select count(*)::int from known_device where user_id = $1',
+      [planted.id],
+    );
+    expect(devices).toEqual({ count: 1 });
+    for (const token of [confirmation, reset]) {
+      expect((await gateway.client.execute(ConfirmEmailDocument, { token })).code).toBe('INVALID_TOKEN');
+      const { code } = await gateway.client.execute(ResetPasswordDocument, {
+        token,
+        newPassword: 'copper lantern drifting',
+      });
+      expect(code).toBe('INVALID_TOKEN');
+    }
+  });
+
+  it('is not opened by an address that Google does not hand out', async () => {
+    const planted = await gateway.aSubject();
+    const { accessToken } = await planted.signedIn();
+    expect(linkChallenge(await signIn(aPerson({ email: planted.email })))).toBeTruthy();
+    expect((await planted.me(accessToken)).data?.me?.emailConfirmed).toBe(false);
+  });
+});
+
+describe('the rules of every sign-in', () => {
+  it('hold: a second factor is asked for', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    await signIn(person);
+    const { app } = await enrol(gateway, subject);
+    const reply = await signIn(person);
+    const pending = reply.data?.loginWithGoogle;
+    if (pending?.__typename !== 'SecondFactorRequired') throw new Error(reply.text);
+    expect(reply.headers.getSetCookie()).toEqual([]);
+    const { data } = await gateway.client.execute(CompleteLoginDocument, {
+      input: { challenge: pending.challenge, securityCode: app.code() },
+    });
+    expect(data?.completeLogin.session).toMatchObject({ authenticationMethods: ['google', 'otp'], aal: 2 });
+  });
+
+  it('hold: a deactivated account answers like a bad token', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    const unlinked = await aGmailSubject();
+    await signIn(person);
+    for (const { id } of [subject, unlinked.subject]) {
+      await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [id]);
+    }
+    const bad = await oneTap(gateway.client, google, aPerson(), { nonce: 'bad' });
+    for (const someone of [person, unlinked.person]) {
+      const reply = await signIn(someone);
+      expect([reply.code, reply.errors[0]?.message]).toEqual([bad.code, bad.errors[0]?.message]);
+    }
+    // Nor is it claimed.
+    const [row] = await gateway.database.query('select email_confirmed_at from users where id = $1', [
+      unlinked.subject.id,
+    ]);
+    expect(row).toEqual({ email_confirmed_at: null });
+  });
+});
+
+describe('undoing a change of address', () => {
+  it('takes away the Google account that was linked since', async () => {
+    const subject = await confirmed(await gateway.aSubject());
+    const { accessToken } = await subject.signedIn();
+    const thief = aPerson();
+    await gateway.client.execute(
+      ChangeEmailDocument,
+      { newEmail: thief.email ?? '', password: subject.password },
+      { bearer: accessToken },
+    );
+    const undo = await gateway.mailbox.token(subject.email, 'undo-email-change');
+    const token = await gateway.mailbox.token(thief.email ?? '', 'confirm-email');
+    await gateway.client.execute(ConfirmEmailDocument, { token });
+    expect(authenticated(await signIn(thief)).user.id).toBe(subject.id);
+
+    expect((await gateway.client.execute(UndoEmailChangeDocument, { token: undo })).data).not.toBeNull();
+    expect(authenticated(await signIn(thief)).user.id).not.toBe(subject.id);
+  });
+
+  it('leaves the one that was linked before', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    await signIn(person);
+    const { accessToken } = await subject.signedIn();
+    await gateway.client.execute(
+      ChangeEmailDocument,
+      { newEmail: `thief-${subject.email}`, password: subject.password },
+      { bearer: accessToken },
+    );
+    const undo = await gateway.mailbox.token(subject.email, 'undo-email-change');
+    expect((await gateway.client.execute(UndoEmailChangeDocument, { token: undo })).data).not.toBeNull();
+    expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
+  });
+});
+
+describe('a gateway without GOOGLE_CLIENT_ID', () => {
+  it('says so, and has no routes', async () => {
+    const plain = await TestGateway.start();
+    try {
+      const subject = await plain.aSubject();
+      const { accessToken: bearer } = await subject.signedIn();
+      const operations = [
+        'startGoogleSignIn { nonce }',
+        'loginWithGoogle(idToken: "x") { __typename }',
+        'completeGoogleLogin(code: "x") { __typename }',
+        'linkGoogle(idToken: "x") { id }',
+        'unlinkGoogle { id }',
+      ];
+      for (const operation of operations) {
+        const { code, errors } = await plain.client.raw(`mutation { ${operation} }`, {}, { bearer });
+        expect([operation, code]).toEqual([operation, 'NOT_FOUND']);
+        expect(errors[0]?.message).toContain('not set up');
+      }
+      for (const path of ['start', 'callback']) {
+        expect((await fetch(`${plain.url}/oauth/google/${path}`)).status).toBe(404);
+      }
+    } finally {
+      await plain.close();
+    }
+  });
+});
+
+it('a newcomer can set a password within five minutes', async () => {
+  const person = aPerson();
+  const reply = authenticated(await signIn(person));
+  const { data } = await gateway.client.execute(
+    ChangePasswordDocument,
+    { newPassword: 'copper lantern drifting' },
+    { bearer: reply.accessToken ?? '' },
+  );
+  expect(data?.changePassword).toBe(true);
+});

@@ -1,0 +1,164 @@
+import { constants, createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type MutableToken, OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server';
+import type { Environment } from '../../src/platform/settings.ts';
+import type { Client, Reply } from './client.ts';
+import {
+  LoginWithGoogleDocument,
+  type LoginWithGoogleMutation,
+  StartGoogleSignInDocument,
+} from './generated/operations.ts';
+
+export const CLIENT_ID = 'gateway.apps.example.test';
+const CLIENT_SECRET = 'the client secret of the tests';
+
+/** What an ID token says; undefined takes a claim away. */
+export type Claims = Record<string, unknown>;
+
+/** How the stand-in misbehaves. */
+export type Failure = 'silent' | 'broken' | 'garbage' | null;
+
+/** A person with a Google account. */
+export interface Person {
+  sub: string;
+  email?: string;
+  email_verified?: boolean | undefined;
+  hd?: string;
+}
+
+let people = 0;
+
+/** With an address that Google hands out itself, unless they are told otherwise. */
+export function aPerson(facts: Partial<Person> = {}): Person {
+  people += 1;
+  const unique = `${Date.now().toString(36)}${people}`;
+  return { sub: `10${unique}`, email: `person.${unique}@gmail.com`, email_verified: true, ...facts };
+}
+
+/** An OpenID issuer on loopback whose every claim a test can alter (oauth2-mock-server). */
+export class GoogleStandIn {
+  /** Paths that were asked for, in order. */
+  readonly requests: string[] = [];
+  failure: Failure = null;
+  /** Who signs in by the redirect flow, and what their ID token says besides. */
+  person: Person = aPerson();
+  alteration: Claims = {};
+  /** What the token endpoint answers besides. */
+  answer: Record<string, unknown> = {};
+  private readonly hanging = new Set<ServerResponse>();
+
+  private constructor(
+    readonly url: string,
+    private readonly server: Server,
+    private readonly issuer: OAuth2Issuer,
+  ) {}
+
+  static async start(): Promise<GoogleStandIn> {
+    const issuer = new OAuth2Issuer();
+    const service = new OAuth2Service(issuer);
+    const server = createServer((request, response) => standIn.handle(request, response, service));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    issuer.url = `http://127.0.0.1:${port}`;
+    const standIn = new GoogleStandIn(issuer.url, server, issuer);
+    await standIn.addKey('first');
+    service.on('beforeTokenSigning', ({ payload }: MutableToken) => {
+      if ('scope' in payload) return; // the access token
+      apply(payload, { ...standIn.person, azp: CLIENT_ID, ...standIn.alteration });
+    });
+    service.on('beforeResponse', (response: { body: Record<string, unknown> }) => {
+      Object.assign(response.body, standIn.answer);
+    });
+    return standIn;
+  }
+
+  /** For a gateway that takes this for Google. */
+  get settings(): Environment {
+    return {
+      GOOGLE_CLIENT_ID: CLIENT_ID,
+      GOOGLE_CLIENT_SECRET: CLIENT_SECRET,
+      GOOGLE_ISSUER_URL: this.url,
+    };
+  }
+
+  async addKey(kid: string): Promise<void> {
+    await this.issuer.keys.generate('RS256', { kid });
+  }
+
+  keyRequests(): number {
+    return this.requests.filter((path) => path === '/jwks').length;
+  }
+
+  /** An ID token that is right but for what the claims and the header say. */
+  idToken(claims: Claims, header: Claims = {}): Promise<string> {
+    return this.issuer.buildToken({
+      kid: typeof header.kid === 'string' ? header.kid : 'first',
+      scopesOrTransform: (itsHeader, payload) => {
+        apply(payload, { aud: CLIENT_ID, ...claims });
+        Object.assign(itsHeader, header);
+      },
+    });
+  }
+
+  /** Signed as the test wants it: with our key, or as somebody who knows only the public one. */
+  async forged(claims: Claims, alg: 'none' | 'HS256' | 'RS512' | 'PS256' | 'other key'): Promise<string> {
+    const [key] = this.issuer.keys.toJSON(true);
+    const privateKey = createPrivateKey({ key: key as never, format: 'jwk' });
+    const [, payload] = (await this.idToken(claims)).split('.');
+    const header = { kid: 'first', typ: 'JWT', alg: alg === 'other key' ? 'RS256' : alg };
+    const signed = `${Buffer.from(JSON.stringify(header)).toString('base64url')}.${payload}`;
+    const bytes = Buffer.from(signed);
+    const pss = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
+    const other = () => generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    const signature = {
+      none: () => Buffer.alloc(0),
+      HS256: () => createHmac('sha256', JSON.stringify(this.issuer.keys.toJSON()[0])).update(bytes).digest(),
+      // The signature is one of RS256: only the header lies.
+      RS512: () => sign('sha256', bytes, privateKey),
+      PS256: () => sign('sha256', bytes, pss),
+      'other key': () => sign('sha256', bytes, other()),
+    }[alg]();
+    return `${signed}.${signature.toString('base64url')}`;
+  }
+
+  async close(): Promise<void> {
+    for (const response of this.hanging) response.destroy();
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private handle(request: IncomingMessage, response: ServerResponse, service: OAuth2Service): void {
+    this.requests.push(URL.parse(request.url ?? '', this.url)?.pathname ?? '');
+    if (this.failure === 'silent') this.hanging.add(response);
+    else if (this.failure === 'broken') response.writeHead(500).end();
+    else if (this.failure === 'garbage') response.writeHead(200).end('<html>');
+    else service.requestHandler(request, response);
+  }
+}
+
+function apply(payload: Record<string, unknown>, claims: Claims): void {
+  for (const [name, value] of Object.entries(claims)) {
+    if (value === undefined) delete payload[name];
+    else payload[name] = value;
+  }
+}
+
+/** A nonce of the gateway. */
+export async function newNonce(client: Client): Promise<string> {
+  const { data, text } = await client.execute(StartGoogleSignInDocument, {});
+  if (!data) throw new Error(`no nonce: ${text}`);
+  return data.startGoogleSignIn.nonce;
+}
+
+/** A person signs in as One Tap does it. */
+export async function oneTap(
+  client: Client,
+  standIn: GoogleStandIn,
+  person: Person,
+  claims: Claims = {},
+): Promise<Reply<LoginWithGoogleMutation>> {
+  const nonce = await newNonce(client);
+  const idToken = await standIn.idToken({ ...person, nonce, ...claims });
+  return client.execute(LoginWithGoogleDocument, { idToken });
+}
