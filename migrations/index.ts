@@ -8,6 +8,7 @@ import { SecondFactor } from './20261122050000_second_factor.ts';
 import { Administration } from './20261122060000_administration.ts';
 import { Google } from './20261122070000_google.ts';
 import { Blockpass } from './20261122080000_blockpass.ts';
+import { BlockpassLinkedAt } from './20261122085000_blockpass_linked_at.ts';
 import { KnownDevices } from './20261122090000_known_devices.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
@@ -21,5 +22,6 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122060000_administration', class: Administration },
   { name: '20261122070000_google', class: Google },
   { name: '20261122080000_blockpass', class: Blockpass },
+  { name: '20261122085000_blockpass_linked_at', class: BlockpassLinkedAt },
   { name: '20261122090000_known_devices', class: KnownDevices },
 ];

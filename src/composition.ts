@@ -69,6 +69,7 @@ import {
   BLOCKPASS_APP_RULES,
   BLOCKPASS_SIGN_IN_RULES,
   BlockpassApi,
+  BlockpassIdentities,
   BlockpassPerson,
   BlockpassSignInResolver,
   bindingCookieName,
@@ -330,7 +331,8 @@ async function build(
   const tokens = new OneTimeTokens();
   const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
   const googleIdentities = new GoogleIdentities(notices, audit);
-  const identityProviders = [googleIdentities];
+  const blockpassIdentities = new BlockpassIdentities();
+  const identityProviders = [googleIdentities, blockpassIdentities];
   const linkChallenges = new LinkChallenges(identityProviders);
   const linkedIdentities = new LinkedIdentities(identityProviders, linkChallenges);
   const devMailbox =
@@ -562,7 +564,15 @@ async function build(
   const blockpassApi = new BlockpassApi(blockpass, clock);
   const evidence = new Evidence(blockpassApi, blockpass);
   const kycRecords = new KycRecords(vault, endings, audit, blockpass);
-  const websiteSignIns = new WebsiteSignIns(blockpassApi, signIn, feed, notices, audit, rateLimiter);
+  const websiteSignIns = new WebsiteSignIns(
+    blockpassApi,
+    signIn,
+    blockpassIdentities,
+    feed,
+    notices,
+    audit,
+    rateLimiter,
+  );
   const signInWatch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => signInWatch.stop());
   const kycReview = new KycReview(

@@ -79,7 +79,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   authenticators: ['accounts', 'notices', 'passwords', 'sessions', 'platform'],
   administration: ['accounts', 'passwords', 'roles', 'sessions', 'platform'],
   audit: ['platform'],
-  blockpass: ['accounts', 'authentication', 'notices', 'sessions', 'platform'],
+  blockpass: ['accounts', 'authentication', 'identities', 'notices', 'sessions', 'platform'],
   roles: ['accounts', 'notices', 'sessions', 'platform'],
   recovery: [
     'accounts',

@@ -175,6 +175,15 @@ describe('unlinkGoogle', () => {
     expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
   });
 
+  it('leaves a Blockpass identity as the way in', async () => {
+    const { bearer, id } = await aGoogleUser();
+    await gateway.database.query(
+      `insert into kyc_record (id, blockpass_id, user_id, sealed_tokens) values (gen_random_uuid(), $1::text, $1::uuid, '')`,
+      [id],
+    );
+    expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
+  });
+
   it('tells once when it comes twenty times at once', async () => {
     const { subject, bearer } = await signedIn();
     await link(bearer, aPerson());

@@ -274,6 +274,11 @@ describe('a planted account', () => {
       [planted.id],
     );
 
+    await gateway.database.query(
+      `insert into kyc_record (id, blockpass_id, user_id, sealed_tokens, linked_at) values (gen_random_uuid(), 'trojan', $1, '', now())`,
+      [planted.id],
+    );
+
     const reply = await signIn(person);
     expect(authenticated(reply).user.id).toBe(planted.id);
     expect(await me(reply)).toMatchObject({ emailConfirmed: true, hasPassword: false });
@@ -296,6 +301,10 @@ describe('a planted account', () => {
       planted.id,
     ]);
     expect(identities).toEqual([{ issuer: google.url }]);
+    const [record] = await gateway.database.query(
+      `select user_id, linked_at from kyc_record where blockpass_id = 'trojan'`,
+    );
+    expect(record).toEqual({ user_id: null, linked_at: null });
     const [devices] = await gateway.database.query(
       'select count(*)::int from known_device where user_id = $1',
       [planted.id],

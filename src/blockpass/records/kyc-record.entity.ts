@@ -37,6 +37,10 @@ export class KycRecord {
   })
   userId: string | null = null;
 
+  /** When it got that account. */
+  @Property({ type: 'timestamptz', nullable: true })
+  linkedAt: Date | null = null;
+
   @Enum({ items: () => KycStatus, type: 'text', default: KycStatus.WAITING })
   status: KycStatus = KycStatus.WAITING;
 

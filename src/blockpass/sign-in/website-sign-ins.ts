@@ -12,7 +12,7 @@ import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { type Caller, networkOf, type RequestOrigin } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
-import { KycRecord } from '../records/kyc-record.entity.ts';
+import type { BlockpassIdentities } from './blockpass-identities.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 
 export const BLOCKPASS_SIGN_IN_RULES = {
@@ -48,6 +48,7 @@ export class WebsiteSignIns {
   constructor(
     private readonly api: BlockpassApi,
     private readonly signIn: SignIn,
+    private readonly identities: BlockpassIdentities,
     private readonly feed: EventFeed,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
@@ -208,7 +209,7 @@ export class WebsiteSignIns {
     userId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await tx.nativeUpdate(KycRecord, { id: recordId, userId: null }, { userId });
+    await this.identities.link(tx, userId, { recordId });
     await this.notices.tell(tx, userId, 'blockpass-linked', origin);
     await this.audit.record(tx, origin, {
       action: 'blockpass.linked',
@@ -220,7 +221,7 @@ export class WebsiteSignIns {
 
   private async admitNewcomer(tx: EntityManager, recordId: string, origin: RequestOrigin): Promise<string> {
     const { id } = await createNewcomer(tx);
-    await tx.nativeUpdate(KycRecord, { id: recordId, userId: null }, { userId: id });
+    await this.identities.link(tx, id, { recordId });
     await this.audit.record(tx, origin, {
       action: 'account.registered',
       actorId: id,

@@ -1,0 +1,32 @@
+import { type EntityManager, raw } from '@mikro-orm/postgresql';
+import type { IdentityProvider, ProvidedIdentity } from '../../identities/index.ts';
+import { sql, statement } from '../../platform/database/index.ts';
+import { Conflict } from '../../platform/errors.ts';
+import { KycRecord } from '../records/kyc-record.entity.ts';
+
+/** Which accounts a Blockpass identity signs in to. The record of a person outlives the link. */
+export class BlockpassIdentities implements IdentityProvider {
+  readonly name = 'blockpass';
+
+  /** Of a record that has no account yet. Runs into a unique constraint when the account has another one. */
+  async link(tx: EntityManager, userId: string, { recordId = '' }: ProvidedIdentity): Promise<void> {
+    // The database's clock, with which other times of the database are compared.
+    const linked = { userId, linkedAt: raw<Date>('now()') };
+    const changed = await tx.nativeUpdate(KycRecord, { id: recordId, userId: null }, linked);
+    if (changed === 0) throw new Conflict('This Blockpass identity is linked already.');
+  }
+
+  async isLinked(em: EntityManager, userId: string): Promise<boolean> {
+    return (await em.count(KycRecord, { userId })) > 0;
+  }
+
+  async removeFrom(tx: EntityManager, userId: string, since?: string): Promise<number> {
+    const later = since === undefined ? sql`true` : sql`linked_at > ${since}::timestamptz`;
+    const rows = await statement(
+      tx,
+      sql`update kyc_record set user_id = null, linked_at = null
+          where user_id = ${userId} and ${later} returning id`,
+    );
+    return rows.length;
+  }
+}
