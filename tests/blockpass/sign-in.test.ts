@@ -58,7 +58,11 @@ describe('a sign-in by QR code', () => {
     await world.person().scan(page.qrText);
     const { data } = await page.complete({ secret: null });
     expect(data?.completeBlockpassSignIn.__typename).toBe('Authenticated');
-    expect([...page.browser.cookies.keys()]).toEqual(['gatehouse_access', 'gatehouse_refresh']);
+    expect([...page.browser.cookies.keys()].sort()).toEqual([
+      'gatehouse_access',
+      'gatehouse_device',
+      'gatehouse_refresh',
+    ]);
   });
 
   it('becomes one session and one account, of sixteen attempts at once', async () => {
