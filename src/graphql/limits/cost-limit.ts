@@ -5,8 +5,8 @@ import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-compl
 import type { RequestContext } from '../../platform/request/index.ts';
 import { DocumentRefused } from './document-refused.ts';
 
-/** Fields that a reply may have: a page of a hundred accounts with their roles takes about 3,000. */
-const MAX_COST = 10_000;
+/** Fields that a reply may have: a page of a hundred accounts with everything about them takes about 10,000. */
+const MAX_COST = 25_000;
 /** Items of a list whose length no argument gives: the roles of an account, the sessions of a person. */
 const USUAL_LIST = 5;
 /** Items of a list in the variables: no operation takes more. */
