@@ -10,7 +10,7 @@ export default {
   globalTeardown: '<rootDir>/tests/support/global-teardown.js',
   testTimeout: 60_000,
   // Most tests wait for a database, a timer or a process: on two cores Jest alone would run one file at a time.
-  maxWorkers: 2,
+  maxWorkers: 3,
   collectCoverageFrom: ['src/**/*.ts'],
   transform: {
     '^.+\\.ts$': [
