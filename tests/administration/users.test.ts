@@ -133,13 +133,13 @@ describe('a list of users', () => {
     await seed(Array.from({ length: 100 }, (_, n) => [`crowd-${n}`, `crowd-${n}@example.test`] as const));
     const count = async (first: number, filter?: UsersQueryVariables['filter']) =>
       (await statementsDuring(() => page({ first, ...(filter && { filter }) }))).length;
-    // What the caller can prove, the page, its event, roles, passwords, Google, addresses that are to be confirmed.
-    expect(await count(1)).toBe(7);
-    expect(await count(100)).toBe(7);
-    expect(await count(1, { search: 'crowd-' })).toBe(7);
-    expect(await count(100, { search: 'crowd-' })).toBe(7);
+    // What the caller can prove, the page, its event, roles, passwords, addresses that are to be confirmed.
+    expect(await count(1)).toBe(6);
+    expect(await count(100)).toBe(6);
+    expect(await count(1, { search: 'crowd-' })).toBe(6);
+    expect(await count(100, { search: 'crowd-' })).toBe(6);
     // And the id of the role.
-    expect(await count(100, { role: 'superuser' })).toBe(8);
+    expect(await count(100, { role: 'superuser' })).toBe(7);
 
     const factors = (first: number) =>
       gateway.client.raw(
