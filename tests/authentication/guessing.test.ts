@@ -199,14 +199,22 @@ describe('several operations in one document', () => {
     const replies = await race(100, guessOf);
     return (code: string) => replies.filter((reply) => reply.code === code).length;
   };
+  /** Just the limit; where a busy machine made Redis count as away, half as many again in each process at most. */
+  const expectLimit = (limit: number, evaluated: number, refused: number) => {
+    const countedApart = [...one.logLines, ...other.logLines].some((line) =>
+      line.includes('rate limits are counted in this process alone'),
+    );
+    if (countedApart) expect(evaluated).toBeLessThanOrEqual(2 * limit);
+    else expect(evaluated).toBe(limit);
+    expect(evaluated + refused).toBe(100);
+  };
 
-  it('at the password of an account: about ten are looked at', async () => {
+  it('at the password of an account: ten are looked at', async () => {
     const alice = await one.aSubject();
     const codes = await codesOf((i) =>
       alice.login({ client: client(i), password: 'a wrong password', ...from(`198.51.100.${i + 1}`) }),
     );
-    expect(codes('INVALID_CREDENTIALS') + codes('RATE_LIMITED')).toBe(100);
-    expect(codes('INVALID_CREDENTIALS')).toBeLessThanOrEqual(20);
+    expectLimit(10, codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED'));
   });
 
   it.each([
@@ -232,10 +240,8 @@ describe('several operations in one document', () => {
       'INVALID_REFRESH_TOKEN',
       (i: number) => client(i).execute(RefreshDocument, { refreshToken: `guess ${i}` }),
     ],
-  ])('%s: about as many as the rule allows', async (_, code, guessOf) => {
+  ])('%s: as many as the rule allows', async (_, code, guessOf) => {
     const codes = await codesOf(guessOf);
-    expect(codes(code) + codes('RATE_LIMITED')).toBe(100);
-    // Twenty; where Redis takes too long to answer, half as many more in each process.
-    expect(codes(code)).toBeLessThanOrEqual(40);
+    expectLimit(20, codes(code), codes('RATE_LIMITED'));
   });
 });
