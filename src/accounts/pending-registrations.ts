@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { StoredPassword } from '../passwords/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import { emailKey } from './email-address.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
@@ -74,15 +74,8 @@ export const pendingRegistrations = {
   },
 };
 
-export const expiredRegistrations: Chore = {
-  name: 'expired registrations',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from pending_registration where id in (
-            select id from pending_registration where expires_at < now() limit ${limit}
-          ) returning id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredRegistrations = expiredRows(
+  'expired registrations',
+  'pending_registration',
+  sql`expires_at < now()`,
+);

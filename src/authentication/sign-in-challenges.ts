@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 
 const TOKEN_BYTES = 32;
 /** Seconds for finding the phone. */
@@ -85,16 +85,8 @@ export class SignInChallenges {
 /** A plain hash is enough for 256 random bits, which nobody can try. */
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-export const expiredChallenges: Chore = {
-  name: 'expired sign-in challenges',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from sign_in_challenge
-          where token_hash in (select token_hash from sign_in_challenge where expires_at < now()
-                               order by expires_at limit ${limit} for update skip locked)
-          returning user_id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredChallenges = expiredRows(
+  'expired sign-in challenges',
+  'sign_in_challenge',
+  sql`expires_at < now()`,
+);

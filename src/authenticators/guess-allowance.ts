@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import type { BucketRule, RateLimiter } from '../platform/rate-limit/index.ts';
 import type { FactorKind } from './offered-factor.ts';
 
@@ -110,17 +110,8 @@ const after = (count: number) => sql`(now() + ${seconds(count)})`;
 const fullAfter = (rule: BucketRule, spent: number) => after(costOf(rule) * spent);
 
 /** Rows that say no more than a missing one: all guesses have come back. */
-export const fullAllowances: Chore = {
-  name: 'full second factor allowances',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from second_factor_guesses
-          where user_id in (select user_id from second_factor_guesses
-                            where full_at < now() and recovery_full_at < now()
-                            order by full_at limit ${limit} for update skip locked)
-          returning user_id`,
-    );
-    return rows.length;
-  },
-};
+export const fullAllowances = expiredRows(
+  'full second factor allowances',
+  'second_factor_guesses',
+  sql`full_at < now() and recovery_full_at < now()`,
+);

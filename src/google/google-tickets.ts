@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
 
@@ -69,15 +69,8 @@ export const newSecret = (): string => randomBytes(BYTES).toString('base64url');
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-export const expiredGoogleTickets: Chore = {
-  name: 'expired Google tickets',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from google_ticket
-          where hash in (select hash from google_ticket where expires_at < now() limit ${limit})
-          returning purpose`,
-    );
-    return rows.length;
-  },
-};
+export const expiredGoogleTickets = expiredRows(
+  'expired Google tickets',
+  'google_ticket',
+  sql`expires_at < now()`,
+);

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
 
@@ -82,15 +82,8 @@ export class LinkChallenges {
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-export const expiredLinkChallenges: Chore = {
-  name: 'expired link challenges',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from link_challenge
-          where token_hash in (select token_hash from link_challenge where expires_at < now() limit ${limit})
-          returning user_id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredLinkChallenges = expiredRows(
+  'expired link challenges',
+  'link_challenge',
+  sql`expires_at < now()`,
+);

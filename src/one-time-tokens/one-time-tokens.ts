@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import { TokenPurpose } from './one-time-token.entity.ts';
 
@@ -212,15 +212,8 @@ function bindingOf([row]: BindingRow[]): TokenBinding | null {
   return { purpose, userId, address, addressKey, issuedAt };
 }
 
-export const expiredTokens: Chore = {
-  name: 'expired one-time tokens',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from one_time_token where id in (
-            select id from one_time_token where expires_at < now() limit ${limit}
-          ) returning id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredTokens = expiredRows(
+  'expired one-time tokens',
+  'one_time_token',
+  sql`expires_at < now()`,
+);

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type RawBuilder } from 'kysely';
 import { preparedStatement, sql, statement } from '../platform/database/index.ts';
-import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import type { Endings } from './endings.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
@@ -190,16 +190,4 @@ function toRecord(row: SessionRow): SessionRecord {
 }
 
 /** Sessions whose absolute life is over; one that is only idle goes with it. */
-export const expiredSessions: Chore = {
-  name: 'expired sessions',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from session
-          where id in (select id from session where expires_at < now() order by expires_at limit ${limit}
-                       for update skip locked)
-          returning id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredSessions = expiredRows('expired sessions', 'session', sql`expires_at < now()`);

@@ -6,7 +6,7 @@ import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { sql, statement } from '../../platform/database/index.ts';
 import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/errors.ts';
-import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
 import type { Endings, SessionStore, SignOut } from '../../sessions/index.ts';
@@ -158,16 +158,8 @@ export class TotpEnrolments {
   }
 }
 
-export const expiredEnrolments: Chore = {
-  name: 'expired TOTP enrolments',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from totp_enrolment
-          where user_id in (select user_id from totp_enrolment where expires_at < now() limit ${limit}
-                            for update skip locked)
-          returning user_id`,
-    );
-    return rows.length;
-  },
-};
+export const expiredEnrolments = expiredRows(
+  'expired TOTP enrolments',
+  'totp_enrolment',
+  sql`expires_at < now()`,
+);

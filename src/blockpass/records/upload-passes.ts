@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
-import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { TokenSet } from '../api/index.ts';
 import type { KycVault } from './kyc-vault.ts';
 import type { PassOrigin } from './upload-pass.entity.ts';
@@ -71,15 +71,4 @@ interface PassRow {
 
 const hashOf = (pass: string): Buffer => createHash('sha256').update(pass).digest();
 
-export const expiredPasses: Chore = {
-  name: 'expired upload passes',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from upload_pass where hash in (
-            select hash from upload_pass where expires_at < now() limit ${limit}
-          ) returning hash`,
-    );
-    return rows.length;
-  },
-};
+export const expiredPasses = expiredRows('expired upload passes', 'upload_pass', sql`expires_at < now()`);

@@ -7,7 +7,7 @@ import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement, violatedUniqueConstraint } from '../../platform/database/index.ts';
 import { Conflict, InvalidToken, ServiceUnavailable } from '../../platform/errors.ts';
 import type { EventFeed } from '../../platform/events/index.ts';
-import type { Chore } from '../../platform/housekeeping/housekeeping.ts';
+import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { type Caller, networkOf, type RequestOrigin } from '../../platform/request/index.ts';
@@ -266,15 +266,8 @@ async function consume(tx: EntityManager, id: string, secretHash: Buffer): Promi
 const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
 
 /** Kept for a day, so that a page which comes back late is told what became of it. */
-export const oldSignIns: Chore = {
-  name: 'old Blockpass sign-ins',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from blockpass_sign_in where id in (
-            select id from blockpass_sign_in where expires_at < now() - make_interval(days => 1) limit ${limit}
-          ) returning id`,
-    );
-    return rows.length;
-  },
-};
+export const oldSignIns = expiredRows(
+  'old Blockpass sign-ins',
+  'blockpass_sign_in',
+  sql`expires_at < now() - interval '1 day'`,
+);

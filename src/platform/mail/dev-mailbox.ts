@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql, statement } from '../database/index.ts';
-import type { Chore } from '../housekeeping/housekeeping.ts';
+import { sql } from '../database/index.ts';
+import { expiredRows } from '../housekeeping/expired-rows.ts';
 import type { SecretBox } from '../secret-box.ts';
 import { DevMail } from './dev-mail.entity.ts';
 import type { Mail, MailTransport } from './mail.ts';
@@ -50,15 +50,8 @@ export class DevMailbox implements MailTransport {
   }
 }
 
-export const oldDevMails: Chore = {
-  name: 'old mails of the development mailbox',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from dev_mail where id in (
-            select id from dev_mail where created_at < now() - make_interval(days => ${KEPT_DAYS}) limit ${limit}
-          ) returning id`,
-    );
-    return rows.length;
-  },
-};
+export const oldDevMails = expiredRows(
+  'old mails of the development mailbox',
+  'dev_mail',
+  sql`created_at < now() - make_interval(days => ${KEPT_DAYS})`,
+);

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql, statement } from '../database/index.ts';
+import { sql } from '../database/index.ts';
 import type { EventFeed } from '../events/index.ts';
-import type { Chore } from '../housekeeping/housekeeping.ts';
+import { expiredRows } from '../housekeeping/expired-rows.ts';
 import { newId } from '../id.ts';
 import type { SecretBox } from '../secret-box.ts';
 import type { MailWriter } from './mail.ts';
@@ -35,18 +35,8 @@ export class MailOutbox {
 const KEPT_DAYS = 7;
 
 /** Blanked jobs, which say no more than that a mail of some kind went out, and those that nobody came for. */
-export const oldMailJobs: Chore = {
-  name: 'old mail jobs',
-  async sweep(em, limit) {
-    const rows = await statement(
-      em,
-      sql`delete from mail_job where id in (
-            select id from mail_job
-            where finished_at < now() - make_interval(days => ${KEPT_DAYS})
-               or (finished_at is null and due_at < now() - make_interval(days => ${KEPT_DAYS}))
-            limit ${limit}
-          ) returning id`,
-    );
-    return rows.length;
-  },
-};
+export const oldMailJobs = expiredRows(
+  'old mail jobs',
+  'mail_job',
+  sql`coalesce(finished_at, due_at) < now() - make_interval(days => ${KEPT_DAYS})`,
+);
