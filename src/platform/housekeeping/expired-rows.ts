@@ -7,8 +7,8 @@ import type { Chore } from './housekeeping.ts';
  *
  *     export const expiredTokens = expiredRows('expired one-time tokens', 'one_time_token', sql`expires_at < now()`);
  *
- * Rows are taken by their place (ctid), so it needs no key. The condition stands twice: a row that changed while the
- * statement waited for it is judged again by the outer one, and by that alone before PostgreSQL 18.
+ * Rows are taken by their place (ctid), so it needs no key. The condition stands twice: a row that was put off while the
+ * statement waited for it is judged again by the outer one, whether or not PostgreSQL looks at its place again.
  */
 export function expiredRows(name: string, table: string, isOver: RawBuilder<unknown>): Chore {
   return {
