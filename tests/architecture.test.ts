@@ -6,8 +6,8 @@ import { describe, expect, it } from '@jest/globals';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli', 'platform'],
   'emit-schema.ts': ['graphql', 'resolvers.ts'],
-  cli: ['composition.ts', 'config.ts', 'foundation.ts', 'platform'],
-  'composition.ts': [
+  cli: ['composition', 'config.ts', 'foundation.ts', 'platform'],
+  composition: [
     'accounts',
     'administration',
     'audit',

@@ -1,4 +1,4 @@
-import type { ListedKey, RotationMode } from '../composition.ts';
+import type { ListedKey, RotationMode } from '../composition/index.ts';
 import type { Config } from '../config.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { withGateway } from './with-gateway.ts';

@@ -1,4 +1,4 @@
-import type { InputLine } from '../composition.ts';
+import type { InputLine } from '../composition/index.ts';
 
 const NEWLINE = 0x0a;
 

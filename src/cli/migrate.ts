@@ -1,4 +1,4 @@
-import { withMigrations } from '../composition.ts';
+import { withMigrations } from '../composition/index.ts';
 import type { Config } from '../config.ts';
 import { layFoundation } from '../foundation.ts';
 import type { Migrations } from '../platform/database/index.ts';

@@ -1,4 +1,4 @@
-import { compose, type Gateway, withMigrations } from '../composition.ts';
+import { compose, type Gateway, withMigrations } from '../composition/index.ts';
 import type { Config } from '../config.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';

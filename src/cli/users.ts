@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { exportUsers, type ImportReport } from '../composition.ts';
+import { exportUsers, type ImportReport } from '../composition/index.ts';
 import type { Config } from '../config.ts';
 import { readLines } from './lines.ts';
 import { CommandError, type Streams } from './streams.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { withMigrations } from '../../src/composition.ts';
+import { withMigrations } from '../../src/composition/index.ts';
 import type { Foundation } from '../../src/foundation.ts';
 import { oldAuditEvents } from '../../src/platform/audit/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';

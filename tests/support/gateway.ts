@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
-import { compose, type Gateway } from '../../src/composition.ts';
+import { compose, type Gateway } from '../../src/composition/index.ts';
 import { loadConfig } from '../../src/config.ts';
 import { layFoundation } from '../../src/foundation.ts';
 import { createLogger } from '../../src/platform/logger.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { withMigrations } from '../../../src/composition.ts';
+import { withMigrations } from '../../../src/composition/index.ts';
 import type { Foundation } from '../../../src/foundation.ts';
 import { createOrm, migrationsReady } from '../../../src/platform/database/index.ts';
 import { SCHEMA, SERVING_RIGHTS } from '../../../src/tables.ts';

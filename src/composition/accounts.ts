@@ -1,0 +1,110 @@
+import {
+  AccountDeletion,
+  AccountEndResolver,
+  AccountResolver,
+  Activation,
+  AddressBook,
+  ConfirmationMail,
+  DataExport,
+  Deactivation,
+  EmailChange,
+  EmailConfirmation,
+  EmailResolver,
+  expiredRegistrations,
+  FarewellMail,
+  NewAddressMail,
+  OldAddressMail,
+  Profiles,
+  Registration,
+  RegistrationMail,
+} from '../accounts/index.ts';
+import type { PersonalData } from '../platform/personal-data.ts';
+import { keepSuperuser } from '../roles/index.ts';
+import type { Part } from './part.ts';
+import type { PasswordPart } from './passwords.ts';
+import type { Platform } from './platform.ts';
+import type { Sessions } from './sessions.ts';
+
+export type Accounts = ReturnType<typeof composeAccounts>;
+
+/** Accounts and their addresses. */
+export function composeAccounts(
+  { config, rateLimiter, audit, outbox, letters, tokens }: Platform,
+  { endings, signOut }: Sessions,
+  { passwords, ownerProof }: PasswordPart,
+) {
+  const { emailConfirmation } = config;
+  const addressBook = new AddressBook(tokens);
+  const registrationMail = new RegistrationMail(tokens, letters, addressBook);
+  const confirmationMail = new ConfirmationMail(tokens, letters, registrationMail);
+  const toNewAddress = new NewAddressMail(letters, addressBook);
+  const toOldAddress = new OldAddressMail(letters);
+  const registration = new Registration(
+    passwords,
+    addressBook,
+    { outbox, confirmation: confirmationMail, registration: registrationMail },
+    audit,
+    rateLimiter,
+    { emailConfirmation },
+  );
+  const emailChange = new EmailChange(
+    ownerProof,
+    tokens,
+    addressBook,
+    { outbox, toNewAddress, toOldAddress },
+    audit,
+    rateLimiter,
+  );
+  const confirmation = new EmailConfirmation(
+    addressBook,
+    emailChange,
+    passwords,
+    outbox,
+    confirmationMail,
+    audit,
+    rateLimiter,
+  );
+  return {
+    addressBook,
+    registration,
+    confirmationMail,
+    activation: new Activation(keepSuperuser, endings, signOut, audit),
+    resolvers: [
+      new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
+      new EmailResolver(confirmation, emailChange),
+    ],
+    mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
+    chores: [expiredRegistrations],
+  } satisfies Part & Record<string, unknown>;
+}
+
+/** How an account ends, and what its owner takes along: for which every part must have said what it keeps. */
+export function composeAccountEnd(
+  { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
+  { endings, signOut }: Sessions,
+  { ownerProof }: PasswordPart,
+  { activation }: Accounts,
+  personalData: readonly PersonalData[],
+) {
+  const farewell = new FarewellMail(letters);
+  const deletion = new AccountDeletion(
+    ownerProof,
+    keepSuperuser,
+    tokens,
+    endings,
+    signOut,
+    personalData,
+    { outbox, farewell },
+    audit,
+  );
+  return {
+    resolvers: [
+      new AccountEndResolver(
+        new DataExport(personalData, rateLimiter),
+        new Deactivation(ownerProof, activation, tokens, endings, notices),
+        deletion,
+      ),
+    ],
+    mailWriters: [farewell],
+  } satisfies Part;
+}

@@ -1,0 +1,48 @@
+import {
+  AdministrationResolver,
+  UserAdministration,
+  UserDirectory,
+  UserImport,
+} from '../administration/index.ts';
+import { AuditResolver, AuditTrail } from '../audit/index.ts';
+import { authorizationChecker } from '../graphql/index.ts';
+import { GATEWAY_PERMISSIONS } from '../permissions.ts';
+import { PermissionTable, RoleAdministration, RoleResolver, roleData, Superusers } from '../roles/index.ts';
+import { EndingKind } from '../sessions/index.ts';
+import type { Accounts } from './accounts.ts';
+import type { Authenticators } from './authenticators.ts';
+import type { Part } from './part.ts';
+import type { PasswordPart } from './passwords.ts';
+import type { Platform } from './platform.ts';
+import type { Sessions } from './sessions.ts';
+
+/** Who may do what, and the people who look after the accounts of others. */
+export function composeAdministration(
+  { clock, fork, audit }: Platform,
+  { revocations, endings, store, signOut }: Sessions,
+  { passwords }: PasswordPart,
+  { registration, addressBook, activation }: Accounts,
+  { accountFactors }: Authenticators,
+) {
+  const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
+  revocations.onChanged(EndingKind.ROLES, () => permissions.load());
+  return {
+    permissions,
+    isAuthorized: authorizationChecker(permissions, accountFactors, clock),
+    superusers: new Superusers(registration, endings, audit),
+    userImport: new UserImport(passwords, addressBook, audit),
+    resolvers: [
+      new RoleResolver(permissions, new RoleAdministration(endings, audit)),
+      new AdministrationResolver(
+        new UserDirectory(),
+        new UserAdministration(activation, signOut, endings, audit),
+        store,
+        audit,
+      ),
+      new AuditResolver(new AuditTrail(), audit),
+    ],
+    personalData: [roleData],
+  } satisfies Part & Record<string, unknown>;
+}
+
+export type Administration = ReturnType<typeof composeAdministration>;

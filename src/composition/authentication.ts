@@ -1,0 +1,80 @@
+import {
+  AuthenticationResolver,
+  expiredChallenges,
+  PasswordLogin,
+  Reauthentication,
+  SecondStep,
+  SignIn,
+  SignInChallenges,
+  TokenDelivery,
+} from '../authentication/index.ts';
+import { DeviceCookie, forgottenDevices, KnownDevices } from '../devices/index.ts';
+import type { Authenticators } from './authenticators.ts';
+import type { Google } from './google.ts';
+import type { Identities } from './identities.ts';
+import type { Part } from './part.ts';
+import type { PasswordPart } from './passwords.ts';
+import type { Platform } from './platform.ts';
+import type { Sessions } from './sessions.ts';
+
+export type SignInPart = ReturnType<typeof composeSignIn>;
+
+/** The gate that every way in leads through. */
+export function composeSignIn(
+  { config, audit, notices, secure }: Platform,
+  { endings, store, tokenPairs, cookies }: Sessions,
+  { secondFactors }: Authenticators,
+  { linkChallenges }: Identities,
+) {
+  const { emailConfirmation, session } = config;
+  const delivery = {
+    cookies: session.tokenDelivery !== 'body',
+    body: session.tokenDelivery !== 'cookie',
+  };
+  const deviceCookie = new DeviceCookie({ secure });
+  const devices = new KnownDevices(notices);
+  const signIn = new SignIn(
+    store,
+    endings,
+    tokenPairs,
+    secondFactors,
+    new SignInChallenges(),
+    linkChallenges,
+    devices,
+    notices,
+    audit,
+    { sessionTtlSeconds: session.ttlSeconds, emailConfirmation },
+  );
+  return {
+    signIn,
+    devices,
+    deviceCookie,
+    tokenDelivery: new TokenDelivery(cookies, deviceCookie, delivery),
+    deliversCookies: delivery.cookies,
+    chores: [expiredChallenges, forgottenDevices],
+  } satisfies Part & Record<string, unknown>;
+}
+
+/** Login by password, its second step, and proving again who one is. */
+export function composeAuthentication(
+  { config, rateLimiter, audit }: Platform,
+  { store, tokenPairs, refreshRotation, cookies }: Sessions,
+  { passwords }: PasswordPart,
+  { secondFactors }: Authenticators,
+  { signIn, devices, tokenDelivery }: SignInPart,
+  google: Google,
+) {
+  const { emailConfirmation } = config;
+  return {
+    resolvers: [
+      new AuthenticationResolver(
+        new PasswordLogin(passwords, signIn, devices, audit, rateLimiter, { emailConfirmation }),
+        new SecondStep(signIn, rateLimiter),
+        new Reauthentication(passwords, secondFactors, google.signIn, store, tokenPairs, audit, rateLimiter),
+        refreshRotation,
+        cookies,
+        tokenDelivery,
+      ),
+    ],
+  } satisfies Part;
+}

@@ -1,0 +1,72 @@
+import {
+  AccountFactors,
+  expiredEnrolments,
+  fullAllowances,
+  GuessAllowance,
+  RecoveryCodeResolver,
+  RecoveryCodes,
+  SecondFactorChanges,
+  SecondFactors,
+  secondFactorData,
+  TotpEnrolments,
+  TotpResolver,
+  TotpSecrets,
+} from '../authenticators/index.ts';
+import type { Part } from './part.ts';
+import type { PasswordPart } from './passwords.ts';
+import type { Platform } from './platform.ts';
+import type { Sessions } from './sessions.ts';
+
+export type Authenticators = Awaited<ReturnType<typeof composeAuthenticators>>;
+
+/**
+ * The second factors.
+ * @throws {InvalidSettings} an encryption key is missing that a stored secret needs.
+ */
+export async function composeAuthenticators(
+  { config, secrets, clock, rateLimiter, fork, audit, notices }: Platform,
+  { endings, store, signOut, requirement }: Sessions,
+  { ownerProof }: PasswordPart,
+) {
+  const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
+  await totpSecrets.checkKeys(fork());
+  const recoveryCodes = new RecoveryCodes();
+  const allowance = new GuessAllowance(rateLimiter);
+  const secondFactors = new SecondFactors(allowance, totpSecrets, recoveryCodes, notices, audit, clock);
+  const enrolments = new TotpEnrolments(
+    totpSecrets,
+    recoveryCodes,
+    ownerProof,
+    store,
+    signOut,
+    endings,
+    notices,
+    audit,
+    rateLimiter,
+    clock,
+    { issuer: config.productName },
+  );
+  const secondFactorChanges = new SecondFactorChanges(
+    secondFactors,
+    recoveryCodes,
+    ownerProof,
+    signOut,
+    endings,
+    requirement,
+    notices,
+    audit,
+    rateLimiter,
+  );
+  const accountFactors = new AccountFactors();
+  return {
+    secondFactors,
+    secondFactorChanges,
+    accountFactors,
+    resolvers: [
+      new TotpResolver(enrolments, secondFactorChanges, accountFactors),
+      new RecoveryCodeResolver(recoveryCodes, secondFactorChanges),
+    ],
+    personalData: [secondFactorData],
+    chores: [expiredEnrolments, fullAllowances, totpSecrets.resealing],
+  } satisfies Part & Record<string, unknown>;
+}

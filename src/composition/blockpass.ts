@@ -1,0 +1,126 @@
+import {
+  AppCalls,
+  BlockpassApi,
+  BlockpassPerson,
+  BlockpassSignInResolver,
+  bindingCookieName,
+  blockpassRoutes,
+  type CertificateIssuing,
+  Evidence,
+  expiredPasses,
+  KycData,
+  KycItemResolver,
+  KycPermission,
+  KycRecordResolver,
+  KycRecords,
+  KycReview,
+  KycUserResolver,
+  KycVault,
+  kycFileRoutes,
+  oldSignIns,
+  readWalletImportFormat,
+  SignInWatch,
+  UploadPasses,
+  WebsiteSignIns,
+} from '../blockpass/index.ts';
+import type { Config } from '../config.ts';
+import type { RequestContexts } from '../http/index.ts';
+import type { RequestContext } from '../platform/request/index.ts';
+import { InvalidSettings } from '../platform/settings.ts';
+import type { Administration } from './administration.ts';
+import type { SignInPart } from './authentication.ts';
+import type { Identities } from './identities.ts';
+import type { Part } from './part.ts';
+import type { Platform } from './platform.ts';
+
+import type { Sessions } from './sessions.ts';
+
+/**
+ * Sign-in by the Blockpass app, the KYC records that it fills, and their review.
+ * @throws {InvalidSettings} the key for certificates has another checksum than its characters.
+ */
+export function composeBlockpass(
+  platform: Platform,
+  { endings }: Sessions,
+  { blockpassIdentities }: Identities,
+  { signIn, tokenDelivery, deliversCookies }: SignInPart,
+  { permissions, isAuthorized }: Administration,
+  contexts: RequestContexts,
+) {
+  const { config, clock, warn, closing, rateLimiter, fork, feed, audit, box, notices } = platform;
+  const { blockpass } = config;
+  const vault = new KycVault(box);
+  const api = new BlockpassApi(blockpass, clock);
+  const evidence = new Evidence(api, blockpass);
+  const records = new KycRecords(vault, endings, audit, blockpass);
+  const websiteSignIns = new WebsiteSignIns(
+    api,
+    signIn,
+    blockpassIdentities,
+    feed,
+    notices,
+    audit,
+    rateLimiter,
+  );
+  const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
+  closing.push(async () => watch.stop());
+  const review = new KycReview(
+    api,
+    new BlockpassPerson(api, records, vault),
+    records,
+    evidence,
+    vault,
+    endings,
+    audit,
+    clock,
+    certificateIssuing(blockpass),
+    warn,
+  );
+  const appCalls = new AppCalls(
+    api,
+    records,
+    vault,
+    new UploadPasses(vault),
+    evidence,
+    websiteSignIns,
+    rateLimiter,
+    blockpass,
+  );
+  const mayReview = async (context: RequestContext) => {
+    const caller = await context.authenticate();
+    return caller !== null && permissions.permits(caller.roles, KycPermission.REVIEW);
+  };
+  return {
+    cookieNames: [bindingCookieName(platform.cookieStyle)],
+    resolvers: [
+      new BlockpassSignInResolver(websiteSignIns, watch, tokenDelivery, platform.cookieStyle, {
+        ...blockpass,
+        bindingCookie: deliversCookies,
+      }),
+      new KycRecordResolver(review, records, vault, blockpass),
+      new KycItemResolver(vault, mayReview, platform.publicUrl),
+      new KycUserResolver(),
+    ],
+    routes: blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : [],
+    guardedRoutes: [
+      kycFileRoutes(vault, audit, (context, demand) => isAuthorized(context, [demand]), contexts.of),
+    ],
+    personalData: [new KycData(vault)],
+    chores: [expiredPasses, oldSignIns],
+  } satisfies Part & Record<string, unknown>;
+}
+
+function certificateIssuing({
+  issuing,
+  clientId,
+  baseUrl,
+}: Config['blockpass']): CertificateIssuing | undefined {
+  if (!issuing) return undefined;
+  const { signingKey, slug, legalName, logo } = issuing;
+  const organization = { identifier: clientId, legalName, ...(logo !== undefined && { logo }) };
+  try {
+    return { key: readWalletImportFormat(signingKey), slug, baseUrl, organization };
+  } catch (error) {
+    throw new InvalidSettings([`BLOCKPASS_SIGNING_KEY ${(error as Error).message}`]);
+  }
+}

@@ -1,0 +1,98 @@
+import {
+  AccountClaim,
+  CALLBACK_PATH,
+  expiredGoogleTickets,
+  GoogleAccounts,
+  GoogleIssuer,
+  GoogleLinking,
+  GoogleResolver,
+  GoogleSignIn,
+  GoogleTickets,
+  googleData,
+  googleRoutes,
+  IdTokens,
+  RedirectFlow,
+} from '../google/index.ts';
+import type { RequestContexts } from '../http/index.ts';
+import { CookieStyle } from '../platform/request/index.ts';
+import type { Accounts } from './accounts.ts';
+import type { SignInPart } from './authentication.ts';
+import type { Authenticators } from './authenticators.ts';
+import type { Identities } from './identities.ts';
+import type { Part } from './part.ts';
+import type { PasswordPart } from './passwords.ts';
+import type { Platform } from './platform.ts';
+
+import type { Sessions } from './sessions.ts';
+
+export type Google = ReturnType<typeof composeGoogle>;
+
+/** Sign-in with Google. Without a client id its operations exist and say that it is off. */
+export function composeGoogle(
+  platform: Platform,
+  sessions: Sessions,
+  passwordPart: PasswordPart,
+  accounts: Accounts,
+  authenticators: Authenticators,
+  identities: Identities,
+  signInPart: SignInPart,
+  contexts: RequestContexts,
+) {
+  const { config, clock, rateLimiter, audit, tokens, notices, publicUrl, clientOrigin, secure } = platform;
+  const { googleIdentities, linkChallenges, linkedIdentities } = identities;
+  const { signIn, devices, tokenDelivery } = signInPart;
+  const tickets = new GoogleTickets();
+  // Never of a domain: the flow begins and ends at this host.
+  const cookieStyle = new CookieStyle({ secure, domain: undefined });
+  const feature = () => {
+    if (!config.google) return null;
+    const issuer = new GoogleIssuer({ ...config.google, redirectUri: `${publicUrl}${CALLBACK_PATH}` }, clock);
+    const idTokens = new IdTokens(issuer, clock);
+    const claim = new AccountClaim(
+      passwordPart.passwords,
+      authenticators.secondFactors,
+      devices,
+      linkedIdentities,
+      tokens,
+      sessions.endings,
+      sessions.signOut,
+      audit,
+    );
+    const googleAccounts = new GoogleAccounts(
+      googleIdentities,
+      linkChallenges,
+      accounts.addressBook,
+      claim,
+      sessions.endings,
+      notices,
+      audit,
+    );
+    const googleSignIn = new GoogleSignIn(
+      issuer,
+      idTokens,
+      tickets,
+      googleAccounts,
+      googleIdentities,
+      signIn,
+      audit,
+      rateLimiter,
+    );
+    const linking = new GoogleLinking(
+      googleSignIn,
+      googleIdentities,
+      linkedIdentities,
+      authenticators.accountFactors,
+      notices,
+      audit,
+    );
+    return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };
+  };
+  const google = feature();
+  return {
+    signIn: google?.signIn ?? null,
+    resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle)],
+    routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin })] : [],
+    personalData: [googleData],
+    chores: [expiredGoogleTickets],
+  } satisfies Part & Record<string, unknown>;
+}

@@ -1,0 +1,206 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { FastifyInstance } from 'fastify';
+import type { UserImport } from '../administration/index.ts';
+import type { SecondFactorChanges } from '../authenticators/index.ts';
+import type { Config } from '../config.ts';
+import type { Foundation } from '../foundation.ts';
+import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
+import { createServer, requestContexts } from '../http/index.ts';
+import { linkPages } from '../pages/index.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import { migrationsReady } from '../platform/database/index.ts';
+import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
+import type { Logger } from '../platform/logger.ts';
+import { MailWorker, type MailWriter, SmtpTransport } from '../platform/mail/index.ts';
+import { RESOLVERS } from '../resolvers.ts';
+import type { Superusers } from '../roles/index.ts';
+import { CallerVerification, type KeyRotation, type SigningKeys } from '../sessions/index.ts';
+import { SCHEMA } from '../tables.ts';
+import { composeAccountEnd, composeAccounts } from './accounts.ts';
+import { composeAdministration } from './administration.ts';
+import { composeAuthentication, composeSignIn } from './authentication.ts';
+import { composeAuthenticators } from './authenticators.ts';
+import { composeBlockpass } from './blockpass.ts';
+import { type Closing, closeAll } from './closing.ts';
+import { composeGoogle } from './google.ts';
+import { composeIdentities } from './identities.ts';
+import { broughtBy, type Part } from './part.ts';
+import { composePasswords } from './passwords.ts';
+import { composePlatform, type Platform } from './platform.ts';
+import { composeRecovery } from './recovery.ts';
+import { composeSessions } from './sessions.ts';
+
+export { exportUsers, type ImportReport, type InputLine } from '../administration/index.ts';
+export type { ListedKey, RotationMode } from '../sessions/index.ts';
+export { withMigrations } from './with-migrations.ts';
+
+/** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
+const DRAIN_TIMEOUT = 10_000;
+
+export interface CompositionOptions {
+  clock?: Clock;
+  /** False for a command, which ends soon: it leaves mails and housekeeping to the processes that stay. */
+  serving?: boolean;
+}
+
+/** The gateway, put together. */
+export interface Gateway {
+  readonly app: FastifyInstance;
+  readonly superusers: Superusers;
+  readonly secondFactorChanges: SecondFactorChanges;
+  readonly userImport: UserImport;
+  readonly signingKeys: SigningKeys;
+  readonly keyRotation: KeyRotation;
+  /** By what their links are for. */
+  readonly mailsWithToken: Readonly<
+    Record<'confirm-email' | 'reset-password', MailWriter<{ address: string }>>
+  >;
+  readonly fork: () => EntityManager;
+  /** Resolves once this process knows every ending that was committed before the call. */
+  caughtUp(): Promise<void>;
+  /** Readiness turns red at once; what is in flight is finished; then every part is closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * The composition root: this folder is the only place that constructs services.
+ * @throws {InvalidSettings} when the keys do not fit the database, or migrations are missing.
+ */
+export async function compose(
+  config: Config,
+  foundation: Foundation,
+  log: Logger,
+  { clock = systemClock, serving = true }: CompositionOptions = {},
+): Promise<Gateway> {
+  const closing: Closing = [];
+  try {
+    const platform = await composePlatform(config, foundation, log, clock, closing);
+    return await build(platform, { serving });
+  } catch (error) {
+    // What went wrong first is what the operator must read.
+    await closeAll(closing).catch(() => {});
+    throw error;
+  }
+}
+
+async function build(platform: Platform, { serving }: { serving: boolean }): Promise<Gateway> {
+  const { config, log, closing, redis, fork, feed, publicUrl, clientOrigin } = platform;
+  const sessions = await composeSessions(platform);
+  const identities = composeIdentities(platform);
+  const passwords = await composePasswords(platform, sessions);
+  const accounts = composeAccounts(platform, sessions, passwords);
+  const authenticators = await composeAuthenticators(platform, sessions, passwords);
+  const recovery = composeRecovery(platform, sessions, passwords, accounts, authenticators, identities);
+  const signIn = composeSignIn(platform, sessions, authenticators, identities);
+  const { cookies, accessTokens, revocations } = sessions;
+  const contexts = requestContexts(
+    fork,
+    new CallerVerification(cookies, accessTokens, revocations),
+    signIn.deviceCookie.name,
+  );
+  const google = composeGoogle(
+    platform,
+    sessions,
+    passwords,
+    accounts,
+    authenticators,
+    identities,
+    signIn,
+    contexts,
+  );
+  const authentication = composeAuthentication(platform, sessions, passwords, authenticators, signIn, google);
+  const administration = composeAdministration(platform, sessions, passwords, accounts, authenticators);
+  const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
+  const keepers: Part[] = [
+    platform,
+    sessions,
+    identities,
+    passwords,
+    accounts,
+    authenticators,
+    recovery,
+    signIn,
+    google,
+    authentication,
+    administration,
+    blockpass,
+  ];
+  const personalData = broughtBy(keepers, 'personalData');
+  const parts = [...keepers, composeAccountEnd(platform, sessions, passwords, accounts, personalData)];
+
+  const schema = await buildSchema({
+    resolvers: RESOLVERS,
+    isAuthorized: administration.isAuthorized,
+    instances: [...broughtBy(parts, 'resolvers'), new ErrorCodesResolver()],
+  });
+  const startBackground = background(platform, parts);
+  let draining = false;
+  const app = await createServer({
+    ...config.http,
+    production: config.production,
+    introspection: config.graphql.introspection,
+    schema,
+    tokenCookies: [...cookies.names, ...blockpass.cookieNames],
+    routes: [...(clientOrigin === publicUrl ? [linkPages(config)] : []), ...broughtBy(parts, 'routes')],
+    guardedRoutes: broughtBy(parts, 'guardedRoutes'),
+    devMailbox: platform.devMailbox,
+    health: {
+      isDraining: () => draining,
+      probes: {
+        database: () => migrationsReady(fork(), SCHEMA.migrations),
+        ...(redis && { redis: () => redis.ping() }),
+      },
+    },
+    fork,
+    audit: platform.audit,
+    contexts,
+    rateLimiter: platform.rateLimiter,
+    log,
+  });
+  closing.push(() => app.close());
+
+  await administration.permissions.load();
+  await revocations.start();
+  await Promise.all([feed.start(), redis?.start()]);
+  sessions.signingKeys.start();
+  if (serving) startBackground();
+  return {
+    app,
+    fork,
+    superusers: administration.superusers,
+    secondFactorChanges: authenticators.secondFactorChanges,
+    userImport: administration.userImport,
+    signingKeys: sessions.signingKeys,
+    keyRotation: sessions.keyRotation,
+    caughtUp: () => revocations.catchUp(),
+    mailsWithToken: { 'confirm-email': accounts.confirmationMail, 'reset-password': recovery.recoveryMail },
+    async close() {
+      draining = true;
+      const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);
+      await closeAll(closing).finally(() => clearTimeout(impatience));
+    },
+  };
+}
+
+/** What goes on without a request. */
+function background({ config, log, closing, fork, feed, box, devMailbox }: Platform, parts: readonly Part[]) {
+  const housekeeping = new Housekeeping(fork, broughtBy(parts, 'chores'), (message, facts) =>
+    log.info(facts, message),
+  );
+  closing.push(() => housekeeping.stop());
+  const transport =
+    config.mail.smtpUrl === undefined
+      ? devMailbox
+      : new SmtpTransport({ url: config.mail.smtpUrl, from: config.mail.from });
+  if (!transport) log.warn('SMTP_URL is not set: mails wait in the database until it is');
+  const mailWorker =
+    transport &&
+    new MailWorker(fork, box, feed, transport, broughtBy(parts, 'mailWriters'), {
+      warn: (message, facts) => log.warn(facts, message),
+    });
+  if (mailWorker) closing.push(() => mailWorker.stop());
+  return () => {
+    housekeeping.start();
+    mailWorker?.start();
+  };
+}

@@ -1,0 +1,43 @@
+import { availableParallelism } from 'node:os';
+import {
+  OwnerProof,
+  PasswordChange,
+  PasswordHasher,
+  PasswordResolver,
+  Passwords,
+  passwordData,
+} from '../passwords/index.ts';
+import type { Part } from './part.ts';
+import type { Platform } from './platform.ts';
+import type { Sessions } from './sessions.ts';
+
+/** Hashes that may wait for each thread: at a quarter of a second each, the last one waits about eight seconds. */
+const HASH_QUEUE_PER_THREAD = 32;
+
+export type PasswordPart = Awaited<ReturnType<typeof composePasswords>>;
+
+/** @throws {InvalidSettings} a pepper is missing that a stored hash needs. */
+export async function composePasswords(
+  { config, secrets, clock, closing, rateLimiter, fork, audit, tokens, notices }: Platform,
+  { endings, signOut }: Sessions,
+) {
+  const { password, productName } = config;
+  const threads = Math.max(1, availableParallelism() - 1);
+  const hasher = new PasswordHasher({
+    ...password,
+    peppers: secrets.passwordPeppers,
+    threads,
+    queue: threads * HASH_QUEUE_PER_THREAD,
+  });
+  closing.push(() => hasher.close());
+  const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
+  await passwords.checkPeppers(fork(), secrets.passwordPeppers);
+  const ownerProof = new OwnerProof(passwords, audit, rateLimiter, clock);
+  const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
+  return {
+    passwords,
+    ownerProof,
+    resolvers: [new PasswordResolver(change)],
+    personalData: [passwordData],
+  } satisfies Part & Record<string, unknown>;
+}

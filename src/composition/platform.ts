@@ -1,0 +1,98 @@
+import type { Config } from '../config.ts';
+import type { Foundation } from '../foundation.ts';
+import { Letters } from '../letters/index.ts';
+import { OwnerNotices } from '../notices/index.ts';
+import { expiredTokens, mailedLinkData, OneTimeTokens } from '../one-time-tokens/index.ts';
+import { AuditLog, auditData, oldAuditEvents } from '../platform/audit/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import { createOrm, migrationsReady } from '../platform/database/index.ts';
+import { PostgresEventFeed, RedisEventFeed } from '../platform/events/index.ts';
+import { checkKeys } from '../platform/key-check/key-check.ts';
+import type { Logger } from '../platform/logger.ts';
+import { DevMailbox, MailOutbox, oldDevMails, oldMailJobs } from '../platform/mail/index.ts';
+import { InProcessTokenBuckets, RateLimiter, RedisTokenBuckets } from '../platform/rate-limit/index.ts';
+import { RedisConnection } from '../platform/redis/index.ts';
+import { CookieStyle } from '../platform/request/index.ts';
+import { SecretBox } from '../platform/secret-box.ts';
+import { SCHEMA } from '../tables.ts';
+import type { Closing } from './closing.ts';
+import type { Part } from './part.ts';
+import { RATE_LIMIT_RULES } from './rate-limit-rules.ts';
+
+/** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
+const POOL_SIZE = 20;
+
+/** What every capability stands on. */
+export type Platform = Awaited<ReturnType<typeof composePlatform>>;
+
+/** @throws {InvalidSettings} the keys do not fit the database, or migrations are missing. */
+export async function composePlatform(
+  config: Config,
+  { servingUrl, secrets }: Foundation,
+  log: Logger,
+  clock: Clock,
+  closing: Closing,
+) {
+  const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
+  const redisFor = (purpose: 'commands' | 'events') =>
+    config.redis.url === undefined
+      ? undefined
+      : new RedisConnection({ url: config.redis.url, purpose, log: warn });
+  const redis = redisFor('commands');
+  if (redis) closing.push(async () => redis.close());
+  const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
+  const rateLimiter = new RateLimiter(buckets, { ...config.rateLimit, rules: RATE_LIMIT_RULES });
+
+  const orm = createOrm({ url: servingUrl, schema: SCHEMA, poolSize: POOL_SIZE });
+  closing.push(() => orm.close());
+  const fork = () => orm.em.fork();
+  await migrationsReady(fork(), SCHEMA.migrations);
+  await checkKeys(fork(), {
+    TOKEN_KEY: secrets.tokenKeys,
+    ENCRYPTION_KEY: secrets.encryptionKeys,
+    PASSWORD_PEPPER: secrets.passwordPeppers,
+  });
+
+  const redisListening = redisFor('events');
+  const feed =
+    redis && redisListening
+      ? new RedisEventFeed(redis, redisListening)
+      : new PostgresEventFeed(servingUrl, warn);
+  closing.push(() => feed.close());
+
+  const { publicUrl, clientOrigins } = config.http;
+  const clientOrigin = clientOrigins[0] ?? publicUrl;
+  const box = new SecretBox(secrets.encryptionKeys);
+  const outbox = new MailOutbox(box, feed);
+  const letters = new Letters({ productName: config.productName, clientOrigin });
+  const tokens = new OneTimeTokens();
+  const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
+  const secure = publicUrl.startsWith('https:');
+  return {
+    config,
+    secrets,
+    clock,
+    log,
+    warn,
+    closing,
+    redis,
+    rateLimiter,
+    fork,
+    feed,
+    audit: new AuditLog(),
+    box,
+    outbox,
+    devMailbox:
+      config.production || config.mail.smtpUrl !== undefined ? undefined : new DevMailbox(fork, box),
+    letters,
+    tokens,
+    notices,
+    publicUrl,
+    clientOrigin,
+    secure,
+    cookieStyle: new CookieStyle({ secure, domain: config.session.cookieDomain }),
+    mailWriters: [notices],
+    personalData: [mailedLinkData, auditData],
+    chores: [expiredTokens, oldMailJobs, oldDevMails, oldAuditEvents],
+  } satisfies Part & Record<string, unknown>;
+}

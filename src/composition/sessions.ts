@@ -1,0 +1,92 @@
+import {
+  AccessTokens,
+  EndingKind,
+  Endings,
+  expiredSessions,
+  jwksRoutes,
+  KeyRotation,
+  oldEndings,
+  PostgresSessionStore,
+  RedisSessionStore,
+  RefreshRotation,
+  RefreshTokens,
+  Revocations,
+  SecondFactorRequirement,
+  SessionResolver,
+  SigningKeys,
+  SignOut,
+  sessionData,
+  TokenCookies,
+  TokenPairs,
+} from '../sessions/index.ts';
+import type { Part } from './part.ts';
+import type { Platform } from './platform.ts';
+
+export type Sessions = Awaited<ReturnType<typeof composeSessions>>;
+
+/** Tokens and sessions: what a sign-in ends in, and what every request is checked against. */
+export async function composeSessions({
+  config,
+  secrets,
+  clock,
+  warn,
+  closing,
+  redis,
+  rateLimiter,
+  fork,
+  feed,
+  audit,
+  box,
+  notices,
+  cookieStyle,
+}: Platform) {
+  const { accessToken, session } = config;
+  const revocations = new Revocations(
+    fork,
+    feed,
+    { maxStalenessSeconds: session.revocationMaxStalenessSeconds },
+    warn,
+  );
+  closing.push(() => revocations.stop());
+  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
+
+  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, (tx) => endings.keysChanged(tx));
+  closing.push(() => signingKeys.stop());
+  revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
+
+  const requirement = new SecondFactorRequirement(config.secondFactor.requiredFor);
+  const accessTokens = new AccessTokens(signingKeys, clock, requirement, accessToken);
+  const refreshTokens = new RefreshTokens(secrets.tokenKeys);
+  const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
+  const store =
+    redis && session.store === 'redis'
+      ? new RedisSessionStore(redis, endings, session)
+      : new PostgresSessionStore(endings, session);
+  const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
+  const cookies = new TokenCookies(clock, cookieStyle);
+  return {
+    revocations,
+    endings,
+    signingKeys,
+    keyRotation: new KeyRotation(endings, audit, box, accessToken),
+    requirement,
+    accessTokens,
+    tokenPairs,
+    store,
+    signOut,
+    refreshRotation: new RefreshRotation(
+      refreshTokens,
+      store,
+      endings,
+      tokenPairs,
+      notices,
+      audit,
+      rateLimiter,
+    ),
+    cookies,
+    resolvers: [new SessionResolver(store, signOut, cookies, requirement)],
+    routes: [jwksRoutes(signingKeys)],
+    personalData: [sessionData(store)],
+    chores: [expiredSessions, oldEndings],
+  } satisfies Part & Record<string, unknown>;
+}

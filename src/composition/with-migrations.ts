@@ -1,0 +1,26 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Foundation } from '../foundation.ts';
+import { setAuditRetention } from '../platform/audit/index.ts';
+import { createOrm, grantRights, Migrations } from '../platform/database/index.ts';
+import { SCHEMA, SERVING_RIGHTS } from '../tables.ts';
+
+/** Migrates as the owner of the tables. */
+export async function withMigrations<T>(
+  { ownerUrl, servingUrl }: Foundation,
+  work: (migrations: Migrations, orm: MikroORM) => Promise<T>,
+  {
+    auditRetentionDays,
+    onSingleLogin = () => {},
+  }: { auditRetentionDays?: number; onSingleLogin?: () => void } = {},
+): Promise<T> {
+  const orm = createOrm({ url: ownerUrl, schema: SCHEMA, poolSize: 2, timeouts: 'none' });
+  try {
+    const migrations = new Migrations(orm, ownerUrl, async () => {
+      if (!(await grantRights(ownerUrl, servingUrl, SERVING_RIGHTS))) onSingleLogin();
+      if (auditRetentionDays !== undefined) await setAuditRetention(orm.em.fork(), auditRetentionDays);
+    });
+    return await work(migrations, orm);
+  } finally {
+    await orm.close();
+  }
+}
