@@ -7,7 +7,14 @@ import {
 import { AuditResolver, AuditTrail } from '../audit/index.ts';
 import { authorizationChecker } from '../graphql/index.ts';
 import { GATEWAY_PERMISSIONS } from '../permissions.ts';
-import { PermissionTable, RoleAdministration, RoleResolver, roleData, Superusers } from '../roles/index.ts';
+import {
+  PermissionTable,
+  RoleAdministration,
+  RoleGrants,
+  RoleResolver,
+  roleData,
+  Superusers,
+} from '../roles/index.ts';
 import { EndingKind } from '../sessions/index.ts';
 import type { Accounts } from './accounts.ts';
 import type { Authenticators } from './authenticators.ts';
@@ -32,7 +39,7 @@ export function composeAdministration(
     superusers: new Superusers(registration, endings, audit),
     userImport: new UserImport(passwords, addressBook, audit),
     resolvers: [
-      new RoleResolver(permissions, new RoleAdministration(endings, audit)),
+      new RoleResolver(permissions, new RoleAdministration(endings, audit), new RoleGrants(endings, audit)),
       new AdministrationResolver(
         new UserDirectory(),
         new UserAdministration(activation, signOut, endings, audit),

@@ -4,6 +4,7 @@ export { RolePermission } from './permissions.ts';
 export { roleData } from './personal-data.ts';
 export { lockPowers, type Powers, powersOf } from './powers.ts';
 export { RoleResolver } from './role.resolver.ts';
-export { MAX_ROLES_OF_USER, RoleAdministration } from './role-administration.ts';
+export { RoleAdministration } from './role-administration.ts';
+export { MAX_ROLES_OF_USER, RoleGrants } from './role-grants.ts';
 export { isRoleName } from './role-words.ts';
 export { Superusers } from './superuser.ts';

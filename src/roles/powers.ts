@@ -25,6 +25,16 @@ export class Powers {
   }
 
   /**
+   * Nobody handles a role that permits more than they may do themselves.
+   * @throws {Forbidden}
+   */
+  requireWithin(permissions: Iterable<string>, subjectId: string | null = null): void {
+    if (!this.covers(permissions)) {
+      throw new Forbidden('the role permits more than the caller may do', { subjectId });
+    }
+  }
+
+  /**
    * Nobody acts on an account that may do more than themselves.
    * @throws {Forbidden}
    */

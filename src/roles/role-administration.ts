@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { recordLook } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement, violatedUniqueConstraint } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
@@ -7,14 +6,11 @@ import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
-import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
+import { SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
 import { lockPowers, type Powers } from './powers.ts';
 import { Role } from './role.entity.ts';
-import { isRoleName, parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
-
-/** Roles of one user: every access token names them, and a token has a greatest length. */
-export const MAX_ROLES_OF_USER = 20;
+import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
 
 /** Holders of a role that one transaction may concern: measured, below a second on a machine that is busy otherwise. */
 const MANY = 5_000;
@@ -35,16 +31,10 @@ export interface RoleChange {
   permissions?: readonly string[] | null | undefined;
 }
 
-/** Whom a role is given to or taken from. */
-export interface Grant {
-  userId: string;
-  role: string;
-}
-
 /**
- * Roles, and who has them. Nobody climbs: who is not a superuser only handles roles within their own permissions, gives
- * none to themselves and changes none that they have. All changes take one lock first, so none is judged by what another
- * is about to change.
+ * What roles there are, and what they permit. Nobody climbs: who is not a superuser only handles roles within their own
+ * permissions, and changes none that they have. All changes take one lock first, so none is judged by what another is
+ * about to change.
  */
 export class RoleAdministration {
   constructor(
@@ -64,7 +54,7 @@ export class RoleAdministration {
     });
     return this.change(em, async (tx) => {
       const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
-      requireWithin(powers, permissions);
+      powers.requireWithin(permissions);
       requireFree(name);
       const role = tx.create(Role, { name, description, permissions });
       await tx.persist(role).flush();
@@ -94,7 +84,7 @@ export class RoleAdministration {
       const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
       const role = await findById(tx, input.id);
       requireMayChange(powers, role);
-      requireWithin(powers, permissions ?? []);
+      powers.requireWithin(permissions ?? []);
       const before = { name: role.name, permissions: role.permissions };
       const renamed = name !== undefined && name !== before.name;
       if (role.name === SUPERUSER && (renamed || permissions !== undefined)) {
@@ -175,79 +165,6 @@ export class RoleAdministration {
     });
   }
 
-  /**
-   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it, but
-   * for the event of a look: the reply shows the account.
-   * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
-   * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
-   */
-  async grant(
-    em: EntityManager,
-    caller: Caller,
-    { userId, role: name }: Grant,
-    origin: RequestOrigin,
-  ): Promise<void> {
-    await this.change(em, async (tx) => {
-      const { powers, role } = await this.begin(tx, caller, { userId, role: name });
-      if (userId === caller.userId && !powers.unlimited) {
-        throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
-      }
-      const look = { actorId: caller.userId, userId };
-      if (!(await grantTo(tx, userId, role.id))) return recordLook(tx, this.audit, look, origin);
-      await this.endings.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
-        action: 'role.granted',
-        actorId: caller.userId,
-        subjectId: userId,
-        details: { role: name },
-      });
-    });
-  }
-
-  /**
-   * Voids the user's access tokens. Nothing happens when they do not have it, but for the event of a look.
-   * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
-   * @throws {Forbidden} it permits more than the caller may do.
-   */
-  async revoke(
-    em: EntityManager,
-    caller: Caller,
-    { userId, role: name }: Grant,
-    origin: RequestOrigin,
-  ): Promise<void> {
-    await this.change(em, async (tx) => {
-      const { role } = await this.begin(tx, caller, { userId, role: name });
-      if (name === SUPERUSER) await keepSuperuser(tx, userId);
-      const revoked = await statement(
-        tx,
-        sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
-      );
-      const look = { actorId: caller.userId, userId };
-      if (revoked.length === 0) return recordLook(tx, this.audit, look, origin);
-      await this.endings.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
-        action: 'role.revoked',
-        actorId: caller.userId,
-        subjectId: userId,
-        details: { role: name },
-      });
-    });
-  }
-
-  /** What a grant and its end have in common: the lock, both objects, and whether the role is within reach. */
-  private async begin(
-    tx: EntityManager,
-    caller: Caller,
-    { userId, role: name }: Grant,
-  ): Promise<{ powers: Powers; role: Role }> {
-    const subjectId = isId(userId) ? userId : null;
-    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId });
-    const role = isRoleName(name) ? await tx.findOne(Role, { name }) : null;
-    if (!role || !(await accountExists(tx, userId))) throw new NotFound();
-    requireWithin(powers, role.permissions, userId);
-    return { powers, role };
-  }
-
   private async change<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
     try {
       return await this.endings.transactional(em, work);
@@ -256,20 +173,6 @@ export class RoleAdministration {
       throw error;
     }
   }
-}
-
-/** @returns false when the user has it already. @throws {Conflict} the user has too many. */
-export async function grantTo(tx: EntityManager, userId: string, roleId: string): Promise<boolean> {
-  const granted = await statement(
-    tx,
-    sql`insert into role_grant (user_id, role_id) values (${userId}, ${roleId})
-        on conflict do nothing returning user_id`,
-  );
-  if (granted.length === 0) return false;
-  const roles = await statement(tx, sql`select from role_grant where user_id = ${userId}`);
-  if (roles.length > MAX_ROLES_OF_USER)
-    throw new Conflict(`An account has at most ${MAX_ROLES_OF_USER} roles.`);
-  return true;
 }
 
 async function someHolders(tx: EntityManager, roleId: string): Promise<string[]> {
@@ -288,23 +191,9 @@ async function findById(tx: EntityManager, id: string): Promise<Role> {
   return role;
 }
 
-async function accountExists(tx: EntityManager, userId: string): Promise<boolean> {
-  return isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
-}
-
 function requireMayChange(powers: Powers, role: Role): void {
-  requireWithin(powers, role.permissions);
+  powers.requireWithin(role.permissions);
   if (powers.has(role.name) && !powers.unlimited) throw new Forbidden('nobody changes a role that they have');
-}
-
-function requireWithin(
-  powers: Powers,
-  permissions: readonly string[],
-  subjectId: string | null = null,
-): void {
-  if (!powers.covers(permissions)) {
-    throw new Forbidden('the role permits more than the caller may do', { subjectId });
-  }
 }
 
 /** Also where there is no superuser yet: whoever took the name would become one. */

@@ -16,6 +16,7 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { CreateRoleInput, RoleType, UpdateRoleInput } from './role.types.ts';
 import type { RoleAdministration } from './role-administration.ts';
+import type { RoleGrants } from './role-grants.ts';
 import { isRoleName } from './role-words.ts';
 
 /** Roles, and what they add to a user. */
@@ -24,6 +25,7 @@ export class RoleResolver {
   constructor(
     private readonly table: PermissionTable,
     private readonly administration: RoleAdministration,
+    private readonly grants: RoleGrants,
   ) {}
 
   @Authorize({ permission: RolePermission.READ })
@@ -95,7 +97,7 @@ export class RoleResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    await this.administration.grant(em, caller, { userId, role }, origin);
+    await this.grants.grant(em, caller, { userId, role }, origin);
     return found(await readAccount(em, userId));
   }
 
@@ -110,7 +112,7 @@ export class RoleResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    await this.administration.revoke(em, caller, { userId, role }, origin);
+    await this.grants.revoke(em, caller, { userId, role }, origin);
     return found(await readAccount(em, userId));
   }
 

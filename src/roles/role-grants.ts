@@ -1,0 +1,124 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { recordLook } from '../accounts/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
+import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
+import { isId } from '../platform/id.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
+import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
+import { RolePermission } from './permissions.ts';
+import { lockPowers, type Powers } from './powers.ts';
+import { Role } from './role.entity.ts';
+import { isRoleName } from './role-words.ts';
+
+/** Roles of one user: every access token names them, and a token has a greatest length. */
+export const MAX_ROLES_OF_USER = 20;
+
+/** Whom a role is given to or taken from. */
+export interface Grant {
+  userId: string;
+  role: string;
+}
+
+/**
+ * Who has which role. Nobody climbs: who is not a superuser only gives roles within their own permissions, and none to
+ * themselves. The lock is the one of RoleAdministration.
+ */
+export class RoleGrants {
+  constructor(
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it, but
+   * for the event of a look: the reply shows the account.
+   * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
+   * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
+   */
+  async grant(
+    em: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.endings.transactional(em, async (tx) => {
+      const { powers, role } = await this.begin(tx, caller, { userId, role: name });
+      if (userId === caller.userId && !powers.unlimited) {
+        throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
+      }
+      const look = { actorId: caller.userId, userId };
+      if (!(await grantTo(tx, userId, role.id))) return recordLook(tx, this.audit, look, origin);
+      await this.endings.raiseEpoch(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'role.granted',
+        actorId: caller.userId,
+        subjectId: userId,
+        details: { role: name },
+      });
+    });
+  }
+
+  /**
+   * Voids the user's access tokens. Nothing happens when they do not have it, but for the event of a look.
+   * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
+   * @throws {Forbidden} it permits more than the caller may do.
+   */
+  async revoke(
+    em: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.endings.transactional(em, async (tx) => {
+      const { role } = await this.begin(tx, caller, { userId, role: name });
+      if (name === SUPERUSER) await keepSuperuser(tx, userId);
+      const revoked = await statement(
+        tx,
+        sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
+      );
+      const look = { actorId: caller.userId, userId };
+      if (revoked.length === 0) return recordLook(tx, this.audit, look, origin);
+      await this.endings.raiseEpoch(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'role.revoked',
+        actorId: caller.userId,
+        subjectId: userId,
+        details: { role: name },
+      });
+    });
+  }
+
+  /** What a grant and its end have in common: the lock, both objects, and whether the role is within reach. */
+  private async begin(
+    tx: EntityManager,
+    caller: Caller,
+    { userId, role: name }: Grant,
+  ): Promise<{ powers: Powers; role: Role }> {
+    const subjectId = isId(userId) ? userId : null;
+    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId });
+    const role = isRoleName(name) ? await tx.findOne(Role, { name }) : null;
+    if (!role || !(await accountExists(tx, userId))) throw new NotFound();
+    powers.requireWithin(role.permissions, userId);
+    return { powers, role };
+  }
+}
+
+/** @returns false when the user has it already. @throws {Conflict} the user has too many. */
+async function grantTo(tx: EntityManager, userId: string, roleId: string): Promise<boolean> {
+  const granted = await statement(
+    tx,
+    sql`insert into role_grant (user_id, role_id) values (${userId}, ${roleId})
+        on conflict do nothing returning user_id`,
+  );
+  if (granted.length === 0) return false;
+  const roles = await statement(tx, sql`select from role_grant where user_id = ${userId}`);
+  if (roles.length > MAX_ROLES_OF_USER)
+    throw new Conflict(`An account has at most ${MAX_ROLES_OF_USER} roles.`);
+  return true;
+}
+
+async function accountExists(tx: EntityManager, userId: string): Promise<boolean> {
+  return isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
+}
