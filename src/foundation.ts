@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import pg from 'pg';
-import type { Config } from './config.ts';
+import type { Config } from './config/index.ts';
 import { EmbeddedPostgresError, joinEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { type GeneratedSecrets, generatedSecrets } from './platform/generated-secrets.ts';
 import type { Keyring } from './platform/keyring.ts';

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli', 'platform'],
   'emit-schema.ts': ['graphql', 'resolvers.ts'],
-  cli: ['composition', 'config.ts', 'foundation.ts', 'platform'],
+  cli: ['composition', 'config', 'foundation.ts', 'platform'],
   composition: [
     'accounts',
     'administration',
@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'authentication',
     'authenticators',
     'blockpass',
-    'config.ts',
+    'config',
     'devices',
     'foundation.ts',
     'google',
@@ -50,8 +50,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sessions',
   ],
   'tables.ts': ['platform'],
-  'foundation.ts': ['config.ts', 'platform'],
-  'config.ts': ['platform'],
+  'foundation.ts': ['config', 'platform'],
+  config: ['platform'],
   http: ['graphql', 'platform'],
   graphql: ['platform'],
   google: [

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { environmentWithFiles } from '../src/cli/environment.ts';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/index.ts';
 import { type Environment, InvalidSettings } from '../src/platform/settings.ts';
 import { key, newSecrets } from './support/gateway.ts';
 

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import 'reflect-metadata';
 import pg from 'pg';
 import type * as Composition from '../../src/composition/index.ts';
-import type * as Configuration from '../../src/config.ts';
+import type * as Configuration from '../../src/config/index.ts';
 import type * as Ground from '../../src/foundation.ts';
 
 /** From the build, so that what is measured is what runs. */
 const built = <Module>(name: string) =>
   import(new URL(`../../dist/src/${name}`, import.meta.url).href) as Promise<Module>;
 const { withMigrations } = await built<typeof Composition>('composition/index.js');
-const { loadConfig } = await built<typeof Configuration>('config.js');
+const { loadConfig } = await built<typeof Configuration>('config/index.js');
 const { layFoundation } = await built<typeof Ground>('foundation.js');
 
 /** A PostgreSQL of the bench's own, migrated, on the core of the load. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 
 export interface EndpointOptions {
   /** Origin under which phones reach the gateway, where it is not PUBLIC_URL. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { askNewSecret, readLine, type Streams } from './streams.ts';
 import { withGateway } from './with-gateway.ts';

@@ -1,5 +1,5 @@
 import type { ListedKey, RotationMode } from '../composition/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { withGateway } from './with-gateway.ts';
 

@@ -1,5 +1,5 @@
 import { withMigrations } from '../composition/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { layFoundation } from '../foundation.ts';
 import type { Migrations } from '../platform/database/index.ts';
 import { CommandError } from './streams.ts';

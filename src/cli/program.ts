@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { origin } from '../platform/setting-parsers.ts';
 import type { Environment } from '../platform/settings.ts';
 import { type EndpointOptions, printBlockpassEndpoints } from './blockpass.ts';

@@ -1,5 +1,5 @@
 import { compose, type Gateway, withMigrations } from '../composition/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { CommandError } from './streams.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { CommandError } from './streams.ts';
 import { withGateway } from './with-gateway.ts';
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { exportUsers, type ImportReport } from '../composition/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { readLines } from './lines.ts';
 import { CommandError, type Streams } from './streams.ts';
 import { withGateway } from './with-gateway.ts';

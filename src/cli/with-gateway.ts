@@ -1,5 +1,5 @@
 import { compose, type Gateway, withMigrations } from '../composition/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import { layFoundation } from '../foundation.ts';
 import { createLogger } from '../platform/logger.ts';
 

@@ -23,7 +23,7 @@ import {
   UploadPasses,
   WebsiteSignIns,
 } from '../blockpass/index.ts';
-import type { Config } from '../config.ts';
+import type { BlockpassSettings } from '../config/index.ts';
 import type { RequestContexts } from '../http/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { InvalidSettings } from '../platform/settings.ts';
@@ -114,7 +114,7 @@ function certificateIssuing({
   issuing,
   clientId,
   baseUrl,
-}: Config['blockpass']): CertificateIssuing | undefined {
+}: BlockpassSettings): CertificateIssuing | undefined {
   if (!issuing) return undefined;
   const { signingKey, slug, legalName, logo } = issuing;
   const organization = { identifier: clientId, legalName, ...(logo !== undefined && { logo }) };

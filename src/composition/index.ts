@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FastifyInstance } from 'fastify';
 import type { UserImport } from '../administration/index.ts';
 import type { SecondFactorChanges } from '../authenticators/index.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
 import { createServer, requestContexts } from '../http/index.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { Letters } from '../letters/index.ts';
 import { OwnerNotices } from '../notices/index.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { compose, type Gateway } from '../../src/composition/index.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { layFoundation } from '../../src/foundation.ts';
 import { createLogger } from '../../src/platform/logger.ts';
 import type { Environment } from '../../src/platform/settings.ts';

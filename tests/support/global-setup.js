@@ -6,7 +6,7 @@ import { join } from 'node:path';
 // From the build, which `npm test` makes first: this file runs outside Jest, where TypeScript is not transformed.
 import 'reflect-metadata';
 import { withMigrations } from '../../dist/src/composition/index.js';
-import { loadConfig } from '../../dist/src/config.js';
+import { loadConfig } from '../../dist/src/config/index.js';
 import { layFoundation } from '../../dist/src/foundation.js';
 import { generatedSecrets } from '../../dist/src/platform/generated-secrets.js';
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { Keyring } from './platform/keyring.ts';
-import { type BucketRule, bucketRules } from './platform/rate-limit/rules.ts';
-import { redisUrl } from './platform/redis/redis-url.ts';
+import type { Keyring } from '../platform/keyring.ts';
+import { type BucketRule, bucketRules } from '../platform/rate-limit/rules.ts';
+import { redisUrl } from '../platform/redis/redis-url.ts';
 import {
   flag,
   hostName,
@@ -12,16 +12,15 @@ import {
   oneOf,
   origin,
   plainName,
-  routePrefix,
-  slug,
-  slugs,
   text,
-  uriScheme,
   urlOf,
-  walletImportFormat,
   wholeNumber,
-} from './platform/setting-parsers.ts';
-import { type Environment, SettingsReader } from './platform/settings.ts';
+} from '../platform/setting-parsers.ts';
+import { type Environment, SettingsReader } from '../platform/settings.ts';
+import { type BlockpassSettings, checkBlockpass, readBlockpass } from './blockpass.ts';
+import { type GoogleSettings, readGoogle } from './google.ts';
+
+export type { BlockpassSettings } from './blockpass.ts';
 
 export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -112,44 +111,11 @@ export interface Config {
   readonly secondFactor: { readonly requiredFor: 'all' | readonly string[] };
   /** How long audit events are kept; `migrate up` and a start that migrates write it into the database. */
   readonly auditRetentionDays: number;
-  readonly blockpass: {
-    /** Off in production until a client id is set. */
-    readonly enabled: boolean;
-    readonly baseUrl: string;
-    readonly clientId: string;
-    readonly clientSecret: string;
-    /** Prefix of the routes that the app calls. */
-    readonly path: string;
-    /** Scheme of links that open the app. */
-    readonly appScheme: string;
-    readonly requiredFields: readonly string[];
-    readonly optionalFields: readonly string[];
-    /** Certificates that people are asked for. */
-    readonly certificates: readonly string[];
-    /** Unset: an approval issues no certificate. */
-    readonly issuing: BlockpassIssuing | undefined;
-  };
+  readonly blockpass: BlockpassSettings;
   /** Undefined: nobody signs in by Google. */
   readonly google: GoogleSettings | undefined;
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
-}
-
-/** How certificates are issued. */
-export interface BlockpassIssuing {
-  /** Bitcoin private key in wallet import format. */
-  readonly signingKey: string;
-  readonly slug: string;
-  readonly legalName: string;
-  readonly logo: string | undefined;
-}
-
-export interface GoogleSettings {
-  /** The first one is that of the web client; ID tokens for the others, those of apps, are accepted too. */
-  readonly clientIds: readonly [string, ...string[]];
-  readonly clientSecret: string;
-  /** An OpenID issuer that stands in for Google. */
-  readonly issuerUrl: string | undefined;
 }
 
 /** A comma list of names of roles; `all` alone is everybody. */
@@ -267,60 +233,6 @@ export function loadConfig(environment: Environment): Config {
   return deepFreeze(config);
 }
 
-/** The sandbox of Blockpass has one client for everybody; production names its own, or does without. */
-function readBlockpass(read: SettingsReader, production: boolean, productName: string): Config['blockpass'] {
-  const signingKey = read.secret('BLOCKPASS_SIGNING_KEY', walletImportFormat);
-  const issued = read.withDefault('BLOCKPASS_ISSUED_CERTIFICATE', slug, 'demo-service-cert');
-  const issuing = {
-    legalName: read.withDefault('BLOCKPASS_LEGAL_NAME', plainName, productName),
-    logo: read.optional('BLOCKPASS_LOGO_URL', urlOf('https:')),
-  };
-  const fields = {
-    requiredFields: read.withDefault('BLOCKPASS_REQUIRED_FIELDS', slugs, ['email', 'selfie']),
-    optionalFields: read.withDefault('BLOCKPASS_OPTIONAL_FIELDS', slugs, []),
-    certificates: read.withDefault('BLOCKPASS_CERTIFICATES', slugs, ['onfido-service-cert']),
-  };
-  if (fields.requiredFields.some((field) => fields.optionalFields.includes(field))) {
-    read.problem('BLOCKPASS_REQUIRED_FIELDS and BLOCKPASS_OPTIONAL_FIELDS must not share a field');
-  }
-  return {
-    enabled: !production || read.isSet('BLOCKPASS_CLIENT_ID'),
-    baseUrl: read
-      .withDefault(
-        'BLOCKPASS_BASE_URL',
-        production ? urlOf('https:') : urlOf('http:', 'https:'),
-        'https://sandbox-api.blockpass.org',
-      )
-      .replace(/\/+$/, ''),
-    clientId: read.withDefault('BLOCKPASS_CLIENT_ID', text, 'developer_service'),
-    clientSecret: read.secret('BLOCKPASS_CLIENT_SECRET', text) ?? 'developer_service',
-    path: read.withDefault('BLOCKPASS_PATH', routePrefix, '/blockpass/api'),
-    appScheme: read.withDefault('BLOCKPASS_APP_SCHEME', uriScheme, 'blockpass'),
-    ...fields,
-    issuing: signingKey === undefined ? undefined : { signingKey, slug: issued, ...issuing },
-  };
-}
-
-/** Half of the settings is none: that would only show when somebody signs in. */
-function readGoogle(read: SettingsReader, production: boolean): GoogleSettings | undefined {
-  const [first, ...others] = read.withDefault('GOOGLE_CLIENT_ID', list, []);
-  const clientSecret = read.secret('GOOGLE_CLIENT_SECRET', text);
-  const issuerUrl = read.optional(
-    'GOOGLE_ISSUER_URL',
-    production ? urlOf('https:') : urlOf('http:', 'https:'),
-  );
-  if (first === undefined) {
-    for (const name of ['GOOGLE_CLIENT_SECRET', 'GOOGLE_ISSUER_URL']) {
-      if (read.isSet(name)) read.problem(`${name} is set, so GOOGLE_CLIENT_ID must be set too`);
-    }
-    return undefined;
-  }
-  if (!read.isSet('GOOGLE_CLIENT_SECRET')) {
-    read.problem('GOOGLE_CLIENT_ID is set, so GOOGLE_CLIENT_SECRET must be set too');
-  }
-  return { clientIds: [first, ...others], clientSecret: clientSecret ?? '', issuerUrl };
-}
-
 /** Rules that need more than one setting. */
 function checkTogether(read: SettingsReader, config: Config): void {
   if (config.session.store === 'redis' && !read.isSet('REDIS_URL')) {
@@ -366,16 +278,6 @@ function checkProduction(read: SettingsReader, config: Config): void {
   }
   checkBlockpass(read);
   if (!config.rateLimit.enabled) read.problem('RATE_LIMIT must not be off when NODE_ENV=production');
-}
-
-/** What has a default for the sandbox must be said in production. */
-function checkBlockpass(read: SettingsReader): void {
-  if (!read.isSet('BLOCKPASS_CLIENT_ID')) return;
-  const issuing = read.isSet('BLOCKPASS_SIGNING_KEY') ? ['BLOCKPASS_ISSUED_CERTIFICATE'] : [];
-  for (const name of ['BLOCKPASS_BASE_URL', 'BLOCKPASS_CLIENT_SECRET', ...issuing]) {
-    if (!read.isSet(name))
-      read.problem(`${name} must be set with BLOCKPASS_CLIENT_ID when NODE_ENV=production`);
-  }
 }
 
 function deepFreeze<T>(value: T): T {
