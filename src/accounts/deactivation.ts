@@ -5,13 +5,15 @@ import type { OwnerProof } from '../passwords/index.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
-import type { Activation } from './activation.ts';
+import type { Activation, RemovalGuard } from './activation.ts';
+import { lockAccount } from './lock-account.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
 /** An owner puts the account to sleep. A password reset wakes it (recovery/account-recovery.ts). */
 export class Deactivation {
   constructor(
     private readonly ownerProof: OwnerProof,
+    private readonly keepSuperuser: RemovalGuard,
     private readonly activation: Activation,
     private readonly tokens: OneTimeTokens,
     private readonly endings: Endings,
@@ -31,10 +33,11 @@ export class Deactivation {
     const { userId } = caller;
     const proof = await this.ownerProof.prove(em, caller, password, 'account.deactivation', origin);
     await this.endings.transactional(em, async (tx) => {
-      // First: it takes the lock that comes before every other. What is thrown afterwards takes it back.
+      await this.keepSuperuser(tx, userId);
+      const user = await lockAccount(tx, userId);
+      const holds = user && (await this.ownerProof.stillHolds(tx, caller, proof));
       const who = { userId, actorId: userId };
-      const deactivated = await this.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin);
-      if (!deactivated || !(await this.ownerProof.stillHolds(tx, caller, proof))) {
+      if (!holds || !(await this.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
         throw new InvalidCredentials('the account or its password changed meanwhile');
       }
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);

@@ -101,7 +101,7 @@ export function composeAccountEnd(
     resolvers: [
       new AccountEndResolver(
         new DataExport(personalData, rateLimiter),
-        new Deactivation(ownerProof, activation, tokens, endings, notices),
+        new Deactivation(ownerProof, keepSuperuser, activation, tokens, endings, notices),
         deletion,
       ),
     ],

@@ -6,6 +6,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, Unauthenticated } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import { isStillGood } from '../sessions/index.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
@@ -25,11 +26,12 @@ export class GoogleLinking {
    * @throws {InvalidCredentials} the ID token is not good.
    * @throws {Conflict} the Google account is linked elsewhere, or the account has another one.
    */
-  async link(em: EntityManager, { userId }: Caller, idToken: string, origin: RequestOrigin): Promise<void> {
+  async link(em: EntityManager, caller: Caller, idToken: string, origin: RequestOrigin): Promise<void> {
     await this.signIn.charge(origin);
     const claims = await this.signIn.proveIdToken(em, idToken, null, origin);
+    const { userId } = caller;
     await em.transactional(async (tx) => {
-      await this.lock(tx, userId);
+      await this.lock(tx, caller);
       const bound = await this.identities.find(tx, claims);
       if (!bound && (await this.identities.isLinked(tx, userId))) {
         throw new Conflict('Another Google account is linked. Unlink it first.');
@@ -43,10 +45,11 @@ export class GoogleLinking {
    * Unlinking what is not linked changes nothing.
    * @throws {Conflict} nothing else signs in to the account.
    */
-  async unlink(em: EntityManager, { userId }: Caller, origin: RequestOrigin): Promise<void> {
+  async unlink(em: EntityManager, caller: Caller, origin: RequestOrigin): Promise<void> {
     await this.signIn.charge(origin);
+    const { userId } = caller;
     await em.transactional(async (tx) => {
-      await this.lock(tx, userId);
+      await this.lock(tx, caller);
       if ((await this.identities.removeFrom(tx, userId)) === 0) return;
       const { password } = await this.accountFactors.of(tx, userId);
       if (!password && !(await this.linked.hasOtherThan(tx, userId, this.identities))) {
@@ -57,8 +60,11 @@ export class GoogleLinking {
     });
   }
 
-  private async lock(tx: EntityManager, userId: string): Promise<void> {
-    const user = await lockAccount(tx, userId);
-    if (!user || user.deactivatedBy) throw new Unauthenticated('the account is gone');
+  /** An owner who got rid of a thief shall not find a link that the thief asked for a moment before. */
+  private async lock(tx: EntityManager, caller: Caller): Promise<void> {
+    const user = await lockAccount(tx, caller.userId);
+    if (!user || user.deactivatedBy || !(await isStillGood(tx, caller))) {
+      throw new Unauthenticated('the session or the account ended meanwhile');
+    }
   }
 }

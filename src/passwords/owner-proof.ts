@@ -5,6 +5,7 @@ import { InvalidCredentials, ReauthenticationRequired } from '../platform/errors
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { isStillGood } from '../sessions/index.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
 /** Every claim of a password by a signed-in caller spends one from each. */
@@ -94,11 +95,13 @@ export class OwnerProof {
   }
 
   /**
-   * Locks what was proved until the transaction of the change ends.
-   * @returns false when the password was changed since, or the account got one.
+   * Locks what was proved until the transaction of the change ends. The caller holds the lock on the account.
+   * @returns false when the password was changed since; for an account without one when it got one, or the sign-in that
+   *   stood in for it is over.
    */
-  async stillHolds(tx: EntityManager, { userId }: Caller, proof: PasswordProof | null): Promise<boolean> {
-    return proof ? this.passwords.stillHolds(tx, proof) : (await this.passwords.find(tx, userId)) === null;
+  async stillHolds(tx: EntityManager, caller: Caller, proof: PasswordProof | null): Promise<boolean> {
+    if (proof) return this.passwords.stillHolds(tx, proof);
+    return (await this.passwords.find(tx, caller.userId)) === null && isStillGood(tx, caller);
   }
 
   private requireRecentSignIn(caller: Caller): void {

@@ -54,6 +54,7 @@ export class PasswordChange {
       // The account before its password: accounts/lock-account.ts tells why.
       if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
         return false;
+      if (!proof && !(await this.ownerProof.stillHolds(tx, caller, null))) return false;
       const stored = proof
         ? await this.passwords.replace(tx, proof, replacement)
         : await this.passwords.store(tx, userId, replacement);

@@ -16,6 +16,7 @@ export { SessionType } from './session.types.ts';
 export type { EndedSession, SessionRecord, SessionStore, SessionStoreOptions } from './session-store.ts';
 export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
+export { isStillGood } from './still-good.ts';
 export { loadSubject, type Subject } from './subject.ts';
 export { TokenCookies } from './token-cookies.ts';
 export { type TokenPair, TokenPairs } from './token-pair.ts';

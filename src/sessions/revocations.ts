@@ -4,6 +4,7 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Caller } from '../platform/request/index.ts';
 import { EndingKind } from './ending.entity.ts';
+import { isStillGood } from './still-good.ts';
 
 /** Milliseconds between two looks without being woken. */
 const READ_INTERVAL = 500;
@@ -107,16 +108,7 @@ export class Revocations {
 
   private async isVoidInDatabase(caller: Caller, em: EntityManager): Promise<boolean> {
     try {
-      const [row] = await statement(
-        em,
-        sql<{ good: boolean }>`
-          select u.epoch <= ${caller.epoch}
-                 and not exists (select from ending e where e.session_id = ${caller.sessionId} and e.kind = 'SESSION')
-                 and not exists (select from signing_key k where k.kid = ${caller.keyId} and k.removed_after <= now())
-                 as good
-          from users u where u.id = ${caller.userId}`,
-      );
-      return row?.good !== true;
+      return !(await isStillGood(em, caller));
     } catch (cause) {
       throw new ServiceUnavailable({ detail: 'endings cannot be read', cause });
     }
