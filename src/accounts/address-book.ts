@@ -36,10 +36,15 @@ export class AddressBook {
   }
 
   /**
-   * Uses a token up that gives its address to an account. Whoever wants the same address at the same time waits, and
-   * then finds who has it: so of several that would take it from one another none waits in a circle. The account is
-   * locked before its token, as everywhere.
+   * Keeps an address for the transaction that would give it to an account, before anything else is locked. Whoever wants
+   * the same one at the same time waits, and then finds who has it: so of several that would take it from one another
+   * none waits in a circle.
    */
+  async reserve(tx: EntityManager, addressKey: string): Promise<void> {
+    await statement(tx, sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${addressKey}))`);
+  }
+
+  /** Uses a token up that gives its address to an account, which is locked before its token, as everywhere. */
   async consume(
     tx: EntityManager,
     token: string,
@@ -47,10 +52,7 @@ export class AddressBook {
   ): Promise<TokenBinding | null> {
     const seen = await this.tokens.look(tx, token, purposes);
     if (!seen) return null;
-    await statement(
-      tx,
-      sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${seen.addressKey}))`,
-    );
+    await this.reserve(tx, seen.addressKey);
     await lockAccount(tx, seen.userId);
     return this.tokens.consume(tx, token, purposes);
   }

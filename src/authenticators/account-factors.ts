@@ -3,6 +3,10 @@ import { sql, statement } from '../platform/database/index.ts';
 
 /** What the holder of an account can prove themselves with. */
 export class AccountFactors {
+  constructor(
+    private readonly options: { /** Whether anybody signs in by Google. */ readonly google: boolean },
+  ) {}
+
   async of(
     em: EntityManager,
     userId: string,
@@ -12,7 +16,7 @@ export class AccountFactors {
       sql<{ password: boolean; google: boolean; second_factor: boolean }>`
         select second_factor_since is not null as second_factor,
                exists (select from password_credential where user_id = ${userId}) as password,
-               exists (select from google_identity where user_id = ${userId}) as google
+               ${this.options.google} and exists (select from google_identity where user_id = ${userId}) as google
         from users where id = ${userId}`,
     );
     const { password = false, google = false, second_factor: secondFactor = false } = row ?? {};

@@ -57,7 +57,7 @@ export async function composeAuthenticators(
     audit,
     rateLimiter,
   );
-  const accountFactors = new AccountFactors();
+  const accountFactors = new AccountFactors({ google: config.google !== undefined });
   return {
     secondFactors,
     secondFactorChanges,

@@ -1,5 +1,6 @@
 import {
   AccountClaim,
+  bindingCookieName,
   CALLBACK_PATH,
   expiredGoogleTickets,
   GoogleAccounts,
@@ -91,6 +92,7 @@ export function composeGoogle(
   return {
     signIn: google?.signIn ?? null,
     resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle)],
+    cookieNames: [bindingCookieName(cookieStyle)],
     routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin })] : [],
     personalData: [googleData],
     chores: [expiredGoogleTickets],

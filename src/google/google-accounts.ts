@@ -66,6 +66,7 @@ export class GoogleAccounts {
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
     const address = addressOf(claims);
+    if (address) await this.addressBook.reserve(tx, address.key);
     const holder = address && (await this.addressBook.holderOf(tx, address.key));
     return address && holder
       ? this.join(tx, claims, address, holder, origin)
@@ -104,11 +105,13 @@ export class GoogleAccounts {
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
     const user = await lockAccount(tx, userId);
+    // Deleted while this waited.
+    if (!user) return this.create(tx, claims, address, origin);
     // The same person, a moment earlier.
     const known = await this.identities.find(tx, claims);
     if (known) return { kind: 'account', identity: known };
-    const isTheirs = user?.emailKey === address.key && isAuthoritative(claims);
-    if (!user || !isTheirs) return this.requireProof(tx, userId, claims);
+    const isTheirs = user.emailKey === address.key && isAuthoritative(claims);
+    if (!isTheirs) return this.requireProof(tx, userId, claims);
     if (user.deactivatedBy) return { kind: 'refused', userId };
     if (user.emailConfirmedAt === null) await this.claim.apply(tx, user, address.key, origin);
     // Another Google account with this address: a mailbox that changed hands looks the same.

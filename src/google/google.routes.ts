@@ -12,6 +12,8 @@ export const CALLBACK_PATH = '/oauth/google/callback';
 const START_PATH = '/oauth/google/start';
 /** The page of the frontend that takes the result from its fragment. */
 const RESULT_PAGE = '/google-sign-in';
+/** Seconds: the cookie outlives the state, whose last moment may bring a result that waits to be fetched. */
+const BINDING_TTL = TICKET_TTL[TicketPurpose.STATE] + TICKET_TTL[TicketPurpose.RESULT];
 const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };
 
 /** The cookie that binds a flow to the browser that it was started in. */
@@ -44,7 +46,7 @@ export function googleRoutes(
       const context = contextOf(request, reply);
       try {
         const { url, browser } = await flow.begin(context.em, context.origin);
-        context.setCookie(cookieName, browser, cookies.attributes(TICKET_TTL[TicketPurpose.STATE]));
+        context.setCookie(cookieName, browser, cookies.attributes(BINDING_TTL));
         return reply.redirect(url, 303);
       } catch (error) {
         return backWith(reply, { error: reasonOf(error, request) });

@@ -6,6 +6,7 @@ import {
   ChangePasswordDocument,
   CompleteLoginDocument,
   ConfirmEmailDocument,
+  type ConfirmEmailMutation,
   LoginDocument,
   type LoginWithGoogleMutation,
   MeDocument,
@@ -13,9 +14,10 @@ import {
   RegisterDocument,
   ResetPasswordDocument,
   UndoEmailChangeDocument,
+  UnlinkGoogleDocument,
 } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn, oneTap, type Person } from '../support/google-stand-in.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -130,6 +132,74 @@ describe('a newcomer', () => {
   });
 });
 
+describe('a newcomer who is not alone', () => {
+  /** Runs `meanwhile` while somebody holds a row, and lets go of it. */
+  const holding = async (on: TestGateway, row: string, values: unknown[], meanwhile: () => Promise<void>) => {
+    const connection = await on.database.connect();
+    try {
+      await connection.query('begin');
+      await connection.query(row, values);
+      await meanwhile();
+      await connection.query('commit');
+    } finally {
+      await connection.end();
+    }
+  };
+  const waiting = (on: TestGateway, count: number) =>
+    eventually(
+      () => on.database.query('select from pg_locks where not granted'),
+      ({ length }) => length >= count,
+    );
+
+  it('waits for a registration with the same address that is being confirmed, and is linked to it', async () => {
+    const strict = await TestGateway.start({ ...google.settings, EMAIL_CONFIRMATION: 'required' });
+    try {
+      const person = aPerson();
+      const email = person.email ?? '';
+      const input = { username: 'ada', email, password: 'velvet anchor rising' };
+      await strict.client.execute(RegisterDocument, { input });
+      const token = await strict.mailbox.token(email, 'confirm-email');
+      let replies: Promise<[Reply<ConfirmEmailMutation>, Reply<LoginWithGoogleMutation>]> | undefined;
+      await holding(
+        strict,
+        'select from pending_registration where email = $1 for update',
+        [email],
+        async () => {
+          const confirmation = strict.client.execute(ConfirmEmailDocument, { token });
+          await waiting(strict, 1);
+          replies = Promise.all([confirmation, signIn(person, strict)]);
+          await waiting(strict, 2);
+        },
+      );
+      const [confirmation, login] = (await replies) ?? [];
+      expect(confirmation?.data?.confirmEmail.username).toBe('ada');
+      expect(login && authenticated(login).user.id).toBe(confirmation?.data?.confirmEmail.id);
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it('gets an account when the one with the address is deleted at that moment', async () => {
+    const { person, subject } = await aGmailSubject();
+    let reply: Promise<Reply<LoginWithGoogleMutation>> | undefined;
+    await holding(gateway, 'delete from users where id = $1', [subject.id], async () => {
+      reply = signIn(person);
+      await waiting(gateway, 1);
+    });
+    const { user } = authenticated((await reply) as Reply<LoginWithGoogleMutation>);
+    expect(user.id).not.toBe(subject.id);
+  });
+
+  it('gets a new account with the Google account of one that was deleted', async () => {
+    const person = aPerson();
+    const { accessToken, user } = authenticated(await signIn(person));
+    await gateway.client.raw('mutation { deleteAccount }', {}, { bearer: accessToken ?? '' });
+    const again = await signIn(person);
+    expect(authenticated(again).user.id).not.toBe(user.id);
+    expect(await me(again)).toMatchObject({ email: person.email, googleLinked: true });
+  });
+});
+
 describe('an address that has an account', () => {
   it('is linked when the account proved it and Google hands it out, and the owner is told', async () => {
     const { person, subject } = await aGmailSubject();
@@ -151,6 +221,8 @@ describe('an address that has an account', () => {
     ['that Google does not hand out', {}],
     ['that Google did not verify', { email_verified: false, hd: 'example.test' }],
     ['of which Google says nothing', { email_verified: undefined, hd: 'example.test' }],
+    ['of another domain than that of the Workspace account', { hd: 'elsewhere.test' }],
+    ['of a domain below that of the Workspace account', { hd: 'test' }],
     ['that Google calls verified in a text', { email_verified: 'true' as never, hd: 'example.test' }],
   ])('is not linked: one %s', async (_, facts) => {
     const subject = await confirmed(await gateway.aSubject());
@@ -418,6 +490,13 @@ describe('a gateway without GOOGLE_CLIENT_ID', () => {
         expect([operation, code]).toEqual([operation, 'NOT_FOUND']);
         expect(errors[0]?.message).toContain('not set up');
       }
+      await plain.database.query(
+        `insert into google_identity (id, user_id, issuer, subject) values (gen_random_uuid(), $1, 'of before', '1')`,
+        [subject.id],
+      );
+      plain.clock.advance(301);
+      const { errors } = await plain.client.execute(UnlinkGoogleDocument, {}, { bearer });
+      expect(errors[0]?.extensions).toMatchObject({ methods: ['password'] });
       for (const path of ['start', 'callback']) {
         expect((await fetch(`${plain.url}/oauth/google/${path}`)).status).toBe(404);
       }

@@ -82,7 +82,7 @@ describe('the redirect flow', () => {
   it('keeps its secret in a cookie that scripts and other hosts cannot have', async () => {
     const { headers } = await fetch(`${gateway.url}/oauth/google/start`, { redirect: 'manual' });
     const [cookie] = headers.getSetCookie();
-    expect(cookie).toMatch(/^gatehouse_google=[\w-]{43}; Max-Age=600; Path=\/; HttpOnly; SameSite=Lax$/);
+    expect(cookie).toMatch(/^gatehouse_google=[\w-]{43}; Max-Age=720; Path=\/; HttpOnly; SameSite=Lax$/);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('referrer-policy')).toBe('no-referrer');
 
@@ -163,6 +163,18 @@ describe('a callback is refused', () => {
     const stolen = await attacker.answerOf(await attacker.begin());
     answer.set('code', stolen.get('code') ?? '');
     expect(error(await browser.finish(answer))).toMatch(/^(INVALID_CREDENTIALS|SERVICE_UNAVAILABLE)$/);
+  });
+
+  it('with two cookies of which one was planted', async () => {
+    const browser = aBrowser();
+    const answer = await browser.answerOf(await browser.begin());
+    const cookies = [browser.cookies.get('gatehouse_google'), 'x'.repeat(43)];
+    const { status } = await fetch(`${gateway.url}/oauth/google/callback?${answer}`, {
+      redirect: 'manual',
+      headers: { cookie: cookies.map((value) => `gatehouse_google=${value}`).join('; ') },
+    });
+    expect(status).toBe(400);
+    expect((await browser.finish(answer)).get('code')).toBeTruthy();
   });
 
   it('with parameters that come twice', async () => {
