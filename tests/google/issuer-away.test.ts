@@ -27,7 +27,9 @@ const withKey = async (kid: string) => {
 };
 const login = (idToken: string) => gateway.client.execute(LoginWithGoogleDocument, { idToken });
 
-describe.each<[Failure]>([['silent'], ['broken'], ['garbage']])('while Google is %s', (failure) => {
+const failures: Failure[] = ['silent', 'broken', 'garbage', 'trickling', 'redirected', 'huge'];
+
+describe.each(failures)('while Google is %s', (failure) => {
   it('signing in by it fails within five seconds, and nothing else does', async () => {
     const alice = await gateway.aSubject();
     google.failure = failure;

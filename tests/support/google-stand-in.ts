@@ -16,8 +16,8 @@ const CLIENT_SECRET = 'the client secret of the tests';
 /** What an ID token says; undefined takes a claim away. */
 export type Claims = Record<string, unknown>;
 
-/** How the stand-in misbehaves. */
-export type Failure = 'silent' | 'broken' | 'garbage' | null;
+/** How the stand-in misbehaves. An answer of `redirected` and of `huge` would be right, if it were read. */
+export type Failure = 'silent' | 'broken' | 'garbage' | 'trickling' | 'redirected' | 'huge';
 
 /** A person with a Google account. */
 export interface Person {
@@ -40,7 +40,7 @@ export function aPerson(facts: Partial<Person> = {}): Person {
 export class GoogleStandIn {
   /** Paths that were asked for, in order. */
   readonly requests: string[] = [];
-  failure: Failure = null;
+  failure: Failure | null = null;
   /** Who signs in by the redirect flow, and what their ID token says besides. */
   person: Person = aPerson();
   alteration: Claims = {};
@@ -129,11 +129,33 @@ export class GoogleStandIn {
   }
 
   private handle(request: IncomingMessage, response: ServerResponse, service: OAuth2Service): void {
-    this.requests.push(URL.parse(request.url ?? '', this.url)?.pathname ?? '');
-    if (this.failure === 'silent') this.hanging.add(response);
-    else if (this.failure === 'broken') response.writeHead(500).end();
-    else if (this.failure === 'garbage') response.writeHead(200).end('<html>');
-    else service.requestHandler(request, response);
+    const { pathname = '' } = URL.parse(request.url ?? '', this.url) ?? {};
+    this.requests.push(pathname);
+    const answer = () => service.requestHandler(request, response);
+    const failures: Record<Failure, () => unknown> = {
+      silent: () => this.hanging.add(response),
+      broken: () => response.writeHead(500).end(),
+      garbage: () => response.writeHead(200).end('<html>'),
+      trickling: () => {
+        this.hanging.add(response.writeHead(200));
+        const drops = setInterval(() => response.write(' '), 100);
+        response.once('close', () => clearInterval(drops));
+      },
+      redirected: () => {
+        if (request.url?.includes('redirected')) answer();
+        else response.writeHead(307, { location: `${pathname}?redirected` }).end();
+      },
+      huge: () => {
+        const end = response.end.bind(response) as (body: string) => ServerResponse;
+        response.end = (body: unknown) => {
+          response.removeHeader('content-length');
+          return end(`${body}${' '.repeat(300_000)}`);
+        };
+        answer();
+      },
+    };
+    if (this.failure) failures[this.failure]();
+    else answer();
   }
 }
 
