@@ -1,3 +1,4 @@
+/** @topology one: counts what one process asks of the issuer */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { LoginWithGoogleDocument } from '../support/generated/operations.ts';

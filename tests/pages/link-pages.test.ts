@@ -1,3 +1,4 @@
+/** @topology one: a browser opens one address */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
