@@ -23,6 +23,7 @@ export function composeRecovery(
     endings,
     signOut,
     activation,
+    linkedIdentities,
     { outbox, recovery: recoveryMail },
     notices,
     audit,

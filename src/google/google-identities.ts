@@ -73,13 +73,8 @@ export class GoogleIdentities implements IdentityProvider {
     return identity;
   }
 
-  async removeFrom(tx: EntityManager, userId: string, since?: string): Promise<number> {
-    const later = since === undefined ? sql`true` : sql`linked_at > ${since}::timestamptz`;
-    const rows = await statement(
-      tx,
-      sql`delete from google_identity where user_id = ${userId} and ${later} returning id`,
-    );
-    return rows.length;
+  removeFrom(tx: EntityManager, userId: string): Promise<number> {
+    return tx.nativeDelete(GoogleIdentity, { userId });
   }
 }
 

@@ -15,12 +15,8 @@ export interface IdentityProvider {
   link(tx: EntityManager, userId: string, identity: ProvidedIdentity, origin: RequestOrigin): Promise<void>;
   /** Whether an identity signs in to the account. */
   isLinked(em: EntityManager, userId: string): Promise<boolean>;
-  /**
-   * Takes the account's identities away.
-   * @param since only those that were bound later, by the database's clock in its own words
-   * @returns how many there were.
-   */
-  removeFrom(tx: EntityManager, userId: string, since?: string): Promise<number>;
+  /** Takes the account's identities away. @returns how many there were. */
+  removeFrom(tx: EntityManager, userId: string): Promise<number>;
 }
 
 /** That somebody has an identity of an account. */

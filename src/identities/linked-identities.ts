@@ -9,6 +9,12 @@ export class LinkedIdentities {
     private readonly challenges: LinkChallenges,
   ) {}
 
+  /** Whether an identity of any provider signs in to the account. */
+  async isAnyLinked(em: EntityManager, userId: string): Promise<boolean> {
+    for (const provider of this.providers) if (await provider.isLinked(em, userId)) return true;
+    return false;
+  }
+
   /** Whether another provider could still sign in to the account. */
   async hasOtherThan(em: EntityManager, userId: string, provider: IdentityProvider): Promise<boolean> {
     for (const other of this.providers) {
@@ -18,14 +24,14 @@ export class LinkedIdentities {
   }
 
   /**
-   * Takes identities away that somebody else put there, and voids the links that wait.
-   * @param since only those that were bound later, by the database's clock in its own words
+   * Takes every identity away, for an owner who gets back an account that was somebody else's: which of them that
+   * somebody put there cannot be told. Voids the links that wait.
    * @returns how many identities there were.
    */
-  async removeAll(tx: EntityManager, userId: string, since?: string): Promise<number> {
+  async removeAll(tx: EntityManager, userId: string): Promise<number> {
     await this.challenges.voidAll(tx, userId);
     let removed = 0;
-    for (const provider of this.providers) removed += await provider.removeFrom(tx, userId, since);
+    for (const provider of this.providers) removed += await provider.removeFrom(tx, userId);
     return removed;
   }
 }

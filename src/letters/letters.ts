@@ -106,7 +106,7 @@ export class Letters {
       subject: `The e-mail address of your ${productName} account`,
       paragraphs: [
         `The e-mail address of your account at ${productName} ${what}. If you did this, there is nothing to do.`,
-        'If you did not: somebody else can use your account. The button brings this address back, signs everybody out and mails you a link for a new password.',
+        'If you did not: somebody else can use your account. The button brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a link for a new password.',
       ],
       action: { label: 'It was not me: undo this', url: this.link('undoEmailChange', undoToken) },
       smallPrint: ['The link works once and for 72 hours, whatever happens to the account meanwhile.'],

@@ -24,6 +24,10 @@ const NOTICES = {
     subject: 'Your password was reset',
     what: 'A new password was set for your account by a mailed link. Every device was signed out.',
   },
+  'password-reset-identities-stay': {
+    subject: 'Your password was reset',
+    what: 'A new password was set for your account by a mailed link. Every device was signed out. A Google account or a Blockpass identity is linked to your account and can still sign in: unlink it if it is not yours.',
+  },
   'refresh-reuse': {
     subject: 'A sign-in of your account was ended',
     what: 'A token of one of your signed-in devices was used twice, which a copy of it would explain. That device was signed out; the others were not.',
@@ -54,7 +58,7 @@ const NOTICES = {
   },
   'google-linked': {
     subject: 'A Google account was linked',
-    what: 'A Google account can now sign in to your account.',
+    what: 'A Google account can now sign in to your account. A new password does not change that: if it is not yours, unlink it.',
   },
   'google-unlinked': {
     subject: 'A Google account was unlinked',

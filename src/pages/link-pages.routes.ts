@@ -21,7 +21,7 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
   },
   undoEmailChange: {
     title: 'Undo the change of your e-mail address',
-    lead: 'Press the button to bring the address back to which this link was mailed. It signs every device out and removes the password; we then mail you a link to set a new one.',
+    lead: 'Press the button to bring the address back to which this link was mailed. It signs every device out, removes the password and unlinks every Google account and Blockpass identity; we then mail you a link to set a new password.',
     button: 'Bring my address back',
     query: 'mutation UndoEmailChange($token: String!) { undoEmailChange(token: $token) }',
     done: 'Your address is back, and every device is signed out. A link to set a new password is on its way to it.',

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type Activation, lockAccount, parseEmailAddress } from '../accounts/index.ts';
 import { DeactivatedBy, User } from '../accounts/user.entity.ts';
+import type { LinkedIdentities } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
@@ -29,6 +30,7 @@ export class AccountRecovery {
     private readonly endings: Endings,
     private readonly signOut: SignOut,
     private readonly activation: Activation,
+    private readonly identities: LinkedIdentities,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
@@ -47,7 +49,7 @@ export class AccountRecovery {
 
   /**
    * Sets a new password, ends every session and voids what else was mailed. Signs nobody in, and leaves the second
-   * factor as it is. An account that its owner deactivated is active again; that the link arrived proves the address.
+   * factor and linked identities as they are; the owner is told of those. An account that its owner deactivated is active again; that the link arrived proves the address.
    * @throws {InvalidToken} nothing was changed.
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
@@ -87,7 +89,8 @@ export class AccountRecovery {
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.tokens.void(tx, userId, VOIDED);
-    await this.notices.tell(tx, userId, 'password-reset', origin);
+    const others = await this.identities.isAnyLinked(tx, userId);
+    await this.notices.tell(tx, userId, others ? 'password-reset-identities-stay' : 'password-reset', origin);
     await this.audit.record(tx, origin, {
       action: 'password.reset',
       actorId: userId,

@@ -34,8 +34,9 @@ export class EmailChangeUndo {
 
   /**
    * Brings the address back that the notice went to, whatever happened since: ends every session, cancels later
-   * changes, removes the password, which somebody else knows, the identities that were linked since the notice, and a
-   * second factor that was turned on since, which would keep the owner out; mails a link to set a new password.
+   * changes, removes the password, which somebody else knows, every linked identity, which may be somebody else's and
+   * linked before the notice, and a second factor that was turned on since, which would keep the owner out; mails a
+   * link to set a new password.
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
@@ -66,7 +67,7 @@ export class EmailChangeUndo {
     await this.passwords.remove(tx, userId);
     const foreignFactor = user.secondFactorSince !== null && user.secondFactorSince > new Date(issuedAt);
     if (foreignFactor) await this.secondFactors.turnOff(tx, userId);
-    const identities = await this.identities.removeAll(tx, userId, binding.issuedAt);
+    const identities = await this.identities.removeAll(tx, userId);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.mails.outbox.put(tx, this.mails.recovery, { address });

@@ -7,6 +7,7 @@ import {
   CompleteLoginDocument,
   ConfirmEmailDocument,
   type ConfirmEmailMutation,
+  LinkGoogleDocument,
   LoginDocument,
   type LoginWithGoogleMutation,
   MeDocument,
@@ -16,7 +17,7 @@ import {
   UndoEmailChangeDocument,
   UnlinkGoogleDocument,
 } from '../support/generated/operations.ts';
-import { aPerson, GoogleStandIn, oneTap, type Person } from '../support/google-stand-in.ts';
+import { aPerson, GoogleStandIn, newNonce, oneTap, type Person } from '../support/google-stand-in.ts';
 import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
@@ -456,7 +457,20 @@ describe('undoing a change of address', () => {
     expect(authenticated(await signIn(thief)).user.id).not.toBe(subject.id);
   });
 
-  it('leaves the one that was linked before', async () => {
+  it('takes away one that was linked before, which may be of the same thief', async () => {
+    const subject = await confirmed(await gateway.aSubject());
+    const { accessToken: bearer } = await subject.signedIn();
+    const thief = aPerson();
+    const idToken = await google.idToken({ ...thief, nonce: await newNonce(gateway.client) });
+    expect((await gateway.client.execute(LinkGoogleDocument, { idToken }, { bearer })).data).not.toBeNull();
+    const newEmail = `thief-${subject.email}`;
+    await gateway.client.execute(ChangeEmailDocument, { newEmail, password: subject.password }, { bearer });
+    const undo = await gateway.mailbox.token(subject.email, 'undo-email-change');
+    expect((await gateway.client.execute(UndoEmailChangeDocument, { token: undo })).data).not.toBeNull();
+    expect(authenticated(await signIn(thief)).user.id).not.toBe(subject.id);
+  });
+
+  it('is no loss for the owner, whose own is linked again by the next sign-in', async () => {
     const { person, subject } = await aGmailSubject();
     await confirmed(subject);
     await signIn(person);
@@ -468,6 +482,21 @@ describe('undoing a change of address', () => {
     );
     const undo = await gateway.mailbox.token(subject.email, 'undo-email-change');
     expect((await gateway.client.execute(UndoEmailChangeDocument, { token: undo })).data).not.toBeNull();
+    expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
+  });
+});
+
+describe('resetting the password', () => {
+  it('leaves the Google account, and the mail about it says so', async () => {
+    const { person, subject } = await aGmailSubject();
+    await confirmed(subject);
+    await signIn(person);
+    await gateway.client.execute(RecoverAccountDocument, { email: subject.email });
+    const token = await gateway.mailbox.token(subject.email, 'reset-password');
+    const newPassword = 'copper lantern drifting';
+    await gateway.client.execute(ResetPasswordDocument, { token, newPassword });
+    const { text } = await gateway.mailbox.expect(subject.email, /Your password was reset/);
+    expect(text.replace(/\s+/g, ' ')).toContain('is linked to your account and can still sign in');
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
   });
 });

@@ -1,6 +1,5 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
 import type { IdentityProvider, ProvidedIdentity } from '../../identities/index.ts';
-import { sql, statement } from '../../platform/database/index.ts';
 import { Conflict } from '../../platform/errors.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 
@@ -20,13 +19,7 @@ export class BlockpassIdentities implements IdentityProvider {
     return (await em.count(KycRecord, { userId })) > 0;
   }
 
-  async removeFrom(tx: EntityManager, userId: string, since?: string): Promise<number> {
-    const later = since === undefined ? sql`true` : sql`linked_at > ${since}::timestamptz`;
-    const rows = await statement(
-      tx,
-      sql`update kyc_record set user_id = null, linked_at = null
-          where user_id = ${userId} and ${later} returning id`,
-    );
-    return rows.length;
+  removeFrom(tx: EntityManager, userId: string): Promise<number> {
+    return tx.nativeUpdate(KycRecord, { userId }, { userId: null, linkedAt: null });
   }
 }
