@@ -12,9 +12,12 @@ import {
   googleData,
   googleRoutes,
   IdTokens,
+  RESULT_PAGE,
   RedirectFlow,
+  START_PATH,
 } from '../google/index.ts';
 import type { RequestContexts } from '../http/index.ts';
+import { googleSignInPage } from '../pages/index.ts';
 import { CookieStyle } from '../platform/request/index.ts';
 import type { Accounts } from './accounts.ts';
 import type { SignInPart } from './authentication.ts';
@@ -89,11 +92,15 @@ export function composeGoogle(
     return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };
   };
   const google = feature();
+  const page = { productName: config.productName, path: RESULT_PAGE, startPath: START_PATH };
+  // Without cookies it would make sessions that nobody has.
+  const hasPage = clientOrigin === publicUrl && config.session.tokenDelivery !== 'body';
+  const pages = hasPage ? [googleSignInPage(page)] : [];
   return {
     signIn: google?.signIn ?? null,
     resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle)],
     cookieNames: [bindingCookieName(cookieStyle)],
-    routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin })] : [],
+    routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin }), ...pages] : [],
     personalData: [googleData],
     chores: [expiredGoogleTickets],
   } satisfies Part & Record<string, unknown>;

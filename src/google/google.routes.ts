@@ -9,9 +9,9 @@ import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
 
 /** The only redirect URI; registered with Google as PUBLIC_URL and this. */
 export const CALLBACK_PATH = '/oauth/google/callback';
-const START_PATH = '/oauth/google/start';
-/** The page of the frontend that takes the result from its fragment. */
-const RESULT_PAGE = '/google-sign-in';
+export const START_PATH = '/oauth/google/start';
+/** The page of the frontend, or our own (pages/google-sign-in-page.routes.ts), that takes the result from its fragment. */
+export const RESULT_PAGE = '/google-sign-in';
 /** Seconds: the cookie outlives the state, whose last moment may bring a result that waits to be fetched. */
 const BINDING_TTL = TICKET_TTL[TicketPurpose.STATE] + TICKET_TTL[TicketPurpose.RESULT];
 const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };

@@ -1,6 +1,6 @@
 export { AccountClaim } from './account-claim.ts';
 export { GoogleResolver } from './google.resolver.ts';
-export { bindingCookieName, CALLBACK_PATH, googleRoutes } from './google.routes.ts';
+export { bindingCookieName, CALLBACK_PATH, googleRoutes, RESULT_PAGE, START_PATH } from './google.routes.ts';
 export { GoogleAccounts } from './google-accounts.ts';
 export { GoogleIdentities } from './google-identities.ts';
 export { GoogleIssuer } from './google-issuer.ts';

@@ -1,25 +1,15 @@
+import { COMMON_SCRIPT } from './common.script.ts';
+
 /**
- * Runs in the browser of whoever opened a mailed link, as it stands here. It takes the token out of the address bar at
- * once, and sends it only when the button is pressed: mail scanners open links, and some run scripts.
+ * Runs in the browser of whoever opened a mailed link. The token leaves the address bar at once, and is sent only when
+ * the button is pressed: mail scanners open links, and some run scripts.
  */
-export const LINK_PAGE_SCRIPT = `
-'use strict';
+export const LINK_PAGE_SCRIPT = `${COMMON_SCRIPT}
 const form = document.querySelector('form');
 const button = form.querySelector('button');
 const password = form.querySelector('#password');
 const fieldProblem = form.querySelector('#password-problem');
-const problem = document.querySelector('#problem');
-const outcome = document.querySelector('#outcome');
-
-const token = new URLSearchParams(location.hash.slice(1)).get('token');
-history.replaceState(null, '', location.pathname);
-// A second link that is opened in this tab changes no more than the fragment.
-addEventListener('hashchange', () => location.reload());
-
-const show = (element, text) => {
-  element.textContent = text;
-  element.hidden = text === '';
-};
+const token = fragment.get('token');
 
 if (!token) {
   show(problem, 'This page opens from a link in a mail. Open that link again: it is still good if it was not used.');
@@ -33,22 +23,6 @@ if (showPassword) {
   showPassword.addEventListener('change', () => {
     password.type = showPassword.checked ? 'text' : 'password';
   });
-}
-
-const requestId = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-
-async function send() {
-  const variables = password ? { token, newPassword: password.value } : { token };
-  const response = await fetch('/graphql', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-request-id': requestId() },
-    // The link speaks for itself, whoever is signed in here.
-    credentials: 'omit',
-    body: JSON.stringify({ query: form.dataset.query, variables }),
-  });
-  const { errors } = await response.json();
-  return errors ? errors[0] : undefined;
 }
 
 const PROBLEMS = {
@@ -79,9 +53,11 @@ form.addEventListener('submit', async (event) => {
   }
   button.disabled = true;
   try {
-    const error = await send();
-    if (error) {
-      explain(error);
+    const variables = password ? { token, newPassword: password.value } : { token };
+    // The link speaks for itself, whoever is signed in here.
+    const { errors } = await send(form.dataset.query, variables, 'omit');
+    if (errors) {
+      explain(errors[0]);
     } else {
       form.hidden = true;
       show(outcome, form.dataset.done);

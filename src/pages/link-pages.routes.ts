@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { LINK_PAGES } from '../letters/index.ts';
-import { LINK_PAGE_POLICY, type LinkPage, renderLinkPage } from './link-page.ts';
+import { type LinkPage, linkPage } from './link-page.ts';
+import { servePage } from './page.ts';
 
 const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
   confirmEmail: {
@@ -35,13 +36,7 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
 export function linkPages({ productName }: { readonly productName: string }) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const [name, path] of Object.entries(LINK_PAGES)) {
-      const html = renderLinkPage(PAGES[name as keyof typeof LINK_PAGES], productName);
-      app.get(path, { config: { anyRequestId: true } }, async (_request, reply) =>
-        reply
-          .headers({ 'content-security-policy': LINK_PAGE_POLICY, 'cache-control': 'no-store' })
-          .type('text/html; charset=utf-8')
-          .send(html),
-      );
+      servePage(app, path, linkPage(PAGES[name as keyof typeof LINK_PAGES]), productName);
     }
   };
 }

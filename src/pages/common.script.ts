@@ -1,0 +1,28 @@
+/** What the scripts of all pages begin with. */
+export const COMMON_SCRIPT = `
+'use strict';
+const fragment = new URLSearchParams(location.hash.slice(1));
+history.replaceState(null, '', location.pathname);
+// A second link that is opened in this tab changes no more than the fragment.
+addEventListener('hashchange', () => location.reload());
+
+const problem = document.querySelector('#problem');
+const outcome = document.querySelector('#outcome');
+const show = (element, text) => {
+  element.textContent = text;
+  element.hidden = text === '';
+};
+
+const requestId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+async function send(query, variables, credentials) {
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId() },
+    credentials,
+    body: JSON.stringify({ query, variables }),
+  });
+  return response.json();
+}
+`;

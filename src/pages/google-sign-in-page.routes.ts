@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify';
+import { escapeHtml } from '../platform/html.ts';
+import { GOOGLE_SIGN_IN_SCRIPT } from './google-sign-in-page.script.ts';
+import { type Page, servePage } from './page.ts';
+
+export interface GoogleSignInPageOptions {
+  readonly productName: string;
+  readonly path: string;
+  /** Where a sign-in begins. */
+  readonly startPath: string;
+}
+
+/** Where a sign-in by redirect ends for people who have no frontend. */
+export function googleSignInPage({ productName, path, startPath }: GoogleSignInPageOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    servePage(app, path, pageOf(startPath), productName);
+  };
+}
+
+const pageOf = (startPath: string): Page => ({
+  title: 'Sign in with Google',
+  script: GOOGLE_SIGN_IN_SCRIPT,
+  body: `<p id="progress">One moment.</p>
+<form id="link" method="post" hidden>
+<p>There is an account with the address of the Google account that you chose just now. Sign in to it, and the two are linked: from then on the Google account signs in to it.</p>
+<label for="identifier">Username or e-mail address</label>
+<input id="identifier" name="identifier" type="text" autocomplete="username" required spellcheck="false" autocapitalize="none">
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required>
+<button type="submit">Sign in and link</button>
+</form>
+<form id="second-step" method="post" hidden>
+<label for="code">Security code</label>
+<input id="code" name="code" type="text" autocomplete="one-time-code" required aria-describedby="code-hint" spellcheck="false" autocapitalize="none">
+<p id="code-hint">From your authenticator app, or one of your recovery codes.</p>
+<button type="submit">Sign in</button>
+</form>
+<p id="start-again" hidden><a href="${escapeHtml(startPath)}">Sign in with Google</a></p>`,
+});

@@ -1,0 +1,197 @@
+/** @topology one: a browser opens one address */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { ConfirmEmailDocument } from '../support/generated/operations.ts';
+import { aPerson, GoogleStandIn } from '../support/google-stand-in.ts';
+import { freePort } from '../support/process.ts';
+import { enrol } from '../support/second-factor.ts';
+
+jest.setTimeout(60_000);
+
+const PATH = '/google-sign-in';
+
+let google: GoogleStandIn;
+let gateway: TestGateway;
+beforeAll(async () => {
+  google = await GoogleStandIn.start();
+  const PORT = await freePort();
+  // Another site than the issuer's, as Google's is.
+  gateway = await TestGateway.start({
+    ...google.settings,
+    PORT,
+    PUBLIC_URL: `http://localhost:${PORT}`,
+    PRODUCT_NAME: "Ada & Grace's",
+  });
+});
+afterAll(async () => {
+  await gateway.close();
+  await google.close();
+});
+
+describe('the page at the end of a sign-in by Google', () => {
+  it('is kept nowhere, loads nothing and runs nothing foreign', async () => {
+    const strict = await gateway.another({ PORT: await freePort(), REQUIRE_REQUEST_ID: 'true' });
+    const response = await fetch(strict.url + PATH);
+    await strict.close();
+    expect(response.status).toBe(200);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const policy = response.headers.get('content-security-policy') ?? '';
+    expect(policy).toMatch(
+      /^default-src 'none'; script-src 'sha256-[^ ]+'; style-src 'sha256-[^ ]+'; connect-src 'self';/,
+    );
+    expect(policy).not.toContain('unsafe');
+    const html = await response.text();
+    expect(html).not.toMatch(/https?:|src=|@import|url\(/);
+    expect(html).toContain('Ada &amp; Grace&#39;s');
+  });
+
+  it.each([
+    ['a frontend is named', { CLIENT_ORIGIN: 'http://localhost:3000' }],
+    ['tokens come in the body, which the page would throw away', { TOKEN_DELIVERY: 'body' }],
+    [
+      'nobody signs in by Google',
+      { GOOGLE_CLIENT_ID: undefined, GOOGLE_CLIENT_SECRET: undefined, GOOGLE_ISSUER_URL: undefined },
+    ],
+  ])('is not there where %s', async (_, settings) => {
+    const other = await gateway.another({ ...settings, PORT: await freePort() });
+    try {
+      expect((await fetch(other.url + PATH)).status).toBe(404);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+(hasBrowser ? describe : describe.skip)('in a browser', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  let complaints: string[];
+  let home: string;
+
+  beforeAll(async () => {
+    browser = await launchBrowser();
+    home = gateway.url.replace('127.0.0.1', 'localhost');
+  });
+  afterAll(() => browser.close());
+  beforeEach(async () => {
+    google.person = aPerson();
+    google.alteration = {};
+    context = await browser.newContext();
+    page = await context.newPage();
+    complaints = [];
+    // Violations of the policy too; but not the answers of 4xx that a test asks for.
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+  });
+  afterEach(() => context.close());
+
+  const start = () => page.goto(`${home}/oauth/google/start`);
+  const signedInAs = (username: string) =>
+    page.getByRole('status').getByText(`You are signed in as ${username}.`).waitFor();
+  const cookies = async () =>
+    (await context.cookies(home)).map(({ name }) => name).filter((name) => name !== 'gatehouse_device');
+  const problem = (text: string) => page.getByRole('alert').getByText(text).waitFor();
+  /** Whoever has the address that Google names, without Google handing it out. */
+  const owner = async () => {
+    const subject = await gateway.aSubject();
+    const token = await gateway.mailbox.token(subject.email, 'confirm-email');
+    await gateway.client.execute(ConfirmEmailDocument, { token });
+    google.person = aPerson({ email: subject.email });
+    return subject;
+  };
+
+  it('a newcomer is signed in, and the code leaves the address bar', async () => {
+    await start();
+    await signedInAs(google.person.email?.split('@')[0] ?? '');
+    expect(page.url()).toBe(home + PATH);
+    expect((await cookies()).sort()).toEqual(['gatehouse_access', 'gatehouse_refresh']);
+    expect(complaints).toEqual([]);
+    // Once more, from the beginning.
+    await start();
+    await signedInAs(google.person.email?.split('@')[0] ?? '');
+  });
+
+  it('the owner of an account with the address logs in to it, and the two are linked', async () => {
+    const subject = await owner();
+    await start();
+    await page.getByLabel('Username or e-mail address').fill(subject.username);
+    await page.getByLabel('Password').fill('a wrong password');
+    await page.getByRole('button', { name: 'Sign in and link' }).click();
+    await problem('There is no account with this name');
+    expect(await cookies()).not.toContain('gatehouse_access');
+    await page.getByLabel('Password').fill(subject.password);
+    await page.getByRole('button', { name: 'Sign in and link' }).click();
+    await signedInAs(subject.username);
+    await start();
+    await signedInAs(subject.username);
+    expect(complaints).toEqual([]);
+  });
+
+  it('somebody else who logs in there is not linked, and not signed in', async () => {
+    await owner();
+    const other = await gateway.aSubject();
+    await start();
+    await page.getByLabel('Username or e-mail address').fill(other.username);
+    await page.getByLabel('Password').fill(other.password);
+    await page.getByRole('button', { name: 'Sign in and link' }).click();
+    await problem('The Google account waits for another account than this one');
+    expect(await page.getByRole('button').count()).toBe(0);
+    expect(await cookies()).not.toContain('gatehouse_access');
+    await page.getByRole('link', { name: 'Sign in with Google' }).click();
+    await page.getByRole('button', { name: 'Sign in and link' }).waitFor();
+  });
+
+  it('a second factor is asked for, after a link and without', async () => {
+    const subject = await owner();
+    const { app, recoveryCodes } = await enrol(gateway, subject);
+    await start();
+    await page.getByLabel('Username or e-mail address').fill(subject.email);
+    await page.getByLabel('Password').fill(subject.password);
+    await page.getByRole('button', { name: 'Sign in and link' }).click();
+    const code = page.getByLabel('Security code');
+    await code.fill(app.wrongCode());
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await problem('This code is not right.');
+    await code.fill(app.code().replace(/^.../, '$& '));
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await signedInAs(subject.username);
+    await start();
+    await code.fill(recoveryCodes[0] ?? '');
+    await code.press('Enter');
+    await signedInAs(subject.username);
+    expect(complaints).toEqual([]);
+  });
+
+  it('what went wrong is said, with a way to start again', async () => {
+    google.alteration = { aud: 'somebody-else.apps.example.test' };
+    await start();
+    await problem('This Google account cannot sign in here.');
+    google.alteration = {};
+    await page.getByRole('link', { name: 'Sign in with Google' }).click();
+    await signedInAs(google.person.email?.split('@')[0] ?? '');
+    for (const [fragment, text] of [
+      ['#error=ACCESS_DENIED', 'You said no at Google.'],
+      ['#error=__proto__', 'That did not work.'],
+      ['#error=<img src=x onerror=alert(1)>', 'That did not work.'],
+      ['#code=of-another-browser', 'This sign-in was begun in another browser'],
+      ['', 'This page opens at the end of a sign-in with Google.'],
+    ]) {
+      await page.goto('about:blank');
+      await page.goto(home + PATH + fragment);
+      await problem(text ?? '');
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('is readable on a phone', async () => {
+    await owner();
+    await page.setViewportSize({ width: 360, height: 740 });
+    await start();
+    await page.getByRole('button', { name: 'Sign in and link' }).waitFor();
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(overflow).toBeLessThanOrEqual(0);
+  });
+});
