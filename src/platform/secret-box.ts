@@ -21,12 +21,13 @@ export class SecretBox {
     const [key] = this.keyring;
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv('aes-256-gcm', key.secret, iv).setAAD(Buffer.from(purpose));
-    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+    // Copied once: what is sealed can be a picture of several megabytes.
     return Buffer.concat([
       Buffer.from([VERSION]),
       Buffer.from(key.id, 'hex'),
       iv,
-      ciphertext,
+      cipher.update(plaintext),
+      cipher.final(),
       cipher.getAuthTag(),
     ]);
   }

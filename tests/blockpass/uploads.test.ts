@@ -1,10 +1,12 @@
 /** @topology one: measures the memory of one process */
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { picture } from '../../examples/blockpass-fakes/index.ts';
 import { imageTypeOf } from '../../src/blockpass/app/image.ts';
+import { UploadMemory } from '../../src/blockpass/app/upload-memory.ts';
 import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
 
 let world: BlockpassWorld;
@@ -167,6 +169,37 @@ describe('an upload', () => {
     expect(await stored(id)).toBe(0);
   });
 
+  it('in pieces of one byte is refused early, within bounded memory', async () => {
+    const { accessToken, id } = await aPass();
+    const head = Buffer.concat([
+      partOf(pass(accessToken)),
+      Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="selfie"; filename="x"\r\n\r\n`),
+    ]);
+    const { host, port, hostname } = new URL(world.gateway.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      `POST /blockpass/api/uploadData HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n` +
+        `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\n\r\n${head.length.toString(16)}\r\n${head}\r\n`,
+    );
+    const answered = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))));
+    socket.on('error', () => {});
+    const before = process.memoryUsage.rss();
+    let peak = 0;
+    let sent = 0;
+    // 4 MB of such pieces fit every other limit.
+    const bytes = Buffer.from('1\r\nx\r\n'.repeat(10_000));
+    while (sent < 4 * MB && !socket.destroyed) {
+      const isMore = socket.write(bytes);
+      sent += 10_000;
+      peak = Math.max(peak, process.memoryUsage.rss());
+      if (!isMore) await sleep(10);
+    }
+    expect(await answered).toMatch(/^HTTP\/1\.1 413 /);
+    expect(peak - before).toBeLessThan(64 * MB);
+    expect(await stored(id)).toBe(0);
+    socket.destroy();
+  });
+
   it('whose length is a lie, or that breaks off, leaves nothing behind', async () => {
     const { accessToken, id } = await aPass();
     const body = formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(picture())]);
@@ -254,6 +287,21 @@ describe('an upload', () => {
       [id],
     );
     expect(JSON.stringify(rows)).not.toContain(fileName);
+  });
+});
+
+describe('the memory for uploads', () => {
+  it('gets everything back, also from a reader that goes on after its upload was refused', () => {
+    const memory = new UploadMemory();
+    for (let round = 0; round < 10; round++) {
+      const account = memory.open();
+      account.take(20 * MB);
+      account.close();
+      expect(() => account.take(20 * MB)).toThrow('the upload is over');
+      account.close();
+    }
+    expect(() => memory.open().take(32 * MB)).not.toThrow();
+    expect(() => memory.open().take(1)).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }));
   });
 });
 

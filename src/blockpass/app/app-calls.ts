@@ -137,9 +137,13 @@ export class AppCalls {
     return this.upload(em, person, PassOrigin.RESUBMIT, null, asked);
   }
 
+  /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
+  charge(origin: RequestOrigin): Promise<void> {
+    return this.rateLimiter.charge({ 'blockpassApp.address': networkOf(origin.clientAddress ?? '') });
+  }
+
   /** Uses the pass up. @throws {PassNotValid} */
-  async admit(em: EntityManager, pass: string, origin: RequestOrigin): Promise<AdmittedUpload> {
-    await this.rateLimiter.charge({ 'blockpassApp.address': networkOf(origin.clientAddress ?? '') });
+  async admit(em: EntityManager, pass: string): Promise<AdmittedUpload> {
     const binding = await this.passes.consume(em, pass);
     if (!binding) throw new PassNotValid();
     const fields = new Set(binding.fields);
@@ -198,7 +202,7 @@ export class AppCalls {
     { code, sessionCode }: AppRequest,
     origin: RequestOrigin,
   ): Promise<Person> {
-    await this.rateLimiter.charge({ 'blockpassApp.address': networkOf(origin.clientAddress ?? '') });
+    await this.charge(origin);
     try {
       const tokens = await this.api.handshake(code, sessionCode);
       const { id: blockpassId } = await this.api.profile(tokens);

@@ -19,8 +19,7 @@ const BODY_LIMIT = 8 * 1024;
 const MAX_CODE = 1_024;
 /** Slugs of a list. */
 const MAX_SLUGS = 32;
-/** Milliseconds for a whole upload to arrive, and for the rest of a refused one to run out. */
-const UPLOAD_TIMEOUT = 30_000;
+/** Milliseconds for the rest of a refused upload to run out. */
 const REFUSED_GRACE = 1_000;
 
 type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
@@ -54,21 +53,16 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
     app.post(`${path}/uploadData`, { config: anyRequestId }, async (request, reply) => {
       const { em, origin } = contextOf(request, reply);
       const account = memory.open();
-      const { promise: late, reject: tooLate } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => tooLate(new UploadTooSlow()), UPLOAD_TIMEOUT);
-      late.catch(() => {});
       try {
-        const reading = readUpload(request.raw, request.headers, account, (pass) =>
-          calls.admit(em, pass, origin),
+        await calls.charge(origin);
+        const { plan, parts } = await readUpload(request.raw, request.headers, account, (pass) =>
+          calls.admit(em, pass),
         );
-        const { plan, parts } = await Promise.race([reading, late]);
-        clearTimeout(timer);
         return reply.send(await calls.receive(em, plan, parts, origin));
       } catch (error) {
         if (!request.raw.complete) abandon(request, reply);
         throw error;
       } finally {
-        clearTimeout(timer);
         account.close();
       }
     });

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import { BadUserInput, PayloadTooLarge } from '../../platform/errors.ts';
+import { UploadTooSlow } from './app-errors.ts';
 import type { UploadAccount } from './upload-memory.ts';
 
 /** Bytes. A phone's picture has two to five million. */
@@ -12,6 +13,10 @@ export const MAX_TEXT = 4 * 1024;
 export const MAX_CERTIFICATE = 128 * 1024;
 /** Bytes of a whole upload with everything around it. */
 export const MAX_UPLOAD = 16 * 1024 * 1024;
+/** Pieces that it arrives in: the largest upload by the smallest packets that every network carries (RFC 879). */
+const MAX_PIECES = 32_000;
+/** Milliseconds for a whole upload to arrive. */
+const TIME = 30_000;
 /** Parts: nine fields, each named in slugList once more, some certificates and the pass. */
 const MAX_PARTS = 64;
 /** Bytes of the header of a part. */
@@ -43,6 +48,7 @@ const MAX_PASS = 256;
  * @param admit judges the pass, and says what may come with it; called once
  * @throws {PayloadTooLarge} more than a limit.
  * @throws {BadUserInput} not such a form, a part twice, or no pass in it.
+ * @throws {UploadTooSlow} it did not arrive in time.
  */
 export async function readUpload<Plan extends UploadPlan>(
   source: Readable,
@@ -58,6 +64,7 @@ export async function readUpload<Plan extends UploadPlan>(
   let plan: Plan | undefined;
   let early = MAX_BEFORE_PASS;
   let total = 0;
+  let pieces = 0;
   const parts = new Map<string, UploadedPart>();
 
   const readPart = async (name: string, stream: Readable, isFile: boolean): Promise<void> => {
@@ -88,19 +95,27 @@ export async function readUpload<Plan extends UploadPlan>(
   form.on('partsLimit', () => fail(new PayloadTooLarge('too many parts')));
   form.on('error', () => fail(refused('This is not multipart/form-data.')));
   form.on('finish', finish);
-  source.on('data', (chunk: Buffer) => {
+  const count = (chunk: Buffer) => {
     total += chunk.length;
+    pieces += 1;
     if (total > MAX_UPLOAD) fail(new PayloadTooLarge('too many bytes'));
-  });
-  source.on('error', () => fail(refused('The upload broke off.')));
-  source.on('aborted', () => fail(refused('The upload broke off.')));
+    // A chunk of one byte costs as much work as one of 64 kB.
+    if (pieces > MAX_PIECES) fail(new PayloadTooLarge('too many pieces'));
+  };
+  const broken = () => fail(refused('The upload broke off.'));
+  source.on('data', count);
+  source.on('error', broken);
+  source.on('aborted', broken);
   source.pipe(form);
+  const timer = setTimeout(() => fail(new UploadTooSlow()), TIME);
 
   try {
     await Promise.race([finished, failed]);
     await Promise.race([reading, failed]);
   } finally {
+    clearTimeout(timer);
     source.unpipe(form);
+    source.off('data', count).off('aborted', broken);
     form.destroy();
   }
   if (!plan) throw refused('accessToken is missing.');
@@ -128,17 +143,27 @@ function openForm(headers: IncomingHttpHeaders) {
   }
 }
 
-/** @throws {PayloadTooLarge} before more than the limit is kept. */
+/**
+ * Copies what arrives into one block that grows: whoever keeps the pieces keeps some 150 bytes beside each of them,
+ * which is nothing for a piece of 64 kB and everything for a piece of one byte.
+ * @throws {PayloadTooLarge} before more than the limit is kept.
+ */
 async function read(stream: Readable, limit: number, memory: UploadAccount): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+  let block = Buffer.alloc(0);
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > limit) throw new PayloadTooLarge('a part');
+    const needed = size + chunk.length;
+    if (needed > limit) throw new PayloadTooLarge('a part');
     memory.take(chunk.length);
-    chunks.push(chunk);
+    if (needed > block.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(limit, Math.max(needed, 2 * block.length)));
+      block.copy(grown, 0, 0, size);
+      block = grown;
+    }
+    chunk.copy(block, size);
+    size = needed;
   }
-  return Buffer.concat(chunks);
+  return block.subarray(0, size);
 }
 
 const refused = (message: string) => new BadUserInput([{ field: 'body', message }]);
