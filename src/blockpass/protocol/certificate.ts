@@ -12,6 +12,8 @@ const SECURITY_CONTEXT = 'https://w3id.org/security/v2';
 const MAX_SIGNATURES = 4;
 /** Objects within objects: certificates of screening services have five. */
 const MAX_DEPTH = 12;
+/** Values altogether: such a certificate has about 100. Canonicalising takes time by their square: 12,000 take two seconds. */
+const MAX_VALUES = 1_000;
 
 /** A certificate as it travels: a JSON-LD document. */
 export interface Certificate {
@@ -62,7 +64,8 @@ export function parseCertificate(text: string, slug: string, baseUrl: string): C
     throw new MalformedCertificate('Entity, Organization or Claim is missing');
   }
   if (typeof Organization.identifier !== 'string') throw new MalformedCertificate('the issuer is not named');
-  if (depthOf(document) > MAX_DEPTH) throw new MalformedCertificate('it is nested too deeply');
+  const { '@context': _, ...words } = document;
+  assertPlain(words);
   return document as unknown as Certificate;
 }
 
@@ -197,7 +200,21 @@ function parseJson(text: string): Record<string, unknown> {
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-function depthOf(value: unknown, depth = 1): number {
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return depth;
-  return Math.max(depth, ...Object.values(value).map((part) => depthOf(part, depth + 1)));
+/**
+ * @throws {MalformedCertificate} for what is too large, and for words of JSON-LD itself (`@graph`, `@included`, `@index`):
+ *   with them a document says things that no signature covers, or that take for ever to put in order.
+ */
+function assertPlain(document: object): void {
+  let layer: unknown[] = [document];
+  let values = 0;
+  for (let depth = 0; layer.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw new MalformedCertificate('it is nested too deeply');
+    const objects = layer.filter((value) => typeof value === 'object' && value !== null);
+    if (objects.flatMap(Object.keys).some((key) => key.startsWith('@'))) {
+      throw new MalformedCertificate('it has words of JSON-LD in it');
+    }
+    layer = objects.flatMap((value): unknown[] => Object.values(value as object));
+    values += layer.length;
+    if (values > MAX_VALUES) throw new MalformedCertificate('it has too many values');
+  }
 }

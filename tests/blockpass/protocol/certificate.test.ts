@@ -101,6 +101,19 @@ describe('a certificate', () => {
     expect(() => parseCertificate('<html>', CERTIFICATE_SLUG, BASE_URL)).toThrow(MalformedCertificate);
   });
 
+  it('is refused with words of JSON-LD in it, whose meaning no signature covers, and with more than a few values', () => {
+    const nodes = (count: number) => Array.from({ length: count }, (_, index) => ({ '@id': `_:b${index}` }));
+    for (const change of [
+      { '@included': nodes(3) },
+      { '@graph': nodes(3) },
+      { Claim: { ...CERTIFICATE.Claim, '@index': 'consider' } },
+      { Claim: { ...CERTIFICATE.Claim, '@context': { level: 'schema:text' }, level: 'gold' } },
+      { Claim: { ...CERTIFICATE.Claim, _customFields: Array.from({ length: 12_000 }, (_, at) => `v${at}`) } },
+    ]) {
+      expect(() => parse({ ...CERTIFICATE, ...change })).toThrow(MalformedCertificate);
+    }
+  });
+
   it('contradicts every other value of a field than the one that was certified', () => {
     expect(contradicts(parse(CERTIFICATE), 'given_name', FIELDS.given_name)).toBe(false);
     expect(contradicts(parse(CERTIFICATE), 'given_name', Buffer.from('Adb'))).toBe(true);
