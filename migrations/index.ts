@@ -10,6 +10,7 @@ import { Google } from './20261122070000_google.ts';
 import { Blockpass } from './20261122080000_blockpass.ts';
 import { BlockpassLinkedAt } from './20261122085000_blockpass_linked_at.ts';
 import { KnownDevices } from './20261122090000_known_devices.ts';
+import { BlockpassTakenBy } from './20261122101000_blockpass_taken_by.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122080000_blockpass', class: Blockpass },
   { name: '20261122085000_blockpass_linked_at', class: BlockpassLinkedAt },
   { name: '20261122090000_known_devices', class: KnownDevices },
+  { name: '20261122101000_blockpass_taken_by', class: BlockpassTakenBy },
 ];

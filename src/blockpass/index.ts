@@ -14,5 +14,6 @@ export { kycFileRoutes } from './review/kyc-file.routes.ts';
 export { type CertificateIssuing, KycReview } from './review/kyc-review.ts';
 export { BlockpassIdentities } from './sign-in/blockpass-identities.ts';
 export { BlockpassSignInResolver, bindingCookieName } from './sign-in/blockpass-sign-in.resolver.ts';
+export { ScannedSignIns } from './sign-in/scanned-sign-ins.ts';
 export { SignInWatch } from './sign-in/sign-in-watch.ts';
 export { BLOCKPASS_SIGN_IN_RULES, oldSignIns, WebsiteSignIns } from './sign-in/website-sign-ins.ts';

@@ -19,13 +19,14 @@ import {
   kycFileRoutes,
   oldSignIns,
   readWalletImportFormat,
+  ScannedSignIns,
   SignInWatch,
   UploadPasses,
   WebsiteSignIns,
 } from '../blockpass/index.ts';
 import type { BlockpassSettings } from '../config/index.ts';
 import type { RequestContexts } from '../http/index.ts';
-import type { RequestContext } from '../platform/request/index.ts';
+import type { Demand, RequestContext } from '../platform/request/index.ts';
 import { InvalidSettings } from '../platform/settings.ts';
 import type { Administration } from './administration.ts';
 import type { SignInPart } from './authentication.ts';
@@ -53,15 +54,8 @@ export function composeBlockpass(
   const api = new BlockpassApi(blockpass, clock);
   const evidence = new Evidence(api, blockpass);
   const records = new KycRecords(vault, endings, audit, blockpass);
-  const websiteSignIns = new WebsiteSignIns(
-    api,
-    signIn,
-    blockpassIdentities,
-    feed,
-    notices,
-    audit,
-    rateLimiter,
-  );
+  const websiteSignIns = new WebsiteSignIns(api, signIn, blockpassIdentities, notices, audit, rateLimiter);
+  const demand: Demand = (context, requirement) => isAuthorized(context, [requirement]);
   const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => watch.stop());
   const review = new KycReview(
@@ -82,7 +76,7 @@ export function composeBlockpass(
     vault,
     new UploadPasses(vault),
     evidence,
-    websiteSignIns,
+    new ScannedSignIns(feed),
     rateLimiter,
     blockpass,
   );
@@ -93,7 +87,7 @@ export function composeBlockpass(
   return {
     cookieNames: [bindingCookieName(platform.cookieStyle)],
     resolvers: [
-      new BlockpassSignInResolver(websiteSignIns, watch, tokenDelivery, platform.cookieStyle, {
+      new BlockpassSignInResolver(websiteSignIns, watch, tokenDelivery, platform.cookieStyle, demand, {
         ...blockpass,
         bindingCookie: deliversCookies,
       }),
@@ -102,9 +96,7 @@ export function composeBlockpass(
       new KycUserResolver(),
     ],
     routes: blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : [],
-    guardedRoutes: [
-      kycFileRoutes(vault, audit, (context, demand) => isAuthorized(context, [demand]), contexts.of),
-    ],
+    guardedRoutes: [kycFileRoutes(vault, audit, demand, contexts.of)],
     personalData: [new KycData(vault)],
     chores: [expiredPasses, oldSignIns],
   } satisfies Part & Record<string, unknown>;

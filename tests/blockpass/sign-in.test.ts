@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { FakeApp, ServiceError } from '../../examples/blockpass-fakes/index.ts';
 import {
   type BlockpassWorld,
   SignInPage,
@@ -134,6 +135,49 @@ describe('a sign-in by QR code', () => {
   });
 });
 
+describe('a QR code that somebody else sees too', () => {
+  it('is dead for them once it was scanned, while its owner is still uploading', async () => {
+    const page = await openPage();
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    const [owner, thief] = [world.person(), world.person()];
+    await thief.open();
+    world.blockpass.take(session);
+    await owner.status(session);
+    const pass = await owner.login(session);
+    for (const call of ['status', 'login'] as const) {
+      const response = await fetch(world.blockpass.service.endpoints[call], {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ code: thief.code(session), sessionCode: session }),
+      });
+      expect([call, response.status]).toEqual([call, 409]);
+    }
+    expect(await page.state()).toBe('PROCESSING');
+    await owner.upload(pass);
+    const { id } = await page.signedIn();
+    const [record] = await world.gateway.database.query(
+      'select blockpass_id from kyc_record where user_id = $1',
+      [id],
+    );
+    expect(record).toEqual({ blockpass_id: owner.person.id });
+  });
+
+  it('belongs to one of two who scan it at the same moment', async () => {
+    const page = await openPage();
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    world.blockpass.take(session);
+    const apps = Array.from({ length: 8 }, () => world.person());
+    const outcomes = await race(8, (index) =>
+      (apps[index] as FakeApp).login(session).then(
+        () => 200,
+        (error) => (error as ServiceError).status,
+      ),
+    );
+    expect(outcomes.filter((status) => status === 200)).toHaveLength(1);
+    expect(outcomes.filter((status) => status === 409)).toHaveLength(7);
+  });
+});
+
 describe('linking', () => {
   it('gives a Blockpass identity to the account that was signed in, and to no other', async () => {
     const subject = await world.gateway.aSubject();
@@ -163,6 +207,22 @@ describe('linking', () => {
       await world.person().scan(page.qrText);
       expect((await page.complete({ bearer: accessToken })).code).toBe(code);
     }
+  });
+
+  it('needs a proof of who it is from shortly before it began: a stolen session gets no other way in', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken } = await subject.signedIn();
+    const page = await openPage(accessToken);
+    await world.person().scan(page.qrText);
+    world.gateway.clock.advance(400);
+    expect((await page.complete({ bearer: accessToken })).code).toBe('REAUTHENTICATION_REQUIRED');
+    // The person had been taking pictures for five minutes meanwhile.
+    await world.gateway.database.query(
+      "update blockpass_sign_in set created_at = now() - interval '300 seconds' where id = $1",
+      [page.id],
+    );
+    expect((await page.signedIn({ bearer: accessToken })).id).toBe(subject.id);
+    world.gateway.clock.advance(-400);
   });
 
   it('never goes by an uploaded address, which also does not become the address of the account', async () => {

@@ -51,7 +51,7 @@ export class BlockpassApi implements CertificateSources {
   async createSession(): Promise<string> {
     const path = `${PREFIX}/service/register/${encodeURIComponent(this.options.clientId)}`;
     const { session } = await this.call({ name: 'session', method: 'POST', path });
-    return textOf(session, 'session');
+    return textOf(session, 'session', MAX_SESSION_CODE);
   }
 
   /** Exchanges the code that the app brought; with the session code of the QR code where there is one. */
@@ -206,12 +206,13 @@ export class BlockpassApi implements CertificateSources {
   }
 }
 
-/** Characters of a token or a session code: they go into headers, addresses and QR codes. */
-const MAX_TEXT = 4_096;
+/** Characters of a token: it goes into a header. */
+const MAX_TOKEN = 4_096;
+/** Characters of a session code: a UUID, in a QR code that a camera must be able to read. */
+const MAX_SESSION_CODE = 128;
 
-function textOf(value: unknown, call: string): string {
-  if (typeof value !== 'string' || value.length > MAX_TEXT || !/^[\x21-\x7e]+$/.test(value))
-    throw strange(call);
+function textOf(value: unknown, call: string, limit = MAX_TOKEN): string {
+  if (typeof value !== 'string' || value.length > limit || !/^[\x21-\x7e]+$/.test(value)) throw strange(call);
   return value;
 }
 

@@ -5,16 +5,17 @@ import { networkOf, type RequestOrigin } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
 import type { Evidence } from '../records/evidence.ts';
-import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import { KycItemKind } from '../records/kyc-item.entity.ts';
 import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import { PassOrigin } from '../records/upload-pass.entity.ts';
 import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
-import type { WebsiteSignIns } from '../sign-in/website-sign-ins.ts';
+import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
+import { type NextActionAnswer, notFound, nothingMore, type StatusAnswer, statusOf } from './answers.ts';
 import { CodeNotConfirmed, PassNotValid } from './app-errors.ts';
-import { imageTypeOf } from './image.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
+import { CERTIFICATE_PART, type JudgedItem, judgeParts } from './uploaded-items.ts';
 
 export const BLOCKPASS_APP_RULES = {
   /** Phones of one mobile network share addresses. */
@@ -29,33 +30,6 @@ export interface AppRequest {
   readonly sessionCode: string | null;
 }
 
-interface ItemStatusAnswer {
-  readonly slug: string;
-  readonly status: string;
-  readonly comment?: string;
-}
-
-/** `KycRecordStatus` of the protocol. */
-export interface StatusAnswer {
-  readonly status: 'notFound' | 'waiting' | 'inreview' | 'approved';
-  readonly message: string;
-  readonly createdDate?: string;
-  readonly allowResubmit: boolean;
-  readonly identities: readonly ItemStatusAnswer[];
-  readonly certificates: readonly ItemStatusAnswer[];
-}
-
-/** `MobileResponsePayload` of the protocol. */
-export type NextActionAnswer =
-  | { readonly nextAction: 'none'; readonly message: string }
-  | {
-      readonly nextAction: 'upload';
-      readonly accessToken: string;
-      readonly requiredFields: readonly string[];
-      readonly optionalFields: readonly string[];
-      readonly certs: readonly string[];
-    };
-
 /** Somebody whom Blockpass has confirmed. */
 interface Person {
   readonly blockpassId: string;
@@ -68,8 +42,6 @@ export interface AdmittedUpload extends UploadPlan {
   readonly pass: PassBinding;
 }
 
-const CERTIFICATE_PART = '[cer]';
-
 /** What the Blockpass app asks of a service: the five calls of the protocol. */
 export class AppCalls {
   constructor(
@@ -78,7 +50,7 @@ export class AppCalls {
     private readonly vault: KycVault,
     private readonly passes: UploadPasses,
     private readonly evidence: Evidence,
-    private readonly signIns: WebsiteSignIns,
+    private readonly signIns: ScannedSignIns,
     private readonly rateLimiter: RateLimiter,
     private readonly requirements: Requirements,
   ) {}
@@ -89,9 +61,10 @@ export class AppCalls {
    */
   async status(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<StatusAnswer> {
     const { record, tokens } = await this.identify(em, request, origin);
-    if (!record) return this.notFound();
-    if (request.sessionCode !== null) await this.completeSession(em, tokens, request.sessionCode, record.id);
-    return this.standingOf(em, record);
+    if (!record) return notFound(this.requirements.requiredFields);
+    if (request.sessionCode !== null) await this.completeSession(em, tokens, request.sessionCode, record);
+    const message = this.vault.openMessage(record.id, record.sealedMessage);
+    return statusOf(record, message, await this.records.standing(em, record.id));
   }
 
   /** After a QR code was scanned, for somebody who is not known yet or owes something. */
@@ -99,7 +72,7 @@ export class AppCalls {
     const person = await this.identify(em, request, origin);
     const next = await this.nextFor(em, person, PassOrigin.LOGIN, request.sessionCode);
     if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
-      await this.completeSession(em, person.tokens, request.sessionCode, person.record.id);
+      await this.completeSession(em, person.tokens, request.sessionCode, person.record);
     }
     return next;
   }
@@ -169,18 +142,18 @@ export class AppCalls {
     parts: readonly UploadedPart[],
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
-    const judged = judge(parts);
+    const judged = judgeParts(parts);
     const { rootHash, items } = await this.verify(pass, judged);
     const { blockpassId, tokens } = pass;
     const record = await this.records.submit(em, { blockpassId, tokens, rootHash, items }, origin);
     if (!record) throw new Conflict('A reviewer is looking at this record.');
-    if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record.id);
+    if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record);
     return { nextAction: 'none', message: 'Thank you.' };
   }
 
   private async verify(
     pass: PassBinding,
-    judged: readonly Omit<SubmittedItem, 'verified'>[],
+    judged: readonly JudgedItem[],
   ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
     const contents = (kind: KycItemKind) =>
       new Map(judged.filter((item) => item.kind === kind).map((item) => [item.slug, item.content]));
@@ -207,7 +180,9 @@ export class AppCalls {
       const tokens = await this.api.handshake(code, sessionCode);
       const { id: blockpassId } = await this.api.profile(tokens);
       await this.rateLimiter.charge({ 'blockpassApp.person': blockpassId });
-      if (sessionCode !== null) await this.signIns.take(em, sessionCode);
+      if (sessionCode !== null && !(await this.signIns.take(em, sessionCode, blockpassId))) {
+        throw new Conflict('Somebody else has scanned this QR code.');
+      }
       const record = await this.records.find(em, blockpassId);
       if (record) await this.records.keepTokens(em, record, tokens);
       return { blockpassId, tokens, record };
@@ -263,97 +238,16 @@ export class AppCalls {
     em: EntityManager,
     tokens: TokenSet,
     sessionCode: string,
-    recordId: string,
+    { id, blockpassId }: KycRecord,
   ): Promise<void> {
     if (await this.signIns.isOver(em, sessionCode)) return;
     try {
       await this.api.completeSession(tokens, sessionCode);
     } catch (error) {
-      await this.signIns.fail(em, sessionCode);
+      await this.signIns.fail(em, sessionCode, blockpassId);
       if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
       throw error;
     }
-    await this.signIns.succeed(em, sessionCode, recordId);
-  }
-
-  private notFound(): StatusAnswer {
-    return {
-      status: 'notFound',
-      message: 'To sign up, share the items below.',
-      allowResubmit: false,
-      identities: this.requirements.requiredFields.map((slug) => ({ slug, status: '' })),
-      certificates: [],
-    };
-  }
-
-  private async standingOf(em: EntityManager, record: KycRecord): Promise<StatusAnswer> {
-    const { identities, certificates } = await this.records.standing(em, record.id);
-    const message = this.vault.openMessage(record.id, record.sealedMessage);
-    return {
-      status: STATUS_WORDS[record.status],
-      message: message ?? DEFAULT_MESSAGES[record.status],
-      createdDate: record.createdAt.toISOString(),
-      allowResubmit: record.status === KycStatus.WAITING,
-      identities: identities.map(answerOf),
-      certificates: certificates.map(answerOf),
-    };
-  }
-}
-
-const nothingMore: NextActionAnswer = { nextAction: 'none', message: 'Nothing more is needed now.' };
-
-const STATUS_WORDS = {
-  [KycStatus.WAITING]: 'waiting',
-  [KycStatus.IN_REVIEW]: 'inreview',
-  [KycStatus.APPROVED]: 'approved',
-} as const;
-
-const DEFAULT_MESSAGES: Readonly<Record<KycStatus, string>> = {
-  [KycStatus.WAITING]: 'Waiting for a review.',
-  [KycStatus.IN_REVIEW]: 'A reviewer is looking at your data.',
-  [KycStatus.APPROVED]: 'Your data was approved.',
-};
-
-const answerOf = ({
-  slug,
-  status,
-  comment,
-}: {
-  slug: string;
-  status: KycItemStatus;
-  comment: string | null;
-}): ItemStatusAnswer => ({ slug, status: status.toLowerCase(), comment: comment ?? '' });
-
-/** @throws {BadUserInput} naming every part that is not what it should be. */
-function judge(parts: readonly UploadedPart[]): Omit<SubmittedItem, 'verified'>[] {
-  const items: Omit<SubmittedItem, 'verified'>[] = [];
-  const problems: { field: string; message: string }[] = [];
-  for (const { name, bytes, isFile } of parts) {
-    const isCertificate = name.startsWith(CERTIFICATE_PART);
-    const slug = isCertificate ? name.slice(CERTIFICATE_PART.length) : name;
-    const kind = isCertificate ? KycItemKind.CERTIFICATE : KycItemKind.IDENTITY;
-    if (!isCertificate && isFileField(slug)) {
-      const contentType = isFile ? imageTypeOf(bytes) : null;
-      if (contentType === null) problems.push({ field: name, message: 'This is not a JPEG or PNG picture.' });
-      items.push({ kind, slug, content: bytes, contentType });
-    } else {
-      if (isFile || !isText(bytes)) problems.push({ field: name, message: 'This is not text.' });
-      items.push({ kind, slug, content: bytes, contentType: isCertificate ? 'application/json' : null });
-    }
-  }
-  if (items.length === 0)
-    problems.push({ field: 'body', message: 'Nothing of what was asked for is in it.' });
-  if (problems.length > 0) throw new BadUserInput(problems);
-  return items;
-}
-
-/** UTF-8 with something in it and no control characters but those of a text of several lines. */
-function isText(bytes: Buffer): boolean {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-    return text.trim() !== '' && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
-  } catch {
-    return false;
+    await this.signIns.succeed(em, sessionCode, blockpassId, id);
   }
 }

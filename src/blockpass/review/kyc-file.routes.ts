@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
-import type { AuthorizationRequirement, RequestContext } from '../../platform/request/index.ts';
+import type { Demand, RequestContext } from '../../platform/request/index.ts';
 import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { ItemPlace, KycVault } from '../records/kyc-vault.ts';
@@ -13,9 +13,6 @@ const PATH = '/kyc/files';
 /** Where a reviewer downloads an item. */
 export const fileAddress = ({ recordId, kind, slug }: ItemPlace): string =>
   `${PATH}/${recordId}/${kind.toLowerCase()}/${encodeURIComponent(slug)}`;
-
-/** Throws unless the caller meets the requirement; graphql/authorization.ts makes one. */
-export type Demand = (context: RequestContext, requirement: AuthorizationRequirement) => Promise<unknown>;
 
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/jpeg': 'jpg',

@@ -34,7 +34,11 @@ export class BlockpassSignIn {
   @Enum({ items: () => BlockpassSignInState, type: 'text', default: BlockpassSignInState.CREATED })
   state: BlockpassSignInState = BlockpassSignInState.CREATED;
 
-  /** Who scanned it. */
+  /** Blockpass id of whoever scanned it first; null before that. */
+  @Property({ type: 'text', nullable: true })
+  takenBy: string | null = null;
+
+  /** Whose record it was when it succeeded. */
   @ManyToOne(() => KycRecord, {
     mapToPk: true,
     fieldName: 'record_id',

@@ -13,7 +13,12 @@ import {
 import { issuesSession, LoginResult, type TokenDelivery } from '../../authentication/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { qrCodeOf } from '../../platform/qr-code.ts';
-import { type CookieStyle, type RequestContext, resolverOf } from '../../platform/request/index.ts';
+import {
+  type CookieStyle,
+  type Demand,
+  type RequestContext,
+  resolverOf,
+} from '../../platform/request/index.ts';
 import { BlockpassSignInType } from './blockpass-sign-in.types.ts';
 import type { SignInWatch } from './sign-in-watch.ts';
 import type { SignInClaim, SignInView, WebsiteSignIns } from './website-sign-ins.ts';
@@ -45,6 +50,7 @@ export class BlockpassSignInResolver {
     private readonly watch: SignInWatch,
     private readonly delivery: TokenDelivery,
     private readonly cookies: CookieStyle,
+    private readonly demand: Demand,
     private readonly options: SignInPageOptions,
   ) {
     this.cookieName = bindingCookieName(cookies);
@@ -103,7 +109,7 @@ export class BlockpassSignInResolver {
   @issuesSession
   @Mutation(() => LoginResult, {
     description:
-      "Exchanges a succeeded sign-in for a session; works once, for whoever started it; creates the account of a newcomer. INVALID_TOKEN when it has not succeeded, has expired, was used, or is somebody else's. CONFLICT when the account that it would be linked to has another Blockpass identity.",
+      "Exchanges a succeeded sign-in for a session; works once, for whoever started it; creates the account of a newcomer. INVALID_TOKEN when it has not succeeded, has expired, was used, or is somebody else's. CONFLICT when the account that it would be linked to has another Blockpass identity; REAUTHENTICATION_REQUIRED when whoever began to link it had not proved who they are within five minutes before: reauthenticate, then call it again.",
   })
   async completeBlockpassSignIn(
     @Arg('id', () => ID) id: string,
@@ -112,7 +118,8 @@ export class BlockpassSignInResolver {
   ): Promise<typeof LoginResult> {
     const caller = await context.authenticate();
     const claim = this.claim(id, secret, context);
-    const outcome = await this.signIns.complete(context.em, claim, caller, context.origin);
+    const prove = (maxAgeSeconds: number) => this.demand(context, { maxAgeSeconds });
+    const outcome = await this.signIns.complete(context.em, claim, caller, prove, context.origin);
     if (this.options.bindingCookie) context.setCookie(this.cookieName, '', this.cookies.attributes(0));
     return this.delivery.answer(context, outcome);
   }

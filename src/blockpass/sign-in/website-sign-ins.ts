@@ -6,7 +6,6 @@ import type { OwnerNotices } from '../../notices/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement, violatedUniqueConstraint } from '../../platform/database/index.ts';
 import { Conflict, InvalidToken, ServiceUnavailable } from '../../platform/errors.ts';
-import type { EventFeed } from '../../platform/events/index.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
@@ -25,6 +24,11 @@ export const BLOCKPASS_SIGN_IN_RULES = {
 /** Seconds from the picture to the session: a newcomer takes pictures of documents meanwhile. */
 const LIFETIME = 15 * 60;
 const SECRET_BYTES = 32;
+/** Seconds before the start of a sign-in within which whoever links must have proved who they are. */
+const RECENT = 300;
+
+/** Demands that the caller proved who they are within so many seconds. @throws {ReauthenticationRequired} */
+export type ProveWithin = (seconds: number) => Promise<unknown>;
 
 /** One sign-in as whoever started it sees it. */
 export interface SignInView {
@@ -41,7 +45,7 @@ export interface SignInClaim {
 }
 
 /**
- * Sign-ins by QR code. Everybody who sees the code knows what it holds, so it proves nothing: the page that shows it
+ * Sign-ins by QR code, as the page has them. Everybody who sees the code knows what it holds, so it proves nothing: the page that shows it
  * has a secret of its own, and only that turns the sign-in into a session.
  */
 export class WebsiteSignIns {
@@ -49,7 +53,6 @@ export class WebsiteSignIns {
     private readonly api: BlockpassApi,
     private readonly signIn: SignIn,
     private readonly identities: BlockpassIdentities,
-    private readonly feed: EventFeed,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
@@ -73,9 +76,10 @@ export class WebsiteSignIns {
         insert into blockpass_sign_in (id, secret_hash, session_code, user_id, expires_at)
         values (${newId()}, ${hashOf(secret)}, ${sessionCode}, ${caller?.userId ?? null},
                 now() + make_interval(secs => ${LIFETIME}))
+        on conflict (session_code) do nothing
         returning ${viewColumns}`,
     );
-    if (!row) throw new Error('a sign-in was not made');
+    if (!row) throw new ServiceUnavailable({ detail: 'Blockpass gave the session of another sign-in' });
     return { ...viewOf(row), secret };
   }
 
@@ -101,59 +105,20 @@ export class WebsiteSignIns {
     return rows.map(viewOf);
   }
 
-  /** An app has brought a code for the session. */
-  take(em: EntityManager, sessionCode: string): Promise<boolean> {
-    return this.move(em, sessionCode, sql`state = 'PROCESSING'`, ['CREATED']);
-  }
-
-  succeed(em: EntityManager, sessionCode: string, recordId: string): Promise<boolean> {
-    return this.move(em, sessionCode, sql`state = 'SUCCESS', record_id = ${recordId}`, [
-      'CREATED',
-      'PROCESSING',
-    ]);
-  }
-
-  fail(em: EntityManager, sessionCode: string): Promise<boolean> {
-    return this.move(em, sessionCode, sql`state = 'FAILED'`, ['CREATED', 'PROCESSING']);
-  }
-
-  /** Whether the session has ended already, one way or the other. Sessions that others started are not known here. */
-  async isOver(em: EntityManager, sessionCode: string): Promise<boolean> {
-    const rows = await statement(
-      em,
-      sql`select from blockpass_sign_in where session_code = ${sessionCode} and state in ('SUCCESS', 'FAILED')`,
-    );
-    return rows.length > 0;
-  }
-
-  private move(
-    em: EntityManager,
-    sessionCode: string,
-    change: ReturnType<typeof sql>,
-    from: readonly string[],
-  ): Promise<boolean> {
-    return em.transactional(async (tx) => {
-      const moved = await statement(
-        tx,
-        sql`update blockpass_sign_in set ${change}
-            where session_code = ${sessionCode} and state = any(${[...from]}) and expires_at > now() returning id`,
-      );
-      if (moved.length > 0) await this.feed.announce(tx, 'sign-ins');
-      return moved.length > 0;
-    });
-  }
-
   /**
    * Turns a sign-in that succeeded into a session, once. The Blockpass identity signs in the account it belongs to; one
    * that belongs to none is linked to the account that was signed in where it all began, or makes a new one. What the
    * person uploaded, an e-mail address for instance, has no part in that.
+   * @param prove asked before an account gets another way in: whoever has only stolen a session must not stay
    * @throws {InvalidToken} unknown, not succeeded, expired, used, or somebody else's.
+   * @throws {ReauthenticationRequired} it would be linked to an account that was not proved shortly before it began.
    * @throws {Conflict} the account has another Blockpass identity.
    */
   async complete(
     em: EntityManager,
     claim: SignInClaim,
     caller: Caller | null,
+    prove: ProveWithin,
     origin: RequestOrigin,
   ): Promise<SignInOutcome> {
     await this.rateLimiter.charge({
@@ -162,11 +127,26 @@ export class WebsiteSignIns {
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOf(secret);
+    const begun = await this.sinceLinkBegan(em, id, secretHash);
+    if (begun !== null && caller) await prove(RECENT + begun);
     const userId = await this.findAccount(em, id, secretHash, caller, origin);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash);
     const outcome = await this.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
     return outcome;
+  }
+
+  /** @returns seconds since it was started; null when it links nothing. */
+  private async sinceLinkBegan(em: EntityManager, id: string, secretHash: Buffer): Promise<number | null> {
+    const [row] = await statement(
+      em,
+      sql<{ seconds: number }>`
+        select extract(epoch from now() - s.created_at)::int as seconds
+        from blockpass_sign_in s join kyc_record r on r.id = s.record_id
+        where s.id = ${id} and s.secret_hash = ${secretHash} and ${isReady}
+          and r.user_id is null and s.user_id is not null`,
+    );
+    return row?.seconds ?? null;
   }
 
   private async findAccount(

@@ -16,6 +16,9 @@ export interface AuthorizationRequirement {
   readonly whileEnrolling?: boolean;
 }
 
+/** Judges a requirement outside of the schema. Throws unless the caller meets it; graphql/authorization.ts makes one. */
+export type Demand = (context: RequestContext, requirement: AuthorizationRequirement) => Promise<unknown>;
+
 /** Seconds: how long after proving who they are an administrator may change things. */
 const RECENT_AUTHENTICATION = 900;
 

@@ -3,6 +3,7 @@ export {
   Authorize,
   AuthorizeChange,
   CurrentCaller,
+  type Demand,
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';

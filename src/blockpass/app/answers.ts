@@ -1,0 +1,69 @@
+import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
+import type { ItemStanding, Standing } from '../records/kyc-records.ts';
+
+interface ItemStatusAnswer {
+  readonly slug: string;
+  readonly status: string;
+  readonly comment?: string;
+}
+
+/** `KycRecordStatus` of the protocol. */
+export interface StatusAnswer {
+  readonly status: 'notFound' | 'waiting' | 'inreview' | 'approved';
+  readonly message: string;
+  readonly createdDate?: string;
+  readonly allowResubmit: boolean;
+  readonly identities: readonly ItemStatusAnswer[];
+  readonly certificates: readonly ItemStatusAnswer[];
+}
+
+/** `MobileResponsePayload` of the protocol. */
+export type NextActionAnswer =
+  | { readonly nextAction: 'none'; readonly message: string }
+  | {
+      readonly nextAction: 'upload';
+      readonly accessToken: string;
+      readonly requiredFields: readonly string[];
+      readonly optionalFields: readonly string[];
+      readonly certs: readonly string[];
+    };
+
+/** There is nothing to upload now. */
+export const nothingMore: NextActionAnswer = { nextAction: 'none', message: 'Nothing more is needed now.' };
+
+const STATUS_WORDS = {
+  [KycStatus.WAITING]: 'waiting',
+  [KycStatus.IN_REVIEW]: 'inreview',
+  [KycStatus.APPROVED]: 'approved',
+} as const;
+
+const DEFAULT_MESSAGES: Readonly<Record<KycStatus, string>> = {
+  [KycStatus.WAITING]: 'Waiting for a review.',
+  [KycStatus.IN_REVIEW]: 'A reviewer is looking at your data.',
+  [KycStatus.APPROVED]: 'Your data was approved.',
+};
+
+/** Somebody without a record is told what they will be asked for. */
+export const notFound = (requiredFields: readonly string[]): StatusAnswer => ({
+  status: 'notFound',
+  message: 'To sign up, share the items below.',
+  allowResubmit: false,
+  identities: requiredFields.map((slug) => ({ slug, status: '' })),
+  certificates: [],
+});
+
+/** @param message of the reviewer, where there is one */
+export const statusOf = (record: KycRecord, message: string | null, standing: Standing): StatusAnswer => ({
+  status: STATUS_WORDS[record.status],
+  message: message ?? DEFAULT_MESSAGES[record.status],
+  createdDate: record.createdAt.toISOString(),
+  allowResubmit: record.status === KycStatus.WAITING,
+  identities: standing.identities.map(answerOf),
+  certificates: standing.certificates.map(answerOf),
+});
+
+const answerOf = ({ slug, status, comment }: ItemStanding): ItemStatusAnswer => ({
+  slug,
+  status: status.toLowerCase(),
+  comment: comment ?? '',
+});
