@@ -1,22 +1,25 @@
 import {
   AppCalls,
+  abandonedRecords,
   BlockpassApi,
   BlockpassPerson,
   BlockpassSignInResolver,
   bindingCookieName,
   blockpassRoutes,
+  CertificateIssuer,
   type CertificateIssuing,
   Evidence,
   expiredPasses,
   KycData,
   KycItemResolver,
-  KycPermission,
   KycRecordResolver,
   KycRecords,
   KycReview,
   KycUserResolver,
+  KycValues,
   KycVault,
   kycFileRoutes,
+  OpenEvidence,
   oldSignIns,
   readWalletImportFormat,
   ScannedSignIns,
@@ -26,7 +29,7 @@ import {
 } from '../blockpass/index.ts';
 import type { BlockpassSettings } from '../config/index.ts';
 import type { RequestContexts } from '../http/index.ts';
-import type { Demand, RequestContext } from '../platform/request/index.ts';
+import type { Demand } from '../platform/request/index.ts';
 import { InvalidSettings } from '../platform/settings.ts';
 import type { Administration } from './administration.ts';
 import type { SignInPart } from './authentication.ts';
@@ -45,7 +48,7 @@ export function composeBlockpass(
   { endings }: Sessions,
   { blockpassIdentities }: Identities,
   { signIn, tokenDelivery, deliversCookies }: SignInPart,
-  { permissions, isAuthorized }: Administration,
+  { isAuthorized }: Administration,
   contexts: RequestContexts,
 ) {
   const { config, clock, warn, closing, rateLimiter, fork, feed, audit, box, notices } = platform;
@@ -55,21 +58,22 @@ export function composeBlockpass(
   const evidence = new Evidence(api, blockpass);
   const records = new KycRecords(vault, endings, audit, blockpass);
   const websiteSignIns = new WebsiteSignIns(api, signIn, blockpassIdentities, notices, audit, rateLimiter);
-  const demand: Demand = (context, requirement) => isAuthorized(context, [requirement]);
   const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => watch.stop());
+  const person = new BlockpassPerson(api, records, vault);
+  const issuing = certificateIssuing(blockpass);
   const review = new KycReview(
     api,
-    new BlockpassPerson(api, records, vault),
+    person,
     records,
-    evidence,
+    new OpenEvidence(person, records, evidence, vault),
     vault,
     endings,
     audit,
-    clock,
-    certificateIssuing(blockpass),
+    issuing && new CertificateIssuer(api, person, records, vault, clock, issuing),
     warn,
   );
+  const demand: Demand = (context, requirement) => isAuthorized(context, [requirement]);
   const appCalls = new AppCalls(
     api,
     records,
@@ -80,10 +84,6 @@ export function composeBlockpass(
     rateLimiter,
     blockpass,
   );
-  const mayReview = async (context: RequestContext) => {
-    const caller = await context.authenticate();
-    return caller !== null && permissions.permits(caller.roles, KycPermission.REVIEW);
-  };
   return {
     cookieNames: [bindingCookieName(platform.cookieStyle)],
     resolvers: [
@@ -91,14 +91,14 @@ export function composeBlockpass(
         ...blockpass,
         bindingCookie: deliversCookies,
       }),
-      new KycRecordResolver(review, records, vault, blockpass),
-      new KycItemResolver(vault, mayReview, platform.publicUrl),
+      new KycRecordResolver(review, records, vault, blockpass, audit),
+      new KycItemResolver(new KycValues(vault, audit), demand, platform.publicUrl),
       new KycUserResolver(),
     ],
     routes: blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : [],
     guardedRoutes: [kycFileRoutes(vault, audit, demand, contexts.of)],
     personalData: [new KycData(vault)],
-    chores: [expiredPasses, oldSignIns],
+    chores: [expiredPasses, oldSignIns, abandonedRecords],
   } satisfies Part & Record<string, unknown>;
 }
 

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { abandonedRecords, BlockpassIdentities } from '../../src/blockpass/index.ts';
+import { createOrm } from '../../src/platform/database/index.ts';
+import { SCHEMA } from '../../src/tables.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import {
   DecideKycDocument,
@@ -63,6 +66,39 @@ it('a dump of the database and the log hold nothing that a person handed over, n
       expect(log).not.toContain(form);
     }
   }
+});
+
+it('is kept for ninety days after the last touch when no account came of it, and with its account otherwise', async () => {
+  const age = (id: string, days: number) =>
+    world.gateway.database.query(
+      'update kyc_record set created_at = now() - make_interval(days => $2), updated_at = now() - make_interval(days => $2) where blockpass_id = $1',
+      [id, days],
+    );
+  const [old, recent, linked, unlinked] = [world.person(), world.person(), world.person(), world.person()];
+  for (const app of [old, recent]) await app.open();
+  for (const app of [linked, unlinked]) {
+    const page = await SignInPage.open(world.gateway.browser());
+    await app.scan(page.qrText);
+    await page.signedIn();
+  }
+  for (const app of [old, linked, unlinked]) await age(app.person.id, 91);
+  await age(recent.person.id, 89);
+  const [owner] = await world.gateway.database.query<{ user_id: string }>(
+    'select user_id from kyc_record where blockpass_id = $1',
+    [unlinked.person.id],
+  );
+  const { servingUrl: url } = world.gateway.database;
+  const orm = createOrm({ url, schema: SCHEMA, poolSize: 2 });
+  await new BlockpassIdentities().removeFrom(orm.em.fork(), owner?.user_id ?? '');
+  expect(await abandonedRecords.sweep(orm.em.fork(), 10)).toBe(1);
+  await orm.close();
+  const text = await dump();
+  expect([old, recent, linked, unlinked].map(({ person }) => text.includes(person.id))).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ]);
 });
 
 it('is told to its owner whole, and goes with the account', async () => {

@@ -6,7 +6,13 @@ import {
   picture,
   SigningKey,
 } from '../../examples/blockpass-fakes/index.ts';
-import { type BlockpassWorld, issuerKey, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
+import {
+  type BlockpassWorld,
+  grantReview,
+  issuerKey,
+  SignInPage,
+  startBlockpassWorld,
+} from '../support/blockpass.ts';
 import {
   ApproveKycDocument,
   DecideKycDocument,
@@ -14,7 +20,8 @@ import {
   MyKycRecordDocument,
   StartKycReviewDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
 
 let world: BlockpassWorld;
 let bearer: string;
@@ -88,10 +95,62 @@ describe('records of others', () => {
     ]);
     const { data } = await client().execute(KycRecordDocument, { id: record?.id ?? '' }, { bearer });
     expect(data?.kycRecord).toMatchObject({ user: { id: own.id, kycStatus: 'WAITING' } });
+    const looks = await world.gateway.database.query(
+      "select from audit_event where action = 'account.read' and subject_id = $1",
+      [own.id],
+    );
+    expect(looks).toHaveLength(1);
     expect(data?.kycRecord?.identities).toEqual([
       expect.objectContaining({ slug: 'email', value: 'ada.lovelace@example.test', fileUrl: null }),
       expect.objectContaining({ slug: 'selfie', value: null, contentType: 'image/png' }),
     ]);
+  });
+});
+
+describe('values', () => {
+  const read = (recordId: string) =>
+    world.gateway.database.query<{ subject_id: string | null }>(
+      "select subject_id from audit_event where action = 'kyc.values_read' and details->>'recordId' = $1",
+      [recordId],
+    );
+
+  it('that a reviewer reads are in the audit trail once for each record and reading', async () => {
+    const { recordId } = await aRecord();
+    const { recordId: other } = await aRecord();
+    const query = `query ($id: ID!, $other: ID!) {
+      kycRecord(id: $id) { identities { slug value again: value } }
+      other: kycRecord(id: $other) { identities { value } } }`;
+    const reply = await client().raw(query, { id: recordId, other }, { bearer });
+    expect(JSON.stringify(reply.data)).toContain('@example.test');
+    expect(await read(recordId)).toHaveLength(1);
+    expect(await read(other)).toHaveLength(1);
+    await client().raw(
+      'query ($id: ID!) { kycRecord(id: $id) { status identities { slug } } }',
+      { id: other },
+      { bearer },
+    );
+    expect(await read(other)).toHaveLength(1);
+    await client().raw(query, { id: recordId, other }, { bearer });
+    expect(await read(recordId)).toHaveLength(2);
+  });
+
+  it('ask for the same strength of a session as the operations of reviewers', async () => {
+    const reviewer = await world.gateway.aSubject();
+    await grantReview(world.gateway, reviewer.id);
+    const { tokens, accessTokenOfLevel1 } = await enrol(world.gateway, reviewer);
+    const { recordId } = await aRecord();
+    await world.gateway.database.query('update kyc_record set user_id = $1 where id = $2', [
+      reviewer.id,
+      recordId,
+    ]);
+    const values = async (token: string) => {
+      const { data } = await client().execute(MyKycRecordDocument, {}, { bearer: token });
+      return data?.myKycRecord?.identities.map(({ value, fileUrl }) => value ?? fileUrl);
+    };
+    expect(await values(accessTokenOfLevel1)).toEqual([null, null]);
+    expect(await read(recordId)).toEqual([]);
+    expect(await values(tokens.accessToken)).toEqual([expect.any(String), expect.any(String)]);
+    expect(await read(recordId)).toEqual([{ subject_id: reviewer.id }]);
   });
 });
 
@@ -163,6 +222,82 @@ describe('a review', () => {
     expect((await decide(recordId, twice)).code).toBe('BAD_USER_INPUT');
     const { data } = await decide(recordId, [{ slug: 'email', approve: true }]);
     expect(data?.decideKyc).toMatchObject({ status: 'IN_REVIEW' });
+  });
+
+  it("is nobody's own: not even who may review judges what they handed over", async () => {
+    const reviewer = await world.gateway.aSubject();
+    await grantReview(world.gateway, reviewer.id);
+    const { accessToken } = await reviewer.signedIn();
+    const { recordId } = await aRecord();
+    await start(recordId, accessToken);
+    await world.gateway.database.query('update kyc_record set user_id = $1 where id = $2', [
+      reviewer.id,
+      recordId,
+    ]);
+    expect((await decide(recordId, [{ slug: 'email', approve: true }], accessToken)).code).toBe('FORBIDDEN');
+    expect((await approve(recordId, accessToken)).code).toBe('FORBIDDEN');
+    await world.gateway.database.query("update kyc_record set status = 'WAITING' where id = $1", [recordId]);
+    expect((await start(recordId, accessToken)).code).toBe('FORBIDDEN');
+  });
+
+  it('can be taken over by another reviewer after a day without a touch', async () => {
+    const { recordId } = await aRecord();
+    const other = await world.reviewer();
+    await start(recordId);
+    const age = (interval: string) =>
+      world.gateway.database.query('update kyc_record set updated_at = now() - $2::interval where id = $1', [
+        recordId,
+        interval,
+      ]);
+    await age('23 hours');
+    expect((await start(recordId, other)).code).toBe('CONFLICT');
+    await age('25 hours');
+    expect((await start(recordId, other)).data?.startKycReview.status).toBe('IN_REVIEW');
+    expect((await approve(recordId)).code).toBe('CONFLICT');
+    expect((await approve(recordId, other)).data?.approveKyc.status).toBe('APPROVED');
+  });
+
+  it('that took longer than its claim approves nothing, whatever came of the claim', async () => {
+    const { recordId } = await aRecord();
+    await start(recordId);
+    const approving = approve(recordId);
+    await eventually(
+      () =>
+        world.gateway.database.query(
+          `update kyc_record set approval_until = now() + interval '1 hour'
+           where id = $1 and approval_until is not null returning id`,
+          [recordId],
+        ),
+      (rows) => rows.length > 0,
+    );
+    expect((await approving).code).toBe('CONFLICT');
+    const [record] = await world.gateway.database.query(
+      'select status, approval_until is not null as claimed from kyc_record where id = $1',
+      [recordId],
+    );
+    expect(record).toEqual({ status: 'IN_REVIEW', claimed: true });
+  });
+
+  it('shows what each mutation of one document left', async () => {
+    const { recordId } = await aRecord();
+    const document = `mutation ($id: ID!) {
+      startKycReview(recordId: $id) { identities { slug status } }
+      decideKyc(recordId: $id, decisions: [{ slug: "email", approve: true }]) { identities { slug status } } }`;
+    const { data } = await client().raw(document, { id: recordId }, { bearer });
+    expect(data).toMatchObject({
+      startKycReview: { identities: [{ status: 'RECEIVED' }, { status: 'RECEIVED' }] },
+      decideKyc: { identities: [{ status: 'APPROVED' }, { status: 'RECEIVED' }] },
+    });
+  });
+
+  it('has one outcome of two decisions at once', async () => {
+    const { recordId } = await aRecord();
+    await start(recordId);
+    const replies = await race(6, (index) =>
+      decide(recordId, [{ slug: 'selfie', approve: false, comment: `reason ${index}` }]),
+    );
+    expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
+    expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(5);
   });
 
   it('stands although the notice does not reach the phone', async () => {

@@ -87,21 +87,26 @@ export function pointAppAt(blockpass: FakeBlockpass, url: string, path = '/block
 /** @returns the access token of somebody who may review. */
 async function aReviewer(gateway: TestGateway): Promise<string> {
   const reviewer = await gateway.aSubject();
-  const role = `reviewer-${randomBytes(4).toString('hex')}`;
-  await gateway.database.query(
-    `with made as (insert into role (id, name, permissions) values (gen_random_uuid(), $1, '{kyc:review}') returning id)
-     insert into role_grant (user_id, role_id) select $2, id from made`,
-    [role, reviewer.id],
-  );
-  // Written behind the gateway's back: it rereads roles when it is told that they changed.
-  await gateway.database.query(
-    `insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
-  );
+  await grantReview(gateway, reviewer.id);
   const { accessToken } = await reviewer.signedIn();
   const mayReview = async () =>
     (await gateway.client.execute(KycRecordsDocument, { first: 1 }, { bearer: accessToken })).code;
   await eventually(mayReview, (code) => code === undefined);
   return accessToken;
+}
+
+/** From their next sign-in on. */
+export async function grantReview(gateway: TestGateway, userId: string): Promise<void> {
+  const role = `reviewer-${randomBytes(4).toString('hex')}`;
+  await gateway.database.query(
+    `with made as (insert into role (id, name, permissions) values (gen_random_uuid(), $1, '{kyc:review}') returning id)
+     insert into role_grant (user_id, role_id) select $2, id from made`,
+    [role, userId],
+  );
+  // Written behind the gateway's back: it rereads roles when it is told that they changed.
+  await gateway.database.query(
+    `insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
+  );
 }
 
 /** A page that shows a QR code: it starts the sign-in and waits for it. */

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement } from '../../platform/database/index.ts';
+import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { newId } from '../../platform/id.ts';
 import type { RequestOrigin } from '../../platform/request/index.ts';
 import type { Endings } from '../../sessions/index.ts';
@@ -62,9 +63,9 @@ export class KycRecords {
     return em.findOne(KycRecord, { blockpassId });
   }
 
-  /** Without their contents. */
+  /** Without their contents, as they are now: the entity manager of a request remembers what an earlier mutation saw. */
   items(em: EntityManager, recordId: string): Promise<KycItem[]> {
-    return em.find(KycItem, { recordId }, { orderBy: { kind: 'desc', slug: 'asc' } });
+    return em.fork().find(KycItem, { recordId }, { orderBy: { kind: 'desc', slug: 'asc' } });
   }
 
   async standing(em: EntityManager, recordId: string): Promise<Standing> {
@@ -163,10 +164,20 @@ export class KycRecords {
 
   /** Contents by slug, for a caller that may see them. */
   async contents(em: EntityManager, recordId: string, kind: KycItemKind): Promise<Map<string, Buffer>> {
-    const items = await em.find(KycItem, { recordId, kind }, { populate: ['sealedContent'] });
+    const items = await em.fork().find(KycItem, { recordId, kind }, { populate: ['sealedContent'] });
     return new Map(items.map((item) => [item.slug, this.vault.openContent(item, item.sealedContent)]));
   }
 }
 
 const isDue = ({ status }: ItemStanding): boolean =>
   status === KycItemStatus.MISSING || status === KycItemStatus.REJECTED;
+
+/**
+ * What people handed over who made no account of it, or whose account let go of it, is kept for 90 days after the last
+ * upload, decision or unlinking: with an account it goes when that goes, and without one nobody could delete it.
+ */
+export const abandonedRecords = expiredRows(
+  'KYC records without an account',
+  'kyc_record',
+  sql`user_id is null and coalesce(updated_at, created_at) < now() - interval '90 days'`,
+);

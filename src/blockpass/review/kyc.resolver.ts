@@ -1,8 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { GraphQLURL } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { readAccount, UserType } from '../../accounts/index.ts';
+import { readAccount, recordLook, UserType } from '../../accounts/index.ts';
+import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement } from '../../platform/database/index.ts';
+import { Forbidden, ReauthenticationRequired } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import { InvalidValue, readFields } from '../../platform/input.ts';
 import {
@@ -12,8 +14,15 @@ import {
   pageOf,
   parseFirst,
 } from '../../platform/pagination/index.ts';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../../platform/request/index.ts';
-import { KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import {
+  Authorize,
+  batched,
+  type Caller,
+  CurrentCaller,
+  type Demand,
+  type RequestContext,
+} from '../../platform/request/index.ts';
+import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
 import { KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
@@ -21,9 +30,7 @@ import { KycPermission } from './kyc.permissions.ts';
 import { KycDecisionInput, KycItemType, KycRecordConnection, KycRecordType } from './kyc.types.ts';
 import { fileAddress } from './kyc-file.routes.ts';
 import type { KycReview } from './kyc-review.ts';
-
-/** Whether somebody may see what is in records. */
-export type MayReview = (context: RequestContext) => Promise<boolean>;
+import type { KycValues } from './kyc-values.ts';
 
 @Resolver(() => KycRecordType)
 export class KycRecordResolver {
@@ -32,6 +39,7 @@ export class KycRecordResolver {
     private readonly records: KycRecords,
     private readonly vault: KycVault,
     private readonly requirements: Requirements,
+    private readonly audit: AuditLog,
   ) {}
 
   @Authorize()
@@ -83,7 +91,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Mutation(() => KycRecordType, {
     description:
-      'Takes a waiting record in hand. CONFLICT when it does not wait. Needs the permission kyc:review.',
+      'Takes a record in hand that waits, or whose reviewer has not touched it for a day. CONFLICT when it is neither, FORBIDDEN when it is your own. Needs the permission kyc:review.',
   })
   async startKycReview(
     @Arg('recordId', () => ID) recordId: string,
@@ -127,8 +135,14 @@ export class KycRecordResolver {
   }
 
   @FieldResolver(() => UserType, { nullable: true, description: 'Null until the person has an account.' })
-  async user(@Root() { userId }: KycRecordType, @Ctx() { em }: RequestContext): Promise<UserType | null> {
-    return userId === null ? null : readAccount(em, userId);
+  async user(
+    @Root() { userId }: KycRecordType,
+    @CurrentCaller() { userId: actorId }: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType | null> {
+    if (userId === null) return null;
+    await recordLook(em, this.audit, { actorId, userId }, origin);
+    return readAccount(em, userId);
   }
 
   @FieldResolver(() => [KycItemType], { description: 'Fields that are required or were uploaded.' })
@@ -192,21 +206,30 @@ export class KycRecordResolver {
 /** What only reviewers see of an item. */
 @Resolver(() => KycItemType)
 export class KycItemResolver {
-  constructor(
-    private readonly vault: KycVault,
-    private readonly mayReview: MayReview,
-    private readonly publicUrl: string,
-  ) {}
+  /** Values by slug by record; none for a caller who may not review. */
+  private readonly valuesOf: (
+    context: RequestContext,
+    recordId: string,
+  ) => Promise<ReadonlyMap<string, string> | undefined>;
 
-  @FieldResolver(() => String, { nullable: true, description: 'For reviewers only; null for files.' })
+  constructor(
+    values: KycValues,
+    private readonly demand: Demand,
+    private readonly publicUrl: string,
+  ) {
+    this.valuesOf = batched(async (em, recordIds, context) =>
+      (await this.mayReview(context)) ? values.read(em, recordIds, context) : new Map(),
+    );
+  }
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'For reviewers only, and each reading is in the audit trail; null for files.',
+  })
   async value(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
     const isText = item.kind === KycItemKind.IDENTITY && item.contentType === null;
-    if (!isText || item.status === KycItemStatus.MISSING || !(await this.mayReview(context))) return null;
-    const { recordId, kind, slug } = item;
-    const stored = await context.em
-      .fork()
-      .findOne(KycItem, { recordId, kind, slug }, { populate: ['sealedContent'] });
-    return stored && this.vault.openContent(stored, stored.sealedContent).toString('utf8');
+    if (!isText || item.status === KycItemStatus.MISSING) return null;
+    return (await this.valuesOf(context, item.recordId))?.get(item.slug) ?? null;
   }
 
   @FieldResolver(() => GraphQLURL, {
@@ -216,6 +239,17 @@ export class KycItemResolver {
   async fileUrl(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
     if (item.contentType === null || !(await this.mayReview(context))) return null;
     return this.publicUrl + fileAddress(item);
+  }
+
+  /** What the operations of reviewers demand, strength of the session included: a record is also read by its owner. */
+  private mayReview(context: RequestContext): Promise<boolean> {
+    return this.demand(context, { permission: KycPermission.REVIEW }).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof Forbidden || error instanceof ReauthenticationRequired) return false;
+        throw error;
+      },
+    );
   }
 }
 

@@ -19,7 +19,9 @@ export class BlockpassIdentities implements IdentityProvider {
     return (await em.count(KycRecord, { userId })) > 0;
   }
 
+  /** The time from which a record without an account is kept for a while only. */
   removeFrom(tx: EntityManager, userId: string): Promise<number> {
-    return tx.nativeUpdate(KycRecord, { userId }, { userId: null, linkedAt: null });
+    const unlinked = { userId: null, linkedAt: null, updatedAt: raw<Date>('now()') };
+    return tx.nativeUpdate(KycRecord, { userId }, unlinked);
   }
 }

@@ -3,7 +3,11 @@ import DataLoader from 'dataloader';
 import type { RequestContext } from './context.ts';
 
 /** Reads something of many objects at once; what has none is absent. */
-type ReadMany<Value> = (em: EntityManager, ids: readonly string[]) => Promise<ReadonlyMap<string, Value>>;
+type ReadMany<Value> = (
+  em: EntityManager,
+  ids: readonly string[],
+  context: RequestContext,
+) => Promise<ReadonlyMap<string, Value>>;
 
 /**
  * For a field that every object of a list has: the resolvers of one request ask one by one, and those that ask in
@@ -23,7 +27,7 @@ export function batched<Value>(
     if (known) return known;
     const loader = new DataLoader<string, Value | undefined>(
       async (ids) => {
-        const found = await read(context.em, [...new Set(ids)]);
+        const found = await read(context.em, [...new Set(ids)], context);
         return ids.map((id) => found.get(id));
       },
       { cache: false },

@@ -3,7 +3,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { expiredRegistrations } from '../../../src/accounts/index.ts';
 import { expiredChallenges } from '../../../src/authentication/index.ts';
 import { expiredEnrolments, fullAllowances } from '../../../src/authenticators/index.ts';
-import { expiredPasses, oldSignIns } from '../../../src/blockpass/index.ts';
+import { abandonedRecords, expiredPasses, oldSignIns } from '../../../src/blockpass/index.ts';
 import { expiredGoogleTickets } from '../../../src/google/index.ts';
 import { expiredLinkChallenges } from '../../../src/identities/index.ts';
 import { expiredTokens } from '../../../src/one-time-tokens/index.ts';
@@ -108,6 +108,7 @@ describe('housekeeping', () => {
   });
 
   it.each([
+    abandonedRecords,
     expiredChallenges,
     expiredEnrolments,
     expiredGoogleTickets,

@@ -1,0 +1,63 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Clock } from '../../platform/clock.ts';
+import { ServiceUnavailable } from '../../platform/errors.ts';
+import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
+import { type BitcoinKey, issueCertificate } from '../protocol/index.ts';
+import { KycItemKind } from '../records/kyc-item.entity.ts';
+import type { KycRecord } from '../records/kyc-record.entity.ts';
+import type { KycRecords } from '../records/kyc-records.ts';
+import type { KycVault } from '../records/kyc-vault.ts';
+import type { BlockpassPerson } from './blockpass-person.ts';
+
+/** How certificates are issued. */
+export interface CertificateIssuing {
+  readonly key: BitcoinKey;
+  readonly slug: string;
+  readonly baseUrl: string;
+  readonly organization: { readonly identifier: string } & Readonly<Record<string, string>>;
+}
+
+/** Makes certificates about people and hands them to Blockpass, which countersigns and delivers them. */
+export class CertificateIssuer {
+  constructor(
+    private readonly api: BlockpassApi,
+    private readonly person: BlockpassPerson,
+    private readonly records: KycRecords,
+    private readonly vault: KycVault,
+    private readonly clock: Clock,
+    private readonly issuing: CertificateIssuing,
+  ) {}
+
+  get slug(): string {
+    return this.issuing.slug;
+  }
+
+  /** @throws {ServiceUnavailable} Blockpass does not take it, or cannot be asked. */
+  async issue(em: EntityManager, record: KycRecord, summary: string): Promise<void> {
+    const { issuing } = this;
+    const rootHash = this.vault.openRootHash(record.id, record.sealedRootHash);
+    if (rootHash === null)
+      throw new ServiceUnavailable({ detail: "the root of the person's tree is not known" });
+    const certificate = await issueCertificate(
+      {
+        slug: issuing.slug,
+        baseUrl: issuing.baseUrl,
+        fields: await this.records.contents(em, record.id, KycItemKind.IDENTITY),
+        rootHash,
+        organization: issuing.organization,
+        review: { summary, details: 'reviewed' },
+      },
+      issuing.key,
+      await this.api.schema(issuing.slug),
+      new Date(this.clock.now()),
+    );
+    try {
+      await this.api.putCertificate(await this.person.tokens(em, record), certificate);
+    } catch (error) {
+      if (error instanceof BlockpassRefused) {
+        throw new ServiceUnavailable({ detail: 'Blockpass does not take the certificate', cause: error });
+      }
+      throw error;
+    }
+  }
+}

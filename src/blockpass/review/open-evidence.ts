@@ -1,0 +1,58 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { TokenSet } from '../api/index.ts';
+import type { Evidence } from '../records/evidence.ts';
+import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
+import { KycRecord } from '../records/kyc-record.entity.ts';
+import type { KycRecords } from '../records/kyc-records.ts';
+import type { KycVault } from '../records/kyc-vault.ts';
+import type { BlockpassPerson } from './blockpass-person.ts';
+
+/** What could not be asked at the upload: Blockpass was away, or still writing the person's tree. */
+export class OpenEvidence {
+  constructor(
+    private readonly person: BlockpassPerson,
+    private readonly records: KycRecords,
+    private readonly evidence: Evidence,
+    private readonly vault: KycVault,
+  ) {}
+
+  /** Asks for the evidence that is not there yet. */
+  async ask(em: EntityManager, record: KycRecord): Promise<void> {
+    const items = await this.records.items(em, record.id);
+    const open = items.filter(({ verified }) => verified === null);
+    if (open.length === 0) return;
+    const tokens = await this.person.tokens(em, record);
+    const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
+    await this.verifyFields(em, record, tokens, fields, open);
+    const certificates = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
+    for (const { kind, slug } of open) {
+      const content = kind === KycItemKind.CERTIFICATE && certificates.get(slug);
+      if (!content) continue;
+      const verified = await this.evidence.ofCertificate(slug, content.toString('utf8'), fields);
+      await em.nativeUpdate(KycItem, { recordId: record.id, kind, slug }, { verified });
+    }
+  }
+
+  private async verifyFields(
+    em: EntityManager,
+    { id }: KycRecord,
+    tokens: TokenSet,
+    fields: ReadonlyMap<string, Buffer>,
+    open: readonly KycItem[],
+  ): Promise<void> {
+    const asked = new Map(
+      open.flatMap(({ kind, slug }) => {
+        const raw = kind === KycItemKind.IDENTITY && fields.get(slug);
+        return raw ? [[slug, raw] as const] : [];
+      }),
+    );
+    if (asked.size === 0) return;
+    const { rootHash, verdicts } = await this.evidence.ofFields(tokens, asked);
+    if (rootHash !== null) {
+      await em.nativeUpdate(KycRecord, { id }, { sealedRootHash: this.vault.sealRootHash(id, rootHash) });
+    }
+    for (const [slug, verified] of verdicts) {
+      await em.nativeUpdate(KycItem, { recordId: id, kind: KycItemKind.IDENTITY, slug }, { verified });
+    }
+  }
+}
