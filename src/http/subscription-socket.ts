@@ -116,11 +116,8 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const closed = server.opened(
       {
         protocol: socket.protocol,
-        send: (data) =>
-          new Promise((resolve, reject) => {
-            if (socket.readyState !== socket.OPEN) return resolve();
-            socket.send(data, (error) => (error ? reject(error) : resolve()));
-          }),
+        // A client that left hears nothing, which is no fault; that it left, the event `close` tells.
+        send: (data) => new Promise((resolve) => socket.send(data, () => resolve())),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) => {
           socket.on('message', (data) => {
@@ -141,6 +138,17 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       socket.close(TRY_AGAIN_LATER, 'Too many attempts');
     });
   };
+}
+
+/** What ws refuses of a client, and how connections end: anybody can cause these, and none is a fault of ours. */
+const CAUSED_BY_CLIENT = /^(WS_ERR_\w+|ECONNRESET|EPIPE)$/;
+
+/** For what is wrong with an open socket; it is cut. */
+export function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest): void {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (CAUSED_BY_CLIENT.test(code)) request.log.info({ code }, 'a WebSocket was cut');
+  else request.log.error({ err: error }, 'a WebSocket failed');
+  socket.terminate();
 }
 
 interface Prepared {

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { Socket as NetSocket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -148,6 +150,23 @@ describe('the WebSocket', () => {
     expect(anonymous.ws.readyState).toBe(WebSocket.OPEN);
     anonymous.close();
     gateway.clock.advance(-3_601);
+  });
+
+  it('makes no fault of its own of what a client does wrong, or of one that leaves in the middle', async () => {
+    const faulty = await Socket.open();
+    faulty.send(`"${'x'.repeat(17 * 1024)}"`);
+    await faulty.closed;
+    const leaving = async () => {
+      const socket = await Socket.open();
+      const query = 'subscription { blockpassSignIn(id: "x") { state } }';
+      for (let id = 0; id < 9; id += 1) socket.send({ id: `${id}`, type: 'subscribe', payload: { query } });
+      await once(socket.ws, 'message');
+      // A reset, after which writing fails.
+      (socket.ws as unknown as { _socket: NetSocket })._socket.resetAndDestroy();
+    };
+    await Promise.all(Array.from({ length: 30 }, leaving));
+    await sleep(200);
+    expect(gateway.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
   it('is limited in number for one address', async () => {
