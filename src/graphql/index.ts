@@ -6,3 +6,4 @@ export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './
 export { oneSessionPerDocument } from './one-session-per-document.ts';
 export { refusalAudit } from './refusal-audit.ts';
 export { type FailureLog, replyPlugin } from './reply-plugin.ts';
+export { subscribeInTime } from './subscribe-in-time.ts';

@@ -23,6 +23,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
+import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
@@ -31,9 +32,6 @@ const SANDBOX_POLICY =
   `default-src 'self'; script-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS}; style-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS} https://fonts.googleapis.com; ` +
   `img-src 'self' data: ${SANDBOX_HOSTS}; font-src 'self' ${SANDBOX_HOSTS} https://fonts.gstatic.com; frame-src ${SANDBOX_HOSTS}; ` +
   `manifest-src ${SANDBOX_HOSTS}; connect-src 'self' ${SANDBOX_HOSTS}; frame-ancestors 'none'`;
-
-/** Milliseconds for the work of one operation, in the database and waiting for it. */
-const OPERATION_DEADLINE = 10_000;
 
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;

@@ -20,10 +20,13 @@ import {
   formatError,
   MAX_TOKENS,
   MAX_VALIDATION_ERRORS,
+  subscribeInTime,
 } from '../graphql/index.ts';
+import { withinDeadline } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
+import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** Sockets that one network opens. */
@@ -79,9 +82,11 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   const server = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: HELLO_TIMEOUT,
+    subscribe: subscribeInTime(OPERATION_DEADLINE),
     async onConnect(ctx) {
       const context = contextOf(ctx);
-      if (await context.authenticate()) endWithToken(ctx.extra.socket, () => contextOf(ctx));
+      if (await withinDeadline(OPERATION_DEADLINE, () => context.authenticate()))
+        endWithToken(ctx.extra.socket, () => contextOf(ctx));
     },
     async onSubscribe(ctx, _id, payload) {
       const context = contextOf(ctx);
@@ -133,7 +138,8 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    await rateLimiter.charge({ 'socket.address': networkOf(request.ip) }).catch((error) => {
+    const { clientAddress } = contexts.ofSocket(request, undefined).origin;
+    await rateLimiter.charge({ 'socket.address': networkOf(clientAddress ?? '') }).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
       socket.close(TRY_AGAIN_LATER, 'Too many attempts');
     });
@@ -214,7 +220,8 @@ const withoutSuggestion = (error: GraphQLError): GraphQLError =>
 function endWithToken(socket: WebSocket, contextOf: () => RequestContext): void {
   const look = async () => {
     try {
-      if (!(await contextOf().authenticate())) socket.close(CloseCode.Unauthorized, 'Unauthorized');
+      const caller = await withinDeadline(OPERATION_DEADLINE, () => contextOf().authenticate());
+      if (!caller) socket.close(CloseCode.Unauthorized, 'Unauthorized');
     } catch {
       socket.close(TRY_AGAIN_LATER, 'Nobody can tell whether the session has ended');
     }

@@ -177,6 +177,22 @@ describe('the WebSocket', () => {
     await limited.close();
   });
 
+  it('counts clients of IPv4 apart, also where the address comes mapped into IPv6', async () => {
+    const limited = await gateway.another({
+      RATE_LIMIT: 'on',
+      RATE_LIMIT_RULES: 'socket.address=1/3600',
+      TRUSTED_PROXIES: '127.0.0.0/8',
+    });
+    const from = (address: string) =>
+      Socket.open({ url: limited.url, headers: { 'x-forwarded-for': address }, hello: null });
+    const [first, neighbour] = [await from('::ffff:198.51.100.1'), await from('::ffff:198.51.100.2')];
+    neighbour.send({ type: 'connection_init' });
+    expect(await neighbour.heard('connection_ack')).toBeDefined();
+    expect(await (await from('198.51.100.1')).closed).toBe(1013);
+    for (const socket of [first, neighbour]) socket.close();
+    await limited.close();
+  });
+
   it('closes when the gateway stops', async () => {
     const stopping = await gateway.another();
     const socket = await Socket.open({ url: stopping.url });
