@@ -8,7 +8,7 @@ import {
   SignInChallenges,
   TokenDelivery,
 } from '../authentication/index.ts';
-import { DeviceCookie, forgottenDevices, KnownDevices } from '../devices/index.ts';
+import { DeviceCookie, deviceData, forgottenDevices, KnownDevices } from '../devices/index.ts';
 import type { Authenticators } from './authenticators.ts';
 import type { Google } from './google.ts';
 import type { Identities } from './identities.ts';
@@ -51,6 +51,7 @@ export function composeSignIn(
     deviceCookie,
     tokenDelivery: new TokenDelivery(cookies, deviceCookie, delivery),
     deliversCookies: delivery.cookies,
+    personalData: [deviceData],
     chores: [expiredChallenges, forgottenDevices],
   } satisfies Part & Record<string, unknown>;
 }

@@ -1,2 +1,3 @@
 export { DeviceCookie } from './device-cookie.ts';
 export { deviceKey, forgottenDevices, KnownDevices } from './known-devices.ts';
+export { deviceData } from './personal-data.ts';

@@ -186,6 +186,9 @@ describe('exportMyData', () => {
     expect(data?.exportMyData).toMatchObject({
       account: { id: alice.id, username: alice.username, email: alice.email },
       sessions: [{ amr: ['pwd'], aal: 1 }],
+      knownDevices: [
+        { agent: expect.any(String), firstSeenAt: expect.any(String), lastSeenAt: expect.any(String) },
+      ],
       roles: [],
       mailedLinks: expect.any(Array),
       securityEvents: expect.arrayContaining([
