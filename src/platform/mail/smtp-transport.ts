@@ -11,7 +11,10 @@ const DEADLINE = 60_000;
 const CONNECTIONS = 4;
 
 export interface SmtpOptions {
-  /** `smtp://user:password@host:587` (STARTTLS when offered; `?requireTLS=true` insists) or `smtps://` (TLS from the first byte). */
+  /**
+   * `smtp://user:password@host:587` (STARTTLS when offered; `?requireTLS=true` insists, and so does a password that
+   * leaves the machine) or `smtps://` (TLS from the first byte).
+   */
   readonly url: string;
   /** `Name <address>`. */
   readonly from: string;
@@ -29,7 +32,7 @@ export class SmtpTransport implements MailTransport {
   constructor({ url, from, silenceTimeout = SILENCE_TIMEOUT, deadline = DEADLINE }: SmtpOptions) {
     this.transporter = createTransport(
       {
-        url,
+        url: withoutBarePassword(url),
         pool: true,
         maxConnections: CONNECTIONS,
         connectionTimeout: CONNECT_TIMEOUT,
@@ -69,6 +72,17 @@ export class SmtpTransport implements MailTransport {
   async close(): Promise<void> {
     this.transporter.close();
   }
+}
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
+/** A password goes out in clear to this machine alone, whatever the URL says and the server offers. */
+function withoutBarePassword(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'smtp:' || parsed.password === '' || LOOPBACK.test(parsed.hostname)) return url;
+  parsed.searchParams.delete('ignoreTLS');
+  parsed.searchParams.set('requireTLS', 'true');
+  return parsed.href;
 }
 
 /**

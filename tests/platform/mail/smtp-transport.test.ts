@@ -169,6 +169,22 @@ describe('the URL', () => {
     expect(mails).toEqual([]);
   });
 
+  it.each(['', '?requireTLS=false', '?ignoreTLS=true', '?ignoreTLS=true&requireTLS=false'])(
+    'with a password and %p sends nothing in clear to where it would leave the machine',
+    async (parameters) => {
+      const { port, mails } = await serve({ login: LOGIN });
+      const url = (host: string) => `smtp://${CREDENTIALS}@${host}:${port}${parameters}`;
+      // An address that leads here, and is not one of loopback.
+      const error = await failure(to(url('0.0.0.0')).deliver(MAIL, 'an-id', never));
+      expect(error).not.toBeInstanceOf(Undeliverable);
+      expect(error.message).toContain('ETLS');
+      expect(mails).toEqual([]);
+      await transport?.close();
+      await to(url('127.0.0.1')).deliver(MAIL, 'an-id', never);
+      expect(mails).toHaveLength(1);
+    },
+  );
+
   it.each(['starttls', 'smtps'] as const)(
     'with %s and a certificate that nobody vouches for sends nothing, and says why',
     async (encryption) => {
