@@ -50,7 +50,8 @@ export class GuessAllowance {
     );
     if (spent.length > 0) return true;
     if (!(await this.hasSecondFactor(em, userId))) return false;
-    throw new RateLimited(await this.wait(em, userId, kind, { all, recovery }), 'no guess is left');
+    const wait = await this.wait(em, userId, kind, { all, recovery });
+    throw new RateLimited(wait, 'no guess is left', { subjectId: userId });
   }
 
   /** A guess that was right was none. In the transaction of what it was good for. */

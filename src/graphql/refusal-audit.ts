@@ -1,7 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { ErrorCode, Forbidden } from '../platform/errors.ts';
+import { ErrorCode, Forbidden, RateLimited } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { asGatehouseError } from './format-error.ts';
 import type { FailureLog } from './reply-plugin.ts';
@@ -13,8 +13,8 @@ const MAX_REMEMBERED = 10_000;
 
 /**
  * Records what was not allowed (one event for each operation of a request, however often it stands there), and where
- * a rate limit was hit: once in a minute for an address and an operation, or the trail would grow with every attempt
- * that the limit is to hold off.
+ * a rate limit was hit: once in a minute for an address, an operation and an account, or the trail would grow with
+ * every attempt that the limit is to hold off.
  */
 export function refusalAudit(audit: AuditLog, log: FailureLog): ApolloServerPlugin<RequestContext> {
   const limited = new Map<string, number>();
@@ -40,8 +40,8 @@ export function refusalAudit(audit: AuditLog, log: FailureLog): ApolloServerPlug
           for (const refusal of refusalsOf(errors)) {
             const { operation, code, subjectId } = refusal;
             const { origin } = contextValue;
-            if (code === ErrorCode.RATE_LIMITED && !notLately(`${operation} ${origin.clientAddress}`))
-              continue;
+            const key = `${operation} ${origin.clientAddress} ${subjectId}`;
+            if (code === ErrorCode.RATE_LIMITED && !notLately(key)) continue;
             try {
               const actorId = (await contextValue.authenticate())?.userId ?? null;
               await audit.record(contextValue.em, origin, {
@@ -81,7 +81,8 @@ function refusalsOf(errors: readonly GraphQLError[]): Iterable<Refusal> {
     const node = error.nodes?.[0];
     const operation = node?.kind === Kind.FIELD ? node.name.value : 'request';
     const { originalError } = error;
-    const subjectId = originalError instanceof Forbidden ? originalError.subjectId : null;
+    const namesSubject = originalError instanceof Forbidden || originalError instanceof RateLimited;
+    const subjectId = namesSubject ? originalError.subjectId : null;
     const key = `${operation} ${code} ${subjectId}`;
     if (!refusals.has(key)) refusals.set(key, { operation, code, subjectId });
   }

@@ -206,14 +206,19 @@ export class NotFound extends GatehouseError {
 }
 
 export class RateLimited extends GatehouseError {
+  /** The account whose allowance is spent, for the audit trail. */
+  readonly subjectId: string | null;
+
   constructor(
     readonly retryAfterSeconds: number,
     detail?: string,
+    { subjectId = null }: { subjectId?: string | null } = {},
   ) {
     super(ErrorCode.RATE_LIMITED, 'Too many attempts. Try again later.', {
       extensions: { retryAfterSeconds },
       detail,
     });
+    this.subjectId = subjectId;
   }
 }
 

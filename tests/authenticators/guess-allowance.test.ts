@@ -201,6 +201,23 @@ describe('while no guess is left', () => {
   });
 });
 
+describe('guesses beyond the allowance', () => {
+  it('are in the audit trail of the account, once in a minute from one address', async () => {
+    const bob = await gateway.aSubject();
+    const theirs = await enrol(gateway, bob);
+    await inSequence(LIMIT + 3, guessOnce);
+    await inSequence(LIMIT + 3, (i) => bob.login({ securityCode: theirs.app.wrongCode(i) }));
+    const events = await gateway.database.query(
+      `select subject_id, details from audit_event where action = 'operation.limited' and subject_id in ($1, $2)`,
+      [alice.id, bob.id],
+    );
+    const expected = [alice, bob].map(({ id }) => ({ subject_id: id, details: { operation: 'login' } }));
+    // Those of Alice went through both processes.
+    expect(events).toEqual(expect.arrayContaining(expected));
+    expect(events.length).toBeLessThanOrEqual(3);
+  });
+});
+
 describe('the allowance', () => {
   it('is not spent by what was right', async () => {
     for (let i = 0; i < LIMIT + 5; i++) {
