@@ -15,7 +15,8 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * Charged before the password is looked at. A stranger spends one for their network and one for the account as a
  * whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
  * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
- * owner out.
+ * owner out. A login that succeeds was no guess, and gives back what it spent, of the account; not what others spent
+ * before, or an attacker would wait for the owner. The address keeps its charge: it bounds the hashing for one client.
  */
 export const LOGIN_RULES = {
   'login.address': { burst: 30, perSeconds: 60 },
@@ -60,11 +61,10 @@ export class PasswordLogin {
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = identifierKey(input.identifier);
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
-    await this.rateLimiter.charge(
-      isKnown
-        ? { 'login.device': `${account} ${deviceKey(origin)}` }
-        : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account },
-    );
+    const guess: Record<string, string> = isKnown
+      ? { 'login.device': `${account} ${deviceKey(origin)}` }
+      : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
+    await this.rateLimiter.charge(guess);
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords.verify(em, subject?.password ?? null, password);
     const outcome =
@@ -78,7 +78,10 @@ export class PasswordLogin {
           linkChallenge: input.linkChallenge ?? null,
         },
       ));
-    if (outcome) return outcome;
+    if (outcome) {
+      await this.rateLimiter.giveBack(guess);
+      return outcome;
+    }
     await this.refusePending(em, input.identifier, password);
 
     await this.audit.record(em, origin, {

@@ -92,6 +92,29 @@ describe('wrong passwords for one account', () => {
     expect(data).toEqual({ resetPassword: true });
   });
 
+  it('are all that is counted for it: whoever signs in often does not run out, and nobody guesses more for it', async () => {
+    const alice = await aSubject();
+    const before = await evaluated();
+    const codes: unknown[] = [];
+    for (let host = 1; host <= 20; host += 1) {
+      codes.push((await alice.login({ client: proxied.client, ...from(`198.51.100.${host}`) })).code);
+      await guess(alice, from(`203.0.113.${host}`));
+    }
+    expect((await evaluated()) - before).toBe(10);
+    // In between her logins ten guesses are made; from then on she waits like everybody.
+    expect(codes.slice(0, 10)).toEqual(Array(10).fill(undefined));
+    expect(codes.at(-1)).toBe('RATE_LIMITED');
+  });
+
+  it('do not count logins of one office: only its address is charged for those that succeed', async () => {
+    const alice = await aSubject();
+    const codes: unknown[] = [];
+    for (let n = 0; n < 40; n += 1)
+      codes.push((await alice.login({ client: proxied.client, ...from('192.0.2.90') })).code);
+    const allowed = codes.indexOf('RATE_LIMITED');
+    expect(allowed).toBeGreaterThanOrEqual(30);
+  });
+
   it('from a known device have an allowance too', async () => {
     const alice = await aSubject();
     const browser = proxied.browser();

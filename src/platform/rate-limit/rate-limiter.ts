@@ -47,4 +47,16 @@ export class RateLimiter {
       if (wait > 0) throw new RateLimited(wait, `the bucket ${name} is empty`);
     }
   }
+
+  /**
+   * For an attempt that turned out to be none: call it only where the proof was right, or whoever guesses never runs
+   * out. What was not spent on this attempt is not given back.
+   * @param charges as they were charged.
+   */
+  async giveBack(charges: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, subject] of Object.entries(charges)) {
+      const rule = this.rule(name);
+      if (rule) await this.buckets.giveBack(`${name}:${subject}`, rule);
+    }
+  }
 }

@@ -6,11 +6,11 @@ import type { BucketRule } from './rules.ts';
 import type { TokenBuckets } from './token-bucket.ts';
 
 /**
- * KEYS[1] the bucket, ARGV[1] its burst, ARGV[2] the milliseconds in which it fills. Returns the milliseconds until the
- * next token, 0 when one was taken. The time is that of Redis, so the clocks of processes do not matter. The key goes
+ * KEYS[1] the bucket, ARGV[1] its burst, ARGV[2] the milliseconds in which it fills, ARGV[3] `take` or `give`. Returns the
+ * milliseconds until the next token, 0 when one was taken or given back. The time is that of Redis, so the clocks of processes do not matter. The key goes
  * when the bucket is full: an absent one is.
  */
-const TAKE = new RedisScript(`
+const CHANGE = new RedisScript(`
 local burst = tonumber(ARGV[1])
 local per_millisecond = burst / tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -19,7 +19,9 @@ local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'filled_at')
 local elapsed = math.max(0, now - (tonumber(bucket[2]) or now))
 local tokens = math.min(burst, (tonumber(bucket[1]) or burst) + elapsed * per_millisecond)
 local wait = 0
-if tokens >= 1 then
+if ARGV[3] == 'give' then
+  tokens = math.min(burst, tokens + 1)
+elseif tokens >= 1 then
   tokens = tokens - 1
 else
   wait = math.ceil((1 - tokens) / per_millisecond)
@@ -45,14 +47,29 @@ export class RedisTokenBuckets implements TokenBuckets {
   }
 
   async take(key: string, rule: BucketRule): Promise<number> {
+    const inRedis = async () => Math.ceil((await this.inRedis('take', key, rule)) / 1000);
+    return this.orHere(inRedis, () => this.own.take(key, tightened(rule)));
+  }
+
+  /** Where Redis came or went since it was taken, one bucket has a token more, and the other one less. */
+  async giveBack(key: string, rule: BucketRule): Promise<void> {
+    const inRedis = async () => void (await this.inRedis('give', key, rule));
+    return this.orHere(inRedis, () => this.own.giveBack(key, tightened(rule)));
+  }
+
+  private async inRedis(change: 'take' | 'give', key: string, rule: BucketRule): Promise<number> {
+    const args = [rule.burst, rule.perSeconds * 1000, change];
+    return Number(await this.redis.run((client) => CHANGE.run(client, [redisKey(key)], args)));
+  }
+
+  private async orHere<T>(inRedis: () => Promise<T>, here: () => Promise<T>): Promise<T> {
     try {
-      const args = [rule.burst, rule.perSeconds * 1000];
-      const wait = await this.redis.run((client) => TAKE.run(client, [redisKey(key)], args));
+      const result = await inRedis();
       this.change(false);
-      return Math.ceil(Number(wait) / 1000);
+      return result;
     } catch (error) {
       this.change(true, error);
-      return this.own.take(key, tightened(rule));
+      return here();
     }
   }
 

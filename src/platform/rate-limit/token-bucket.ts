@@ -7,4 +7,7 @@ export interface TokenBuckets {
    * @returns 0 when a token was there, otherwise the whole seconds until the next one.
    */
   take(key: string, rule: BucketRule): Promise<number>;
+
+  /** Puts one token back that was taken; a full bucket stays as it is. */
+  giveBack(key: string, rule: BucketRule): Promise<void>;
 }

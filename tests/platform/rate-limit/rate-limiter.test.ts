@@ -35,6 +35,21 @@ describe('a token bucket', () => {
   });
 });
 
+describe('token buckets of which there are too many', () => {
+  it('forget those that say least: nobody has an empty one forgotten by making new ones', async () => {
+    const clock = new TestClock();
+    const buckets = new InProcessTokenBuckets(clock, 100);
+    const rule = rules['a.address'];
+    await race(3, () => buckets.take('the account', rule));
+    await race(5_000, (index) => buckets.take(`another ${index}`, rule));
+    expect(await buckets.take('the account', rule)).toBeGreaterThan(0);
+    clock.advance(29);
+    await race(5_000, (index) => buckets.take(`yet another ${index}`, rule));
+    clock.advance(1);
+    expect(await buckets.take('the account', rule)).toBe(0);
+  });
+});
+
 describe('the rate limiter', () => {
   const limiter = (overrides = {}) =>
     new RateLimiter(new InProcessTokenBuckets(new TestClock()), { enabled: true, rules, overrides });

@@ -62,6 +62,16 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
       expect(await take()).toBe(10);
     });
 
+    it('takes back what was given, up to its burst', async () => {
+      const giveBack = () => under.elsewhere.giveBack(key, rule);
+      await race(4, () => take());
+      await giveBack();
+      expect(await take()).toBe(0);
+      expect(await take()).toBe(10);
+      await race(9, giveBack);
+      expect(given(await race(9, () => take()))).toBe(3);
+    });
+
     it('takes any text for its key', async () => {
       for (const odd of ['', ' ', '{a}:\r\n*1', 'ä€😀', 'x'.repeat(10_000)]) {
         expect(await take({ burst: 1, perSeconds: 60 }, `${key}${odd}`)).toBe(0);
