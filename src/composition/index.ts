@@ -140,7 +140,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     production: config.production,
     introspection: config.graphql.introspection,
     schema,
-    tokenCookies: [...cookies.names, ...google.cookieNames, ...blockpass.cookieNames],
+    tokenCookies: broughtBy(parts, 'cookieNames'),
     routes: [...(clientOrigin === publicUrl ? [linkPages(config)] : []), ...broughtBy(parts, 'routes')],
     guardedRoutes: broughtBy(parts, 'guardedRoutes'),
     devMailbox: platform.devMailbox,

@@ -3,24 +3,29 @@ import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import type { MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 
-/** What a capability brings to the places where all of them meet. */
-export interface Part {
-  /** Instances of what `resolvers.ts` lists. */
-  readonly resolvers?: readonly object[];
-  /** HTTP routes of its own. */
-  readonly routes?: readonly FastifyPluginAsync[];
-  /** Those among them where a cookie speaks for its user, and that pages of other origins may call. */
-  readonly guardedRoutes?: readonly FastifyPluginAsync[];
-  /** What its mails say. */
-  readonly mailWriters?: ReadonlyArray<MailWriter<never>>;
-  /** What it keeps about people, for the export and the deletion of an account. */
-  readonly personalData?: readonly PersonalData[];
-  /** Its housekeeping. */
-  readonly chores?: readonly Chore[];
+/** One of each kind of thing that capabilities bring to the places where all of them meet. */
+interface Brought {
+  /** Instance of a class that `resolvers.ts` lists. */
+  readonly resolvers: object;
+  /** HTTP routes. */
+  readonly routes: FastifyPluginAsync;
+  /** HTTP routes where a cookie speaks for its user, and that pages of other origins may call. */
+  readonly guardedRoutes: FastifyPluginAsync;
+  /** Name of a cookie that speaks for somebody, or binds something to a browser. */
+  readonly cookieNames: string;
+  /** What a mail says. */
+  readonly mailWriters: MailWriter<never>;
+  /** What is kept about people, for the export and the deletion of an account. */
+  readonly personalData: PersonalData;
+  /** Housekeeping. */
+  readonly chores: Chore;
 }
 
-/** Everything of one kind that the parts bring, in their order. */
-export const broughtBy = <Kind extends keyof Part>(
+/** What one capability brings. */
+export type Part = { readonly [Kind in keyof Brought]?: ReadonlyArray<Brought[Kind]> };
+
+/** Everything of one kind, in the order of the parts. */
+export const broughtBy = <Kind extends keyof Brought>(
   parts: readonly Part[],
   kind: Kind,
-): NonNullable<Part[Kind]>[number][] => parts.flatMap((part) => part[kind] ?? []);
+): Array<Brought[Kind]> => parts.flatMap((part) => part[kind] ?? []);

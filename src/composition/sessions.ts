@@ -84,6 +84,7 @@ export async function composeSessions({
       rateLimiter,
     ),
     cookies,
+    cookieNames: cookies.names,
     resolvers: [new SessionResolver(store, signOut, cookies, requirement)],
     routes: [jwksRoutes(signingKeys)],
     personalData: [sessionData(store)],
