@@ -329,7 +329,7 @@ describe("an account's sessions", () => {
   it('are ended with their tokens, also those of sessions that the store has lost', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
-    await gateway.database.query('delete from session where user_id = $1', [alice.id]);
+    await gateway.sessions.lose(alice.id);
     await gateway.client.execute(RevokeUserSessionsDocument, { userId: alice.id }, by(root));
     expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
   });

@@ -32,8 +32,7 @@ beforeEach(async () => {
   other.clock.advance((gateway.clock.now() - other.clock.now()) / 1000);
 });
 
-const sessionsOf = async ({ id }: Subject) =>
-  (await gateway.database.query('select from session where user_id = $1', [id])).length;
+const sessionsOf = ({ id }: Subject) => gateway.sessions.count(id);
 const eitherClient = (index: number) => (index % 2 === 0 ? gateway.client : other.client);
 
 describe('a login with a second factor', () => {
@@ -334,10 +333,8 @@ describe('reauthenticate', () => {
 
   it('raises the level by a code, and the authentication time', async () => {
     const { sessionId } = factor.tokens;
-    await gateway.database.query(
-      `update session set aal = 1, amr = '{pwd}', authenticated_at = now() - interval '1 hour' where id = $1`,
-      [sessionId],
-    );
+    await gateway.sessions.weaken(alice.id, sessionId);
+    await gateway.sessions.age(alice.id, sessionId, 3600);
     const tokens = tokensOf(await reauthenticate({ securityCode: factor.app.code() }));
     expect(tokens.sessionId).toBe(sessionId);
     const claims = decodeJwt(tokens.accessToken);

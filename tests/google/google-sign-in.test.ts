@@ -289,10 +289,7 @@ describe('a link challenge', () => {
     const { person, challenge } = await challenged();
     const thief = await gateway.aSubject();
     expect((await loginLinking(thief, challenge)).code).toBe('INVALID_TOKEN');
-    const [row] = await gateway.database.query('select count(*)::int from session where user_id = $1', [
-      thief.id,
-    ]);
-    expect(row).toEqual({ count: 0 });
+    expect(await gateway.sessions.count(thief.id)).toBe(0);
     expect(linkChallenge(await signIn(person))).toBeTruthy();
   });
 

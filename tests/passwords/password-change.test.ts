@@ -84,10 +84,7 @@ describe('changePassword', () => {
     const alice = await gateway.aSubject();
     const { accessToken, sessionId } = await alice.signedIn();
     await gateway.database.query('delete from password_credential where user_id = $1', [alice.id]);
-    await gateway.database.query(
-      `update session set authenticated_at = now() - interval '6 minutes' where id = $1`,
-      [sessionId],
-    );
+    await gateway.sessions.age(alice.id, sessionId, 360);
     const later = await gateway.another();
     later.clock.advance(301);
     try {

@@ -36,7 +36,7 @@ describe('what cannot be recorded does not happen', () => {
     await refusing('session.created', async () => {
       expect((await alice.login()).code).toBe('INTERNAL_SERVER_ERROR');
     });
-    expect(await gateway.database.query('select from session where user_id = $1', [alice.id])).toEqual([]);
+    expect(await gateway.sessions.count(alice.id)).toBe(0);
   });
 
   it('the end of sessions', async () => {

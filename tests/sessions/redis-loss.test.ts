@@ -22,7 +22,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
   beforeAll(async () => {
     redis = await TestRedis.start();
     gateway = await TestGateway.start({ SESSION_STORE: 'redis', REDIS_URL: redis.url });
-    sessions = probeRedis(redis);
+    sessions = probeRedis(redis.url);
   });
   afterAll(async () => {
     await gateway.close();

@@ -15,7 +15,7 @@ import { sessionStoreContract } from './session-store.contract.ts';
       await connection.start();
       return {
         store: new RedisSessionStore(connection, endings, options),
-        probe: probeRedis(redis),
+        probe: probeRedis(redis.url),
         async close() {
           connection.close();
           await redis.close();

@@ -38,7 +38,7 @@ export class GatewayPair {
     const pair = new GatewayPair(
       database,
       redis,
-      redis ? probeRedis(redis) : probePostgres(database),
+      redis ? probeRedis(redis.url) : probePostgres(database),
       [
         { ...shared, PORT: one },
         { ...shared, PORT: two },

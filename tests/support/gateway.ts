@@ -10,6 +10,7 @@ import { Client, type Process } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { Mailbox } from './mailbox.ts';
+import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 import { Subject, type SubjectFacts } from './subject.ts';
 import { sharedSettings, topology } from './topology.ts';
 
@@ -115,6 +116,12 @@ export class TestGateway {
   /** What it has mailed; where SMTP_URL is set, nothing. */
   get mailbox(): Mailbox {
     return new Mailbox(this.gateway.fork, this.settings.ENCRYPTION_KEY ?? '');
+  }
+
+  /** Into whichever store this gateway keeps its sessions in. */
+  get sessions(): SessionProbe {
+    const { SESSION_STORE, REDIS_URL = '' } = this.settings;
+    return SESSION_STORE === 'redis' ? probeRedis(REDIS_URL) : probePostgres(this.database);
   }
 
   /** A client that keeps cookies. */

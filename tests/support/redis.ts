@@ -9,6 +9,18 @@ import { eventually } from './race.ts';
 /** Whether this machine has the server. Without it the tests that need one are skipped; the global set-up says so. */
 export const hasRedis: boolean = process.env.TEST_REDIS === 'yes';
 
+/** Asks a Redis as somebody else than the gateway. */
+export async function redisCommand(url: string, ...args: string[]): Promise<unknown> {
+  const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false } });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await client.sendCommand(args);
+  } finally {
+    client.destroy();
+  }
+}
+
 /** A redis-server of this test file's own, which it may freeze, kill and start again on the same port. */
 export class TestRedis {
   private constructor(
@@ -46,16 +58,8 @@ export class TestRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Asks as somebody else than the gateway. */
-  async command(...args: string[]): Promise<unknown> {
-    const client = createClient({ url: this.url, RESP: 2, socket: { reconnectStrategy: false } });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return await client.sendCommand(args);
-    } finally {
-      client.destroy();
-    }
+  command(...args: string[]): Promise<unknown> {
+    return redisCommand(this.url, ...args);
   }
 
   /** Accepts connections and answers nothing, as a machine that swaps or a network that lost its way. */

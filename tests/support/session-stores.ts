@@ -23,7 +23,7 @@ export async function startOn(store: StoreName, settings: Environment = {}): Pro
   const gateway = await TestGateway.start({ SESSION_STORE: 'redis', REDIS_URL: redis.url, ...settings });
   return {
     gateway,
-    sessions: probeRedis(redis),
+    sessions: probeRedis(redis.url),
     async close() {
       await gateway.close();
       await redis.close();

@@ -178,7 +178,7 @@ describe('an authenticator that is on', () => {
     const alice = await gateway.aSubject();
     const { tokens } = await enrol(gateway, alice);
     // No way of signing in gives such a session: it stands for one that a mistake of ours left over.
-    await gateway.database.query('update session set aal = 1 where id = $1', [tokens.sessionId]);
+    await gateway.sessions.weaken(alice.id, tokens.sessionId);
     const { data } = await alice.refresh(tokens.refreshToken);
     const { errors } = await gateway.client.execute(
       EnrollTotpDocument,
