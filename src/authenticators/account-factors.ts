@@ -1,16 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
+import type { FactorLookup, HeldFactors } from '../platform/request/index.ts';
 
 /** What the holder of an account can prove themselves with. */
-export class AccountFactors {
+export class AccountFactors implements FactorLookup {
   constructor(
     private readonly options: { /** Whether anybody signs in by Google. */ readonly google: boolean },
   ) {}
 
-  async of(
-    em: EntityManager,
-    userId: string,
-  ): Promise<{ password: boolean; google: boolean; secondFactor: boolean }> {
+  async of(em: EntityManager, userId: string): Promise<HeldFactors> {
     const [row] = await statement(
       em,
       sql<{ password: boolean; google: boolean; second_factor: boolean }>`

@@ -17,7 +17,6 @@ import {
 } from '../roles/index.ts';
 import { EndingKind } from '../sessions/index.ts';
 import type { Accounts } from './accounts.ts';
-import type { Authenticators } from './authenticators.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
 import type { Platform } from './platform.ts';
@@ -27,9 +26,8 @@ import type { Sessions } from './sessions.ts';
 export function composeAdministration(
   { clock, fork, audit }: Platform,
   { revocations, endings, store, signOut }: Sessions,
-  { passwords }: PasswordPart,
+  { passwords, accountFactors }: PasswordPart,
   { registration, addressBook, activation }: Accounts,
-  { accountFactors }: Authenticators,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());

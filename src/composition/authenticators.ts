@@ -1,5 +1,4 @@
 import {
-  AccountFactors,
   expiredEnrolments,
   fullAllowances,
   GuessAllowance,
@@ -26,7 +25,7 @@ export type Authenticators = Awaited<ReturnType<typeof composeAuthenticators>>;
 export async function composeAuthenticators(
   { config, secrets, clock, rateLimiter, fork, audit, notices }: Platform,
   { endings, store, signOut, requirement }: Sessions,
-  { ownerProof }: PasswordPart,
+  { ownerProof, accountFactors }: PasswordPart,
 ) {
   const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
   await totpSecrets.checkKeys(fork());
@@ -57,11 +56,9 @@ export async function composeAuthenticators(
     audit,
     rateLimiter,
   );
-  const accountFactors = new AccountFactors({ google: config.google !== undefined });
   return {
     secondFactors,
     secondFactorChanges,
-    accountFactors,
     resolvers: [
       new TotpResolver(enrolments, secondFactorChanges, accountFactors),
       new RecoveryCodeResolver(recoveryCodes, secondFactorChanges),

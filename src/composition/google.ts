@@ -85,7 +85,7 @@ export function composeGoogle(
       googleSignIn,
       googleIdentities,
       linkedIdentities,
-      authenticators.accountFactors,
+      passwordPart.accountFactors,
       notices,
       audit,
     );

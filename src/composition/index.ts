@@ -109,7 +109,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     contexts,
   );
   const authentication = composeAuthentication(platform, sessions, passwords, authenticators, signIn, google);
-  const administration = composeAdministration(platform, sessions, passwords, accounts, authenticators);
+  const administration = composeAdministration(platform, sessions, passwords, accounts);
   const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
   const keepers: Part[] = [
     platform,

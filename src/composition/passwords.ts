@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { AccountFactors } from '../authenticators/index.ts';
 import {
   OwnerProof,
   PasswordChange,
@@ -32,11 +33,13 @@ export async function composePasswords(
   closing.push(() => hasher.close());
   const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
-  const ownerProof = new OwnerProof(passwords, audit, rateLimiter, clock);
+  const accountFactors = new AccountFactors({ google: config.google !== undefined });
+  const ownerProof = new OwnerProof(passwords, accountFactors, audit, rateLimiter, clock);
   const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
   return {
     passwords,
     ownerProof,
+    accountFactors,
     resolvers: [new PasswordResolver(change)],
     personalData: [passwordData],
   } satisfies Part & Record<string, unknown>;

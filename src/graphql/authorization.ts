@@ -1,7 +1,13 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Clock } from '../platform/clock.ts';
 import { Forbidden, ReauthenticationRequired, Unauthenticated } from '../platform/errors.ts';
-import type { AuthorizationRequirement, Caller, RequestContext } from '../platform/request/index.ts';
+import {
+  type AuthorizationRequirement,
+  type Caller,
+  type FactorLookup,
+  type HeldFactors,
+  type RequestContext,
+  reauthenticationMethods,
+} from '../platform/request/index.ts';
 
 export type AuthorizationChecker = (
   context: RequestContext,
@@ -13,14 +19,6 @@ export interface Permissions {
   permits(roles: readonly string[], permission: string): boolean;
 }
 
-/** What the holder of an account can prove themselves with; authenticators/account-factors.ts is one. */
-export interface AccountFactors {
-  of(
-    em: EntityManager,
-    userId: string,
-  ): Promise<{ password: boolean; google: boolean; secondFactor: boolean }>;
-}
-
 /**
  * Judges `Authorize`. Throws rather than returns false, so that a client learns what is missing.
  * Permission comes before strength: nobody is asked to prove themselves for what they may not do anyway. A session that
@@ -28,7 +26,7 @@ export interface AccountFactors {
  */
 export function authorizationChecker(
   permissions: Permissions,
-  factors: AccountFactors,
+  factors: FactorLookup,
   clock: Clock,
 ): AuthorizationChecker {
   return async (context, requirements) => {
@@ -52,14 +50,15 @@ export function authorizationChecker(
 async function checkStrength(
   caller: Caller,
   { aal, maxAgeSeconds }: AuthorizationRequirement,
-  has: () => ReturnType<AccountFactors['of']>,
+  has: () => Promise<HeldFactors>,
   clock: Clock,
 ): Promise<void> {
   const tooOld = maxAgeSeconds !== undefined && clock.now() / 1000 - caller.authenticatedAt > maxAgeSeconds;
   const mayBeTooWeak = aal !== undefined && caller.aal < (aal === 'highest' ? 2 : aal);
   if (!tooOld && !mayBeTooWeak) return;
 
-  const { password, google, secondFactor } = await has();
+  const held = await has();
+  const { secondFactor } = held;
   const needed = aal === 'highest' ? (secondFactor ? 2 : 1) : (aal ?? null);
   const tooWeak = needed !== null && caller.aal < needed;
   if (!tooOld && !tooWeak) return;
@@ -67,11 +66,7 @@ async function checkStrength(
   throw new ReauthenticationRequired({
     requiredAal: needed,
     maxAgeSeconds: maxAgeSeconds ?? null,
-    methods: [
-      ...(password && !tooWeak ? ['password'] : []),
-      ...(google && !tooWeak ? ['googleIdToken'] : []),
-      ...(secondFactor ? ['securityCode', 'recoveryCode'] : []),
-    ],
+    methods: reauthenticationMethods(held, { tooWeak }),
     enrolmentRequired: false,
   });
 }

@@ -4,7 +4,13 @@ import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials, ReauthenticationRequired } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import {
+  type Caller,
+  type FactorLookup,
+  networkOf,
+  type RequestOrigin,
+  reauthenticationMethods,
+} from '../platform/request/index.ts';
 import { isStillGood } from '../sessions/index.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
@@ -30,6 +36,7 @@ export interface OwnerClaim {
 export class OwnerProof {
   constructor(
     private readonly passwords: Passwords,
+    private readonly factors: FactorLookup,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
     private readonly clock: Clock,
@@ -80,7 +87,7 @@ export class OwnerProof {
     origin: RequestOrigin,
   ): Promise<PasswordProof | null> {
     if (!known || password === null) {
-      this.requireRecentSignIn(caller);
+      await this.requireRecentSignIn(em, caller);
       return null;
     }
     const proof = await this.passwords.verify(em, known, password);
@@ -104,12 +111,12 @@ export class OwnerProof {
     return (await this.passwords.find(tx, caller.userId)) === null && isStillGood(tx, caller);
   }
 
-  private requireRecentSignIn(caller: Caller): void {
+  private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {
     if (this.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return;
     throw new ReauthenticationRequired({
       requiredAal: null,
       maxAgeSeconds: RECENT_SIGN_IN,
-      methods: [],
+      methods: reauthenticationMethods(await this.factors.of(em, caller.userId), { tooWeak: false }),
       enrolmentRequired: false,
     });
   }

@@ -129,6 +129,20 @@ describe('reauthenticate', () => {
     expect(data?.reauthenticate.session).toMatchObject({ authenticationMethods: ['google'], aal: 1 });
   });
 
+  it('is offered to whoever has no password', async () => {
+    const { bearer } = await aGoogleUser();
+    gateway.clock.advance(301);
+    const newPassword = 'copper lantern drifting';
+    const { code, errors } = await gateway.client.execute(
+      ChangePasswordDocument,
+      { newPassword },
+      { bearer },
+    );
+    gateway.clock.advance(-301);
+    expect(code).toBe('REAUTHENTICATION_REQUIRED');
+    expect(errors[0]?.extensions).toMatchObject({ maxAgeSeconds: 300, methods: ['googleIdToken'] });
+  });
+
   it('takes no other, and none twice', async () => {
     const { person, bearer } = await aGoogleUser();
     expect((await reauthenticate(bearer, aPerson())).code).toBe('INVALID_CREDENTIALS');

@@ -1,0 +1,23 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+/** What the holder of an account can prove themselves with. */
+export interface HeldFactors {
+  readonly password: boolean;
+  readonly google: boolean;
+  readonly secondFactor: boolean;
+}
+
+/** Looks it up; authenticators/account-factors.ts is one. */
+export interface FactorLookup {
+  of(em: EntityManager, userId: string): Promise<HeldFactors>;
+}
+
+/** The arguments of `reauthenticate` that help, for the extensions of REAUTHENTICATION_REQUIRED. */
+export const reauthenticationMethods = (
+  { password, google, secondFactor }: HeldFactors,
+  { tooWeak }: { /** Only a second factor helps. */ tooWeak: boolean },
+): string[] => [
+  ...(password && !tooWeak ? ['password'] : []),
+  ...(google && !tooWeak ? ['googleIdToken'] : []),
+  ...(secondFactor ? ['securityCode', 'recoveryCode'] : []),
+];
