@@ -7,6 +7,7 @@ import type { LinkedIdentities } from '../identities/index.ts';
 import type { OneTimeTokens } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
 
@@ -26,6 +27,15 @@ export class AccountClaim {
     private readonly signOut: SignOut,
     private readonly audit: AuditLog,
   ) {}
+
+  /**
+   * Not an account with a role: whoever gave it that meant its holder, and an address with a typing error belongs to a
+   * stranger. The caller has locked the account, so no role is granted meanwhile.
+   */
+  async isOpen(tx: EntityManager, userId: string): Promise<boolean> {
+    const roles = await statement(tx, sql`select from role_grant where user_id = ${userId} limit 1`);
+    return roles.length === 0;
+  }
 
   /** The caller has locked the account, and runs in Endings.transactional. */
   async apply(tx: EntityManager, user: User, addressKey: string, origin: RequestOrigin): Promise<void> {

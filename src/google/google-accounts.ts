@@ -113,9 +113,13 @@ export class GoogleAccounts {
     const isTheirs = user.emailKey === address.key && isAuthoritative(claims);
     if (!isTheirs) return this.requireProof(tx, userId, claims);
     if (user.deactivatedBy) return { kind: 'refused', userId };
-    if (user.emailConfirmedAt === null) await this.claim.apply(tx, user, address.key, origin);
-    // Another Google account with this address: a mailbox that changed hands looks the same.
-    else if (await this.identities.isLinked(tx, userId)) return this.requireProof(tx, userId, claims);
+    if (user.emailConfirmedAt === null) {
+      if (!(await this.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
+      await this.claim.apply(tx, user, address.key, origin);
+    } else if (await this.identities.isLinked(tx, userId)) {
+      // Another Google account with this address: a mailbox that changed hands looks the same.
+      return this.requireProof(tx, userId, claims);
+    }
     const identity = await this.identities.add(tx, userId, claims);
     await this.notices.tell(tx, userId, 'google-linked', origin);
     await this.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });

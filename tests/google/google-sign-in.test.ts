@@ -20,6 +20,7 @@ import {
 import { aPerson, GoogleStandIn, newNonce, oneTap, type Person } from '../support/google-stand-in.ts';
 import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
+import { aRole, grant } from '../support/staff.ts';
 import type { Subject } from '../support/subject.ts';
 
 let google: GoogleStandIn;
@@ -388,6 +389,15 @@ describe('a planted account', () => {
       });
       expect(code).toBe('INVALID_TOKEN');
     }
+  });
+
+  it('is not taken over when it has a role, whose second factor would go with it', async () => {
+    const person = aPerson();
+    const moderator = await gateway.aSubject({ email: person.email ?? '' });
+    await grant(gateway, moderator.id, (await aRole(gateway)).name);
+    const { accessToken } = await moderator.signedIn();
+    expect(linkChallenge(await signIn(person))).toBeTruthy();
+    expect((await moderator.me(accessToken)).data?.me?.emailConfirmed).toBe(false);
   });
 
   it('is not opened by an address that Google does not hand out', async () => {
