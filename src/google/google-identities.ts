@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { SignInChallenge } from '../authentication/sign-in-challenge.entity.ts';
 import type { IdentityProvider, ProvidedIdentity } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -7,6 +8,9 @@ import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
+
+/** How sessions and pending sign-ins name a sign-in by Google (`amr`). */
+export const GOOGLE_METHOD = 'google';
 
 /** The key of a Google account. A type, not an interface, so that it is a record of texts. */
 export type GoogleKey = { readonly issuer: string; readonly subject: string };
@@ -73,8 +77,11 @@ export class GoogleIdentities implements IdentityProvider {
     return identity;
   }
 
-  removeFrom(tx: EntityManager, userId: string): Promise<number> {
-    return tx.nativeDelete(GoogleIdentity, { userId });
+  /** A sign-in by it that waits for its second step is void too: what its first step rests on is gone. */
+  async removeFrom(tx: EntityManager, userId: string): Promise<number> {
+    const removed = await tx.nativeDelete(GoogleIdentity, { userId });
+    if (removed > 0) await tx.nativeDelete(SignInChallenge, { userId, amr: { $contains: [GOOGLE_METHOD] } });
+    return removed;
   }
 }
 

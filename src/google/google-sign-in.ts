@@ -8,7 +8,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { GoogleAccounts } from './google-accounts.ts';
 import type { GoogleClaims } from './google-claims.ts';
-import type { GoogleIdentities } from './google-identities.ts';
+import { GOOGLE_METHOD, type GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
@@ -117,7 +117,7 @@ export class GoogleSignIn implements IdentityProver {
     }
     if (decision.kind === 'account') {
       const { identity } = decision;
-      const proof = { userId: identity.userId, amr: ['google'], ...this.proofOf(identity) };
+      const proof = { userId: identity.userId, amr: [GOOGLE_METHOD], ...this.proofOf(identity) };
       const outcome = await this.signIn.begin(em, proof, origin);
       if (outcome) return outcome;
     }

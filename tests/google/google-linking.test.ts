@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import {
   ChangePasswordDocument,
+  CompleteLoginDocument,
   ExportMyDataDocument,
   LinkGoogleDocument,
   ReauthenticateDocument,
@@ -9,6 +10,7 @@ import {
 } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn, newNonce, oneTap, type Person } from '../support/google-stand-in.ts';
 import { eventually, race } from '../support/race.ts';
+import { challengeOf, enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
 let google: GoogleStandIn;
@@ -204,6 +206,21 @@ describe('unlinkGoogle', () => {
     const replies = await race(20, () => unlink(bearer));
     expect(replies.every(({ data }) => data)).toBe(true);
     expect(await noticesOf(subject, /Google account was unlinked/)).toBe(1);
+  });
+
+  it('voids a sign-in by it that waits for its second step, and no other', async () => {
+    const subject = await gateway.aSubject();
+    const { app, tokens } = await enrol(gateway, subject);
+    const person = aPerson();
+    await link(tokens.accessToken, person);
+    const { data } = await oneTap(gateway.client, google, person);
+    if (data?.loginWithGoogle.__typename !== 'SecondFactorRequired') throw new Error('not asked for');
+    const byPassword = await challengeOf(subject);
+    expect((await unlink(tokens.accessToken)).data).not.toBeNull();
+    const complete = (challenge: string) =>
+      gateway.client.execute(CompleteLoginDocument, { input: { challenge, securityCode: app.code() } });
+    expect((await complete(data.loginWithGoogle.challenge)).code).toBe('INVALID_TOKEN');
+    expect((await complete(byPassword)).data).not.toBeNull();
   });
 
   it('refuses a sign-in that is under way while it happens', async () => {
