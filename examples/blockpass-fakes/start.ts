@@ -49,7 +49,9 @@ blockpass.serve(async (request: IncomingMessage, body: string) => {
   const before = phone.log.length;
   let failure: string | undefined;
   try {
-    if (action === 'scan') await phone.scan(qrText ?? '');
+    // GraphQL explorers show the text as a JSON string: its quotes have backslashes.
+    if (action === 'scan')
+      await phone.scan((qrText ?? '').trim().replace(/^"|"$/g, '').replaceAll('\\"', '"'));
     else if (action === 'retake') phone.enter('selfie', new Person('x').fields.get('selfie') ?? '');
     else await phone.open();
   } catch (error) {
