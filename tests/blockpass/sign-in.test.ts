@@ -266,6 +266,19 @@ describe('the subscription', () => {
     await own.dispose();
   });
 
+  it('ends when the account that it would link is deleted', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken } = await subject.signedIn();
+    const page = await openPage(accessToken);
+    const socket = subscriptionClient(world.gateway.url);
+    const { promise: heard, resolve } = Promise.withResolvers<string>();
+    const following = page.follow(socket, page.secret, resolve);
+    await heard;
+    await world.gateway.database.query('delete from blockpass_sign_in where id = $1', [page.id]);
+    expect(await following).toEqual(['CREATED']);
+    await socket.dispose();
+  });
+
   it('ends when it expires', async () => {
     const page = await openPage();
     const socket = subscriptionClient(world.gateway.url);

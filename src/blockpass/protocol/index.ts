@@ -1,5 +1,5 @@
 export { type BitcoinKey, bitcoinKey, readWalletImportFormat } from './bitcoin-message.ts';
-export { certificateTerm, isFileField } from './catalogue.ts';
+export { certificateTerm, isFileField, isSlug } from './catalogue.ts';
 export {
   type Certificate,
   type CertificateSources,

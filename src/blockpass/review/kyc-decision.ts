@@ -1,4 +1,5 @@
 import { InvalidValue } from '../../platform/input.ts';
+import { isSlug } from '../protocol/index.ts';
 import type { KycItemKind } from '../records/kyc-item.entity.ts';
 
 /** What a reviewer thinks of one item. */
@@ -17,6 +18,7 @@ export function parseDecisions(decisions: readonly KycDecision[]): KycDecision[]
   if (decisions.length === 0 || decisions.length > MAX_DECISIONS) {
     throw new InvalidValue(`There must be 1 to ${MAX_DECISIONS} decisions.`);
   }
+  if (!decisions.every(({ slug }) => isSlug(slug))) throw new InvalidValue('A slug is not one.');
   const places = decisions.map(({ kind, slug }) => `${kind} ${slug}`);
   if (new Set(places).size < places.length) throw new InvalidValue('An item is decided about twice.');
   return decisions.map((decision) => {

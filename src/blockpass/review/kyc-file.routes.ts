@@ -3,6 +3,7 @@ import type { AuditLog } from '../../platform/audit/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import type { Demand, RequestContext } from '../../platform/request/index.ts';
+import { isSlug } from '../protocol/index.ts';
 import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { ItemPlace, KycVault } from '../records/kyc-vault.ts';
@@ -36,7 +37,7 @@ export function kycFileRoutes(
       await demand(context, { permission: KycPermission.REVIEW });
       const { recordId = '', kind = '', slug = '' } = request.params as Record<string, string | undefined>;
       const itemKind = Object.values(KycItemKind).find((value) => value.toLowerCase() === kind);
-      if (!isId(recordId) || itemKind === undefined) throw new NotFound();
+      if (!isId(recordId) || itemKind === undefined || !isSlug(slug)) throw new NotFound();
       const place = { recordId, kind: itemKind, slug };
       const record = await context.em.findOne(KycRecord, { id: recordId });
       const item = await context.em.findOne(KycItem, place, { populate: ['sealedContent'] });

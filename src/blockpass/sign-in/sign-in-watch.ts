@@ -55,9 +55,13 @@ export class SignInWatch {
     try {
       do {
         this.again = false;
-        const views = await this.signIns.states(this.fork(), [...this.watchers.keys()]);
-        for (const view of views) {
-          for (const channel of this.watchers.get(view.id) ?? []) this.tell(channel, view);
+        const ids = [...this.watchers.keys()];
+        const views = new Map((await this.signIns.states(this.fork(), ids)).map((view) => [view.id, view]));
+        for (const id of ids) {
+          const view = views.get(id);
+          // One that went with its account comes to nothing more.
+          for (const channel of this.watchers.get(id) ?? [])
+            view ? this.tell(channel, view) : channel.close();
         }
       } while (this.again);
     } catch (error) {
