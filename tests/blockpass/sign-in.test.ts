@@ -6,8 +6,14 @@ import {
   startBlockpassWorld,
   subscriptionClient,
 } from '../support/blockpass.ts';
-import { CompleteLoginDocument, MeDocument } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import {
+  ChangeEmailDocument,
+  CompleteLoginDocument,
+  MeDocument,
+  RevokeOtherSessionsDocument,
+  UndoEmailChangeDocument,
+} from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
 
 let world: BlockpassWorld;
@@ -19,6 +25,13 @@ afterAll(() => world.close());
 const openPage = (bearer?: string) => SignInPage.open(world.gateway.browser(), bearer);
 const accounts = async () =>
   Number((await world.gateway.database.query<{ n: string }>('select count(*) as n from users'))[0]?.n);
+const ownerOf = async ({ person }: FakeApp): Promise<string | null | undefined> => {
+  const [record] = await world.gateway.database.query<{ user_id: string | null }>(
+    'select user_id from kyc_record where blockpass_id = $1',
+    [person.id],
+  );
+  return record?.user_id;
+};
 const moveExpiry = (id: string) =>
   world.gateway.database.query(
     "update blockpass_sign_in set expires_at = now() - interval '1 second' where id = $1",
@@ -155,11 +168,7 @@ describe('a QR code that somebody else sees too', () => {
     expect(await page.state()).toBe('PROCESSING');
     await owner.upload(pass);
     const { id } = await page.signedIn();
-    const [record] = await world.gateway.database.query(
-      'select blockpass_id from kyc_record where user_id = $1',
-      [id],
-    );
-    expect(record).toEqual({ blockpass_id: owner.person.id });
+    expect(await ownerOf(owner)).toBe(id);
   });
 
   it('belongs to one of two who scan it at the same moment', async () => {
@@ -223,6 +232,44 @@ describe('linking', () => {
     );
     expect((await page.signedIn({ bearer: accessToken })).id).toBe(subject.id);
     world.gateway.clock.advance(-400);
+  });
+
+  it('does not happen when its session ends while it waits', async () => {
+    const subject = await world.gateway.aSubject();
+    const [thief, owner] = [await subject.signedIn(), await subject.signedIn()];
+    const page = await openPage(thief.accessToken);
+    const app = world.person();
+    await app.scan(page.qrText);
+    const connection = await world.gateway.database.connect();
+    await connection.query('begin');
+    await connection.query('select from users where id = $1 for no key update', [subject.id]);
+    const linking = page.complete({ bearer: thief.accessToken });
+    const waiting = () => world.gateway.database.query('select from pg_locks where not granted');
+    await eventually(waiting, ({ length }) => length > 0);
+    await world.gateway.client.execute(RevokeOtherSessionsDocument, {}, { bearer: owner.accessToken });
+    await connection.query('commit');
+    await connection.end();
+    expect((await linking).code).toBe('UNAUTHENTICATED');
+    expect(await ownerOf(app)).toBeNull();
+  });
+
+  it('is undone with a change of address, also when it came before: it may be of the same thief', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken: bearer } = await subject.signedIn();
+    const page = await openPage(bearer);
+    const app = world.person();
+    await app.scan(page.qrText);
+    await page.signedIn({ bearer });
+    expect(await ownerOf(app)).toBe(subject.id);
+    const newEmail = `thief-${subject.id}@example.test`;
+    await world.gateway.client.execute(
+      ChangeEmailDocument,
+      { newEmail, password: subject.password },
+      { bearer },
+    );
+    const token = await world.gateway.mailbox.token(subject.email, 'undo-email-change');
+    await world.gateway.client.execute(UndoEmailChangeDocument, { token });
+    expect(await ownerOf(app)).toBeNull();
   });
 
   it('never goes by an uploaded address, which also does not become the address of the account', async () => {

@@ -1,15 +1,16 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { createNewcomer } from '../../accounts/index.ts';
+import { createNewcomer, lockActiveAccount } from '../../accounts/index.ts';
 import type { SignIn, SignInOutcome } from '../../authentication/index.ts';
 import type { OwnerNotices } from '../../notices/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement, violatedUniqueConstraint } from '../../platform/database/index.ts';
-import { Conflict, InvalidToken, ServiceUnavailable } from '../../platform/errors.ts';
+import { Conflict, InvalidToken, ServiceUnavailable, Unauthenticated } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { type Caller, networkOf, type RequestOrigin } from '../../platform/request/index.ts';
+import { isStillGood } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
@@ -128,8 +129,9 @@ export class WebsiteSignIns {
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOf(secret);
     const begun = await this.sinceLinkBegan(em, id, secretHash);
-    if (begun !== null && caller) await prove(RECENT + begun);
-    const userId = await this.findAccount(em, id, secretHash, caller, origin);
+    const linker = begun === null ? null : caller;
+    if (linker) await prove(RECENT + (begun ?? 0));
+    const userId = await this.findAccount(em, id, secretHash, linker, origin);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash);
     const outcome = await this.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
@@ -153,11 +155,12 @@ export class WebsiteSignIns {
     em: EntityManager,
     id: string,
     secretHash: Buffer,
-    caller: Caller | null,
+    linker: Caller | null,
     origin: RequestOrigin,
   ): Promise<string> {
     try {
       return await em.transactional(async (tx) => {
+        if (linker) await this.lock(tx, linker);
         const [row] = await statement(
           tx,
           sql<{ record_id: string; owner: string | null; starter: string | null }>`
@@ -169,7 +172,7 @@ export class WebsiteSignIns {
         if (!row) throw new InvalidToken('no such sign-in that has succeeded');
         if (row.owner !== null) return row.owner;
         if (row.starter !== null) {
-          if (row.starter !== caller?.userId) throw new InvalidToken('whoever started it has signed out');
+          if (row.starter !== linker?.userId) throw new InvalidToken('whoever started it has signed out');
           await this.link(tx, row.record_id, row.starter, origin);
           return row.starter;
         }
@@ -180,6 +183,13 @@ export class WebsiteSignIns {
         throw new Conflict('This account has another Blockpass identity.');
       }
       throw error;
+    }
+  }
+
+  /** The account before what hangs on it. An owner who got rid of a thief shall not find a link asked for a moment before. */
+  private async lock(tx: EntityManager, linker: Caller): Promise<void> {
+    if (!(await lockActiveAccount(tx, linker.userId)) || !(await isStillGood(tx, linker))) {
+      throw new Unauthenticated('the session or the account ended meanwhile');
     }
   }
 
