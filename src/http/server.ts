@@ -6,6 +6,7 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyPluginAsync,
+  type FastifyRequest,
   LogController,
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
@@ -77,9 +78,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardConnections(app, options.maxConnections);
   errorReplies(app, allowedMethods(app));
   logRequests(app);
-  app.addHook('onSend', async (_request, reply) => {
-    // Otherwise a kept-alive connection would hold up the shutdown until it times out.
-    if (options.health.isDraining()) reply.header('connection', 'close');
+  app.addHook('onSend', async (request, reply) => {
+    // Otherwise a kept-alive connection would hold up the shutdown until it times out, and Node would swallow a body that
+    // nobody reads for as long as a request may take.
+    if (options.health.isDraining() || isStillSending(request)) reply.header('connection', 'close');
   });
 
   app.addHook('onRequest', securityHeaders({ https: publicUrl.startsWith('https:') }));
@@ -125,6 +127,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   return app;
 }
+
+const isStillSending = ({ raw, headers }: FastifyRequest): boolean =>
+  raw.complete === false &&
+  (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
 
 /** One line for each request; never its query string, headers or body, which carry secrets. */
 function logRequests(app: FastifyInstance): void {

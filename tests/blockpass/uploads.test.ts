@@ -163,7 +163,7 @@ describe('an upload', () => {
         peak = Math.max(peak, process.memoryUsage.rss());
       }
     });
-    expect(reply.status).toBe(413);
+    expect(reply).toEqual({ status: 413, body: { err: 413, msg: 'The request body is too large.' } });
     expect(sent).toBeLessThan(40 * MB);
     expect(peak - before).toBeLessThan(64 * MB);
     expect(await stored(id)).toBe(0);

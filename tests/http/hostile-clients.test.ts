@@ -138,6 +138,20 @@ describe('a request that cannot be served is answered as JSON with a code and an
 });
 
 describe('a slow client', () => {
+  it.each([
+    ['/graphql', 'text/xml', 415],
+    ['/blockpass/api/status', 'multipart/form-data; boundary=X1', 400],
+    ['/blockpass/api/uploadData', 'multipart/form-data', 400],
+  ])(
+    'that goes on sending a body to %s after the answer is cut after a second',
+    async (path, type, status) => {
+      const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: ${type}\r\n\r\n`;
+      const reply = await raw(head, { drip: '1\r\nx\r\n' });
+      expect(reply.status).toBe(status);
+      expect(reply.after).toBeLessThan(5_000);
+    },
+  );
+
   it('that sends nothing, or its headers byte by byte, is cut after ten seconds', async () => {
     const replies = await Promise.all([
       raw(''),

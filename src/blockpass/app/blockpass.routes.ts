@@ -19,8 +19,6 @@ const BODY_LIMIT = 8 * 1024;
 const MAX_CODE = 1_024;
 /** Slugs of a list. */
 const MAX_SLUGS = 32;
-/** Milliseconds for the rest of a refused upload to run out. */
-const REFUSED_GRACE = 1_000;
 
 type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
@@ -59,9 +57,6 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
           calls.admit(em, pass),
         );
         return reply.send(await calls.receive(em, plan, parts, origin));
-      } catch (error) {
-        if (!request.raw.complete) abandon(request, reply);
-        throw error;
       } finally {
         account.close();
       }
@@ -71,14 +66,6 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
 
 /** The app sends no request id, also where one is required of clients. */
 const anyRequestId = { anyRequestId: true };
-
-/** Answers although more is coming: what comes is thrown away for a moment, then the connection is cut. */
-function abandon(request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('connection', 'close');
-  request.raw.resume();
-  const cut = setTimeout(() => request.raw.destroy(), REFUSED_GRACE);
-  request.raw.once('close', () => clearTimeout(cut));
-}
 
 function replyToApp(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const expected = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
