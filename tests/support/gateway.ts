@@ -129,8 +129,13 @@ export class TestGateway {
     return new Client(this.processes(), { keepCookies: true });
   }
 
-  async close(): Promise<void> {
+  /** Ends its processes; the database stays. */
+  async stop(): Promise<void> {
     await Promise.all([this.gateway.close(), this.twin?.close()]);
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
     if (this.ownsDatabase) await this.database.drop();
   }
 

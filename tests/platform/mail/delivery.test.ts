@@ -288,7 +288,7 @@ describe('a process with a mail on its hands', () => {
     own = await TestGateway.start(secrets);
     alice = await own.aSubject();
     await own.mailbox.expect(alice.email, /confirm-email/);
-    await own.gateway.close();
+    await own.stop();
     settings = {
       NODE_ENV: 'test',
       PORT: await freePort(),
