@@ -34,8 +34,9 @@ export const SOCKET_RULES = { 'socket.address': { burst: 60, perSeconds: 60 } } 
 
 /** Bytes of a message: documents of subscriptions are short. */
 export const MAX_SOCKET_MESSAGE = 16 * 1024;
-/** Sockets of a process, and subscriptions of a socket. */
+/** Sockets of a process, of one network among them, and subscriptions of a socket. */
 const MAX_SOCKETS = 2_000;
+const MAX_SOCKETS_OF_NETWORK = 100;
 const MAX_SUBSCRIPTIONS = 10;
 /** Milliseconds: how soon a client must say hello, how often it must show that it lives. */
 const HELLO_TIMEOUT = 3_000;
@@ -64,7 +65,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   const { schema, log, contexts, rateLimiter } = options;
-  let open = 0;
+  const places = new Places();
   const contextOf = ({
     extra,
     connectionParams,
@@ -113,11 +114,9 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   return async function onSocket(socket, request) {
     this.websocketServer.options.handleProtocols = handleProtocols;
-    if (open >= MAX_SOCKETS) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
-    open += 1;
-    socket.once('close', () => {
-      open -= 1;
-    });
+    const network = networkOf(contexts.ofSocket(request, undefined).origin.clientAddress ?? '');
+    if (!places.take(network)) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
+    socket.once('close', () => places.leave(network));
     const closed = server.opened(
       {
         protocol: socket.protocol,
@@ -138,12 +137,32 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    const { clientAddress } = contexts.ofSocket(request, undefined).origin;
-    await rateLimiter.charge({ 'socket.address': networkOf(clientAddress ?? '') }).catch((error) => {
+    await rateLimiter.charge({ 'socket.address': network }).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
       socket.close(TRY_AGAIN_LATER, 'Too many attempts');
     });
   };
+}
+
+/** Bounds the sockets that are open: whoever keeps theirs open for ever takes no place from other networks. */
+class Places {
+  private readonly taken = new Map<string, number>();
+  private total = 0;
+
+  take(network: string): boolean {
+    const own = this.taken.get(network) ?? 0;
+    if (this.total >= MAX_SOCKETS || own >= MAX_SOCKETS_OF_NETWORK) return false;
+    this.taken.set(network, own + 1);
+    this.total += 1;
+    return true;
+  }
+
+  leave(network: string): void {
+    const own = this.taken.get(network) ?? 0;
+    if (own > 1) this.taken.set(network, own - 1);
+    else this.taken.delete(network);
+    this.total -= 1;
+  }
 }
 
 /** What ws refuses of a client, and how connections end: anybody can cause these, and none is a fault of ours. */

@@ -193,6 +193,26 @@ describe('the WebSocket', () => {
     await limited.close();
   });
 
+  it('leaves places to others, however many one network holds open', async () => {
+    const proxied = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8' });
+    const from = (address: string) =>
+      Socket.open({ url: proxied.url, headers: { 'x-forwarded-for': address }, hello: null });
+    const greedy = await Promise.all(
+      Array.from({ length: 100 }, (_, host) => from(`2001:db8::${host.toString(16)}`)),
+    );
+    expect(await (await from('2001:db8::ffff')).closed).toBe(1013);
+    const neighbour = await from('2001:db8:0:1::1');
+    neighbour.send({ type: 'connection_init' });
+    expect(await neighbour.heard('connection_ack')).toBeDefined();
+    greedy[0]?.close();
+    await greedy[0]?.closed;
+    const next = await from('2001:db8::ffff');
+    next.send({ type: 'connection_init' });
+    expect(await next.heard('connection_ack')).toBeDefined();
+    for (const socket of [...greedy, neighbour, next]) socket.close();
+    await proxied.close();
+  });
+
   it('closes when the gateway stops', async () => {
     const stopping = await gateway.another();
     const socket = await Socket.open({ url: stopping.url });
