@@ -16,6 +16,8 @@ import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
   'recoverAccount.address': { burst: 20, perSeconds: 3600 },
+  /** Apart from other mails: nobody who causes those keeps an owner from this one, and who causes this one mails a link. */
+  'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
   'resetPassword.address': { burst: 20, perSeconds: 900 },
 } as const;
 
@@ -42,7 +44,7 @@ export class AccountRecovery {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
       'recoverAccount.address': networkOf(origin.clientAddress ?? ''),
-      'mail.recipient': email.key,
+      'recoverAccount.recipient': email.key,
     });
     await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
   }

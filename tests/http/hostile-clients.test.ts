@@ -166,6 +166,18 @@ describe('a slow client', () => {
   });
 });
 
+describe('a slow body', () => {
+  it('is cut after thirty seconds, however lively its sender is', async () => {
+    const head =
+      'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{';
+    const reply = await raw(head, { drip: ' ' });
+    expect(reply.after).toBeGreaterThan(29_000);
+    expect(reply.after).toBeLessThan(36_000);
+    expect(reply.status).toBe(408);
+    isJsonError(reply);
+  });
+});
+
 describe('connections', () => {
   it('beyond MAX_CONNECTIONS are closed, and those that are open go on', async () => {
     const port = Number(new URL(small.url).port);
