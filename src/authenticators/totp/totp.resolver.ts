@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { UserType } from '../../accounts/index.ts';
-import { qrCodeOf } from '../../platform/qr-code.ts';
+import { qrCodePng, qrCodeSvg } from '../../platform/qr-code.ts';
 import {
   Authorize,
   batched,
@@ -42,8 +42,8 @@ export class TotpResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<TotpEnrolmentType> {
     const started = await this.enrolments.start(em, caller, password, origin);
-    const { png, svg } = await qrCodeOf(started.uri);
-    return { ...started, qrCode: png, qrCodeSvg: svg };
+    const [qrCode, svg] = await Promise.all([qrCodePng(started.uri), qrCodeSvg(started.uri)]);
+    return { ...started, qrCode, qrCodeSvg: svg };
   }
 
   @Authorize({ whileEnrolling: true })

@@ -12,7 +12,7 @@ import {
 } from 'type-graphql';
 import { issuesSession, LoginResult, type TokenDelivery } from '../../authentication/index.ts';
 import { NotFound } from '../../platform/errors.ts';
-import { qrCodeOf } from '../../platform/qr-code.ts';
+import { qrCodePng } from '../../platform/qr-code.ts';
 import {
   type CookieStyle,
   type Demand,
@@ -125,8 +125,9 @@ export class BlockpassSignInResolver {
   }
 
   @FieldResolver(() => String, { description: 'PNG as a data: URL.' })
-  async qrCode(@Root() { qrText }: BlockpassSignInType): Promise<string> {
-    return (await qrCodeOf(qrText)).png;
+  async qrCode(@Root() signIn: BlockpassSignInType): Promise<string> {
+    signIn.drawing ??= qrCodePng(signIn.qrText);
+    return signIn.drawing;
   }
 
   private claim(id: string, secret: string | null | undefined, { credentials }: RequestContext): SignInClaim {

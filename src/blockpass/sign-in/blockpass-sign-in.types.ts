@@ -39,4 +39,7 @@ export class BlockpassSignInType {
 
   @Field(() => GraphQLDateTime)
   expiresAt!: Date;
+
+  /** For the field `qrCode`: drawn once, however many aliases it is asked for by. */
+  drawing?: Promise<string>;
 }
