@@ -60,10 +60,9 @@ try {
   print('document | status | bytes | ms (median) | of { __typename } | longest wait of another, ms');
   for (const [what, query] of HOSTILE_DOCUMENTS) {
     const floor = quantile((await time(HARMLESS)).ms, 0.5);
-    let measured = await time(query);
-    const wait = await longestWait(gateway.url, async () => {
-      measured = await time(query);
-    });
+    const measured = await time(query);
+    // Once more, beside somebody else: that costs both of them time.
+    const wait = await longestWait(gateway.url, async () => void (await time(query)));
     const ms = quantile(measured.ms, 0.5);
     print(
       [
