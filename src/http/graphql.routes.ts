@@ -65,8 +65,8 @@ export function graphqlRoutes({
       hideSchemaDetailsFromClientErrors: !introspection,
       stopOnTerminationSignals: false,
       parseOptions: { maxTokens: MAX_TOKENS },
-      maxRecursiveSelections: true,
       validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+      // Never with maxRecursiveSelections: Apollo would look at these only once all rules of the specification have passed.
       validationRules: [documentLimits, oneSessionPerDocument],
       formatError,
       plugins: [

@@ -45,6 +45,13 @@ describe('a document beyond the limits', () => {
     expect(reply.errors[0]?.extensions?.requestId).toBe(reply.headers.get('x-request-id'));
   });
 
+  it('meets no rule of the specification: those compare fields in pairs, 450 of one name for a third of a second', async () => {
+    const { errors } = await gateway.client.raw(`{ ${times(51, () => 'unheardOf { of }')} }`);
+    expect(errors.map(({ message }) => message)).toEqual([
+      'The document has more than 50 fields of one name.',
+    ]);
+  });
+
   it('is refused with five problems at most', async () => {
     const { errors } = await gateway.client.raw(`{ ${times(20, (i) => `nothing${i}`)} }`);
     expect(errors.length).toBeLessThanOrEqual(6);

@@ -29,6 +29,7 @@ export const HOSTILE_DOCUMENTS: readonly (readonly [string, string])[] = [
     `{ ${times(300, () => '... on Query {')} __typename ${times(300, () => '}')} }`,
   ],
   ['one name 51 times', `{ errorCodes { ${times(51, () => 'code')} } }`],
+  ['450 fields of one name, each with a selection', `{ ${times(450, () => 'errorCodes { code }')} }`],
   ['301 fields', `{ errorCodes { ${times(7, (i) => times(43, (j) => `field${i}x${j}`))} } }`],
   ['circular fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
   [
