@@ -52,6 +52,24 @@ describe('a document beyond the limits', () => {
     ]);
   });
 
+  it('has values of ten levels at most', async () => {
+    const nested = async (levels: number) => {
+      const list = '['.repeat(levels) + ']'.repeat(levels);
+      const { errors } = await gateway.client.raw(`{ publicProfile(username: ${list}) { username } }`);
+      return errors.map(({ message }) => message);
+    };
+    expect(await nested(11)).toEqual(['A value is nested deeper than 10 levels.']);
+    expect(await nested(10)).toEqual([expect.stringContaining('String')]);
+  });
+
+  it('has names of 200 characters at most', async () => {
+    const long = await gateway.client.raw(`{ ${'x'.repeat(201)}: __typename }`);
+    expect(long.errors.map(({ message }) => message)).toEqual([
+      'The name of a field has more than 200 characters.',
+    ]);
+    expect((await gateway.client.raw(`{ ${'x'.repeat(200)}: __typename }`)).errors).toEqual([]);
+  });
+
   it('is refused with five problems at most', async () => {
     const { errors } = await gateway.client.raw(`{ ${times(20, (i) => `nothing${i}`)} }`);
     expect(errors.length).toBeLessThanOrEqual(6);

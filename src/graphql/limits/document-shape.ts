@@ -12,17 +12,38 @@ import { DocumentRefused } from './document-refused.ts';
 const MAX_FIELDS = 300;
 /** How often a document may use one name: fields of one name are compared in pairs, so their number counts squared. */
 const MAX_REPETITIONS = 50;
+/** Characters of the name or alias of a field; nobody's code has longer ones, and problems are told with the name in them. */
+const MAX_NAME_LENGTH = 200;
+/** Lists and objects inside one another in a value. The deepest input of the schema has two. */
+const MAX_VALUE_DEPTH = 10;
 /** Root fields. Each may be an attempt at something, and those of mutations mostly are. */
 const MAX_ROOT_FIELDS = { query: 20, mutation: 5, subscription: 1 } as const;
 
 /** Limits that the armor rules do not have. */
 export function documentShape(context: ValidationContext): ASTVisitor {
+  const valueDepth = countedDepth();
   return {
     Document(document) {
       countFields(document);
       for (const definition of document.definitions) {
         if (definition.kind === Kind.OPERATION_DEFINITION) countRootFields(context, definition);
       }
+    },
+    ListValue: valueDepth,
+    ObjectValue: valueDepth,
+  };
+}
+
+function countedDepth() {
+  let depth = 0;
+  return {
+    enter() {
+      depth += 1;
+      if (depth > MAX_VALUE_DEPTH)
+        throw new DocumentRefused(`A value is nested deeper than ${MAX_VALUE_DEPTH} levels.`);
+    },
+    leave() {
+      depth -= 1;
     },
   };
 }
@@ -38,6 +59,8 @@ function countFields(document: DocumentNode): void {
         const times = (repetitions.get(name) ?? 0) + 1;
         repetitions.set(name, times);
         fields += 1;
+        if (name.length > MAX_NAME_LENGTH)
+          throw new DocumentRefused(`The name of a field has more than ${MAX_NAME_LENGTH} characters.`);
         if (fields > MAX_FIELDS)
           throw new DocumentRefused(`The document has more than ${MAX_FIELDS} fields.`);
         if (times > MAX_REPETITIONS) {
