@@ -82,6 +82,14 @@ describe('a document beyond the limits', () => {
     expect((await gateway.client.raw(query, { name: 'x', list: Array(500).fill(1) })).errors).toEqual([]);
   });
 
+  it('does not escape from counting what it costs by an argument that is null where it must not be', async () => {
+    const query = 'query ($name: String = "x") { publicProfile(username: $name) { username } }';
+    expect((await gateway.client.raw(query, {})).errors).toEqual([]);
+    const reply = await gateway.client.raw(query, { name: null });
+    expect([reply.status, reply.data]).toEqual([400, null]);
+    expect(reply.text).toContain('null where it must not be');
+  });
+
   it('is refused as a batch', async () => {
     const batch = Array(10).fill({ query: '{ __typename }' });
     expect((await gateway.client.post(batch)).status).toBe(400);

@@ -1,6 +1,6 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import type { DocumentNode, GraphQLSchema } from 'graphql';
-import { getNullableType, isListType } from 'graphql';
+import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
+import { getNullableType, getVariableValues, isListType } from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
 import type { RequestContext } from '../../platform/request/index.ts';
 import { DocumentRefused } from './document-refused.ts';
@@ -17,9 +17,9 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
   return {
     async requestDidStart() {
       return {
-        async didResolveOperation({ document, request: { variables, operationName } }) {
+        async didResolveOperation({ document, operation, request: { variables } }) {
           refuseLongLists(variables);
-          refuseCostly(schema, document, { variables, operationName });
+          if (operation) refuseCostly(schema, document, operation, variables);
         },
       };
     },
@@ -30,12 +30,10 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
 function refuseCostly(
   schema: GraphQLSchema,
   query: DocumentNode,
-  request: {
-    variables: Record<string, unknown> | undefined;
-    operationName: string | undefined;
-  },
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown> = {},
 ): void {
-  const { variables = {}, operationName } = request;
+  const operationName = operation.name?.value;
   let cost: number;
   try {
     cost = getComplexity({
@@ -47,7 +45,9 @@ function refuseCostly(
     });
   } catch {
     // Variables that do not fit their types: execution tells the client which, and does nothing else.
-    return;
+    if (getVariableValues(schema, operation.variableDefinitions ?? [], variables).errors) return;
+    // An argument that becomes null by its variable fails its field alone: the others would go on, uncounted.
+    throw new DocumentRefused('An argument of the document is null where it must not be.');
   }
   if (cost > MAX_COST)
     throw new DocumentRefused('The document asks for too much at once: ask for smaller pages.');
