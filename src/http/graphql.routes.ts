@@ -1,7 +1,10 @@
 import { ApolloServer } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginInlineTraceDisabled,
   ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginSchemaReportingDisabled,
+  ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
@@ -75,6 +78,10 @@ export function graphqlRoutes({
         refusalAudit(audit, log),
         // No answer may be cached (replyPlugin says so), and this one looks at every field to find that out.
         ApolloServerPluginCacheControlDisabled(),
+        // Variables such as APOLLO_KEY in the environment would switch these on, and report to somebody else.
+        ApolloServerPluginUsageReportingDisabled(),
+        ApolloServerPluginSchemaReportingDisabled(),
+        ApolloServerPluginInlineTraceDisabled(),
         sandbox
           ? ApolloServerPluginLandingPageLocalDefault({ embed: true, includeCookies: true, footer: false })
           : ApolloServerPluginLandingPageDisabled(),

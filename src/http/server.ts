@@ -27,7 +27,7 @@ import { originCheck, originGuard } from './origin-guard.ts';
 import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
 import { securityHeaders } from './security-headers.ts';
-import { MAX_SOCKET_MESSAGE, onSocketError, subscriptionSocket } from './subscription-socket.ts';
+import { onSocketError, SOCKET_OPTIONS, subscriptionSocket } from './subscription-socket.ts';
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
 const BODY_LIMIT = 100 * 1024;
@@ -86,7 +86,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 
   app.addHook('onRequest', securityHeaders({ https: publicUrl.startsWith('https:') }));
   await app.register(cookie);
-  await app.register(websocket, { options: { maxPayload: MAX_SOCKET_MESSAGE }, errorHandler: onSocketError });
+  await app.register(websocket, { options: SOCKET_OPTIONS, errorHandler: onSocketError });
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
   app.addHook('onRequest', knownHost);
   app.addHook('onRequest', oneCredential(tokenCookies));

@@ -33,7 +33,13 @@ import type { RequestContexts } from './request-context.ts';
 export const SOCKET_RULES = { 'socket.address': { burst: 60, perSeconds: 60 } } as const;
 
 /** Bytes of a message: documents of subscriptions are short. */
-export const MAX_SOCKET_MESSAGE = 16 * 1024;
+const MAX_MESSAGE = 16 * 1024;
+/** Milliseconds for the client to answer that a socket is closed: a shutdown waits for it. */
+const CLOSE_TIMEOUT = 3_000;
+
+/** For the server of the sockets. `closeTimeout` is an option of ws that its types do not know yet. */
+export const SOCKET_OPTIONS = { maxPayload: MAX_MESSAGE, closeTimeout: CLOSE_TIMEOUT, handleProtocols };
+
 /** Sockets of a process, of one network among them, and subscriptions of a socket. */
 const MAX_SOCKETS = 2_000;
 const MAX_SOCKETS_OF_NETWORK = 100;
@@ -113,7 +119,6 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   });
 
   return async function onSocket(socket, request) {
-    this.websocketServer.options.handleProtocols = handleProtocols;
     const network = networkOf(contexts.ofSocket(request, undefined).origin.clientAddress ?? '');
     if (!places.take(network)) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
     socket.once('close', () => places.leave(network));

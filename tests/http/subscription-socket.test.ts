@@ -213,6 +213,29 @@ describe('the WebSocket', () => {
     await proxied.close();
   });
 
+  it('is spoken in the one language that there is, from the first client on', async () => {
+    const fresh = await gateway.another();
+    const ws = new WebSocket(`${fresh.url.replace('http', 'ws')}/graphql`, [
+      'graphql-ws',
+      'graphql-transport-ws',
+    ]);
+    await once(ws, 'open');
+    expect(ws.protocol).toBe('graphql-transport-ws');
+    ws.close();
+    await fresh.close();
+  });
+
+  it('of a client that answers no more does not hold up the stop of the gateway', async () => {
+    const stopping = await gateway.another();
+    const socket = await Socket.open({ url: stopping.url });
+    const { _socket: connection } = socket.ws as unknown as { _socket: NetSocket };
+    connection.pause();
+    const before = performance.now();
+    await stopping.close();
+    expect(performance.now() - before).toBeLessThan(8_000);
+    socket.ws.terminate();
+  });
+
   it('closes when the gateway stops', async () => {
     const stopping = await gateway.another();
     const socket = await Socket.open({ url: stopping.url });
