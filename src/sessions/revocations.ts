@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { isDatabaseAway, sql, statement } from '../platform/database/index.ts';
+import { isDatabaseAway, outsideDeadline, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Caller } from '../platform/request/index.ts';
@@ -81,7 +81,8 @@ export class Revocations {
   /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
   catchUp(): Promise<void> {
     if (!this.reading) {
-      this.reading = this.readLogged().finally(() => {
+      // Several may wait for it: it must not end with the operation of the first.
+      this.reading = outsideDeadline(() => this.readLogged()).finally(() => {
         this.reading = undefined;
       });
       return this.reading;

@@ -285,6 +285,27 @@ describe('linking', () => {
     expect(await ownerOf(app)).toBeNull();
   });
 
+  it('signs nobody in who waits for the account while the identity is taken from it', async () => {
+    const subject = await world.gateway.aSubject();
+    const { accessToken: bearer } = await subject.signedIn();
+    const app = world.person();
+    const linking = await openPage(bearer);
+    await app.scan(linking.qrText);
+    await linking.signedIn({ bearer });
+    const page = await openPage();
+    await app.scan(page.qrText);
+    const undo = await world.gateway.database.connect();
+    await undo.query('begin');
+    await undo.query('select from users where id = $1 for no key update', [subject.id]);
+    const late = page.complete();
+    const waiting = () => world.gateway.database.query('select from pg_locks where not granted');
+    await eventually(waiting, ({ length }) => length > 0);
+    await undo.query('update kyc_record set user_id = null where user_id = $1', [subject.id]);
+    await undo.query('commit');
+    await undo.end();
+    expect((await late).code).toBe('INVALID_TOKEN');
+  });
+
   it('never goes by an uploaded address, which also does not become the address of the account', async () => {
     const subject = await world.gateway.aSubject();
     const page = await openPage();
@@ -339,12 +360,13 @@ describe('the subscription', () => {
     await socket.dispose();
   });
 
-  it('ends when it expires', async () => {
+  it('ends when it expires, also long after the ten seconds that beginning it may take', async () => {
     const page = await openPage();
     const socket = subscriptionClient(world.gateway.url);
     const { promise: heard, resolve } = Promise.withResolvers<string>();
     const following = page.follow(socket, page.secret, resolve);
     await heard;
+    await new Promise((passed) => setTimeout(passed, 10_500));
     await moveExpiry(page.id);
     expect(await following).toEqual(['CREATED', 'EXPIRED']);
     await socket.dispose();

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { outsideDeadline } from '../../platform/database/index.ts';
 import { ServiceUnavailable } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
@@ -29,7 +30,8 @@ export class BlockpassPerson {
     if (!this.api.isStale(known)) return known;
     try {
       const fresh = await this.api.refresh(known);
-      await this.records.keepTokens(em, record, fresh);
+      // However late: the old ones may be void by now.
+      await outsideDeadline(() => this.records.keepTokens(em, record, fresh));
       return fresh;
     } catch (error) {
       if (!(error instanceof BlockpassRefused)) throw error;

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { outsideDeadline } from '../../platform/database/index.ts';
 import type { EventFeed } from '../../platform/events/index.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 import type { SignInView, WebsiteSignIns } from './website-sign-ins.ts';
@@ -47,7 +48,12 @@ export class SignInWatch {
     this.timer = undefined;
   }
 
-  private async lookAround(): Promise<void> {
+  /** For all pages, whoever's subscription or change it began with. */
+  private lookAround(): Promise<void> {
+    return outsideDeadline(() => this.look());
+  }
+
+  private async look(): Promise<void> {
     if (this.watchers.size === 0) return;
     this.again = this.reading;
     if (this.reading) return;

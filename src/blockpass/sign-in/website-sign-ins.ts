@@ -132,7 +132,7 @@ export class WebsiteSignIns {
     const linker = begun === null ? null : caller;
     if (linker) await prove(RECENT + (begun ?? 0));
     const userId = await this.findAccount(em, id, secretHash, linker, origin);
-    const holds = (tx: EntityManager) => consume(tx, id, secretHash);
+    const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
     const outcome = await this.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
     return outcome;
@@ -243,12 +243,18 @@ const viewOf = (row: SignInRow): SignInView => ({
   expiresAt: new Date(row.expires_at),
 });
 
-/** By one conditional statement, in the transaction that writes the session: of two at once, one gets it. */
-async function consume(tx: EntityManager, id: string, secretHash: Buffer): Promise<boolean> {
+/**
+ * By one conditional statement, in the transaction that writes the session: of two at once, one gets it, and none when
+ * the identity was unlinked meanwhile.
+ */
+async function consume(tx: EntityManager, id: string, secretHash: Buffer, userId: string): Promise<boolean> {
   const rows = await statement(
     tx,
     sql`update blockpass_sign_in s set consumed_at = now()
-        where s.id = ${id} and s.secret_hash = ${secretHash} and ${isReady} returning s.id`,
+        from kyc_record r
+        where s.id = ${id} and s.secret_hash = ${secretHash} and ${isReady}
+          and r.id = s.record_id and r.user_id = ${userId}
+        returning s.id`,
   );
   return rows.length > 0;
 }

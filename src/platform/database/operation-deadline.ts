@@ -10,5 +10,12 @@ const deadlines = new AsyncLocalStorage<number>();
 export const withinDeadline = <T>(milliseconds: number, work: () => T): T =>
   deadlines.run(performance.now() + milliseconds, work);
 
+/**
+ * Runs work that is not the operation's own although it begins there: what others wait for too, what goes on afterwards,
+ * and what notes a thing done elsewhere that cannot be taken back. A timer or a promise carries the deadline of where it
+ * was made.
+ */
+export const outsideDeadline = <T>(work: () => T): T => deadlines.run(Number.POSITIVE_INFINITY, work);
+
 /** Milliseconds that are left to the operation that asks; infinite outside of one. */
 export const timeLeft = (): number => (deadlines.getStore() ?? Number.POSITIVE_INFINITY) - performance.now();

@@ -3,6 +3,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import {
   createOrm,
   isDatabaseAway,
+  outsideDeadline,
   sql,
   statement,
   withinDeadline,
@@ -37,6 +38,18 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 describe('the deadline of an operation', () => {
+  it('is not that of what goes on after it, or is for others too', async () => {
+    const timers = await withinDeadline(50, async () => {
+      const later = (work: () => Promise<unknown>) =>
+        new Promise((resolve) => setTimeout(() => resolve(failure(work())), 100));
+      const own = later(() => sleep(0));
+      const other = outsideDeadline(() => later(() => sleep(0)));
+      return { own, other };
+    });
+    expect(isDatabaseAway(await timers.own)).toBe(true);
+    expect(await timers.other).toBe('none');
+  });
+
   it('cancels the running statement in PostgreSQL, and the place in the pool is free again', async () => {
     const startedAt = performance.now();
     const error = await withinDeadline(300, () => failure(sleep(4)));
