@@ -135,7 +135,7 @@ describe('joinEmbeddedPostgres', () => {
       encoding: 'UTF8',
       addresses: '127.0.0.1',
       sockets: '',
-      connections: '100',
+      connections: '400',
       fsync: 'on',
       zone: 'UTC',
       user: 'postgres',

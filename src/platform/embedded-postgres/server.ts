@@ -45,7 +45,8 @@ export async function startServer(options: StartOptions): Promise<Postmaster | u
     listen_addresses: HOST,
     port: await freePort(),
     unix_socket_directories: '',
-    max_connections: 100,
+    // A process takes 20 at most; the tests share one server among a dozen and more.
+    max_connections: 400,
     // Statements and details of errors hold values: names, addresses, hashes.
     log_min_error_statement: 'panic',
     log_error_verbosity: 'terse',
