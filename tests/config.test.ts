@@ -85,6 +85,7 @@ describe('the settings', () => {
     ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
     ['the audience of tokens that can only enrol', 'JWT_AUDIENCE', 'http://localhost:4000/enrol'],
     ['a domain that is not above the own host', 'COOKIE_DOMAIN', 'example.test'],
+    ['a mail server whose traffic is logged', 'SMTP_URL', 'smtp://mail.example.test?logger=true&debug=true'],
   ])('refuse %s', (_, name, value) => {
     const problems = problemsOf({ [name]: value });
     expect(problems).toHaveLength(1);

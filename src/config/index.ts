@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Keyring } from '../platform/keyring.ts';
+import { smtpUrl } from '../platform/mail/smtp-url.ts';
 import { type BucketRule, bucketRules } from '../platform/rate-limit/rules.ts';
 import { redisUrl } from '../platform/redis/redis-url.ts';
 import {
@@ -202,7 +203,7 @@ export function loadConfig(environment: Environment): Config {
       minLength: read.withDefault('PASSWORD_MIN_LENGTH', wholeNumber({ min: 8, max: 64 }), 12),
     },
     mail: {
-      smtpUrl: read.secret('SMTP_URL', urlOf('smtp:', 'smtps:')),
+      smtpUrl: read.secret('SMTP_URL', smtpUrl),
       from: read.withDefault(
         'MAIL_FROM',
         mailbox,

@@ -42,7 +42,7 @@ export class SmtpTransport implements MailTransport {
         // A template can never make it read a file or fetch a page.
         disableFileAccess: true,
         disableUrlAccess: true,
-        // Its own log names recipients; a parameter of the URL cannot turn it on.
+        // Its own log names recipients.
         logger: false,
       },
       { from },

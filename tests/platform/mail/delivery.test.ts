@@ -219,7 +219,7 @@ describe('a mail server', () => {
   });
 });
 
-// Two of its own, for whose time limits there is no room beside two more.
+// They are two of its own.
 (topology === 'one' ? describe : describe.skip)('two processes', () => {
   it('send each mail once', async () => {
     const second = await gateway.another({ SMTP_URL: smtp.url });
