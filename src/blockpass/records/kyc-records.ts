@@ -68,6 +68,14 @@ export class KycRecords {
     return em.fork().find(KycItem, { recordId }, { orderBy: { kind: 'desc', slug: 'asc' } });
   }
 
+  /** The same of many records, by their ids. */
+  async itemsAmong(em: EntityManager, recordIds: readonly string[]): Promise<ReadonlyMap<string, KycItem[]>> {
+    const items = await em
+      .fork()
+      .find(KycItem, { recordId: { $in: [...recordIds] } }, { orderBy: { kind: 'desc', slug: 'asc' } });
+    return Map.groupBy(items, ({ recordId }) => recordId);
+  }
+
   async standing(em: EntityManager, recordId: string): Promise<Standing> {
     const items = await this.items(em, recordId);
     const held = (kind: KycItemKind) =>

@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { GraphQLURL } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { readAccount, recordLook, UserType } from '../../accounts/index.ts';
@@ -22,7 +21,7 @@ import {
   type Demand,
   type RequestContext,
 } from '../../platform/request/index.ts';
-import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import { type KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
 import { KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
@@ -34,13 +33,17 @@ import type { KycValues } from './kyc-values.ts';
 
 @Resolver(() => KycRecordType)
 export class KycRecordResolver {
+  private readonly itemsOf: (context: RequestContext, recordId: string) => Promise<KycItem[] | undefined>;
+
   constructor(
     private readonly review: KycReview,
-    private readonly records: KycRecords,
+    records: KycRecords,
     private readonly vault: KycVault,
     private readonly requirements: Requirements,
     private readonly audit: AuditLog,
-  ) {}
+  ) {
+    this.itemsOf = batched((em, recordIds) => records.itemsAmong(em, recordIds));
+  }
 
   @Authorize()
   @Query(() => KycRecordType, { nullable: true, description: "The caller's own KYC record." })
@@ -146,22 +149,22 @@ export class KycRecordResolver {
   }
 
   @FieldResolver(() => [KycItemType], { description: 'Fields that are required or were uploaded.' })
-  identities(@Root() record: KycRecordType, @Ctx() { em }: RequestContext): Promise<KycItemType[]> {
-    return this.items(em, record, KycItemKind.IDENTITY, this.requirements.requiredFields);
+  identities(@Root() record: KycRecordType, @Ctx() context: RequestContext): Promise<KycItemType[]> {
+    return this.items(context, record, KycItemKind.IDENTITY, this.requirements.requiredFields);
   }
 
   @FieldResolver(() => [KycItemType], { description: 'Certificates that were uploaded.' })
-  certificates(@Root() record: KycRecordType, @Ctx() { em }: RequestContext): Promise<KycItemType[]> {
-    return this.items(em, record, KycItemKind.CERTIFICATE, []);
+  certificates(@Root() record: KycRecordType, @Ctx() context: RequestContext): Promise<KycItemType[]> {
+    return this.items(context, record, KycItemKind.CERTIFICATE, []);
   }
 
   private async items(
-    em: EntityManager,
+    context: RequestContext,
     { id: recordId, createdAt, updatedAt }: KycRecordType,
     kind: KycItemKind,
     required: readonly string[],
   ): Promise<KycItemType[]> {
-    const held = (await this.records.items(em, recordId)).filter((item) => item.kind === kind);
+    const held = ((await this.itemsOf(context, recordId)) ?? []).filter((item) => item.kind === kind);
     const missing = required.filter((slug) => held.every((item) => item.slug !== slug));
     return [
       ...held.map((item) =>
@@ -256,13 +259,18 @@ export class KycItemResolver {
 /** What a record adds to a user. */
 @Resolver(() => UserType)
 export class KycUserResolver {
-  @FieldResolver(() => KycStatus, { nullable: true, description: 'Null without a KYC record.' })
-  async kycStatus(@Root() { id }: UserType, @Ctx() { em }: RequestContext): Promise<KycStatus | null> {
-    const [row] = await statement(
+  private readonly statusOf = batched(async (em, userIds) => {
+    const rows = await statement(
       em,
-      sql<{ status: KycStatus }>`select status from kyc_record where user_id = ${id}`,
+      sql<{ user_id: string; status: KycStatus }>`
+        select user_id, status from kyc_record where user_id = any(${[...userIds]}::uuid[])`,
     );
-    return row?.status ?? null;
+    return new Map(rows.map(({ user_id, status }) => [user_id, status]));
+  });
+
+  @FieldResolver(() => KycStatus, { nullable: true, description: 'Null without a KYC record.' })
+  async kycStatus(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<KycStatus | null> {
+    return (await this.statusOf(context, id)) ?? null;
   }
 }
 
