@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../../platform/database/index.ts';
 import type { TokenSet } from '../api/index.ts';
 import type { Evidence } from '../records/evidence.ts';
-import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
+import { type KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
@@ -25,17 +26,17 @@ export class OpenEvidence {
     const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
     await this.verifyFields(em, record, tokens, fields, open);
     const certificates = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
-    for (const { kind, slug } of open) {
-      const content = kind === KycItemKind.CERTIFICATE && certificates.get(slug);
+    for (const item of open) {
+      const content = item.kind === KycItemKind.CERTIFICATE && certificates.get(item.slug);
       if (!content) continue;
-      const verified = await this.evidence.ofCertificate(slug, content.toString('utf8'), fields);
-      await em.nativeUpdate(KycItem, { recordId: record.id, kind, slug }, { verified });
+      const verified = await this.evidence.ofCertificate(item.slug, content.toString('utf8'), fields);
+      await note(em, item, verified);
     }
   }
 
   private async verifyFields(
     em: EntityManager,
-    { id }: KycRecord,
+    { id, submissions }: KycRecord,
     tokens: TokenSet,
     fields: ReadonlyMap<string, Buffer>,
     open: readonly KycItem[],
@@ -49,10 +50,29 @@ export class OpenEvidence {
     if (asked.size === 0) return;
     const { rootHash, verdicts } = await this.evidence.ofFields(tokens, asked);
     if (rootHash !== null) {
-      await em.nativeUpdate(KycRecord, { id }, { sealedRootHash: this.vault.sealRootHash(id, rootHash) });
+      await em.nativeUpdate(
+        KycRecord,
+        { id, submissions },
+        { sealedRootHash: this.vault.sealRootHash(id, rootHash) },
+      );
     }
-    for (const [slug, verified] of verdicts) {
-      await em.nativeUpdate(KycItem, { recordId: id, kind: KycItemKind.IDENTITY, slug }, { verified });
+    for (const item of open) {
+      const verified = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
+      if (verified !== undefined) await note(em, item, verified);
     }
   }
+}
+
+/** A verdict is about what was read: not about what was uploaded in its place while Blockpass was asked. */
+async function note(
+  em: EntityManager,
+  { recordId, kind, slug, updatedAt }: KycItem,
+  verified: boolean | null,
+): Promise<void> {
+  await statement(
+    em,
+    sql`update kyc_item set verified = ${verified}
+        where record_id = ${recordId} and kind = ${kind} and slug = ${slug} and verified is null
+          and date_trunc('milliseconds', updated_at) = ${updatedAt}`,
+  );
 }
