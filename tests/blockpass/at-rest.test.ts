@@ -110,6 +110,7 @@ it('is told to its owner whole, and goes with the account', async () => {
   expect(data?.exportMyData).toMatchObject({
     kycRecord: {
       status: 'WAITING',
+      linkedAt: expect.any(String),
       items: expect.arrayContaining([
         expect.objectContaining({ slug: 'email', content: 'grace.personal@example.test' }),
         expect.objectContaining({

@@ -19,6 +19,7 @@ export class KycData implements PersonalData {
       status: record.status,
       message: this.vault.openMessage(record.id, record.sealedMessage),
       createdAt: record.createdAt,
+      linkedAt: record.linkedAt,
       updatedAt: record.updatedAt,
       items: items.map((item) => {
         const content = this.vault.openContent(item, item.sealedContent);
