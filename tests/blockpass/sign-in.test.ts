@@ -257,8 +257,7 @@ describe('linking', () => {
     await connection.query('begin');
     await connection.query('select from users where id = $1 for no key update', [subject.id]);
     const linking = page.complete({ bearer: thief.accessToken });
-    const waiting = () => world.gateway.database.query('select from pg_locks where not granted');
-    await eventually(waiting, ({ length }) => length > 0);
+    await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
     await world.gateway.client.execute(RevokeOtherSessionsDocument, {}, { bearer: owner.accessToken });
     await connection.query('commit');
     await connection.end();
@@ -298,8 +297,7 @@ describe('linking', () => {
     await undo.query('begin');
     await undo.query('select from users where id = $1 for no key update', [subject.id]);
     const late = page.complete();
-    const waiting = () => world.gateway.database.query('select from pg_locks where not granted');
-    await eventually(waiting, ({ length }) => length > 0);
+    await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
     await undo.query('update kyc_record set user_id = null where user_id = $1', [subject.id]);
     await undo.query('commit');
     await undo.end();

@@ -232,9 +232,7 @@ describe('unlinkGoogle', () => {
       await connection.query('begin');
       await connection.query('delete from google_identity where user_id = $1', [subject.id]);
       const underWay = oneTap(gateway.client, google, person);
-      const isWaiting = async () =>
-        (await gateway.database.query(`select from pg_locks where not granted`)).length;
-      await eventually(isWaiting, (count) => count > 0, { withinMilliseconds: 3_000 });
+      await eventually(gateway.database.lockWaiters, (count) => count > 0, { withinMilliseconds: 3_000 });
       await connection.query('commit');
       expect((await underWay).code).toBe('INVALID_CREDENTIALS');
     } finally {

@@ -148,10 +148,7 @@ describe('a newcomer who is not alone', () => {
     }
   };
   const waiting = (on: TestGateway, count: number) =>
-    eventually(
-      () => on.database.query('select from pg_locks where not granted'),
-      ({ length }) => length >= count,
-    );
+    eventually(on.database.lockWaiters, (waiters) => waiters >= count);
 
   it('waits for a registration with the same address that is being confirmed, and is linked to it', async () => {
     const strict = await TestGateway.start({ ...google.settings, EMAIL_CONFIRMATION: 'required' });

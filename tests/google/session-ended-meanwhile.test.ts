@@ -83,8 +83,7 @@ it.each(operations)(
       await connection.query('begin');
       await connection.query('select from users where id = $1 for no key update', [owner.id]);
       const underWay = ask(thief.bearer);
-      const waiting = () => gateway.database.query('select from pg_locks where not granted');
-      await eventually(waiting, ({ length }) => length > 0);
+      await eventually(gateway.database.lockWaiters, (count) => count > 0);
       const { data } = await gateway.client.execute(
         RevokeOtherSessionsDocument,
         {},

@@ -11,6 +11,8 @@ export interface TestDatabase {
   connect(as?: 'owner' | 'serving'): Promise<pg.Client>;
   /** As the superuser of the cluster, for what nobody else may do. */
   querySuperuser<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** Connections to this database that wait for a lock: other test files lock on the same cluster meanwhile. */
+  lockWaiters(): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -44,6 +46,13 @@ export async function createTestDatabase({ migrated = true } = {}): Promise<Test
       return client;
     },
     querySuperuser: (text, values) => asSuperuser(text, values),
+    lockWaiters: async () => {
+      const { rows } = await pool.query<{ count: number }>(
+        `select count(distinct pid)::int as count from pg_locks join pg_stat_activity using (pid)
+         where not granted and datname = current_database()`,
+      );
+      return rows[0]?.count ?? 0;
+    },
     drop: async () => {
       await pool.end();
       await asSuperuser(`drop database ${name} with (force)`);
