@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { newId } from '../platform/id.ts';
 import { sendError } from './error-replies.ts';
 
 declare module 'fastify' {
@@ -18,7 +18,7 @@ const presented = (headers: FastifyRequest['raw']['headers']): string | undefine
 };
 
 /** The client's id when it is well-formed, so that one id follows a request through several systems. */
-export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw.headers) ?? newId();
+export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw.headers) ?? randomUUID();
 
 /** Sends the id back; with `required`, refuses requests that brought none. */
 export function requestIdHook({ required }: { required: boolean }) {

@@ -1,5 +1,5 @@
+import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { v4 } from 'uuid';
 import type { Clock } from '../platform/clock.ts';
 import { isId } from '../platform/id.ts';
 import type { Caller } from '../platform/request/index.ts';
@@ -69,7 +69,7 @@ export class AccessTokens {
       .setSubject(subject.userId)
       .setIssuedAt(now)
       .setExpirationTime(expiresAt)
-      .setJti(v4())
+      .setJti(randomUUID())
       .sign(key.privateKey);
     return { token, expiresIn: Math.max(0, expiresAt - now) };
   }

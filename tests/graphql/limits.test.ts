@@ -90,6 +90,36 @@ describe('a document beyond the limits', () => {
     expect(reply.text).toContain('null where it must not be');
   });
 
+  it.each([
+    [
+      'the length of a page',
+      `query ($n: Int) { users(first: $n) { nodes { ${times(5, (i) => `f${i}: roles { name permissions }`)} } } }`,
+      { n: 1 },
+      { n: 100 },
+    ],
+    [
+      'a directive',
+      `query ($n: Boolean!) { users @skip(if: $n) { nodes { ${times(23, (i) => `f${i}: roles { name permissions }`)} } } }`,
+      { n: true },
+      { n: false },
+    ],
+    [
+      'variables of a wrong type',
+      `query ($n: String!) { publicProfile(username: $n) { username } users { nodes { ${times(23, (i) => `f${i}: roles { name permissions }`)} } } }`,
+      { n: 1 },
+      { n: 'ada' },
+    ],
+  ])('is counted with its variables every time: %s', async (_, query, cheap, dear) => {
+    const outcome = async (variables: Record<string, unknown>) => {
+      const { errors } = await gateway.client.raw(query, variables);
+      return errors.map(({ message }) => message);
+    };
+    const refusal = ['The document asks for too much at once: ask for smaller pages.'];
+    expect(await outcome(cheap)).not.toEqual(refusal);
+    expect(await outcome(dear)).toEqual(refusal);
+    expect(await outcome(cheap)).not.toEqual(refusal);
+  });
+
   it('is refused as a batch', async () => {
     const batch = Array(10).fill({ query: '{ __typename }' });
     expect((await gateway.client.post(batch)).status).toBe(400);

@@ -1,6 +1,14 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
-import { getNullableType, getVariableValues, isListType } from 'graphql';
+import {
+  type DocumentNode,
+  type GraphQLSchema,
+  getNullableType,
+  getVariableValues,
+  isListType,
+  Kind,
+  type OperationDefinitionNode,
+  type VariableDefinitionNode,
+} from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
 import type { RequestContext } from '../../platform/request/index.ts';
 import { DocumentRefused } from './document-refused.ts';
@@ -14,25 +22,33 @@ const MAX_LIST = 500;
 
 /** Bounds what is asked for as soon as the variables are known. */
 export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
+  /** Found within the limit, whatever the variables. Apollo keeps the documents that it has parsed. */
+  const affordable = new WeakSet<OperationDefinitionNode>();
   return {
     async requestDidStart() {
       return {
         async didResolveOperation({ document, operation, request: { variables } }) {
           refuseLongLists(variables);
-          if (operation) refuseCostly(schema, document, operation, variables);
+          if (!operation || affordable.has(operation)) return;
+          const wasCounted = refuseCostly(schema, document, operation, variables);
+          if (wasCounted && !operation.variableDefinitions?.some(mayDecideCost)) affordable.add(operation);
         },
       };
     },
   };
 }
 
-/** @throws {DocumentRefused} the reply would have too many fields. A page counts with the length that was asked for. */
+/**
+ * A page counts with the length that was asked for.
+ * @returns false when the variables stop the operation anyway, so that nothing was counted.
+ * @throws {DocumentRefused} the reply would have too many fields.
+ */
 function refuseCostly(
   schema: GraphQLSchema,
   query: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Record<string, unknown> = {},
-): void {
+): boolean {
   const operationName = operation.name?.value;
   let cost: number;
   try {
@@ -45,13 +61,19 @@ function refuseCostly(
     });
   } catch {
     // Variables that do not fit their types: execution tells the client which, and does nothing else.
-    if (getVariableValues(schema, operation.variableDefinitions ?? [], variables).errors) return;
+    if (getVariableValues(schema, operation.variableDefinitions ?? [], variables).errors) return false;
     // An argument that becomes null by its variable fails its field alone: the others would go on, uncounted.
     throw new DocumentRefused('An argument of the document is null where it must not be.');
   }
   if (cost > MAX_COST)
     throw new DocumentRefused('The document asks for too much at once: ask for smaller pages.');
+  return true;
 }
+
+/** Pages take their length as an Int, directives their condition as a Boolean, and a null may fail what it stands for. */
+const mayDecideCost = ({ type }: VariableDefinitionNode): boolean =>
+  type.kind !== Kind.NON_NULL_TYPE ||
+  (type.type.kind === Kind.NAMED_TYPE && ['Int', 'Boolean'].includes(type.type.name.value));
 
 function estimate({ args, childComplexity, field }: ComplexityEstimatorArgs): number {
   const { first } = args as { first?: unknown };
