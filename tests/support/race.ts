@@ -7,7 +7,7 @@ export function race<T>(count: number, call: (index: number) => Promise<T>): Pro
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => boolean,
-  { withinMilliseconds = 5_000 } = {},
+  { withinMilliseconds = 10_000 } = {},
 ): Promise<T> {
   const deadline = Date.now() + withinMilliseconds;
   for (;;) {
