@@ -1,5 +1,4 @@
 import {
-  AccountClaim,
   bindingCookieName,
   CALLBACK_PATH,
   expiredGoogleTickets,
@@ -21,12 +20,11 @@ import { googleSignInPage } from '../pages/index.ts';
 import { CookieStyle } from '../platform/request/index.ts';
 import type { Accounts } from './accounts.ts';
 import type { SignInPart } from './authentication.ts';
-import type { Authenticators } from './authenticators.ts';
 import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
 import type { Platform } from './platform.ts';
-
+import type { Recovery } from './recovery.ts';
 import type { Sessions } from './sessions.ts';
 
 export type Google = ReturnType<typeof composeGoogle>;
@@ -37,14 +35,14 @@ export function composeGoogle(
   sessions: Sessions,
   passwordPart: PasswordPart,
   accounts: Accounts,
-  authenticators: Authenticators,
+  { claim }: Recovery,
   identities: Identities,
   signInPart: SignInPart,
   contexts: RequestContexts,
 ) {
-  const { config, clock, rateLimiter, audit, tokens, notices, publicUrl, clientOrigin, secure } = platform;
+  const { config, clock, rateLimiter, audit, notices, publicUrl, clientOrigin, secure } = platform;
   const { googleIdentities, linkChallenges, linkedIdentities } = identities;
-  const { signIn, devices, tokenDelivery } = signInPart;
+  const { signIn, tokenDelivery } = signInPart;
   const tickets = new GoogleTickets();
   // Never of a domain: the flow begins and ends at this host.
   const cookieStyle = new CookieStyle({ secure, domain: undefined });
@@ -52,16 +50,6 @@ export function composeGoogle(
     if (!config.google) return null;
     const issuer = new GoogleIssuer({ ...config.google, redirectUri: `${publicUrl}${CALLBACK_PATH}` }, clock);
     const idTokens = new IdTokens(issuer, clock);
-    const claim = new AccountClaim(
-      passwordPart.passwords,
-      authenticators.secondFactors,
-      devices,
-      linkedIdentities,
-      tokens,
-      sessions.endings,
-      sessions.signOut,
-      audit,
-    );
     const googleAccounts = new GoogleAccounts(
       googleIdentities,
       linkChallenges,

@@ -90,8 +90,16 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
   const passwords = await composePasswords(platform, sessions);
   const accounts = composeAccounts(platform, sessions, passwords);
   const authenticators = await composeAuthenticators(platform, sessions, passwords);
-  const recovery = composeRecovery(platform, sessions, passwords, accounts, authenticators, identities);
   const signIn = composeSignIn(platform, sessions, authenticators, identities);
+  const recovery = composeRecovery(
+    platform,
+    sessions,
+    passwords,
+    accounts,
+    authenticators,
+    identities,
+    signIn,
+  );
   const { cookies, accessTokens, revocations } = sessions;
   const contexts = requestContexts(
     fork,
@@ -103,7 +111,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     sessions,
     passwords,
     accounts,
-    authenticators,
+    recovery,
     identities,
     signIn,
     contexts,

@@ -1,11 +1,20 @@
-import { AccountRecovery, EmailChangeUndo, RecoveryMail, RecoveryResolver } from '../recovery/index.ts';
+import {
+  AccountClaim,
+  AccountRecovery,
+  EmailChangeUndo,
+  RecoveryMail,
+  RecoveryResolver,
+} from '../recovery/index.ts';
 import type { Accounts } from './accounts.ts';
+import type { SignInPart } from './authentication.ts';
 import type { Authenticators } from './authenticators.ts';
 import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
 import type { Platform } from './platform.ts';
 import type { Sessions } from './sessions.ts';
+
+export type Recovery = ReturnType<typeof composeRecovery>;
 
 /** The ways back into an account. */
 export function composeRecovery(
@@ -15,8 +24,20 @@ export function composeRecovery(
   { activation, addressBook }: Accounts,
   { secondFactors }: Authenticators,
   { linkedIdentities }: Identities,
+  { devices }: SignInPart,
 ) {
   const recoveryMail = new RecoveryMail(tokens, letters);
+  const claim = new AccountClaim(
+    passwords,
+    secondFactors,
+    devices,
+    linkedIdentities,
+    tokens,
+    endings,
+    signOut,
+    notices,
+    audit,
+  );
   const recovery = new AccountRecovery(
     tokens,
     passwords,
@@ -24,6 +45,7 @@ export function composeRecovery(
     signOut,
     activation,
     linkedIdentities,
+    claim,
     { outbox, recovery: recoveryMail },
     notices,
     audit,
@@ -42,6 +64,7 @@ export function composeRecovery(
     rateLimiter,
   );
   return {
+    claim,
     recoveryMail,
     resolvers: [new RecoveryResolver(recovery, undo)],
     mailWriters: [recoveryMail],

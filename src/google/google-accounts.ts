@@ -12,8 +12,8 @@ import type { OwnerNotices } from '../notices/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
+import type { AccountClaim } from '../recovery/index.ts';
 import type { Endings } from '../sessions/index.ts';
-import type { AccountClaim } from './account-claim.ts';
 import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
@@ -115,7 +115,7 @@ export class GoogleAccounts {
     if (user.deactivatedBy) return { kind: 'refused', userId };
     if (user.emailConfirmedAt === null) {
       if (!(await this.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
-      await this.claim.apply(tx, user, address.key, origin);
+      await this.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, origin);
     } else if (await this.identities.isLinked(tx, userId)) {
       // Another Google account with this address: a mailbox that changed hands looks the same.
       return this.requireProof(tx, userId, claims);

@@ -1,4 +1,3 @@
-export { AccountClaim } from './account-claim.ts';
 export { GoogleResolver } from './google.resolver.ts';
 export { bindingCookieName, CALLBACK_PATH, googleRoutes, RESULT_PAGE, START_PATH } from './google.routes.ts';
 export { GoogleAccounts } from './google-accounts.ts';

@@ -52,7 +52,7 @@ export class Letters {
       subject: `Set a new password for ${productName}`,
       paragraphs: [
         `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
-        'Setting one signs you out everywhere. A second factor that you turned on stays on.',
+        'Setting one signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
       ],
       action: { label: 'Set a new password', url: this.link('resetPassword', token) },
       smallPrint: [

@@ -12,6 +12,7 @@ import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
@@ -33,6 +34,7 @@ export class AccountRecovery {
     private readonly signOut: SignOut,
     private readonly activation: Activation,
     private readonly identities: LinkedIdentities,
+    private readonly claim: AccountClaim,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
@@ -50,8 +52,10 @@ export class AccountRecovery {
   }
 
   /**
-   * Sets a new password, ends every session and voids what else was mailed. Signs nobody in, and leaves the second
-   * factor and linked identities as they are; the owner is told of those. An account that its owner deactivated is active again; that the link arrived proves the address.
+   * Sets a new password, ends every session and voids what else was mailed. Signs nobody in. That the link arrived
+   * proves the address: for the first time, and the owner claims the account (account-claim.ts), or again, and the second
+   * factor and linked identities stay as they are; the owner is told of those. An account that its owner deactivated is
+   * active again.
    * @throws {InvalidToken} nothing was changed.
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
@@ -84,6 +88,8 @@ export class AccountRecovery {
     origin: RequestOrigin,
   ): Promise<boolean> {
     if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
+    const unproved = user.emailConfirmedAt === null && (await this.claim.isOpen(tx, userId));
+    if (unproved) await this.claim.apply(tx, user, { addressKey, by: 'password-reset' }, origin);
     await this.passwords.set(tx, userId, replacement);
     tx.assign(user, { emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
     await tx.flush();

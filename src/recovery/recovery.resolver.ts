@@ -26,7 +26,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in; a second factor stays. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
+      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
   })
   async resetPassword(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,

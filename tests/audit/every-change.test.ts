@@ -213,9 +213,12 @@ describe('every change is recorded once, or does not happen:', () => {
     const { client } = gateway;
     await client.execute(RecoverAccountDocument, { email: alice.email });
     const token = await gateway.mailbox.token(alice.email, 'reset-password');
-    await expectRecorded(['password.reset: alice, alice', 'session.ended: alice, alice'], (o) =>
-      client.execute(ResetPasswordDocument, { token, newPassword }, o),
-    );
+    const claimed = [
+      'account.claimed: alice, alice',
+      'password.reset: alice, alice',
+      'session.ended: alice, alice',
+    ];
+    await expectRecorded(claimed, (o) => client.execute(ResetPasswordDocument, { token, newPassword }, o));
     tokens = await alice.signedIn({ password: newPassword });
     await expectRecorded(['password.changed: alice, alice'], (o) =>
       client.execute(

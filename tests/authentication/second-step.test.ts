@@ -221,8 +221,9 @@ describe('a challenge', () => {
         ),
     ],
     [
-      'a reset of the password, which leaves the second factor on',
+      'a reset of the password, which leaves the second factor of a confirmed account on',
       async () => {
+        await gateway.confirm(alice);
         await gateway.client.execute(RecoverAccountDocument, { email: alice.email });
         const token = await gateway.mailbox.token(alice.email, 'reset-password');
         const newPassword = 'maple trumpet wagon 71';

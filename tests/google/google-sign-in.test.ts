@@ -53,12 +53,6 @@ const me = async (reply: Reply<LoginWithGoogleMutation>, on = gateway) => {
   return (await on.client.execute(MeDocument, {}, { bearer: accessToken ?? '' })).data?.me;
 };
 
-const confirmed = async (subject: Subject) => {
-  const token = await gateway.mailbox.token(subject.email, 'confirm-email');
-  await gateway.client.execute(ConfirmEmailDocument, { token });
-  return subject;
-};
-
 const loginLinking = (subject: Subject, challenge: string, password = subject.password) =>
   gateway.client.execute(LoginDocument, {
     input: { identifier: subject.username, password, linkChallenge: challenge },
@@ -202,7 +196,7 @@ describe('a newcomer who is not alone', () => {
 describe('an address that has an account', () => {
   it('is linked when the account proved it and Google hands it out, and the owner is told', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     const reply = await signIn(person);
     expect(authenticated(reply).user.id).toBe(subject.id);
     expect(await me(reply)).toMatchObject({ hasPassword: true, googleLinked: true });
@@ -211,7 +205,7 @@ describe('an address that has an account', () => {
   });
 
   it('is linked for a Workspace account of its domain', async () => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const person = aPerson({ email: subject.email, hd: 'example.test' });
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
   });
@@ -224,7 +218,7 @@ describe('an address that has an account', () => {
     ['of a domain below that of the Workspace account', { hd: 'test' }],
     ['that Google calls verified in a text', { email_verified: 'true' as never, hd: 'example.test' }],
   ])('is not linked: one %s', async (_, facts) => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const reply = await signIn(aPerson({ email: subject.email, ...facts }));
     expect(linkChallenge(reply)).toBeTruthy();
     expect(reply.headers.getSetCookie()).toEqual([]);
@@ -234,7 +228,7 @@ describe('an address that has an account', () => {
 
   it('is not linked to a second Google account: a mailbox may have changed hands', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
     const successor = aPerson({ email: person.email ?? '' });
     const challenge = linkChallenge(await signIn(successor));
@@ -246,7 +240,7 @@ describe('an address that has an account', () => {
 
   it('that an account can still bring back leads to that account', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     const { accessToken } = await subject.signedIn();
     const newEmail = `elsewhere-${subject.email}`;
     await gateway.client.execute(
@@ -264,7 +258,7 @@ describe('an address that has an account', () => {
 
 describe('a link challenge', () => {
   const challenged = async () => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const person = aPerson({ email: subject.email });
     return { subject, person, challenge: linkChallenge(await signIn(person)) };
   };
@@ -307,7 +301,7 @@ describe('a link challenge', () => {
   });
 
   it('waits for the second factor where there is one', async () => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const { app } = await enrol(gateway, subject);
     const person = aPerson({ email: subject.email });
     const first = await loginLinking(subject, linkChallenge(await signIn(person)));
@@ -388,6 +382,35 @@ describe('a planted account', () => {
     }
   });
 
+  it('loses the same when its owner resets the password before coming by Google', async () => {
+    const [person, trojan] = [aPerson(), aPerson()];
+    const planted = await gateway.aSubject({ email: person.email ?? '' });
+    const { accessToken: bearer } = (await enrol(gateway, planted)).tokens;
+    const idToken = await google.idToken({ ...trojan, nonce: await newNonce(gateway.client) });
+    expect((await gateway.client.execute(LinkGoogleDocument, { idToken }, { bearer })).data).not.toBeNull();
+
+    await gateway.client.execute(RecoverAccountDocument, { email: planted.email });
+    const token = await gateway.mailbox.token(planted.email, 'reset-password');
+    const password = 'copper lantern drifting';
+    await gateway.client.execute(ResetPasswordDocument, { token, newPassword: password });
+    await gateway.mailbox.expect(planted.email, /Two-step sign-in was turned off/);
+
+    const { accessToken } = await planted.signedIn({ password });
+    expect((await planted.me(accessToken)).data?.me).toMatchObject({
+      emailConfirmed: true,
+      googleLinked: false,
+    });
+    expect(authenticated(await signIn(trojan)).user.id).not.toBe(planted.id);
+    const [kept] = await gateway.database.query(
+      `select (select count(*)::int from known_device where user_id = $1) as devices,
+              (select count(*)::int from recovery_code where user_id = $1) as codes`,
+      [planted.id],
+    );
+    // The device is that of the sign-in just now.
+    expect(kept).toEqual({ devices: 1, codes: 0 });
+    expect(authenticated(await signIn(person)).user.id).toBe(planted.id);
+  });
+
   it('is not taken over when it has a role, whose second factor would go with it', async () => {
     const person = aPerson();
     const moderator = await gateway.aSubject({ email: person.email ?? '' });
@@ -408,7 +431,7 @@ describe('a planted account', () => {
 describe('the rules of every sign-in', () => {
   it('hold: a second factor is asked for', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     await signIn(person);
     const { app } = await enrol(gateway, subject);
     const reply = await signIn(person);
@@ -423,7 +446,7 @@ describe('the rules of every sign-in', () => {
 
   it('hold: a deactivated account answers like a bad token', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     const unlinked = await aGmailSubject();
     await signIn(person);
     for (const { id } of [subject, unlinked.subject]) {
@@ -444,7 +467,7 @@ describe('the rules of every sign-in', () => {
 
 describe('undoing a change of address', () => {
   it('takes away the Google account that was linked since', async () => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await subject.signedIn();
     const thief = aPerson();
     await gateway.client.execute(
@@ -462,7 +485,7 @@ describe('undoing a change of address', () => {
   });
 
   it('takes away one that was linked before, which may be of the same thief', async () => {
-    const subject = await confirmed(await gateway.aSubject());
+    const subject = await gateway.confirm(await gateway.aSubject());
     const { accessToken: bearer } = await subject.signedIn();
     const thief = aPerson();
     const idToken = await google.idToken({ ...thief, nonce: await newNonce(gateway.client) });
@@ -476,7 +499,7 @@ describe('undoing a change of address', () => {
 
   it('is no loss for the owner, whose own is linked again by the next sign-in', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     await signIn(person);
     const { accessToken } = await subject.signedIn();
     await gateway.client.execute(
@@ -493,7 +516,7 @@ describe('undoing a change of address', () => {
 describe('resetting the password', () => {
   it('leaves the Google account, and the mail about it says so', async () => {
     const { person, subject } = await aGmailSubject();
-    await confirmed(subject);
+    await gateway.confirm(subject);
     await signIn(person);
     await gateway.client.execute(RecoverAccountDocument, { email: subject.email });
     const token = await gateway.mailbox.token(subject.email, 'reset-password');

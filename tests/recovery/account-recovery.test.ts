@@ -9,6 +9,8 @@ import {
 } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
 import { race } from '../support/race.ts';
+import { enrol } from '../support/second-factor.ts';
+import { aRole, grant } from '../support/staff.ts';
 import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -76,6 +78,15 @@ describe('resetPassword', () => {
     await alice.signedIn({ password: NEW_PASSWORD });
     const notice = await gateway.mailbox.expect(alice.email, /password was reset/);
     expect(notice.text).not.toContain(NEW_PASSWORD);
+  });
+
+  it('leaves the second factor of an account with a role, also when it never confirmed its address', async () => {
+    const alice = await gateway.aSubject();
+    await enrol(gateway, alice);
+    await grant(gateway, alice.id, (await aRole(gateway)).name);
+    await reset(await resetToken(alice));
+    const { data } = await alice.login({ password: NEW_PASSWORD });
+    expect(data?.login.__typename).toBe('SecondFactorRequired');
   });
 
   it('proves the address, which the link went to', async () => {

@@ -9,6 +9,7 @@ import type { Environment } from '../../src/platform/settings.ts';
 import { Client, type Process } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { ConfirmEmailDocument } from './generated/operations.ts';
 import { Mailbox } from './mailbox.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 import { Subject, type SubjectFacts } from './subject.ts';
@@ -111,6 +112,14 @@ export class TestGateway {
   /** A registered account, unlike every other. */
   aSubject(facts: Partial<SubjectFacts> = {}): Promise<Subject> {
     return Subject.register(this.client, facts);
+  }
+
+  /** Proves the address by the mailed link. */
+  async confirm(subject: Subject): Promise<Subject> {
+    const token = await this.mailbox.token(subject.email, 'confirm-email');
+    const { data, text } = await this.client.execute(ConfirmEmailDocument, { token });
+    if (!data) throw new Error(`not confirmed: ${text}`);
+    return subject;
   }
 
   /** What it has mailed; where SMTP_URL is set, nothing. */

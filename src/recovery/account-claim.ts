@@ -4,12 +4,16 @@ import type { User } from '../accounts/user.entity.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
 import type { OneTimeTokens } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
+
+/** How the owner proved the address. */
+export type ClaimProof = 'google' | 'password-reset';
 
 /**
  * The owner of an address takes over an account that was registered with it and never confirmed. Whoever registered it
@@ -25,6 +29,7 @@ export class AccountClaim {
     private readonly tokens: OneTimeTokens,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
+    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
   ) {}
 
@@ -38,13 +43,18 @@ export class AccountClaim {
   }
 
   /** The caller has locked the account, and runs in Endings.transactional. */
-  async apply(tx: EntityManager, user: User, addressKey: string, origin: RequestOrigin): Promise<void> {
+  async apply(
+    tx: EntityManager,
+    user: User,
+    { addressKey, by }: { addressKey: string; by: ClaimProof },
+    origin: RequestOrigin,
+  ): Promise<void> {
     const { id: userId } = user;
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
     await this.passwords.remove(tx, userId);
-    await this.secondFactors.turnOff(tx, userId);
+    const hadFactor = await this.secondFactors.turnOff(tx, userId);
     await this.devices.forgetAll(tx, userId);
     const identities = await this.identities.removeAll(tx, userId);
     await this.tokens.voidAll(tx, userId);
@@ -52,11 +62,12 @@ export class AccountClaim {
     // Voids access tokens, and the sign-ins that wait for their second step.
     await this.endings.raiseEpoch(tx, userId);
     await pendingRegistrations.dropOthers(tx, addressKey);
+    if (hadFactor) await this.notices.tell(tx, userId, 'factor-disabled', origin);
     await this.audit.record(tx, origin, {
       action: 'account.claimed',
       actorId: userId,
       subjectId: userId,
-      details: { provider: 'google', endedSessions: sessions, removedIdentities: identities },
+      details: { by, endedSessions: sessions, removedSecondFactor: hadFactor, removedIdentities: identities },
     });
   }
 }
