@@ -19,7 +19,8 @@ export const EMAIL_CHANGE_RULES = { 'changeEmail.account': { burst: 10, perSecon
 /**
  * An owner moves the account to another address. The new address proves itself by a link; the old one, which stays in
  * use until then, is told at once and again afterwards, each time with a link that brings it back
- * (recovery/email-change-undo.ts).
+ * (recovery/email-change-undo.ts). Unless it never proved itself: then it may be somebody else's, who must not find it
+ * kept by a stranger's account.
  */
 export class EmailChange {
   constructor(
@@ -128,17 +129,19 @@ export class EmailChange {
 
   private async tellOldAddress(
     tx: EntityManager,
-    { id: userId, email, emailKey }: User,
+    { id: userId, email, emailKey, emailConfirmedAt }: User,
     newAddress: string,
     { done }: { done: boolean },
   ): Promise<void> {
     if (!email || !emailKey) return;
-    const undoToken = await this.tokens.issue(tx, {
-      purpose: TokenPurpose.UNDO_EMAIL_CHANGE,
-      userId,
-      address: email,
-      addressKey: emailKey,
-    });
+    const undoToken =
+      emailConfirmedAt &&
+      (await this.tokens.issue(tx, {
+        purpose: TokenPurpose.UNDO_EMAIL_CHANGE,
+        userId,
+        address: email,
+        addressKey: emailKey,
+      }));
     await this.mails.outbox.put(tx, this.mails.toOldAddress, { address: email, newAddress, undoToken, done });
   }
 }
@@ -165,7 +168,8 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
 interface OldAddressFacts {
   readonly address: string;
   readonly newAddress: string;
-  readonly undoToken: string;
+  /** Null where the address never proved itself. */
+  readonly undoToken: string | null;
   /** False when the change was asked for, true when it took effect. */
   readonly done: boolean;
 }

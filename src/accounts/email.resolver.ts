@@ -56,7 +56,7 @@ export class EmailResolver {
   @Authorize()
   @Mutation(() => UserType, {
     description:
-      'Mails a link to the new address and a notice with an undo link to the old one; the address changes when the link is used. Answers the same for an address that has an account.',
+      'Mails a link to the new address and a notice to the old one, with an undo link where that was confirmed; the address changes when the link is used. Answers the same for an address that has an account.',
   })
   async changeEmail(
     @Arg('newEmail', () => GraphQLEmailAddress) newEmail: string,

@@ -75,13 +75,19 @@ export class Letters {
   }
 
   /** To the old address, when a change was asked for. */
-  emailChangeRequested(to: string, newAddress: string, undoToken: string): Mail {
-    return this.undoable(to, undoToken, `is about to change to ${newAddress}`);
+  emailChangeRequested(to: string, newAddress: string, undoToken: string | null): Mail {
+    const what = `is about to change to ${newAddress}`;
+    return undoToken === null
+      ? this.notUndoable(to, what, 'ask for a new password now, which stops the change.')
+      : this.undoable(to, undoToken, what);
   }
 
   /** To the old address, when the new one is in use. */
-  emailChanged(to: string, newAddress: string, undoToken: string): Mail {
-    return this.undoable(to, undoToken, `was changed to ${newAddress}`);
+  emailChanged(to: string, newAddress: string, undoToken: string | null): Mail {
+    const what = `was changed to ${newAddress}`;
+    return undoToken === null
+      ? this.notUndoable(to, what, 'this address is free for an account of your own.')
+      : this.undoable(to, undoToken, what);
   }
 
   /** To the last address of an account that is gone. */
@@ -98,6 +104,18 @@ export class Letters {
   /** To the owner, about something that happened to the account. */
   notice(to: string, kind: NoticeKind, facts: NoticeFacts): Mail {
     return this.compose(to, notice(kind, facts, this.options.productName));
+  }
+
+  /** An address that never proved itself is not brought back. */
+  private notUndoable(to: string, what: string, otherwise: string): Mail {
+    const { productName } = this.options;
+    return this.compose(to, {
+      subject: `The e-mail address of an account at ${productName}`,
+      paragraphs: [
+        `The e-mail address of an account at ${productName}, which was opened with this one, ${what}. If you did this, there is nothing to do.`,
+        `If you did not: ${otherwise} Since nobody ever confirmed it, it cannot be brought back to that account.`,
+      ],
+    });
   }
 
   private undoable(to: string, undoToken: string, what: string): Mail {

@@ -133,7 +133,7 @@ describe('deleteAccount', () => {
   });
 
   it('waits while a change of address can be undone', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = `next-${alice.email}`;
     await gateway.client.execute(

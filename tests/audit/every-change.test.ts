@@ -191,6 +191,7 @@ describe('every change is recorded once, or does not happen:', () => {
     const { client } = gateway;
     const { password } = alice;
     const [first, second] = ['first@example.test', 'second@example.test'];
+    await gateway.confirm(alice);
     const requested = ['account.email_change_requested: alice, alice'];
     await expectRecorded(requested, (o) =>
       client.execute(ChangeEmailDocument, { newEmail: first, password }, byAlice(o)),

@@ -266,7 +266,7 @@ describe('linking', () => {
   });
 
   it('is undone with a change of address, also when it came before: it may be of the same thief', async () => {
-    const subject = await world.gateway.aSubject();
+    const subject = await world.gateway.confirm(await world.gateway.aSubject());
     const { accessToken: bearer } = await subject.signedIn();
     const page = await openPage(bearer);
     const app = world.person();

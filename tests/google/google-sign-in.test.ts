@@ -411,6 +411,19 @@ describe('a planted account', () => {
     expect(authenticated(await signIn(person)).user.id).toBe(planted.id);
   });
 
+  it('that was moved to another address does not keep the one that it never proved', async () => {
+    const person = aPerson();
+    const planted = await gateway.aSubject({ email: person.email ?? '' });
+    const { accessToken: bearer } = await planted.signedIn();
+    const newEmail = `attacker-${planted.id}@example.test`;
+    await gateway.client.execute(ChangeEmailDocument, { newEmail, password: planted.password }, { bearer });
+    const token = await gateway.mailbox.token(newEmail, 'confirm-email');
+    await gateway.client.execute(ConfirmEmailDocument, { token });
+    const reply = await signIn(person);
+    expect(authenticated(reply).user.id).not.toBe(planted.id);
+    expect(await me(reply)).toMatchObject({ email: person.email, emailConfirmed: true });
+  });
+
   it('is not taken over when it has a role, whose second factor would go with it', async () => {
     const person = aPerson();
     const moderator = await gateway.aSubject({ email: person.email ?? '' });

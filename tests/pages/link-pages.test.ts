@@ -177,7 +177,7 @@ describe.each(PATHS)('the page %s', (path) => {
   });
 
   it('an address is brought back', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     await gateway.client.raw(
       'mutation ($email: EmailAddress!, $password: String) { changeEmail(newEmail: $email, password: $password) { id } }',

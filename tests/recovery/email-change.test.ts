@@ -49,7 +49,7 @@ describe('changeEmail', () => {
   });
 
   it('keeps the old address until the new one is confirmed, and tells the old one at both times', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = anAddress();
     const { data } = await change(accessToken, next, alice.password);
@@ -119,9 +119,23 @@ describe('changeEmail', () => {
   });
 });
 
+describe('changing an address that was never confirmed', () => {
+  it('tells it without a link, and does not keep it: it may be the address of somebody else', async () => {
+    const squatter = await gateway.aSubject();
+    await moved(squatter, (await squatter.signedIn()).accessToken);
+    const notices = [
+      await gateway.mailbox.expect(squatter.email, /is about to change/),
+      await gateway.mailbox.expect(squatter.email, /was changed to/),
+    ];
+    for (const { text } of notices) expect(text).not.toContain('#token=');
+    const owner = await gateway.aSubject({ email: squatter.email });
+    expect(owner.id).not.toBe(squatter.id);
+  });
+});
+
 describe('while a change of address can be undone', () => {
   it('the old address hears of what happens to the account too', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = await moved(alice, accessToken);
     await gateway.client.execute(
@@ -135,7 +149,7 @@ describe('while a change of address can be undone', () => {
 
 describe('undoEmailChange', () => {
   it('restores the address, ends every session, removes the password and mails a reset link', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const thief = await alice.signedIn();
     await moved(alice, thief.accessToken);
     const token = tokenOf(await gateway.mailbox.expect(alice.email, /was changed to/));
@@ -157,7 +171,7 @@ describe('undoEmailChange', () => {
   });
 
   it('works by the first notice after a thief changed address, password and address again', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const first = await moved(alice, accessToken);
     const notice = await gateway.mailbox.expect(alice.email, /is about to change/);
@@ -179,7 +193,7 @@ describe('undoEmailChange', () => {
   });
 
   it('removes the second factor that a thief turned on since, and leaves one that was there before', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     await moved(alice, (await alice.signedIn()).accessToken);
     await enrol(gateway, alice);
     await undo(await gateway.mailbox.token(alice.email, 'undo-email-change'));
@@ -188,7 +202,7 @@ describe('undoEmailChange', () => {
     await gateway.client.execute(ResetPasswordDocument, { token, newPassword });
     await alice.signedIn({ password: newPassword });
 
-    const bob = await gateway.aSubject();
+    const bob = await gateway.confirm(await gateway.aSubject());
     await moved(bob, (await enrol(gateway, bob)).tokens.accessToken);
     await undo(await gateway.mailbox.token(bob.email, 'undo-email-change'));
     const [row] = await gateway.database.query('select second_factor_since from users where id = $1', [
@@ -198,7 +212,7 @@ describe('undoEmailChange', () => {
   });
 
   it('keeps the old address for its owner: nobody can register it meanwhile', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     await moved(alice, (await alice.signedIn()).accessToken);
     const reply = await gateway.client.execute(RegisterDocument, {
       input: { username: `grabber-${counter}`, email: alice.email, password: 'velvet anchor rising' },
@@ -207,7 +221,7 @@ describe('undoEmailChange', () => {
   });
 
   it('succeeds once when the link is used twenty times at once', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await gateway.confirm(await gateway.aSubject());
     await moved(alice, (await alice.signedIn()).accessToken);
     const token = tokenOf(await gateway.mailbox.expect(alice.email, /was changed to/));
     const replies = await race(20, () => undo(token));
