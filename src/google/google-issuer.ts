@@ -2,11 +2,9 @@ import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { CodeChallengeMethod, type Credentials, OAuth2Client } from 'google-auth-library';
 import type { Clock } from '../platform/clock.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
-import { boundedFetch, getJson, IssuerAway, isRecord } from './issuer-call.ts';
+import { boundedFetch, DEADLINE, getJson, IssuerAway, isRecord } from './issuer-call.ts';
 import { RemoteDocument } from './remote-document.ts';
 
-/** Milliseconds for all calls of one request together. A person waits for it. */
-const DEADLINE = 4_500;
 /** Seconds for which documents are kept: an issuer that says nothing, or too much, has no say. */
 const KEPT = { atLeast: 60, byDefault: 300, atMost: 86_400 };
 /** The least that tells who somebody is and what their address is. */

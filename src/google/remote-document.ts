@@ -1,5 +1,6 @@
 import type { Clock } from '../platform/clock.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
+import { DEADLINE } from './issuer-call.ts';
 
 /** Seconds between two fetches of one document, however many requests would like a newer one. */
 const COOL_DOWN = 10;
@@ -26,14 +27,18 @@ export class RemoteDocument<T> {
 
   /**
    * @param find what is wanted of the document; when it has none, a newer document is asked
+   * @param signal how long the caller can wait. The fetch itself has its own time: others wait for it too, and one who
+   *   comes to it late would leave it too little.
    * @returns undefined when the newest one that may be asked has none either.
    * @throws {ServiceUnavailable} there is no document, or no newer one.
    */
   async get<U>(find: (value: T) => U | undefined, signal: AbortSignal): Promise<U | undefined> {
     const known = this.lookUp(find);
     if (known !== undefined) return known;
-    if (!this.fetching && this.isCool()) this.fetching = this.renew(signal);
-    await this.fetching;
+    if (!this.fetching && this.isCool()) this.fetching = this.renew();
+    if (this.fetching && !(await endsBefore(this.fetching, signal))) {
+      throw new ServiceUnavailable({ detail: 'no answer of the issuer in time' });
+    }
     const found = this.lookUp(find);
     if (found === undefined && this.lastFetch?.failure) throw this.away(this.lastFetch.failure);
     return found;
@@ -47,10 +52,10 @@ export class RemoteDocument<T> {
     return !this.lastFetch || this.clock.now() - this.lastFetch.at >= COOL_DOWN * 1000;
   }
 
-  private async renew(signal: AbortSignal): Promise<void> {
+  private async renew(): Promise<void> {
     const at = this.clock.now();
     try {
-      const { value, maxAge } = await this.fetchIt(signal);
+      const { value, maxAge } = await this.fetchIt(AbortSignal.timeout(DEADLINE));
       this.held = { value, until: this.clock.now() + maxAge * 1000 };
       this.lastFetch = { at, failure: null };
     } catch (failure) {
@@ -67,4 +72,13 @@ export class RemoteDocument<T> {
       retryAfterSeconds: Math.max(1, Math.ceil(COOL_DOWN - since)),
     });
   }
+}
+
+/** @returns false when the signal comes first. */
+function endsBefore(work: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  const aborted = new Promise<boolean>((resolve) => {
+    signal.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  return Promise.race([work.then(() => true), aborted]);
 }

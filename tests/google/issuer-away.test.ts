@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { LoginWithGoogleDocument } from '../support/generated/operations.ts';
 import { aPerson, type Failure, GoogleStandIn, newNonce, oneTap } from '../support/google-stand-in.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { RedirectBrowser } from '../support/redirect-browser.ts';
 
 /** Seconds between two fetches (google/remote-document.ts). */
@@ -67,6 +67,39 @@ describe.each(failures)('while Google is %s', (failure) => {
     const since = Date.now();
     expect((await browser.finish(answer)).get('error')).toBe('SERVICE_UNAVAILABLE');
     expect(Date.now() - since).toBeLessThan(5_000);
+  });
+});
+
+describe('who comes late to the keys, since the token endpoint is slow,', () => {
+  const finishing = async (delays: Record<string, number>) => {
+    const browser = new RedirectBrowser(gateway.url);
+    const answer = await browser.answerOf(await browser.begin());
+    google.delays = delays;
+    const since = Date.now();
+    const error = (await browser.finish(answer)).get('error');
+    return { error, milliseconds: Date.now() - since };
+  };
+
+  it('waits no longer for somebody else who fetches them', async () => {
+    const late = finishing({ '/token': 2_500, '/jwks': 60_000 });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const other = signIn();
+    const { error, milliseconds } = await late;
+    expect(error).toBe('SERVICE_UNAVAILABLE');
+    expect(milliseconds).toBeLessThan(5_000);
+    expect((await other).code).toBe('SERVICE_UNAVAILABLE');
+  });
+
+  it('leaves them time to come for the others', async () => {
+    const late = finishing({ '/token': 4_000, '/jwks': 1_500 });
+    await eventually(
+      async () => google.keyRequests(),
+      (count) => count === 1,
+    );
+    const other = signIn();
+    expect((await late).error).toBe('SERVICE_UNAVAILABLE');
+    expect((await other).data).not.toBeNull();
+    expect(google.keyRequests()).toBe(1);
   });
 });
 

@@ -41,6 +41,8 @@ export class GoogleStandIn {
   /** Paths that were asked for, in order. */
   readonly requests: string[] = [];
   failure: Failure | null = null;
+  /** Milliseconds that it takes for a path. */
+  delays: Readonly<Record<string, number>> = {};
   /** Who signs in by the redirect flow, and what their ID token says besides. */
   person: Person = aPerson();
   alteration: Claims = {};
@@ -154,8 +156,13 @@ export class GoogleStandIn {
         answer();
       },
     };
+    const delay = this.delays[pathname];
     if (this.failure) failures[this.failure]();
-    else answer();
+    else if (delay === undefined) answer();
+    else {
+      const late = setTimeout(answer, delay).unref();
+      response.once('close', () => clearTimeout(late));
+    }
   }
 }
 
