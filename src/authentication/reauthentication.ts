@@ -106,17 +106,27 @@ export class Reauthentication {
     idToken: string,
     origin: RequestOrigin,
   ): Promise<IdentityProof> {
-    const proof = await this.google?.prove(em, userId, idToken, origin);
-    return proof ?? this.fail(em, userId, origin);
+    try {
+      const proof = await this.google?.prove(em, userId, idToken, origin);
+      if (proof) return proof;
+    } catch (error) {
+      if (error instanceof InvalidCredentials) await this.recordFailure(em, userId, origin);
+      throw error;
+    }
+    return this.fail(em, userId, origin);
   }
 
   private async fail(em: EntityManager, userId: string, origin: RequestOrigin): Promise<never> {
-    await this.audit.record(em, origin, {
+    await this.recordFailure(em, userId, origin);
+    throw new InvalidCredentials('wrong password or code, or the account has none');
+  }
+
+  private recordFailure(em: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
+    return this.audit.record(em, origin, {
       action: 'session.reauthentication_failed',
       actorId: userId,
       subjectId: userId,
       outcome: AuditOutcome.FAILURE,
     });
-    throw new InvalidCredentials('wrong password or code, or the account has none');
   }
 }

@@ -3,10 +3,11 @@ import { lockAccount } from '../accounts/index.ts';
 import type { AccountFactors } from '../authenticators/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
-import type { AuditLog } from '../platform/audit/index.ts';
-import { Conflict, Unauthenticated } from '../platform/errors.ts';
+import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import { isStillGood } from '../sessions/index.ts';
+import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
@@ -28,8 +29,8 @@ export class GoogleLinking {
    */
   async link(em: EntityManager, caller: Caller, idToken: string, origin: RequestOrigin): Promise<void> {
     await this.signIn.charge(origin);
-    const claims = await this.signIn.proveIdToken(em, idToken, null, origin);
     const { userId } = caller;
+    const claims = await this.prove(em, userId, idToken, origin);
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
       const bound = await this.identities.find(tx, claims);
@@ -58,6 +59,27 @@ export class GoogleLinking {
       await this.notices.tell(tx, userId, 'google-unlinked', origin);
       await this.audit.record(tx, origin, { action: 'google.unlinked', actorId: userId, subjectId: userId });
     });
+  }
+
+  private async prove(
+    em: EntityManager,
+    userId: string,
+    idToken: string,
+    origin: RequestOrigin,
+  ): Promise<GoogleClaims> {
+    try {
+      return await this.signIn.proveIdToken(em, idToken, null);
+    } catch (error) {
+      if (error instanceof InvalidCredentials) {
+        await this.audit.record(em, origin, {
+          action: 'google.link_failed',
+          actorId: userId,
+          subjectId: userId,
+          outcome: AuditOutcome.FAILURE,
+        });
+      }
+      throw error;
+    }
   }
 
   /** An owner who got rid of a thief shall not find a link that the thief asked for a moment before. */

@@ -50,7 +50,8 @@ export class GoogleSignIn implements IdentityProver {
     origin: RequestOrigin,
   ): Promise<LoginOutcome> {
     await this.charge(origin);
-    return this.signInAs(em, await this.proveIdToken(em, idToken, nonce, origin), origin);
+    const claims = await this.recordingRefusal(em, origin, () => this.proveIdToken(em, idToken, nonce));
+    return this.signInAs(em, claims, origin);
   }
 
   /**
@@ -70,21 +71,30 @@ export class GoogleSignIn implements IdentityProver {
     return this.signInAs(em, result.claims, origin);
   }
 
-  /** Whom an ID token names, whose nonce is one of ours and is used up with it. */
+  /**
+   * Whom an ID token names, whose nonce is one of ours and is used up with it. What a bad one was for, and so what is
+   * recorded of it, is the caller's to know.
+   * @throws {InvalidCredentials}
+   * @throws {ServiceUnavailable}
+   */
   async proveIdToken(
     em: EntityManager,
     idToken: string,
     nonce: string | null | undefined,
-    origin: RequestOrigin,
   ): Promise<GoogleClaims> {
+    const { clientIds } = this.issuer;
+    const verified = await this.idTokens.verify(idToken, { clientIds }, this.issuer.deadline());
+    const issued = issuedNonce(verified.nonce, nonce);
+    if (issued === null || !(await this.tickets.consume(em, TicketPurpose.NONCE, issued))) {
+      throw new InvalidCredentials('ID token refused: not a nonce of ours, or used');
+    }
+    return verified.claims;
+  }
+
+  /** Runs the step of a sign-in that finds out who it is: when it is refused, nobody knows. */
+  async recordingRefusal<T>(em: EntityManager, origin: RequestOrigin, judge: () => Promise<T>): Promise<T> {
     try {
-      const { clientIds } = this.issuer;
-      const verified = await this.idTokens.verify(idToken, { clientIds }, this.issuer.deadline());
-      const issued = issuedNonce(verified.nonce, nonce);
-      if (issued === null || !(await this.tickets.consume(em, TicketPurpose.NONCE, issued))) {
-        throw new InvalidCredentials('ID token refused: not a nonce of ours, or used');
-      }
-      return verified.claims;
+      return await judge();
     } catch (error) {
       if (error instanceof InvalidCredentials) await this.recordFailure(em, null, origin);
       throw error;
@@ -98,7 +108,7 @@ export class GoogleSignIn implements IdentityProver {
     origin: RequestOrigin,
   ): Promise<IdentityProof | null> {
     await this.charge(origin);
-    const identity = await this.identities.find(em, await this.proveIdToken(em, idToken, null, origin));
+    const identity = await this.identities.find(em, await this.proveIdToken(em, idToken, null));
     return identity?.userId === userId ? this.proofOf(identity) : null;
   }
 

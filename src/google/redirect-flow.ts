@@ -67,8 +67,15 @@ export class RedirectFlow {
       (await this.tickets.consume(em, TicketPurpose.STATE, state, browser));
     if (!asked) throw new InvalidToken('no such state for this browser');
     if (error === 'access_denied') throw new AccessDenied();
-    if (code === undefined) throw new InvalidCredentials('the issuer answered with an error');
+    return this.signIn.recordingRefusal(em, origin, () => this.redeem(em, { state, code, iss }, browser));
+  }
 
+  private async redeem(
+    em: EntityManager,
+    { state, code, iss }: AuthorizationAnswer & { state: string },
+    browser: string,
+  ): Promise<string> {
+    if (code === undefined) throw new InvalidCredentials('the issuer answered with an error');
     const signal = this.issuer.deadline();
     if (iss !== undefined && !(await this.issuer.issuers(signal)).includes(iss)) {
       throw new InvalidCredentials('an answer of another issuer');

@@ -16,6 +16,7 @@ import {
   EnrollTotpDocument,
   GrantRoleDocument,
   LinkGoogleDocument,
+  LoginWithGoogleDocument,
   LogoutDocument,
   ReauthenticateDocument,
   RecoverAccountDocument,
@@ -178,6 +179,16 @@ describe('every change is recorded once, or does not happen:', () => {
   it('an identity of elsewhere', async () => {
     const { client } = gateway;
     const person = aPerson();
+    const bad = { idToken: 'x.y.z' };
+    await expectRecorded(['google.link_failed FAILURE: alice, alice'], (o) =>
+      client.execute(LinkGoogleDocument, bad, byAlice(o)),
+    );
+    await expectRecorded(['session.reauthentication_failed FAILURE: alice, alice'], (o) =>
+      client.execute(ReauthenticateDocument, { googleIdToken: bad.idToken }, byAlice(o)),
+    );
+    await expectRecorded(['login.failed FAILURE: nobody, nobody'], (o) =>
+      client.execute(LoginWithGoogleDocument, bad, o),
+    );
     await expectRecorded(['google.linked: alice, alice'], async (o) => {
       const idToken = await google.idToken({ ...person, nonce: await newNonce(client) });
       return client.execute(LinkGoogleDocument, { idToken }, byAlice(o));

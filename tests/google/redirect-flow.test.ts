@@ -27,6 +27,14 @@ afterEach(() => {
 const aBrowser = () => new RedirectBrowser(gateway.url);
 const complete = (browser: RedirectBrowser, code: string) =>
   browser.execute(CompleteGoogleLoginDocument, { code });
+/** What the audit trail has of sign-ins that were refused. */
+const refusals = async () => {
+  const [row] = await gateway.database.query<{ count: number }>(
+    `select count(*)::int from audit_event
+     where action = 'login.failed' and actor_id is null and subject_id is null and details = '{"provider": "google"}'`,
+  );
+  return row?.count ?? 0;
+};
 const error = (fragment: URLSearchParams) => {
   expect([...fragment.keys()]).toEqual(['error']);
   return fragment.get('error');
@@ -188,7 +196,9 @@ describe('a callback is refused', () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     answer.set('iss', 'https://evil.example.test');
+    const before = await refusals();
     expect(error(await browser.finish(answer))).toBe('INVALID_CREDENTIALS');
+    expect(await refusals()).toBe(before + 1);
   });
 
   it('with an error, which is told only to the browser that asked', async () => {
@@ -216,7 +226,9 @@ describe('a callback is refused', () => {
   ];
   it.each(wrong)('with an ID token %s', async (_, alteration) => {
     google.alteration = alteration;
+    const before = await refusals();
     expect(error(await aBrowser().signIn())).toBe('INVALID_CREDENTIALS');
+    expect(await refusals()).toBe(before + 1);
   });
 
   it('without an ID token', async () => {
