@@ -67,15 +67,20 @@ export class RedirectFlow {
       (await this.tickets.consume(em, TicketPurpose.STATE, state, browser));
     if (!asked) throw new InvalidToken('no such state for this browser');
     if (error === 'access_denied') throw new AccessDenied();
-    return this.signIn.recordingRefusal(em, origin, () => this.redeem(em, { state, code, iss }, browser));
+    return this.signIn.recordingRefusal(em, origin, () =>
+      this.redeem(em, { state, code, error, iss }, browser),
+    );
   }
 
   private async redeem(
     em: EntityManager,
-    { state, code, iss }: AuthorizationAnswer & { state: string },
+    { state, code, error, iss }: AuthorizationAnswer & { state: string },
     browser: string,
   ): Promise<string> {
-    if (code === undefined) throw new InvalidCredentials('the issuer answered with an error');
+    // RFC 6749 section 4.1.2.1: an error comes without a code; an answer with both is nobody's.
+    if (error !== undefined || code === undefined) {
+      throw new InvalidCredentials('the issuer answered with an error');
+    }
     const signal = this.issuer.deadline();
     if (iss !== undefined && !(await this.issuer.issuers(signal)).includes(iss)) {
       throw new InvalidCredentials('an answer of another issuer');

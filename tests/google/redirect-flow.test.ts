@@ -208,9 +208,13 @@ describe('a callback is refused', () => {
     expect(error(await aBrowser().finish(denied))).toBe('INVALID_TOKEN');
     expect(error(await browser.finish(denied))).toBe('ACCESS_DENIED');
     expect(error(await browser.finish(denied))).toBe('INVALID_TOKEN');
-    const again = (await browser.begin()).searchParams.get('state') ?? '';
-    const failed = new URLSearchParams({ error: '<script>', code: 'x', state: again });
+    const failed = await browser.answerOf(await browser.begin());
+    failed.set('error', '<script>');
+    const before = await refusals();
+    // Also when it brings a code that is good.
+    expect(failed.get('code')).toBeTruthy();
     expect(error(await browser.finish(failed))).toBe('INVALID_CREDENTIALS');
+    expect(await refusals()).toBe(before + 1);
   });
 
   const wrong: Array<[string, Claims]> = [
