@@ -70,6 +70,17 @@ describe('the redirect flow', () => {
     for (const value of [state, nonce, challenge]) expect(value).toMatch(/^[\w-]{43}$/);
   });
 
+  it('redeems the code with the verifier of its challenge', async () => {
+    const browser = aBrowser();
+    const url = await browser.begin();
+    await browser.finish(await browser.answerOf(url));
+    const { code_verifier: verifier = '' } = google.tokenRequests.at(-1) ?? {};
+    // RFC 7636 section 4.6.
+    expect(createHash('sha256').update(verifier).digest('base64url')).toBe(
+      url.searchParams.get('code_challenge'),
+    );
+  });
+
   it('sends nobody anywhere but to CLIENT_ORIGIN', async () => {
     const evil = 'https://evil.example.test';
     const query = `redirect_uri=${evil}&return_to=${evil}&state=x&code=y&next=//evil.example.test`;
@@ -167,10 +178,15 @@ describe('a callback is refused', () => {
 
   it('with a code that was made for another flow, whose verifier differs', async () => {
     const [browser, attacker] = [aBrowser(), aBrowser()];
-    const answer = await browser.answerOf(await browser.begin());
+    const url = await browser.begin();
+    const answer = await browser.answerOf(url);
     const stolen = await attacker.answerOf(await attacker.begin());
     answer.set('code', stolen.get('code') ?? '');
-    expect(error(await browser.finish(answer))).toMatch(/^(INVALID_CREDENTIALS|SERVICE_UNAVAILABLE)$/);
+    // So that the nonce cannot be what it is refused for.
+    google.alteration = { nonce: url.searchParams.get('nonce') };
+    const before = google.tokenRequests.length;
+    expect(error(await browser.finish(answer))).toBe('INVALID_CREDENTIALS');
+    expect(google.tokenRequests).toHaveLength(before);
   });
 
   it('with two cookies of which one was planted', async () => {

@@ -40,6 +40,8 @@ export function aPerson(facts: Partial<Person> = {}): Person {
 export class GoogleStandIn {
   /** Paths that were asked for, in order. */
   readonly requests: string[] = [];
+  /** Bodies with which the token endpoint was asked and answered, in order. */
+  readonly tokenRequests: Array<Readonly<Record<string, string>>> = [];
   failure: Failure | null = null;
   /** Milliseconds that it takes for a path. */
   delays: Readonly<Record<string, number>> = {};
@@ -69,9 +71,13 @@ export class GoogleStandIn {
       if ('scope' in payload) return; // the access token
       apply(payload, { ...standIn.person, azp: CLIENT_ID, ...standIn.alteration });
     });
-    service.on('beforeResponse', (response: { body: Record<string, unknown> }) => {
-      Object.assign(response.body, standIn.answer);
-    });
+    service.on(
+      'beforeResponse',
+      (response: { body: Record<string, unknown> }, { body }: { body: Record<string, string> }) => {
+        standIn.tokenRequests.push(body);
+        Object.assign(response.body, standIn.answer);
+      },
+    );
     return standIn;
   }
 
@@ -89,7 +95,11 @@ export class GoogleStandIn {
   }
 
   keyRequests(): number {
-    return this.requests.filter((path) => path === '/jwks').length;
+    return this.requestsOf('/jwks');
+  }
+
+  requestsOf(path: '/jwks' | '/token'): number {
+    return this.requests.filter((requested) => requested === path).length;
   }
 
   /** An ID token that is right but for what the claims and the header say. */
