@@ -67,6 +67,8 @@ describe.each(failures)('while Google is %s', (failure) => {
     const since = Date.now();
     expect((await browser.finish(answer)).get('error')).toBe('SERVICE_UNAVAILABLE');
     expect(Date.now() - since).toBeLessThan(5_000);
+    // A code works once: sent again, it would only tell of a theft.
+    expect(google.requestsOf('/token')).toBe(1);
   });
 });
 
