@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { CodeChallengeMethod, type Credentials, OAuth2Client } from 'google-auth-library';
+import { CodeChallengeMethod, OAuth2Client } from 'google-auth-library';
 import type { Clock } from '../platform/clock.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { boundedFetch, DEADLINE, getJson, IssuerAway, isRecord } from './issuer-call.ts';
@@ -110,7 +110,8 @@ export class GoogleIssuer {
    */
   async redeem(code: string, codeVerifier: string, signal: AbortSignal): Promise<TokenAnswer | null> {
     const client = this.client(await this.locate(signal), signal);
-    let tokens: Credentials;
+    // What the library hands on is what the issuer sent, whatever its types promise.
+    let tokens: unknown;
     try {
       ({ tokens } = await client.getToken({ code, codeVerifier }));
     } catch (error) {
@@ -120,11 +121,11 @@ export class GoogleIssuer {
       const reason = status === undefined ? 'no usable answer' : `it answered ${status}`;
       throw new ServiceUnavailable({ detail: `the token endpoint: ${reason}` });
     }
-    const { id_token: idToken, access_token: accessToken = null } = tokens;
+    const { id_token: idToken, access_token: accessToken } = isRecord(tokens) ? tokens : {};
     if (typeof idToken !== 'string') {
       throw new ServiceUnavailable({ detail: 'the token endpoint: it answered without an ID token' });
     }
-    return { idToken, accessToken };
+    return { idToken, accessToken: typeof accessToken === 'string' ? accessToken : null };
   }
 
   private async locate(signal: AbortSignal): Promise<Endpoints> {

@@ -251,9 +251,19 @@ describe('a callback is refused', () => {
     expect(await refusals()).toBe(before + 1);
   });
 
-  it('without an ID token', async () => {
-    google.answer = { id_token: undefined };
+  it.each([
+    ['without an ID token', { id_token: undefined }],
+    ['with an ID token that is no text', { id_token: 5 }],
+    ['with nothing', null],
+  ])('while the token endpoint answers %s', async (_, answer) => {
+    google.answer = answer;
     expect(error(await aBrowser().signIn())).toBe('SERVICE_UNAVAILABLE');
+  });
+
+  it('but not for an access token that is none, which nobody needs', async () => {
+    google.answer = { access_token: 5 };
+    google.alteration = { at_hash: 'x' };
+    expect((await aBrowser().signIn()).get('code')).toBeTruthy();
   });
 
   it('but not for the right at_hash', async () => {

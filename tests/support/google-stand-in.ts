@@ -48,8 +48,8 @@ export class GoogleStandIn {
   /** Who signs in by the redirect flow, and what their ID token says besides. */
   person: Person = aPerson();
   alteration: Claims = {};
-  /** What the token endpoint answers besides. */
-  answer: Record<string, unknown> = {};
+  /** What the token endpoint answers besides; null in place of everything. */
+  answer: Record<string, unknown> | null = {};
   private readonly hanging = new Set<ServerResponse>();
 
   private constructor(
@@ -73,9 +73,9 @@ export class GoogleStandIn {
     });
     service.on(
       'beforeResponse',
-      (response: { body: Record<string, unknown> }, { body }: { body: Record<string, string> }) => {
+      (response: { body: object | null }, { body }: { body: Record<string, string> }) => {
         standIn.tokenRequests.push(body);
-        Object.assign(response.body, standIn.answer);
+        response.body = standIn.answer && { ...response.body, ...standIn.answer };
       },
     );
     return standIn;
