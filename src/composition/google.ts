@@ -74,7 +74,6 @@ export function composeGoogle(
       googleIdentities,
       linkedIdentities,
       passwordPart.accountFactors,
-      notices,
       audit,
     );
     return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };

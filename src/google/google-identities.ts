@@ -58,7 +58,7 @@ export class GoogleIdentities implements IdentityProvider {
     const bound = await this.find(tx, { issuer, subject });
     if (bound?.userId === userId) return;
     if (bound) throw googleAccountTaken();
-    await this.removeFrom(tx, userId);
+    const replaced = await this.removeFrom(tx, userId);
     const added = await statement(
       tx,
       sql`insert into google_identity (id, user_id, issuer, subject)
@@ -66,8 +66,15 @@ export class GoogleIdentities implements IdentityProvider {
           on conflict (issuer, subject) do nothing returning id`,
     );
     if (added.length === 0) throw googleAccountTaken();
+    if (replaced > 0) await this.tellUnlinked(tx, userId, origin);
     await this.notices.tell(tx, userId, 'google-linked', origin);
     await this.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
+  }
+
+  /** Of what removeFrom took away at the owner's wish. */
+  async tellUnlinked(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
+    await this.notices.tell(tx, userId, 'google-unlinked', origin);
+    await this.audit.record(tx, origin, { action: 'google.unlinked', actorId: userId, subjectId: userId });
   }
 
   /** Runs into a unique constraint when the Google account, or the account, has another counterpart. */

@@ -2,7 +2,6 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockAccount } from '../accounts/index.ts';
 import type { AccountFactors } from '../authenticators/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
-import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
@@ -18,7 +17,6 @@ export class GoogleLinking {
     private readonly identities: GoogleIdentities,
     private readonly linked: LinkedIdentities,
     private readonly accountFactors: AccountFactors,
-    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
   ) {}
 
@@ -56,8 +54,7 @@ export class GoogleLinking {
       if (!password && !(await this.linked.hasOtherThan(tx, userId, this.identities))) {
         throw new Conflict('Nothing else signs in to this account. Set a password first.');
       }
-      await this.notices.tell(tx, userId, 'google-unlinked', origin);
-      await this.audit.record(tx, origin, { action: 'google.unlinked', actorId: userId, subjectId: userId });
+      await this.identities.tellUnlinked(tx, userId, origin);
     });
   }
 

@@ -236,6 +236,17 @@ describe('an address that has an account', () => {
     expect((await loginLinking(subject, challenge)).data).not.toBeNull();
     expect(authenticated(await signIn(successor)).user.id).toBe(subject.id);
     expect(linkChallenge(await signIn(person))).toBeTruthy();
+    // It took the place of the other: both are told and recorded.
+    await gateway.mailbox.expect(subject.email, /Google account was unlinked/);
+    const recorded = await gateway.database.query<{ action: string }>(
+      `select action from audit_event where subject_id = $1 and action like 'google.%' order by id`,
+      [subject.id],
+    );
+    expect(recorded.map(({ action }) => action)).toEqual([
+      'google.linked',
+      'google.unlinked',
+      'google.linked',
+    ]);
   });
 
   it('that an account can still bring back leads to that account', async () => {
