@@ -7,9 +7,9 @@ import type { Platform } from './platform.ts';
 export type Identities = ReturnType<typeof composeIdentities>;
 
 /** What accounts have at other providers: a sign-in joins them before the providers' own parts exist. */
-export function composeIdentities({ audit, notices }: Platform) {
-  const googleIdentities = new GoogleIdentities(notices, audit);
-  const blockpassIdentities = new BlockpassIdentities();
+export function composeIdentities({ config, audit, notices }: Platform) {
+  const googleIdentities = new GoogleIdentities(config.google !== undefined, notices, audit);
+  const blockpassIdentities = new BlockpassIdentities(config.blockpass.enabled);
   const providers = [googleIdentities, blockpassIdentities];
   const linkChallenges = new LinkChallenges(providers);
   return {

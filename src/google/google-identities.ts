@@ -20,6 +20,7 @@ export class GoogleIdentities implements IdentityProvider {
   readonly name = 'google';
 
   constructor(
+    readonly isOn: boolean,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
   ) {}

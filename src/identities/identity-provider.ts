@@ -8,6 +8,8 @@ export type ProvidedIdentity = Readonly<Record<string, string>>;
 export interface IdentityProvider {
   /** Stored with every challenge: never renamed. */
   readonly name: string;
+  /** Whether anybody can sign in by it here: identities outlast a setting that turns it off. */
+  readonly isOn: boolean;
   /**
    * Binds the identity to the account, whose row the caller has locked.
    * @throws {Conflict} it is bound to another account.

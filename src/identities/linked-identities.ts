@@ -15,10 +15,10 @@ export class LinkedIdentities {
     return false;
   }
 
-  /** Whether another provider could still sign in to the account. */
+  /** Whether another provider can still sign in to the account. */
   async hasOtherThan(em: EntityManager, userId: string, provider: IdentityProvider): Promise<boolean> {
     for (const other of this.providers) {
-      if (other !== provider && (await other.isLinked(em, userId))) return true;
+      if (other !== provider && other.isOn && (await other.isLinked(em, userId))) return true;
     }
     return false;
   }

@@ -89,7 +89,7 @@ it('is kept for ninety days after the last touch when no account came of it, and
   );
   const { servingUrl: url } = world.gateway.database;
   const orm = createOrm({ url, schema: SCHEMA, poolSize: 2 });
-  await new BlockpassIdentities().removeFrom(orm.em.fork(), owner?.user_id ?? '');
+  await new BlockpassIdentities(true).removeFrom(orm.em.fork(), owner?.user_id ?? '');
   expect(await abandonedRecords.sweep(orm.em.fork(), 10)).toBe(1);
   await orm.close();
   const text = await dump();

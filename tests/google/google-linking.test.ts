@@ -191,13 +191,42 @@ describe('unlinkGoogle', () => {
     expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
   });
 
-  it('leaves a Blockpass identity as the way in', async () => {
-    const { bearer, id } = await aGoogleUser();
-    await gateway.database.query(
+  const withBlockpass = (on: TestGateway, id: string) =>
+    on.database.query(
       `insert into kyc_record (id, blockpass_id, user_id, sealed_tokens) values (gen_random_uuid(), $1::text, $1::uuid, '')`,
       [id],
     );
+
+  it('leaves a Blockpass identity as the way in', async () => {
+    const { bearer, id } = await aGoogleUser();
+    await withBlockpass(gateway, id);
     expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
+  });
+
+  it('does not, where nobody signs in by Blockpass', async () => {
+    // In production it is off until it has a client id of its own.
+    const production = await TestGateway.start({
+      NODE_ENV: 'production',
+      PUBLIC_URL: 'https://auth.example.test',
+      PASSWORD_BCRYPT_COST: '10',
+      RATE_LIMIT: 'on',
+      GOOGLE_CLIENT_ID: 'any',
+      GOOGLE_CLIENT_SECRET: 'any',
+    });
+    try {
+      const subject = await production.aSubject();
+      const { accessToken: bearer } = await subject.signedIn();
+      await withBlockpass(production, subject.id);
+      await production.database.query(
+        `insert into google_identity (id, user_id, issuer, subject) values (gen_random_uuid(), $1, 'https://accounts.google.com', '1')`,
+        [subject.id],
+      );
+      await production.database.query('delete from password_credential where user_id = $1', [subject.id]);
+      const { code } = await production.client.execute(UnlinkGoogleDocument, {}, { bearer });
+      expect(code).toBe('CONFLICT');
+    } finally {
+      await production.close();
+    }
   });
 
   it('tells once when it comes twenty times at once', async () => {

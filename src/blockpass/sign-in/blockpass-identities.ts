@@ -7,6 +7,8 @@ import { KycRecord } from '../records/kyc-record.entity.ts';
 export class BlockpassIdentities implements IdentityProvider {
   readonly name = 'blockpass';
 
+  constructor(readonly isOn: boolean) {}
+
   /** Of a record that has no account yet. Runs into a unique constraint when the account has another one. */
   async link(tx: EntityManager, userId: string, { recordId = '' }: ProvidedIdentity): Promise<void> {
     // The database's clock, with which other times of the database are compared.
