@@ -49,7 +49,7 @@ export class GoogleResolver {
 
   @issuesSession
   @Mutation(() => LoginResult, {
-    description: `Signs in by an ID token from One Tap or a native app, and makes the account of a newcomer. INVALID_CREDENTIALS for whatever is wrong with the token or the account; SERVICE_UNAVAILABLE while Google cannot be asked for its keys. ${OFF}`,
+    description: `Signs in by an ID token from One Tap or a native app, and makes the account of a newcomer. INVALID_CREDENTIALS for whatever is wrong with the token or the account; SERVICE_UNAVAILABLE while Google cannot be asked for its keys, or a part of the gateway is away: the token may be used up, so start again with a new one. ${OFF}`,
   })
   async loginWithGoogle(
     @Arg('idToken', () => String, { description: 'Asked for with a nonce of startGoogleSignIn.' })
@@ -68,7 +68,7 @@ export class GoogleResolver {
 
   @issuesSession
   @Mutation(() => LoginResult, {
-    description: `Ends the redirect flow of /oauth/google/start. Only in the browser that started it, which carries a cookie, within two minutes; works once. INVALID_TOKEN otherwise: start again. ${OFF}`,
+    description: `Ends the redirect flow of /oauth/google/start. Only in the browser that started it, which carries a cookie, within two minutes; works once. INVALID_TOKEN otherwise: start again, and so after SERVICE_UNAVAILABLE, which may have used the code up. ${OFF}`,
   })
   async completeGoogleLogin(
     @Arg('code', () => String, { description: 'From the fragment.' }) code: string,
