@@ -143,7 +143,6 @@ export class GoogleIssuer {
       endpoints: {
         oauth2AuthBaseUrl: endpoints.authorization,
         oauth2TokenUrl: endpoints.token,
-        oauth2FederatedSignonJwkCertsUrl: endpoints.keys,
       },
       transporterOptions: { fetchImplementation: boundedFetch(signal) },
     });
