@@ -422,50 +422,93 @@ describe('a review', () => {
 });
 
 describe('a certificate that a person sends', () => {
-  const certify = async (app: FakeApp, change: (document: Record<string, never>) => void = () => {}) => {
-    const document: CertificateDocument = {
+  const SLUG = 'onfido-service-cert';
+  type Entity = Record<string, string>;
+  /** Of Onfido, about the named fields of somebody. */
+  const certificateOf = async (
+    { person }: FakeApp,
+    fields: Record<string, string>,
+    key = onfido,
+    identifier = 'onfido_service',
+  ): Promise<CertificateDocument & { Entity: Entity }> => {
+    const hashes = Object.entries(fields).map(([term, slug]) => [term, hash(person.fields.get(slug) ?? '')]);
+    const document = {
       '@context': [
         { '@version': 1.1 },
-        `${world.blockpass.url}/api/schema/onfido-service-cert`,
+        `${world.blockpass.url}/api/schema/${SLUG}`,
         'https://w3id.org/security/v2',
       ],
-      Entity: { email: hash(app.person.fields.get('email') ?? ''), type: 'person' },
-      Organization: { identifier: 'onfido_service', legalName: 'Onfido' },
+      Entity: { ...Object.fromEntries(hashes), rootHash: hash(person.tree.root), type: 'person' } as Entity,
+      Organization: { identifier, legalName: 'Onfido' },
       Claim: { issueDate: '2018-06-10T09:30:00.000Z', reviewBody: 'clear', _customFields: 'clear' },
     };
-    const signature = await onfido.sign(document, '2018-06-10T09:30:01Z');
-    const signed = structuredClone({ ...document, signature });
-    change(signed as never);
-    app.person.certificates.set('onfido-service-cert', JSON.stringify(signed));
-    app.consents.add('onfido-service-cert');
+    return { ...document, signature: await key.sign(document, '2018-06-10T09:30:01Z') };
   };
+  const give = ({ person, consents }: FakeApp, document: CertificateDocument) => {
+    person.certificates.set(SLUG, JSON.stringify(document));
+    consents.add(SLUG);
+  };
+  /** What a reviewer is told. */
   const verdict = async (recordId: string) => {
-    const { data } = await client().execute(KycRecordDocument, { id: recordId }, { bearer });
-    return data?.kycRecord?.certificates.map(({ slug, verified }) => [slug, verified]);
+    const { data } = await start(recordId);
+    return data?.startKycReview.certificates.map(({ slug, verified }) => [slug, verified]);
   };
 
   it('is vouched for when its issuer signed it and it speaks of what was uploaded', async () => {
-    const { app, recordId } = await aRecord((who) => certify(who));
-    expect(await verdict(recordId)).toEqual([['onfido-service-cert', true]]);
-    expect((await app.status(null)).certificates).toEqual([
-      { slug: 'onfido-service-cert', status: 'received', comment: '' },
-    ]);
+    const { app, recordId } = await aRecord(async (who) =>
+      give(who, await certificateOf(who, { email: 'email' })),
+    );
+    expect((await app.status(null)).certificates).toEqual([{ slug: SLUG, status: 'received', comment: '' }]);
+    expect(await verdict(recordId)).toEqual([[SLUG, true]]);
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+    expect((await app.status(null)).certificates).toEqual([{ slug: SLUG, status: 'approved', comment: '' }]);
   });
 
-  it('is not when a word of it was changed, or it is about somebody else', async () => {
-    const changed = await aRecord((who) =>
-      certify(who, (document) => Object.assign(document.Claim ?? {}, { _customFields: 'consider' })),
-    );
-    expect(await verdict(changed.recordId)).toEqual([['onfido-service-cert', false]]);
-    const other = world.person();
-    const stolen = await aRecord(async (who) => {
-      await certify(other);
-      who.consents.add('onfido-service-cert');
-      who.person.certificates.set(
-        'onfido-service-cert',
-        other.person.certificates.get('onfido-service-cert') ?? '',
-      );
+  it('is not when a word of it was changed', async () => {
+    const { recordId } = await aRecord(async (who) => {
+      const document = await certificateOf(who, { email: 'email' });
+      give(who, { ...document, Claim: { ...(document.Claim as object), _customFields: 'consider' } });
     });
-    expect(await verdict(stolen.recordId)).toEqual([['onfido-service-cert', false]]);
+    expect(await verdict(recordId)).toEqual([[SLUG, false]]);
+  });
+
+  it('is not when it is about somebody else, in the first upload, alone, or in a later one', async () => {
+    const stolen = await certificateOf(world.person(), { email: 'email' });
+    const { recordId } = await aRecord((who) => give(who, stolen));
+    expect(await verdict(recordId)).toEqual([[SLUG, false]]);
+
+    const later = await aRecord();
+    give(later.app, stolen);
+    await later.app.follow(await later.app.resubmit([], [SLUG]));
+    expect(await verdict(later.recordId)).toEqual([[SLUG, false]]);
+
+    const bare = world.person();
+    give(bare, stolen);
+    await bare.upload({ ...(await bare.register()), requiredFields: [], optionalFields: [] });
+    expect(await verdict(await recordIdOf(bare))).toEqual([[SLUG, null]]);
+  });
+
+  it('is not judged while it speaks of what nobody handed over, whatever name a hash is given', async () => {
+    const named = { familyName: 'family_name', dob: 'dob' };
+    const other = await certificateOf(world.person(), named);
+    const { recordId } = await aRecord((who) => give(who, other));
+    expect(await verdict(recordId)).toEqual([[SLUG, null]]);
+
+    const stolen = await certificateOf(world.person(), { email: 'email' });
+    const { email = '', ...Entity } = stolen.Entity;
+    const moved = await aRecord((who) => give(who, { ...stolen, Entity: { ...Entity, phone: email } }));
+    expect(await verdict(moved.recordId)).toEqual([[SLUG, null]]);
+  });
+
+  it('does not speak of a value that is not the own one of whoever uploaded it', async () => {
+    const victim = world.person();
+    const thief = world.person();
+    const pass = await thief.register();
+    const form = new FormData();
+    form.append('accessToken', pass.accessToken ?? '');
+    form.append('email', Buffer.from(victim.person.fields.get('email') ?? []).toString());
+    form.append(`[cer]${SLUG}`, JSON.stringify(await certificateOf(victim, { email: 'email' })));
+    await fetch(world.blockpass.service.endpoints.upload, { method: 'POST', body: form });
+    expect(await verdict(await recordIdOf(thief))).toEqual([[SLUG, null]]);
   });
 });

@@ -151,21 +151,21 @@ export class AppCalls {
     return { nextAction: 'none', message: 'Thank you.' };
   }
 
+  /** Certificates are judged when a review begins: by then it is known which values are the person's, of earlier uploads too. */
   private async verify(
     pass: PassBinding,
     judged: readonly JudgedItem[],
   ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
-    const contents = (kind: KycItemKind) =>
-      new Map(judged.filter((item) => item.kind === kind).map((item) => [item.slug, item.content]));
-    const fields = contents(KycItemKind.IDENTITY);
-    const { rootHash, verdicts } = await this.evidence.ofFields(pass.tokens, fields);
-    const items = await Promise.all(
-      judged.map(async (item) => {
-        if (item.kind === KycItemKind.IDENTITY) return { ...item, verified: verdicts.get(item.slug) ?? null };
-        const text = Buffer.from(item.content).toString('utf8');
-        return { ...item, verified: await this.evidence.ofCertificate(item.slug, text, fields) };
-      }),
+    const fields = new Map(
+      judged.flatMap(({ kind, slug, content }) =>
+        kind === KycItemKind.IDENTITY ? [[slug, content] as const] : [],
+      ),
     );
+    const { rootHash, verdicts } = await this.evidence.ofFields(pass.tokens, fields);
+    const items = judged.map((item) => {
+      const verdict = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
+      return { ...item, verified: verdict ?? null };
+    });
     return { rootHash, items };
   }
 

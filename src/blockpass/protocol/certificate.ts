@@ -73,7 +73,7 @@ export function parseCertificate(text: string, slug: string, baseUrl: string): C
  * Whether every signature is good and one of them is the named issuer's.
  *
  * With the one published schema a signature covers the values of a certificate but not the names they stand under:
- * compare the hashes of `Entity` with the values they should be of as well (`contradicts`).
+ * hold its hashes against the values of a person as well (`speaksOf`).
  */
 export async function isGenuine(
   certificate: Certificate,
@@ -96,10 +96,28 @@ export async function isGenuine(
   return signers.includes(certificate.Organization.identifier);
 }
 
-/** Whether a certificate speaks of another value of a field than the one that is known. */
-export function contradicts(certificate: Certificate, slug: string, raw: Uint8Array): boolean {
-  const hash = certificate.Entity[certificateTerm(slug)];
-  return hash !== undefined && hash !== fieldHash(raw);
+/**
+ * Whether a certificate speaks of a person, by values of fields that are known to be theirs: false when it has another
+ * hash for one of those fields, null when it speaks of none of them, or of something else besides.
+ *
+ * The one published schema gives every name the same IRI: a signature covers the hashes, and not the names they stand under.
+ * Whoever has a certificate about somebody else can move what gives it away to a name that nobody looks at, in `Claim`
+ * too. So every hash in it must be accounted for: as that of such a value, under its own name, or as that of the tree,
+ * which changes with every field and says nothing later on.
+ */
+export function speaksOf(certificate: Certificate, fields: ReadonlyMap<string, Uint8Array>): boolean | null {
+  const { '@context': _, signature: __, ...words } = certificate;
+  const unexplained = new Set<unknown>(JSON.stringify(words).match(/(?<=")[0-9a-f]{64}(?=")/g));
+  unexplained.delete(certificate.Entity.rootHash);
+  let own = 0;
+  for (const [slug, raw] of fields) {
+    const hash = certificate.Entity[certificateTerm(slug)];
+    if (hash === undefined) continue;
+    if (hash !== fieldHash(raw)) return false;
+    unexplained.delete(hash);
+    own += 1;
+  }
+  return own > 0 && unexplained.size === 0 ? true : null;
 }
 
 export interface CertificateFacts {

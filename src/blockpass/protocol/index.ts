@@ -3,11 +3,11 @@ export { certificateTerm, isFileField, isSlug } from './catalogue.ts';
 export {
   type Certificate,
   type CertificateSources,
-  contradicts,
   isGenuine,
   issueCertificate,
   MalformedCertificate,
   parseCertificate,
+  speaksOf,
 } from './certificate.ts';
 export { fieldHash } from './field-hash.ts';
 export { isInTree, type ProofStep } from './merkle-proof.ts';

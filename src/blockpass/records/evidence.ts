@@ -1,11 +1,5 @@
 import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
-import {
-  contradicts,
-  isGenuine,
-  isInTree,
-  MalformedCertificate,
-  parseCertificate,
-} from '../protocol/index.ts';
+import { isGenuine, isInTree, MalformedCertificate, parseCertificate, speaksOf } from '../protocol/index.ts';
 
 /** Whether Blockpass vouches for something; null when it could not be asked, or does not know yet. */
 export type Verdict = boolean | null;
@@ -38,12 +32,16 @@ export class Evidence {
     return { rootHash, verdicts: new Map(verdicts) };
   }
 
-  /** Whether a certificate is genuine and speaks of the values that are known. */
+  /**
+   * Whether a certificate is genuine and speaks of the person.
+   * @param fields the person's, as Blockpass has found: of what is merely uploaded, anybody's certificate could speak
+   */
   async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, Uint8Array>): Promise<Verdict> {
     try {
       const certificate = parseCertificate(text, slug, this.options.baseUrl);
-      if ([...fields].some(([field, raw]) => contradicts(certificate, field, raw))) return false;
-      return await known(() => isGenuine(certificate, slug, this.api));
+      const isTheirs = speaksOf(certificate, fields);
+      if (isTheirs === false) return false;
+      return (await known(() => isGenuine(certificate, slug, this.api))) && isTheirs;
     } catch (error) {
       if (error instanceof MalformedCertificate) return false;
       throw error;

@@ -26,12 +26,26 @@ export class OpenEvidence {
     const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
     await this.verifyFields(em, record, tokens, fields, open);
     const certificates = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
+    const theirs = await this.vouchedFor(em, record.id, fields);
     for (const item of open) {
       const content = item.kind === KycItemKind.CERTIFICATE && certificates.get(item.slug);
       if (!content) continue;
-      const verified = await this.evidence.ofCertificate(item.slug, content.toString('utf8'), fields);
+      const verified = await this.evidence.ofCertificate(item.slug, content.toString('utf8'), theirs);
       await note(em, item, verified);
     }
+  }
+
+  private async vouchedFor(
+    em: EntityManager,
+    recordId: string,
+    fields: ReadonlyMap<string, Buffer>,
+  ): Promise<ReadonlyMap<string, Buffer>> {
+    const items = await this.records.items(em, recordId);
+    const isTheirs = (slug: string) =>
+      items.some(
+        (item) => item.kind === KycItemKind.IDENTITY && item.slug === slug && item.verified === true,
+      );
+    return new Map([...fields].filter(([slug]) => isTheirs(slug)));
   }
 
   private async verifyFields(

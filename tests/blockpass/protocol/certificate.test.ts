@@ -4,12 +4,12 @@ import { canonicalise, textToSign } from '../../../src/blockpass/protocol/certif
 import {
   bitcoinKey,
   type Certificate,
-  contradicts,
   isGenuine,
   issueCertificate,
   MalformedCertificate,
   parseCertificate,
   readWalletImportFormat,
+  speaksOf,
 } from '../../../src/blockpass/protocol/index.ts';
 import {
   BASE_URL,
@@ -114,10 +114,44 @@ describe('a certificate', () => {
     }
   });
 
-  it('contradicts every other value of a field than the one that was certified', () => {
-    expect(contradicts(parse(CERTIFICATE), 'given_name', FIELDS.given_name)).toBe(false);
-    expect(contradicts(parse(CERTIFICATE), 'given_name', Buffer.from('Adb'))).toBe(true);
-    expect(contradicts(parse(CERTIFICATE), 'phone', FIELDS.phone)).toBe(false);
+  describe('of which the values of a person are known', () => {
+    const { email, given_name, family_name } = FIELDS;
+    const ada = { email, given_name, family_name };
+    const said = (document: unknown, fields: Record<string, Uint8Array>) =>
+      speaksOf(parse(document), new Map(Object.entries(fields)));
+
+    it('speaks of them when it speaks of nothing else, and of somebody else when one is another', () => {
+      expect(said(CERTIFICATE, ada)).toBe(true);
+      expect(said(CERTIFICATE, { ...ada, selfie: FIELDS.selfie })).toBe(true);
+      expect(said(CERTIFICATE, { ...ada, given_name: Buffer.from('Adb') })).toBe(false);
+      expect(said(CERTIFICATE, { given_name: Buffer.from('Adb') })).toBe(false);
+    });
+
+    it('cannot be judged when it speaks of none of them, or of something that is not known', () => {
+      expect(said(CERTIFICATE, {})).toBeNull();
+      expect(said(CERTIFICATE, { phone: FIELDS.phone })).toBeNull();
+      expect(said(CERTIFICATE, { email, given_name })).toBeNull();
+    });
+
+    it('does not speak of them when a hash was moved to another name, under which it is as well signed', async () => {
+      // Somebody of the same family name has the certificate of Ada.
+      const namesake = { ...ada, email: Buffer.from('eve@example.test'), given_name: Buffer.from('Eve') };
+      const { email: itsEmail, givenName, ...Entity } = CERTIFICATE.Entity;
+      const { rootHash, ...rootless } = Entity;
+      const { Claim, Organization } = CERTIFICATE;
+      for (const change of [
+        { Entity: { ...Entity, selfie: [itsEmail, givenName] } },
+        { Entity, Claim: { ...Claim, reviewBody: [Claim.reviewBody, itsEmail, givenName] } },
+        { Entity, Organization: { ...Organization, logo: [Organization.logo, itsEmail, givenName] } },
+        { Entity, email: itsEmail, givenName },
+        { Entity: { ...rootless, rootHash: [rootHash, itsEmail, givenName] } },
+        { Entity: { ...rootless, rootHash: itsEmail, selfie: [rootHash, givenName] } },
+      ]) {
+        const moved = { ...CERTIFICATE, ...change };
+        expect([change, await genuine(moved)]).toEqual([change, true]);
+        expect([change, said(moved, namesake)]).toEqual([change, null]);
+      }
+    });
   });
 });
 
