@@ -57,7 +57,8 @@ export type CallName =
   | 'proofs'
   | 'certificate'
   | 'schema'
-  | 'key'; // prettier-ignore
+  | 'key'
+  | 'service';
 /** How a call can go wrong; a number is a status. */
 export type Trouble = number | 'hang' | 'huge' | 'redirect' | 'nonsense' | 'cut';
 
@@ -87,6 +88,8 @@ export class FakeBlockpass {
   readonly countersigner = new SigningKey('blockpass-fake-countersigner-key');
   /** Others whose certificates Blockpass vouches for: client id by Bitcoin address. */
   readonly issuers = new Map<string, string>();
+  /** Kinds of certificates that others issue, by client id. */
+  readonly kinds = new Map<string, string[]>();
   private readonly tokens = new Map<string, Token>();
   private readonly server: Server = createServer((request, response) => void this.answer(request, response));
   private extraRoutes: ((request: IncomingMessage, body: string) => Promise<unknown>) | undefined;
@@ -175,7 +178,7 @@ export class FakeBlockpass {
       return ['session', () => this.createSession(last)];
     if (/^GET \/api\/v0\.3\/service\/register\//.test(target))
       return [undefined, () => this.sessionState(last)];
-    if (/^GET \/api\/v0\.3\/service\/clientId\//.test(target)) return [undefined, () => this.metadata(last)];
+    if (/^GET \/api\/v0\.3\/service\/clientId\//.test(target)) return ['service', () => this.metadata(last)];
     if (/^GET \/api\/v0\.3\/service\/pubKeyHash\//.test(target)) return ['key', () => this.publicKey(last)];
     if (/^GET \/api\/schema\//.test(target)) return ['schema', () => schema];
     switch (target) {
@@ -212,10 +215,22 @@ export class FakeBlockpass {
   }
 
   private metadata(clientId: string) {
-    if (clientId !== this.service.clientId) throw new Refusal(404);
+    const certificate = this.kinds.get(clientId) ?? [];
+    if (clientId !== this.service.clientId) {
+      if (![...this.issuers.values()].includes(clientId)) throw new Refusal(404);
+      return {
+        clientId,
+        name: clientId,
+        requirement: [],
+        certificate,
+        certRequirement: [],
+        status: 'active',
+      };
+    }
     const { fields, certificates } = this.service;
     const requirement = fields.map((slug, index) => ({ _id: String(index), cat: 'info', slug, name: slug }));
-    return { clientId, name: clientId, requirement, certRequirement: certificates, status: 'active' };
+    const certRequirement = certificates;
+    return { clientId, name: clientId, requirement, certificate, certRequirement, status: 'active' };
   }
 
   private publicKey(creatorHash: string) {

@@ -29,6 +29,7 @@ const onfido = new SigningKey('onfido-key');
 beforeAll(async () => {
   world = await startBlockpassWorld({ BLOCKPASS_SIGNING_KEY: issuerKey.walletImportFormat });
   world.blockpass.issuers.set(onfido.address, 'onfido_service');
+  world.blockpass.kinds.set('onfido_service', ['onfido-service-cert']);
   bearer = await world.reviewer();
 });
 afterAll(() => world.close());
@@ -469,6 +470,15 @@ describe('a certificate that a person sends', () => {
       const document = await certificateOf(who, { email: 'email' });
       give(who, { ...document, Claim: { ...(document.Claim as object), _customFields: 'consider' } });
     });
+    expect(await verdict(recordId)).toEqual([[SLUG, false]]);
+  });
+
+  it('is not when its issuer is registered for something else', async () => {
+    const shop = new SigningKey('shop-key');
+    world.blockpass.issuers.set(shop.address, 'some_shop');
+    const { recordId } = await aRecord(async (who) =>
+      give(who, await certificateOf(who, { email: 'email' }, shop, 'some_shop')),
+    );
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 

@@ -174,18 +174,31 @@ export class BlockpassApi implements CertificateSources {
 
   async signer(creatorHash: string): Promise<{ address: string; clientId: string } | null> {
     const path = `${PREFIX}/service/pubKeyHash/${encodeURIComponent(creatorHash)}`;
-    const answer = await this.call({ name: 'public key', method: 'GET', path, reads: true }).catch(
-      (error) => {
-        if (error instanceof BlockpassRefused) return null;
-        throw error;
-      },
-    );
+    const answer = await this.find({ name: 'public key', method: 'GET', path, reads: true });
     const { status, result } = answer ?? {};
     if (status !== 'success' || !isRecord(result)) return null;
     const { publicKey, clientId } = result;
     return typeof publicKey === 'string' && typeof clientId === 'string'
       ? { address: publicKey, clientId }
       : null;
+  }
+
+  async isIssuer(clientId: string, slug: string): Promise<boolean> {
+    const path = `${PREFIX}/service/clientId/${encodeURIComponent(clientId)}`;
+    const answer = await this.find({ name: 'service', method: 'GET', path, reads: true });
+    const { certificate: issued } = answer ?? {};
+    // Slugs, or in later generations the addresses of their schemas.
+    return Array.isArray(issued) && issued.some((kind) => String(kind).split('/').at(-1) === slug);
+  }
+
+  /** @returns null for what Blockpass does not know. */
+  private async find(call: Call): Promise<Record<string, unknown> | null> {
+    try {
+      return await this.call(call);
+    } catch (error) {
+      if (error instanceof BlockpassRefused) return null;
+      throw error;
+    }
   }
 
   private call(call: Call): Promise<Record<string, unknown>> {

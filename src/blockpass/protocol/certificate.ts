@@ -44,6 +44,8 @@ export interface CertificateSources {
   schema(slug: string): Promise<object>;
   /** Whose key a hash of an address stands for; null for an unknown one. */
   signer(creatorHash: string): Promise<{ address: string; clientId: string } | null>;
+  /** Whether a service is one that issues this kind of certificate. */
+  isIssuer(clientId: string, slug: string): Promise<boolean>;
 }
 
 /** The document is not a certificate, or one that cannot be read the same way by everybody. */
@@ -70,7 +72,8 @@ export function parseCertificate(text: string, slug: string, baseUrl: string): C
 }
 
 /**
- * Whether every signature is good and one of them is the named issuer's.
+ * Whether every signature is good and one of them is the named issuer's, who issues this kind: every service that is
+ * registered at Blockpass has a key that is known there.
  *
  * With the one published schema a signature covers the values of a certificate but not the names they stand under:
  * hold its hashes against the values of a person as well (`speaksOf`).
@@ -93,7 +96,8 @@ export async function isGenuine(
       return false;
     signers.push(signer.clientId);
   }
-  return signers.includes(certificate.Organization.identifier);
+  const { identifier } = certificate.Organization;
+  return signers.includes(identifier) && (await sources.isIssuer(identifier, slug));
 }
 
 /**

@@ -79,6 +79,18 @@ describe('the Blockpass API', () => {
     await expect(api.putCertificate(await tokens(), strange)).rejects.toThrow(BlockpassRefused);
   });
 
+  it('knows which kinds of certificates a service issues, by slug or by schema', async () => {
+    blockpass.kinds.set('developer_service', ['demo-service-cert', `${blockpass.url}/api/schema/other-cert`]);
+    const asked = ['demo-service-cert', 'other-cert', 'onfido-service-cert', 'cert'];
+    expect(await Promise.all(asked.map((slug) => api.isIssuer('developer_service', slug)))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(await api.isIssuer('no_such_service', 'demo-service-cert')).toBe(false);
+  });
+
   it('ends the session of a QR code with nothing in it that a passer-by could use', async () => {
     const session = await api.createSession();
     blockpass.take(session);

@@ -27,6 +27,8 @@ import {
 const sources = {
   schema: async () => SCHEMA,
   signer: async (hash: string) => SIGNERS[hash] ?? null,
+  isIssuer: async (clientId: string, slug: string) =>
+    clientId === 'developer_service' && slug === CERTIFICATE_SLUG,
 };
 const sha256 = (data: string) => createHash('sha256').update(data).digest();
 const parse = (document: unknown) => parseCertificate(JSON.stringify(document), CERTIFICATE_SLUG, BASE_URL);
@@ -84,6 +86,11 @@ describe('a certificate', () => {
     expect(await genuine({ ...CERTIFICATE, signature: countersignature })).toBe(false);
     expect(await genuine({ ...CERTIFICATE, signature: [] })).toBe(false);
     expect(await genuine({ ...CERTIFICATE, signature: undefined })).toBe(false);
+  });
+
+  it('is not of an issuer that is known for other kinds, whoever countersigned it', async () => {
+    const others = { ...sources, isIssuer: async () => false };
+    expect(await isGenuine(parse(CERTIFICATE), CERTIFICATE_SLUG, others)).toBe(false);
   });
 
   it('is refused with a word that no signature covers, another context, or none of its parts', async () => {
