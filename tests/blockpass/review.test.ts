@@ -355,6 +355,34 @@ describe('a review', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
+  const verdicts = async (recordId: string) => {
+    const { data } = await start(recordId);
+    return data?.startKycReview.identities.map(({ slug, verified }) => [slug, verified]);
+  };
+
+  it('asks anew about what was not in the latest upload: the tree may be another one', async () => {
+    const { app, recordId } = await aRecord();
+    app.enter('email', 'another.address@example.test');
+    await app.follow(await app.resubmit(['selfie'], []));
+    expect(await verdicts(recordId)).toEqual([
+      ['email', false],
+      ['selfie', true],
+    ]);
+    expect((await approve(recordId)).code).toBe('CONFLICT');
+    expect(world.blockpass.issued.some(({ person }) => person === app.person.id)).toBe(false);
+  });
+
+  it('vouches for values of one tree only, also when that was changed after the latest upload', async () => {
+    const { app, recordId } = await aRecord();
+    app.enter('email', 'second.address@example.test');
+    await app.follow(await app.resubmit(['email'], []));
+    app.enter('email', 'third.address@example.test');
+    expect(await verdicts(recordId)).toEqual([
+      ['email', false],
+      ['selfie', true],
+    ]);
+  });
+
   it('issues one certificate, of eight approvals at once', async () => {
     const { app, recordId } = await aRecord();
     await start(recordId);
@@ -496,6 +524,17 @@ describe('a certificate that a person sends', () => {
     give(bare, stolen);
     await bare.upload({ ...(await bare.register()), requiredFields: [], optionalFields: [] });
     expect(await verdict(await recordIdOf(bare))).toEqual([[SLUG, null]]);
+  });
+
+  it('is not any longer when another value than the certified one is uploaded', async () => {
+    const { app, recordId } = await aRecord(async (who) =>
+      give(who, await certificateOf(who, { email: 'email' })),
+    );
+    expect(await verdict(recordId)).toEqual([[SLUG, true]]);
+    await decide(recordId, [{ slug: 'email', approve: false, comment: 'Is this yours?' }]);
+    app.enter('email', 'another.address@example.test');
+    await app.open();
+    expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 
   it('is not judged while it speaks of what nobody handed over, whatever name a hash is given', async () => {

@@ -7,7 +7,8 @@ export type Verdict = boolean | null;
 export interface FieldEvidence {
   /** Of the person's tree when it was asked for; null when that is not known. */
   readonly rootHash: string | null;
-  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** By slug; none of a field about which nothing is known. */
+  readonly verdicts: ReadonlyMap<string, boolean>;
 }
 
 /** Holds what a person uploaded against what Blockpass says. Blockpass being away makes nothing fail: nothing is known then. */
@@ -25,9 +26,10 @@ export class Evidence {
       return { rootHash, verdicts: new Map() };
     }
     const proofs = await known(() => this.api.proofs(tokens, [...fields.keys()]));
-    const verdicts = [...fields].map(([slug, raw]): [string, Verdict] => {
-      const proof = proofs?.get(slug);
-      return [slug, proofs ? proof !== undefined && isInTree(raw, proof, rootHash) : null];
+    if (!proofs) return { rootHash, verdicts: new Map() };
+    const verdicts = [...fields].map(([slug, raw]) => {
+      const proof = proofs.get(slug);
+      return [slug, proof !== undefined && isInTree(raw, proof, rootHash)] as const;
     });
     return { rootHash, verdicts: new Map(verdicts) };
   }

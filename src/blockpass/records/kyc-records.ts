@@ -117,7 +117,8 @@ export class KycRecords {
   }
 
   /**
-   * Stores an upload whole or not at all. What was uploaded waits for a reviewer again; the rest keeps its decision.
+   * Stores an upload whole or not at all. What was uploaded waits for a reviewer again; the rest keeps its decision, but
+   * whether Blockpass vouches for it is open: that was said of another tree, or of another value beside it.
    * @returns null when a reviewer has the record in hand, so that nothing changes under their eyes.
    */
   submit(em: EntityManager, submission: Submission, origin: RequestOrigin): Promise<KycRecord | null> {
@@ -133,13 +134,14 @@ export class KycRecords {
       );
       if (!row) throw new Error('a record was neither made nor found');
       if (row.status === KycStatus.IN_REVIEW) return null;
+      await statement(tx, sql`update kyc_item set verified = null where record_id = ${row.id}`);
       for (const item of items) await this.store(tx, row.id, item);
       const sealedRoot = rootHash === null ? null : this.vault.sealRootHash(row.id, rootHash);
       await statement(
         tx,
         sql`update kyc_record
-            set status = 'WAITING', sealed_root_hash = coalesce(${sealedRoot}::bytea, sealed_root_hash), reviewer_id = null,
-                sealed_message = null, submissions = submissions + 1, updated_at = now()
+            set status = 'WAITING', sealed_root_hash = ${sealedRoot}, reviewer_id = null, sealed_message = null,
+                submissions = submissions + 1, updated_at = now()
             where id = ${row.id}`,
       );
       // The claim of tokens that are out says more than is true now.

@@ -59,7 +59,7 @@ export class KycReview {
       await this.record(tx, 'kyc.review_started', record, reviewer, origin);
     });
     await this.openEvidence
-      .ask(em, record)
+      .ask(em, await this.reread(em, id))
       .catch((error) => this.warn('KYC evidence could not be asked for', error));
     return this.reread(em, id);
   }

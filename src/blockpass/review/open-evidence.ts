@@ -1,9 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
-import type { TokenSet } from '../api/index.ts';
 import type { Evidence } from '../records/evidence.ts';
 import { type KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
-import { KycRecord } from '../records/kyc-record.entity.ts';
+import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import type { BlockpassPerson } from './blockpass-person.ts';
@@ -17,76 +16,75 @@ export class OpenEvidence {
     private readonly vault: KycVault,
   ) {}
 
-  /** Asks for the evidence that is not there yet. */
+  /**
+   * Asks for the evidence that is not there yet. Where a value is open all of them are asked about, and the certificates that
+   * speak of them: what is vouched for together must be true of one tree.
+   */
   async ask(em: EntityManager, record: KycRecord): Promise<void> {
     const items = await this.records.items(em, record.id);
-    const open = items.filter(({ verified }) => verified === null);
-    if (open.length === 0) return;
-    const tokens = await this.person.tokens(em, record);
+    const isOpen = ({ verified }: KycItem) => verified === null;
+    if (!items.some(isOpen)) return;
     const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
-    await this.verifyFields(em, record, tokens, fields, open);
-    const certificates = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
-    const theirs = await this.vouchedFor(em, record.id, fields);
-    for (const item of open) {
-      const content = item.kind === KycItemKind.CERTIFICATE && certificates.get(item.slug);
-      if (!content) continue;
-      const verified = await this.evidence.ofCertificate(item.slug, content.toString('utf8'), theirs);
-      await note(em, item, verified);
+    const areOpen = items.some((item) => item.kind === KycItemKind.IDENTITY && isOpen(item));
+    if (areOpen) await this.askAboutFields(em, record, fields);
+    const certificates = items.filter(
+      (item) => item.kind === KycItemKind.CERTIFICATE && (areOpen || isOpen(item)),
+    );
+    if (certificates.length > 0) await this.judge(em, record, certificates, fields);
+  }
+
+  private async askAboutFields(
+    em: EntityManager,
+    record: KycRecord,
+    fields: ReadonlyMap<string, Buffer>,
+  ): Promise<void> {
+    const { rootHash, verdicts } = await this.evidence.ofFields(await this.person.tokens(em, record), fields);
+    if (rootHash === null || verdicts.size === 0) return;
+    const places = [...verdicts].map(([slug, verified]) => ({ kind: KycItemKind.IDENTITY, slug, verified }));
+    await this.note(em, record, places, rootHash);
+  }
+
+  private async judge(
+    em: EntityManager,
+    record: KycRecord,
+    certificates: readonly KycItem[],
+    fields: ReadonlyMap<string, Buffer>,
+  ): Promise<void> {
+    const contents = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
+    const items = await this.records.items(em, record.id);
+    const isTheirs = (slug: string) =>
+      items.some((item) => item.kind === KycItemKind.IDENTITY && item.slug === slug && item.verified);
+    const theirs = new Map([...fields].filter(([slug]) => isTheirs(slug)));
+    for (const { kind, slug } of certificates) {
+      const text = contents.get(slug)?.toString('utf8');
+      if (text === undefined) continue;
+      const verified = await this.evidence.ofCertificate(slug, text, theirs);
+      if (verified !== null) await this.note(em, record, [{ kind, slug, verified }], null);
     }
   }
 
-  private async vouchedFor(
-    em: EntityManager,
-    recordId: string,
-    fields: ReadonlyMap<string, Buffer>,
-  ): Promise<ReadonlyMap<string, Buffer>> {
-    const items = await this.records.items(em, recordId);
-    const isTheirs = (slug: string) =>
-      items.some(
-        (item) => item.kind === KycItemKind.IDENTITY && item.slug === slug && item.verified === true,
-      );
-    return new Map([...fields].filter(([slug]) => isTheirs(slug)));
-  }
-
-  private async verifyFields(
+  /** Verdicts are about what was read: not about what was uploaded in its place while Blockpass was asked. */
+  private note(
     em: EntityManager,
     { id, submissions }: KycRecord,
-    tokens: TokenSet,
-    fields: ReadonlyMap<string, Buffer>,
-    open: readonly KycItem[],
+    verdicts: readonly { kind: KycItemKind; slug: string; verified: boolean }[],
+    rootHash: string | null,
   ): Promise<void> {
-    const asked = new Map(
-      open.flatMap(({ kind, slug }) => {
-        const raw = kind === KycItemKind.IDENTITY && fields.get(slug);
-        return raw ? [[slug, raw] as const] : [];
-      }),
-    );
-    if (asked.size === 0) return;
-    const { rootHash, verdicts } = await this.evidence.ofFields(tokens, asked);
-    if (rootHash !== null) {
-      await em.nativeUpdate(
-        KycRecord,
-        { id, submissions },
-        { sealedRootHash: this.vault.sealRootHash(id, rootHash) },
+    const sealedRoot = rootHash === null ? null : this.vault.sealRootHash(id, rootHash);
+    return em.transactional(async (tx) => {
+      const unchanged = await statement(
+        tx,
+        sql`update kyc_record set sealed_root_hash = coalesce(${sealedRoot}::bytea, sealed_root_hash)
+            where id = ${id} and submissions = ${submissions} returning id`,
       );
-    }
-    for (const item of open) {
-      const verified = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
-      if (verified !== undefined) await note(em, item, verified);
-    }
+      if (unchanged.length === 0) return;
+      for (const { kind, slug, verified } of verdicts) {
+        await statement(
+          tx,
+          sql`update kyc_item set verified = ${verified}
+              where record_id = ${id} and kind = ${kind} and slug = ${slug}`,
+        );
+      }
+    });
   }
-}
-
-/** A verdict is about what was read: not about what was uploaded in its place while Blockpass was asked. */
-async function note(
-  em: EntityManager,
-  { recordId, kind, slug, updatedAt }: KycItem,
-  verified: boolean | null,
-): Promise<void> {
-  await statement(
-    em,
-    sql`update kyc_item set verified = ${verified}
-        where record_id = ${recordId} and kind = ${kind} and slug = ${slug} and verified is null
-          and date_trunc('milliseconds', updated_at) = ${updatedAt}`,
-  );
 }
