@@ -549,6 +549,30 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(moved.recordId)).toEqual([[SLUG, null]]);
   });
 
+  it('keeps the record from being approved when it was approved before it turned out to be forged', async () => {
+    const { recordId } = await aRecord(async (who) => {
+      const document = await certificateOf(who, { email: 'email' });
+      give(who, { ...document, Claim: { ...(document.Claim as object), _customFields: 'consider' } });
+    });
+    world.blockpass.trouble.set('schema', 500);
+    expect(await verdict(recordId)).toEqual([[SLUG, null]]);
+    const about = (approves: boolean) =>
+      client().execute(
+        DecideKycDocument,
+        {
+          recordId,
+          decisions: [{ kind: 'CERTIFICATE', slug: SLUG, approve: approves, comment: 'This is forged.' }],
+        },
+        { bearer },
+      );
+    expect((await about(true)).code).toBeUndefined();
+    world.blockpass.trouble.clear();
+    expect((await approve(recordId)).errors[0]?.message).toMatch(/does not vouch for: onfido-service-cert/);
+    expect((await about(false)).code).toBeUndefined();
+    await start(recordId);
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+  });
+
   it('does not speak of a value that is not the own one of whoever uploaded it', async () => {
     const victim = world.person();
     const thief = world.person();

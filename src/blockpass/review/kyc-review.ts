@@ -108,7 +108,7 @@ export class KycReview {
    * Approves the record, and with it what was not decided one by one. Where certificates are issued, Blockpass must
    * have taken it before the approval is written.
    * @throws {Conflict} another reviewer has it, something required is missing or rejected, or Blockpass does not vouch
-   *   for a value.
+   *   for a value, or for a certificate that was approved before that was known.
    * @throws {ServiceUnavailable} Blockpass cannot be asked.
    */
   async approve(
@@ -194,7 +194,11 @@ export class KycReview {
     const { due } = await this.records.standing(em, id);
     if (due.fields.length > 0) throw new Conflict(`Missing or rejected: ${due.fields.join(', ')}.`);
     const items = await this.records.items(em, id);
-    const doubtful = items.filter(({ kind, verified }) => kind === KycItemKind.IDENTITY && verified !== true);
+    const doubtful = items.filter(({ kind, status, verified }) =>
+      kind === KycItemKind.IDENTITY
+        ? verified !== true
+        : status === KycItemStatus.APPROVED && verified === false,
+    );
     if (doubtful.length > 0) throw notVouchedFor(doubtful.map(({ slug }) => slug));
   }
 
