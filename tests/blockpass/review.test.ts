@@ -20,7 +20,7 @@ import {
   MyKycRecordDocument,
   StartKycReviewDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
 
 let world: BlockpassWorld;
@@ -243,6 +243,37 @@ describe('a review', () => {
     expect((await approve(recordId, accessToken)).code).toBe('FORBIDDEN');
     await world.gateway.database.query("update kyc_record set status = 'WAITING' where id = $1", [recordId]);
     expect((await start(recordId, accessToken)).code).toBe('FORBIDDEN');
+  });
+
+  it('is void when the reviewer links the record to their own account afterwards', async () => {
+    const reviewer = await world.gateway.aSubject();
+    await grantReview(world.gateway, reviewer.id);
+    const { accessToken } = await reviewer.signedIn();
+    const { app, recordId } = await aRecord();
+    await start(recordId, accessToken);
+    expect((await approve(recordId, accessToken)).data?.approveKyc.status).toBe('APPROVED');
+    const page = await SignInPage.open(world.gateway.browser(), accessToken);
+    await app.scan(page.qrText);
+    expect((await page.signedIn({ bearer: accessToken })).id).toBe(reviewer.id);
+    expect((await app.status(null)).status).toBe('waiting');
+    expect((await start(recordId, accessToken)).code).toBe('FORBIDDEN');
+    await start(recordId);
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+  });
+
+  it('does not begin while the reviewer links the record to their own account', async () => {
+    const reviewer = await world.gateway.aSubject();
+    await grantReview(world.gateway, reviewer.id);
+    const { accessToken } = await reviewer.signedIn();
+    const { recordId } = await aRecord();
+    const linking = await world.gateway.database.connect();
+    await linking.query('begin');
+    await linking.query('update kyc_record set user_id = $1 where id = $2', [reviewer.id, recordId]);
+    const starting = start(recordId, accessToken);
+    await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
+    await linking.query('commit');
+    await linking.end();
+    expect((await starting).code).toBe('CONFLICT');
   });
 
   it('can be taken over by another reviewer after a day without a touch', async () => {

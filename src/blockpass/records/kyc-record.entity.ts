@@ -56,7 +56,7 @@ export class KycRecord {
   @Property({ type: 'blob', nullable: true })
   sealedRootHash: Buffer | null = null;
 
-  /** Who reviews it now. */
+  /** Who reviews it now, or approved it. */
   @Property({ type: 'uuid', nullable: true })
   reviewerId: string | null = null;
 

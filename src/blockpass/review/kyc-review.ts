@@ -53,7 +53,8 @@ export class KycReview {
         tx,
         sql`update kyc_record set status = 'IN_REVIEW', reviewer_id = ${reviewer.userId}, updated_at = now()
             where id = ${id} and (status = 'WAITING' or status = 'IN_REVIEW'
-              and updated_at < now() - make_interval(secs => ${REVIEW_ABANDONED}) and ${noApproval}) returning id`,
+              and updated_at < now() - make_interval(secs => ${REVIEW_ABANDONED}) and ${noApproval})
+              and user_id is distinct from ${reviewer.userId} returning id`,
       );
       if (taken.length === 0) throw new Conflict('This record does not wait for a review.');
       await this.record(tx, 'kyc.review_started', record, reviewer, origin);
@@ -172,7 +173,7 @@ export class KycReview {
       const approved = await statement(
         tx,
         sql`update kyc_record
-            set status = 'APPROVED', reviewer_id = null, approval_until = null, sealed_message = ${sealed},
+            set status = 'APPROVED', approval_until = null, sealed_message = ${sealed},
                 updated_at = now()
             where id = ${record.id} and status = 'IN_REVIEW' and reviewer_id = ${reviewer.userId}
               and ${isClaim(claim)} and approval_until > now() returning id`,
