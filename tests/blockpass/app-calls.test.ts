@@ -192,6 +192,25 @@ describe('the record', () => {
     expect(await app.register()).toMatchObject({ nextAction: 'none' });
   });
 
+  it('keeps the tokens of the latest call of the app, whatever an older pass brings along', async () => {
+    const app = world.person();
+    await app.open();
+    const tokens = () =>
+      world.gateway.database.query('select sealed_tokens from kyc_record where blockpass_id = $1', [
+        app.person.id,
+      ]);
+    const passes = [await app.resubmit(['selfie'], []), await app.resubmit(['selfie'], [])];
+    await app.status(null);
+    const latest = await tokens();
+    expect(await statusOf(app.upload(passes[0] as NextAction))).toBe(200);
+    expect(await tokens()).toEqual(latest);
+    await world.gateway.database.query("update kyc_record set status = 'IN_REVIEW' where blockpass_id = $1", [
+      app.person.id,
+    ]);
+    expect(await statusOf(app.upload(passes[1] as NextAction))).toBe(409);
+    expect(await tokens()).toEqual(latest);
+  });
+
   it('answers resubmit for slugs of this service and known people only', async () => {
     const app = world.person();
     expect(await statusOf(app.resubmit(['selfie'], []))).toBe(404);

@@ -30,6 +30,7 @@ export interface SubmittedItem {
 
 export interface Submission {
   readonly blockpassId: string;
+  /** For a new record. One that is known may have newer ones, of a later call of the app. */
   readonly tokens: TokenSet;
   readonly rootHash: string | null;
   readonly items: readonly SubmittedItem[];
@@ -129,7 +130,7 @@ export class KycRecords {
         tx,
         sql<{ id: string; status: KycStatus; user_id: string | null }>`
           insert into kyc_record (id, blockpass_id, sealed_tokens) values (${newId()}, ${blockpassId}, ${sealedTokens})
-          on conflict (blockpass_id) do update set sealed_tokens = excluded.sealed_tokens
+          on conflict (blockpass_id) do update set blockpass_id = excluded.blockpass_id
           returning id, status, user_id`,
       );
       if (!row) throw new Error('a record was neither made nor found');
