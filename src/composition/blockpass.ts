@@ -79,6 +79,7 @@ export function composeBlockpass(
     records,
     vault,
     new UploadPasses(vault),
+    person,
     evidence,
     new ScannedSignIns(feed),
     rateLimiter,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type FakeApp, type NextAction, ServiceError } from '../../examples/blockpass-fakes/index.ts';
 import { type BlockpassWorld, pointAppAt, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
@@ -12,6 +13,8 @@ beforeEach(() => world.blockpass.trouble.clear());
 
 const records = async () =>
   Number((await world.gateway.database.query<{ n: string }>('select count(*) as n from kyc_record'))[0]?.n);
+const tokensOf = ({ person }: FakeApp) =>
+  world.gateway.database.query('select sealed_tokens from kyc_record where blockpass_id = $1', [person.id]);
 const post = async (call: string, body: unknown, headers = {}) => {
   const response = await fetch(`${world.gateway.url}/blockpass/api/${call}`, {
     method: 'POST',
@@ -115,6 +118,34 @@ describe('an upload pass', () => {
     expect(await statusOf(app.upload(pass))).toBe(403);
   });
 
+  it('is good for longer than the tokens that Blockpass gave with it', async () => {
+    const verdicts = async ({ person }: FakeApp) =>
+      world.gateway.database.query<{ slug: string; verified: boolean | null }>(
+        'select slug, verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1 order by slug',
+        [person.id],
+      );
+    const page = await SignInPage.open(world.gateway.browser());
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    const [newcomer, known] = [world.person(), world.person()];
+    await known.open();
+    world.blockpass.take(session);
+    world.blockpass.rules.tokenLifetime = 2;
+    const pass = await newcomer.login(session);
+    const again = await known.resubmit(['selfie'], []);
+    world.blockpass.rules.tokenLifetime = 3_600;
+    await sleep(2_100);
+    await newcomer.upload(pass);
+    expect(await page.state()).toBe('SUCCESS');
+    expect(await verdicts(newcomer)).toEqual(
+      ['email', 'phone', 'selfie'].map((slug) => ({ slug, verified: true })),
+    );
+    // What was refreshed is kept: Blockpass may not know the old ones any more.
+    const before = await tokensOf(known);
+    await known.upload(again);
+    expect(await verdicts(known)).toContainEqual({ slug: 'selfie', verified: true });
+    expect(await tokensOf(known)).not.toEqual(before);
+  });
+
   it('cannot be guessed from the record, nor taken from the database', async () => {
     const app = world.person();
     await app.open();
@@ -195,20 +226,16 @@ describe('the record', () => {
   it('keeps the tokens of the latest call of the app, whatever an older pass brings along', async () => {
     const app = world.person();
     await app.open();
-    const tokens = () =>
-      world.gateway.database.query('select sealed_tokens from kyc_record where blockpass_id = $1', [
-        app.person.id,
-      ]);
     const passes = [await app.resubmit(['selfie'], []), await app.resubmit(['selfie'], [])];
     await app.status(null);
-    const latest = await tokens();
+    const latest = await tokensOf(app);
     expect(await statusOf(app.upload(passes[0] as NextAction))).toBe(200);
-    expect(await tokens()).toEqual(latest);
+    expect(await tokensOf(app)).toEqual(latest);
     await world.gateway.database.query("update kyc_record set status = 'IN_REVIEW' where blockpass_id = $1", [
       app.person.id,
     ]);
     expect(await statusOf(app.upload(passes[1] as NextAction))).toBe(409);
-    expect(await tokens()).toEqual(latest);
+    expect(await tokensOf(app)).toEqual(latest);
   });
 
   it('answers resubmit for slugs of this service and known people only', async () => {

@@ -4,6 +4,7 @@ import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
+import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import type { Evidence } from '../records/evidence.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
 import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
@@ -49,6 +50,7 @@ export class AppCalls {
     private readonly records: KycRecords,
     private readonly vault: KycVault,
     private readonly passes: UploadPasses,
+    private readonly person: BlockpassPerson,
     private readonly evidence: Evidence,
     private readonly signIns: ScannedSignIns,
     private readonly rateLimiter: RateLimiter,
@@ -143,8 +145,9 @@ export class AppCalls {
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
     const judged = judgeParts(parts);
-    const { rootHash, items } = await this.verify(pass, judged);
-    const { blockpassId, tokens } = pass;
+    const tokens = await this.person.tokensOfPass(em, pass);
+    const { rootHash, items } = await this.verify(tokens, judged);
+    const { blockpassId } = pass;
     const record = await this.records.submit(em, { blockpassId, tokens, rootHash, items }, origin);
     if (!record) throw new Conflict('A reviewer is looking at this record.');
     if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record);
@@ -153,7 +156,7 @@ export class AppCalls {
 
   /** Certificates are judged when a review begins: by then it is known which values are the person's, of earlier uploads too. */
   private async verify(
-    pass: PassBinding,
+    tokens: TokenSet,
     judged: readonly JudgedItem[],
   ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
     const fields = new Map(
@@ -161,7 +164,7 @@ export class AppCalls {
         kind === KycItemKind.IDENTITY ? [[slug, content] as const] : [],
       ),
     );
-    const { rootHash, verdicts } = await this.evidence.ofFields(pass.tokens, fields);
+    const { rootHash, verdicts } = await this.evidence.ofFields(tokens, fields);
     const items = judged.map((item) => {
       const verdict = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
       return { ...item, verified: verdict ?? null };

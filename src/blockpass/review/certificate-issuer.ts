@@ -3,11 +3,11 @@ import type { Clock } from '../../platform/clock.ts';
 import { ServiceUnavailable } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import { type BitcoinKey, issueCertificate } from '../protocol/index.ts';
+import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
-import type { BlockpassPerson } from './blockpass-person.ts';
 
 /** How certificates are issued. */
 export interface CertificateIssuing {

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
+import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import type { Evidence } from '../records/evidence.ts';
 import { type KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
-import type { BlockpassPerson } from './blockpass-person.ts';
 
 /** What could not be asked at the upload: Blockpass was away, or still writing the person's tree. */
 export class OpenEvidence {
