@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type FakeApp, type NextAction, ServiceError } from '../../examples/blockpass-fakes/index.ts';
 import { type BlockpassWorld, pointAppAt, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -246,6 +246,51 @@ describe('the record', () => {
     expect(await statusOf(app.resubmit([], ['selfie']))).toBe(400);
     expect((await post('resubmit', { code: app.code(null), fieldList: ['selfie'] })).status).toBe(400);
     expect(await app.resubmit([], [])).toMatchObject({ nextAction: 'none' });
+  });
+});
+
+describe('the record of an account that is deleted', () => {
+  const linked = async () => {
+    const app = world.person();
+    const page = await SignInPage.open(world.gateway.browser());
+    await app.scan(page.qrText);
+    const { id } = await page.signedIn();
+    return { app, id };
+  };
+  const left = async ({ person }: FakeApp) =>
+    world.gateway.database.query(
+      `select blockpass_id from kyc_record where blockpass_id = $1
+       union all select blockpass_id from upload_pass where blockpass_id = $1`,
+      [person.id],
+    );
+
+  it('does not come back by an upload that waits for it, nor do the two wait in a circle', async () => {
+    const { app, id } = await linked();
+    const pass = await app.resubmit(['selfie'], []);
+    await world.gateway.database.query("update kyc_record set status = 'APPROVED' where user_id = $1", [id]);
+    const deletion = await world.gateway.database.connect();
+    await deletion.query('begin');
+    await deletion.query('select from users where id = $1 for update', [id]);
+    const upload = statusOf(app.upload(pass));
+    await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
+    await deletion.query('delete from kyc_record where user_id = $1', [id]);
+    await deletion.query('commit');
+    await deletion.end();
+    expect(await upload).toBe(404);
+    expect(await left(app)).toEqual([]);
+  });
+
+  it('leaves no pass that is issued at the same moment', async () => {
+    const { app, id } = await linked();
+    const deletion = await world.gateway.database.connect();
+    await deletion.query('begin');
+    await deletion.query('delete from kyc_record where user_id = $1', [id]);
+    const asking = statusOf(app.resubmit(['selfie'], []));
+    await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
+    await deletion.query('commit');
+    await deletion.end();
+    expect(await asking).toBe(404);
+    expect(await left(app)).toEqual([]);
   });
 });
 

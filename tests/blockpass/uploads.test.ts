@@ -7,7 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { picture } from '../../examples/blockpass-fakes/index.ts';
 import { imageTypeOf } from '../../src/blockpass/app/image.ts';
 import { UploadMemory } from '../../src/blockpass/app/upload-memory.ts';
-import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
+import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
+import { DeleteAccountDocument } from '../support/generated/operations.ts';
+import { eventually } from '../support/race.ts';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -214,6 +216,30 @@ describe('an upload', () => {
     expect(cut.status).toBe(400);
     expect(await stored(other.id)).toBe(0);
     half.catch(() => {});
+  });
+
+  it('that is on its way while the account is deleted leaves nothing behind', async () => {
+    const page = await SignInPage.open(world.gateway.browser());
+    const app = world.person();
+    await app.scan(page.qrText);
+    const { accessToken: bearer } = await page.signedIn();
+    const { accessToken = '' } = await app.resubmit(['email', 'selfie'], []);
+    const body = formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(picture())]);
+    const shown = () =>
+      world.gateway.database.query('select from upload_pass where blockpass_id = $1', [app.person.id]);
+    const reply = await send(
+      async (put) => {
+        const head = partOf(pass(accessToken)).length + 20;
+        await put(body.subarray(0, head));
+        await eventually(shown, (passes) => passes.length === 0);
+        const { data } = await world.gateway.client.execute(DeleteAccountDocument, {}, { bearer });
+        expect(data).toEqual({ deleteAccount: true });
+        await put(body.subarray(head));
+      },
+      { 'content-length': String(body.length) },
+    );
+    expect(reply.status).toBe(404);
+    expect(await stored(app.person.id)).toBe(0);
   });
 
   it('before its pass is kept only while it is small', async () => {

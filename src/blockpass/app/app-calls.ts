@@ -137,6 +137,7 @@ export class AppCalls {
    * Stores what was uploaded, whole or not at all, and signs in whoever waits for it.
    * @throws {BadUserInput} a part is not what it should be, or there is nothing to store.
    * @throws {Conflict} a reviewer has the record in hand.
+   * @throws {NotFound} the record was deleted meanwhile.
    */
   async receive(
     em: EntityManager,
@@ -147,8 +148,9 @@ export class AppCalls {
     const judged = judgeParts(parts);
     const tokens = await this.person.tokensOfPass(em, pass);
     const { rootHash, items } = await this.verify(tokens, judged);
-    const { blockpassId } = pass;
-    const record = await this.records.submit(em, { blockpassId, tokens, rootHash, items }, origin);
+    const { blockpassId, recordId } = pass;
+    const submission = { blockpassId, recordId, tokens, rootHash, items };
+    const record = await this.records.submit(em, submission, origin);
     if (!record) throw new Conflict('A reviewer is looking at this record.');
     if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record);
     return { nextAction: 'none', message: 'Thank you.' };
@@ -221,12 +223,14 @@ export class AppCalls {
     const optionalFields = record ? [] : this.requirements.optionalFields;
     const accessToken = await this.passes.issue(em, {
       blockpassId,
+      recordId: record?.id ?? null,
       tokens,
       origin,
       sessionCode,
       fields: [...asked.fields, ...optionalFields],
       certificates: asked.certificates,
     });
+    if (accessToken === null) throw new NotFound();
     return {
       nextAction: 'upload',
       accessToken,

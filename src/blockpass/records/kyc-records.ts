@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount } from '../../accounts/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement } from '../../platform/database/index.ts';
+import { NotFound } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { newId } from '../../platform/id.ts';
 import type { RequestOrigin } from '../../platform/request/index.ts';
@@ -30,6 +32,8 @@ export interface SubmittedItem {
 
 export interface Submission {
   readonly blockpassId: string;
+  /** Null for somebody who had none when the upload began. */
+  readonly recordId: string | null;
   /** For a new record. One that is known may have newer ones, of a later call of the app. */
   readonly tokens: TokenSet;
   readonly rootHash: string | null;
@@ -121,19 +125,13 @@ export class KycRecords {
    * Stores an upload whole or not at all. What was uploaded waits for a reviewer again; the rest keeps its decision, but
    * whether Blockpass vouches for it is open: that was said of another tree, or of another value beside it.
    * @returns null when a reviewer has the record in hand, so that nothing changes under their eyes.
+   * @throws {NotFound} the record was deleted while the upload was on its way.
    */
   submit(em: EntityManager, submission: Submission, origin: RequestOrigin): Promise<KycRecord | null> {
-    const { blockpassId, tokens, items, rootHash } = submission;
+    const { items, rootHash } = submission;
     return this.endings.transactional(em, async (tx) => {
-      const sealedTokens = this.vault.sealTokens(blockpassId, tokens);
-      const [row] = await statement(
-        tx,
-        sql<{ id: string; status: KycStatus; user_id: string | null }>`
-          insert into kyc_record (id, blockpass_id, sealed_tokens) values (${newId()}, ${blockpassId}, ${sealedTokens})
-          on conflict (blockpass_id) do update set blockpass_id = excluded.blockpass_id
-          returning id, status, user_id`,
-      );
-      if (!row) throw new Error('a record was neither made nor found');
+      const row = await this.hold(tx, submission);
+      if (!row) throw new NotFound();
       if (row.status === KycStatus.IN_REVIEW) return null;
       await statement(tx, sql`update kyc_item set verified = null where record_id = ${row.id}`);
       for (const item of items) await this.store(tx, row.id, item);
@@ -159,6 +157,34 @@ export class KycRecords {
     });
   }
 
+  /** The account before what hangs on it (lock-account.ts): it is changed too when an approval ends. */
+  private async hold(
+    tx: EntityManager,
+    { blockpassId, recordId, tokens }: Submission,
+  ): Promise<HeldRecord | undefined> {
+    if (recordId === null) {
+      const [made] = await statement(
+        tx,
+        sql<HeldRecord>`
+          insert into kyc_record (id, blockpass_id, sealed_tokens)
+          values (${newId()}, ${blockpassId}, ${this.vault.sealTokens(blockpassId, tokens)})
+          on conflict (blockpass_id) do update set blockpass_id = excluded.blockpass_id
+          returning id, status, user_id`,
+      );
+      return made;
+    }
+    const [{ user_id: owner } = { user_id: null }] = await statement(
+      tx,
+      sql<Pick<HeldRecord, 'user_id'>>`select user_id from kyc_record where id = ${recordId}`,
+    );
+    if (owner !== null) await lockAccount(tx, owner);
+    const [held] = await statement(
+      tx,
+      sql<HeldRecord>`select id, status, user_id from kyc_record where id = ${recordId} for update`,
+    );
+    return held;
+  }
+
   /** By written SQL: an entity manager keeps a picture of several megabytes twice more, as it is and as it was. */
   private async store(tx: EntityManager, recordId: string, item: SubmittedItem): Promise<void> {
     const { kind, slug, content, contentType, verified } = item;
@@ -178,6 +204,12 @@ export class KycRecords {
     const items = await em.fork().find(KycItem, { recordId, kind }, { populate: ['sealedContent'] });
     return new Map(items.map((item) => [item.slug, this.vault.openContent(item, item.sealedContent)]));
   }
+}
+
+interface HeldRecord {
+  id: string;
+  status: KycStatus;
+  user_id: string | null;
 }
 
 const isDue = ({ status }: ItemStanding): boolean =>

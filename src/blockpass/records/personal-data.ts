@@ -37,12 +37,17 @@ export class KycData implements PersonalData {
     };
   }
 
-  /** Upload passes know the person by the name that Blockpass gave, not by the account. */
+  /**
+   * Upload passes know the person by the name that Blockpass gave, not by the account. By a statement of its own, which sees the pass
+   * that the first one waited for.
+   */
   async erase(tx: EntityManager, userId: string): Promise<void> {
-    await statement(
+    const erased = await statement(
       tx,
-      sql`with erased as (delete from kyc_record where user_id = ${userId} returning blockpass_id)
-          delete from upload_pass where blockpass_id in (select blockpass_id from erased)`,
+      sql<{ blockpass_id: string }>`
+        delete from kyc_record where user_id = ${userId} returning blockpass_id`,
     );
+    const people = erased.map(({ blockpass_id }) => blockpass_id);
+    await statement(tx, sql`delete from upload_pass where blockpass_id = any(${people})`);
   }
 }

@@ -13,6 +13,8 @@ const LIFETIME = 15 * 60;
 /** What a pass is bound to. It stays here: the app gets random characters. */
 export interface PassBinding {
   readonly blockpassId: string;
+  /** Of the person, where there is one: what is uploaded after its deletion must not begin another. */
+  readonly recordId: string | null;
   readonly origin: PassOrigin;
   readonly sessionCode: string | null;
   readonly fields: readonly string[];
@@ -24,17 +26,21 @@ export interface PassBinding {
 export class UploadPasses {
   constructor(private readonly vault: KycVault) {}
 
-  async issue(em: EntityManager, binding: PassBinding): Promise<string> {
-    const { blockpassId, origin, sessionCode, fields, certificates, tokens } = binding;
+  /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no pass with it. */
+  async issue(em: EntityManager, binding: PassBinding): Promise<string | null> {
+    const { blockpassId, recordId, origin, sessionCode, fields, certificates, tokens } = binding;
     const pass = randomBytes(BYTES).toString('base64url');
-    await statement(
+    const issued = await statement(
       em,
       sql`insert into upload_pass
             (hash, blockpass_id, origin, session_code, fields, certificates, sealed_tokens, expires_at)
-          values (${hashOf(pass)}, ${blockpassId}, ${origin}, ${sessionCode}, ${[...fields]}, ${[...certificates]},
-                  ${this.vault.sealTokens(blockpassId, tokens)}, now() + make_interval(secs => ${LIFETIME}))`,
+          select ${hashOf(pass)}::bytea, ${blockpassId}::text, ${origin}::text, ${sessionCode}::text,
+                 ${[...fields]}::text[], ${[...certificates]}::text[],
+                 ${this.vault.sealTokens(blockpassId, tokens)}::bytea, now() + make_interval(secs => ${LIFETIME})
+          where ${recordId}::uuid is null or exists (select from kyc_record where id = ${recordId} for key share)
+          returning hash`,
     );
-    return pass;
+    return issued.length > 0 ? pass : null;
   }
 
   /**
@@ -46,11 +52,13 @@ export class UploadPasses {
       em,
       sql<PassRow>`
         delete from upload_pass where hash = ${hashOf(pass)} and expires_at > now()
-        returning blockpass_id, origin, session_code, fields, certificates, sealed_tokens`,
+        returning blockpass_id, origin, session_code, fields, certificates, sealed_tokens,
+                  (select id from kyc_record r where r.blockpass_id = upload_pass.blockpass_id) as record_id`,
     );
     if (!row) return null;
     return {
       blockpassId: row.blockpass_id,
+      recordId: row.record_id,
       origin: row.origin,
       sessionCode: row.session_code,
       fields: row.fields,
@@ -62,6 +70,7 @@ export class UploadPasses {
 
 interface PassRow {
   blockpass_id: string;
+  record_id: string | null;
   origin: PassOrigin;
   session_code: string | null;
   fields: string[];
