@@ -604,6 +604,18 @@ describe('a certificate that a person sends', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
+  it('does not keep a review from beginning while Blockpass hangs for longer than an operation may take', async () => {
+    world.blockpass.trouble.set('proofs', 500);
+    const { recordId } = await aRecord(async (who) =>
+      give(who, await certificateOf(who, { email: 'email' })),
+    );
+    world.blockpass.trouble.set('profile', 'hang').set('schema', 'hang');
+    const { data } = await start(recordId);
+    expect(data?.startKycReview.status).toBe('IN_REVIEW');
+    world.blockpass.trouble.clear();
+    expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
+  });
+
   it('does not speak of a value that is not the own one of whoever uploaded it', async () => {
     const victim = world.person();
     const thief = world.person();

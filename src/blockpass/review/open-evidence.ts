@@ -18,7 +18,8 @@ export class OpenEvidence {
 
   /**
    * Asks for the evidence that is not there yet. Where a value is open all of them are asked about, and the certificates that
-   * speak of them: what is vouched for together must be true of one tree.
+   * speak of them: what is vouched for together must be true of one tree. Without values that are vouched for no certificate
+   * can be judged. So a Blockpass that hangs is waited for once: the operation has time left to answer.
    */
   async ask(em: EntityManager, record: KycRecord): Promise<void> {
     const items = await this.records.items(em, record.id);
@@ -26,22 +27,24 @@ export class OpenEvidence {
     if (!items.some(isOpen)) return;
     const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
     const areOpen = items.some((item) => item.kind === KycItemKind.IDENTITY && isOpen(item));
-    if (areOpen) await this.askAboutFields(em, record, fields);
+    if (areOpen && !(await this.askAboutFields(em, record, fields))) return;
     const certificates = items.filter(
       (item) => item.kind === KycItemKind.CERTIFICATE && (areOpen || isOpen(item)),
     );
     if (certificates.length > 0) await this.judge(em, record, certificates, fields);
   }
 
+  /** @returns false when Blockpass did not know. */
   private async askAboutFields(
     em: EntityManager,
     record: KycRecord,
     fields: ReadonlyMap<string, Buffer>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { rootHash, verdicts } = await this.evidence.ofFields(await this.person.tokens(em, record), fields);
-    if (rootHash === null || verdicts.size === 0) return;
+    if (rootHash === null || verdicts.size === 0) return false;
     const places = [...verdicts].map(([slug, verified]) => ({ kind: KycItemKind.IDENTITY, slug, verified }));
     await this.note(em, record, places, rootHash);
+    return true;
   }
 
   private async judge(
@@ -55,12 +58,14 @@ export class OpenEvidence {
     const isTheirs = (slug: string) =>
       items.some((item) => item.kind === KycItemKind.IDENTITY && item.slug === slug && item.verified);
     const theirs = new Map([...fields].filter(([slug]) => isTheirs(slug)));
-    for (const { kind, slug } of certificates) {
-      const text = contents.get(slug)?.toString('utf8');
-      if (text === undefined) continue;
-      const verified = await this.evidence.ofCertificate(slug, text, theirs);
-      if (verified !== null) await this.note(em, record, [{ kind, slug, verified }], null);
-    }
+    const verdicts = await Promise.all(
+      certificates.map(async ({ kind, slug }) => {
+        const text = contents.get(slug)?.toString('utf8');
+        const verified = text === undefined ? null : await this.evidence.ofCertificate(slug, text, theirs);
+        return verified === null ? [] : [{ kind, slug, verified }];
+      }),
+    );
+    await this.note(em, record, verdicts.flat(), null);
   }
 
   /** Verdicts are about what was read: not about what was uploaded in its place while Blockpass was asked. */
