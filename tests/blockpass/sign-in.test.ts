@@ -117,6 +117,18 @@ describe('a sign-in by QR code', () => {
     expect(await unscanned.state()).toBe('EXPIRED');
   });
 
+  it('is ended by one call of the app, of eight at once', async () => {
+    const app = world.person();
+    await app.open();
+    const page = await openPage();
+    const { session } = JSON.parse(page.qrText) as { session: string };
+    world.blockpass.take(session);
+    world.blockpass.calls.length = 0;
+    await race(8, () => app.status(session));
+    expect(world.blockpass.calls.filter((call) => call === 'complete')).toHaveLength(1);
+    expect(await page.state()).toBe('SUCCESS');
+  });
+
   it('takes nobody into an account that was deactivated', async () => {
     const app = world.person();
     const first = await openPage();

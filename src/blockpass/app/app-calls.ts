@@ -247,7 +247,7 @@ export class AppCalls {
     sessionCode: string,
     { id, blockpassId }: KycRecord,
   ): Promise<void> {
-    if (await this.signIns.isOver(em, sessionCode)) return;
+    if (!(await this.signIns.beginEnd(em, sessionCode, blockpassId, id))) return;
     try {
       await this.api.completeSession(tokens, sessionCode);
     } catch (error) {
@@ -255,6 +255,6 @@ export class AppCalls {
       if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
       throw error;
     }
-    await this.signIns.succeed(em, sessionCode, blockpassId, id);
+    await this.signIns.succeed(em, sessionCode, blockpassId);
   }
 }

@@ -38,7 +38,7 @@ export class BlockpassSignIn {
   @Property({ type: 'text', nullable: true })
   takenBy: string | null = null;
 
-  /** Whose record it was when it succeeded. */
+  /** Whose record it is, once a call of their app ends the session; null before that. */
   @ManyToOne(() => KycRecord, {
     mapToPk: true,
     fieldName: 'record_id',

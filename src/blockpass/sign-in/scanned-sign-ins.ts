@@ -21,22 +21,32 @@ export class ScannedSignIns {
     return rows.length === 0;
   }
 
-  succeed(em: EntityManager, sessionCode: string, blockpassId: string, recordId: string): Promise<boolean> {
-    const change = sql`state = 'SUCCESS', record_id = ${recordId}`;
-    return this.move(em, sessionCode, change, isUnderWay(blockpassId));
+  /**
+   * One call of the app ends the session, of several at once: Blockpass refuses the others, and a refusal is a failure.
+   * @returns false when it has ended or another call is at it. Sessions that others started are anybody's to end.
+   */
+  async beginEnd(
+    em: EntityManager,
+    sessionCode: string,
+    blockpassId: string,
+    recordId: string,
+  ): Promise<boolean> {
+    const claimed = await statement(
+      em,
+      sql`update blockpass_sign_in set record_id = ${recordId}
+          where session_code = ${sessionCode} and record_id is null and ${isUnderWay(blockpassId)} returning id`,
+    );
+    if (claimed.length > 0) return true;
+    const known = await statement(em, sql`select from blockpass_sign_in where session_code = ${sessionCode}`);
+    return known.length === 0;
+  }
+
+  succeed(em: EntityManager, sessionCode: string, blockpassId: string): Promise<boolean> {
+    return this.move(em, sessionCode, sql`state = 'SUCCESS'`, isUnderWay(blockpassId));
   }
 
   fail(em: EntityManager, sessionCode: string, blockpassId: string): Promise<boolean> {
     return this.move(em, sessionCode, sql`state = 'FAILED'`, isUnderWay(blockpassId));
-  }
-
-  /** Whether the session has ended already, one way or the other. Sessions that others started are not known here. */
-  async isOver(em: EntityManager, sessionCode: string): Promise<boolean> {
-    const rows = await statement(
-      em,
-      sql`select from blockpass_sign_in where session_code = ${sessionCode} and state in ('SUCCESS', 'FAILED')`,
-    );
-    return rows.length > 0;
   }
 
   private move(
@@ -57,5 +67,6 @@ export class ScannedSignIns {
   }
 }
 
+/** For the person; whether one of their calls is ending it already is said by its record. */
 const isUnderWay = (blockpassId: string) =>
   sql`state in ('CREATED', 'PROCESSING') and (taken_by is null or taken_by = ${blockpassId})`;
