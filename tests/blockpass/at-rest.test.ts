@@ -129,6 +129,11 @@ it('is told to its owner whole, and goes with the account', async () => {
      from kyc_record where blockpass_id = $1`,
     [app.person.id],
   );
+  const scanned = await SignInPage.open(world.gateway.browser());
+  await world.gateway.database.query(
+    "update blockpass_sign_in set state = 'PROCESSING', taken_by = $2 where id = $1",
+    [scanned.id, app.person.id],
+  );
   const deleted = await world.gateway.client.execute(DeleteAccountDocument, {}, { bearer: accessToken });
   expect(deleted.data).toEqual({ deleteAccount: true });
   expect(await left()).toBe(false);

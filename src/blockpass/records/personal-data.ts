@@ -38,8 +38,8 @@ export class KycData implements PersonalData {
   }
 
   /**
-   * Upload passes know the person by the name that Blockpass gave, not by the account. By a statement of its own, which sees the pass
-   * that the first one waited for.
+   * Upload passes and sign-ins that came to nothing know the person by the name that Blockpass gave, not by the account or
+   * its record. They go by statements of their own, which see what the first one waited for.
    */
   async erase(tx: EntityManager, userId: string): Promise<void> {
     const erased = await statement(
@@ -49,5 +49,6 @@ export class KycData implements PersonalData {
     );
     const people = erased.map(({ blockpass_id }) => blockpass_id);
     await statement(tx, sql`delete from upload_pass where blockpass_id = any(${people})`);
+    await statement(tx, sql`delete from blockpass_sign_in where taken_by = any(${people})`);
   }
 }
