@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type FakeApp, type NextAction, ServiceError } from '../../examples/blockpass-fakes/index.ts';
+import {
+  type FakeApp,
+  type NextAction,
+  picture,
+  ServiceError,
+} from '../../examples/blockpass-fakes/index.ts';
 import { type BlockpassWorld, pointAppAt, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import { eventually, race } from '../support/race.ts';
 
@@ -236,6 +241,29 @@ describe('the record', () => {
     ]);
     expect(await statusOf(app.upload(passes[1] as NextAction))).toBe(409);
     expect(await tokensOf(app)).toEqual(latest);
+  });
+
+  it('owes nothing that the service no longer asks for, also when that was rejected', async () => {
+    const app = world.person();
+    await app.open();
+    await world.gateway.database.query(
+      `update kyc_item i set status = 'REJECTED' from kyc_record r
+       where r.id = i.record_id and i.slug = 'phone' and r.blockpass_id = $1`,
+      [app.person.id],
+    );
+    expect(await app.register()).toMatchObject({ nextAction: 'upload', requiredFields: ['phone'] });
+    const other = await world.gateway.another({ BLOCKPASS_OPTIONAL_FIELDS: '' });
+    pointAppAt(world.blockpass, other.url);
+    try {
+      app.enter('selfie', picture());
+      const { identities } = await app.open();
+      expect(identities.map(({ slug }) => slug)).toEqual(['email', 'selfie']);
+      expect(app.log.at(-1)).toMatchObject({ call: 'upload', answer: { nextAction: 'none' } });
+      expect(await app.register()).toMatchObject({ nextAction: 'none' });
+    } finally {
+      pointAppAt(world.blockpass, world.gateway.url);
+      await other.close();
+    }
   });
 
   it('answers resubmit for slugs of this service and known people only', async () => {

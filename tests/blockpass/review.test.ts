@@ -414,6 +414,20 @@ describe('a review', () => {
     ]);
   });
 
+  it('approves without a rejected item that is not asked for any more, and certifies the others', async () => {
+    const { app, recordId } = await aRecord();
+    await start(recordId);
+    await decide(recordId, [{ slug: 'selfie', approve: false, comment: 'too dark' }]);
+    await start(recordId);
+    expect((await approve(recordId)).errors[0]?.message).toBe('Missing or rejected: selfie.');
+    const other = await world.gateway.another({ BLOCKPASS_REQUIRED_FIELDS: 'email' });
+    const reply = await other.client.execute(ApproveKycDocument, { recordId }, { bearer });
+    await other.close();
+    expect(reply.data?.approveKyc.status).toBe('APPROVED');
+    const issued = world.blockpass.issued.find(({ person }) => person === app.person.id);
+    expect(Object.keys(issued?.document.Entity as object)).toEqual(['email', 'rootHash', 'type']);
+  });
+
   it('issues one certificate, of eight approvals at once', async () => {
     const { app, recordId } = await aRecord();
     await start(recordId);

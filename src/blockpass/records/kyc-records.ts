@@ -89,14 +89,13 @@ export class KycRecords {
     const certificates = held(KycItemKind.CERTIFICATE);
     const missing = (slug: string): ItemStanding => ({ slug, status: KycItemStatus.MISSING, comment: null });
     const required = this.requirements.requiredFields.map((slug) => fields.get(slug) ?? missing(slug));
-    const others = [...fields.values()].filter(
-      ({ slug }) => !this.requirements.requiredFields.includes(slug),
-    );
+    // What is not asked for any more cannot be uploaded again: whatever became of it, it stands in nobody's way.
+    const others = this.requirements.optionalFields.flatMap((slug) => fields.get(slug) ?? []);
     const identities = [...required, ...others];
     return {
       identities,
       // Only those that are held: a person may decline the others, and is not told that they are missing.
-      certificates: [...certificates.values()],
+      certificates: this.requirements.certificates.flatMap((slug) => certificates.get(slug) ?? []),
       due: {
         fields: identities.filter(isDue).map(({ slug }) => slug),
         certificates: this.requirements.certificates.filter((slug) => {

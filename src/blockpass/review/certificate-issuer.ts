@@ -4,7 +4,7 @@ import { ServiceUnavailable } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import { type BitcoinKey, issueCertificate } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
-import { KycItemKind } from '../records/kyc-item.entity.ts';
+import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
@@ -42,7 +42,7 @@ export class CertificateIssuer {
       {
         slug: issuing.slug,
         baseUrl: issuing.baseUrl,
-        fields: await this.records.contents(em, record.id, KycItemKind.IDENTITY),
+        fields: await this.fieldsOf(em, record.id),
         rootHash,
         organization: issuing.organization,
         review: { summary, details: 'reviewed' },
@@ -59,5 +59,14 @@ export class CertificateIssuer {
       }
       throw error;
     }
+  }
+
+  /** A rejected one is left that is not asked for any more: nobody certifies it. */
+  private async fieldsOf(em: EntityManager, recordId: string): Promise<Map<string, Buffer>> {
+    const fields = await this.records.contents(em, recordId, KycItemKind.IDENTITY);
+    for (const { kind, slug, status } of await this.records.items(em, recordId)) {
+      if (kind === KycItemKind.IDENTITY && status === KycItemStatus.REJECTED) fields.delete(slug);
+    }
+    return fields;
   }
 }

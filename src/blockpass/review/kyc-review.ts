@@ -195,11 +195,11 @@ export class KycReview {
     const { due } = await this.records.standing(em, id);
     if (due.fields.length > 0) throw new Conflict(`Missing or rejected: ${due.fields.join(', ')}.`);
     const items = await this.records.items(em, id);
-    const doubtful = items.filter(({ kind, status, verified }) =>
-      kind === KycItemKind.IDENTITY
-        ? verified !== true
-        : status === KycItemStatus.APPROVED && verified === false,
-    );
+    const doubtful = items.filter(({ kind, status, verified }) => {
+      if (status === KycItemStatus.APPROVED && verified === false) return true;
+      // A rejected one that is asked for is due; another one is no part of what is approved.
+      return kind === KycItemKind.IDENTITY && status !== KycItemStatus.REJECTED && verified !== true;
+    });
     if (doubtful.length > 0) throw notVouchedFor(doubtful.map(({ slug }) => slug));
   }
 
