@@ -10,6 +10,7 @@ import {
   type BlockpassWorld,
   grantReview,
   issuerKey,
+  pointAppAt,
   SignInPage,
   startBlockpassWorld,
 } from '../support/blockpass.ts';
@@ -443,12 +444,39 @@ describe('a review', () => {
     });
   });
 
+  it('names the field of which the schema of certificates has no word, and approves nothing', async () => {
+    const BLOCKPASS_REQUIRED_FIELDS = 'email,selfie_national_id';
+    const other = await world.gateway.another({ BLOCKPASS_REQUIRED_FIELDS });
+    pointAppAt(world.blockpass, other.url);
+    const app = world.person();
+    app.enter('selfie_national_id', picture());
+    const form = new FormData();
+    form.append('accessToken', (await app.register()).accessToken ?? '');
+    form.append('email', Buffer.from(app.person.fields.get('email') ?? []).toString());
+    const file = new Uint8Array(app.person.fields.get('selfie_national_id') ?? []);
+    form.append('selfie_national_id', new Blob([file]), 'selfie.png');
+    await fetch(world.blockpass.service.endpoints.upload, { method: 'POST', body: form });
+    pointAppAt(world.blockpass, world.gateway.url);
+    const recordId = await recordIdOf(app);
+    await other.client.execute(StartKycReviewDocument, { recordId }, { bearer });
+    const { code, errors } = await other.client.execute(ApproveKycDocument, { recordId }, { bearer });
+    await other.close();
+    expect([code, errors[0]?.message]).toEqual([
+      'CONFLICT',
+      expect.stringContaining('invalid property selfieNationalId'),
+    ]);
+    expect(world.blockpass.issued.some(({ person }) => person === app.person.id)).toBe(false);
+  });
+
   it('approves nothing while Blockpass does not take the certificate; then it does', async () => {
     const { recordId } = await aRecord();
     await start(recordId);
     for (const trouble of [500, 400, 'cut'] as const) {
-      world.blockpass.trouble.set('certificate', trouble);
-      expect((await approve(recordId)).code).toBe('SERVICE_UNAVAILABLE');
+      for (const call of ['certificate', 'schema'] as const) {
+        world.blockpass.trouble.clear();
+        world.blockpass.trouble.set(call, trouble);
+        expect([call, (await approve(recordId)).code]).toEqual([call, 'SERVICE_UNAVAILABLE']);
+      }
     }
     world.blockpass.trouble.clear();
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');

@@ -184,10 +184,11 @@ export async function canonicalise(certificate: Certificate, schema: object): Pr
   const options = {
     // Not `safe`: the type of `Entity` is a relative reference there, and is left out as it always was.
     safe: false,
-    eventHandler: ({ event }: { event: { code: string; details: { type?: unknown; object?: unknown } } }) => {
+    eventHandler: ({ event }: { event: { code: string; details: Record<string, unknown> } }) => {
       if (event.code === 'relative @type reference' && event.details.type === SUBJECT_TYPE) return;
       if (event.code === 'relative object reference' && event.details.object === SUBJECT_TYPE) return;
-      throw new MalformedCertificate(`it cannot be signed as it stands: ${event.code}`);
+      const word = event.details.property ?? '';
+      throw new MalformedCertificate(`it cannot be signed as it stands: ${event.code} ${word}`.trim());
     },
     documentLoader: async (url: string) => {
       const context = url === schemaAt ? schema : securityContext.contexts.get(url);

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Clock } from '../../platform/clock.ts';
-import { ServiceUnavailable } from '../../platform/errors.ts';
+import { Conflict, ServiceUnavailable } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
-import { type BitcoinKey, issueCertificate } from '../protocol/index.ts';
+import { type BitcoinKey, issueCertificate, MalformedCertificate } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import { KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
@@ -32,28 +32,34 @@ export class CertificateIssuer {
     return this.issuing.slug;
   }
 
-  /** @throws {ServiceUnavailable} Blockpass does not take it, or cannot be asked. */
+  /**
+   * @throws {ServiceUnavailable} Blockpass does not take it, or cannot be asked.
+   * @throws {Conflict} the schema of such certificates has no word for something in the record.
+   */
   async issue(em: EntityManager, record: KycRecord, summary: string): Promise<void> {
     const { issuing } = this;
     const rootHash = this.vault.openRootHash(record.id, record.sealedRootHash);
     if (rootHash === null)
       throw new ServiceUnavailable({ detail: "the root of the person's tree is not known" });
-    const certificate = await issueCertificate(
-      {
-        slug: issuing.slug,
-        baseUrl: issuing.baseUrl,
-        fields: await this.fieldsOf(em, record.id),
-        rootHash,
-        organization: issuing.organization,
-        review: { summary, details: 'reviewed' },
-      },
-      issuing.key,
-      await this.api.schema(issuing.slug),
-      new Date(this.clock.now()),
-    );
     try {
+      const certificate = await issueCertificate(
+        {
+          slug: issuing.slug,
+          baseUrl: issuing.baseUrl,
+          fields: await this.fieldsOf(em, record.id),
+          rootHash,
+          organization: issuing.organization,
+          review: { summary, details: 'reviewed' },
+        },
+        issuing.key,
+        await this.api.schema(issuing.slug),
+        new Date(this.clock.now()),
+      );
       await this.api.putCertificate(await this.person.tokens(em, record), certificate);
     } catch (error) {
+      if (error instanceof MalformedCertificate) {
+        throw new Conflict(`No certificate can be made of this record: ${error.message}.`);
+      }
       if (error instanceof BlockpassRefused) {
         throw new ServiceUnavailable({ detail: 'Blockpass does not take the certificate', cause: error });
       }
