@@ -103,8 +103,9 @@ describe('an upload', () => {
   it('of exactly the largest picture is taken; of one byte more it is not, and nothing of it is kept', async () => {
     const whole = picture(2_000, 2_000);
     const padded = (size: number) => {
-      // A chunk that no reader needs, before the end.
+      // A chunk that no reader needs, before the end; nobody looks at its checksum.
       const filler = Buffer.alloc(size - whole.length, 'x');
+      filler.writeUInt32BE(filler.length - 12);
       return Buffer.concat([whole.subarray(0, -12), filler, whole.subarray(-12)]);
     };
     const good = await aPass();
@@ -359,5 +360,20 @@ describe('pictures', () => {
 
   it('are nothing else besides', () => {
     expect(imageTypeOf(jpeg(10, 10, '%PDF-1.7 and then some'))).toBeNull();
+    const archive = Buffer.from('504b0304', 'hex');
+    expect(imageTypeOf(Buffer.concat([jpeg(10, 10), archive]))).toBeNull();
+    const png = picture();
+    expect(imageTypeOf(Buffer.concat([png, archive]))).toBeNull();
+    // Between the chunks, where the header and the end are as they should be.
+    expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(33)]))).toBeNull();
+    expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(-12)]))).toBeNull();
+  });
+
+  it('are whole', () => {
+    expect(imageTypeOf(jpeg(10, 10).subarray(0, -2))).toBeNull();
+    const png = picture();
+    for (const length of [8, 20, 33, png.length - 12, png.length - 1]) {
+      expect([length, imageTypeOf(png.subarray(0, length))]).toEqual([length, null]);
+    }
   });
 });

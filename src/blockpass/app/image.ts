@@ -3,9 +3,10 @@ const MAX_SIDE = 12_000;
 const MAX_PIXELS = 50_000_000;
 
 const PNG_SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
-/** The chunk that ends every PNG, with its checksum. */
-const PNG_END = Buffer.from('0000000049454e44ae426082', 'hex');
+/** IEND, the type of the last chunk. */
+const PNG_END = 0x49454e44;
 const JPEG_START = Buffer.from('ffd8ff', 'hex');
+const JPEG_END = Buffer.from('ffd9', 'hex');
 
 export type ImageType = 'image/jpeg' | 'image/png';
 
@@ -29,16 +30,23 @@ export function imageTypeOf(bytes: Buffer): ImageType | null {
   return image.type;
 }
 
-/** PNG (RFC 2083) sections 3.1, 4.1.1: the header comes first, and nothing after the end. */
+/** PNG (RFC 2083) sections 3.2, 3.3: chunk after chunk from the header to the end, and nothing that is none. */
 function readPng(bytes: Buffer): Image | null {
   if (bytes.length < 45 || bytes.toString('latin1', 12, 16) !== 'IHDR') return null;
-  if (!bytes.subarray(-PNG_END.length).equals(PNG_END)) return null;
+  let at = PNG_SIGNATURE.length;
+  while (at + 12 <= bytes.length) {
+    const isLast = bytes.readUInt32BE(at + 4) === PNG_END;
+    // Length and type before the data, a checksum after it.
+    at += 12 + bytes.readUInt32BE(at);
+    if (isLast) break;
+  }
+  if (at !== bytes.length || bytes.readUInt32BE(at - 8) !== PNG_END) return null;
   return { type: 'image/png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
 }
 
-/** JPEG (ITU T.81) annex B: segments up to the frame header, which has the size. */
+/** JPEG (ITU T.81) annex B: segments up to the frame header, which has the size, and the marker that ends every picture. */
 function readJpeg(bytes: Buffer): Image | null {
-  if (!bytes.subarray(0, 3).equals(JPEG_START)) return null;
+  if (!bytes.subarray(0, 3).equals(JPEG_START) || !bytes.subarray(-2).equals(JPEG_END)) return null;
   let at = 2;
   while (at + 9 <= bytes.length && bytes[at] === 0xff) {
     const marker = bytes[at + 1] ?? 0;
