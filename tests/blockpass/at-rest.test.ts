@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { abandonedRecords, BlockpassIdentities } from '../../src/blockpass/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
@@ -37,7 +39,20 @@ async function dump(): Promise<string> {
     .join('\n');
 }
 
-it('a dump of the database and the log hold nothing that a person handed over, nor what was said about it', async () => {
+/** The files of the database, with everything in them that was written so far. */
+async function dataFolder(): Promise<Buffer> {
+  const { database } = world.gateway;
+  await database.querySuperuser('checkpoint');
+  const [cluster] = await database.querySuperuser<{ data_directory: string }>('show data_directory');
+  const [own] = await database.query<{ oid: string }>(
+    'select oid::text from pg_database where datname = current_database()',
+  );
+  const folder = join(cluster?.data_directory ?? '', 'base', own?.oid ?? '');
+  const files = await readdir(folder);
+  return Buffer.concat(await Promise.all(files.map((file) => readFile(join(folder, file)))));
+}
+
+it('a dump of the database, its files and the log hold nothing that a person handed over, nor what was said about it', async () => {
   const page = await SignInPage.open(world.gateway.browser());
   const app = world.person('Ada Lovelace', { email: 'ada.personal@example.test' });
   await app.scan(page.qrText);
@@ -53,8 +68,20 @@ it('a dump of the database and the log hold nothing that a person handed over, n
 
   const text = await dump();
   const log = world.gateway.logLines.join('\n');
+  const files = await dataFolder();
   expect(text).toContain(app.person.id);
-  const words = ['wears a remarkable hat', message, app.person.tree.root];
+  expect(files.includes(app.person.id)).toBe(true);
+  // Of what is JSON the values alone: within a row its quotes are written twice.
+  const json = ['phone', 'address'].flatMap((slug) =>
+    Object.values(JSON.parse(String(app.person.fields.get(slug))) as Record<string, string>),
+  );
+  expect(json).toEqual(expect.arrayContaining(['+447700900123', 'SW1Y 4JH']));
+  const words = [
+    'wears a remarkable hat',
+    message,
+    app.person.tree.root,
+    ...json.filter(({ length }) => length > 6),
+  ];
   for (const value of [...app.person.fields.values(), ...words.map((word) => Buffer.from(word))]) {
     const readable = value.subarray(0, 200);
     for (const form of [
@@ -64,6 +91,8 @@ it('a dump of the database and the log hold nothing that a person handed over, n
     ]) {
       expect(text).not.toContain(form);
       expect(log).not.toContain(form);
+      // Three letters are among the random bytes of any file.
+      if (form.length > 6) expect([form, files.includes(form)]).toEqual([form, false]);
     }
   }
 });
