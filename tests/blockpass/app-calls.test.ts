@@ -175,8 +175,16 @@ describe('an upload pass', () => {
   it('of one person stores nothing in the record of another, whoever sends it', async () => {
     const [ada, grace] = [world.person(), world.person()];
     await grace.open();
+    const ofGrace = () =>
+      world.gateway.database.query(
+        `select to_jsonb(r), to_jsonb(i) from kyc_record r join kyc_item i on i.record_id = r.id
+         where r.blockpass_id = $1 order by i.slug`,
+        [grace.person.id],
+      );
+    const before = await ofGrace();
     const pass = await passFor(ada);
     await grace.upload(pass);
+    expect(await ofGrace()).toEqual(before);
     const owners = await world.gateway.database.query<{ n: string }>(
       `select count(*) as n from kyc_record r join kyc_item i on i.record_id = r.id where r.blockpass_id = $1`,
       [ada.person.id],

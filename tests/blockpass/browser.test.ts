@@ -4,8 +4,14 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import jsQR from 'jsqr';
 import type { Browser, Page } from 'playwright-core';
 import { PNG } from 'pngjs';
-import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
+import { picture } from '../../examples/blockpass-fakes/index.ts';
+import { type BlockpassWorld, issuerKey, startBlockpassWorld } from '../support/blockpass.ts';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
+import {
+  ApproveKycDocument,
+  DecideKycDocument,
+  StartKycReviewDocument,
+} from '../support/generated/operations.ts';
 
 jest.setTimeout(60_000);
 
@@ -57,7 +63,8 @@ whereThereIsOne('a website in a browser', () => {
       response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE),
     );
     await new Promise<void>((resolve) => website.listen(0, '127.0.0.1', resolve));
-    world = await startBlockpassWorld({ CLIENT_ORIGIN: origin() });
+    const BLOCKPASS_SIGNING_KEY = issuerKey.walletImportFormat;
+    world = await startBlockpassWorld({ CLIENT_ORIGIN: origin(), BLOCKPASS_SIGNING_KEY });
     browser = await launchBrowser();
   });
   afterAll(async () => {
@@ -99,6 +106,39 @@ whereThereIsOne('a website in a browser', () => {
     await app.scan(await scan(second));
     expect(await who(second)).toBe(name);
     expect(polls).toBeGreaterThan(0);
+  });
+
+  it('shows how the record of somebody stands who registered in the app, was rejected, sent it again and was approved', async () => {
+    const app = world.person();
+    await app.open();
+    const page = await open('subscription');
+    await app.scan(await scan(page));
+    const [name] = (await who(page)).split(' ');
+    const bearer = await world.reviewer();
+    const { client, database } = world.gateway;
+    const [{ id: recordId } = { id: '' }] = await database.query<{ id: string }>(
+      'select id from kyc_record where blockpass_id = $1',
+      [app.person.id],
+    );
+    await client.execute(StartKycReviewDocument, { recordId }, { bearer });
+    const decisions = [{ slug: 'selfie', approve: false, comment: 'The photo is too dark' }];
+    await client.execute(DecideKycDocument, { recordId, decisions }, { bearer });
+    app.enter('selfie', picture());
+    const again = await open('subscription');
+    const { identities } = await app.scan(await scan(again));
+    expect(identities).toContainEqual({
+      slug: 'selfie',
+      status: 'rejected',
+      comment: 'The photo is too dark',
+    });
+    expect(app.log.at(-1)).toMatchObject({ call: 'upload', answer: { nextAction: 'none' } });
+    expect(await who(again)).toBe(`${name} WAITING`);
+    await client.execute(StartKycReviewDocument, { recordId }, { bearer });
+    await client.execute(ApproveKycDocument, { recordId }, { bearer });
+    expect(world.blockpass.issued.map(({ person }) => person)).toEqual([app.person.id]);
+    const last = await open('polling');
+    await app.scan(await scan(last));
+    expect(await who(last)).toBe(`${name} APPROVED`);
   });
 
   it('falls back to polling where WebSockets are cut', async () => {

@@ -297,10 +297,12 @@ describe('an upload', () => {
   it.each([
     '../../../etc/passwd',
     '/absolute',
-    'a\\u0000b',
+    'a%00b',
     'x'.repeat(1_500),
     'CON',
     'a%0d%0aSet-Cookie: x=y',
+    // A header line of its own within the part.
+    'a.jpg"\r\nSet-Cookie: x=y\r\nX: "',
   ])('keeps nothing of the file name %.40s', async (fileName) => {
     const { accessToken, id } = await aPass();
     const body = formOf([
@@ -313,7 +315,15 @@ describe('an upload', () => {
       'select i.slug, i.content_type, r.* from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
       [id],
     );
-    expect(JSON.stringify(rows)).not.toContain(fileName);
+    expect(JSON.stringify(rows)).not.toContain(JSON.stringify(fileName).slice(1, -1));
+    expect(JSON.stringify(rows)).not.toMatch(/Set-Cookie|passwd/);
+  });
+
+  it('with a NUL in a file name is refused', async () => {
+    const { accessToken, id } = await aPass();
+    const body = formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(picture(), 'a\0b')]);
+    expect((await sendWhole(body)).status).toBe(400);
+    expect(await stored(id)).toBe(0);
   });
 });
 
