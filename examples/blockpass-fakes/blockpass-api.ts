@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { type CertificateDocument, SigningKey, schema, verify } from './certificates.ts';
 import { hash } from './merkle-tree.ts';
-import type { Person } from './person.ts';
+import { isPicture, type Person } from './person.ts';
 
 /** Absolute addresses that a service has registered at Blockpass. */
 export interface Endpoints {
@@ -228,7 +228,9 @@ export class FakeBlockpass {
       };
     }
     const { fields, certificates } = this.service;
-    const requirement = fields.map((slug, index) => ({ _id: String(index), cat: 'info', slug, name: slug }));
+    const requirement = fields.map((slug, index) => {
+      return { _id: String(index), cat: isPicture(slug) ? 'file' : 'info', slug, name: slug };
+    });
     const certRequirement = certificates;
     return { clientId, name: clientId, requirement, certificate, certRequirement, status: 'active' };
   }
@@ -296,7 +298,7 @@ export class FakeBlockpass {
   private complete(token: Token, body: Record<string, unknown>) {
     const { result } = body;
     if (result !== 'success' && result !== 'failed') throw new Refusal(400);
-    const data = parse(String(body.custom_data));
+    const data = parseStrictly(body.custom_data);
     const session = this.sessions.get(token.session ?? '');
     if (session?.status !== 'processing') throw new Refusal(409);
     for (const key of ['session_Code', 'sessionData']) {
@@ -368,6 +370,17 @@ async function readAll(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** JSON inside a string; nothing else will do. */
+function parseStrictly(text: unknown): Record<string, unknown> {
+  try {
+    const value: unknown = typeof text === 'string' ? JSON.parse(text) : undefined;
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Refused like everything else that is no object.
+  }
+  throw new Refusal(400);
 }
 
 function parse(text: string): Record<string, unknown> {

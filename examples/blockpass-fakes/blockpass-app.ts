@@ -1,5 +1,5 @@
 import type { FakeBlockpass } from './blockpass-api.ts';
-import type { Person } from './person.ts';
+import { isPicture, type Person } from './person.ts';
 
 export interface ItemStatus {
   slug: string;
@@ -161,5 +161,4 @@ export class FakeApp {
   }
 }
 
-const isPicture = (slug: string): boolean => ['selfie', 'passport', 'proof_of_address'].includes(slug);
 const slugs = (items: readonly ItemStatus[]): string[] => items.map(({ slug }) => slug);

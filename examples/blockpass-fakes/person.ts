@@ -53,6 +53,9 @@ export class Person {
   }
 }
 
+/** Fields that are sent as files. */
+export const isPicture = (slug: string): boolean => ['selfie', 'passport', 'proof_of_address'].includes(slug);
+
 /** A PNG of 16 by 16 pixels, no two alike. */
 export function picture(width = 16, height = 16): Buffer {
   const chunk = (type: string, data: Buffer) => {

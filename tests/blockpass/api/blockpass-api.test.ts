@@ -139,6 +139,31 @@ describe('a Blockpass that is not well', () => {
 });
 
 describe('the fake', () => {
+  it('ends a session with JSON inside a string, and with nothing else', async () => {
+    const session = await api.createSession();
+    blockpass.take(session);
+    const { accessToken } = await api.handshake(blockpass.authorize(ada, session), session);
+    const complete = async (customData: unknown) => {
+      const response = await fetch(`${blockpass.url}/api/v0.3/service/complete/`, {
+        method: 'POST',
+        headers: { authorization: accessToken },
+        body: JSON.stringify({ result: 'success', custom_data: customData }),
+      });
+      return response.status;
+    };
+    for (const nothing of ['not json', '1', '', undefined, { session_Code: session }]) {
+      expect([nothing, await complete(nothing)]).toEqual([nothing, 400]);
+    }
+    expect(await complete('{}')).toBe(200);
+  });
+
+  it('says of a service which fields are files', async () => {
+    const response = await fetch(`${blockpass.url}/api/v0.3/service/clientId/developer_service`);
+    const { requirement } = (await response.json()) as { requirement: { slug: string; cat: string }[] };
+    const files = requirement.filter(({ cat }) => cat === 'file').map(({ slug }) => slug);
+    expect(files).toEqual(['passport', 'selfie', 'proof_of_address']);
+  });
+
   it('builds the tree of the worked example', () => {
     expect(new MerkleTree(new Map(Object.entries(FIELDS))).root).toBe(ROOT);
   });
