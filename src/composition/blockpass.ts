@@ -68,7 +68,6 @@ export function composeBlockpass(
     records,
     new OpenEvidence(person, records, evidence, vault),
     vault,
-    endings,
     audit,
     issuing && new CertificateIssuer(api, person, records, vault, clock, issuing),
     warn,

@@ -5,7 +5,6 @@ import { Conflict, Forbidden, NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import { readFields } from '../../platform/input.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
-import type { Endings } from '../../sessions/index.ts';
 import type { BlockpassApi } from '../api/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import { KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
@@ -29,7 +28,6 @@ export class KycReview {
     private readonly records: KycRecords,
     private readonly openEvidence: OpenEvidence,
     private readonly vault: KycVault,
-    private readonly endings: Endings,
     private readonly audit: AuditLog,
     /** Undefined where an approval issues none. */
     private readonly certificates: CertificateIssuer | undefined,
@@ -48,7 +46,7 @@ export class KycReview {
    */
   async start(em: EntityManager, id: string, reviewer: Caller, origin: RequestOrigin): Promise<KycRecord> {
     const record = await this.recordFor(em, id, reviewer);
-    await this.endings.transactional(em, async (tx) => {
+    await em.transactional(async (tx) => {
       const taken = await statement(
         tx,
         sql`update kyc_record set status = 'IN_REVIEW', reviewer_id = ${reviewer.userId}, updated_at = now()
@@ -83,7 +81,7 @@ export class KycReview {
     });
     const record = await this.recordFor(em, id, reviewer);
     const rejected = decisions.some(({ approve }) => !approve);
-    await this.endings.transactional(em, async (tx) => {
+    await em.transactional(async (tx) => {
       await this.holdForReviewer(tx, id, reviewer);
       for (const decision of decisions) await this.judge(tx, id, decision);
       const sealedMessage = message === null ? null : this.vault.sealMessage(id, message);
@@ -168,7 +166,7 @@ export class KycReview {
     reviewer: Caller,
     origin: RequestOrigin,
   ): Promise<void> {
-    return this.endings.transactional(em, async (tx) => {
+    return em.transactional(async (tx) => {
       const sealed = message === null ? null : this.vault.sealMessage(record.id, message);
       const approved = await statement(
         tx,
