@@ -177,6 +177,8 @@ describe('the walk of a person with the Blockpass app', () => {
     } while (after !== null);
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen.length).toBeGreaterThanOrEqual(5);
+    const { data } = await world.gateway.client.execute(KycRecordsDocument, { first: null }, { bearer });
+    expect(data?.kycRecords.nodes.map(({ id }) => id)).toEqual(seen.slice(0, 20));
   });
 });
 

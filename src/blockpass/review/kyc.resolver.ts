@@ -31,6 +31,8 @@ import { fileAddress } from './kyc-file.routes.ts';
 import type { KycReview } from './kyc-review.ts';
 import type { KycValues } from './kyc-values.ts';
 
+const RECORDS = 20;
+
 @Resolver(() => KycRecordType)
 export class KycRecordResolver {
   private readonly itemsOf: (context: RequestContext, recordId: string) => Promise<KycItem[] | undefined>;
@@ -70,12 +72,15 @@ export class KycRecordResolver {
     description: 'The oldest first. Needs the permission kyc:review.',
   })
   async kycRecords(
-    @Arg('first', () => Int, { defaultValue: 20 }) first: number,
-    @Arg('after', () => String, { nullable: true }) after: string | null | undefined,
+    @Arg('first', () => Int, { nullable: true, defaultValue: RECORDS, description: '1 to 100.' }) first:
+      | number
+      | null,
+    @Arg('after', () => String, { nullable: true, description: 'endCursor of the page before.' })
+    after: string | null | undefined,
     @Arg('status', () => KycStatus, { nullable: true }) status: KycStatus | null | undefined,
     @Ctx() { em }: RequestContext,
   ): Promise<Connection<KycRecordType>> {
-    const page = readFields('', { first: () => parseFirst(first), after: () => placeOf(after) });
+    const page = readFields('', { first: () => parseFirst(first ?? RECORDS), after: () => placeOf(after) });
     const rows = await em.find(
       KycRecord,
       { ...(status && { status }), ...(page.after && { id: { $gt: page.after } }) },
