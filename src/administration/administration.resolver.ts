@@ -9,6 +9,7 @@ import {
   AuthorizeChange,
   type Caller,
   CurrentCaller,
+  RECENT_PROOF,
   type RequestContext,
 } from '../platform/request/index.ts';
 import { type SessionStore, SessionType } from '../sessions/index.ts';
@@ -103,8 +104,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.DEACTIVATE)
   @Mutation(() => UserType, {
-    description:
-      'Deactivates an account (its tokens are void at once, its sessions end, and only an administrator brings it back) or activates it, whoever deactivated it. Needs the permission user:deactivate and every permission of that account. CONFLICT for the last active superuser.',
+    description: `Deactivates an account (its tokens are void at once, its sessions end, and only an administrator brings it back) or activates it, whoever deactivated it. Needs the permission user:deactivate and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser.`,
   })
   async setUserActive(
     @Arg('userId', () => ID) userId: string,

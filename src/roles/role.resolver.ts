@@ -9,6 +9,7 @@ import {
   batched,
   type Caller,
   CurrentCaller,
+  RECENT_PROOF,
   type RequestContext,
 } from '../platform/request/index.ts';
 import type { PermissionTable } from './permission-table.ts';
@@ -48,8 +49,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description:
-      'Makes a role. Needs the permission role:manage, and every permission that the role is to have. CONFLICT for a name that is taken.',
+    description: `Makes a role. Needs the permission role:manage, and every permission that the role is to have. ${RECENT_PROOF} CONFLICT for a name that is taken.`,
   })
   createRole(
     @Arg('input', () => CreateRoleInput) input: CreateRoleInput,
@@ -61,8 +61,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description:
-      'Changes a role; new permissions hold at once for everybody who has it. Needs the permission role:manage, and every permission that the role has and is to have; who is not a superuser changes no role that they have themselves. CONFLICT for a name that is taken, and for the name and permissions of superuser.',
+    description: `Changes a role; new permissions hold at once for everybody who has it. Needs the permission role:manage, and every permission that the role has and is to have; who is not a superuser changes no role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken, and for the name and permissions of superuser.`,
   })
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,
@@ -88,8 +87,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description:
-      'Gives a user a role. Their access tokens are void at once, everywhere; the next refresh brings one with the role. Needs the permission role:grant, and every permission of the role; only a superuser may mean themselves. Changes nothing when the user has it; CONFLICT when they would have more than 20.',
+    description: `Gives a user a role. Their access tokens are void at once, everywhere; the next refresh brings one with the role. Needs the permission role:grant, and every permission of the role; only a superuser may mean themselves. ${RECENT_PROOF} Changes nothing when the user has it; CONFLICT when they would have more than 20.`,
   })
   async grantRole(
     @Arg('userId', () => ID) userId: string,
@@ -103,8 +101,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description:
-      'Takes a role from a user. Their access tokens are void at once, everywhere. Needs the permission role:grant, and every permission of the role. Changes nothing when the user does not have it; CONFLICT for the last active superuser.',
+    description: `Takes a role from a user. Their access tokens are void at once, everywhere. Needs the permission role:grant, and every permission of the role. ${RECENT_PROOF} Changes nothing when the user does not have it; CONFLICT for the last active superuser.`,
   })
   async revokeRole(
     @Arg('userId', () => ID) userId: string,

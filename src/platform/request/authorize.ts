@@ -32,6 +32,9 @@ export function AuthorizeChange(permission: string) {
   return Authorize({ permission, maxAgeSeconds: RECENT_AUTHENTICATION });
 }
 
+/** What their descriptions in the schema say of it. */
+export const RECENT_PROOF = `Needs a proof within ${RECENT_AUTHENTICATION / 60} minutes (a sign-in, or reauthenticate).`;
+
 /** Parameter of a resolver: the verified caller. Only together with `Authorize`. */
 export function CurrentCaller(): ParameterDecorator {
   return createParameterDecorator<RequestContext>(({ context }) => context.caller) as ParameterDecorator;

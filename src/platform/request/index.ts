@@ -4,6 +4,7 @@ export {
   AuthorizeChange,
   CurrentCaller,
   type Demand,
+  RECENT_PROOF,
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
