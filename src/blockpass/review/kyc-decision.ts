@@ -13,12 +13,14 @@ export interface KycDecision {
 /** Characters of a comment and of a message: they are read on a phone. */
 const MAX_WORDS = 500;
 const MAX_DECISIONS = 64;
+const SLUG = 'A slug is 1 to 64 lower-case letters, digits, dashes or underscores.';
+
 /** @throws {InvalidValue} none or too many, an item twice, or a rejection without its reason. */
 export function parseDecisions(decisions: readonly KycDecision[]): KycDecision[] {
   if (decisions.length === 0 || decisions.length > MAX_DECISIONS) {
     throw new InvalidValue(`There must be 1 to ${MAX_DECISIONS} decisions.`);
   }
-  if (!decisions.every(({ slug }) => isSlug(slug))) throw new InvalidValue('A slug is not one.');
+  if (!decisions.every(({ slug }) => isSlug(slug))) throw new InvalidValue(SLUG);
   const places = decisions.map(({ kind, slug }) => `${kind} ${slug}`);
   if (new Set(places).size < places.length) throw new InvalidValue('An item is decided about twice.');
   return decisions.map((decision) => {
