@@ -21,12 +21,12 @@ export class UserType {
 
   @Field(() => GraphQLEmailAddress, {
     nullable: true,
-    description: 'Null for an account that came by Blockpass and has confirmed no address yet.',
+    description: 'Null for an account that came by Blockpass or Google and has confirmed no address yet.',
   })
   email!: string | null;
 
   @Field(() => Boolean, {
-    description: 'The address was proved by a mailed link, or an operator vouched for it.',
+    description: 'The address was proved by a mailed link or by Google, or an operator vouched for it.',
   })
   emailConfirmed!: boolean;
 

@@ -22,6 +22,9 @@ export class UserFilter {
   @Field(() => String, { nullable: true, description: 'Name of a role that they have.' })
   role?: string | null;
 
-  @Field(() => Boolean, { nullable: true })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True: active accounts. False: deactivated ones. Null: both.',
+  })
   isActive?: boolean | null;
 }

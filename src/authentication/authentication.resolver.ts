@@ -1,5 +1,6 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
+import { FACTOR_ARGUMENTS } from '../authenticators/index.ts';
 import { InvalidRefreshToken, Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
@@ -69,9 +70,18 @@ export class AuthenticationResolver {
       'Proves presence again in this session: raises its authentication time, and its assurance level with a code. At least one proof is needed, at most one of the codes, and all that are given must be right. The session keeps its id; the tokens are new.',
   })
   async reauthenticate(
-    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
-    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
-    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @Arg('password', () => String, { nullable: true, description: 'Of the account.' })
+    password: string | null | undefined,
+    @Arg('securityCode', () => String, {
+      nullable: true,
+      description: `${FACTOR_ARGUMENTS.securityCode} Raises the session to level 2.`,
+    })
+    securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, {
+      nullable: true,
+      description: `${FACTOR_ARGUMENTS.recoveryCode} Raises the session to level 2.`,
+    })
+    recoveryCode: string | null | undefined,
     @Arg('googleIdToken', () => String, {
       nullable: true,
       description: 'Of the Google account that is linked, asked for with a nonce of startGoogleSignIn.',

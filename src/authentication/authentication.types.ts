@@ -1,5 +1,6 @@
 import { GraphQLDateTime, GraphQLJWT } from 'graphql-scalars';
 import { createUnionType, Field, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { FACTOR_ARGUMENTS } from '../authenticators/index.ts';
 import { SessionType } from '../sessions/index.ts';
 
 @ObjectType({
@@ -45,7 +46,9 @@ export class SecondFactorRequired {
   })
   challenge!: string;
 
-  @Field(() => [SecondFactor])
+  @Field(() => [SecondFactor], {
+    description: 'What completeLogin takes: both, also when no recovery code is left.',
+  })
   factors!: SecondFactor[];
 
   @Field(() => GraphQLDateTime)
@@ -54,7 +57,7 @@ export class SecondFactorRequired {
 
 @ObjectType({
   description:
-    'Google or Blockpass named an address or person that already has an account: prove that account, then they are linked.',
+    'Google named an address that has an account, and it is in doubt whether they belong together: prove that account, then they are linked.',
 })
 export class AccountLinkRequired {
   @Field(() => String, {
@@ -67,7 +70,7 @@ export class AccountLinkRequired {
   expiresAt!: Date;
 }
 
-/** All that a client must branch on, declared from the first day: a member that comes to life breaks no client. */
+/** All that a client must branch on. */
 export const LoginResult = createUnionType({
   name: 'LoginResult',
   description: 'What a sign-in comes to. Clients branch on __typename.',
@@ -103,9 +106,9 @@ export class CompleteLoginInput {
   @Field(() => String, { description: 'From SecondFactorRequired.' })
   challenge!: string;
 
-  @Field(() => String, { nullable: true, description: 'Six-digit TOTP code.' })
+  @Field(() => String, { nullable: true, description: FACTOR_ARGUMENTS.securityCode })
   securityCode?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Case, dashes and spaces do not count.' })
+  @Field(() => String, { nullable: true, description: FACTOR_ARGUMENTS.recoveryCode })
   recoveryCode?: string | null;
 }

@@ -15,6 +15,12 @@ export interface FactorArguments {
   readonly recoveryCode?: string | null | undefined;
 }
 
+/** What the schema says of them. */
+export const FACTOR_ARGUMENTS = {
+  securityCode: 'Six-digit TOTP code.',
+  recoveryCode: 'Case, dashes and spaces do not count.',
+} as const;
+
 /** @throws {BadUserInput} when both codes are given. @returns null for neither. */
 export function readFactor(
   path: string,

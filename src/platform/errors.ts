@@ -1,7 +1,3 @@
-/**
- * Every failure that a client may see. `message` and `extensions` reach the client, `detail` only the log.
- * Anything else that is thrown is a fault and is masked as INTERNAL_SERVER_ERROR (graphql/format-error.ts).
- */
 export enum ErrorCode {
   UNAUTHENTICATED = 'UNAUTHENTICATED',
   FORBIDDEN = 'FORBIDDEN',
@@ -57,7 +53,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   CONFLICT: {
     description:
-      'Already taken or already in that state: a username, an e-mail address, a role name, the last superuser.',
+      'Already taken or already in that state: a username, an e-mail address, a role name, a linked Google account, the last superuser.',
     retryable: false,
   },
   NOT_FOUND: {
@@ -110,6 +106,10 @@ export interface ErrorOptions {
   cause?: unknown;
 }
 
+/**
+ * Every failure that a client may see. `message` and `extensions` reach the client, `detail` only the log.
+ * Anything else that is thrown is a fault and is masked as INTERNAL_SERVER_ERROR (graphql/format-error.ts).
+ */
 export class GatehouseError extends Error {
   readonly detail: string | undefined;
   readonly extensions: Readonly<Record<string, unknown>>;

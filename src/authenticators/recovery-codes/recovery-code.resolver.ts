@@ -7,6 +7,7 @@ import {
   CurrentCaller,
   type RequestContext,
 } from '../../platform/request/index.ts';
+import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
 import { RecoveryCodesType } from './recovery-code.types.ts';
 import type { RecoveryCodes } from './recovery-codes.ts';
@@ -33,8 +34,10 @@ export class RecoveryCodeResolver {
       'New recovery codes; the former ones are void. Exactly one of the two codes. CONFLICT without a second factor.',
   })
   async regenerateRecoveryCodes(
-    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
-    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @Arg('securityCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.securityCode })
+    securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.recoveryCode })
+    recoveryCode: string | null | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<RecoveryCodesType> {

@@ -9,10 +9,13 @@ import {
   type RequestContext,
 } from '../../platform/request/index.ts';
 import type { AccountFactors } from '../account-factors.ts';
+import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
 import { TotpEnrolmentType } from './totp.types.ts';
 import type { TotpEnrolments } from './totp-enrolments.ts';
+
+const PASSWORD = 'Required when the account has one; without one, a sign-in within five minutes counts.';
 
 @Resolver(() => UserType)
 export class TotpResolver {
@@ -34,10 +37,13 @@ export class TotpResolver {
   @Authorize({ whileEnrolling: true, aal: 'highest' })
   @Mutation(() => TotpEnrolmentType, {
     description:
-      'Starts TOTP enrolment for the caller; replaces an unconfirmed one, and leaves one that is on as it is until confirmTotp. password is required when the account has one; without one, a sign-in within five minutes counts. With TOTP on already, needs assurance level 2 (a recovery code gives it).',
+      'Starts TOTP enrolment for the caller; replaces an unconfirmed one, and leaves one that is on as it is until confirmTotp. With TOTP on already, needs assurance level 2 (a recovery code gives it).',
   })
   async enrollTotp(
-    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
+    @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:
+      | string
+      | null
+      | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<TotpEnrolmentType> {
@@ -62,12 +68,17 @@ export class TotpResolver {
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      'Turns the second factor off, voids the recovery codes and ends every other session. Exactly one of the two codes; password as for enrollTotp. CONFLICT when it is off already.',
+      'Turns the second factor off, voids the recovery codes and ends every other session. Exactly one of the two codes. CONFLICT when it is off already.',
   })
   async disableTotp(
-    @Arg('password', () => String, { nullable: true }) password: string | null | undefined,
-    @Arg('securityCode', () => String, { nullable: true }) securityCode: string | null | undefined,
-    @Arg('recoveryCode', () => String, { nullable: true }) recoveryCode: string | null | undefined,
+    @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:
+      | string
+      | null
+      | undefined,
+    @Arg('securityCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.securityCode })
+    securityCode: string | null | undefined,
+    @Arg('recoveryCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.recoveryCode })
+    recoveryCode: string | null | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {

@@ -32,6 +32,7 @@ import type { KycReview } from './kyc-review.ts';
 import type { KycValues } from './kyc-values.ts';
 
 const RECORDS = 20;
+const MESSAGE = 'What the app shows above the items. At most 500 characters.';
 
 @Resolver(() => KycRecordType)
 export class KycRecordResolver {
@@ -58,7 +59,10 @@ export class KycRecordResolver {
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
-  @Query(() => KycRecordType, { nullable: true, description: 'Needs the permission kyc:review.' })
+  @Query(() => KycRecordType, {
+    nullable: true,
+    description: 'One record; null for an unknown id. Needs the permission kyc:review.',
+  })
   async kycRecord(
     @Arg('id', () => ID) id: string,
     @Ctx() { em }: RequestContext,
@@ -117,11 +121,10 @@ export class KycRecordResolver {
   async decideKyc(
     @Arg('recordId', () => ID) recordId: string,
     @Arg('decisions', () => [KycDecisionInput]) decisions: KycDecisionInput[],
-    @Arg('message', () => String, {
-      nullable: true,
-      description: 'What the app shows above the items. At most 500 characters.',
-    })
-    message: string | null | undefined,
+    @Arg('message', () => String, { nullable: true, description: MESSAGE }) message:
+      | string
+      | null
+      | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {
@@ -135,7 +138,10 @@ export class KycRecordResolver {
   })
   async approveKyc(
     @Arg('recordId', () => ID) recordId: string,
-    @Arg('message', () => String, { nullable: true }) message: string | null | undefined,
+    @Arg('message', () => String, { nullable: true, description: MESSAGE }) message:
+      | string
+      | null
+      | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {

@@ -90,10 +90,10 @@ export class KycDecisionInput {
   @Field(() => KycItemKind, { defaultValue: KycItemKind.IDENTITY })
   kind!: KycItemKind;
 
-  @Field(() => String)
+  @Field(() => String, { description: 'As of the KycItem.' })
   slug!: string;
 
-  @Field(() => Boolean)
+  @Field(() => Boolean, { description: 'False rejects the item: the app asks the person for it again.' })
   approve!: boolean;
 
   @Field(() => String, {

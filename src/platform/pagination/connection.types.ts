@@ -28,7 +28,7 @@ export function connectionOf<Node extends object>(
   node: () => ClassType<Node>,
   description: string,
 ): ClassType<Connection<Node>> {
-  @ObjectType(`${name}Edge`, { description: `One place in the list of a ${name}Connection.` })
+  @ObjectType(`${name}Edge`, { description: 'One place in a page.' })
   class EdgeType {
     @Field(() => String, { description: 'For the argument after.' })
     cursor!: string;

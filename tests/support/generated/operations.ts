@@ -66,7 +66,7 @@ export type DeactivatedBy =
 export type ErrorCode =
   /** Input failed validation. extensions.fields: [{ field, message }], never the rejected value. Correct the input. */
   | 'BAD_USER_INPUT'
-  /** Already taken or already in that state: a username, an e-mail address, a role name, the last superuser. */
+  /** Already taken or already in that state: a username, an e-mail address, a role name, a linked Google account, the last superuser. */
   | 'CONFLICT'
   /** The e-mail address must be confirmed first. Only ever sent after the right password. */
   | 'EMAIL_NOT_CONFIRMED'
@@ -95,10 +95,12 @@ export type ErrorCode =
 
 /** A decision about one item. */
 export type KycDecisionInput = {
+  /** False rejects the item: the app asks the person for it again. */
   approve: boolean;
   /** Required when approve is false: the Blockpass app shows it. At most 500 characters. */
   comment?: string | null | undefined;
   kind?: KycItemKind;
+  /** As of the KycItem. */
   slug: string;
 };
 
@@ -177,6 +179,7 @@ export type UpdateRoleInput = {
 
 /** Which users; all conditions together. */
 export type UserFilter = {
+  /** True: active accounts. False: deactivated ones. Null: both. */
   isActive?: boolean | null | undefined;
   /** Name of a role that they have. */
   role?: string | null | undefined;
