@@ -46,7 +46,7 @@ const NOTICES = {
   },
   'recovery-code-used': {
     subject: 'A recovery code was used',
-    what: 'Somebody signed in to your account with one of its recovery codes, which cannot be used again.',
+    what: 'Somebody used one of the recovery codes of your account; it cannot be used again.',
   },
   'recovery-codes-replaced': {
     subject: 'Your recovery codes were replaced',
