@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 
-/** Which folder may import which: the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
+/** Which folder may import which: the full table behind the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli', 'platform'],
   'emit-schema.ts': ['graphql', 'resolvers.ts'],
