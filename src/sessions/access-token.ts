@@ -15,7 +15,7 @@ const MAX_LENGTH = 4_096;
 /** Tokens whose signature was verified and is not verified again: about 5 MB. */
 const MAX_REMEMBERED = 5_000;
 /** Seconds by which the clocks of two processes may differ. */
-const CLOCK_TOLERANCE = 30;
+export const CLOCK_TOLERANCE = 30;
 
 export interface AccessTokenOptions {
   readonly issuer: string;

@@ -2,11 +2,15 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { CLOCK_TOLERANCE } from './access-token.ts';
 import type { Revocations } from './revocations.ts';
 import type { SessionRecord } from './session-store.ts';
 
-/** Seconds by which the clocks of two processes may differ: how much longer than its life a token may be accepted. */
-export const CLOCK_SLACK = 60;
+/**
+ * Seconds: how much longer than its life a token may be accepted. Twice: it may be dated ahead by the tolerance, and a life
+ * that was shortened since is judged with it once more.
+ */
+export const CLOCK_SLACK = 2 * CLOCK_TOLERANCE;
 /** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
 const KEPT_DAYS_BEYOND_EXPIRY = 1;
 
