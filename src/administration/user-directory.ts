@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
 import { type AccountRow, accountColumns, toAccount, type UserType, usernameKey } from '../accounts/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
+import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import {
   type Connection,
@@ -143,13 +144,11 @@ function readCursor(
   } = decodeCursor(after);
   const walk = walks.findIndex(({ name }) => name === order);
   const usable = key !== undefined && more.length === 0 && !key.includes('\0');
-  if (walk === -1 || !usable || (order === 'newest' && !isUuid(key))) {
+  if (walk === -1 || !usable || (order === 'newest' && !isId(key))) {
     throw new InvalidValue('This is not a cursor of this list.');
   }
   return { walk, key };
 }
-
-const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 
 /** What is asked beside the search. */
 interface Filter {

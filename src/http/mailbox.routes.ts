@@ -3,6 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ErrorCode } from '../platform/errors.ts';
 import { escapeHtml } from '../platform/html.ts';
+import { isId } from '../platform/id.ts';
 import type { DevMailbox, StoredMail } from '../platform/mail/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { sendError } from './error-replies.ts';
@@ -41,7 +42,7 @@ export interface MailboxOptions {
 export function mailboxRoutes({ mailbox, fork }: MailboxOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const route = { onRequest: developmentOnly, config: { anyRequestId: true } };
-    const find = (id: string) => (UUID.test(id) ? mailbox.find(fork(), id) : null);
+    const find = (id: string) => (isId(id) ? mailbox.find(fork(), id) : null);
 
     app.get('/dev/mailbox', route, async (request, reply) => {
       const mails = await mailbox.list(fork());
@@ -65,8 +66,6 @@ export function mailboxRoutes({ mailbox, fork }: MailboxOptions) {
     });
   };
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const sendNotFound = (reply: FastifyReply): FastifyReply =>
   sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
