@@ -47,10 +47,10 @@ export interface ServerOptions {
   readonly health: HealthOptions;
   /** HTTP routes that capabilities bring. */
   readonly routes: readonly FastifyPluginAsync[];
+  /** Further ones, where a cookie speaks for its user, and that pages of other origins may call. */
+  readonly guardedRoutes: readonly FastifyPluginAsync[];
   /** Where mails are kept for the developer, instead of being sent. */
   readonly devMailbox: DevMailbox | undefined;
-  /** Those among them where a cookie speaks for its user, and that pages of other origins may call. */
-  readonly guardedRoutes: readonly FastifyPluginAsync[];
   readonly fork: () => EntityManager;
   /** For what was refused. */
   readonly audit: AuditLog;

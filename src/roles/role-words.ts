@@ -1,7 +1,7 @@
 import { InvalidValue } from '../platform/input.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
 
-/** Every access token carries the names of the holder's roles, so they are short, and few (role-administration.ts). */
+/** Every access token carries the names of the holder's roles, so they are short, and few (role-grants.ts). */
 const NAME = /^[A-Za-z][A-Za-z0-9._:-]{0,63}$/;
 /** Words with dots or colons between them: `user:read`, `reports.monthly.read`. */
 const PERMISSION = /^[A-Za-z0-9][A-Za-z0-9_-]*(?:[.:][A-Za-z0-9_-]+)*$/;

@@ -64,7 +64,7 @@ export class KycRecord {
   @Property({ type: 'timestamptz', nullable: true })
   approvalUntil: Date | null = null;
 
-  /** Uploads so far: a decision counts for the upload that the reviewer saw. */
+  /** Uploads so far: a root hash that comes late counts for the upload it was asked for (review/open-evidence.ts). */
   @Property({ type: 'integer', default: 0 })
   submissions: number & Opt = 0;
 
