@@ -153,8 +153,8 @@ it('is told to its owner whole, and goes with the account', async () => {
   const left = async () => (await dump()).includes(app.person.id);
   expect(await left()).toBe(true);
   await world.gateway.database.query(
-    `insert into upload_pass (hash, blockpass_id, origin, fields, certificates, sealed_tokens, expires_at)
-     select decode(md5($1), 'hex'), $1, 'LOGIN', '{}', '{}', sealed_tokens, now() + interval '1 hour'
+    `insert into upload_pass (hash, blockpass_id, fields, certificates, sealed_tokens, expires_at)
+     select decode(md5($1), 'hex'), $1, '{}', '{}', sealed_tokens, now() + interval '1 hour'
      from kyc_record where blockpass_id = $1`,
     [app.person.id],
   );

@@ -10,7 +10,6 @@ import { KycItemKind } from '../records/kyc-item.entity.ts';
 import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
-import { PassOrigin } from '../records/upload-pass.entity.ts';
 import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
 import { type NextActionAnswer, notFound, nothingMore, type StatusAnswer, statusOf } from './answers.ts';
@@ -72,7 +71,7 @@ export class AppCalls {
   /** After a QR code was scanned, for somebody who is not known yet or owes something. */
   async login(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
     const person = await this.identify(em, request, origin);
-    const next = await this.nextFor(em, person, PassOrigin.LOGIN, request.sessionCode);
+    const next = await this.nextFor(em, person, request.sessionCode);
     if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
       await this.completeSession(em, person.tokens, request.sessionCode, person.record);
     }
@@ -82,7 +81,7 @@ export class AppCalls {
   /** The same, begun in the app: no website waits. */
   async register(em: EntityManager, { code }: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
     const person = await this.identify(em, { code, sessionCode: null }, origin);
-    return this.nextFor(em, person, PassOrigin.REGISTER, null);
+    return this.nextFor(em, person, null);
   }
 
   /**
@@ -109,7 +108,7 @@ export class AppCalls {
     if (!person.record) throw new NotFound();
     const asked = { fields: request.fieldList, certificates: request.certList };
     if (person.record.status !== KycStatus.WAITING) return nothingMore;
-    return this.upload(em, person, PassOrigin.RESUBMIT, null, asked);
+    return this.upload(em, person, null, asked);
   }
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
@@ -200,22 +199,20 @@ export class AppCalls {
   private async nextFor(
     em: EntityManager,
     person: Person,
-    origin: PassOrigin,
     sessionCode: string | null,
   ): Promise<NextActionAnswer> {
     const { record } = person;
     const { requiredFields: fields, certificates } = this.requirements;
-    if (!record) return this.upload(em, person, origin, sessionCode, { fields, certificates });
+    if (!record) return this.upload(em, person, sessionCode, { fields, certificates });
     const { due } = await this.records.standing(em, record.id);
     // Certificates are wanted, not owed: for them alone nobody is asked again.
     if (record.status === KycStatus.IN_REVIEW || due.fields.length === 0) return nothingMore;
-    return this.upload(em, person, origin, sessionCode, due);
+    return this.upload(em, person, sessionCode, due);
   }
 
   private async upload(
     em: EntityManager,
     { blockpassId, tokens, record }: Person,
-    origin: PassOrigin,
     sessionCode: string | null,
     asked: { readonly fields: readonly string[]; readonly certificates: readonly string[] },
   ): Promise<NextActionAnswer> {
@@ -225,7 +222,6 @@ export class AppCalls {
       blockpassId,
       recordId: record?.id ?? null,
       tokens,
-      origin,
       sessionCode,
       fields: [...asked.fields, ...optionalFields],
       certificates: asked.certificates,

@@ -1,12 +1,5 @@
 import type { Opt } from '@mikro-orm/core';
-import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
-
-/** Which call of the app the pass answers. */
-export enum PassOrigin {
-  LOGIN = 'LOGIN',
-  REGISTER = 'REGISTER',
-  RESUBMIT = 'RESUBMIT',
-}
+import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 
 /** What lets the app upload, once. The row is what the pass is bound to; the pass itself is not kept. */
 @Entity({ tableName: 'upload_pass' })
@@ -18,9 +11,6 @@ export class UploadPass {
 
   @Property({ type: 'text' })
   blockpassId!: string;
-
-  @Enum({ items: () => PassOrigin, type: 'text' })
-  origin!: PassOrigin;
 
   /** Of the QR code that it all began with. */
   @Property({ type: 'text', nullable: true })

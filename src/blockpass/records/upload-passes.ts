@@ -4,7 +4,6 @@ import { sql, statement } from '../../platform/database/index.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { TokenSet } from '../api/index.ts';
 import type { KycVault } from './kyc-vault.ts';
-import type { PassOrigin } from './upload-pass.entity.ts';
 
 const BYTES = 32;
 /** Seconds in which the person looks at what is asked for, takes the pictures and agrees. */
@@ -15,7 +14,6 @@ export interface PassBinding {
   readonly blockpassId: string;
   /** Of the person, where there is one: what is uploaded after its deletion must not begin another. */
   readonly recordId: string | null;
-  readonly origin: PassOrigin;
   readonly sessionCode: string | null;
   readonly fields: readonly string[];
   readonly certificates: readonly string[];
@@ -28,13 +26,13 @@ export class UploadPasses {
 
   /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no pass with it. */
   async issue(em: EntityManager, binding: PassBinding): Promise<string | null> {
-    const { blockpassId, recordId, origin, sessionCode, fields, certificates, tokens } = binding;
+    const { blockpassId, recordId, sessionCode, fields, certificates, tokens } = binding;
     const pass = randomBytes(BYTES).toString('base64url');
     const issued = await statement(
       em,
       sql`insert into upload_pass
-            (hash, blockpass_id, origin, session_code, fields, certificates, sealed_tokens, expires_at)
-          select ${hashOf(pass)}::bytea, ${blockpassId}::text, ${origin}::text, ${sessionCode}::text,
+            (hash, blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at)
+          select ${hashOf(pass)}::bytea, ${blockpassId}::text, ${sessionCode}::text,
                  ${[...fields]}::text[], ${[...certificates]}::text[],
                  ${this.vault.sealTokens(blockpassId, tokens)}::bytea, now() + make_interval(secs => ${LIFETIME})
           where ${recordId}::uuid is null or exists (select from kyc_record where id = ${recordId} for key share)
@@ -52,14 +50,13 @@ export class UploadPasses {
       em,
       sql<PassRow>`
         delete from upload_pass where hash = ${hashOf(pass)} and expires_at > now()
-        returning blockpass_id, origin, session_code, fields, certificates, sealed_tokens,
+        returning blockpass_id, session_code, fields, certificates, sealed_tokens,
                   (select id from kyc_record r where r.blockpass_id = upload_pass.blockpass_id) as record_id`,
     );
     if (!row) return null;
     return {
       blockpassId: row.blockpass_id,
       recordId: row.record_id,
-      origin: row.origin,
       sessionCode: row.session_code,
       fields: row.fields,
       certificates: row.certificates,
@@ -71,7 +68,6 @@ export class UploadPasses {
 interface PassRow {
   blockpass_id: string;
   record_id: string | null;
-  origin: PassOrigin;
   session_code: string | null;
   fields: string[];
   certificates: string[];
