@@ -78,7 +78,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   administration: ['accounts', 'passwords', 'roles', 'sessions', 'platform'],
   audit: ['platform'],
   blockpass: ['accounts', 'authentication', 'identities', 'notices', 'sessions', 'platform'],
-  roles: ['accounts', 'notices', 'sessions', 'platform'],
+  roles: ['accounts', 'sessions', 'platform'],
   recovery: [
     'accounts',
     'authenticators',

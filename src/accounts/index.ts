@@ -4,7 +4,7 @@ export { AccountDeletion, FarewellMail } from './account-deletion.ts';
 export { AccountEndResolver } from './account-end.resolver.ts';
 export { recordLook } from './account-look.ts';
 export { type AccountRow, accountColumns, readAccount, toAccount } from './account-read.ts';
-export { Activation, type ActivationChange, type RemovalGuard } from './activation.ts';
+export { Activation } from './activation.ts';
 export { AddressBook, RECIPIENT_RULES } from './address-book.ts';
 export { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 export { DATA_EXPORT_RULES, DataExport } from './data-export.ts';

@@ -12,7 +12,7 @@ export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 export { SECOND_FACTOR_CHANGE_RULES, SecondFactorChanges } from './second-factor-changes.ts';
-export { type CountedGuess, SecondFactors } from './second-factors.ts';
+export { SecondFactors } from './second-factors.ts';
 export { TotpResolver } from './totp/totp.resolver.ts';
 export { ENROLMENT_RULES, expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';
 export { TotpSecrets } from './totp/totp-secrets.ts';

@@ -1,2 +1,2 @@
 export { Letters, LINK_PAGES } from './letters.ts';
-export type { NoticeFacts, NoticeKind } from './notices.ts';
+export type { NoticeKind } from './notices.ts';

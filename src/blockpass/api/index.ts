@@ -1,2 +1,2 @@
-export { BlockpassApi, type BlockpassProfile, type TokenSet } from './blockpass-api.ts';
+export { BlockpassApi, type TokenSet } from './blockpass-api.ts';
 export { BlockpassAway, BlockpassRefused } from './errors.ts';

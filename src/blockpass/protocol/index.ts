@@ -1,5 +1,5 @@
 export { type BitcoinKey, bitcoinKey, readWalletImportFormat } from './bitcoin-message.ts';
-export { certificateTerm, isFileField, isSlug } from './catalogue.ts';
+export { isFileField, isSlug } from './catalogue.ts';
 export {
   type Certificate,
   type CertificateSources,

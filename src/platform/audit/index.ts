@@ -1,4 +1,4 @@
 export { AuditEvent, AuditOutcome } from './audit-event.entity.ts';
-export { type AuditEntry, AuditLog } from './audit-log.ts';
+export { AuditLog } from './audit-log.ts';
 export { auditData } from './personal-data.ts';
 export { oldAuditEvents, setAuditRetention } from './retention.ts';

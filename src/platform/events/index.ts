@@ -1,3 +1,3 @@
-export type { EventFeed, Topic } from './event-feed.ts';
+export type { EventFeed } from './event-feed.ts';
 export { PostgresEventFeed } from './postgres-event-feed.ts';
 export { RedisEventFeed } from './redis-event-feed.ts';

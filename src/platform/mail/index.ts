@@ -1,5 +1,5 @@
 export { DevMailbox, oldDevMails, type StoredMail } from './dev-mailbox.ts';
-export { type Mail, type MailTransport, type MailWriter, Undeliverable } from './mail.ts';
+export { type Mail, type MailWriter, Undeliverable } from './mail.ts';
 export { MailOutbox, oldMailJobs } from './mail-outbox.ts';
 export { MailWorker } from './mail-worker.ts';
 export { SmtpTransport } from './smtp-transport.ts';

@@ -1,3 +1,3 @@
-export { type Connection, connectionOf, PageInfo } from './connection.types.ts';
+export { type Connection, connectionOf } from './connection.types.ts';
 export { decodeCursor, encodeCursor } from './cursor.ts';
 export { type PageArguments, pageOf, parseFirst } from './page.ts';

@@ -1,6 +1,5 @@
-export { type RedisAddress, redisAddress } from './redis-address.ts';
+export { redisAddress } from './redis-address.ts';
 export { RedisAway } from './redis-away.ts';
-export { RedisConnection, type RedisConnectionOptions } from './redis-connection.ts';
-export type { RedisClient } from './redis-link.ts';
+export { RedisConnection } from './redis-connection.ts';
 export { RedisScript } from './redis-script.ts';
 export { redisUrl } from './redis-url.ts';

@@ -10,7 +10,7 @@ export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
 export { bareAddress, networkOf } from './client-address.ts';
 export type { CookieAttributes, PresentedCredentials, RequestContext } from './context.ts';
-export { CookieStyle, type CookieStyleOptions } from './cookie-style.ts';
+export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
 export { COMMAND_LINE, type RequestOrigin } from './origin.ts';
 export { RESOLVER_OF, resolverOf } from './resolver-of.ts';
