@@ -17,7 +17,7 @@ import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
 import { reserveUsername, usernameTaken } from './username-reservation.ts';
 
-/** A registration spends one from each. */
+/** A registration spends one. */
 export const REGISTRATION_RULES = {
   'register.address': { burst: 20, perSeconds: 3600 },
 } as const;

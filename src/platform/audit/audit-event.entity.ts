@@ -6,7 +6,7 @@ export enum AuditOutcome {
   SUCCESS = 'SUCCESS',
   /** Tried and wrong: a bad password, a reused token. */
   FAILURE = 'FAILURE',
-  /** Not allowed. */
+  /** Not allowed, or a limit was hit. */
   DENIED = 'DENIED',
 }
 
