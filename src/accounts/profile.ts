@@ -6,7 +6,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
-import { asConflict } from './registration.ts';
+import { asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';

@@ -1,8 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { violatedUniqueConstraint } from '../platform/database/index.ts';
-import { Conflict } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
@@ -13,9 +11,10 @@ import { parseDisplayName } from './display-name.ts';
 import { emailKey, parseEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
+import { addressTaken, asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
-import { reserveUsername, usernameTaken } from './username-reservation.ts';
+import { reserveUsername } from './username-reservation.ts';
 
 /** A registration spends one. */
 export const REGISTRATION_RULES = {
@@ -140,23 +139,5 @@ export class Registration {
     } catch (error) {
       throw asConflict(error);
     }
-  }
-}
-
-const addressTaken = (): Conflict =>
-  new Conflict('This e-mail address has an account already.', [
-    { field: 'input.email', message: 'This e-mail address has an account already.' },
-  ]);
-
-/** Turns a clash with one of the unique keys into what the client may know; passes on everything else. */
-export function asConflict(error: unknown): unknown {
-  switch (violatedUniqueConstraint(error)) {
-    case 'users_username_key_unique':
-    case 'pending_registration_username_key_unique':
-      return usernameTaken();
-    case 'users_email_key_unique':
-      return addressTaken();
-    default:
-      return error;
   }
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import { Conflict } from '../platform/errors.ts';
+import { usernameTaken } from './taken.ts';
 
 /** First half of the advisory locks on usernames; the second is a hash of the name. */
 const USERNAME_LOCK = 0x6761_6e61;
@@ -46,6 +46,3 @@ export async function reserveUsernames(
   );
   return new Set(pending.map(({ username_key }) => username_key));
 }
-
-export const usernameTaken = (): Conflict =>
-  new Conflict('This username is taken.', [{ field: 'input.username', message: 'This username is taken.' }]);
