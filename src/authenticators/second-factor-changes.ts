@@ -3,7 +3,7 @@ import { emailKey, lockActiveAccount, User } from '../accounts/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import type { OwnerProof } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { Conflict, InvalidCredentials } from '../platform/errors.ts';
+import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SecondFactorRequirement, SignOut } from '../sessions/index.ts';
@@ -97,7 +97,7 @@ export class SecondFactorChanges {
    * For an owner who lost app and recovery codes, and proved to an operator by other means who they are. Ends every
    * session.
    * @returns the account and whether it had a second factor.
-   * @throws {Conflict} no account has the address.
+   * @throws {NotFound} no account has the address.
    */
   async removeByOperator(
     em: EntityManager,
@@ -105,7 +105,7 @@ export class SecondFactorChanges {
     origin: RequestOrigin,
   ): Promise<{ username: string; removed: boolean; endedSessions: number }> {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
-    if (!user) throw new Conflict('No account has this address.');
+    if (!user) throw new NotFound('No account has this address.');
     const { id: userId, username } = user;
     return this.endings.transactional(em, async (tx) => {
       if (!(await this.secondFactors.turnOff(tx, userId)))
