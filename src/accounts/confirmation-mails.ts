@@ -4,7 +4,7 @@ import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter } from '../platform/mail/index.ts';
 import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
-import { lockAccountOf } from './lock-account.ts';
+import { lockAccountByAddress } from './lock-account.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 
@@ -19,7 +19,7 @@ export class ConfirmationMail implements MailWriter<{ address: string }> {
   ) {}
 
   async write(tx: EntityManager, { address }: { address: string }): Promise<Mail | null> {
-    const user = await lockAccountOf(tx, emailKey(address));
+    const user = await lockAccountByAddress(tx, emailKey(address));
     if (!user) {
       const pending = await pendingRegistrations.findByIdentifier(tx, address);
       return pending && this.registration.writeTo(tx, pending);

@@ -14,7 +14,7 @@ export { EmailResolver } from './email.resolver.ts';
 export { type EmailAddress, emailKey, parseEmailAddress } from './email-address.ts';
 export { EMAIL_CHANGE_RULES, EmailChange, NewAddressMail, OldAddressMail } from './email-change.ts';
 export { CONFIRMATION_RULES, EmailConfirmation } from './email-confirmation.ts';
-export { type LockedAccount, lockAccount, lockAccountOf, lockActiveAccount } from './lock-account.ts';
+export { type LockedAccount, lockAccount, lockAccountByAddress, lockActiveAccount } from './lock-account.ts';
 export { createNewcomer } from './newcomer.ts';
 export { expiredRegistrations, pendingRegistrations } from './pending-registrations.ts';
 export { PROFILE_RULES, Profiles } from './profile.ts';

@@ -12,7 +12,7 @@ export function lockAccount(tx: EntityManager, userId: string): Promise<User | n
 }
 
 /** The same by the key of its address (email-address.ts). */
-export function lockAccountOf(tx: EntityManager, addressKey: string): Promise<User | null> {
+export function lockAccountByAddress(tx: EntityManager, addressKey: string): Promise<User | null> {
   return tx.findOne(User, { emailKey: addressKey }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { emailKey, lockAccountOf } from '../accounts/index.ts';
+import { emailKey, lockAccountByAddress } from '../accounts/index.ts';
 import { DeactivatedBy } from '../accounts/user.entity.ts';
 import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
@@ -15,7 +15,7 @@ export class RecoveryMail implements MailWriter<{ address: string }> {
   ) {}
 
   async write(tx: EntityManager, { address }: { address: string }): Promise<Mail | null> {
-    const user = await lockAccountOf(tx, emailKey(address));
+    const user = await lockAccountByAddress(tx, emailKey(address));
     if (!user?.email || !user.emailKey || user.deactivatedBy === DeactivatedBy.ADMIN) return null;
     const token = await this.tokens.issue(tx, {
       purpose: TokenPurpose.RESET_PASSWORD,

@@ -7,7 +7,7 @@ import { isSlug } from '../protocol/index.ts';
 import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { ItemPlace, KycVault } from '../records/kyc-vault.ts';
-import { KycPermission } from './kyc.permissions.ts';
+import { KycPermission } from './permissions.ts';
 
 const PATH = '/kyc/files';
 

@@ -25,11 +25,11 @@ import { type KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.en
 import { KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
-import { KycPermission } from './kyc.permissions.ts';
 import { KycDecisionInput, KycItemType, KycRecordConnection, KycRecordType } from './kyc.types.ts';
 import { fileAddress } from './kyc-file.routes.ts';
 import type { KycReview } from './kyc-review.ts';
 import type { KycValues } from './kyc-values.ts';
+import { KycPermission } from './permissions.ts';
 
 const RECORDS = 20;
 const MESSAGE = 'What the app shows above the items. At most 500 characters.';
