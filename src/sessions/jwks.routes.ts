@@ -1,8 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { SigningKeys } from './signing-keys.ts';
-
-/** Seconds for which others may keep the key set. */
-export const KEY_SET_MAX_AGE = 300;
+import { KEY_SET_MAX_AGE, type SigningKeys } from './signing-keys.ts';
 
 /** The public key set (RFC 7517), from memory: it is there while every other part is away. */
 export function jwksRoutes(keys: SigningKeys) {

@@ -3,7 +3,6 @@ import type { CryptoKey, JWK } from 'jose';
 import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
-import { KEY_SET_MAX_AGE } from './jwks.routes.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import {
   type CurrentSigningKey,
@@ -21,6 +20,8 @@ import {
  * sleeps. Half of the slack (endings.ts) by which a key is accepted for longer than its tokens live.
  */
 const REREAD_INTERVAL = 30_000;
+/** Seconds for which others may keep the key set. */
+export const KEY_SET_MAX_AGE = 300;
 /** Seconds beyond the published max-age: for caches that stand behind one another, and for readers with an interval of their own. */
 const CACHE_MARGIN = 300;
 /** Seconds for which a key is published before it signs: whoever verifies by a cached key set knows it by then. */
