@@ -51,11 +51,7 @@ export class SessionResolver {
   ): Promise<boolean> {
     const access = this.cookies.accessToken(context.credentials);
     const refresh = refreshToken ?? this.cookies.refreshToken(context.credentials);
-    await this.signOut.byTokens(
-      context.em,
-      { access: access === undefined ? [] : [access], refresh: refresh === undefined ? [] : [refresh] },
-      context.origin,
-    );
+    await this.signOut.byTokens(context.em, { access, refresh }, context.origin);
     // After it: a client that is told to try again still needs them.
     this.cookies.clear(context);
     return true;

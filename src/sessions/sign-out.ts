@@ -27,12 +27,12 @@ export class SignOut {
   /** Ends every session that one of the tokens names, also where the token itself has expired or was rotated. */
   async byTokens(
     em: EntityManager,
-    tokens: { access: readonly string[]; refresh: readonly string[] },
+    { access, refresh }: { readonly access?: string | undefined; readonly refresh?: string | undefined },
     origin: RequestOrigin,
   ): Promise<void> {
     const named = [
-      ...(await Promise.all(tokens.access.map((token) => this.accessTokens.verifyIgnoringExpiry(token)))),
-      ...tokens.refresh.map((token) => this.refreshTokens.read(token)),
+      access === undefined ? null : await this.accessTokens.verifyIgnoringExpiry(access),
+      refresh === undefined ? null : this.refreshTokens.read(refresh),
     ].filter((reference) => reference !== null);
     if (named.length === 0) return;
     await this.endings.transactional(em, async (tx) => {
