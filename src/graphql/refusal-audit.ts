@@ -3,8 +3,8 @@ import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { ErrorCode, Forbidden, RateLimited } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
+import type { FailureLog } from './failure-log.ts';
 import { asGatehouseError } from './format-error.ts';
-import type { FailureLog } from './reply-plugin.ts';
 
 /** Milliseconds for which a limit that goes on being hit from one address is one event. */
 const LIMIT_QUIET = 60_000;

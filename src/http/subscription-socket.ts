@@ -1,4 +1,3 @@
-import { ApolloServerErrorCode } from '@apollo/server/errors';
 import type { WebSocket, WebsocketHandler } from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
 import {
@@ -6,21 +5,15 @@ import {
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
-  getOperationAST,
-  OperationTypeNode,
-  parse,
-  specifiedRules,
-  validate,
 } from 'graphql';
-import { CloseCode, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import {
-  asGatehouseError,
-  documentLimits,
   type FailureLog,
   formatError,
-  MAX_TOKENS,
-  MAX_VALIDATION_ERRORS,
+  logFailures,
+  prepareSubscription,
   subscribeInTime,
+  withProtocolCode,
 } from '../graphql/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
@@ -83,7 +76,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     return contexts.ofSocket(extra.request, typeof authorization === 'string' ? authorization : undefined);
   };
   const format = (error: GraphQLError, context: RequestContext): GraphQLFormattedError => {
-    const formatted = formatError(withCode(error).toJSON(), error);
+    const formatted = formatError(withProtocolCode(error).toJSON(), error);
     return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
   };
 
@@ -97,7 +90,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     },
     async onSubscribe(ctx, _id, payload) {
       const context = contextOf(ctx);
-      const found = prepare(payload, options);
+      const found = prepareSubscription(payload, options);
       if (Array.isArray(found)) return found;
       if (Object.keys(ctx.subscriptions).length > MAX_SUBSCRIPTIONS) {
         return [new GraphQLError('Too many subscriptions.', { originalError: new RateLimited(1) })];
@@ -181,65 +174,6 @@ export function onSocketError(error: Error, socket: WebSocket, request: FastifyR
   socket.terminate();
 }
 
-interface Prepared {
-  readonly document: ReturnType<typeof parse>;
-  readonly operationName?: string | null;
-  readonly variableValues?: Record<string, unknown> | null;
-}
-
-/** @returns what is to be run, or why it is not. */
-function prepare(
-  payload: SubscribePayload,
-  { schema, introspection }: SocketOptions,
-): Prepared | readonly GraphQLError[] {
-  const { query, operationName, variables } = payload;
-  const document = parsed(query);
-  if (document instanceof GraphQLError) return [document];
-  const problems = validate(schema, document, [documentLimits, ...specifiedRules], {
-    maxErrors: MAX_VALIDATION_ERRORS,
-  });
-  if (problems.length > 0) return introspection ? problems : problems.map(withoutSuggestion);
-  const operation = getOperationAST(document, operationName);
-  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
-    const message = 'Over a WebSocket there are subscriptions only; send queries and mutations by HTTP.';
-    return [
-      new GraphQLError(message, { extensions: { code: ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE } }),
-    ];
-  }
-  return { document, operationName: operationName ?? null, variableValues: variables ?? null };
-}
-
-function parsed(query: string): ReturnType<typeof parse> | GraphQLError {
-  try {
-    return parse(query, { maxTokens: MAX_TOKENS });
-  } catch (error) {
-    if (!(error instanceof GraphQLError)) throw error;
-    return withCodeOf(error, ApolloServerErrorCode.GRAPHQL_PARSE_FAILED);
-  }
-}
-
-/** What only the document and its variables are to blame for carries the code that it has over HTTP. */
-function withCode(error: GraphQLError): GraphQLError {
-  if (error.extensions.code !== undefined || error.path) return error;
-  const aboutVariable = /^Variable "\$/.test(error.message);
-  return withCodeOf(
-    error,
-    aboutVariable ? ApolloServerErrorCode.BAD_USER_INPUT : ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED,
-  );
-}
-
-const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
-  new GraphQLError(error.message, {
-    nodes: error.nodes ?? null,
-    source: error.source ?? null,
-    positions: error.positions ?? null,
-    extensions: { code },
-  });
-
-/** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
-const withoutSuggestion = (error: GraphQLError): GraphQLError =>
-  new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });
-
 /** Closes the socket when its token expires or its session ends. */
 function endWithToken(socket: WebSocket, contextOf: () => RequestContext): void {
   const look = async () => {
@@ -266,18 +200,4 @@ function keepAlive(socket: WebSocket): void {
     socket.ping();
   }, KEEP_ALIVE).unref();
   socket.once('close', () => clearInterval(timer));
-}
-
-function logFailures(log: FailureLog, errors: readonly GraphQLError[], { origin }: RequestContext): void {
-  for (const error of errors) {
-    const expected = asGatehouseError(error);
-    const facts = { requestId: origin.requestId, field: 'subscription', times: 1 };
-    if (!expected && error.originalError && error.path) log.fault(error.originalError, facts);
-    else
-      log.refusal({
-        ...facts,
-        code: String(expected?.code ?? error.extensions.code),
-        detail: expected?.detail,
-      });
-  }
 }

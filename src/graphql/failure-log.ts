@@ -1,0 +1,55 @@
+import { type GraphQLError, Kind } from 'graphql';
+import type { GatehouseError } from '../platform/errors.ts';
+import { describeError } from '../platform/logger.ts';
+import type { RequestContext } from '../platform/request/index.ts';
+import { asGatehouseError } from './format-error.ts';
+
+export interface FailureLog {
+  /** A fault of ours: with everything that helps to find it. */
+  fault(error: unknown, facts: Record<string, unknown>): void;
+  /** An expected failure: its code and the detail that the client did not get. */
+  refusal(facts: Record<string, unknown>): void;
+}
+
+/** Faults of one request that are logged whole; they tend to be the same one many times. */
+const MAX_FAULTS = 3;
+
+/**
+ * One line for all refusals of one code, so that a document cannot write more log than it is long. Fields are named
+ * as the schema names them: aliases and operation names are text of the client.
+ */
+export function logFailures(
+  log: FailureLog,
+  errors: readonly GraphQLError[],
+  { origin }: RequestContext,
+): void {
+  const refusals = new Map<string, Record<string, unknown> & { times: number }>();
+  const faults: GraphQLError[] = [];
+  for (const error of errors) {
+    const expected = asGatehouseError(error);
+    if (!expected && error.originalError && error.path) {
+      faults.push(error);
+      continue;
+    }
+    const code = String(expected?.code ?? error.extensions.code);
+    const known = refusals.get(code);
+    if (known) known.times += 1;
+    else refusals.set(code, { code, times: 1, field: fieldOf(error), ...detailsOf(expected) });
+  }
+  for (const facts of refusals.values()) log.refusal({ requestId: origin.requestId, ...facts });
+  for (const error of faults.slice(0, MAX_FAULTS)) {
+    log.fault(error.originalError, {
+      requestId: origin.requestId,
+      field: fieldOf(error),
+      times: faults.length,
+    });
+  }
+}
+
+const fieldOf = ({ nodes, path }: GraphQLError): string | undefined =>
+  path && nodes?.[0]?.kind === Kind.FIELD ? nodes[0].name.value : undefined;
+
+const detailsOf = (expected: GatehouseError | undefined) => ({
+  detail: expected?.detail,
+  cause: expected?.cause instanceof Error ? describeError(expected.cause) : undefined,
+});

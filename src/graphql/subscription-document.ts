@@ -1,0 +1,77 @@
+import { ApolloServerErrorCode } from '@apollo/server/errors';
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  OperationTypeNode,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import { documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
+
+/** What a client asks for. */
+interface SubscriptionRequest {
+  readonly query: string;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+}
+
+interface Prepared {
+  readonly document: DocumentNode;
+  readonly operationName?: string | null;
+  readonly variableValues?: Record<string, unknown> | null;
+}
+
+/** @returns what is to be run, or why it is not. */
+export function prepareSubscription(
+  { query, operationName, variables }: SubscriptionRequest,
+  { schema, introspection }: { readonly schema: GraphQLSchema; readonly introspection: boolean },
+): Prepared | readonly GraphQLError[] {
+  const document = parsed(query);
+  if (document instanceof GraphQLError) return [document];
+  const problems = validate(schema, document, [documentLimits, ...specifiedRules], {
+    maxErrors: MAX_VALIDATION_ERRORS,
+  });
+  if (problems.length > 0) return introspection ? problems : problems.map(withoutSuggestion);
+  const operation = getOperationAST(document, operationName);
+  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
+    const message = 'Over a WebSocket there are subscriptions only; send queries and mutations by HTTP.';
+    return [
+      new GraphQLError(message, { extensions: { code: ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE } }),
+    ];
+  }
+  return { document, operationName: operationName ?? null, variableValues: variables ?? null };
+}
+
+function parsed(query: string): DocumentNode | GraphQLError {
+  try {
+    return parse(query, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    return withCodeOf(error, ApolloServerErrorCode.GRAPHQL_PARSE_FAILED);
+  }
+}
+
+/** What only the document and its variables are to blame for carries the code that it has over HTTP. */
+export function withProtocolCode(error: GraphQLError): GraphQLError {
+  if (error.extensions.code !== undefined || error.path) return error;
+  const aboutVariable = /^Variable "\$/.test(error.message);
+  return withCodeOf(
+    error,
+    aboutVariable ? ApolloServerErrorCode.BAD_USER_INPUT : ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED,
+  );
+}
+
+const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
+  new GraphQLError(error.message, {
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    extensions: { code },
+  });
+
+/** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
+const withoutSuggestion = (error: GraphQLError): GraphQLError =>
+  new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });
