@@ -5,19 +5,20 @@ import type { FactorLookup, HeldFactors } from '../platform/request/index.ts';
 /** What the holder of an account can prove themselves with. */
 export class AccountFactors implements FactorLookup {
   constructor(
-    private readonly options: { /** Whether anybody signs in by Google. */ readonly google: boolean },
+    /** Null where nobody signs in by Google. */
+    private readonly google: { isLinked(em: EntityManager, userId: string): Promise<boolean> } | null,
   ) {}
 
   async of(em: EntityManager, userId: string): Promise<HeldFactors> {
     const [row] = await statement(
       em,
-      sql<{ password: boolean; google: boolean; second_factor: boolean }>`
+      sql<{ password: boolean; second_factor: boolean }>`
         select second_factor_since is not null as second_factor,
-               exists (select from password_credential where user_id = ${userId}) as password,
-               ${this.options.google} and exists (select from google_identity where user_id = ${userId}) as google
+               exists (select from password_credential where user_id = ${userId}) as password
         from users where id = ${userId}`,
     );
-    const { password = false, google = false, second_factor: secondFactor = false } = row ?? {};
+    const { password = false, second_factor: secondFactor = false } = row ?? {};
+    const google = (await this.google?.isLinked(em, userId)) ?? false;
     return { password, google, secondFactor };
   }
 

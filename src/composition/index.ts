@@ -87,7 +87,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
   const { config, log, closing, redis, fork, feed, publicUrl, clientOrigin } = platform;
   const sessions = await composeSessions(platform);
   const identities = composeIdentities(platform);
-  const passwords = await composePasswords(platform, sessions);
+  const passwords = await composePasswords(platform, sessions, identities);
   const accounts = composeAccounts(platform, sessions, passwords);
   const authenticators = await composeAuthenticators(platform, sessions, passwords);
   const signIn = composeSignIn(platform, sessions, authenticators, identities);

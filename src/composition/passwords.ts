@@ -8,6 +8,7 @@ import {
   Passwords,
   passwordData,
 } from '../passwords/index.ts';
+import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
 import type { Platform } from './platform.ts';
 import type { Sessions } from './sessions.ts';
@@ -21,6 +22,7 @@ export type PasswordPart = Awaited<ReturnType<typeof composePasswords>>;
 export async function composePasswords(
   { config, secrets, clock, closing, rateLimiter, fork, audit, tokens, notices }: Platform,
   { endings, signOut }: Sessions,
+  { googleIdentities }: Identities,
 ) {
   const { password, productName } = config;
   const threads = Math.max(1, availableParallelism() - 1);
@@ -33,7 +35,7 @@ export async function composePasswords(
   closing.push(() => hasher.close());
   const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
-  const accountFactors = new AccountFactors({ google: config.google !== undefined });
+  const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
   const ownerProof = new OwnerProof(passwords, accountFactors, audit, rateLimiter, clock);
   const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
   return {
