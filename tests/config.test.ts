@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -195,6 +195,20 @@ describe('files of settings', () => {
     });
     expect(environmentWithFiles({}, folder, 'other.env')).toEqual({ PORT: '6000' });
     expect(() => environmentWithFiles({}, folder, 'absent.env')).toThrow(InvalidSettings);
+  });
+});
+
+describe('docker-compose.yml', () => {
+  /** By the file itself or by the image; and a file that nobody mounts cannot be named. */
+  const DECIDED =
+    'NODE_ENV HOST PORT DATA_DIR DATABASE_URL DATABASE_MIGRATION_URL MIGRATE_ON_START REDIS_URL SESSION_STORE JWT_PRIVATE_KEY_FILE';
+
+  it('hands every setting on that it does not decide itself', async () => {
+    const names = async (file: string, pattern: RegExp) =>
+      [...(await readFile(file, 'utf8')).matchAll(pattern)].map(([, name]) => name ?? '');
+    const settings = await names('.env.example', /^# ([A-Z_]+)=/gm);
+    const passed = await names('docker-compose.yml', /^ {2}([A-Z_]+): \$\{\1:/gm);
+    expect([...passed, ...DECIDED.split(' ')].sort()).toEqual(settings.sort());
   });
 });
 
