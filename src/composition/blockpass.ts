@@ -93,7 +93,7 @@ export function composeBlockpass(
       }),
       new KycRecordResolver(review, records, vault, blockpass, audit),
       new KycItemResolver(new KycValues(vault, audit), demand, platform.publicUrl),
-      new KycUserResolver(),
+      new KycUserResolver(records),
     ],
     routes: blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : [],
     guardedRoutes: [kycFileRoutes(vault, audit, demand, contexts.of)],

@@ -4,7 +4,16 @@ import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement } from '../../platform/database/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
-import { newId } from '../../platform/id.ts';
+import { isId, newId } from '../../platform/id.ts';
+import { InvalidValue, readFields } from '../../platform/input.ts';
+import {
+  type Connection,
+  decodeCursor,
+  encodeCursor,
+  type PageArguments,
+  pageOf,
+  parseFirst,
+} from '../../platform/pagination/index.ts';
 import type { RequestOrigin } from '../../platform/request/index.ts';
 import type { Endings } from '../../sessions/index.ts';
 import type { TokenSet } from '../api/index.ts';
@@ -79,6 +88,35 @@ export class KycRecords {
       .fork()
       .find(KycItem, { recordId: { $in: [...recordIds] } }, { orderBy: { kind: 'desc', slug: 'asc' } });
     return Map.groupBy(items, ({ recordId }) => recordId);
+  }
+
+  /** The oldest first. @throws {BadUserInput} for a page that is none. */
+  async page<Node>(
+    em: EntityManager,
+    { first, after }: PageArguments,
+    { status }: { readonly status?: KycStatus | null | undefined },
+    node: (record: KycRecord) => Node,
+  ): Promise<Connection<Node>> {
+    const { after: place } = readFields('', { first: () => parseFirst(first), after: () => placeOf(after) });
+    const rows = await em.find(
+      KycRecord,
+      { ...(status && { status }), ...(place && { id: { $gt: place } }) },
+      { orderBy: { id: 'asc' }, limit: first + 1 },
+    );
+    return pageOf(rows, { first, after }, { node, cursor: ({ id }) => encodeCursor(ORDER, id) });
+  }
+
+  /** How the records of users stand, by their ids; without a record a user has none. */
+  async statusesAmong(
+    em: EntityManager,
+    userIds: readonly string[],
+  ): Promise<ReadonlyMap<string, KycStatus>> {
+    const rows = await statement(
+      em,
+      sql<{ user_id: string; status: KycStatus }>`
+        select user_id, status from kyc_record where user_id = any(${[...userIds]}::uuid[])`,
+    );
+    return new Map(rows.map(({ user_id, status }) => [user_id, status]));
   }
 
   async standing(em: EntityManager, recordId: string): Promise<Standing> {
@@ -209,6 +247,19 @@ interface HeldRecord {
   id: string;
   status: KycStatus;
   user_id: string | null;
+}
+
+/** Cursors of the list name the id of the last record seen: ids begin with the time. */
+const ORDER = 'kycRecords';
+
+/** @throws {InvalidValue} for a cursor of another list. */
+function placeOf(after: string | null | undefined): string | null {
+  if (after == null) return null;
+  const { order, key } = decodeCursor(after);
+  const [id] = key;
+  if (order !== ORDER || id === undefined || !isId(id))
+    throw new InvalidValue('This is not a cursor of this list.');
+  return id;
 }
 
 const isDue = ({ status }: ItemStanding): boolean =>

@@ -2,17 +2,8 @@ import { GraphQLURL } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { readAccount, recordLook, UserType } from '../../accounts/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
-import { sql, statement } from '../../platform/database/index.ts';
 import { Forbidden, ReauthenticationRequired } from '../../platform/errors.ts';
-import { isId } from '../../platform/id.ts';
-import { InvalidValue, readFields } from '../../platform/input.ts';
-import {
-  type Connection,
-  decodeCursor,
-  encodeCursor,
-  pageOf,
-  parseFirst,
-} from '../../platform/pagination/index.ts';
+import type { Connection } from '../../platform/pagination/index.ts';
 import {
   Authorize,
   batched,
@@ -40,7 +31,7 @@ export class KycRecordResolver {
 
   constructor(
     private readonly review: KycReview,
-    records: KycRecords,
+    private readonly records: KycRecords,
     private readonly vault: KycVault,
     private readonly requirements: Requirements,
     private readonly audit: AuditLog,
@@ -84,19 +75,8 @@ export class KycRecordResolver {
     @Arg('status', () => KycStatus, { nullable: true }) status: KycStatus | null | undefined,
     @Ctx() { em }: RequestContext,
   ): Promise<Connection<KycRecordType>> {
-    const page = readFields('', { first: () => parseFirst(first ?? RECORDS), after: () => placeOf(after) });
-    const rows = await em.find(
-      KycRecord,
-      { ...(status && { status }), ...(page.after && { id: { $gt: page.after } }) },
-      { orderBy: { id: 'asc' }, limit: page.first + 1 },
-    );
-    return pageOf(
-      rows,
-      { first: page.first, after },
-      {
-        node: (row) => this.shown(row),
-        cursor: ({ id }) => encodeCursor(ORDER, id),
-      },
+    return this.records.page(em, { first: first ?? RECORDS, after }, { status }, (record) =>
+      this.shown(record),
     );
   }
 
@@ -270,29 +250,14 @@ export class KycItemResolver {
 /** What a record adds to a user. */
 @Resolver(() => UserType)
 export class KycUserResolver {
-  private readonly statusOf = batched(async (em, userIds) => {
-    const rows = await statement(
-      em,
-      sql<{ user_id: string; status: KycStatus }>`
-        select user_id, status from kyc_record where user_id = any(${[...userIds]}::uuid[])`,
-    );
-    return new Map(rows.map(({ user_id, status }) => [user_id, status]));
-  });
+  private readonly statusOf: (context: RequestContext, userId: string) => Promise<KycStatus | undefined>;
+
+  constructor(records: KycRecords) {
+    this.statusOf = batched((em, userIds) => records.statusesAmong(em, userIds));
+  }
 
   @FieldResolver(() => KycStatus, { nullable: true, description: 'Null without a KYC record.' })
   async kycStatus(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<KycStatus | null> {
     return (await this.statusOf(context, id)) ?? null;
   }
-}
-
-/** Cursors of this list name the id of the last record seen: ids begin with the time. */
-const ORDER = 'kycRecords';
-
-function placeOf(after: string | null | undefined): string | null {
-  if (after == null) return null;
-  const { order, key } = decodeCursor(after);
-  const [id] = key;
-  if (order !== ORDER || id === undefined || !isId(id))
-    throw new InvalidValue('This is not a cursor of this list.');
-  return id;
 }
