@@ -56,10 +56,10 @@ export class UserDirectory {
     { first, after }: PageArguments,
     query: UserQuery,
   ): Promise<Connection<UserType>> {
-    const { walks, cursor } = readFields('', {
+    const { walks, after: cursor } = readFields('', {
       first: () => parseFirst(first),
       walks: () => walksFor(query),
-      cursor: () => readCursor(after, walksFor(query)),
+      after: () => readCursor(after, walksFor(query)),
     });
     const rows = await this.walk(em, walks, cursor, await filterOf(em, query), first + 1);
     return pageOf(

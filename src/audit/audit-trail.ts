@@ -75,7 +75,10 @@ export class AuditTrail {
     branches: readonly (readonly Condition[])[],
     node: (row: Row) => AuditEventType,
   ): Promise<Connection<AuditEventType>> {
-    const { cursor } = readFields('', { first: () => parseFirst(first), cursor: () => readCursor(after) });
+    const { after: cursor } = readFields('', {
+      first: () => parseFirst(first),
+      after: () => readCursor(after),
+    });
     const found = branches.map(
       (conditions) => sql`
         (select e.id, e.at from audit_event e
