@@ -9,6 +9,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
+import { asGatehouseError } from './format-error.ts';
 import { documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 
 /** What a client asks for. */
@@ -56,7 +57,7 @@ function parsed(query: string): DocumentNode | GraphQLError {
 
 /** What only the document and its variables are to blame for carries the code that it has over HTTP. */
 export function withProtocolCode(error: GraphQLError): GraphQLError {
-  if (error.extensions.code !== undefined || error.path) return error;
+  if (error.extensions.code !== undefined || error.path || asGatehouseError(error)) return error;
   const aboutVariable = /^Variable "\$/.test(error.message);
   return withCodeOf(
     error,

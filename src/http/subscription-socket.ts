@@ -75,9 +75,14 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization;
     return contexts.ofSocket(extra.request, typeof authorization === 'string' ? authorization : undefined);
   };
-  const format = (error: GraphQLError, context: RequestContext): GraphQLFormattedError => {
-    const formatted = formatError(withProtocolCode(error).toJSON(), error);
-    return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
+  /** What the client is told; the log is told more. */
+  const report = (raw: readonly GraphQLError[], context: RequestContext): GraphQLFormattedError[] => {
+    const errors = raw.map(withProtocolCode);
+    logFailures(log, errors, context);
+    return errors.map((error) => {
+      const formatted = formatError(error.toJSON(), error);
+      return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
+    });
   };
 
   const server = makeServer<Record<string, unknown>, Extra>({
@@ -97,16 +102,10 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       }
       return { ...found, schema, contextValue: context };
     },
-    onError: (ctx, _id, _payload, errors) => {
-      const context = contextOf(ctx);
-      logFailures(log, errors as GraphQLError[], context);
-      return errors.map((error) => format(error as GraphQLError, context));
-    },
+    onError: (ctx, _id, _payload, errors) => report(errors as GraphQLError[], contextOf(ctx)),
     onNext(_ctx, _id, _payload, args, result) {
       if (!result.errors) return;
-      const context = args.contextValue as RequestContext;
-      logFailures(log, result.errors, context);
-      const errors = result.errors.map((error) => format(error, context));
+      const errors = report(result.errors, args.contextValue as RequestContext);
       return { ...result, errors } as FormattedExecutionResult;
     },
   });

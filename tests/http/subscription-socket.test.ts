@@ -101,6 +101,22 @@ describe('the WebSocket', () => {
     socket.close();
   });
 
+  it('writes what it refused into the log, as HTTP does', async () => {
+    const before = gateway.logLines.length;
+    const socket = await Socket.open();
+    await socket.ask('subscription { nothing }');
+    await socket.ask('subscription { first: blockpassSignIn(id: "x") { state } }');
+    const refusals = gateway.logLines
+      .slice(before)
+      .map((line) => JSON.parse(line) as { msg: string; code?: string; field?: string })
+      .filter(({ msg }) => msg === 'an operation was refused');
+    expect(refusals.map(({ code, field }) => [code, field])).toEqual([
+      ['GRAPHQL_VALIDATION_FAILED', undefined],
+      ['NOT_FOUND', 'blockpassSignIn'],
+    ]);
+    socket.close();
+  });
+
   it('tells nothing of the schema in its errors where introspection is off', async () => {
     const closed = await gateway.another({ GRAPHQL_INTROSPECTION: 'false' });
     const socket = await Socket.open({ url: closed.url });
