@@ -98,7 +98,8 @@ export class PostgresSessionStore implements SessionStore {
       em,
       sql<SessionRow & SubjectColumns & { within_grace: boolean }>`
         select s.*, ${subjectColumns},
-               rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds}) as within_grace
+               (rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds})
+                or rotated_at = authenticated_at) as within_grace
         from session s join users u on u.id = s.user_id
         where s.id = ${sessionId} and s.user_id = ${userId} and ${this.timely} and ${mayHaveTokens(sessionId)}`,
     );

@@ -77,7 +77,8 @@ if ahead >= 0 then
   session.userAgent, session.ipAddress = use.userAgent, use.ipAddress
   return { 'rotated', keep(session), ahead }
 end
-local repeats = ahead == -1 and session.rotatedAt > now - tonumber(ARGV[4])
+local within_grace = session.rotatedAt > now - tonumber(ARGV[4]) or session.rotatedAt == session.authenticatedAt
+local repeats = ahead == -1 and within_grace
 return { repeats and 'repeated' or 'reused', cjson.encode(session) }`);
 
 /** ARGV[2] session id, ARGV[3] the proof. Returns the session, or nil. */

@@ -40,7 +40,10 @@ export type Rotation =
    * generations as `lost` says: the session went on from the token.
    */
   | { kind: 'rotated'; session: SessionRecord; subject: Subject; lost: number }
-  /** It was the immediate predecessor, within the grace: the current generation again, nothing changed. */
+  /**
+   * It was the immediate predecessor, within the grace: the current generation again, nothing changed. The grace of a
+   * step-up ends with the first use of the successor: both times of the session are the same until then.
+   */
   | { kind: 'repeated'; session: SessionRecord; subject: Subject }
   /** It had been used before. */
   | { kind: 'reused'; session: SessionRecord }
@@ -83,7 +86,8 @@ export interface SessionStore {
   rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation>;
   /**
    * The holder proved again who they are: sets the authentication time to now, advances the generation, adds the
-   * methods and never lowers the level. `keepTokens`: the generation stays, for a caller who is not given new tokens.
+   * methods and never lowers the level. The time of the rotation is the same instant (see `repeated`). `keepTokens`: the
+   * generation stays, for a caller who is not given new tokens.
    */
   stepUp(
     em: EntityManager,

@@ -151,6 +151,20 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await rotate(0)).kind).toBe('reused');
     });
 
+    it('answers the immediate predecessor of a step-up until the successor is used: nobody repeats a lost proof', async () => {
+      const reference = { userId, sessionId: session.id };
+      await rotate(0);
+      await under.store.stepUp(under.fork(), reference, { amr: ['pwd'], aal: 1 });
+      await under.age(session, 600);
+      expect((await rotate(0)).kind).toBe('reused');
+      expect(await rotate(1)).toMatchObject({ kind: 'repeated', session: { generation: 2 } });
+      expect((await rotate(2)).kind).toBe('rotated');
+      expect((await rotate(1)).kind).toBe('reused');
+      await under.age(session, 31);
+      await under.store.stepUp(under.fork(), reference, { amr: ['pwd'], aal: 1 }, { keepTokens: true });
+      expect((await rotate(2)).kind).toBe('reused');
+    });
+
     it('takes a generation before that for reuse at any time', async () => {
       await rotate(0);
       await rotate(1);
