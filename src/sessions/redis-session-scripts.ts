@@ -3,13 +3,15 @@ import { RedisScript } from '../platform/redis/index.ts';
 /**
  * The sessions of one user are one hash, KEYS[1]: session id to JSON, with times in milliseconds since 1970. So every
  * script touches one key, which a cluster keeps in one place, and reaches a session from user id and session id.
- * ARGV[1] is the idle limit in milliseconds, or empty. Time is that of Redis.
+ * ARGV[1] is the idle limit in milliseconds, or empty. Time is that of Redis. The last argument is the time after which
+ * nobody waits any more: a Redis that stalled must not do then what its caller was told did not happen.
  */
 const script = (body: string): RedisScript =>
   new RedisScript(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local idle = tonumber(ARGV[1])
+local idle, latest = tonumber(ARGV[1]), tonumber(ARGV[#ARGV])
+if now > latest then return redis.error_reply('-TOOLATE nobody waits for this any more') end
 
 local function alive(text)
   local session = text and cjson.decode(text)

@@ -171,7 +171,7 @@ export class RedisSessionStore implements SessionStore {
   ): Promise<unknown> {
     const { idleTtlSeconds } = this.options;
     const idle = idleTtlSeconds === undefined ? '' : idleTtlSeconds * 1000;
-    return this.redis.run((client) => script.run(client, [keyOf(userId)], [idle, ...args]));
+    return this.redis.run((client, latest) => script.run(client, [keyOf(userId)], [idle, ...args, latest]));
   }
 }
 

@@ -169,6 +169,40 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     );
   });
 
+  it.each(['login', 'refresh', 'reauthenticate'] as const)(
+    'that froze under a %s, which was given up within a second, does nothing of it when it thaws',
+    async (name) => {
+      const { accessToken: bearer, refreshToken, sessionId } = await alice.signedIn();
+      const { password } = alice;
+      let current = refreshToken;
+      const calls = {
+        login: () => alice.login(),
+        refresh: async () => {
+          const reply = await alice.refresh(current);
+          if (reply.data) current = tokensOf(reply).refreshToken;
+          return reply;
+        },
+        reauthenticate: () => gateway.client.execute(ReauthenticateDocument, { password }, { bearer }),
+      };
+      // Redis must know the scripts, or it would refuse what lies there for another reason.
+      for (const call of [calls.login, calls.reauthenticate, calls.refresh])
+        expect((await call()).errors).toEqual([]);
+      const generation = await sessions.generation(alice.id, sessionId);
+      redis.freeze();
+      try {
+        const before = performance.now();
+        expect((await calls[name]()).code).toBe('SERVICE_UNAVAILABLE');
+        expect(performance.now() - before).toBeLessThan(1_000);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      } finally {
+        redis.thaw();
+      }
+      await isBack();
+      expect(await sessions.count(alice.id)).toBe(2);
+      expect(await sessions.generation(alice.id, sessionId)).toBe(generation);
+    },
+  );
+
   describe.each(['killed', 'frozen'])('while it is %s', (state) => {
     const away = async () => {
       if (state === 'frozen') return redis.freeze();

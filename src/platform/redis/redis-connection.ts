@@ -11,10 +11,16 @@ const CONNECT_DEADLINE = 1_500;
 /** Milliseconds between two attempts to connect again, doubled up to the longest; attempts never end. */
 const SHORTEST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
-/** Milliseconds between two questions that tell whether an idle connection still lives, and whether it is still the right one. */
+/**
+ * Milliseconds between two questions that tell whether an idle connection still lives, whether it is still the right
+ * one, and what time it is there.
+ */
 const HEARTBEAT = 5_000;
-/** Refusals after which another attempt may lead to a server that does not refuse: after a failover, that is. */
-const WRONG_PLACE = /\b(READONLY|CLUSTERDOWN|MASTERDOWN)\b/;
+/**
+ * Refusals after which another attempt may lead to a server that does not refuse: after a failover, that is. TOOLATE
+ * where somebody still waits says that the clock there is not the one that was asked: the next connection asks anew.
+ */
+const WRONG_PLACE = /\b(READONLY|CLUSTERDOWN|MASTERDOWN|TOOLATE)\b/;
 
 export interface RedisConnectionOptions {
   /** As in REDIS_URL. */
@@ -39,6 +45,8 @@ export class RedisConnection {
   private link: RedisLink | undefined;
   /** Unknown before the first attempt has ended. */
   private state: 'up' | 'away' | undefined;
+  /** Milliseconds that the clock of Redis is ahead of performance.now(), or less by the time of one answer. */
+  private clockOffset = 0;
   private delay = SHORTEST_DELAY;
   private reconnect: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
@@ -76,14 +84,17 @@ export class RedisConnection {
   }
 
   /**
-   * Runs commands on the connection, all of them within one deadline.
+   * Runs commands on the connection, all of them within one deadline. A server that stalled does later what lies there,
+   * although nobody waits any more: what must not happen then looks at `latest`, the deadline by the clock of Redis, and
+   * answers TOOLATE.
    * @throws {RedisAway} when the connection is away, was lost before the answer, or Redis refused the command.
    */
-  async run<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
+  async run<T>(work: (client: RedisClient, latest: number) => Promise<T>): Promise<T> {
     const { link } = this;
     if (!link || this.state !== 'up') throw new RedisAway();
     try {
-      return await within(ANSWER_DEADLINE, work(link.client));
+      const latest = Math.floor(performance.now() + ANSWER_DEADLINE + this.clockOffset);
+      return await within(ANSWER_DEADLINE, work(link.client, latest));
     } catch (cause) {
       // A refusal (out of memory, no right) is an answer: the connection is good.
       if (!(cause instanceof ErrorReply) || WRONG_PLACE.test(cause.message)) this.lost(link, cause);
@@ -110,13 +121,21 @@ export class RedisConnection {
   private async prepared(link: RedisLink): Promise<void> {
     await link.connect();
     if (this.link !== link) return;
+    await this.askTime(link);
     for (const [channel, listener] of this.channels) await link.subscribe(channel, listener);
+  }
+
+  /** A connection that listens gives no orders, and may answer nothing but a ping. */
+  private async askTime(link: RedisLink): Promise<void> {
+    if (this.options.purpose === 'events') return;
+    const time = await link.time();
+    if (this.link === link) this.clockOffset = time - performance.now();
   }
 
   private up(link: RedisLink): void {
     this.delay = SHORTEST_DELAY;
     this.heartbeat = setInterval(() => {
-      this.ping().catch(() => {});
+      this.run((client) => Promise.all([client.ping(), this.askTime(link)])).catch(() => {});
       void link.review();
     }, HEARTBEAT);
     const wasAway = this.state === 'away';

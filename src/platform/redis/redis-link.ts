@@ -20,6 +20,8 @@ export interface RedisLink {
   connect(): Promise<void>;
   readonly client: RedisClient;
   subscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  /** Milliseconds since 1970 by the clock of Redis; in a cluster, by the one that is ahead of the others. */
+  time(): Promise<number>;
   /** Asks now and then whether another server took over, where the one that is connected may not know it. */
   review(): Promise<void>;
   /** At once, without a farewell. */
@@ -82,6 +84,10 @@ class SingleLink implements RedisLink {
     await this.client.subscribe(channel, listener);
   }
 
+  async time(): Promise<number> {
+    return milliseconds(await this.client.time());
+  }
+
   /**
    * The Sentinels tell a primary that it was deposed only some ten seconds later, in a planned failover, and what is
    * written there meanwhile is lost.
@@ -130,6 +136,13 @@ class ClusterLink implements RedisLink {
 
   subscribe(): Promise<never> {
     return Promise.reject(new Error('a link for commands does not listen'));
+  }
+
+  async time(): Promise<number> {
+    const times = this.client.masters.map(async (primary) =>
+      milliseconds(await (await this.client.nodeClient(primary)).time()),
+    );
+    return Math.max(...(await Promise.all(times)));
   }
 
   /** A command that comes to the wrong node is told the right one. */
@@ -227,6 +240,10 @@ const socketOf = ({ tls }: RedisAddress, at: Partial<Endpoint> = {}) => ({
   connectTimeout: SOCKET_DEADLINE,
   reconnectStrategy: false as const,
 });
+
+/** @param time the reply to TIME: seconds and microseconds */
+const milliseconds = ([seconds, micros]: readonly string[]): number =>
+  Number(seconds) * 1000 + Number(micros) / 1000;
 
 function oneOf<T>(choices: readonly T[]): T {
   const [choice] = choices.toSorted(() => Math.random() - 0.5);

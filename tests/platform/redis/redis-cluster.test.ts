@@ -50,6 +50,11 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual([]);
   });
 
+  it('tells the latest time for what it runs, by the clocks of its servers', async () => {
+    const latest = await connection.run(async (_client, time) => time);
+    expect(Math.abs(latest - Date.now() - 500)).toBeLessThan(100);
+  });
+
   it('follows a slot that moved, without being away', async () => {
     const key = await keyIn((slot) => slot < 5000);
     const slot = String(await slotOf(key));

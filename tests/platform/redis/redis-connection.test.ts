@@ -224,6 +224,21 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toHaveLength(2);
   });
 
+  it('tells the latest time for what it runs, by the clock of Redis', async () => {
+    const [seconds, micros] = (await redis.command('TIME')) as [string, string];
+    const now = Number(seconds) * 1000 + Number(micros) / 1000;
+    const latest = await connection.run(async (_client, time) => time);
+    expect(Math.abs(latest - now - 500)).toBeLessThan(100);
+  });
+
+  it('asks for the time anew when it is told that it is too late', async () => {
+    const late = `return redis.error_reply('-TOOLATE')`;
+    const refused = await failure(() => connection.run((client) => client.eval(late)));
+    expect(refused.error).toBeInstanceOf(RedisAway);
+    expect(connection.isUp()).toBe(false);
+    await comesBack();
+  });
+
   it('is closed at once, whatever the server does, and stays closed', async () => {
     redis.freeze();
     try {
