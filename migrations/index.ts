@@ -11,6 +11,7 @@ import { Blockpass } from './20261122080000_blockpass.ts';
 import { BlockpassLinkedAt } from './20261122085000_blockpass_linked_at.ts';
 import { KnownDevices } from './20261122090000_known_devices.ts';
 import { BlockpassTakenBy } from './20261122101000_blockpass_taken_by.ts';
+import { EndingsThatMatter } from './20261122103000_endings_that_matter.ts';
 import { UploadPassWithoutOrigin } from './20261126010000_upload_pass_without_origin.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
@@ -27,5 +28,6 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122085000_blockpass_linked_at', class: BlockpassLinkedAt },
   { name: '20261122090000_known_devices', class: KnownDevices },
   { name: '20261122101000_blockpass_taken_by', class: BlockpassTakenBy },
+  { name: '20261122103000_endings_that_matter', class: EndingsThatMatter },
   { name: '20261126010000_upload_pass_without_origin', class: UploadPassWithoutOrigin },
 ];

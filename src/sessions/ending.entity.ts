@@ -37,6 +37,7 @@ export class Ending {
   epoch: number | null = null;
 
   /** Until the latest expiry of an access token that it could hit: readers keep it in memory so long. */
+  @Index({ name: 'ending_matters_until_index' })
   @Property({ type: 'timestamptz' })
   mattersUntil!: Date;
 

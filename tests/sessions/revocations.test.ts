@@ -1,7 +1,13 @@
 /** @topology one: has two processes of its own, and cuts what connects them */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
+import { createOrm } from '../../src/platform/database/index.ts';
+import { PostgresEventFeed } from '../../src/platform/events/index.ts';
+import { Revocations } from '../../src/sessions/index.ts';
+import { SCHEMA } from '../../src/tables.ts';
 import { Client } from '../support/client.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { LogoutDocument } from '../support/generated/operations.ts';
 import { eventually, race } from '../support/race.ts';
@@ -141,5 +147,50 @@ describe.each(STORES)('with sessions in %s', (store) => {
         expect(reply.errors).toEqual([]);
       }, 'lock table ending in access exclusive mode');
     });
+  });
+});
+
+describe('what a process knows of endings', () => {
+  let database: TestDatabase;
+  let orm: MikroORM;
+  let revocations: Revocations;
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
+    const feed = new PostgresEventFeed(database.servingUrl, () => {});
+    revocations = new Revocations(
+      () => orm.em.fork(),
+      feed,
+      { maxStalenessSeconds: 2 },
+      () => {},
+    );
+  });
+  afterEach(async () => {
+    await revocations.stop();
+    await orm.close();
+    await database.drop();
+  });
+
+  it('is found among a year of them without reading them all', async () => {
+    await database.query(
+      `insert into ending (kind, session_id, matters_until, kept_until)
+       select 'SESSION', gen_random_uuid(), now() - n * interval '1 minute', now() + interval '60 days'
+       from generate_series(-10, 20000) as n`,
+    );
+    await database.query('vacuum analyze ending');
+    const read = async () => {
+      const [row] = await database.query<{ read: number }>(
+        `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_user_tables where relname = 'ending'`,
+      );
+      return row?.read ?? Number.NaN;
+    };
+    const before = await read();
+    await revocations.start();
+    await revocations.stop();
+    // A connection tells what it read when it ends, at the latest.
+    await orm.close();
+    await eventually(read, (after) => after > before);
+    expect((await read()) - before).toBeLessThan(100);
   });
 });
