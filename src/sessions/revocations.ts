@@ -14,6 +14,8 @@ const FORGET_INTERVAL = 60_000;
 interface EndingRow {
   /** Oldest transaction that was still running when this was read. */
   horizon: string;
+  /** Which server answered: when it started, in seconds since 1970. */
+  server: string;
   kind: EndingKind | null;
   session_id: string | null;
   user_id: string | null;
@@ -41,6 +43,7 @@ export class Revocations {
   private readonly firstGoodEpochs = new Map<string, { epoch: number; until: number }>();
   private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
   private horizon = '0';
+  private server = '';
   /** By performance.now(): a monotonic clock, since the wall clock may jump. */
   private readAt = Number.NEGATIVE_INFINITY;
   private forgottenAt = performance.now();
@@ -129,9 +132,12 @@ export class Revocations {
   private async read(): Promise<void> {
     const startedAt = performance.now();
     const rows = await this.rowsSince(this.horizon);
-    const horizon = rows[0]?.horizon ?? '0';
-    // A smaller number than before: another database took over (a restore). Nothing known so far can be built on.
-    const complete = BigInt(horizon) < BigInt(this.horizon) ? await this.rowsSince('0') : rows;
+    const { horizon, server } = rows[0] ?? { horizon: '0', server: '' };
+    // Another server took over (a failover, a restore): it may have lost the last transactions and given their numbers
+    // away again, so what it wrote since may lie before the horizon. Of one that was put back, the start may be the same.
+    const replaced =
+      this.horizon !== '0' && (server !== this.server || BigInt(horizon) < BigInt(this.horizon));
+    const complete = replaced ? await this.rowsSince('0') : rows;
     for (const row of complete) this.learn(row);
     // After a gap too: a change may have ceased to matter before it was seen here.
     const missed = complete !== rows || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
@@ -141,6 +147,7 @@ export class Revocations {
     await Promise.all(due.map(({ reread }) => reread()));
     // Only now: what failed before here is read again the next time.
     this.horizon = horizon;
+    this.server = server;
     this.readAt = startedAt;
     this.forget();
   }
@@ -149,7 +156,8 @@ export class Revocations {
     return statement(
       this.fork(),
       sql<EndingRow>`
-        select pg_snapshot_xmin(pg_current_snapshot())::text as horizon, e.kind, e.session_id, e.user_id, e.epoch,
+        select pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
+               extract(epoch from pg_postmaster_start_time())::text as server, e.kind, e.session_id, e.user_id, e.epoch,
                coalesce(extract(epoch from e.matters_until - now()) * 1000, 0)::float8 as matters_for
         from (select) as always
         left join ending e on e.written_by >= ${horizon}::xid8 and e.matters_until > now()`,

@@ -4,6 +4,8 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
+import { newId } from '../../src/platform/id.ts';
+import type { Caller } from '../../src/platform/request/index.ts';
 import { Revocations } from '../../src/sessions/index.ts';
 import { SCHEMA } from '../../src/tables.ts';
 import { Client } from '../support/client.ts';
@@ -155,8 +157,18 @@ describe('what a process knows of endings', () => {
   let orm: MikroORM;
   let revocations: Revocations;
 
+  /** As another server would answer that took over. */
+  const serverStartedAt = (time: string) =>
+    database.query(
+      `create or replace function public.pg_postmaster_start_time() returns timestamptz
+       language sql as $$ select '${time}'::timestamptz $$`,
+    );
+
   beforeEach(async () => {
     database = await createTestDatabase();
+    const name = new URL(database.ownerUrl).pathname.slice(1);
+    await database.query(`alter database ${name} set search_path = public, pg_catalog`);
+    await serverStartedAt('2026-01-01');
     orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
     const feed = new PostgresEventFeed(database.servingUrl, () => {});
     revocations = new Revocations(
@@ -192,5 +204,26 @@ describe('what a process knows of endings', () => {
     await orm.close();
     await eventually(read, (after) => after > before);
     expect((await read()) - before).toBeLessThan(100);
+  });
+
+  it('is read anew when another server took over, which may have lost the last transactions and gone on', async () => {
+    await revocations.start();
+    const caller: Caller = {
+      ...{ userId: newId(), sessionId: newId(), keyId: '', epoch: 0, roles: [], amr: ['pwd'], aal: 1 },
+      ...{ authenticatedAt: 0, enrolmentRequired: false },
+    };
+    // By a transaction whose number the former server had given away before the last reading.
+    await database.query(
+      `insert into ending (kind, session_id, matters_until, kept_until, written_by)
+       values ('SESSION', $1, now() + interval '1 hour', now() + interval '1 day', '3')`,
+      [caller.sessionId],
+    );
+    const isVoid = async () => {
+      await revocations.catchUp();
+      return revocations.isVoid(caller, () => orm.em.fork());
+    };
+    expect(await isVoid()).toBe(false);
+    await serverStartedAt('2026-01-02');
+    expect(await isVoid()).toBe(true);
   });
 });
