@@ -8,7 +8,7 @@ import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
 import { createServer, requestContexts } from '../http/index.ts';
 import { linkPages } from '../pages/index.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
-import { migrationsReady } from '../platform/database/index.ts';
+import { databaseReady } from '../platform/database/index.ts';
 import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
 import type { Logger } from '../platform/logger.ts';
 import { MailWorker, type MailWriter, SmtpTransport } from '../platform/mail/index.ts';
@@ -155,7 +155,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     health: {
       isDraining: () => draining,
       probes: {
-        database: () => migrationsReady(fork(), SCHEMA.migrations),
+        database: () => databaseReady(fork(), SCHEMA.migrations),
         ...(redis && { redis: () => redis.ping() }),
       },
     },

@@ -13,7 +13,9 @@ const CANCEL_TIMEOUT = 2_000;
 
 /** Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost. */
 export function careForPool(pool: Pool): void {
-  pool.on('connect', (client) => withDeadline(withOperationDeadline(withPreparedStatements(client), pool)));
+  pool.on('connect', (client) =>
+    withDeadline(withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client)), pool)),
+  );
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => releasedWhenDead(await connect()) });
 }
@@ -75,6 +77,23 @@ function withOperationDeadline<Client extends ClientBase>(client: Client, pool: 
     });
   };
   return Object.assign(client, { query: limited });
+}
+
+/** SQLSTATE of a write that the server refuses since it only reads. */
+const READ_ONLY = '25006';
+
+/** A server that was demoted keeps its connections, and a busy pool would keep them for ever: the next one may lead elsewhere. */
+function leftWhenReadOnly<Client extends ClientBase>(client: Client): Client {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const watched = (...args: unknown[]): unknown => {
+    const result = query(...args);
+    if (!isPromise(result)) return result;
+    return result.catch((error: unknown) => {
+      if ((error as { code?: unknown } | null)?.code === READ_ONLY) destroyClient(client);
+      throw error;
+    });
+  };
+  return Object.assign(client, { query: watched });
 }
 
 /** By a connection of its own: the pool may be empty. When it fails, the statement has the deadline of the server. */

@@ -1,7 +1,7 @@
 export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisory-lock.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
-export { Migrations, migrationsReady } from './migrations.ts';
+export { databaseReady, Migrations, migrationsReady } from './migrations.ts';
 export { outsideDeadline, withinDeadline } from './operation-deadline.ts';
 export { createOrm, type DatabaseSchema } from './orm.ts';
 export { grantRights, type ServingRights } from './rights.ts';

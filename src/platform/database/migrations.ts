@@ -85,6 +85,16 @@ export class Migrations {
   }
 }
 
+/** @throws when the database cannot do the work of this build now. */
+export async function databaseReady(em: EntityManager, expected: readonly MigrationObject[]): Promise<void> {
+  await migrationsReady(em, expected);
+  const [row] = await statement(
+    em,
+    sql<{ only: string }>`select current_setting('transaction_read_only') as only`,
+  );
+  if (row?.only !== 'off') throw new Error('the database only reads: it was demoted, or is out of room');
+}
+
 /**
  * Resolves when this database has every migration that this build brings; asked by the login that serves.
  * More than that is fine: a newer release may have migrated already.

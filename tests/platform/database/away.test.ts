@@ -1,5 +1,6 @@
 /** @topology one: takes the database away from a single process */
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { isDatabaseAway } from '../../../src/platform/database/index.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { LogoutDocument } from '../../support/generated/operations.ts';
 import { eventually, race } from '../../support/race.ts';
@@ -105,4 +106,45 @@ describe('connections that went silent, as after a failover', () => {
     expect(milliseconds).toBeLessThan(BOUND);
     expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
   });
+});
+
+describe('a database that only reads, as one that was demoted or has no room left', () => {
+  it('is told as SERVICE_UNAVAILABLE where something is written, also by /health/ready, and is left when that is over', async () => {
+    const name = new URL(direct.database.ownerUrl).pathname.slice(1);
+    const readOnly = async (state: 'on' | 'off') => {
+      await direct.database.querySuperuser(
+        `alter database ${name} set default_transaction_read_only = ${state}`,
+      );
+    };
+    const ready = async () => (await fetch(`${gateway.url}/health/ready`)).status;
+    const { accessToken } = await alice.signedIn();
+    await readOnly('on');
+    // Connections keep what was set when they were made.
+    proxy.cut();
+    expect(await eventually(ready, (status) => status === 503)).toBe(503);
+    const { code, status } = await eventually(
+      () => alice.login(),
+      ({ errors }) => errors.length > 0,
+    );
+    expect([code, status]).toEqual(['SERVICE_UNAVAILABLE', 503]);
+    expect((await alice.me(accessToken)).errors).toEqual([]);
+    await readOnly('off');
+    await eventually(
+      () => alice.login(),
+      ({ errors }) => errors.length === 0,
+      { withinMilliseconds: BOUND },
+    );
+  });
+});
+
+describe('a database is away', () => {
+  it.each(['EAI_AGAIN', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ECONNREFUSED', '25006', '57P01'])(
+    'by a failure with the code %s',
+    (code) =>
+      expect(isDatabaseAway(new Error('', { cause: Object.assign(new Error(), { code }) }))).toBe(true),
+  );
+
+  it.each(['ENOENT', '25001', '08P01', '23505'])('by none with the code %s', (code) =>
+    expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
+  );
 });
