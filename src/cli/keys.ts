@@ -21,9 +21,16 @@ export async function rotateKeys(
   options: RotateOptions,
 ): Promise<void> {
   const mode = modeOf(options);
-  const { kid, signsFrom } = await withGateway(config, ({ keyRotation, fork }) =>
+  const next = await withGateway(config, ({ keyRotation, fork }) =>
     keyRotation.rotate(fork(), mode, COMMAND_LINE),
   );
+  if (!next) {
+    output.write(
+      'Every key of the database is void. The key of JWT_PRIVATE_KEY_FILE signs, and is yours to replace.\n',
+    );
+    return;
+  }
+  const { kid, signsFrom } = next;
   const when =
     mode === 'announced' ? `is published, and signs from ${signsFrom.toISOString()} on` : 'signs now';
   const others =

@@ -12,7 +12,8 @@ import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts'
 /**
  * - `announced`: the new key signs once everybody can know it, the old ones go once their last token has expired.
  * - `now`: the same without the wait. Services with a cached key set refuse tokens until they fetch it anew.
- * - `emergency`: the old ones are void at once, with every access token that they signed. Sessions live on.
+ * - `emergency`: the old ones are void at once, with every access token that they signed. Sessions live on. Where a key
+ *   file signs, every key of the database is an old one, and no new one is made.
  */
 export type RotationMode = 'announced' | 'now' | 'emergency';
 
@@ -34,18 +35,21 @@ export class KeyRotation {
   ) {}
 
   /**
-   * @returns the key that signs next, and from when on.
-   * @throws {Conflict} when a key file signs, or when a key already waits to sign and `mode` is `announced`.
+   * @returns the key that signs next, and from when on; null for the one of JWT_PRIVATE_KEY_FILE.
+   * @throws {Conflict} when a key already waits to sign and `mode` is `announced`, or when a key file signs: there only an
+   * emergency has something to do.
    */
   async rotate(
     em: EntityManager,
     mode: RotationMode,
     origin: RequestOrigin,
-  ): Promise<{ kid: string; signsFrom: Date }> {
+  ): Promise<{ kid: string; signsFrom: Date } | null> {
     if (this.options.privateKeyFile !== undefined) {
+      if (mode === 'emergency') return this.voidAll(em, origin);
       throw new Conflict(
         'JWT_PRIVATE_KEY_FILE signs, and its key is yours to replace: write a new key into the file, or name another ' +
-          'file, and restart every process. Access tokens of the former key are void then; sessions go on.',
+          'file, and restart every process. Access tokens of the former key are void then; sessions go on. Only ' +
+          '--emergency does something: it voids the keys of the database.',
       );
     }
     // Before the transaction: nobody waits for the lock while a large RSA key is searched for.
@@ -89,6 +93,17 @@ export class KeyRotation {
       if (key.retiresAt !== null && key.retiresAt <= retiresAt) continue;
       await tx.nativeUpdate(SigningKey, { kid: key.kid }, { retiresAt, removedAfter });
     }
+  }
+
+  /** A key file signs: the keys of the database only let tokens pass, and whoever has one of them could make some. */
+  private voidAll(em: EntityManager, origin: RequestOrigin): Promise<null> {
+    return this.endings.transactional(em, async (tx) => {
+      await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
+      const time = await databaseTime(tx);
+      await this.void(tx, await loadKeys(tx, time), new Date(time), origin);
+      await this.endings.keysChanged(tx);
+      return null;
+    });
   }
 
   private async void(

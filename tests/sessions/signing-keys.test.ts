@@ -37,8 +37,11 @@ afterEach(async () => {
 });
 
 const both = () => [gateway, second];
-const rotate = (mode: RotationMode = 'announced') =>
-  gateway.gateway.keyRotation.rotate(gateway.gateway.fork(), mode, COMMAND_LINE);
+const rotate = async (mode: RotationMode = 'announced', at: TestGateway = gateway) => {
+  const next = await at.gateway.keyRotation.rotate(at.gateway.fork(), mode, COMMAND_LINE);
+  if (!next) throw new Error('a key file signs');
+  return next;
+};
 const list = (at: TestGateway = gateway) => at.gateway.signingKeys.list();
 const kidOf = (token: string) => decodeProtectedHeader(token).kid;
 const signIn = async (at: TestGateway = gateway) => (await alice.signedIn({ client: at.client })).accessToken;
@@ -274,7 +277,7 @@ describe('a rotation', () => {
         );
       }
       expect(decodeProtectedHeader(await signIn()).alg).toBe('RS256');
-      const { kid } = await third.gateway.keyRotation.rotate(third.gateway.fork(), 'now', COMMAND_LINE);
+      const { kid } = await rotate('now', third);
       await eventually(
         () => signIn(second),
         (token) => kidOf(token) === kid,
@@ -293,7 +296,7 @@ describe('a rotation', () => {
     expect(events).toEqual([{ actor_id: null, kid, mode: 'announced' }]);
   });
 
-  it('is not for a key of one’s own file', async () => {
+  it('is not for a key of one’s own file, beside which an emergency voids those of the database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-key-'));
     const file = join(folder, 'key.pem');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -301,13 +304,30 @@ describe('a rotation', () => {
     const third = await gateway.another({ JWT_PRIVATE_KEY_FILE: file });
     try {
       const { keyRotation, fork } = third.gateway;
-      for (const mode of ['announced', 'now', 'emergency'] as const) {
+      for (const mode of ['announced', 'now'] as const) {
         await expect(keyRotation.rotate(fork(), mode, COMMAND_LINE)).rejects.toThrow(
           'write a new key into the file',
         );
       }
       expect(list(third).map(({ state }) => state)).toEqual(['signing', 'published']);
       expect(await published(third)).toHaveLength(2);
+
+      const old = await signIn();
+      const own = await signIn(third);
+      const [kept] = list();
+      expect(await keyRotation.rotate(fork(), 'emergency', COMMAND_LINE)).toBeNull();
+      expect((await alice.me(old, third.client)).code).toBe('UNAUTHENTICATED');
+      expect((await alice.me(own, third.client)).errors).toEqual([]);
+      expect(list(third).map(({ state }) => state)).toEqual(['signing']);
+      expect(await published(third)).toEqual([kidOf(own)]);
+      const rows = await gateway.database.query(
+        `select kid, sealed_private_key is not null as kept from signing_key`,
+      );
+      expect(rows).toEqual([{ kid: kept?.kid, kept: false }]);
+      const voided = await gateway.database.query(
+        `select details->>'kid' as kid from audit_event where action = 'key.voided'`,
+      );
+      expect(voided).toEqual([{ kid: kept?.kid }]);
     } finally {
       await third.close();
       await rm(folder, { recursive: true });
