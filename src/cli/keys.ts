@@ -32,7 +32,7 @@ export async function rotateKeys(
   }
   const { kid, signsFrom } = next;
   const when =
-    mode === 'announced' ? `is published, and signs from ${signsFrom.toISOString()} on` : 'signs now';
+    mode === 'emergency' ? 'signs now' : `is published, and signs from ${signsFrom.toISOString()} on`;
   const others =
     mode === 'emergency'
       ? 'Every other key is void: clients refresh, services that cache the key set must fetch it anew.'

@@ -11,11 +11,21 @@ import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts'
 
 /**
  * - `announced`: the new key signs once everybody can know it, the old ones go once their last token has expired.
- * - `now`: the same without the wait. Services with a cached key set refuse tokens until they fetch it anew.
+ * - `now`: the same as soon as every gateway knows the key. Services with a cached key set refuse tokens until they fetch
+ *   it anew.
  * - `emergency`: the old ones are void at once, with every access token that they signed. Sessions live on. Where a key
  *   file signs, every key of the database is an old one, and no new one is made.
  */
 export type RotationMode = 'announced' | 'now' | 'emergency';
+
+/** Seconds from the commit until every gateway has read a new key, with room for a late one: endings are known within a second. */
+const READ_EVERYWHERE = 2;
+/** Seconds for which another key goes on signing. */
+const WAIT: Readonly<Record<RotationMode, number>> = {
+  announced: PUBLISHED_BEFORE_USE,
+  now: READ_EVERYWHERE,
+  emergency: 0,
+};
 
 export interface KeyRotationOptions extends SigningKeyOptions {
   /** Life of an access token in seconds: so long a key is accepted after it stopped signing. */
@@ -61,8 +71,7 @@ export class KeyRotation {
       const pending = known.find(({ signsFrom }) => signsFrom.getTime() > time);
       if (pending && mode === 'announced') throw alreadyPending(pending);
 
-      const wait = mode === 'announced' ? PUBLISHED_BEFORE_USE : 0;
-      const signsFrom = new Date(time + wait * 1000);
+      const signsFrom = new Date(time + WAIT[mode] * 1000);
       const forward = mode === 'now' && pending?.algorithm === this.options.algorithm ? pending : undefined;
       const kid = forward
         ? await this.bringForward(tx, forward, signsFrom)

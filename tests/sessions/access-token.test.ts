@@ -13,6 +13,7 @@ import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { SecretBox } from '../../src/platform/secret-box.ts';
 import { keyring } from '../../src/platform/setting-parsers.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
+import { eventually } from '../support/race.ts';
 import type { Subject } from '../support/subject.ts';
 
 const secrets = newSecrets();
@@ -280,7 +281,12 @@ describe('every algorithm that can be chosen', () => {
   it.each(['PS256', 'ES256', 'EdDSA'])('%s signs, and keys of the others stay valid', async (algorithm) => {
     const other = await gateway.another({ JWT_ALG: algorithm });
     try {
-      await other.gateway.keyRotation.rotate(other.gateway.fork(), 'now', COMMAND_LINE);
+      const { fork, keyRotation, signingKeys } = other.gateway;
+      await keyRotation.rotate(fork(), 'now', COMMAND_LINE);
+      await eventually(
+        async () => signingKeys.current().algorithm,
+        (signs) => signs === algorithm,
+      );
       const token = (await alice.signedIn({ client: other.client })).accessToken;
       expect(decodeProtectedHeader(token).alg).toBe(algorithm);
       expect((await alice.me(token, other.client)).errors).toEqual([]);
