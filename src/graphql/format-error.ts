@@ -1,4 +1,4 @@
-import { ApolloServerErrorCode, unwrapResolverError } from '@apollo/server/errors';
+import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { BadUserInput, ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
@@ -18,7 +18,8 @@ const MAX_MESSAGE_LENGTH = 500;
 
 /** What the failure is, in our own terms; undefined for a fault. */
 export function asGatehouseError(raw: unknown): GatehouseError | undefined {
-  const cause = unwrapResolverError(raw);
+  // Also without a path: a subscription is refused before any field of it is.
+  const cause = raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw;
   if (cause instanceof GatehouseError) return cause;
   return isDatabaseAway(cause)
     ? new ServiceUnavailable({ detail: 'the database is away', cause })

@@ -362,7 +362,9 @@ describe('the subscription', () => {
       return Promise.race([heard, page.follow(socket, page.secret, resolve)]);
     };
     for (const page of pages.slice(0, 10)) expect(await follow(page)).toBe('CREATED');
-    await expect(follow(pages[10] as SignInPage)).rejects.toThrow(/RATE_LIMITED/);
+    await expect(follow(pages[10] as SignInPage)).rejects.toEqual([
+      expect.objectContaining({ extensions: expect.objectContaining({ code: 'RATE_LIMITED' }) }),
+    ]);
     await socket.dispose();
   });
 
