@@ -24,7 +24,7 @@ export function composeRecovery(
   { activation, addressBook }: Accounts,
   { secondFactors }: Authenticators,
   { linkedIdentities }: Identities,
-  { devices }: SignInPart,
+  { devices, deviceCookie }: SignInPart,
 ) {
   const recoveryMail = new RecoveryMail(tokens, letters);
   const claim = new AccountClaim(
@@ -47,6 +47,7 @@ export function composeRecovery(
     linkedIdentities,
     claim,
     { outbox, recovery: recoveryMail },
+    devices,
     notices,
     audit,
     rateLimiter,
@@ -66,7 +67,7 @@ export function composeRecovery(
   return {
     claim,
     recoveryMail,
-    resolvers: [new RecoveryResolver(recovery, undo)],
+    resolvers: [new RecoveryResolver(recovery, undo, deviceCookie)],
     mailWriters: [recoveryMail],
   } satisfies Part & Record<string, unknown>;
 }

@@ -2,7 +2,7 @@ import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Index, ManyToOne, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 
-/** A device from which somebody has signed in to an account. */
+/** A device from which somebody has signed in to an account, or set its password by a mailed link. */
 @Entity({ tableName: 'known_device' })
 @Index({ name: 'known_device_last_seen_at_index', properties: ['lastSeenAt'] })
 export class KnownDevice {

@@ -34,6 +34,26 @@ export class KnownDevices {
    * @returns the mark that the device is to keep. One that it already has stays: other accounts know it too.
    */
   async remember(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
+    const { mark, isNew } = await this.keep(tx, userId, origin);
+    if (isNew) await this.notices.tell(tx, userId, 'new-device', origin);
+    return mark;
+  }
+
+  /**
+   * For the device that a mailed link was used on, in the transaction of what the link does: the login that follows from
+   * there is counted for the device alone, however many strangers guess meanwhile. What the link does is told by a notice
+   * of its own.
+   * @returns as remember() does.
+   */
+  async expect(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
+    return (await this.keep(tx, userId, origin)).mark;
+  }
+
+  private async keep(
+    tx: EntityManager,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<{ mark: string; isNew: boolean }> {
     const mark = isMark(origin.deviceMark)
       ? origin.deviceMark
       : randomBytes(MARK_BYTES).toString('base64url');
@@ -50,9 +70,8 @@ export class KnownDevices {
       sql`insert into known_device (user_id, mark_hash, agent) values (${userId}, ${hash}, ${agent})
           on conflict (user_id, mark_hash) do update set agent = excluded.agent, last_seen_at = now()`,
     );
-    if (known?.seen === false) await this.notices.tell(tx, userId, 'new-device', origin);
     if (known && known.devices >= MAX_DEVICES) await forgetOldest(tx, userId);
-    return mark;
+    return { mark, isNew: known?.seen === false };
   }
 
   /** For an account that changes hands: its former devices are strangers. */

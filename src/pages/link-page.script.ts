@@ -54,8 +54,9 @@ form.addEventListener('submit', async (event) => {
   button.disabled = true;
   try {
     const variables = password ? { token, newPassword: password.value } : { token };
-    // The link speaks for itself, whoever is signed in here.
-    const { errors } = await send(form.dataset.query, variables, 'omit');
+    // The link speaks for itself, whoever is signed in here. A browser that sets a password by it keeps a mark, which
+    // comes as a cookie.
+    const { errors } = await send(form.dataset.query, variables, password ? 'same-origin' : 'omit');
     if (errors) {
       explain(errors[0]);
     } else {

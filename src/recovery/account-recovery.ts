@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type Activation, lockAccount, parseEmailAddress } from '../accounts/index.ts';
 import { DeactivatedBy, User } from '../accounts/user.entity.ts';
+import type { KnownDevices } from '../devices/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
@@ -36,6 +37,7 @@ export class AccountRecovery {
     private readonly identities: LinkedIdentities,
     private readonly claim: AccountClaim,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
+    private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
@@ -56,10 +58,11 @@ export class AccountRecovery {
    * proves the address: for the first time, and the owner claims the account (account-claim.ts), or again, and the second
    * factor and linked identities stay as they are; the owner is told of those. An account that its owner deactivated is
    * active again.
+   * @returns the mark that the device is to keep: an owner who came this way because strangers guess gets in from there.
    * @throws {InvalidToken} nothing was changed.
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
-  async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<void> {
+  async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
     await this.rateLimiter.charge({ 'resetPassword.address': networkOf(origin.clientAddress ?? '') });
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
@@ -71,13 +74,14 @@ export class AccountRecovery {
     });
     const replacement = await this.passwords.hash(newPassword);
 
-    const done = await this.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.endings.transactional(em, async (tx) => {
       const account = await lockAccount(tx, user.id);
-      if (!account) return false;
+      if (!account) return null;
       const binding = await this.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
-      return binding !== null && this.apply(tx, account, binding, replacement, origin);
+      return binding && this.apply(tx, account, binding, replacement, origin);
     });
-    if (!done) throw new InvalidToken('used meanwhile, or the account may not be used');
+    if (deviceMark === null) throw new InvalidToken('used meanwhile, or the account may not be used');
+    return deviceMark;
   }
 
   private async apply(
@@ -86,8 +90,8 @@ export class AccountRecovery {
     { userId, addressKey }: TokenBinding,
     replacement: StoredPassword,
     origin: RequestOrigin,
-  ): Promise<boolean> {
-    if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return false;
+  ): Promise<string | null> {
+    if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return null;
     const unproved = user.emailConfirmedAt === null && (await this.claim.isOpen(tx, userId));
     if (unproved) await this.claim.apply(tx, user, { addressKey, by: 'password-reset' }, origin);
     await this.passwords.set(tx, userId, replacement);
@@ -105,6 +109,6 @@ export class AccountRecovery {
       subjectId: userId,
       details: { endedSessions: ended },
     });
-    return true;
+    return this.devices.expect(tx, userId, origin);
   }
 }

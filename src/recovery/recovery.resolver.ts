@@ -1,5 +1,6 @@
 import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import type { DeviceCookie } from '../devices/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import type { AccountRecovery } from './account-recovery.ts';
 import type { EmailChangeUndo } from './email-change-undo.ts';
@@ -10,6 +11,7 @@ export class RecoveryResolver {
   constructor(
     private readonly recovery: AccountRecovery,
     private readonly changeUndo: EmailChangeUndo,
+    private readonly deviceCookie: DeviceCookie,
   ) {}
 
   @Mutation(() => Boolean, {
@@ -26,14 +28,15 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
+      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in, but the device is known from then on, by a cookie; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
   })
   async resetPassword(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
     @Arg('newPassword', () => String) newPassword: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.recovery.reset(em, token, newPassword, origin);
+    const mark = await this.recovery.reset(context.em, token, newPassword, context.origin);
+    this.deviceCookie.set(context, mark);
     return true;
   }
 

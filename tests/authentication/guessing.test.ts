@@ -94,6 +94,20 @@ describe('wrong passwords for one account', () => {
     expect(data).toEqual({ resetPassword: true });
   });
 
+  it('let the owner in on a device that was never seen, once it set a new password by the link, while they go on', async () => {
+    const alice = await aSubject();
+    await besiege(alice);
+    const browser = proxied.browser();
+    const login = (password: string) => alice.login({ client: browser, password, ...from('203.0.113.7') });
+    expect((await login(alice.password)).code).toBe('RATE_LIMITED');
+    await browser.execute(RecoverAccountDocument, { email: alice.email }, from('203.0.113.7'));
+    const token = await direct.mailbox.token(alice.email, 'reset-password');
+    const newPassword = 'copper lantern drifting';
+    await browser.execute(ResetPasswordDocument, { token, newPassword }, from('203.0.113.7'));
+    await besiege(alice);
+    expect((await login(newPassword)).code).toBeUndefined();
+  });
+
   it('and mails caused for its address together do not keep the owner from a link', async () => {
     const alice = await aSubject();
     await besiege(alice);

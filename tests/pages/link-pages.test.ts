@@ -173,6 +173,8 @@ describe.each(PATHS)('the page %s', (path) => {
     await page.keyboard.press('Tab');
     await page.getByRole('button').press('Enter');
     await page.getByRole('status').getByText('Your password is set').waitFor();
+    const [mark] = await context.cookies(gateway.url);
+    expect(mark?.name).toBe('gatehouse_device');
     expect((await alice.login({ password: NEW })).errors).toEqual([]);
   });
 
