@@ -2,19 +2,19 @@ import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { ErrorCode, Forbidden, RateLimited } from '../platform/errors.ts';
-import type { RequestContext } from '../platform/request/index.ts';
+import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import type { FailureLog } from './failure-log.ts';
 import { asGatehouseError } from './format-error.ts';
 
-/** Milliseconds for which a limit that goes on being hit from one address is one event. */
+/** Milliseconds for which a limit that goes on being hit from one network is one event. */
 const LIMIT_QUIET = 60_000;
-/** Addresses with operations that are remembered for it; beyond, the oldest is forgotten. */
+/** Networks with operations that are remembered for it; beyond, the oldest is forgotten. */
 const MAX_REMEMBERED = 10_000;
 
 /**
  * Records what was not allowed (one event for each operation of a request, however often it stands there), and where
- * a rate limit was hit: once in a minute for an address, an operation and an account, or the trail would grow with
- * every attempt that the limit is to hold off.
+ * a rate limit was hit: once in a minute for a network (as the limits count addresses), an operation and an account, or
+ * the trail would grow with every attempt that the limit is to hold off.
  */
 export function refusalAudit(audit: AuditLog, log: FailureLog): ApolloServerPlugin<RequestContext> {
   const limited = new Map<string, number>();
@@ -40,7 +40,7 @@ export function refusalAudit(audit: AuditLog, log: FailureLog): ApolloServerPlug
           for (const refusal of refusalsOf(errors)) {
             const { operation, code, subjectId } = refusal;
             const { origin } = contextValue;
-            const key = `${operation} ${origin.clientAddress} ${subjectId}`;
+            const key = `${operation} ${networkOf(origin.clientAddress ?? '')} ${subjectId}`;
             if (code === ErrorCode.RATE_LIMITED && !notLately(key)) continue;
             try {
               const actorId = (await contextValue.authenticate())?.userId ?? null;

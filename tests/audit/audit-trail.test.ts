@@ -239,6 +239,24 @@ describe('recorded exactly once is', () => {
     ).toBe(1);
     await limited.close();
   });
+
+  it('a limit that is hit from many addresses of one IPv6 network, once', async () => {
+    const limited = await gateway.another({
+      RATE_LIMIT: 'on',
+      RATE_LIMIT_RULES: 'login.address=1/600',
+      TRUSTED_PROXIES: '127.0.0.0/8',
+    });
+    const alice = await gateway.aSubject();
+    const from = (address: string) =>
+      alice.login({ client: limited.client, headers: { 'x-forwarded-for': address } });
+    expect(
+      await recorded('operation.limited', async () => {
+        for (let host = 1; host <= 5; host++) await from(`2001:db8:7:8::${host}`);
+        for (let n = 0; n < 2; n++) await from('2001:db8:7:9::1');
+      }),
+    ).toBe(2);
+    await limited.close();
+  });
 });
 
 describe('the denied part of a document', () => {
