@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
 import type { HashJob, VerifyJob } from './hash-worker.ts';
@@ -40,7 +41,7 @@ export interface PasswordHasherOptions {
   queue: number;
 }
 
-/** Milliseconds from asking to answer, waiting included; also frees a thread that hangs. */
+/** Milliseconds from asking to answer at most, waiting included, also where no operation has a deadline; frees a thread that hangs. */
 const JOB_TIMEOUT_MS = 15_000;
 
 /** Milliseconds that close() grants to jobs already accepted. */
@@ -68,7 +69,9 @@ export class PasswordHasher {
   readonly #closing = new AbortController();
   /** Aborted when accepted jobs are given up. */
   readonly #ended = new AbortController();
+  /** Milliseconds from asking to answer, and from its start, of the job that ended last; a guess at first. */
   #lastJobMs = 250;
+  #lastRunMs = 250;
 
   /**
    * @throws RangeError for a cost, number of threads or queue out of bounds.
@@ -201,20 +204,24 @@ export class PasswordHasher {
   }
 
   async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob): Promise<string | boolean> {
-    const deadline = AbortSignal.timeout(JOB_TIMEOUT_MS);
-    const signal = AbortSignal.any([deadline, this.#ended.signal]);
+    const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
+    const deadline = timeout(allowedMs);
+    // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
+    const tooLate = timeout(allowedMs - this.#lastRunMs);
     const start = performance.now();
     try {
-      await this.#turnstile.enter(signal);
+      await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal]));
+      const begun = performance.now();
       try {
-        return await this.#pool.run(job, { name, signal });
+        return await this.#pool.run(job, { name, signal: AbortSignal.any([deadline, this.#ended.signal]) });
       } finally {
         this.#turnstile.leave();
+        this.#lastRunMs = performance.now() - begun;
         this.#lastJobMs = performance.now() - start;
       }
     } catch (cause) {
-      if (deadline.aborted) {
-        throw this.#busy(`Password hashing took more than ${JOB_TIMEOUT_MS} ms.`);
+      if (deadline.aborted || cause === tooLate.reason) {
+        throw this.#busy(`Password hashing takes more than the ${Math.round(allowedMs)} ms that are left.`);
       }
       if (this.#ended.signal.aborted) {
         throw new ServiceUnavailable({ detail: 'The password hasher was closed meanwhile.' });
@@ -229,6 +236,9 @@ export class PasswordHasher {
     return new ServiceUnavailable({ detail, retryAfterSeconds: seconds });
   }
 }
+
+/** Fires after so many milliseconds, at once where they are over. */
+const timeout = (ms: number): AbortSignal => AbortSignal.timeout(Math.max(0, Math.ceil(ms)));
 
 /** 44 characters of base64 whatever the password (RFC 2104; RFC 4648 section 4). */
 function keyed(password: string, { secret }: Key): string {

@@ -10,6 +10,7 @@ import {
   parseStoredHash,
   type StoredHash,
 } from '../../src/passwords/stored-hash.ts';
+import { withinDeadline } from '../../src/platform/database/index.ts';
 import { ErrorCode } from '../../src/platform/errors.ts';
 
 const PASSWORD = 'correct horse battery staple';
@@ -274,6 +275,25 @@ describe('load', () => {
     const [first, second] = await Promise.allSettled([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
     expect(first?.status).toBe('fulfilled');
     expect(second).toMatchObject({ status: 'rejected', reason: { code: ErrorCode.SERVICE_UNAVAILABLE } });
+  });
+
+  it('refuses what an operation would wait for longer than it has time, and hashes for the others', async () => {
+    const passwords = hasher({ threads: 1, queue: 8, bcryptCost: 12 });
+    const done: string[] = [];
+    const others = ['first', 'second'].map((name) => passwords.hash(PASSWORD).then(() => done.push(name)));
+    const late = withinDeadline(50, () => passwords.verify(PASSWORD, null)).catch((error: unknown) => {
+      done.push('refused');
+      throw error;
+    });
+    const slow = {
+      code: ErrorCode.SERVICE_UNAVAILABLE,
+      extensions: { retryAfterSeconds: expect.any(Number) },
+    };
+    await expect(late).rejects.toMatchObject(slow);
+    await Promise.all(others);
+    expect(done).toEqual(['refused', 'first', 'second']);
+    await expect(withinDeadline(10, () => passwords.hash(PASSWORD))).rejects.toMatchObject(slow);
+    await expect(withinDeadline(10_000, () => passwords.hash(PASSWORD))).resolves.toBeDefined();
   });
 
   it('counts unknown accounts like known ones', async () => {
