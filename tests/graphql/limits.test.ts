@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getIntrospectionQuery } from 'graphql';
 import { TestGateway } from '../support/gateway.ts';
-import { HOSTILE_DOCUMENTS, times } from '../support/hostile-documents.ts';
+import { deep, HOSTILE_DOCUMENTS, multiplied, times, wide } from '../support/hostile-documents.ts';
 
 let gateway: TestGateway;
 
@@ -24,6 +24,11 @@ describe('a document within the limits', () => {
     ],
     ['twenty root fields of a query', `{ ${times(20, (i) => `f${i}: __typename`)} }`],
     ['thirty aliases', `{ errorCodes { ${times(30, (i) => `f${i}: code`)} } }`],
+    ['thirty directives', `{ errorCodes { ${times(30, () => 'code @include(if: true)')} } }`],
+    ['fifteen levels', deep(15)],
+    ['three hundred fields', wide(300)],
+    ['fifty fields of one name', `{ errorCodes { ${times(50, () => 'code')} } }`],
+    ['768 fields by 4 fragments', multiplied(4, 4, 'code description retryable')],
     [
       'a fragment used by another',
       '{ errorCodes { ...A } } fragment A on ErrorCodeInfo { ...B } fragment B on ErrorCodeInfo { code }',
@@ -36,14 +41,18 @@ describe('a document within the limits', () => {
 });
 
 describe('a document beyond the limits', () => {
-  it.each(HOSTILE_DOCUMENTS)('is refused before anything of it is executed: %s', async (_, query) => {
-    const reply = await gateway.client.raw(query);
-    expect(reply.status).toBe(400);
-    expect(reply.data).toBeNull();
-    expect(['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']).toContain(reply.code);
-    expect(reply.text.length).toBeLessThan(5_000);
-    expect(reply.errors[0]?.extensions?.requestId).toBe(reply.headers.get('x-request-id'));
-  });
+  it.each(HOSTILE_DOCUMENTS)(
+    'is refused before anything of it is executed: %s',
+    async (_, query, message) => {
+      const reply = await gateway.client.raw(query);
+      expect(reply.status).toBe(400);
+      expect(reply.data).toBeNull();
+      expect(['GRAPHQL_VALIDATION_FAILED', 'GRAPHQL_PARSE_FAILED']).toContain(reply.code);
+      expect(reply.errors[0]?.message).toContain(message);
+      expect(reply.text.length).toBeLessThan(5_000);
+      expect(reply.errors[0]?.extensions?.requestId).toBe(reply.headers.get('x-request-id'));
+    },
+  );
 
   it('meets no rule of the specification: those compare fields in pairs, 450 of one name for a third of a second', async () => {
     const { errors } = await gateway.client.raw(`{ ${times(51, () => 'unheardOf { of }')} }`);
@@ -118,6 +127,23 @@ describe('a document beyond the limits', () => {
     expect(await outcome(cheap)).not.toEqual(refusal);
     expect(await outcome(dear)).toEqual(refusal);
     expect(await outcome(cheap)).not.toEqual(refusal);
+  });
+
+  it('counts pages by their length, alike in the document and in a variable', async () => {
+    const page = (first: string) =>
+      `users(first: ${first}) { edges { cursor node { id username email emailConfirmed displayName createdAt isActive hasPassword googleLinked pendingEmail } } pageInfo { hasNextPage endCursor } }`;
+    const ask = async (first: number) => {
+      const replies = [
+        await gateway.client.raw(`{ ${page(String(first))} }`),
+        await gateway.client.raw(`query ($first: Int) { ${page('$first')} }`, { first }),
+      ];
+      return replies.map(({ status, code, errors }) => [status, code, errors[0]?.message]);
+    };
+    const allowed = [200, 'UNAUTHENTICATED', 'Sign in first.'];
+    expect(await ask(100)).toEqual([allowed, allowed]);
+    const costly = 'The document asks for too much at once: ask for smaller pages.';
+    const refused = [400, 'GRAPHQL_VALIDATION_FAILED', costly];
+    expect(await ask(1_000_000_000)).toEqual([refused, refused]);
   });
 
   it('is refused as a batch', async () => {

@@ -1,56 +1,103 @@
 /** A text many times over, each time with its number. */
 export const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ');
-const doubling = (levels: number, leaf: string) =>
-  `{ ...F0 } ${times(levels, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F${levels} on Query { ${leaf} }`;
 
-/** Documents that ask for more work than they are worth: what they do, and their text. None may be executed. */
-export const HOSTILE_DOCUMENTS: readonly (readonly [string, string])[] = [
-  ['21 root fields', `{ ${times(21, (i) => `f${i}: __typename`)} }`],
-  ['6 mutations', `mutation { ${times(6, (i) => `m${i}: logout`)} }`],
+/** A valid document that uses what is given `fold` to the power of `levels` times, by fragments. */
+export const multiplied = (fold: number, levels: number, leaf = 'code') =>
+  `{ errorCodes { ...F0 } } ${times(levels, (i) => `fragment F${i} on ErrorCodeInfo { ${times(fold, () => `...F${i + 1}`)} }`)} fragment F${levels} on ErrorCodeInfo { ${leaf} }`;
+
+/** A valid document with so many fields, none of which has an alias and no name stands there too often. */
+export const wide = (fields: number) => {
+  const names = ['kind', 'name', 'description', 'specifiedByURL', 'isOneOf', '__typename'];
+  const [ofType, ofCode] = [fields - 2 - 80, 80];
+  return `{ __type(name: "User") { ${times(ofType, (i) => names[i % names.length] ?? '')} } errorCodes { ${times(ofCode, (i) => ['code', 'retryable'][i % 2] ?? '')} } }`;
+};
+
+/** A valid document of so many levels. */
+export const deep = (levels: number) =>
+  `{ ${times(levels - 1, () => '... on Query {')} __typename ${times(levels - 1, () => '}')} }`;
+
+const FIELDS = 'The document has more than 300 fields.';
+const ONE_NAME = 'The document has more than 50 fields of one name.';
+const MUTATIONS = 'A mutation may have at most 5 root fields.';
+const EXPANSION = 'The fragments of the document come to more than 1000 fields.';
+const ALIASES = 'The document has more than 30 aliases.';
+const DIRECTIVES = 'The document has more than 30 directives.';
+const DEPTH = 'The document is nested deeper than 15 levels.';
+const TOKENS = '2000 tokens. Parsing aborted.';
+
+/**
+ * Documents that ask for more work than they are worth: what they do, their text, and what the reply says. Each is valid but for
+ * the one limit that it is beyond, or shows that the limit comes before other rules. None may be executed.
+ */
+export const HOSTILE_DOCUMENTS: readonly (readonly [string, string, string])[] = [
+  [
+    '21 root fields',
+    `{ ${times(21, (i) => `f${i}: __typename`)} }`,
+    'A query may have at most 20 root fields.',
+  ],
+  ['6 mutations', `mutation { ${times(6, (i) => `m${i}: logout`)} }`, MUTATIONS],
   [
     '6 mutations by fragments',
     `mutation { ...A ...A } fragment A on Mutation { ${times(3, (i) => `m${i}: logout`)} }`,
+    MUTATIONS,
   ],
   [
     '6 mutations in the second of two operations',
     `query A { __typename } mutation B { ${times(6, (i) => `m${i}: logout`)} }`,
+    MUTATIONS,
   ],
-  ['31 aliases', `{ errorCodes { ${times(31, (i) => `f${i}: code`)} } }`],
-  ['1,500 aliases', `{ errorCodes { ${times(600, (i) => `f${i}: code`)} } }`],
-  ['aliases multiplied by fragments', doubling(8, 'x: __typename')],
-  ['20 doubling fragments', doubling(20, '__typename')],
-  ['20 doubling fragments with a directive', doubling(20, '__typename @skip(if: false)')],
-  ['31 directives', `{ __typename ${times(31, () => '@include(if: true)')} }`],
-  ['an unknown directive 600 times', `{ __typename ${times(600, () => '@x')} }`],
-  ['16 levels', `{ ${times(16, () => 'a {')} a ${times(16, () => '}')} }`],
+  ['31 aliases', `{ errorCodes { ${times(31, (i) => `f${i}: code`)} } }`, ALIASES],
+  ['600 aliases', `{ errorCodes { ${times(600, (i) => `f${i}: code`)} } }`, FIELDS],
+  ['32 aliases by fragments', multiplied(2, 5, 'x: code'), ALIASES],
+  ['1,024 fields by 5 fragments', multiplied(4, 5), EXPANSION],
+  ['20 doubling fragments', multiplied(2, 20), EXPANSION],
+  ['20 doubling fragments with a directive', multiplied(2, 20, 'code @skip(if: false)'), EXPANSION],
+  ['32 directives by fragments', multiplied(2, 5, 'code @skip(if: false)'), DIRECTIVES],
+  ['31 directives', `{ errorCodes { ${times(31, () => 'code @include(if: true)')} } }`, DIRECTIVES],
+  ['an unknown directive 600 times', `{ __typename ${times(600, () => '@x')} }`, DIRECTIVES],
+  ['16 levels', deep(16), DEPTH],
+  ['300 levels of inline fragments', deep(300), DEPTH],
+  ['one name 51 times', `{ errorCodes { ${times(51, () => 'code')} } }`, ONE_NAME],
   [
-    '300 levels of inline fragments',
-    `{ ${times(300, () => '... on Query {')} __typename ${times(300, () => '}')} }`,
+    '450 fields of one name, each with a selection',
+    `{ ${times(450, () => 'errorCodes { code }')} }`,
+    ONE_NAME,
   ],
-  ['one name 51 times', `{ errorCodes { ${times(51, () => 'code')} } }`],
-  ['450 fields of one name, each with a selection', `{ ${times(450, () => 'errorCodes { code }')} }`],
-  ['301 fields', `{ errorCodes { ${times(7, (i) => times(43, (j) => `field${i}x${j}`))} } }`],
-  ['circular fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
+  ['301 fields', wide(301), FIELDS],
+  [
+    'circular fragments',
+    '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }',
+    'Cannot spread fragment "A" within itself via "B".',
+  ],
   [
     'nested introspection',
     `{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }`,
+    'Maximum introspection depth exceeded',
   ],
-  ['more tokens than 2,000', `{ ${times(1_100, () => '__typename a: __typename')} }`],
-  ['two sessions', 'mutation { a: refresh { tokenType } b: refresh { tokenType } }'],
-  ['10,000 unknown directives', `{ __typename ${times(10_000, (i) => `@d${i}`)} }`],
+  ['more tokens than 2,000', `{ ${times(1_100, () => '__typename a: __typename')} }`, TOKENS],
+  [
+    'two sessions',
+    'mutation { a: refresh { tokenType } b: refresh { tokenType } }',
+    'only one field that issues a session',
+  ],
+  ['10,000 unknown directives', `{ __typename ${times(10_000, (i) => `@d${i}`)} }`, TOKENS],
   [
     'an argument with a list of 3,000',
     `{ publicProfile(username: [${times(3_000, (i) => `${i}`)}]) { username } }`,
+    TOKENS,
   ],
   [
     'a list of lists 900 deep',
     `{ publicProfile(username: ${'['.repeat(900)}${']'.repeat(900)}) { username } }`,
+    'A value is nested deeper than 10 levels.',
   ],
   [
     'a string of 60 kB where a name stands',
     `{ publicProfile(usernam: "${'x'.repeat(60_000)}") { username } }`,
+    'Unknown argument "usernam"',
   ],
-  ['a field name of 60 kB', `{ ${'x'.repeat(60_000)} }`],
-  ['300 operations', times(300, (i) => `query Q${i} { __typename }`)],
+  ['a field name of 60 kB', `{ ${'x'.repeat(60_000)} }`, 'The name of a field has more than 200 characters.'],
+  ['300 operations', times(300, (i) => `query Q${i} { __typename }`), ONE_NAME],
+  ['a page of 1,000,000,000', '{ users(first: 1000000000) { nodes { id } } }', 'ask for smaller pages'],
 ];

@@ -1,4 +1,3 @@
-import { costLimitRule } from '@escape.tech/graphql-armor-cost-limit';
 import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases';
 import { maxDepthRule } from '@escape.tech/graphql-armor-max-depth';
 import { maxDirectivesRule } from '@escape.tech/graphql-armor-max-directives';
@@ -16,8 +15,6 @@ const MAX_DEPTH = 15;
 /** Aliases, with every use of a fragment counted. */
 const MAX_ALIASES = 30;
 const MAX_DIRECTIVES = 30;
-/** Fields with every use of a fragment counted, weighed by their depth; ends fragments that double one another. */
-const MAX_EXPANSION = 5_000;
 
 const refuse = (problem: string) => ({
   onReject: [
@@ -35,7 +32,6 @@ const LIMITS: readonly ValidationRule[] = [
     n: MAX_DIRECTIVES,
     ...refuse(`The document has more than ${MAX_DIRECTIVES} directives.`),
   }),
-  costLimitRule({ maxCost: MAX_EXPANSION, ...refuse('The document asks for too much at once.') }),
 ];
 
 /**

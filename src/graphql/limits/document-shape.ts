@@ -18,6 +18,8 @@ const MAX_NAME_LENGTH = 200;
 const MAX_VALUE_DEPTH = 10;
 /** Root fields. Each may be an attempt at something, and those of mutations mostly are. */
 const MAX_ROOT_FIELDS = { query: 20, mutation: 5, subscription: 1 } as const;
+/** Fields with every use of a fragment counted; ends fragments that double one another. */
+const MAX_EXPANSION = 1_000;
 
 /** Limits that the armor rules do not have. */
 export function documentShape(context: ValidationContext): ASTVisitor {
@@ -26,7 +28,7 @@ export function documentShape(context: ValidationContext): ASTVisitor {
     Document(document) {
       countFields(document);
       for (const definition of document.definitions) {
-        if (definition.kind === Kind.OPERATION_DEFINITION) countRootFields(context, definition);
+        if (definition.kind === Kind.OPERATION_DEFINITION) refuseExpansion(context, definition);
       }
     },
     ListValue: valueDepth,
@@ -75,34 +77,48 @@ function countFields(document: DocumentNode): void {
   }
 }
 
-/** With every use of a fragment counted; each fragment is looked at once. */
-function countRootFields(
+function refuseExpansion(
   context: ValidationContext,
   { operation, selectionSet }: OperationDefinitionNode,
 ): void {
   const limit = MAX_ROOT_FIELDS[operation];
+  if (countUses(context, selectionSet, { upTo: limit, below: false }) > limit) {
+    throw new DocumentRefused(
+      `A ${operation} may have at most ${limit} root field${limit === 1 ? '' : 's'}.`,
+    );
+  }
+  if (countUses(context, selectionSet, { upTo: MAX_EXPANSION, below: true }) > MAX_EXPANSION) {
+    throw new DocumentRefused(`The fragments of the document come to more than ${MAX_EXPANSION} fields.`);
+  }
+}
+
+/**
+ * Fields with every use of a fragment counted, those inside of fields or not; each fragment is looked at once. Fragments that
+ * double one another come to more than a number can be, so counting ends beyond the limit.
+ */
+function countUses(
+  context: ValidationContext,
+  selectionSet: SelectionSetNode,
+  { upTo, below }: { upTo: number; below: boolean },
+): number {
   const ofFragments = new Map<string, number>();
   const ofFragment = (name: string): number => {
     const known = ofFragments.get(name);
     if (known !== undefined) return known;
     ofFragments.set(name, 0); // A cycle ends here; a rule of the specification refuses it.
     const fragment = context.getFragment(name);
-    const found = fragment ? Math.min(limit + 1, count(fragment.selectionSet)) : 0;
+    const found = fragment ? Math.min(upTo + 1, count(fragment.selectionSet)) : 0;
     ofFragments.set(name, found);
     return found;
   };
   const count = (set: SelectionSetNode): number => {
     let total = 0;
     for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) total += 1;
-      else if (selection.kind === Kind.FRAGMENT_SPREAD) total += ofFragment(selection.name.value);
-      else total += count(selection.selectionSet);
+      if (selection.kind === Kind.FRAGMENT_SPREAD) total += ofFragment(selection.name.value);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) total += count(selection.selectionSet);
+      else total += 1 + (below && selection.selectionSet ? count(selection.selectionSet) : 0);
     }
     return total;
   };
-  if (count(selectionSet) > limit) {
-    throw new DocumentRefused(
-      `A ${operation} may have at most ${limit} root field${limit === 1 ? '' : 's'}.`,
-    );
-  }
+  return count(selectionSet);
 }
