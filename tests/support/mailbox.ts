@@ -20,6 +20,13 @@ export class Mailbox {
     return (await this.mailbox.list(this.fork())).filter((mail) => mail.to === address);
   }
 
+  /** Resolves once everything that was to be mailed before has been. */
+  async settled(): Promise<void> {
+    const waiting = () =>
+      this.fork().getConnection().execute<unknown[]>('select id from mail_job where finished_at is null');
+    await eventually(waiting, (jobs) => jobs.length === 0);
+  }
+
   /** Waits for a mail whose text matches. */
   async expect(address: string, about: RegExp): Promise<StoredMail> {
     const find = async () =>

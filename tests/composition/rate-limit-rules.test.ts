@@ -1,0 +1,215 @@
+/** @topology one: each gateway has rules of its own, which a shared Redis would mix */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { WebSocket } from 'ws';
+import { RATE_LIMIT_RULES } from '../../src/composition/rate-limit-rules.ts';
+import { type BlockpassWorld, pointAppAt, startBlockpassWorld } from '../support/blockpass.ts';
+import type { Client } from '../support/client.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import { GoogleStandIn } from '../support/google-stand-in.ts';
+import { challengeOf, enrol } from '../support/second-factor.ts';
+import type { Subject } from '../support/subject.ts';
+
+jest.setTimeout(120_000);
+
+/** Without limits: accounts are made here. */
+let free: TestGateway;
+let world: BlockpassWorld;
+let google: GoogleStandIn;
+
+beforeAll(async () => {
+  google = await GoogleStandIn.start();
+  world = await startBlockpassWorld(google.settings);
+  free = world.gateway;
+});
+afterAll(async () => {
+  await world.close();
+  await google.close();
+});
+
+/** One run of an operation that the rule guards. @returns the code of its failure, if any. */
+type Run = () => Promise<unknown>;
+/** Prepares what the operation needs, for it to be run against a gateway where the rule allows one run. */
+type Attempt = (at: TestGateway) => Promise<Run>;
+
+const LIMITED = 'RATE_LIMITED';
+const unique = () => randomBytes(6).toString('hex');
+const codeOf = async (client: Client, query: string, bearer?: string, cookie?: string) =>
+  (await client.raw(query, {}, { bearer, ...(cookie !== undefined && { headers: { cookie } }) })).code;
+/** For an operation that needs nothing. */
+const asNobody =
+  (query: () => string): Attempt =>
+  async (at) =>
+  () =>
+    codeOf(at.client, query());
+/** For an operation of somebody who is signed in. */
+const asSomebody =
+  (query: (alice: Subject, refreshToken: string) => string): Attempt =>
+  async (at) => {
+    const alice = await free.aSubject();
+    const { accessToken, refreshToken } = await alice.signedIn();
+    return () => codeOf(at.client, query(alice, refreshToken), accessToken);
+  };
+/** For a wrong second factor, at a login whose password was right. */
+const wrongFactor =
+  (input: string): Attempt =>
+  async (at) => {
+    const alice = await free.aSubject();
+    await enrol(free, alice);
+    const challenges = [await challengeOf(alice), await challengeOf(alice)];
+    return () =>
+      codeOf(
+        at.client,
+        `mutation { completeLogin(input: { challenge: "${challenges.pop()}", ${input} }) { tokenType } }`,
+      );
+  };
+const login = (identifier: string) =>
+  `mutation { login(input: { identifier: "${identifier}", password: "a wrong password" }) { __typename } }`;
+const register = (email: string) =>
+  `mutation { register(input: { username: "u-${unique()}", email: "${email}", password: "velvet anchor rising" }) { id } }`;
+const changePassword =
+  'mutation { changePassword(currentPassword: "wrong", newPassword: "velvet anchor rising") }';
+const reauthenticate = 'mutation { reauthenticate(password: "wrong") { tokenType } }';
+const ask = (name: string) => async (at: TestGateway) => async () => {
+  const { status } = await fetch(`${at.url}/blockpass/api/${name}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"code":"unknown"}',
+  });
+  return status === 429 ? LIMITED : undefined;
+};
+
+/** In each round every rule allows one run in an hour; those that guard one operation together are in different rounds. */
+const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
+  {
+    'login.address': asNobody(() => login(unique())),
+    'register.address': asNobody(() => register(`${unique()}@example.test`)),
+    'confirmEmail.address': asNobody(() => 'mutation { confirmEmail(token: "x") { id } }'),
+    'resendEmailConfirmation.address': asNobody(
+      () => `mutation { resendEmailConfirmation(email: "${unique()}@example.test") }`,
+    ),
+    'recoverAccount.address': asNobody(
+      () => `mutation { recoverAccount(email: "${unique()}@example.test") }`,
+    ),
+    'resetPassword.address': asNobody(
+      () => 'mutation { resetPassword(token: "x", newPassword: "velvet anchor rising") }',
+    ),
+    'undoEmailChange.address': asNobody(() => 'mutation { undoEmailChange(token: "x") }'),
+    'completeLogin.address': asNobody(
+      () => 'mutation { completeLogin(input: { challenge: "x", securityCode: "123456" }) { tokenType } }',
+    ),
+    'refresh.address': asNobody(() => 'mutation { refresh(refreshToken: "x") { tokenType } }'),
+    'reauthenticate.address': asSomebody(() => reauthenticate),
+    'ownerProof.address': asSomebody(() => changePassword),
+    'google.address': asNobody(() => 'mutation { loginWithGoogle(idToken: "x") { __typename } }'),
+    'startBlockpassSignIn.address': asNobody(() => 'mutation { startBlockpassSignIn { id } }'),
+    'blockpassSignIn.address': asNobody(() => '{ blockpassSignIn(id: "x") { id } }'),
+    'completeBlockpassSignIn.address': asNobody(
+      () => 'mutation { completeBlockpassSignIn(id: "x") { __typename } }',
+    ),
+    'blockpassApp.address': ask('status'),
+    'socket.address': async (at) => async () => {
+      const socket = new WebSocket(`${at.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+      const closed = once(socket, 'close').then(([code]) => code as number);
+      await once(socket, 'open');
+      const code = await Promise.race([closed, sleep(500, undefined)]);
+      socket.terminate();
+      return code === 1013 ? LIMITED : undefined;
+    },
+    'exportMyData.account': asSomebody(() => '{ exportMyData }'),
+    'updateProfile.account': asSomebody(
+      () => 'mutation { updateProfile(input: { displayName: "A" }) { id } }',
+    ),
+    'confirmTotp.account': asSomebody(() => 'mutation { confirmTotp(securityCode: "123456") { codes } }'),
+    'regenerateRecoveryCodes.account': asSomebody(
+      () => 'mutation { regenerateRecoveryCodes(securityCode: "123456") { codes } }',
+    ),
+  },
+  {
+    'login.accountAtAddress': async (at) => {
+      const nobody = unique();
+      return () => codeOf(at.client, login(nobody));
+    },
+    'mail.recipient': async (at) => {
+      const email = `${unique()}@example.test`;
+      return () => codeOf(at.client, register(email));
+    },
+    'recoverAccount.recipient': async (at) => {
+      const email = `${unique()}@example.test`;
+      return () => codeOf(at.client, `mutation { recoverAccount(email: "${email}") }`);
+    },
+    'changeEmail.account': asSomebody(
+      ({ password }) =>
+        `mutation { changeEmail(newEmail: "${unique()}@example.test", password: "${password}") { id } }`,
+    ),
+    'refresh.session': asSomebody(
+      (_, token) => `mutation { refresh(refreshToken: "${token}") { tokenType } }`,
+    ),
+    'reauthenticate.account': asSomebody(() => reauthenticate),
+    'secondFactor.account': wrongFactor('securityCode: "000000"'),
+    'blockpassApp.person': async (at) => {
+      const app = world.person();
+      pointAppAt(world.blockpass, at.url);
+      return () =>
+        app.status(null).then(
+          () => undefined,
+          (error: Error) => (/429/.test(error.message) ? LIMITED : error),
+        );
+    },
+    'notice.account': async (at) => {
+      const alice = await free.aSubject();
+      const { accessToken } = await alice.signedIn();
+      const passwords = [alice.password, 'copper lantern drifting', 'velvet anchor rising'];
+      return async () => {
+        const [current = '', next = ''] = passwords;
+        passwords.shift();
+        const before = await noticesTo(alice);
+        const change = `mutation { changePassword(currentPassword: "${current}", newPassword: "${next}") }`;
+        const code = await codeOf(at.client, change, accessToken);
+        if (code !== undefined) return code;
+        await free.mailbox.settled();
+        return (await noticesTo(alice)) > before ? undefined : LIMITED;
+      };
+    },
+  },
+  {
+    'login.account': async (at) => {
+      const nobody = unique();
+      return () => codeOf(at.client, login(nobody));
+    },
+    'login.device': async (at) => {
+      const [alice, browser] = [await free.aSubject(), free.browser()];
+      await alice.signedIn({ client: browser });
+      const mark = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
+      return () => codeOf(at.client, login(alice.username), undefined, mark);
+    },
+    'ownerProof.account': asSomebody(() => changePassword),
+    'secondFactor.recovery': wrongFactor('recoveryCode: "AAAA-AAAA-AAAA-AAAA"'),
+  },
+];
+
+const noticesTo = async ({ email }: Subject) =>
+  (await free.mailbox.to(email)).filter(({ subject }) => /password was changed/i.test(subject)).length;
+
+it('there is a row for every rule', () => {
+  const rows = ROUNDS.flatMap((round) => Object.keys(round));
+  expect(rows.toSorted()).toEqual(Object.keys(RATE_LIMIT_RULES).toSorted());
+});
+
+describe.each(ROUNDS.map((round, index) => [index + 1, round] as const))('in round %i', (_, round) => {
+  let at: TestGateway;
+  beforeAll(async () => {
+    const rules = Object.keys(RATE_LIMIT_RULES).map(
+      (rule) => `${rule}=${rule in round ? '1/3600' : '9999/60'}`,
+    );
+    at = await free.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: rules.join() });
+  });
+  afterAll(() => at.close());
+
+  it.each(Object.entries(round))('%s ends what it guards', async (_, attempt) => {
+    const run = await attempt(at);
+    expect([(await run()) === LIMITED, await run()]).toEqual([false, LIMITED]);
+  });
+});
