@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import { rawErrorReply } from './error-replies.ts';
+import { endWithError, rawErrorReply } from './error-replies.ts';
+import type { SecurityHeaders } from './security-headers.ts';
 
 /** Milliseconds for a whole request to arrive: slower senders only hold a place. */
 export const REQUEST_TIMEOUT = 30_000;
@@ -20,18 +21,18 @@ export const CONNECTION_OPTIONS: ServerOptions = {
 };
 
 /** Bounds connections, and answers what Node would answer without a body or not at all. */
-export function guardConnections({ server }: FastifyInstance, maxConnections: number): void {
+export function guardConnections(
+  { server }: FastifyInstance,
+  maxConnections: number,
+  security: SecurityHeaders,
+): void {
   server.maxConnections = maxConnections;
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const reply = rawErrorReply(417, 'BAD_REQUEST', 'This expectation cannot be met.');
-    response.writeHead(417, { ...reply.headers, connection: 'close' }).end(reply.body);
+    const { headers, body } = rawErrorReply(security, 'This expectation cannot be met.');
+    response.writeHead(417, headers).end(body);
   });
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    const { headers, body } = rawErrorReply(405, 'BAD_REQUEST', 'This is no proxy.');
-    const lines = Object.entries({ ...headers, allow: 'GET, POST', connection: 'close' });
-    socket.on('error', () => {});
-    socket.end(
-      ['HTTP/1.1 405 Method Not Allowed', ...lines.map((line) => line.join(': ')), '', body].join('\r\n'),
-    );
+    const { headers, body } = rawErrorReply(security, 'This is no proxy.');
+    endWithError(socket, 405, { headers: { ...headers, allow: 'GET, POST' }, body });
   });
 }

@@ -1,10 +1,11 @@
 import { STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { ErrorCode, GatehouseError, HTTP_STATUS, ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import type { AllowedMethods } from './allowed-methods.ts';
+import type { SecurityHeaders } from './security-headers.ts';
 
 /** One form for every error of every route and layer: that of a GraphQL reply without data. */
 const errorBody = (code: string, message: string, requestId: string): string =>
@@ -12,18 +13,34 @@ const errorBody = (code: string, message: string, requestId: string): string =>
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** For where there is no request that the framework knows. */
-export function rawErrorReply(status: number, code: string, message: string) {
+/** Milliseconds to take an answer; closed at once, a connection with something unread would take the answer along. */
+const LINGER = 1_000;
+
+/** For where there is no request that the framework knows, and so no hook ran. */
+export function rawErrorReply(security: SecurityHeaders, message: string) {
   const requestId = newId();
-  const body = errorBody(code, message, requestId);
+  const body = errorBody('BAD_REQUEST', message, requestId);
   const headers = {
+    ...security,
     'content-type': JSON_TYPE,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
     'x-request-id': requestId,
+    connection: 'close',
   };
-  return { status, headers, body };
+  return { headers, body };
+}
+
+/** Answers on a connection that Node does not look after any more, and ends it, whatever the client does. */
+export function endWithError(
+  socket: Duplex,
+  status: number,
+  { headers, body }: { headers: Readonly<Record<string, string | number>>; body: string },
+): void {
+  const lines = Object.entries(headers).map((line) => line.join(': '));
+  socket.on('error', () => {});
+  setTimeout(() => socket.destroy(), LINGER).unref();
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }
 
 export function sendError(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
@@ -76,13 +93,13 @@ const STATUS_OF_PARSER_ERRORS: Readonly<Record<string, number>> = {
 };
 
 /** For what is not even HTTP: Node's parser gave up, so no request exists that could be answered. */
-export function replyToParserError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = STATUS_OF_PARSER_ERRORS[error.code ?? ''] ?? 400;
-  const { headers, body } = rawErrorReply(status, 'BAD_REQUEST', 'The request cannot be read.');
-  const lines = Object.entries({ ...headers, connection: 'close' }).map((line) => line.join(': '));
-  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
-}
+export const replyToParserError =
+  (security: SecurityHeaders) =>
+  (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = STATUS_OF_PARSER_ERRORS[error.code ?? ''] ?? 400;
+    endWithError(socket, status, rawErrorReply(security, 'The request cannot be read.'));
+  };

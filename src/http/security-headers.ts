@@ -1,4 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+/** By name. */
+export type SecurityHeaders = Readonly<Record<string, string>>;
 
 /** Seconds (RFC 6797): two years. */
 const HSTS_MAX_AGE = 63_072_000;
@@ -7,8 +8,8 @@ const HSTS_MAX_AGE = 63_072_000;
  * What every answer tells a browser (ASVS 5.0 chapter 3.4): run nothing, load nothing, show it in no frame, hand it to
  * no other origin. The same for every request, hence made once. Routes with a page replace the content policy.
  */
-export function securityHeaders({ https }: { https: boolean }) {
-  const headers = {
+export function securityHeaders({ https }: { https: boolean }): SecurityHeaders {
+  return {
     'content-security-policy': "default-src 'none';frame-ancestors 'none';form-action 'none';base-uri 'none'",
     'cross-origin-opener-policy': 'same-origin',
     'cross-origin-resource-policy': 'same-origin',
@@ -17,8 +18,5 @@ export function securityHeaders({ https }: { https: boolean }) {
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     ...(https && { 'strict-transport-security': `max-age=${HSTS_MAX_AGE}; includeSubDomains` }),
-  };
-  return async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    reply.headers(headers);
   };
 }

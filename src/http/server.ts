@@ -62,6 +62,7 @@ export interface ServerOptions {
 /** The HTTP server: everything is mounted, nothing listens yet. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
   const { production, publicUrl, tokenCookies, log } = options;
+  const security = securityHeaders({ https: publicUrl.startsWith('https:') });
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -72,10 +73,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     http: CONNECTION_OPTIONS,
     forceCloseConnections: 'idle',
-    frameworkErrors: replyToError,
-    clientErrorHandler: replyToParserError,
+    // No hook has run.
+    frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
+    clientErrorHandler: replyToParserError(security),
   });
-  guardConnections(app, options.maxConnections);
+  guardConnections(app, options.maxConnections, security);
   errorReplies(app, allowedMethods(app));
   logRequests(app);
   app.addHook('onSend', async (request, reply) => {
@@ -84,7 +86,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     if (options.health.isDraining() || isStillSending(request)) reply.header('connection', 'close');
   });
 
-  app.addHook('onRequest', securityHeaders({ https: publicUrl.startsWith('https:') }));
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(security);
+  });
   await app.register(cookie);
   await app.register(websocket, { options: SOCKET_OPTIONS, errorHandler: onSocketError });
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));

@@ -24,12 +24,13 @@ interface RawReply {
   readonly after: number;
 }
 
-/** What fetch does not send. */
-const raw = (text: string, { at = gateway, drip = '' } = {}): Promise<RawReply> =>
+/** What fetch does not send; `clings` where the client does not close a connection that was ended. */
+const raw = (text: string, { at = gateway, drip = '', clings = false } = {}): Promise<RawReply> =>
   new Promise((resolve) => {
     const startedAt = performance.now();
     let answer = '';
-    const socket = connect(Number(new URL(at.url).port), '127.0.0.1', () => socket.write(text));
+    const address = { port: Number(new URL(at.url).port), host: '127.0.0.1', allowHalfOpen: clings };
+    const socket = connect(address, () => socket.write(text));
     // A byte now and then, as somebody would who wants to keep the place.
     const dripping = drip === '' ? undefined : setInterval(() => socket.write(drip), 500);
     socket.on('data', (chunk) => {
@@ -47,6 +48,10 @@ const raw = (text: string, { at = gateway, drip = '' } = {}): Promise<RawReply> 
 const isJsonError = ({ headers, body }: { headers: string; body: string }): void => {
   expect(headers).toMatch(/content-type: application\/json; charset=utf-8/);
   expect(headers).toMatch(/cache-control: no-store/);
+  expect(headers).toMatch(/content-security-policy: default-src 'none';frame-ancestors 'none'/);
+  expect(headers).toMatch(/x-content-type-options: nosniff/);
+  expect(headers).toMatch(/referrer-policy: no-referrer/);
+  expect(headers).toMatch(/cross-origin-resource-policy: same-origin/);
   const [error] = JSON.parse(body).errors;
   expect(error.extensions).toEqual({ code: expect.any(String), requestId: expect.any(String) });
   expect(headers).toContain(`x-request-id: ${error.extensions.requestId}`);

@@ -99,6 +99,22 @@ describe('headers', () => {
     },
   );
 
+  it('are there too where no route is reached, and where Node refuses', async () => {
+    const unreadable = await get('/%ff', {}, production);
+    const expected = await new Promise<Headers>((resolve, reject) => {
+      request(`${production.url}/health/live`, { headers: { expect: 'the-worst' } }, (response) => {
+        response.resume();
+        resolve(new Headers(response.headers as Record<string, string>));
+      })
+        .on('error', reject)
+        .end();
+    });
+    for (const headers of [unreadable.headers, expected]) {
+      expect(headers.get('strict-transport-security')).toBe('max-age=63072000; includeSubDomains');
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    }
+  });
+
   it('keep replies with tokens out of caches', async () => {
     const { headers } = await (await gateway.aSubject()).login();
     expect(headers.get('cache-control')).toBe('no-store');
