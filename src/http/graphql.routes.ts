@@ -29,6 +29,9 @@ import { developmentOnly } from './development-only.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 
+/** Of HTTP and of the WebSocket. */
+export const GRAPHQL_PATH = '/graphql';
+
 /** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
 const SANDBOX_HOSTS = 'https://*.apollographql.com';
 const SANDBOX_POLICY =
@@ -111,14 +114,14 @@ export function graphqlRoutes({
       }
     };
     app.route({
-      url: '/graphql',
+      url: GRAPHQL_PATH,
       method: 'GET',
       handler,
       wsHandler: openSocket,
       onRequest: async (request, reply) => (wantsPage(request) ? developmentOnly(request, reply) : undefined),
       onSend: setPolicy,
     });
-    app.route({ url: '/graphql', method: 'POST', handler, onSend: setPolicy });
+    app.route({ url: GRAPHQL_PATH, method: 'POST', handler, onSend: setPolicy });
   };
 }
 

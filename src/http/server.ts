@@ -18,7 +18,8 @@ import { allowedMethods } from './allowed-methods.ts';
 import { CONNECTION_OPTIONS, guardConnections, KEEP_ALIVE_TIMEOUT, REQUEST_TIMEOUT } from './connections.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
-import { graphqlRoutes } from './graphql.routes.ts';
+import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
+import { refuseHandshakes } from './handshakes.ts';
 import { type HealthOptions, healthRoutes } from './health.routes.ts';
 import { knownHost } from './known-host.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
@@ -91,6 +92,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   await app.register(cookie);
   await app.register(websocket, { options: SOCKET_OPTIONS, errorHandler: onSocketError });
+  refuseHandshakes(app, GRAPHQL_PATH, security);
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
   app.addHook('onRequest', knownHost);
   app.addHook('onRequest', oneCredential(tokenCookies));

@@ -89,6 +89,31 @@ describe('a method that a route does not have', () => {
   });
 });
 
+describe('a handshake of a WebSocket that comes to nothing', () => {
+  const handshake = (headers: string) =>
+    `GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n`;
+
+  it.each([
+    ['without a key', 'Sec-WebSocket-Version: 13\r\n'],
+    ['of another version', `Sec-WebSocket-Version: 99\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\n`],
+  ])('%s is answered as JSON, with the version that is spoken', async (_, headers) => {
+    const reply = await raw(handshake(headers));
+    expect(reply.status).toBe(400);
+    expect(reply.headers).toContain('sec-websocket-version: 13');
+    isJsonError(reply);
+  });
+
+  it.each([
+    ['a handshake', handshake('')],
+    ['CONNECT', 'CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n'],
+    ['what is not HTTP', 'nonsense\r\n\r\n'],
+  ])('%s: a client that clings to its connection loses it after a second', async (_, text) => {
+    const reply = await raw(text, { clings: true, drip: ' ' });
+    isJsonError(reply);
+    expect(reply.after).toBeLessThan(5_000);
+  });
+});
+
 describe('a request that cannot be served is answered as JSON with a code and an id', () => {
   const post = (headers: string, body: string) =>
     `POST /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;

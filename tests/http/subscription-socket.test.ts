@@ -185,6 +185,15 @@ describe('the WebSocket', () => {
     expect(gateway.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
+  it('is there at /graphql alone, and an attempt elsewhere leaves no query string in the log', async () => {
+    for (const path of ['/health/live', '/.well-known/jwks.json', '/nowhere']) {
+      const ws = new WebSocket(`${gateway.url.replace('http', 'ws')}${path}?access_token=marked-token`);
+      const [error] = (await once(ws, 'error')) as [Error];
+      expect(error.message).toMatch(/404/);
+    }
+    expect(gateway.logLines.join('')).not.toContain('marked-token');
+  });
+
   it('is limited in number for one address', async () => {
     const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'socket.address=2/3600' });
     const sockets = await Promise.all([1, 2, 3].map(() => Socket.open({ url: limited.url, hello: null })));

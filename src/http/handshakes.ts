@@ -1,0 +1,18 @@
+import type { FastifyInstance } from 'fastify';
+import { ErrorCode } from '../platform/errors.ts';
+import { endWithError, rawErrorReply, sendError } from './error-replies.ts';
+import type { SecurityHeaders } from './security-headers.ts';
+
+/** Answers handshakes of WebSockets that come to nothing as every other request. Call it where the plugin is registered. */
+export function refuseHandshakes(app: FastifyInstance, path: string, security: SecurityHeaders): void {
+  app.websocketServer.on('wsClientError', (_error, socket) => {
+    const { headers, body } = rawErrorReply(security, 'This is no handshake of a WebSocket.');
+    // RFC 6455 section 4.4: the version that is spoken here.
+    endWithError(socket, 400, { headers: { ...headers, 'sec-websocket-version': '13' }, body });
+  });
+  // For a route without sockets the plugin would open one, close it at once, and log its address with the query string.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.ws || request.routeOptions.url === path) return undefined;
+    return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+  });
+}
