@@ -16,7 +16,7 @@ import {
   withProtocolCode,
 } from '../graphql/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
-import { RateLimited } from '../platform/errors.ts';
+import { RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
@@ -44,6 +44,7 @@ const KEEP_ALIVE = 15_000;
 const TOKEN_INTERVAL = 1_000;
 /** RFC 6455 section 7.4.1. */
 const TRY_AGAIN_LATER = 1013;
+const UNTOLD = 'Nobody can tell whether the session has ended';
 
 export interface SocketOptions {
   readonly schema: GraphQLSchema;
@@ -90,8 +91,16 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     subscribe: subscribeInTime(OPERATION_DEADLINE),
     async onConnect(ctx) {
       const context = contextOf(ctx);
-      if (await withinDeadline(OPERATION_DEADLINE, () => context.authenticate()))
-        endWithToken(ctx.extra.socket, () => contextOf(ctx));
+      const { socket } = ctx.extra;
+      try {
+        const caller = await withinDeadline(OPERATION_DEADLINE, () => context.authenticate());
+        if (caller) endWithToken(socket, () => contextOf(ctx));
+        return true;
+      } catch (error) {
+        if (!(error instanceof ServiceUnavailable)) throw error;
+        socket.close(TRY_AGAIN_LATER, UNTOLD);
+        return false;
+      }
     },
     async onSubscribe(ctx, _id, payload) {
       const context = contextOf(ctx);
@@ -180,7 +189,7 @@ function endWithToken(socket: WebSocket, contextOf: () => RequestContext): void 
       const caller = await withinDeadline(OPERATION_DEADLINE, () => contextOf().authenticate());
       if (!caller) socket.close(CloseCode.Unauthorized, 'Unauthorized');
     } catch {
-      socket.close(TRY_AGAIN_LATER, 'Nobody can tell whether the session has ended');
+      socket.close(TRY_AGAIN_LATER, UNTOLD);
     }
   };
   const timer = setInterval(() => void look(), TOKEN_INTERVAL).unref();

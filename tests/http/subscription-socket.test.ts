@@ -168,6 +168,26 @@ describe('the WebSocket', () => {
     gateway.clock.advance(-3_601);
   });
 
+  it('that begins with a token while nobody can tell whether its session has ended is told to come later', async () => {
+    const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
+    const { accessToken } = await (await gateway.aSubject()).signedIn();
+    const owner = await gateway.database.connect();
+    await owner.query('begin');
+    await owner.query('lock table ending in access exclusive mode');
+    try {
+      await sleep(1_500);
+      const socket = await Socket.open({ url: strict.url, hello: null });
+      socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${accessToken}` } });
+      expect(await socket.closed).toBe(1013);
+      expect(socket.messages).toEqual([]);
+    } finally {
+      await owner.query('rollback');
+      await owner.end();
+    }
+    expect(strict.logLines.filter((line) => line.includes('"field":"socket"'))).toEqual([]);
+    await strict.close();
+  });
+
   it('makes no fault of its own of what a client does wrong, or of one that leaves in the middle', async () => {
     const faulty = await Socket.open();
     faulty.send(`"${'x'.repeat(17 * 1024)}"`);
