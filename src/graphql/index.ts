@@ -5,7 +5,7 @@ export { type FailureLog, logFailures } from './failure-log.ts';
 export { formatError } from './format-error.ts';
 export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
-export { refusalAudit } from './refusal-audit.ts';
+export { type RecordRefusals, refusalAudit, refusalOf, refusalTrail } from './refusal-audit.ts';
 export { replyPlugin } from './reply-plugin.ts';
 export { subscribeInTime } from './subscribe-in-time.ts';
 export { prepareSubscription, withProtocolCode } from './subscription-document.ts';

@@ -52,7 +52,12 @@ export function sendError(reply: FastifyReply, status: number, code: string, mes
 }
 
 /** Replaces the framework's own error pages, which would tell more than a client should know. */
-export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): void {
+export function errorReplies(
+  app: FastifyInstance,
+  allowed: AllowedMethods,
+  /** Told of each failure before it is answered. */
+  note: (error: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<void>,
+): void {
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed(request.url.split('?')[0] ?? '');
     if (methods.length === 0) return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
@@ -63,7 +68,10 @@ export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): voi
       `Use ${methods.join(', ')}.`,
     );
   });
-  app.setErrorHandler(replyToError);
+  app.setErrorHandler<FastifyError>(async (error, request, reply) => {
+    await note(error, request, reply);
+    return replyToError(error, request, reply);
+  });
 }
 
 export function replyToError(

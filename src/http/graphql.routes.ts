@@ -19,10 +19,10 @@ import {
   MAX_TOKENS,
   MAX_VALIDATION_ERRORS,
   oneSessionPerDocument,
+  type RecordRefusals,
   refusalAudit,
   replyPlugin,
 } from '../graphql/index.ts';
-import type { AuditLog } from '../platform/audit/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
@@ -45,7 +45,8 @@ export interface GraphqlOptions {
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;
   readonly log: FailureLog;
-  readonly audit: AuditLog;
+  /** Into the audit trail. */
+  readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
   /** Serves the sockets of subscriptions. */
   readonly openSocket: WebsocketHandler;
@@ -57,7 +58,7 @@ export function graphqlRoutes({
   introspection,
   sandbox,
   log,
-  audit,
+  recordRefusals,
   contexts,
   openSocket,
 }: GraphqlOptions) {
@@ -78,7 +79,7 @@ export function graphqlRoutes({
       plugins: [
         replyPlugin(log),
         costLimit(schema),
-        refusalAudit(audit, log),
+        refusalAudit(recordRefusals),
         // No answer may be cached (replyPlugin says so), and this one looks at every field to find that out.
         ApolloServerPluginCacheControlDisabled(),
         // Variables such as APOLLO_KEY in the environment would switch these on, and report to somebody else.

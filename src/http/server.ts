@@ -10,7 +10,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
-import type { FailureLog } from '../graphql/index.ts';
+import { type FailureLog, refusalOf, refusalTrail } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
@@ -79,7 +79,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     clientErrorHandler: replyToParserError(security),
   });
   guardConnections(app, options.maxConnections, security);
-  errorReplies(app, allowedMethods(app));
+  const failures = failureLog(log);
+  const recordRefusals = refusalTrail(options.audit, failures);
+  errorReplies(app, allowedMethods(app), async (error, request, reply) => {
+    const refusal = refusalOf(error, `${request.method} ${request.routeOptions.url}`);
+    if (refusal) await recordRefusals(options.contexts.of(request, reply), [refusal]);
+  });
   logRequests(app);
   app.addHook('onSend', async (request, reply) => {
     // Otherwise a kept-alive connection would hold up the shutdown until it times out, and Node would swallow a body that
@@ -118,14 +123,13 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
     for (const routes of options.guardedRoutes) await api.register(routes);
     const { schema, introspection, contexts, rateLimiter } = options;
-    const failures = failureLog(log);
     await api.register(
       graphqlRoutes({
         schema,
         introspection,
         sandbox: !production,
         log: failures,
-        audit: options.audit,
+        recordRefusals,
         contexts,
         openSocket: subscriptionSocket({ schema, introspection, log: failures, contexts, rateLimiter }),
       }),

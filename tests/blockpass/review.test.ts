@@ -185,9 +185,16 @@ describe('a file', () => {
 
   it('is there for reviewers alone, and there is none where there is none', async () => {
     const { recordId } = await aRecord();
-    const { accessToken } = await (await world.gateway.aSubject()).signedIn();
+    const curious = await world.gateway.aSubject();
+    const { accessToken } = await curious.signedIn();
     expect((await download(recordId, 'identity/selfie', null)).status).toBe(401);
     expect((await download(recordId, 'identity/selfie', accessToken)).status).toBe(403);
+    const denied = await world.gateway.database.query(
+      "select details, outcome from audit_event where action = 'operation.denied' and actor_id = $1",
+      [curious.id],
+    );
+    const operation = 'GET /kyc/files/:recordId/:kind/:slug';
+    expect(denied).toEqual([{ details: { operation }, outcome: 'DENIED' }]);
     for (const path of [
       'identity/email',
       'identity/passport',
