@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { pendingRegistrations } from '../accounts/index.ts';
 import { readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
-import type { Passwords } from '../passwords/index.ts';
+import { NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
@@ -15,8 +15,8 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * Charged before the password is looked at. A stranger spends one for their network and one for the account as a
  * whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
  * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
- * owner out. A login that succeeds was no guess, and gives back what it spent, of the account; not what others spent
- * before, or an attacker would wait for the owner. The address keeps its charge: it bounds the hashing for one client.
+ * owner out. A login that succeeds was no guess, nor one whose password nobody had time to look at, and gives back what it
+ * spent, of the account; not what others spent before, or an attacker would wait for the owner. The address keeps its charge: it bounds the hashing for one client.
  */
 export const LOGIN_RULES = {
   'login.address': { burst: 30, perSeconds: 60 },
@@ -66,7 +66,9 @@ export class PasswordLogin {
       : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
     await this.rateLimiter.charge(guess);
     // A deactivated account is verified like any other: its time must not tell it apart.
-    const proof = await this.passwords.verify(em, subject?.password ?? null, password);
+    const proof = await this.passwords
+      .verify(em, subject?.password ?? null, password)
+      .catch((error: unknown) => this.giveBackUnseen(error, guess));
     const outcome =
       proof &&
       (await this.signIn.begin(
@@ -93,6 +95,11 @@ export class PasswordLogin {
     throw new InvalidCredentials(
       proof ? 'not active, or the password was changed meanwhile' : 'unknown account or wrong password',
     );
+  }
+
+  private async giveBackUnseen(error: unknown, guess: Record<string, string>): Promise<never> {
+    if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+    throw error;
   }
 
   /**

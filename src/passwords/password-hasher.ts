@@ -41,6 +41,9 @@ export interface PasswordHasherOptions {
   queue: number;
 }
 
+/** Nothing was hashed or compared, so that whoever asked has learned nothing: of a guess, that it was none. */
+export class NotHashed extends ServiceUnavailable {}
+
 /** Milliseconds from asking to answer at most, waiting included, also where no operation has a deadline; frees a thread that hangs. */
 const JOB_TIMEOUT_MS = 15_000;
 
@@ -189,10 +192,10 @@ export class PasswordHasher {
     job: HashJob | VerifyJob,
   ): Promise<Result> {
     if (this.#closing.signal.aborted) {
-      throw new ServiceUnavailable({ detail: 'The password hasher is closed.' });
+      throw new NotHashed({ detail: 'The password hasher is closed.' });
     }
     if (this.#turnstile.isFull) {
-      throw this.#busy(`${this.#options.queue} password hashing jobs are waiting already.`);
+      throw this.#refusal(`${this.#options.queue} password hashing jobs are waiting already.`);
     }
     const result = this.#take(name, job);
     this.#accepted.add(result);
@@ -209,8 +212,10 @@ export class PasswordHasher {
     // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
     const tooLate = timeout(allowedMs - this.#lastRunMs);
     const start = performance.now();
+    await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal])).catch(() => {
+      throw this.#refusal('No thread was free in time.');
+    });
     try {
-      await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal]));
       const begun = performance.now();
       try {
         return await this.#pool.run(job, { name, signal: AbortSignal.any([deadline, this.#ended.signal]) });
@@ -220,8 +225,9 @@ export class PasswordHasher {
         this.#lastJobMs = performance.now() - start;
       }
     } catch (cause) {
-      if (deadline.aborted || cause === tooLate.reason) {
-        throw this.#busy(`Password hashing takes more than the ${Math.round(allowedMs)} ms that are left.`);
+      if (deadline.aborted) {
+        const detail = `Password hashing took more than the ${Math.round(allowedMs)} ms that were left.`;
+        throw new ServiceUnavailable({ detail, retryAfterSeconds: this.#secondsUntilFree() });
       }
       if (this.#ended.signal.aborted) {
         throw new ServiceUnavailable({ detail: 'The password hasher was closed meanwhile.' });
@@ -230,10 +236,13 @@ export class PasswordHasher {
     }
   }
 
-  #busy(detail: string): ServiceUnavailable {
-    // The last job's time from asking to answer is about what the whole queue needs to drain.
-    const seconds = Math.min(Math.max(Math.ceil(this.#lastJobMs / 1000), 1), MAX_RETRY_AFTER_SECONDS);
-    return new ServiceUnavailable({ detail, retryAfterSeconds: seconds });
+  #refusal(detail: string): NotHashed {
+    return new NotHashed({ detail, retryAfterSeconds: this.#secondsUntilFree() });
+  }
+
+  /** The last job's time from asking to answer is about what the whole queue needs to drain. */
+  #secondsUntilFree(): number {
+    return Math.min(Math.max(Math.ceil(this.#lastJobMs / 1000), 1), MAX_RETRY_AFTER_SECONDS);
   }
 }
 

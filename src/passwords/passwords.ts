@@ -119,7 +119,8 @@ export class Passwords {
   /**
    * Costs the same for a candidate that does not exist. A hash that is weaker than what is configured is replaced
    * on success.
-   * @throws {ServiceUnavailable} at once, when too many are waiting already.
+   * @throws {NotHashed} at once, when too many are waiting already: the password was not looked at.
+   * @throws {ServiceUnavailable} it took too long.
    */
   async verify(
     em: EntityManager,

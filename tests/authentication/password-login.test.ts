@@ -1,6 +1,14 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hashSync as argon2Hash } from '@node-rs/argon2';
 import { hashSync } from 'bcryptjs';
+import { LOGIN_RULES, PasswordLogin } from '../../src/authentication/index.ts';
+import { KnownDevices } from '../../src/devices/index.ts';
+import { PasswordHasher, Passwords } from '../../src/passwords/index.ts';
+import { AuditLog } from '../../src/platform/audit/index.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import type { Keyring } from '../../src/platform/keyring.ts';
+import { InProcessTokenBuckets, RateLimiter } from '../../src/platform/rate-limit/index.ts';
 import type { Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { LoginDocument, type LoginMutation } from '../support/generated/operations.ts';
@@ -277,5 +285,35 @@ describe('one document', () => {
     const query = 'mutation { login(input: {identifier: "Alice", password: "guess"}) { __typename } }';
     expect((await gateway.client.post([{ query }, { query }])).status).toBe(400);
     expect(await failures()).toBe(before);
+  });
+});
+
+describe('a login whose password nobody had time to look at', () => {
+  it('is no guess: it leaves the allowance of the account as it was', async () => {
+    const peppers: Keyring = [{ id: 'one', secret: createSecretKey(randomBytes(32)) }];
+    const hasher = new PasswordHasher({ scheme: 'bcrypt', bcryptCost: 12, peppers, threads: 1, queue: 0 });
+    const limits = { enabled: true, rules: LOGIN_RULES, overrides: {} };
+    const nobodyGetsIn = undefined as never;
+    const passwordLogin = new PasswordLogin(
+      new Passwords(hasher, { minLength: 12, productName: 'Gatehouse' }),
+      nobodyGetsIn,
+      new KnownDevices(nobodyGetsIn),
+      new AuditLog(),
+      new RateLimiter(new InProcessTokenBuckets(systemClock), limits),
+      { emailConfirmation: 'optional' },
+    );
+    const origin = { requestId: 'none', clientAddress: '192.0.2.1', userAgent: null, deviceMark: null };
+    const input = { identifier: 'nobody-of-that-name', password: 'a wrong password' };
+    const guess = () =>
+      passwordLogin.login(gateway.gateway.fork(), input, origin).catch(({ code }: { code: string }) => code);
+    try {
+      const busy = hasher.hash('another one').then(() => 'done');
+      for (let n = 0; n < 8; n += 1) expect(await guess()).toBe('SERVICE_UNAVAILABLE');
+      expect(await busy).toBe('done');
+      for (let n = 0; n < 5; n += 1) expect(await guess()).toBe('INVALID_CREDENTIALS');
+      expect(await guess()).toBe('RATE_LIMITED');
+    } finally {
+      await hasher.close();
+    }
   });
 });
