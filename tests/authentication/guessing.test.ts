@@ -3,6 +3,7 @@ import type { RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
   CompleteLoginDocument,
+  LoginDocument,
   RecoverAccountDocument,
   RefreshDocument,
   RegisterDocument,
@@ -54,6 +55,17 @@ describe('wrong passwords for one account', () => {
     const masked = (text: string) => text.replace(/"(requestId|retryAfterSeconds)":("[^"]*"|\d+)/g, '');
     expect(masked(right.text)).toBe(masked(wrong.text));
     expect(Number(right.headers.get('retry-after'))).toBeLessThanOrEqual(180);
+  });
+
+  it('by name and by address in turn: ten for each, since nobody may learn that they belong together', async () => {
+    const alice = await aSubject();
+    const before = await evaluated();
+    for (let host = 1; host <= 101; host += 1) {
+      const identifier = host % 2 === 0 ? alice.username : alice.email;
+      const input = { identifier, password: 'a wrong password' };
+      await proxied.client.execute(LoginDocument, { input }, from(`198.51.100.${host}`));
+    }
+    expect((await evaluated()) - before).toBe(20);
   });
 
   it('for an account that does not exist are refused in the same words', async () => {
