@@ -21,6 +21,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
+import { SocketPlaces } from './socket-places.ts';
 
 /** Sockets that one network opens. */
 export const SOCKET_RULES = { 'socket.address': { burst: 60, perSeconds: 60 } } as const;
@@ -33,9 +34,7 @@ const CLOSE_TIMEOUT = 3_000;
 /** For the server of the sockets. `closeTimeout` is an option of ws that its types do not know yet. */
 export const SOCKET_OPTIONS = { maxPayload: MAX_MESSAGE, closeTimeout: CLOSE_TIMEOUT, handleProtocols };
 
-/** Sockets of a process, of one network among them, and subscriptions of a socket. */
-const MAX_SOCKETS = 2_000;
-const MAX_SOCKETS_OF_NETWORK = 100;
+/** Subscriptions of a socket. */
 const MAX_SUBSCRIPTIONS = 10;
 /** Milliseconds: how soon a client must say hello, how often it must show that it lives. */
 const HELLO_TIMEOUT = 3_000;
@@ -65,7 +64,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   const { schema, log, contexts, rateLimiter } = options;
-  const places = new Places();
+  const places = new SocketPlaces();
   const contextOf = ({
     extra,
     connectionParams,
@@ -148,27 +147,6 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       socket.close(TRY_AGAIN_LATER, 'Too many attempts');
     });
   };
-}
-
-/** Bounds the sockets that are open: whoever keeps theirs open for ever takes no place from other networks. */
-class Places {
-  private readonly taken = new Map<string, number>();
-  private total = 0;
-
-  take(network: string): boolean {
-    const own = this.taken.get(network) ?? 0;
-    if (this.total >= MAX_SOCKETS || own >= MAX_SOCKETS_OF_NETWORK) return false;
-    this.taken.set(network, own + 1);
-    this.total += 1;
-    return true;
-  }
-
-  leave(network: string): void {
-    const own = this.taken.get(network) ?? 0;
-    if (own > 1) this.taken.set(network, own - 1);
-    else this.taken.delete(network);
-    this.total -= 1;
-  }
 }
 
 /** What ws refuses of a client, and how connections end: anybody can cause these, and none is a fault of ours. */

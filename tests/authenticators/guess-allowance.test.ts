@@ -80,6 +80,19 @@ describe('guesses at the second factor of one account', () => {
     expect(await recorded(alice)).toBeLessThanOrEqual(LIMIT);
   });
 
+  it.each([
+    ['security codes', LIMIT, (i: number) => ({ securityCode: factor.app.wrongCode(i) })],
+    ['recovery codes', RECOVERY_LIMIT, (i: number) => ({ recoveryCode: `guess ${i}` })],
+  ])('a hundred %s at once end at their limit', async (_, limit, wrong) => {
+    const bearer = factor.tokens.accessToken;
+    const replies = await race(100, (i) =>
+      eitherClient(i).execute(ReauthenticateDocument, wrong(i), { bearer }),
+    );
+    const looked = evaluated(replies);
+    expect(looked).toBeGreaterThan(0);
+    expect(looked).toBeLessThanOrEqual(limit);
+  });
+
   it('with a fresh challenge each end at the limit', async () => {
     const replies = await inSequence(15, async (i) =>
       completeLogin(eitherClient(i), {

@@ -89,6 +89,23 @@ describe('a method that a route does not have', () => {
   });
 });
 
+describe('a request with two credentials', () => {
+  it.each([
+    ['two Authorization headers', 'Authorization: Bearer x\r\nAuthorization: Bearer y\r\n'],
+    ['two, one of another scheme', 'authorization: Basic eDp5\r\nAUTHORIZATION: Bearer y\r\n'],
+    ['two cookies of one name', 'Cookie: gatehouse_access=x; gatehouse_access=y\r\n'],
+  ])('is refused: %s', async (_, headers) => {
+    for (const path of ['/graphql?query={__typename}', '/kyc/files/x/identity/selfie', '/health/live']) {
+      const reply = await raw(
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nApollo-Require-Preflight: 1\r\n${headers}\r\n`,
+      );
+      expect(reply.status).toBe(400);
+      expect(reply.body).toContain('A credential was sent twice.');
+      isJsonError(reply);
+    }
+  });
+});
+
 describe('a handshake of a WebSocket that comes to nothing', () => {
   const handshake = (headers: string) =>
     `GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n`;

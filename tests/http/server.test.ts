@@ -203,10 +203,12 @@ describe('the log', () => {
     const { accessToken, refreshToken } = await alice.signedIn({ client: browser });
     await alice.refresh(refreshToken);
     await alice.me(accessToken, browser);
-    await get(`/graphql?query={me{id}}&access_token=${accessToken}`, {
+    // Nor does a token in the address speak for anybody.
+    const inAddress = await get(`/graphql?query={sessions{id}}&access_token=${accessToken}`, {
       'apollo-require-preflight': '1',
       'x-marked': 'marked-header',
     });
+    expect(await inAddress.text()).toContain('"code":"UNAUTHENTICATED"');
     const log = gateway.logLines.join('');
     for (const secret of [
       'marked-password',
