@@ -12,6 +12,7 @@ import {
   issuerKey,
   pointAppAt,
   SignInPage,
+  signedInReviewer,
   startBlockpassWorld,
 } from '../support/blockpass.ts';
 import {
@@ -239,8 +240,7 @@ describe('a review', () => {
 
   it("is nobody's own: not even who may review judges what they handed over", async () => {
     const reviewer = await world.gateway.aSubject();
-    await grantReview(world.gateway, reviewer.id);
-    const { accessToken } = await reviewer.signedIn();
+    const accessToken = await signedInReviewer(world.gateway, reviewer);
     const { recordId } = await aRecord();
     await start(recordId, accessToken);
     await world.gateway.database.query('update kyc_record set user_id = $1 where id = $2', [
@@ -255,8 +255,7 @@ describe('a review', () => {
 
   it('is void when the reviewer links the record to their own account afterwards', async () => {
     const reviewer = await world.gateway.aSubject();
-    await grantReview(world.gateway, reviewer.id);
-    const { accessToken } = await reviewer.signedIn();
+    const accessToken = await signedInReviewer(world.gateway, reviewer);
     const { app, recordId } = await aRecord();
     await start(recordId, accessToken);
     expect((await approve(recordId, accessToken)).data?.approveKyc.status).toBe('APPROVED');
@@ -271,8 +270,7 @@ describe('a review', () => {
 
   it('does not begin while the reviewer links the record to their own account', async () => {
     const reviewer = await world.gateway.aSubject();
-    await grantReview(world.gateway, reviewer.id);
-    const { accessToken } = await reviewer.signedIn();
+    const accessToken = await signedInReviewer(world.gateway, reviewer);
     const { recordId } = await aRecord();
     const linking = await world.gateway.database.connect();
     await linking.query('begin');
@@ -654,7 +652,7 @@ describe('a certificate that a person sends', () => {
   });
 
   it('does not keep a review from beginning while Blockpass hangs for longer than an operation may take', async () => {
-    world.blockpass.trouble.set('proofs', 500);
+    world.blockpass.trouble.set('proofs', 500).set('schema', 500);
     const { recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' })),
     );

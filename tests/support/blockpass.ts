@@ -22,6 +22,7 @@ import {
   StartBlockpassSignInDocument,
 } from './generated/operations.ts';
 import { eventually } from './race.ts';
+import type { Subject } from './subject.ts';
 
 export const ALL_FIELDS =
   'family_name given_name address dob phone passport selfie proof_of_address email'.split(' ');
@@ -86,7 +87,11 @@ export function pointAppAt(blockpass: FakeBlockpass, url: string, path = '/block
 
 /** @returns the access token of somebody who may review. */
 async function aReviewer(gateway: TestGateway): Promise<string> {
-  const reviewer = await gateway.aSubject();
+  return signedInReviewer(gateway, await gateway.aSubject());
+}
+
+/** The same of somebody of the test's own. Roles that were written behind the gateway's back are known a moment later. */
+export async function signedInReviewer(gateway: TestGateway, reviewer: Subject): Promise<string> {
   await grantReview(gateway, reviewer.id);
   const { accessToken } = await reviewer.signedIn();
   const mayReview = async () =>
