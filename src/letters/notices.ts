@@ -26,7 +26,7 @@ const NOTICES = {
   },
   'password-reset-identities-stay': {
     subject: 'Your password was reset',
-    what: 'A new password was set for your account by a mailed link. Every device was signed out. A Google account or a Blockpass identity is linked to your account and can still sign in: unlink it if it is not yours.',
+    what: 'A new password was set for your account by a mailed link. Every device was signed out. A Google account or a Blockpass identity is linked to your account and can still sign in. Unlink a Google account that is not yours; about a Blockpass identity that is not yours, tell whoever runs this service.',
   },
   'refresh-reuse': {
     subject: 'A sign-in of your account was ended',
