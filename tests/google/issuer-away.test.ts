@@ -8,6 +8,8 @@ import { RedirectBrowser } from '../support/redirect-browser.ts';
 
 /** Seconds between two fetches (google/remote-document.ts). */
 const COOL_DOWN = 10;
+/** Milliseconds: the gateway grants Google 4.5 s, and every operation 10 s; a busy machine needs some for the rest. */
+const PATIENCE = 8_000;
 
 let google: GoogleStandIn;
 let gateway: TestGateway;
@@ -39,7 +41,7 @@ describe.each(failures)('while Google is %s', (failure) => {
     await alice.signedIn();
     expect(Date.now() - since).toBeLessThan(1_500);
     const { code, errors } = await waiting;
-    expect(Date.now() - since).toBeLessThan(5_000);
+    expect(Date.now() - since).toBeLessThan(PATIENCE);
     expect(code).toBe('SERVICE_UNAVAILABLE');
     expect(errors[0]?.message).not.toContain('127.0.0.1');
     expect((await fetch(`${gateway.url}/health/ready`)).status).toBe(200);
@@ -66,7 +68,7 @@ describe.each(failures)('while Google is %s', (failure) => {
     google.failure = failure;
     const since = Date.now();
     expect((await browser.finish(answer)).get('error')).toBe('SERVICE_UNAVAILABLE');
-    expect(Date.now() - since).toBeLessThan(5_000);
+    expect(Date.now() - since).toBeLessThan(PATIENCE);
     // A code works once: sent again, it would only tell of a theft.
     expect(google.requestsOf('/token')).toBe(1);
   });
