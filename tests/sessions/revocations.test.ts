@@ -143,11 +143,21 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     });
 
-    it('anonymous operations go on', async () => {
-      await blocked(async () => {
-        const reply = await gateway.client.raw('{ errorCodes { code } }', {}, { bearer: 'not.a.token' });
-        expect(reply.errors).toEqual([]);
-      }, 'lock table ending in access exclusive mode');
+    it('anonymous operations go on, also with the token that is trusted by nobody', async () => {
+      const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
+      try {
+        const { accessToken } = await alice.signedIn();
+        await blocked(async () => {
+          await new Promise((resolve) => setTimeout(resolve, 1_500));
+          for (const bearer of [accessToken, 'not.a.token']) {
+            const reply = await strict.client.raw('{ errorCodes { code } }', {}, { bearer });
+            expect(reply.errors).toEqual([]);
+          }
+          expect((await alice.me(accessToken, strict.client)).code).toBe('SERVICE_UNAVAILABLE');
+        }, 'lock table ending in access exclusive mode');
+      } finally {
+        await strict.close();
+      }
     });
   });
 });
