@@ -44,6 +44,8 @@ export class Revocations {
   private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
   private horizon = '0';
   private server = '';
+  /** What was last said of failing to read: once for each change, not at every look. */
+  private failure: string | undefined;
   /** By performance.now(): a monotonic clock, since the wall clock may jump. */
   private readAt = Number.NEGATIVE_INFINITY;
   private forgottenAt = performance.now();
@@ -56,7 +58,7 @@ export class Revocations {
     private readonly fork: () => EntityManager,
     feed: EventFeed,
     private readonly options: RevocationOptions,
-    private readonly log: (message: string, error: unknown) => void,
+    private readonly log: (message: string, error?: unknown) => void,
   ) {
     feed.subscribe('endings', () => void this.catchUp());
   }
@@ -121,11 +123,14 @@ export class Revocations {
   private async readLogged(): Promise<void> {
     try {
       await this.read();
+      if (this.failure !== undefined) this.log('endings are read again');
+      this.failure = undefined;
     } catch (error) {
-      this.log(
-        isDatabaseAway(error) ? 'endings cannot be read: the database is away' : 'endings cannot be read',
-        error,
-      );
+      const failure = isDatabaseAway(error)
+        ? 'endings cannot be read: the database is away'
+        : 'endings cannot be read';
+      if (failure !== this.failure) this.log(failure, error);
+      this.failure = failure;
     }
   }
 

@@ -17,6 +17,8 @@ export class PostgresEventFeed implements EventFeed {
   private reconnect: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
+  /** So that a database that is away is one line in the log, not four in a second. */
+  private isAway = false;
 
   constructor(
     private readonly url: string,
@@ -51,6 +53,8 @@ export class PostgresEventFeed implements EventFeed {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
       if (this.client !== client) return;
+      if (this.isAway) this.log('the connection that listens for events is back');
+      this.isAway = false;
       this.heartbeat = setInterval(() => void client.query('select 1').catch(() => {}), HEARTBEAT);
       for (const topic of this.listeners.keys()) this.wake(topic);
     } catch (error) {
@@ -76,7 +80,8 @@ export class PostgresEventFeed implements EventFeed {
     this.client = undefined;
     clearInterval(this.heartbeat);
     if (this.closed) return;
-    this.log('the connection that listens for events was lost', error);
+    if (!this.isAway) this.log('the connection that listens for events was lost', error);
+    this.isAway = true;
     destroyClient(client);
     this.reconnect = setTimeout(() => void this.start(), RECONNECT_DELAY);
   }

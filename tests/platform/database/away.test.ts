@@ -137,6 +137,30 @@ describe('a database that only reads, as one that was demoted or has no room lef
   });
 });
 
+describe('a database that refuses connections', () => {
+  it('is one line of the log for each who needs it, and one when it is back', async () => {
+    const name = new URL(direct.database.ownerUrl).pathname.slice(1);
+    const first = gateway.logLines.length;
+    const lines = (message: string) =>
+      gateway.logLines.slice(first).filter((line) => line.includes(`"msg":"${message}`));
+    await direct.database.querySuperuser(`alter database ${name} with allow_connections false`);
+    try {
+      proxy.cut();
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+    } finally {
+      await direct.database.querySuperuser(`alter database ${name} with allow_connections true`);
+    }
+    const back = ['the connection that listens for events is back', 'endings are read again'];
+    for (const message of back)
+      await eventually(
+        async () => lines(message).length,
+        (count) => count === 1,
+      );
+    for (const message of ['the connection that listens for events was lost', 'endings cannot be read'])
+      expect([message, lines(message).length]).toEqual([message, 1]);
+  });
+});
+
 describe('a database is away', () => {
   it.each(['EAI_AGAIN', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ECONNREFUSED', '25006', '57P01'])(
     'by a failure with the code %s',
