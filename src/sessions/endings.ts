@@ -3,7 +3,8 @@ import { sql, statement } from '../platform/database/index.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { CLOCK_TOLERANCE } from './access-token.ts';
-import type { Revocations } from './revocations.ts';
+import { EndingKind } from './ending.entity.ts';
+import type { RereadKind, Revocations } from './revocations.ts';
 import type { SessionRecord } from './session-store.ts';
 
 /**
@@ -94,15 +95,8 @@ export class Endings {
   }
 
   /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */
-  async raiseEpoch(tx: EntityManager, userId: string): Promise<void> {
-    await statement(
-      tx,
-      sql`
-        with raised as (update users set epoch = epoch + 1 where id = ${userId} returning id, epoch)
-        insert into ending (kind, user_id, epoch, matters_until, kept_until)
-        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
-    );
-    await this.announce(tx);
+  raiseEpoch(tx: EntityManager, userId: string): Promise<void> {
+    return this.raiseEpochs(tx, [userId]);
   }
 
   /** The same for many, at most a few thousand: what they wait for is one statement. */
@@ -120,21 +114,20 @@ export class Endings {
   }
 
   /** Permissions of a role changed: every process rereads its table. */
-  async rolesChanged(tx: EntityManager): Promise<void> {
-    await statement(
-      tx,
-      sql`insert into ending (kind, matters_until, kept_until)
-          values ('ROLES', ${this.mattersUntil()}, ${this.mattersUntil()})`,
-    );
-    await this.announce(tx);
+  rolesChanged(tx: EntityManager): Promise<void> {
+    return this.changed(tx, EndingKind.ROLES);
   }
 
   /** Signing keys changed: every process rereads them. */
-  async keysChanged(tx: EntityManager): Promise<void> {
+  keysChanged(tx: EntityManager): Promise<void> {
+    return this.changed(tx, EndingKind.KEYS);
+  }
+
+  private async changed(tx: EntityManager, kind: RereadKind): Promise<void> {
     await statement(
       tx,
       sql`insert into ending (kind, matters_until, kept_until)
-          values ('KEYS', ${this.mattersUntil()}, ${this.mattersUntil()})`,
+          values (${kind}, ${this.mattersUntil()}, ${this.mattersUntil()})`,
     );
     await this.announce(tx);
   }
