@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { within } from '../platform/within.ts';
 
 /** Resolves when the part answers. The message of a rejection is for the log; the reply only names the part. */
 export type Probe = () => Promise<void>;
@@ -27,7 +28,7 @@ export function healthRoutes({ probes, isDraining }: HealthOptions) {
       const results = await Promise.all(
         Object.entries(probes).map(async ([part, probe]) => {
           try {
-            await withTimeout(probe());
+            await within(PROBE_TIMEOUT, probe());
             return [part, 'up'] as const;
           } catch (error) {
             request.log.warn({ part, err: error }, 'a part is away');
@@ -41,16 +42,4 @@ export function healthRoutes({ probes, isDraining }: HealthOptions) {
         .send({ status: ready ? 'ready' : 'unavailable', parts: Object.fromEntries(results) });
     });
   };
-}
-
-async function withTimeout(work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${PROBE_TIMEOUT} ms`)), PROBE_TIMEOUT);
-  });
-  try {
-    await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

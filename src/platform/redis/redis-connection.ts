@@ -1,4 +1,5 @@
 import { ErrorReply } from 'redis';
+import { within } from '../within.ts';
 import { fitForLog } from './fit-for-log.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
@@ -154,17 +155,5 @@ export class RedisConnection {
     if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, fitForLog(error));
     this.reconnect = setTimeout(() => void this.start(), this.delay);
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
-  }
-}
-
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }
