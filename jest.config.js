@@ -8,7 +8,7 @@ export default {
   setupFilesAfterEnv: ['<rootDir>/tests/support/retries.js'],
   globalSetup: '<rootDir>/tests/support/global-setup.js',
   globalTeardown: '<rootDir>/tests/support/global-teardown.js',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // Most tests wait for a database, a timer or a process: on two cores Jest alone would run one file at a time.
   maxWorkers: 3,
   collectCoverageFrom: ['src/**/*.ts'],

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeProtectedHeader } from 'jose';
 import { Client } from './support/client.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
@@ -9,8 +9,6 @@ import { freePort, GatehouseProcess } from './support/process.ts';
 import { eventually, race } from './support/race.ts';
 import { hasRedis, TestRedis } from './support/redis.ts';
 import { Subject, tokensOf } from './support/subject.ts';
-
-jest.setTimeout(60_000);
 
 /**
  * The spine of the gateway by two processes of the operating system, which share nothing but PostgreSQL and Redis: state

@@ -1,12 +1,10 @@
 /** @topology one: counts what PostgreSQL reads for one request */
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encodeCursor } from '../../src/platform/pagination/index.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { UsersDocument, type UsersQueryVariables } from '../support/generated/operations.ts';
 import { aSuperuser } from '../support/staff.ts';
 import { statementsDuring, watchStatements } from '../support/statements.ts';
-
-jest.setTimeout(60_000);
 
 /** Half of them in one form, half in another: a search for either is answered in the midst of the other. */
 const USERS = 100_000;

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import jsQR from 'jsqr';
 import type { Browser, Page } from 'playwright-core';
 import { PNG } from 'pngjs';
@@ -12,8 +12,6 @@ import {
   DecideKycDocument,
   StartKycReviewDocument,
 } from '../support/generated/operations.ts';
-
-jest.setTimeout(60_000);
 
 /** A website on an origin of its own. It shows the QR code, waits as it is told to, and signs in with its cookie. */
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Sign in</title><img id="qr"><p id="who">nobody</p><script>

@@ -1,10 +1,8 @@
 /** @topology one: is about commands, not about requests */
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
-
-jest.setTimeout(60_000);
 
 const secrets = newSecrets();
 const TIME = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;

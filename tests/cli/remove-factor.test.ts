@@ -1,11 +1,9 @@
 /** @topology one: is about a command, not about requests */
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
 import { challengeOf, completeLogin, enrol } from '../support/second-factor.ts';
-
-jest.setTimeout(60_000);
 
 const secrets = newSecrets();
 let gateway: TestGateway;

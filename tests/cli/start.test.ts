@@ -108,7 +108,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     const pidFile = () =>
       readdir(join(environment.DATA_DIR, 'postgres')).then((names) => names.includes('postmaster.pid'));
     const gateway = GatehouseProcess.run(['start'], environment);
-    await eventually(pidFile, (there) => there, { withinMilliseconds: 20_000 });
+    await eventually(pidFile, (there) => there, { withinMilliseconds: 60_000 });
     gateway.kill('SIGTERM');
     await gateway.ended;
     expect(await pidFile()).toBe(false);

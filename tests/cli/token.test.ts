@@ -1,9 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { ConfirmEmailDocument, ResetPasswordDocument } from '../support/generated/operations.ts';
 import { GatehouseProcess } from '../support/process.ts';
-
-jest.setTimeout(60_000);
 
 const secrets = newSecrets();
 let gateway: TestGateway;

@@ -2,14 +2,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import bcrypt from 'bcryptjs';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { LoginDocument } from '../support/generated/operations.ts';
 import { GatehouseProcess } from '../support/process.ts';
 import { aRole, aSuperuser } from '../support/staff.ts';
-
-jest.setTimeout(60_000);
 
 const secrets = newSecrets();
 const PASSWORD = 'from the old system';

@@ -8,8 +8,6 @@ import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { freePort } from '../support/process.ts';
 
-jest.setTimeout(60_000);
-
 const CLIENT_ID = 'gateway.apps.example.test';
 const CLIENT_SECRET = 'the client secret of the tests';
 

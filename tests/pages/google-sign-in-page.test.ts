@@ -1,5 +1,5 @@
 /** @topology one: a browser opens one address */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -7,8 +7,6 @@ import { ConfirmEmailDocument } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn } from '../support/google-stand-in.ts';
 import { freePort } from '../support/process.ts';
 import { enrol } from '../support/second-factor.ts';
-
-jest.setTimeout(60_000);
 
 const PATH = '/google-sign-in';
 

@@ -1,5 +1,5 @@
 /** @topology one: a browser opens one address */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -7,8 +7,6 @@ import { RecoverAccountDocument } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
 import { freePort } from '../support/process.ts';
 import type { Subject } from '../support/subject.ts';
-
-jest.setTimeout(60_000);
 
 const PATHS = ['/confirm-email', '/reset-password', '/undo-email-change'];
 const NEW = 'seven quiet lanterns';

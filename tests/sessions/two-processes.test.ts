@@ -7,7 +7,7 @@ import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
 /** CONTRIBUTING.md tells of the long form. */
 const LONG = process.env.TEST_LONG === '1';
-jest.setTimeout(LONG ? 300_000 : 60_000);
+jest.setTimeout(LONG ? 300_000 : 120_000);
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const between = (least: number, most: number) => least + Math.random() * (most - least);

@@ -47,7 +47,7 @@ export class GatehouseProcess {
       if (started.child.exitCode !== null) throw new Error(`the gateway ended: ${started.errors}`);
       return response?.status;
     };
-    await eventually(ready, (status) => status === 200, { withinMilliseconds: 20_000 });
+    await eventually(ready, (status) => status === 200, { withinMilliseconds: 60_000 });
     return started;
   }
 

@@ -1,13 +1,11 @@
 /** @topology one: takes the database away from a single process */
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isDatabaseAway } from '../../../src/platform/database/index.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { LogoutDocument } from '../../support/generated/operations.ts';
 import { eventually, race } from '../../support/race.ts';
 import type { Subject, Tokens } from '../../support/subject.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
-
-jest.setTimeout(60_000);
 
 /** Milliseconds: the deadline of a statement, and what a busy machine may add. */
 const BOUND = 10_000;

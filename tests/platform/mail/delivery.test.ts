@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../support/client.ts';
 import { newSecrets, TestGateway } from '../../support/gateway.ts';
 import { ChangePasswordDocument } from '../../support/generated/operations.ts';
@@ -7,8 +7,6 @@ import { eventually, race } from '../../support/race.ts';
 import { TestSmtp } from '../../support/smtp.ts';
 import type { Subject } from '../../support/subject.ts';
 import { topology } from '../../support/topology.ts';
-
-jest.setTimeout(60_000);
 
 const secrets = newSecrets();
 let smtp: TestSmtp;

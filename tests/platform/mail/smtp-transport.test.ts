@@ -2,14 +2,12 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { SmtpTransport, Undeliverable } from '../../../src/platform/mail/index.ts';
 import { CERTIFICATE } from '../../support/certificate.ts';
 import { freePort } from '../../support/process.ts';
 import { eventually } from '../../support/race.ts';
 import { type SmtpOptions, TestSmtp } from '../../support/smtp.ts';
-
-jest.setTimeout(60_000);
 
 const FROM = 'Orchard <hello@orchard.example>';
 const MAIL = {

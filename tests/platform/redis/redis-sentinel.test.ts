@@ -1,9 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { RedisAway, RedisConnection } from '../../../src/platform/redis/index.ts';
 import { eventually } from '../../support/race.ts';
 import { hasRedis, type TestRedis, TestSentinel } from '../../support/redis.ts';
-
-jest.setTimeout(60_000);
 
 const WRITE = `return redis.call('INCR', KEYS[1])`;
 

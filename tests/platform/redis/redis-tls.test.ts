@@ -2,14 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { newSecrets } from '../../support/gateway.ts';
 import { freePort, GatehouseProcess } from '../../support/process.ts';
 import { eventually } from '../../support/race.ts';
 import { hasRedis, TestRedis } from '../../support/redis.ts';
-
-jest.setTimeout(60_000);
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
