@@ -46,20 +46,27 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     const [people, waves] = LONG ? [50, 40] : [20, 8];
     const lostReplies: unknown[] = [];
     const kills: Array<Promise<void>> = [];
+    /** Refreshes that each process has not answered yet. */
+    const inFlight: [number, number] = [0, 0];
+    let isOver = false;
 
     /** As a client does: the same token again, wherever somebody answers. */
     const refresh = async (person: Subject, refreshToken: string, wave: number): Promise<string> => {
       for (let attempt = wave; ; attempt++) {
-        const reply = await person.refresh(refreshToken, pair.clients[attempt % 2]).catch((error: Error) => {
+        const at = (attempt % 2) as 0 | 1;
+        inFlight[at] += 1;
+        const reply = await person.refresh(refreshToken, pair.clients[at]).catch((error: Error) => {
           const { code } = error.cause as { code?: unknown };
           if (code !== 'ECONNREFUSED') lostReplies.push(code);
           return undefined;
         });
+        inFlight[at] -= 1;
         if (reply && reply.code !== 'SERVICE_UNAVAILABLE') return tokensOf(reply).refreshToken;
         await pause(50);
       }
     };
     const killAndRestart = async (index: 0 | 1) => {
+      while (inFlight[index] < people / 4 && !isOver) await pause(1);
       await pair.kill(index);
       await pair.start(index);
     };
@@ -88,6 +95,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       });
       await pause(LONG ? 1_500 : 700);
     }
+    isOver = true;
     await Promise.all(kills);
     if (LONG) {
       process.stderr.write(
@@ -97,6 +105,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     }
 
     expect(kills.length).toBeGreaterThanOrEqual(2);
+    expect(lostReplies.length).toBeGreaterThan(0);
     for (const [index, { sessionId }] of sessions.entries()) {
       const subject = subjects[index] as Subject;
       expect(await pair.sessions.generation(subject.id, sessionId)).toBe(waves);
