@@ -46,7 +46,10 @@ export class RedisConnection {
   private link: RedisLink | undefined;
   /** Unknown before the first attempt has ended. */
   private state: 'up' | 'away' | undefined;
-  /** Milliseconds that the clock of Redis is ahead of performance.now(), or less by the time of one answer. */
+  /**
+   * Milliseconds that the clock of Redis is ahead of performance.now(), or more by the time of one answer: nobody who still
+   * waits is refused.
+   */
   private clockOffset = 0;
   private delay = SHORTEST_DELAY;
   private reconnect: NodeJS.Timeout | undefined;
@@ -129,8 +132,9 @@ export class RedisConnection {
   /** A connection that listens gives no orders, and may answer nothing but a ping. */
   private async askTime(link: RedisLink): Promise<void> {
     if (this.options.purpose === 'events') return;
+    const askedAt = performance.now();
     const time = await link.time();
-    if (this.link === link) this.clockOffset = time - performance.now();
+    if (this.link === link) this.clockOffset = time - askedAt;
   }
 
   private up(link: RedisLink): void {
