@@ -417,8 +417,8 @@ describe('a planted account', () => {
               (select count(*)::int from recovery_code where user_id = $1) as codes`,
       [planted.id],
     );
-    // The device is that of the sign-in just now.
-    expect(kept).toEqual({ devices: 1, codes: 0 });
+    // The devices are those of the reset and of the sign-in just now, neither with a cookie.
+    expect(kept).toEqual({ devices: 2, codes: 0 });
     expect(authenticated(await signIn(person)).user.id).toBe(planted.id);
   });
 
