@@ -34,9 +34,8 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
   const isBack = () =>
     eventually(
-      async () => (await fetch(`${gateway.url}/health/ready`)).status,
-      (status) => status === 200,
-      { withinMilliseconds: 10_000 },
+      () => gateway.isReady(),
+      (ready) => ready,
     );
   const logout = (bearer: string) => gateway.client.execute(LogoutDocument, {}, { bearer });
   const refused = async ({ accessToken, refreshToken }: Tokens) => {

@@ -138,6 +138,12 @@ export class TestGateway {
     return new Client(this.processes(), { keepCookies: true });
   }
 
+  /** Whether each of its processes has all its parts. */
+  async isReady(): Promise<boolean> {
+    const answers = await Promise.all(this.processes().map(({ url }) => fetch(`${url}/health/ready`)));
+    return answers.every(({ status }) => status === 200);
+  }
+
   /** Ends its processes; the database stays. */
   async stop(): Promise<void> {
     await Promise.all([this.gateway.close(), this.twin?.close()]);
