@@ -1,5 +1,5 @@
-/** Milliseconds for all calls of one request together. A person waits for it. */
-export const DEADLINE = 4_500;
+/** Milliseconds for all calls of one request together: a person waits for it, and is answered within five seconds. */
+export const DEADLINE = 4_000;
 /** Bytes of an answer: Google's keys and tokens take about 3 kB. */
 const MAX_ANSWER = 256 * 1024;
 
