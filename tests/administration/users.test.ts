@@ -31,11 +31,12 @@ const page = (variables: UsersQueryVariables, who: { tokens: Tokens } = root) =>
 const setActive = (userId: string, active: boolean, who: { tokens: Tokens } = root) =>
   gateway.client.execute(SetUserActiveDocument, { userId, active }, by(who));
 
-/** Inserts accounts as the database sees them; names are keys too. */
+/** Inserts accounts as the database sees them; names are keys too. Those that a first try left are taken as they are. */
 async function seed(accounts: readonly (readonly [username: string, email: string | null])[]): Promise<void> {
   await gateway.database.query(
     `insert into users (id, username, username_key, email, email_key)
-     select gen_random_uuid(), name, name, mail, mail from unnest($1::text[], $2::text[]) as account (name, mail)`,
+     select gen_random_uuid(), name, name, mail, mail from unnest($1::text[], $2::text[]) as account (name, mail)
+     on conflict (username_key) do nothing`,
     [accounts.map(([name]) => name), accounts.map(([, mail]) => mail)],
   );
 }
