@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 // From the build, which `npm test` makes first: this file runs outside Jest, where TypeScript is not transformed.
 import 'reflect-metadata';
 import { withMigrations } from '../../dist/src/composition/index.js';
@@ -57,6 +58,15 @@ function lookForBrowser() {
     process.stderr.write('SKIPPED: there is no Chromium here, so no page is tested in a browser.\n');
 }
 
+/** Nothing here outlives a crash, and each test file makes a database: waiting for the disk was most of that. */
+async function neverSync(superuserUrl) {
+  const client = new pg.Client({ connectionString: superuserUrl });
+  await client.connect();
+  await client.query('alter system set fsync = off');
+  await client.query('select pg_reload_conf()');
+  await client.end();
+}
+
 /** One PostgreSQL for all test files, with a migrated database that each of them copies. */
 export default async function globalSetup() {
   lookForRedis();
@@ -68,6 +78,7 @@ export default async function globalSetup() {
   const { database } = await generatedSecrets(dataDir);
   const superuser = new URL(foundation.ownerUrl);
   Object.assign(superuser, { username: 'postgres', password: database.superuser, pathname: '/postgres' });
+  await neverSync(superuser.href);
   process.env.TEST_DATABASE = JSON.stringify({
     superuserUrl: superuser.href,
     ownerUrl: foundation.ownerUrl,
