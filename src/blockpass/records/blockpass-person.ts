@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { outsideDeadline } from '../../platform/database/index.ts';
+import { holdingDeadline } from '../../platform/database/index.ts';
 import { ServiceUnavailable } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { KycRecord } from './kyc-record.entity.ts';
@@ -50,7 +50,7 @@ export class BlockpassPerson {
     try {
       const fresh = await this.api.refresh(known);
       // However late: the old ones may be void by now.
-      await outsideDeadline(() => this.records.keepTokens(em, record, fresh));
+      await holdingDeadline(() => this.records.keepTokens(em, record, fresh));
       return fresh;
     } catch (error) {
       if (!(error instanceof BlockpassRefused)) throw error;

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../../platform/audit/index.ts';
-import { outsideDeadline, sql, statement } from '../../platform/database/index.ts';
+import { holdingDeadline, sql, statement } from '../../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import { readFields } from '../../platform/input.ts';
@@ -124,7 +124,7 @@ export class KycReview {
     await this.openEvidence.ask(em, record);
     const claim = await this.claimApproval(em, id, reviewer);
     // The claim bounds it from here on: what Blockpass has taken must be written, however long it took.
-    return outsideDeadline(async () => {
+    return holdingDeadline(async () => {
       try {
         await this.assertApprovable(em, id);
         await this.certificates?.issue(em, await this.reread(em, id), message ?? 'All items were checked.');

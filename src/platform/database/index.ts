@@ -2,7 +2,7 @@ export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisor
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
 export { databaseReady, Migrations, migrationsReady } from './migrations.ts';
-export { outsideDeadline, timeLeft, withinDeadline } from './operation-deadline.ts';
+export { holdingDeadline, outsideDeadline, timeLeft, withinDeadline } from './operation-deadline.ts';
 export { createOrm, type DatabaseSchema } from './orm.ts';
 export { grantRights, type ServingRights } from './rights.ts';
 export { preparedStatement, sql, statement } from './statement.ts';

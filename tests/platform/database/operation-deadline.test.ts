@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import {
   createOrm,
+  holdingDeadline,
   isDatabaseAway,
   outsideDeadline,
   sql,
@@ -48,6 +49,16 @@ describe('the deadline of an operation', () => {
     });
     expect(isDatabaseAway(await timers.own)).toBe(true);
     expect(await timers.other).toBe('none');
+  });
+
+  it('waits while something is noted that was done elsewhere, and then has what time was left', async () => {
+    const { noted, later, late } = await withinDeadline(200, async () => ({
+      noted: await failure(holdingDeadline(() => sleep(0.3))),
+      later: await failure(sleep(0)),
+      late: await failure(sleep(4)),
+    }));
+    expect([noted, later]).toEqual(['none', 'none']);
+    expect(isDatabaseAway(late)).toBe(true);
   });
 
   it('cancels the running statement in PostgreSQL, and the place in the pool is free again', async () => {
