@@ -21,6 +21,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
+import { boundSocket } from './socket-bounds.ts';
 import { SocketPlaces } from './socket-places.ts';
 
 /** Sockets that one network opens. */
@@ -122,6 +123,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const network = networkOf(contexts.ofSocket(request, undefined).origin.clientAddress ?? '');
     if (!places.take(network)) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
     socket.once('close', () => places.leave(network));
+    const mayGoOn = boundSocket(socket);
     const closed = server.opened(
       {
         protocol: socket.protocol,
@@ -130,6 +132,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) => {
           socket.on('message', (data) => {
+            if (!mayGoOn()) return;
             handle(String(data)).catch((error: unknown) => {
               log.fault(error, { requestId: request.id, field: 'socket', times: 1 });
               socket.close(CloseCode.InternalServerError, 'Internal server error');

@@ -144,6 +144,40 @@ describe('the WebSocket', () => {
     expect(await loud.closed).toBe(1009);
   });
 
+  it('is cut off when its client talks without pause, in whatever kind of message', async () => {
+    const ping = JSON.stringify({ type: 'ping' });
+    const talkative = await Socket.open();
+    for (let count = 0; count < 300; count += 1) talkative.send(ping);
+    // Told why, unless what it sends meanwhile comes first.
+    expect([4400, 1006]).toContain(await talkative.closed);
+    expect(talkative.messages.filter(({ type }) => type === 'pong').length).toBeLessThan(101);
+    for (const kind of ['ping', 'pong'] as const) {
+      const { ws, closed } = await Socket.open();
+      for (let count = 0; count < 300; count += 1) ws[kind]();
+      expect([4400, 1006]).toContain(await closed);
+    }
+    // A lively one is heard.
+    const lively = await Socket.open();
+    for (let count = 0; count < 60; count += 1) lively.send(ping);
+    expect(await lively.ask('subscription { nothing }')).toBe('GRAPHQL_VALIDATION_FAILED');
+    lively.close();
+  });
+
+  it('is cut off when its client reads no answers, instead of keeping them in memory', async () => {
+    const deaf = await Socket.open();
+    const { clients } = gateway.gateway.app.websocketServer;
+    const before = clients.size;
+    (deaf.ws as unknown as { _socket: NetSocket })._socket.pause();
+    const ping = JSON.stringify({ type: 'ping', payload: { long: 'x'.repeat(15_000) } });
+    // As much as a second allows, until what the system itself keeps for the connection is full.
+    for (let second = 0; second < 14 && clients.size === before; second += 1) {
+      for (let count = 0; count < 80; count += 1) deaf.send(ping);
+      await sleep(1_000);
+    }
+    expect(clients.size).toBe(before - 1);
+    deaf.ws.terminate();
+  }, 60_000);
+
   it('that began with a token ends with it: by logout, and by time', async () => {
     const subject = await gateway.aSubject();
     const open = async (accessToken: string) => {
