@@ -13,11 +13,21 @@ export const KEEP_ALIVE_TIMEOUT = 72_000;
 /** Milliseconds between two looks at the former; Node's default of 30 s would triple the first of them. */
 const CHECKING_INTERVAL = 1_000;
 
+/**
+ * Requests of one connection. Node reads what one connection has sent ahead (pipelining) before it turns to the others,
+ * so this also bounds how long one keeps the process to itself. The last answer says that the connection is to be closed; what
+ * was sent ahead of it gets a bare 503.
+ */
+export const MAX_REQUESTS_PER_SOCKET = 1_000;
+
 /** What Node is told about connections. Requests without `Host` are refused by knownHost, as JSON. */
 export const CONNECTION_OPTIONS: ServerOptions = {
   headersTimeout: HEADERS_TIMEOUT,
   connectionsCheckingInterval: CHECKING_INTERVAL,
   requireHostHeader: false,
+  // RFC 9110 section 7.8: an offer of another protocol (h2c, by Java's HttpClient) is ignored, the request answered.
+  shouldUpgradeCallback: ({ method, headers }) =>
+    method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
 };
 
 /** Bounds connections, and answers what Node would answer without a body or not at all. */

@@ -15,7 +15,13 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
-import { CONNECTION_OPTIONS, guardConnections, KEEP_ALIVE_TIMEOUT, REQUEST_TIMEOUT } from './connections.ts';
+import {
+  CONNECTION_OPTIONS,
+  guardConnections,
+  KEEP_ALIVE_TIMEOUT,
+  MAX_REQUESTS_PER_SOCKET,
+  REQUEST_TIMEOUT,
+} from './connections.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
@@ -72,6 +78,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    maxRequestsPerSocket: MAX_REQUESTS_PER_SOCKET,
     http: CONNECTION_OPTIONS,
     forceCloseConnections: 'idle',
     // No hook has run.

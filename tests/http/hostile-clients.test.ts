@@ -20,6 +20,8 @@ interface RawReply {
   readonly status: number;
   readonly headers: string;
   readonly body: string;
+  /** Of every answer on the connection; the others are of the first. */
+  readonly statuses: readonly number[];
   /** Milliseconds until the connection was closed. */
   readonly after: number;
 }
@@ -40,8 +42,9 @@ const raw = (text: string, { at = gateway, drip = '', clings = false } = {}): Pr
     socket.on('close', () => {
       clearInterval(dripping);
       const [headers = '', body = ''] = answer.split('\r\n\r\n');
-      const status = Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0);
-      resolve({ status, headers: headers.toLowerCase(), body, after: performance.now() - startedAt });
+      const statuses = [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => Number(code));
+      const after = performance.now() - startedAt;
+      resolve({ status: statuses[0] ?? 0, headers: headers.toLowerCase(), body, statuses, after });
     });
   });
 
@@ -128,6 +131,27 @@ describe('a handshake of a WebSocket that comes to nothing', () => {
     const reply = await raw(text, { clings: true, drip: ' ' });
     isJsonError(reply);
     expect(reply.after).toBeLessThan(5_000);
+  });
+});
+
+describe('an offer to speak another protocol', () => {
+  it.each(['h2c', 'TLS/1.0', 'websocket2'])('is ignored, and the request answered: %s', async (protocol) => {
+    const offer = `Host: localhost\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n`;
+    const get = await raw(`GET /health/live HTTP/1.1\r\n${offer}\r\n`);
+    expect(get.status).toBe(200);
+    const body = '{"query":"{ __typename }"}';
+    const json = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+    const post = await raw(`POST /graphql HTTP/1.1\r\n${offer}${json}\r\n${body}`);
+    expect(post.body).toBe('{"data":{"__typename":"Query"}}\n');
+  });
+});
+
+describe('a connection', () => {
+  it('serves a thousand requests, so that one that sends ahead is not the only one that is heard', async () => {
+    const one = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const last = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    const { statuses } = await raw(one.repeat(1_200) + last);
+    expect(statuses).toEqual([...Array(1_000).fill(200), ...Array(201).fill(503)]);
   });
 });
 
