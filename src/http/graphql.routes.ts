@@ -18,6 +18,7 @@ import {
   formatError,
   MAX_TOKENS,
   MAX_VALIDATION_ERRORS,
+  noSubscription,
   oneSessionPerDocument,
   type RecordRefusals,
   refusalAudit,
@@ -68,6 +69,8 @@ export function graphqlRoutes({
       introspection,
       csrfPrevention: true,
       allowBatchedHttpRequests: false,
+      // A second way of sending a document, which nobody asked for.
+      persistedQueries: false,
       includeStacktraceInErrorResponses: false,
       hideSchemaDetailsFromClientErrors: !introspection,
       stopOnTerminationSignals: false,
@@ -78,6 +81,7 @@ export function graphqlRoutes({
       formatError,
       plugins: [
         replyPlugin(log),
+        noSubscription,
         costLimit(schema),
         refusalAudit(recordRefusals),
         // No answer may be cached (replyPlugin says so), and this one looks at every field to find that out.

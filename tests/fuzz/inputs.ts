@@ -207,7 +207,14 @@ export function fuzzedRequests(
     },
     {
       weight: 6,
-      arbitrary: fc.oneof(several('query', queries), several('mutation', mutations)).map(posted),
+      arbitrary: fc
+        .oneof(
+          several('query', queries),
+          several('mutation', mutations),
+          several('subscription', subscriptions),
+          ...subscriptions.map((field) => operation('subscription', [field])),
+        )
+        .map(posted),
     },
     {
       weight: 3,

@@ -101,6 +101,15 @@ describe('the WebSocket', () => {
     socket.close();
   });
 
+  it('is where subscriptions run, and nowhere else', async () => {
+    const query = 'subscription { blockpassSignIn(id: "x") { state } }';
+    expect(await gateway.client.raw(query)).toMatchObject({
+      status: 400,
+      code: 'OPERATION_RESOLUTION_FAILURE',
+      errors: [{ message: expect.stringContaining('run over a WebSocket') }],
+    });
+  });
+
   it('writes what it refused into the log, as HTTP does', async () => {
     const before = gateway.logLines.length;
     const socket = await Socket.open();
