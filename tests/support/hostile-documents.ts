@@ -19,6 +19,7 @@ export const deep = (levels: number) =>
 
 const FIELDS = 'The document has more than 300 fields.';
 const ONE_NAME = 'The document has more than 50 fields of one name.';
+const SPREADS = 'The document uses fragments more than 50 times.';
 const MUTATIONS = 'A mutation may have at most 5 root fields.';
 const EXPANSION = 'The fragments of the document come to more than 1000 fields.';
 const ALIASES = 'The document has more than 30 aliases.';
@@ -31,6 +32,16 @@ const TOKENS = '2000 tokens. Parsing aborted.';
  * the one limit that it is beyond, or shows that the limit comes before other rules. None may be executed.
  */
 export const HOSTILE_DOCUMENTS: readonly (readonly [string, string, string])[] = [
+  [
+    '51 fragments in one selection',
+    `{ errorCodes { ${times(51, (i) => `...F${i}`)} } } ${times(51, (i) => `fragment F${i} on ErrorCodeInfo { ${['code', 'description', 'retryable'][i % 3]} }`)}`,
+    SPREADS,
+  ],
+  [
+    'one fragment 195 times',
+    `{ errorCodes { ${times(195, () => '...F')} } } fragment F on ErrorCodeInfo { code }`,
+    SPREADS,
+  ],
   [
     '21 root fields',
     `{ ${times(21, (i) => `f${i}: __typename`)} }`,

@@ -12,6 +12,10 @@ import { DocumentRefused } from './document-refused.ts';
 const MAX_FIELDS = 300;
 /** How often a document may use one name: fields of one name are compared in pairs, so their number counts squared. */
 const MAX_REPETITIONS = 50;
+/**
+ * Uses of fragments that a document may write: those of one selection are compared in pairs too, with all that is in them.
+ */
+const MAX_SPREADS = 50;
 /** Characters of the name or alias of a field; nobody's code has longer ones, and problems are told with the name in them. */
 const MAX_NAME_LENGTH = 200;
 /** Lists and objects inside one another in a value. The deepest input of the schema has two. */
@@ -54,6 +58,7 @@ function countedDepth() {
 function countFields(document: DocumentNode): void {
   const repetitions = new Map<string, number>();
   let fields = 0;
+  let spreads = 0;
   const count = (set: SelectionSetNode): void => {
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
@@ -69,7 +74,11 @@ function countFields(document: DocumentNode): void {
           throw new DocumentRefused(`The document has more than ${MAX_REPETITIONS} fields of one name.`);
         }
       }
-      if (selection.kind !== Kind.FRAGMENT_SPREAD && selection.selectionSet) count(selection.selectionSet);
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        spreads += 1;
+        if (spreads > MAX_SPREADS)
+          throw new DocumentRefused(`The document uses fragments more than ${MAX_SPREADS} times.`);
+      } else if (selection.selectionSet) count(selection.selectionSet);
     }
   };
   for (const definition of document.definitions) {
