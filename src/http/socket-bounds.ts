@@ -1,4 +1,5 @@
 import type { WebSocket } from '@fastify/websocket';
+import type { FastifyRequest } from 'fastify';
 import { CloseCode } from 'graphql-ws';
 
 /** Messages, pings and pongs of a client in a second: hello, and its subscriptions, take a dozen. */
@@ -13,13 +14,14 @@ const MAX_UNREAD = 256 * 1024;
  * answered to whoever does not read would be kept in memory.
  * @returns whether to listen to what was just said; the socket is over once that is false.
  */
-export function boundSocket(socket: WebSocket): () => boolean {
+export function boundSocket(socket: WebSocket, { log }: FastifyRequest): () => boolean {
   let second = performance.now();
   let said = 0;
   let isOver = false;
 
   const cut = (reason: string): void => {
     isOver = true;
+    log.info({ reason }, 'a WebSocket was cut');
     socket.close(CloseCode.BadRequest, reason);
     // What it has sent already is not waited for.
     socket.terminate();

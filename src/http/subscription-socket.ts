@@ -123,7 +123,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const network = networkOf(contexts.ofSocket(request, undefined).origin.clientAddress ?? '');
     if (!places.take(network)) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
     socket.once('close', () => places.leave(network));
-    const mayGoOn = boundSocket(socket);
+    const mayGoOn = boundSocket(socket, request);
     const closed = server.opened(
       {
         protocol: socket.protocol,

@@ -154,6 +154,7 @@ describe('the WebSocket', () => {
   });
 
   it('is cut off when its client talks without pause, in whatever kind of message', async () => {
+    const before = gateway.logLines.length;
     const ping = JSON.stringify({ type: 'ping' });
     const talkative = await Socket.open();
     for (let count = 0; count < 300; count += 1) talkative.send(ping);
@@ -165,6 +166,8 @@ describe('the WebSocket', () => {
       for (let count = 0; count < 300; count += 1) ws[kind]();
       expect([4400, 1006]).toContain(await closed);
     }
+    const reasons = gateway.logLines.slice(before).filter((line) => line.includes('Too many messages'));
+    expect(reasons).toHaveLength(3);
     // A lively one is heard.
     const lively = await Socket.open();
     for (let count = 0; count < 60; count += 1) lively.send(ping);
