@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RateLimited } from '../../../src/platform/errors.ts';
 import { InProcessTokenBuckets, RateLimiter } from '../../../src/platform/rate-limit/index.ts';
-import { networkOf } from '../../../src/platform/request/index.ts';
+import { bareAddress, networkOf } from '../../../src/platform/request/index.ts';
 import { InvalidSettings } from '../../../src/platform/settings.ts';
 import { TestClock } from '../../support/clock.ts';
 import { TestGateway } from '../../support/gateway.ts';
@@ -88,6 +88,28 @@ describe('what counts as one source', () => {
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ])('%s is of %s', (address, network) => {
     expect(networkOf(address)).toBe(network);
+  });
+
+  it.each([
+    '198.51.100.1',
+    '198.51.100.1:4711',
+    '::ffff:198.51.100.1',
+    '::FFFF:198.51.100.1',
+    '::ffff:c633:6401',
+    '[::ffff:c633:6401]:4711',
+    '0:0:0:0:0:ffff:c633:6401',
+    '0000:0000:0000:0000:0000:ffff:198.51.100.1',
+    '::ffff:c633:6401%eth0',
+  ])('%s is the IPv4 address that it says', (address) => {
+    expect(networkOf(bareAddress(address) ?? '')).toBe('198.51.100.1');
+  });
+
+  it.each([
+    ['::198.51.100.1', '0:0:0:0::/64'],
+    ['64:ff9b::198.51.100.1', '64:ff9b:0:0::/64'],
+    ['2001:db8::ffff:c633:6401', '2001:db8:0:0::/64'],
+  ])('%s is not mapped, and of %s', (address, network) => {
+    expect(networkOf(bareAddress(address) ?? '')).toBe(network);
   });
 });
 
