@@ -56,9 +56,11 @@ export class Registration {
     input: RegistrationInput,
     origin: RequestOrigin,
   ): Promise<User | PendingRegistration> {
+    const recipient = emailKey(input.email);
     await this.rateLimiter.charge({
       'register.address': networkOf(origin.clientAddress ?? ''),
-      'mail.recipient': emailKey(input.email),
+      // What is no address is refused below: nobody is mailed, and nobody shall wait for who typed another such thing.
+      ...(recipient !== '' && { 'mail.recipient': recipient }),
     });
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     const credential = await this.passwords.hash(password);

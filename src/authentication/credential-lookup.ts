@@ -10,7 +10,7 @@ export interface LoginSubject {
   password: PasswordCandidate;
 }
 
-/** The form under which attempts on one account are counted, whatever its spelling and whether it exists. */
+/** The form under which attempts on one account are counted, whatever its spelling and whether it exists; empty for what no account can be called. */
 export function identifierKey(identifier: string): string {
   return identifier.includes('@') ? emailKey(identifier) : usernameKey(identifier);
 }

@@ -63,7 +63,7 @@ export class PasswordLogin {
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
     const guess: Record<string, string> = isKnown
       ? { 'login.device': `${account} ${deviceKey(origin)}` }
-      : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
+      : guessOfStranger(account, network);
     await this.rateLimiter.charge(guess);
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords
@@ -115,3 +115,10 @@ export class PasswordLogin {
     if (isRight) throw new EmailNotConfirmed();
   }
 }
+
+/**
+ * Nothing for what no account can be called: all of it has the empty key, under which people would keep one another out.
+ * No account has that key, so there is nothing to guess; the address was charged, and a hash is computed as for any other.
+ */
+const guessOfStranger = (account: string, network: string): Record<string, string> =>
+  account === '' ? {} : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };

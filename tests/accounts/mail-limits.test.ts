@@ -4,6 +4,7 @@ import { TestGateway } from '../support/gateway.ts';
 import {
   ChangeEmailDocument,
   RecoverAccountDocument,
+  RegisterDocument,
   ResendEmailConfirmationDocument,
 } from '../support/generated/operations.ts';
 
@@ -53,4 +54,14 @@ it('fifty calls that mail to one address come to fifteen mails at most, five of 
   const mails = (await free.mailbox.to(email)).length - before;
   expect(mails).toBeGreaterThan(accepted.resend);
   expect(mails).toBeLessThanOrEqual(15);
+});
+
+it('what cannot be an address is no recipient: who mistypes theirs keeps nobody from a registration', async () => {
+  const codes: unknown[] = [];
+  for (let n = 1; n <= 12; n += 1) {
+    const email = `${'x'.repeat(65)}${n}@example.test`;
+    const input = { username: `mistyped-${n}`, email, password: 'copper lantern drifting' };
+    codes.push((await limited.client.execute(RegisterDocument, { input })).code);
+  }
+  expect(codes).toEqual(Array(12).fill('BAD_USER_INPUT'));
 });

@@ -82,6 +82,22 @@ describe('wrong passwords for one account', () => {
     expect(codes.at(-1)).toBe('RATE_LIMITED');
   });
 
+  it('for what no account can be called are not counted together: who mistypes keeps nobody else out', async () => {
+    const login = (identifier: string, options: RequestOptions) =>
+      proxied.client.execute(LoginDocument, { input: { identifier, password: 'a wrong password' } }, options);
+    const malformed = (n: number) => [`person ${n}@example.test`, `person ${n}`, `${'x'.repeat(300)}${n}`];
+    const codes: unknown[] = [];
+    for (let host = 1; host <= 12; host += 1) {
+      for (const identifier of malformed(host))
+        codes.push((await login(identifier, from(`198.51.101.${host}`))).code);
+    }
+    expect(codes).toEqual(Array(36).fill('INVALID_CREDENTIALS'));
+    // The address of one client still ends it: thirty, and what comes back meanwhile.
+    const single: unknown[] = [];
+    for (let n = 1; n <= 40; n += 1) single.push((await login(`person ${n}`, from('198.51.102.1'))).code);
+    expect(single).toContain('RATE_LIMITED');
+  });
+
   it('from one network: five, and the rest of the allowance is left to others', async () => {
     const alice = await aSubject();
     const before = await evaluated();

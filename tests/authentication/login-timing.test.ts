@@ -77,6 +77,7 @@ describe('the duration of an answer does not tell who has an account', () => {
       'a wrong password': login(known.username, wrong),
       'an unknown name': login('nobody-has-this-name', wrong),
       'an unknown address': login('nobody@example.test', wrong),
+      'what no account can be called': login('no body@example.test', wrong),
       'a deactivated account': login(sleeper.username, wrong),
       'a deactivated account, and its password': login(sleeper.username, password),
       'an account without a password': login(person.email ?? '', wrong),
