@@ -76,7 +76,8 @@ export class PasswordLogin {
         { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
         origin,
         {
-          offered: readFactor('input', { securityCode: input.securityCode }),
+          // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
+          offered: subject?.isActive ? readFactor('input', { securityCode: input.securityCode }) : null,
           linkChallenge: input.linkChallenge ?? null,
         },
       ));

@@ -8,6 +8,7 @@ import {
   RegisterDocument,
 } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn, newNonce } from '../support/google-stand-in.ts';
+import { enrol } from '../support/second-factor.ts';
 
 const ROUNDS = 25;
 /**
@@ -66,10 +67,14 @@ describe('the duration of an answer does not tell who has an account', () => {
     const idToken = await google.idToken({ ...person, nonce: await newNonce(gateway.client) });
     expect((await gateway.client.execute(LoginWithGoogleDocument, { idToken })).errors).toEqual([]);
 
-    const login = (identifier: string, secret: string) => async () => {
+    const retired = await gateway.aSubject();
+    await enrol(gateway, retired);
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [retired.id]);
+
+    const login = (identifier: string, secret: string, securityCode?: string) => async () => {
       const document =
-        'mutation ($i: String!, $p: String!) { login(input: { identifier: $i, password: $p }) { __typename } }';
-      const { code } = await gateway.client.raw(document, { i: identifier, p: secret });
+        'mutation ($i: String!, $p: String!, $c: String) { login(input: { identifier: $i, password: $p, securityCode: $c }) { __typename } }';
+      const { code } = await gateway.client.raw(document, { i: identifier, p: secret, c: securityCode });
       expect(code).toBe('INVALID_CREDENTIALS');
     };
     const wrong = 'a wrong password';
@@ -80,6 +85,7 @@ describe('the duration of an answer does not tell who has an account', () => {
       'what no account can be called': login('no body@example.test', wrong),
       'a deactivated account': login(sleeper.username, wrong),
       'a deactivated account, and its password': login(sleeper.username, password),
+      'a deactivated account, its password and a code': login(retired.username, retired.password, '123456'),
       'an account without a password': login(person.email ?? '', wrong),
     });
   });

@@ -214,6 +214,19 @@ describe('while no guess is left', () => {
   });
 });
 
+describe('codes for a deactivated account', () => {
+  it('are not counted: guesses that run out would tell that the password was right', async () => {
+    await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
+    const replies = await inSequence(LIMIT + 2, guessOnce);
+    expect(replies.map(({ code }) => code)).toEqual(Array(LIMIT + 2).fill('INVALID_CREDENTIALS'));
+    const spent = await gateway.database.query(
+      'select from second_factor_guesses where user_id = $1 and full_at > now()',
+      [alice.id],
+    );
+    expect(spent).toEqual([]);
+  });
+});
+
 describe('guesses beyond the allowance', () => {
   it('are in the audit trail of the account, once in a minute from one address', async () => {
     const bob = await gateway.aSubject();
