@@ -4,7 +4,8 @@ import { readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
+import { isDatabaseAway } from '../platform/database/index.ts';
+import { EmailNotConfirmed, InvalidCredentials, ServiceUnavailable } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -15,8 +16,9 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * Charged before the password is looked at. A stranger spends one for their network and one for the account as a
  * whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
  * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
- * owner out. A login that succeeds was no guess, nor one whose password nobody had time to look at, and gives back what it
- * spent, of the account; not what others spent before, or an attacker would wait for the owner. The address keeps its charge: it bounds the hashing for one client.
+ * owner out. A login that succeeds was no guess, nor one whose password nobody had time to look at, nor one that was right while
+ * another part was away, and gives back what it spent, of the account; not what others spent before, or an attacker would wait
+ * for the owner. The address keeps its charge: it bounds the hashing for one client.
  */
 export const LOGIN_RULES = {
   'login.address': { burst: 30, perSeconds: 60 },
@@ -68,19 +70,21 @@ export class PasswordLogin {
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords
       .verify(em, subject?.password ?? null, password)
-      .catch((error: unknown) => this.giveBackUnseen(error, guess));
+      .catch(this.givingBack(guess, (error) => error instanceof NotHashed));
     const outcome =
       proof &&
-      (await this.signIn.begin(
-        em,
-        { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
-        origin,
-        {
-          // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
-          offered: subject?.isActive ? readFactor('input', { securityCode: input.securityCode }) : null,
-          linkChallenge: input.linkChallenge ?? null,
-        },
-      ));
+      (await this.signIn
+        .begin(
+          em,
+          { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
+          origin,
+          {
+            // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
+            offered: subject?.isActive ? readFactor('input', { securityCode: input.securityCode }) : null,
+            linkChallenge: input.linkChallenge ?? null,
+          },
+        )
+        .catch(this.givingBack(guess, isAway)));
     if (outcome) {
       await this.rateLimiter.giveBack(guess);
       return outcome;
@@ -98,9 +102,12 @@ export class PasswordLogin {
     );
   }
 
-  private async giveBackUnseen(error: unknown, guess: Record<string, string>): Promise<never> {
-    if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
-    throw error;
+  /** For what fails: SERVICE_UNAVAILABLE is safe to repeat, so whoever repeats it shall not run out. */
+  private givingBack(guess: Record<string, string>, wasNone: (error: unknown) => boolean) {
+    return async (error: unknown): Promise<never> => {
+      if (wasNone(error)) await this.rateLimiter.giveBack(guess);
+      throw error;
+    };
   }
 
   /**
@@ -123,3 +130,6 @@ export class PasswordLogin {
  */
 const guessOfStranger = (account: string, network: string): Record<string, string> =>
   account === '' ? {} : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
+
+/** Where it follows a right password it tells no more than any other answer there; a wrong one never gets that far. */
+const isAway = (error: unknown): boolean => error instanceof ServiceUnavailable || isDatabaseAway(error);

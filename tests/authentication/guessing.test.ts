@@ -333,3 +333,31 @@ describe('several operations in one document', () => {
     });
   },
 );
+
+// It kills a Redis of its own.
+(hasRedis && topology === 'one' ? describe : describe.skip)('while the store of sessions is away', () => {
+  it('the right password is no guess, however often it is repeated; a wrong one still is', async () => {
+    const redis = await TestRedis.start();
+    const away = await TestGateway.start({ ...LIMITS, REDIS_URL: redis.url, SESSION_STORE: 'redis' });
+    try {
+      const alice = await away.aSubject();
+      await redis.kill();
+      const codes = async (count: number, password = alice.password) => {
+        const seen: unknown[] = [];
+        for (let n = 0; n < count; n += 1) seen.push((await alice.login({ password })).code);
+        return seen;
+      };
+      expect(await codes(8)).toEqual(Array(8).fill('SERVICE_UNAVAILABLE'));
+      // Of the five for one address half are left while each process counts for itself.
+      expect(await codes(3, 'a wrong password')).toEqual([
+        'INVALID_CREDENTIALS',
+        'INVALID_CREDENTIALS',
+        'RATE_LIMITED',
+      ]);
+      expect(await codes(1)).toEqual(['RATE_LIMITED']);
+    } finally {
+      await away.close();
+      await redis.close();
+    }
+  });
+});
