@@ -58,6 +58,7 @@ export function composeRecovery(
     linkedIdentities,
     passwords,
     secondFactors,
+    devices,
     endings,
     signOut,
     { outbox, recovery: recoveryMail },

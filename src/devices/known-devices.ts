@@ -74,7 +74,7 @@ export class KnownDevices {
     return { mark, isNew: known?.seen === false };
   }
 
-  /** For an account that changes hands: its former devices are strangers. */
+  /** For an account that changes hands, or is taken back: its former devices are strangers. */
   async forgetAll(tx: EntityManager, userId: string): Promise<void> {
     await statement(tx, sql`delete from known_device where user_id = ${userId}`);
   }

@@ -54,10 +54,10 @@ export class AccountRecovery {
   }
 
   /**
-   * Sets a new password, ends every session and voids what else was mailed. Signs nobody in. That the link arrived
-   * proves the address: for the first time, and the owner claims the account (account-claim.ts), or again, and the second
-   * factor and linked identities stay as they are; the owner is told of those. An account that its owner deactivated is
-   * active again.
+   * Sets a new password, ends every session, forgets every device and voids what else was mailed. Signs nobody in. That
+   * the link arrived proves the address: for the first time, and the owner claims the account (account-claim.ts), or again,
+   * and the second factor and linked identities stay as they are; the owner is told of those. An account that its owner
+   * deactivated is active again.
    * @returns the mark that the device is to keep: an owner who came this way because strangers guess gets in from there.
    * @throws {InvalidToken} nothing was changed.
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
@@ -109,6 +109,8 @@ export class AccountRecovery {
       subjectId: userId,
       details: { endedSessions: ended },
     });
+    // Whoever knew the former password guesses at the new one as a stranger, and the owner hears of their success.
+    await this.devices.forgetAll(tx, userId);
     return this.devices.expect(tx, userId, origin);
   }
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type AddressBook, lockAccount } from '../accounts/index.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
+import type { KnownDevices } from '../devices/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
@@ -25,6 +26,7 @@ export class EmailChangeUndo {
     private readonly identities: LinkedIdentities,
     private readonly passwords: Passwords,
     private readonly secondFactors: SecondFactors,
+    private readonly devices: KnownDevices,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
@@ -33,8 +35,8 @@ export class EmailChangeUndo {
   ) {}
 
   /**
-   * Brings the address back that the notice went to, whatever happened since: ends every session, cancels later
-   * changes, removes the password, which somebody else knows, every linked identity, which may be somebody else's and
+   * Brings the address back that the notice went to, whatever happened since: ends every session, forgets every device,
+   * cancels later changes, removes the password, which somebody else knows, every linked identity, which may be somebody else's and
    * linked before the notice, and a second factor that was turned on since, which would keep the owner out; mails a
    * link to set a new password.
    * @throws {InvalidToken} nothing was changed.
@@ -68,6 +70,7 @@ export class EmailChangeUndo {
     const foreignFactor = user.secondFactorSince !== null && user.secondFactorSince > new Date(issuedAt);
     if (foreignFactor) await this.secondFactors.turnOff(tx, userId);
     const identities = await this.identities.removeAll(tx, userId);
+    await this.devices.forgetAll(tx, userId);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.mails.outbox.put(tx, this.mails.recovery, { address });

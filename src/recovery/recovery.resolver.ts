@@ -28,7 +28,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in, but the device is known from then on, by a cookie; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
+      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in, but the device is known from then on, by a cookie, and no other is; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
   })
   async resetPassword(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
@@ -42,7 +42,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, cancels later changes, removes the password, every linked identity and a second factor turned on since, and mails a link to set a new password.',
+      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, forgets all devices, cancels later changes, removes the password, every linked identity and a second factor turned on since, and mails a link to set a new password.',
   })
   async undoEmailChange(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,

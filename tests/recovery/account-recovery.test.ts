@@ -80,6 +80,17 @@ describe('resetPassword', () => {
     expect(notice.text).not.toContain(NEW_PASSWORD);
   });
 
+  it('forgets every device but the one that used the link: a thief is a stranger again, and the owner hears of them', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    const thief = { client: gateway.browser(), headers: { 'user-agent': 'Thief' } };
+    await alice.signedIn(thief);
+    await reset(await resetToken(alice));
+    const marks = await gateway.database.query('select from known_device where user_id = $1', [alice.id]);
+    expect(marks).toHaveLength(1);
+    await alice.signedIn({ ...thief, password: NEW_PASSWORD });
+    await gateway.mailbox.expect(alice.email, /New sign-in to your account/);
+  });
+
   it('leaves the second factor of an account with a role, also when it never confirmed its address', async () => {
     const alice = await gateway.aSubject();
     await enrol(gateway, alice);

@@ -148,7 +148,7 @@ describe('while a change of address can be undone', () => {
 });
 
 describe('undoEmailChange', () => {
-  it('restores the address, ends every session, removes the password and mails a reset link', async () => {
+  it('restores the address, ends every session, forgets every device, removes the password and mails a reset link', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const thief = await alice.signedIn();
     await moved(alice, thief.accessToken);
@@ -157,6 +157,8 @@ describe('undoEmailChange', () => {
     expect((await alice.me(thief.accessToken)).code).toBe('UNAUTHENTICATED');
     expect((await alice.refresh(thief.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
     expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
+    const devices = await gateway.database.query('select from known_device where user_id = $1', [alice.id]);
+    expect(devices).toEqual([]);
 
     const reset = await gateway.mailbox.token(alice.email, 'reset-password');
     await gateway.client.execute(ResetPasswordDocument, {
