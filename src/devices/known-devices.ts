@@ -70,7 +70,7 @@ export class KnownDevices {
       sql`insert into known_device (user_id, mark_hash, agent) values (${userId}, ${hash}, ${agent})
           on conflict (user_id, mark_hash) do update set agent = excluded.agent, last_seen_at = now()`,
     );
-    if (known && known.devices >= MAX_DEVICES) await forgetOldest(tx, userId);
+    if (known && known.devices >= MAX_DEVICES) await forgetOne(tx, userId, hash);
     return { mark, isNew: known?.seen === false };
   }
 
@@ -88,12 +88,21 @@ const isMark = (text: string | null): text is string => text !== null && MARK.te
 
 const hashOf = (mark: string): Buffer => createHash('sha256').update(mark).digest();
 
-const forgetOldest = (tx: EntityManager, userId: string) =>
+/**
+ * A client that keeps no cookies leaves a mark at each sign-in that never comes back; those shall not push a browser out. So
+ * they go before every mark that did come back, and of them those of the user agent that has most: the mark of a browser
+ * that signed in once stays while a script signs in daily. The device that is there now stays in any case: an account
+ * that has twenty others would never know a new one.
+ */
+const forgetOne = (tx: EntityManager, userId: string, present: Buffer) =>
   statement(
     tx,
     sql`delete from known_device where user_id = ${userId} and mark_hash in (
-          select mark_hash from known_device where user_id = ${userId}
-          order by last_seen_at desc, first_seen_at desc offset ${MAX_DEVICES})`,
+          select mark_hash from known_device where user_id = ${userId} and mark_hash <> ${present}
+          order by last_seen_at > first_seen_at desc,
+                   row_number() over (partition by last_seen_at > first_seen_at, agent order by last_seen_at desc),
+                   last_seen_at desc, first_seen_at desc
+          offset ${MAX_DEVICES - 1})`,
   );
 
 /** The last device of an account stays: without any, the next sign-in would count as the first and nobody be told. */

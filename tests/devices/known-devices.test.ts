@@ -90,6 +90,43 @@ describe('known devices', () => {
     expect(agents).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
   });
 
+  const knows = async (alice: Subject, browser: Client) => {
+    const hash = createHash('sha256').update(markOf(browser)).digest();
+    return (await devicesOf(alice)).some(({ mark_hash }) => mark_hash.equals(hash));
+  };
+
+  it('that never came back are forgotten before one that did, whatever user agents they name', async () => {
+    const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
+    for (let n = 0; n < 2; n += 1) await alice.signedIn({ client: browser });
+    for (let run = 0; run < 21; run += 1) await alice.signedIn(from(`Script-${'x'.repeat(run)}`));
+    expect(await knows(alice, browser)).toBe(true);
+    expect(await devicesOf(alice)).toHaveLength(20);
+  });
+
+  it('of a client that keeps no cookies push out one another, and no browser, also not one that signed in once', async () => {
+    const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
+    await alice.signedIn({ client: browser, ...from('Browser') });
+    for (let run = 0; run < 21; run += 1) await alice.signedIn(from('Script'));
+    expect(await knows(alice, browser)).toBe(true);
+    expect(await devicesOf(alice)).toHaveLength(20);
+  });
+
+  it('make room for a new one, though all of them came back', async () => {
+    const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
+    for (let device = 0; device < 20; device += 1) await alice.signedIn(from(`Device-${'x'.repeat(device)}`));
+    await gateway.database.query(
+      `update known_device set last_seen_at = last_seen_at + interval '1 millisecond' where user_id = $1`,
+      [alice.id],
+    );
+    await alice.signedIn({ client: browser, ...from('Browser') });
+    const agents = (await devicesOf(alice)).map(({ agent }) => agent);
+    expect([agents.length, agents.includes('Device-'), await knows(alice, browser)]).toEqual([
+      20,
+      false,
+      true,
+    ]);
+  });
+
   it('are forgotten after 400 days, but for the last one of an account', async () => {
     const alice = await gateway.aSubject();
     for (const agent of ['Old', 'Older']) await alice.signedIn(from(agent));
