@@ -48,11 +48,12 @@ export class AccountResolver {
     nullable: true,
     description: 'What anyone may know about an active account. Null for any other name.',
   })
-  publicProfile(
+  async publicProfile(
     @Arg('username', () => String) username: string,
-    @Ctx() { em }: RequestContext,
+    @Ctx() { em, origin }: RequestContext,
   ): Promise<PublicProfile | null> {
-    return this.profiles.findPublic(em, username).then((user) => user && PublicProfile.of(user));
+    const user = await this.profiles.findPublic(em, username, origin);
+    return user && PublicProfile.of(user);
   }
 
   @Mutation(() => UserType, {

@@ -3,7 +3,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './taken.ts';
@@ -18,7 +18,11 @@ export interface ProfileChange {
   displayName?: string | null | undefined;
 }
 
-export const PROFILE_RULES = { 'updateProfile.account': { burst: 30, perSeconds: 3600 } } as const;
+export const PROFILE_RULES = {
+  /** Generous, since people look at many; a document may ask for twenty. */
+  'publicProfile.address': { burst: 120, perSeconds: 120 },
+  'updateProfile.account': { burst: 30, perSeconds: 3600 },
+} as const;
 
 /** What people show of themselves. */
 export class Profiles {
@@ -27,8 +31,9 @@ export class Profiles {
     private readonly rateLimiter: RateLimiter,
   ) {}
 
-  /** @returns null for an unknown or deactivated account. */
-  findPublic(em: EntityManager, username: string): Promise<User | null> {
+  /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
+  async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
+    await this.rateLimiter.charge({ 'publicProfile.address': networkOf(origin.clientAddress ?? '') });
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 

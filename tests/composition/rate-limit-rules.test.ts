@@ -86,6 +86,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
   {
     'login.address': asNobody(() => login(unique())),
     'register.address': asNobody(() => register(`${unique()}@example.test`)),
+    'publicProfile.address': asNobody(() => '{ publicProfile(username: "x") { username } }'),
     'confirmEmail.address': asNobody(() => 'mutation { confirmEmail(token: "x") { id } }'),
     'resendEmailConfirmation.address': asNobody(
       () => `mutation { resendEmailConfirmation(email: "${unique()}@example.test") }`,
