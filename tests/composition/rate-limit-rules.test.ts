@@ -1,6 +1,7 @@
 /** @topology one: each gateway has rules of its own, which a shared Redis would mix */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -197,6 +198,26 @@ const noticesTo = async ({ email }: Subject) =>
 it('there is a row for every rule', () => {
   const rows = ROUNDS.flatMap((round) => Object.keys(round));
   expect(rows.toSorted()).toEqual(Object.keys(RATE_LIMIT_RULES).toSorted());
+});
+
+it('what docs/security.md says of failures in a day is what the rules allow', () => {
+  const [row = ''] = readFileSync('docs/security.md', 'utf8').match(/^\| 21 .*$/m) ?? [];
+  const inADay = (rule: string) => {
+    const { burst = 0, perSeconds = 1 } = RATE_LIMIT_RULES[rule] ?? {};
+    return (burst + (burst / perSeconds) * 86_400).toLocaleString('en');
+  };
+  const bySession = ['reauthenticate.account', 'ownerProof.account'].map(inADay);
+  const said =
+    /(\S+) in a day\..* besides (\S+) with each name,.* session (\S+) by .* and (\S+) by .* has (\S+) and its recovery codes (\S+) /.exec(
+      row,
+    );
+  expect(said?.slice(1)).toEqual([
+    (2 * Number(inADay('login.account'))).toLocaleString('en'),
+    inADay('login.device'),
+    ...bySession,
+    inADay('secondFactor.account'),
+    inADay('secondFactor.recovery'),
+  ]);
 });
 
 describe.each(ROUNDS.map((round, index) => [index + 1, round] as const))('in round %i', (_, round) => {
