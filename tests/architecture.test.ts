@@ -92,7 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'platform',
   ],
   accounts: ['letters', 'notices', 'one-time-tokens', 'passwords', 'sessions', 'platform'],
-  passwords: ['notices', 'one-time-tokens', 'sessions', 'platform'],
+  passwords: ['devices', 'notices', 'one-time-tokens', 'sessions', 'platform'],
   sessions: ['notices', 'platform'],
   devices: ['notices', 'platform'],
   notices: ['letters', 'one-time-tokens', 'platform'],

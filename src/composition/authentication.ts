@@ -8,8 +8,8 @@ import {
   SignInChallenges,
   TokenDelivery,
 } from '../authentication/index.ts';
-import { DeviceCookie, deviceData, forgottenDevices, KnownDevices } from '../devices/index.ts';
 import type { Authenticators } from './authenticators.ts';
+import type { Devices } from './devices.ts';
 import type { Google } from './google.ts';
 import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
@@ -21,18 +21,17 @@ export type SignInPart = ReturnType<typeof composeSignIn>;
 
 /** The gate that every way in leads through. */
 export function composeSignIn(
-  { config, audit, notices, secure }: Platform,
+  { config, audit, notices }: Platform,
   { endings, store, tokenPairs, cookies }: Sessions,
   { secondFactors }: Authenticators,
   { linkChallenges }: Identities,
+  { devices, deviceCookie }: Devices,
 ) {
   const { emailConfirmation, session } = config;
   const delivery = {
     cookies: session.tokenDelivery !== 'body',
     body: session.tokenDelivery !== 'cookie',
   };
-  const deviceCookie = new DeviceCookie({ secure });
-  const devices = new KnownDevices(notices);
   const signIn = new SignIn(
     store,
     endings,
@@ -47,12 +46,9 @@ export function composeSignIn(
   );
   return {
     signIn,
-    devices,
-    deviceCookie,
     tokenDelivery: new TokenDelivery(cookies, deviceCookie, delivery),
     deliversCookies: delivery.cookies,
-    personalData: [deviceData],
-    chores: [expiredChallenges, forgottenDevices],
+    chores: [expiredChallenges],
   } satisfies Part & Record<string, unknown>;
 }
 
@@ -62,7 +58,8 @@ export function composeAuthentication(
   { store, tokenPairs, refreshRotation, cookies }: Sessions,
   { passwords }: PasswordPart,
   { secondFactors }: Authenticators,
-  { signIn, devices, tokenDelivery }: SignInPart,
+  { devices }: Devices,
+  { signIn, tokenDelivery }: SignInPart,
   google: Google,
 ) {
   const { emailConfirmation } = config;

@@ -22,6 +22,7 @@ import { composeAuthentication, composeSignIn } from './authentication.ts';
 import { composeAuthenticators } from './authenticators.ts';
 import { composeBlockpass } from './blockpass.ts';
 import { type Closing, closeAll } from './closing.ts';
+import { composeDevices } from './devices.ts';
 import { composeGoogle } from './google.ts';
 import { composeIdentities } from './identities.ts';
 import { broughtBy, type Part } from './part.ts';
@@ -87,10 +88,11 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
   const { config, log, closing, redis, fork, feed, publicUrl, clientOrigin } = platform;
   const sessions = await composeSessions(platform);
   const identities = composeIdentities(platform);
-  const passwords = await composePasswords(platform, sessions, identities);
+  const devices = composeDevices(platform);
+  const passwords = await composePasswords(platform, sessions, identities, devices);
   const accounts = composeAccounts(platform, sessions, passwords);
   const authenticators = await composeAuthenticators(platform, sessions, passwords);
-  const signIn = composeSignIn(platform, sessions, authenticators, identities);
+  const signIn = composeSignIn(platform, sessions, authenticators, identities, devices);
   const recovery = composeRecovery(
     platform,
     sessions,
@@ -98,13 +100,13 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     accounts,
     authenticators,
     identities,
-    signIn,
+    devices,
   );
   const { cookies, accessTokens, revocations } = sessions;
   const contexts = requestContexts(
     fork,
     new CallerVerification(cookies, accessTokens, revocations),
-    signIn.deviceCookie.name,
+    devices.deviceCookie.name,
   );
   const google = composeGoogle(
     platform,
@@ -116,13 +118,22 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     signIn,
     contexts,
   );
-  const authentication = composeAuthentication(platform, sessions, passwords, authenticators, signIn, google);
+  const authentication = composeAuthentication(
+    platform,
+    sessions,
+    passwords,
+    authenticators,
+    devices,
+    signIn,
+    google,
+  );
   const administration = composeAdministration(platform, sessions, passwords, accounts);
   const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
   const keepers: Part[] = [
     platform,
     sessions,
     identities,
+    devices,
     passwords,
     accounts,
     authenticators,

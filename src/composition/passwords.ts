@@ -8,6 +8,7 @@ import {
   Passwords,
   passwordData,
 } from '../passwords/index.ts';
+import type { Devices } from './devices.ts';
 import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
 import type { Platform } from './platform.ts';
@@ -23,6 +24,7 @@ export async function composePasswords(
   { config, secrets, clock, closing, rateLimiter, fork, audit, tokens, notices }: Platform,
   { endings, signOut }: Sessions,
   { googleIdentities }: Identities,
+  { devices, deviceCookie }: Devices,
 ) {
   const { password, productName } = config;
   const threads = Math.max(1, availableParallelism() - 1);
@@ -37,12 +39,12 @@ export async function composePasswords(
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
   const ownerProof = new OwnerProof(passwords, accountFactors, audit, rateLimiter, clock);
-  const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, notices, audit);
+  const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, devices, notices, audit);
   return {
     passwords,
     ownerProof,
     accountFactors,
-    resolvers: [new PasswordResolver(change)],
+    resolvers: [new PasswordResolver(change, deviceCookie)],
     personalData: [passwordData],
   } satisfies Part & Record<string, unknown>;
 }

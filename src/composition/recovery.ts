@@ -6,8 +6,8 @@ import {
   RecoveryResolver,
 } from '../recovery/index.ts';
 import type { Accounts } from './accounts.ts';
-import type { SignInPart } from './authentication.ts';
 import type { Authenticators } from './authenticators.ts';
+import type { Devices } from './devices.ts';
 import type { Identities } from './identities.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
@@ -24,7 +24,7 @@ export function composeRecovery(
   { activation, addressBook }: Accounts,
   { secondFactors }: Authenticators,
   { linkedIdentities }: Identities,
-  { devices, deviceCookie }: SignInPart,
+  { devices, deviceCookie }: Devices,
 ) {
   const recoveryMail = new RecoveryMail(tokens, letters);
   const claim = new AccountClaim(

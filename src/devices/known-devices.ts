@@ -40,9 +40,9 @@ export class KnownDevices {
   }
 
   /**
-   * For the device that a mailed link was used on, in the transaction of what the link does: the login that follows from
-   * there is counted for the device alone, however many strangers guess meanwhile. What the link does is told by a notice
-   * of its own.
+   * For the device on which the password was changed or a mailed link was used, in the transaction of that: the login that
+   * follows from there is counted for the device alone, however many strangers guess meanwhile. What was done is told by a
+   * notice of its own.
    * @returns as remember() does.
    */
   async expect(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {

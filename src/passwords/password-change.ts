@@ -1,5 +1,6 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import { User } from '../accounts/user.entity.ts';
+import type { KnownDevices } from '../devices/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -21,12 +22,15 @@ export class PasswordChange {
     private readonly tokens: OneTimeTokens,
     private readonly endings: Endings,
     private readonly signOut: SignOut,
+    private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
   ) {}
 
   /**
-   * Ends every session but the caller's.
+   * Ends every session but the caller's, and forgets every device but this one: whoever knew the former password guesses at
+   * the new one as a stranger, and the owner hears of their success.
+   * @returns the mark that the device is to keep.
    * @throws {InvalidCredentials} the current password is wrong.
    * @throws {BadUserInput} the new one cannot be a password, or the current one is missing.
    */
@@ -35,7 +39,7 @@ export class PasswordChange {
     caller: Caller,
     { current, next }: { current: string | null | undefined; next: string },
     origin: RequestOrigin,
-  ): Promise<void> {
+  ): Promise<string> {
     const { userId } = caller;
     await this.ownerProof.charge(caller, origin);
     const user = await em.findOne(User, { id: userId });
@@ -50,15 +54,15 @@ export class PasswordChange {
     const proof = await this.ownerProof.verify(em, caller, claim, 'password.change', origin);
     const replacement = await this.passwords.hash(newPassword);
 
-    const changed = await this.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.endings.transactional(em, async (tx) => {
       // The account before its password: accounts/lock-account.ts tells why.
       if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
-        return false;
-      if (!proof && !(await this.ownerProof.stillHolds(tx, caller, null))) return false;
+        return null;
+      if (!proof && !(await this.ownerProof.stillHolds(tx, caller, null))) return null;
       const stored = proof
         ? await this.passwords.replace(tx, proof, replacement)
         : await this.passwords.store(tx, userId, replacement);
-      if (!stored) return false;
+      if (!stored) return null;
       const ended = await this.signOut.othersIn(tx, caller, origin);
       await this.tokens.void(tx, userId, VOIDED);
       await this.notices.tell(tx, userId, 'password-changed', origin);
@@ -68,8 +72,10 @@ export class PasswordChange {
         subjectId: userId,
         details: { endedSessions: ended },
       });
-      return true;
+      await this.devices.forgetAll(tx, userId);
+      return this.devices.expect(tx, userId, origin);
     });
-    if (!changed) throw new InvalidCredentials('the password was changed meanwhile');
+    if (deviceMark === null) throw new InvalidCredentials('the password was changed meanwhile');
+    return deviceMark;
   }
 }

@@ -1,23 +1,29 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import type { DeviceCookie } from '../devices/index.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import type { PasswordChange } from './password-change.ts';
 
 @Resolver()
 export class PasswordResolver {
-  constructor(private readonly passwordChange: PasswordChange) {}
+  constructor(
+    private readonly passwordChange: PasswordChange,
+    private readonly deviceCookie: DeviceCookie,
+  ) {}
 
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      "Replaces the caller's password and ends every other session. currentPassword is required when the account has a password; without one, a sign-in within five minutes counts.",
+      "Replaces the caller's password, ends every other session, and forgets every other device: this one is known from then on, by a cookie. currentPassword is required when the account has a password; without one, a sign-in within five minutes counts.",
   })
   async changePassword(
     @Arg('newPassword', () => String) newPassword: string,
     @Arg('currentPassword', () => String, { nullable: true }) currentPassword: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.passwordChange.change(em, caller, { current: currentPassword, next: newPassword }, origin);
+    const passwords = { current: currentPassword, next: newPassword };
+    const mark = await this.passwordChange.change(context.em, caller, passwords, context.origin);
+    this.deviceCookie.set(context, mark);
     return true;
   }
 }

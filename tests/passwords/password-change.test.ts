@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { ChangePasswordDocument, SessionsDocument } from '../support/generated/operations.ts';
@@ -26,6 +27,32 @@ describe('changePassword', () => {
     expect((await alice.refresh(here.refreshToken)).errors).toEqual([]);
     expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
     expect((await alice.login({ password: NEW })).errors).toEqual([]);
+  });
+
+  it('forgets every other device: a thief is a stranger again, and the owner hears of them', async () => {
+    const alice = await gateway.aSubject();
+    const thief = { client: gateway.browser(), headers: { 'user-agent': 'Thief' } };
+    await alice.signedIn(thief);
+    const browser = gateway.browser();
+    const { accessToken: bearer } = await alice.signedIn();
+    const { data } = await browser.execute(
+      ChangePasswordDocument,
+      { currentPassword: alice.password, newPassword: NEW },
+      { bearer },
+    );
+    expect(data).toEqual({ changePassword: true });
+    const mark = browser.cookies.get('gatehouse_device') ?? '';
+    const known = await gateway.database.query('select mark_hash from known_device where user_id = $1', [
+      alice.id,
+    ]);
+    expect(known).toEqual([{ mark_hash: createHash('sha256').update(mark).digest() }]);
+    await gateway.mailbox.settled();
+    const told = async () =>
+      (await gateway.mailbox.to(alice.email)).filter(({ subject }) => subject.startsWith('New sign-in'));
+    const before = (await told()).length;
+    await alice.signedIn({ ...thief, password: NEW });
+    await gateway.mailbox.settled();
+    expect(await told()).toHaveLength(before + 1);
   });
 
   it('with a wrong current password changes nothing and is recorded', async () => {
