@@ -1,5 +1,5 @@
 import '@fastify/cookie';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
 import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
@@ -42,27 +42,23 @@ export function googleRoutes(
       reply.header('cache-control', 'no-store');
     });
 
+    app.setErrorHandler<FastifyError | AccessDenied>((failure, request, reply) =>
+      backWith(reply, { error: reasonOf(failure, request) }),
+    );
+
     app.get(START_PATH, IN_BROWSER, async (request, reply) => {
       const context = contextOf(request, reply);
-      try {
-        const { url, browser } = await flow.begin(context.em, context.origin);
-        context.setCookie(cookieName, browser, cookies.attributes(BINDING_TTL));
-        return reply.redirect(url, 303);
-      } catch (error) {
-        return backWith(reply, { error: reasonOf(error, request) });
-      }
+      const { url, browser } = await flow.begin(context.em, context.origin);
+      context.setCookie(cookieName, browser, cookies.attributes(BINDING_TTL));
+      return reply.redirect(url, 303);
     });
 
     app.get<{ Querystring: Record<string, unknown> }>(CALLBACK_PATH, IN_BROWSER, async (request, reply) => {
       const context = contextOf(request, reply);
       const { state, code, error, iss } = request.query;
       const answer = { state: one(state), code: one(code), error: one(error), iss: one(iss) };
-      try {
-        const browser = context.credentials.cookies[cookieName];
-        return backWith(reply, { code: await flow.finish(context.em, answer, browser, context.origin) });
-      } catch (failure) {
-        return backWith(reply, { error: reasonOf(failure, request) });
-      }
+      const browser = context.credentials.cookies[cookieName];
+      return backWith(reply, { code: await flow.finish(context.em, answer, browser, context.origin) });
     });
   };
 }

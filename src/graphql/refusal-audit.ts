@@ -1,12 +1,12 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { ErrorCode, Forbidden, RateLimited } from '../platform/errors.ts';
+import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import type { FailureLog } from './failure-log.ts';
 
-/** Milliseconds for which a limit that goes on being hit from one network is one event. */
-const LIMIT_QUIET = 60_000;
+/** Milliseconds for which what goes on being refused to one network is one event. */
+const QUIET = 60_000;
 /** Networks with operations that are remembered for it; beyond, the oldest is forgotten. */
 const MAX_REMEMBERED = 10_000;
 
@@ -14,29 +14,33 @@ const MAX_REMEMBERED = 10_000;
 export interface Refusal {
   /** As the schema names it, or method and path of a route. */
   readonly operation: string;
-  readonly code: ErrorCode;
+  readonly code: ErrorCode.FORBIDDEN | ErrorCode.RATE_LIMITED;
   readonly subjectId: string | null;
 }
 
-export type RecordRefusals = (context: RequestContext, refusals: Iterable<Refusal>) => Promise<void>;
+/** Of a request, what the trail says of it. */
+export type Refused = Pick<RequestContext, 'em' | 'origin' | 'authenticate'>;
+
+export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => Promise<void>;
 
 /**
- * Records what was not allowed, and where a rate limit was hit: once in a minute for a network (as the limits count
- * addresses), an operation and an account, or the trail would grow with every attempt that the limit is to hold off.
+ * Records what was not allowed, and where a limit was hit. A limit, and a denial of somebody who is not signed in, once
+ * in a minute for a network (as the limits count addresses), an operation and an account, or the trail would grow with
+ * every attempt.
  */
 export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
-  const limited = new Map<string, number>();
+  const recorded = new Map<string, number>();
 
   /** @returns whether it is time to record it. */
   const notLately = (key: string): boolean => {
     const now = performance.now();
-    const last = limited.get(key);
-    if (last !== undefined && now - last < LIMIT_QUIET) return false;
-    limited.delete(key);
-    limited.set(key, now);
-    if (limited.size > MAX_REMEMBERED) {
-      const [oldest] = limited.keys();
-      if (oldest !== undefined) limited.delete(oldest);
+    const last = recorded.get(key);
+    if (last !== undefined && now - last < QUIET) return false;
+    recorded.delete(key);
+    recorded.set(key, now);
+    if (recorded.size > MAX_REMEMBERED) {
+      const [oldest] = recorded.keys();
+      if (oldest !== undefined) recorded.delete(oldest);
     }
     return true;
   };
@@ -44,12 +48,14 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   return async (context, refusals) => {
     for (const { operation, code, subjectId } of refusals) {
       const { origin } = context;
-      const key = `${operation} ${networkOf(origin.clientAddress ?? '')} ${subjectId}`;
-      if (code === ErrorCode.RATE_LIMITED && !notLately(key)) continue;
+      const key = `${code} ${operation} ${networkOf(origin.clientAddress ?? '')} ${subjectId}`;
+      const isLimit = code === ErrorCode.RATE_LIMITED;
+      if (isLimit && !notLately(key)) continue;
       try {
         const actorId = (await context.authenticate())?.userId ?? null;
+        if (!isLimit && actorId === null && !notLately(key)) continue;
         await audit.record(context.em, origin, {
-          action: code === ErrorCode.FORBIDDEN ? 'operation.denied' : 'operation.limited',
+          action: isLimit ? 'operation.limited' : 'operation.denied',
           actorId,
           subjectId,
           outcome: AuditOutcome.DENIED,
@@ -72,7 +78,7 @@ export function refusalAudit(record: RecordRefusals): ApolloServerPlugin<Request
   return {
     async requestDidStart() {
       return {
-        didEncounterErrors: ({ errors, contextValue }) => record(contextValue, refusalsOf(errors)),
+        didEncounterErrors: ({ errors, contextValue }) => record(contextValue, refusalsOf(errors, 'request')),
       };
     },
   };
@@ -80,16 +86,21 @@ export function refusalAudit(record: RecordRefusals): ApolloServerPlugin<Request
 
 /** @returns null for a failure of another kind. */
 export function refusalOf(error: unknown, operation: string): Refusal | null {
-  if (!(error instanceof Forbidden || error instanceof RateLimited)) return null;
-  return { operation, code: error.code, subjectId: error.subjectId };
+  if (!(error instanceof GatehouseError)) return null;
+  const { code, subjectId } = error;
+  if (code !== ErrorCode.FORBIDDEN && code !== ErrorCode.RATE_LIMITED) return null;
+  return { operation, code, subjectId };
 }
 
-/** Each operation once, as the schema names it: aliases are text of the client. */
-function refusalsOf(errors: readonly GraphQLError[]): Iterable<Refusal> {
+/**
+ * Each operation once, as the schema names it: aliases are text of the client.
+ * @param whole names what is refused before any operation of it is
+ */
+export function refusalsOf(errors: readonly GraphQLError[], whole: string): Iterable<Refusal> {
   const refusals = new Map<string, Refusal>();
   for (const error of errors) {
     const node = error.nodes?.[0];
-    const operation = node?.kind === Kind.FIELD ? node.name.value : 'request';
+    const operation = node?.kind === Kind.FIELD ? node.name.value : whole;
     const refusal = refusalOf(error.originalError, operation);
     if (refusal) refusals.set(`${operation} ${refusal.code} ${refusal.subjectId}`, refusal);
   }

@@ -52,12 +52,7 @@ export function sendError(reply: FastifyReply, status: number, code: string, mes
 }
 
 /** Replaces the framework's own error pages, which would tell more than a client should know. */
-export function errorReplies(
-  app: FastifyInstance,
-  allowed: AllowedMethods,
-  /** Told of each failure before it is answered. */
-  note: (error: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<void>,
-): void {
+export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed(request.url.split('?')[0] ?? '');
     if (methods.length === 0) return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
@@ -68,10 +63,7 @@ export function errorReplies(
       `Use ${methods.join(', ')}.`,
     );
   });
-  app.setErrorHandler<FastifyError>(async (error, request, reply) => {
-    await note(error, request, reply);
-    return replyToError(error, request, reply);
-  });
+  app.setErrorHandler<FastifyError>(replyToError);
 }
 
 export function replyToError(

@@ -1,7 +1,6 @@
 import '@fastify/cookie';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ErrorCode } from '../platform/errors.ts';
-import { sendError } from './error-replies.ts';
+import type { FastifyRequest } from 'fastify';
+import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 
 export interface OriginGuardOptions {
   /** Own origin and those of the frontends. */
@@ -25,25 +24,27 @@ export function originCheck({
   return (origin) => allowed.has(canonical(origin));
 }
 
+/** A page that may not call us sent it: whoever its cookies belong to did not ask for it. */
+export class ForeignOrigin extends GatehouseError {
+  constructor() {
+    super(ErrorCode.FORBIDDEN, 'This origin may not call the gateway; see CLIENT_ORIGIN.');
+  }
+}
+
 /**
  * Refuses what a foreign page could make a browser send. SameSite is only a second line of defence
  * (draft-ietf-httpbis-rfc6265bis section 8.8), so the origin of a request is checked wherever a cookie could speak
  * for its user, and wherever a reply could set one (login CSRF): everywhere but for a bearer without cookies.
+ * @throws {ForeignOrigin}
  */
 export function originGuard(options: OriginGuardOptions) {
   const isAllowed = originCheck(options);
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+  return async (request: FastifyRequest): Promise<void> => {
     const { origin, authorization } = request.headers;
     const carriesCookie = options.tokenCookies.some((name) => request.cookies[name] !== undefined);
-    if (authorization !== undefined && !carriesCookie) return undefined;
+    if (authorization !== undefined && !carriesCookie) return;
     const crossSite = carriesCookie && request.headers['sec-fetch-site'] === 'cross-site';
     const foreign = origin === undefined ? crossSite : !isAllowed(origin);
-    if (!foreign) return undefined;
-    return sendError(
-      reply,
-      403,
-      ErrorCode.FORBIDDEN,
-      'This origin may not call the gateway; see CLIENT_ORIGIN.',
-    );
+    if (foreign) throw new ForeignOrigin();
   };
 }

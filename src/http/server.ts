@@ -10,10 +10,11 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
-import { type FailureLog, refusalOf, refusalTrail } from '../graphql/index.ts';
+import { type FailureLog, type RecordRefusals, refusalOf, refusalTrail } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { RequestContext } from '../platform/request/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import {
   CONNECTION_OPTIONS,
@@ -30,9 +31,10 @@ import { type HealthOptions, healthRoutes } from './health.routes.ts';
 import { knownHost } from './known-host.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
-import { originCheck, originGuard } from './origin-guard.ts';
+import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
 import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
+import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
 import { onSocketError, SOCKET_OPTIONS, subscriptionSocket } from './subscription-socket.ts';
 
@@ -88,10 +90,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardConnections(app, options.maxConnections, security);
   const failures = failureLog(log);
   const recordRefusals = refusalTrail(options.audit, failures);
-  errorReplies(app, allowedMethods(app), async (error, request, reply) => {
-    const refusal = refusalOf(error, `${request.method} ${request.routeOptions.url}`);
-    if (refusal) await recordRefusals(options.contexts.of(request, reply), [refusal]);
-  });
+  errorReplies(app, allowedMethods(app));
+  auditRefusals(app, options.contexts, recordRefusals);
   logRequests(app);
   app.addHook('onSend', async (request, reply) => {
     // Otherwise a kept-alive connection would hold up the shutdown until it times out, and Node would swallow a body that
@@ -138,7 +138,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
         log: failures,
         recordRefusals,
         contexts,
-        openSocket: subscriptionSocket({ schema, introspection, log: failures, contexts, rateLimiter }),
+        openSocket: subscriptionSocket({
+          schema,
+          introspection,
+          log: failures,
+          recordRefusals,
+          contexts,
+          rateLimiter,
+        }),
       }),
     );
   });
@@ -148,6 +155,18 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
 const isStillSending = ({ raw, headers }: FastifyRequest): boolean =>
   raw.complete === false &&
   (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
+
+/** Whatever a route throws, however it is answered: some have replies to errors of their own. */
+function auditRefusals(app: FastifyInstance, contexts: RequestContexts, record: RecordRefusals): void {
+  app.addHook('onError', async (request, reply, error) => {
+    const refusal = refusalOf(error, routeName(request));
+    if (!refusal) return;
+    const context = contexts.of(request, reply);
+    await record(error instanceof ForeignOrigin ? ofNobody(context) : context, [refusal]);
+  });
+}
+
+const ofNobody = ({ em, origin }: RequestContext) => ({ em, origin, authenticate: async () => null });
 
 /** One line for each request; never its query string, headers or body, which carry secrets. */
 function logRequests(app: FastifyInstance): void {

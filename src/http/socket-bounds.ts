@@ -1,5 +1,4 @@
 import type { WebSocket } from '@fastify/websocket';
-import type { FastifyRequest } from 'fastify';
 import { CloseCode } from 'graphql-ws';
 
 /** Messages, pings and pongs of a client in a second: hello, and its subscriptions, take a dozen. */
@@ -12,19 +11,20 @@ const MAX_UNREAD = 256 * 1024;
 /**
  * Bounds what one socket can cost: whoever talks without pause would keep the process from everybody else, and what is
  * answered to whoever does not read would be kept in memory.
+ * @param onCut called when the socket is over for that
  * @returns whether to listen to what was just said; the socket is over once that is false.
  */
-export function boundSocket(socket: WebSocket, { log }: FastifyRequest): () => boolean {
+export function boundSocket(socket: WebSocket, onCut: (reason: string) => void): () => boolean {
   let second = performance.now();
   let said = 0;
   let isOver = false;
 
   const cut = (reason: string): void => {
     isOver = true;
-    log.info({ reason }, 'a WebSocket was cut');
     socket.close(CloseCode.BadRequest, reason);
     // What it has sent already is not waited for.
     socket.terminate();
+    onCut(reason);
   };
 
   const mayGoOn = (): boolean => {

@@ -12,15 +12,18 @@ import {
   formatError,
   logFailures,
   prepareSubscription,
+  type RecordRefusals,
+  refusalsOf,
   subscribeInTime,
   withProtocolCode,
 } from '../graphql/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
-import { RateLimited, ServiceUnavailable } from '../platform/errors.ts';
+import { ErrorCode, RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
+import { routeName } from './route-name.ts';
 import { boundSocket } from './socket-bounds.ts';
 import { SocketPlaces } from './socket-places.ts';
 
@@ -50,6 +53,8 @@ export interface SocketOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
   readonly log: FailureLog;
+  /** Into the audit trail. */
+  readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
   readonly rateLimiter: RateLimiter;
 }
@@ -64,7 +69,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  * HTTP. The hooks of the route have checked the origin before. A socket that began with a token ends with it.
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
-  const { schema, log, contexts, rateLimiter } = options;
+  const { schema, log, recordRefusals, contexts, rateLimiter } = options;
   const places = new SocketPlaces();
   const contextOf = ({
     extra,
@@ -76,10 +81,15 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization;
     return contexts.ofSocket(extra.request, typeof authorization === 'string' ? authorization : undefined);
   };
-  /** What the client is told; the log is told more. */
-  const report = (raw: readonly GraphQLError[], context: RequestContext): GraphQLFormattedError[] => {
+  /** What the client is told; the log is told more, and the audit trail what was not allowed. */
+  const report = async (
+    raw: readonly GraphQLError[],
+    context: RequestContext,
+    request: FastifyRequest,
+  ): Promise<GraphQLFormattedError[]> => {
     const errors = raw.map(withProtocolCode);
     logFailures(log, errors, context);
+    await recordRefusals(context, refusalsOf(errors, routeName(request)));
     return errors.map((error) => {
       const formatted = formatError(error.toJSON(), error);
       return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
@@ -111,19 +121,29 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       }
       return { ...found, schema, contextValue: context };
     },
-    onError: (ctx, _id, _payload, errors) => report(errors as GraphQLError[], contextOf(ctx)),
-    onNext(_ctx, _id, _payload, args, result) {
+    onError: (ctx, _id, _payload, errors) =>
+      report(errors as GraphQLError[], contextOf(ctx), ctx.extra.request),
+    async onNext(ctx, _id, _payload, args, result) {
       if (!result.errors) return;
-      const errors = report(result.errors, args.contextValue as RequestContext);
+      const errors = await report(result.errors, args.contextValue as RequestContext, ctx.extra.request);
       return { ...result, errors } as FormattedExecutionResult;
     },
   });
 
   return async function onSocket(socket, request) {
-    const network = networkOf(contexts.ofSocket(request, undefined).origin.clientAddress ?? '');
-    if (!places.take(network)) return socket.close(TRY_AGAIN_LATER, 'Too many sockets');
+    const context = contexts.ofSocket(request, undefined);
+    const network = networkOf(context.origin.clientAddress ?? '');
+    const limit = { operation: routeName(request), code: ErrorCode.RATE_LIMITED, subjectId: null } as const;
+    const refuse = (reason: string): Promise<void> => {
+      socket.close(TRY_AGAIN_LATER, reason);
+      return recordRefusals(context, [limit]);
+    };
+    if (!places.take(network)) return refuse('Too many sockets');
     socket.once('close', () => places.leave(network));
-    const mayGoOn = boundSocket(socket, request);
+    const mayGoOn = boundSocket(socket, (reason) => {
+      request.log.info({ reason }, 'a WebSocket was cut');
+      void recordRefusals(context, [limit]);
+    });
     const closed = server.opened(
       {
         protocol: socket.protocol,
@@ -147,7 +167,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     // After the listeners: what the client says meanwhile is not lost.
     await rateLimiter.charge({ 'socket.address': network }).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
-      socket.close(TRY_AGAIN_LATER, 'Too many attempts');
+      return refuse('Too many attempts');
     });
   };
 }

@@ -103,6 +103,8 @@ export interface ErrorOptions {
   detail?: string | undefined;
   /** Sent to the client beside the code. */
   extensions?: Record<string, unknown>;
+  /** The account that it concerns, for the audit trail. */
+  subjectId?: string | null;
   cause?: unknown;
 }
 
@@ -113,16 +115,18 @@ export interface ErrorOptions {
 export class GatehouseError extends Error {
   readonly detail: string | undefined;
   readonly extensions: Readonly<Record<string, unknown>>;
+  readonly subjectId: string | null;
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    { detail, extensions = {}, cause }: ErrorOptions = {},
+    { detail, extensions = {}, subjectId = null, cause }: ErrorOptions = {},
   ) {
     super(message, { cause });
     this.name = new.target.name;
     this.detail = detail;
     this.extensions = extensions;
+    this.subjectId = subjectId;
   }
 }
 
@@ -134,12 +138,8 @@ export class Unauthenticated extends GatehouseError {
 }
 
 export class Forbidden extends GatehouseError {
-  /** The account that it would have concerned, for the audit trail. */
-  readonly subjectId: string | null;
-
-  constructor(detail?: string, { subjectId = null }: { subjectId?: string | null } = {}) {
-    super(ErrorCode.FORBIDDEN, 'Not allowed.', { detail });
-    this.subjectId = subjectId;
+  constructor(detail?: string, options: Pick<ErrorOptions, 'subjectId'> = {}) {
+    super(ErrorCode.FORBIDDEN, 'Not allowed.', { ...options, detail });
   }
 }
 
@@ -206,19 +206,16 @@ export class NotFound extends GatehouseError {
 }
 
 export class RateLimited extends GatehouseError {
-  /** The account whose allowance is spent, for the audit trail. */
-  readonly subjectId: string | null;
-
   constructor(
     readonly retryAfterSeconds: number,
     detail?: string,
-    { subjectId = null }: { subjectId?: string | null } = {},
+    options: Pick<ErrorOptions, 'subjectId'> = {},
   ) {
     super(ErrorCode.RATE_LIMITED, 'Too many attempts. Try again later.', {
+      ...options,
       extensions: { retryAfterSeconds },
       detail,
     });
-    this.subjectId = subjectId;
   }
 }
 
