@@ -65,10 +65,13 @@ export class GoogleSignIn implements IdentityProver {
     origin: RequestOrigin,
   ): Promise<LoginOutcome> {
     await this.charge(origin);
-    const result =
-      browser === undefined ? null : await this.tickets.consume(em, TicketPurpose.RESULT, code, browser);
-    if (!result?.claims) throw new InvalidToken('no such result for this browser');
-    return this.signInAs(em, result.claims, origin);
+    const claims = await this.recordingRefusal(em, origin, async () => {
+      const result =
+        browser === undefined ? null : await this.tickets.consume(em, TicketPurpose.RESULT, code, browser);
+      if (!result?.claims) throw new InvalidToken('no such result for this browser');
+      return result.claims;
+    });
+    return this.signInAs(em, claims, origin);
   }
 
   /**
@@ -96,7 +99,8 @@ export class GoogleSignIn implements IdentityProver {
     try {
       return await judge();
     } catch (error) {
-      if (error instanceof InvalidCredentials) await this.recordFailure(em, null, origin);
+      if (error instanceof InvalidCredentials || error instanceof InvalidToken)
+        await this.recordFailure(em, null, origin);
       throw error;
     }
   }

@@ -60,16 +60,16 @@ export class RedirectFlow {
     origin: RequestOrigin,
   ): Promise<string> {
     await this.signIn.charge(origin);
-    // Errors too are believed only in answer to a question of this browser.
-    const asked =
-      state !== undefined &&
-      browser !== undefined &&
-      (await this.tickets.consume(em, TicketPurpose.STATE, state, browser));
-    if (!asked) throw new InvalidToken('no such state for this browser');
-    if (error === 'access_denied') throw new AccessDenied();
-    return this.signIn.recordingRefusal(em, origin, () =>
-      this.redeem(em, { state, code, error, iss }, browser),
-    );
+    return this.signIn.recordingRefusal(em, origin, async () => {
+      // Errors too are believed only in answer to a question of this browser.
+      const asked =
+        state !== undefined &&
+        browser !== undefined &&
+        (await this.tickets.consume(em, TicketPurpose.STATE, state, browser));
+      if (!asked) throw new InvalidToken('no such state for this browser');
+      if (error === 'access_denied') throw new AccessDenied();
+      return this.redeem(em, { state, code, error, iss }, browser);
+    });
   }
 
   private async redeem(

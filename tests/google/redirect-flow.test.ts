@@ -144,11 +144,13 @@ describe('a callback is refused', () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     const code = answer.get('code') ?? '';
+    const before = await refusals();
     expect(error(await browser.finish(new URLSearchParams({ code })))).toBe('INVALID_TOKEN');
     expect(error(await browser.finish(new URLSearchParams({ code, state: 'x'.repeat(43) })))).toBe(
       'INVALID_TOKEN',
     );
     expect(error(await browser.finish(new URLSearchParams()))).toBe('INVALID_TOKEN');
+    expect(await refusals()).toBe(before + 3);
   });
 
   it('in another browser, and still good in its own', async () => {
@@ -222,7 +224,10 @@ describe('a callback is refused', () => {
     const state = (await browser.begin()).searchParams.get('state') ?? '';
     const denied = new URLSearchParams({ error: 'access_denied', state });
     expect(error(await aBrowser().finish(denied))).toBe('INVALID_TOKEN');
+    // Nobody failed to sign in: they chose not to.
+    const chosen = await refusals();
     expect(error(await browser.finish(denied))).toBe('ACCESS_DENIED');
+    expect(await refusals()).toBe(chosen);
     expect(error(await browser.finish(denied))).toBe('INVALID_TOKEN');
     const failed = await browser.answerOf(await browser.begin());
     failed.set('error', '<script>');
@@ -286,7 +291,9 @@ describe('the code in the fragment', () => {
 
   it('works in no other browser, which does not use it up', async () => {
     const { browser, code } = await signedIn();
+    const before = await refusals();
     expect((await complete(aBrowser(), code)).code).toBe('INVALID_TOKEN');
+    expect(await refusals()).toBe(before + 1);
     const attacker = aBrowser();
     await attacker.begin();
     expect((await complete(attacker, code)).code).toBe('INVALID_TOKEN');
