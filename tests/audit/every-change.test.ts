@@ -1,20 +1,33 @@
 /** @topology one: reads what one request wrote, and breaks the trail for all */
+import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Reply, RequestOptions } from '../support/client.ts';
-import { TestGateway } from '../support/gateway.ts';
+import type { FakeApp, NextAction } from '../../examples/blockpass-fakes/index.ts';
+import { program } from '../../src/cli/program.ts';
 import {
+  type BlockpassWorld,
+  SignInPage,
+  signedInReviewer,
+  startBlockpassWorld,
+} from '../support/blockpass.ts';
+import type { RequestOptions } from '../support/client.ts';
+import { newSecrets, type TestGateway } from '../support/gateway.ts';
+import {
+  ApproveKycDocument,
   CancelEmailChangeDocument,
   ChangeEmailDocument,
   ChangePasswordDocument,
+  CompleteGoogleLoginDocument,
   ConfirmEmailDocument,
   ConfirmTotpDocument,
   CreateRoleDocument,
   DeactivateAccountDocument,
+  DecideKycDocument,
   DeleteAccountDocument,
   DeleteRoleDocument,
   DisableTotpDocument,
   EnrollTotpDocument,
   GrantRoleDocument,
+  KycRecordDocument,
   LinkGoogleDocument,
   LoginWithGoogleDocument,
   LogoutDocument,
@@ -27,6 +40,7 @@ import {
   RevokeUserSessionsDocument,
   RolesDocument,
   SetUserActiveDocument,
+  StartKycReviewDocument,
   UndoEmailChangeDocument,
   UnlinkGoogleDocument,
   UpdateProfileDocument,
@@ -34,34 +48,47 @@ import {
   UsersDocument,
 } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn, newNonce } from '../support/google-stand-in.ts';
-import { AuthenticatorApp } from '../support/second-factor.ts';
+import { RedirectBrowser } from '../support/redirect-browser.ts';
+import { AuthenticatorApp, enrol } from '../support/second-factor.ts';
 import { aRole, aSuperuser } from '../support/staff.ts';
 import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
+const secrets = newSecrets();
 let google: GoogleStandIn;
+let world: BlockpassWorld;
 let gateway: TestGateway;
 let root: Subject & { tokens: Tokens };
+let reviewer: Subject;
 let alice: Subject;
 /** Of Alice. */
 let tokens: Tokens;
 
 beforeAll(async () => {
   google = await GoogleStandIn.start();
-  gateway = await TestGateway.start({ ...google.settings, REFRESH_GRACE_SECONDS: '0' });
+  world = await startBlockpassWorld({ ...secrets, ...google.settings, REFRESH_GRACE_SECONDS: '0' });
+  gateway = world.gateway;
   root = await aSuperuser(gateway);
+  reviewer = await gateway.aSubject();
 });
 beforeEach(async () => {
   alice = await gateway.aSubject();
   tokens = await alice.signedIn();
 });
 afterAll(async () => {
-  await gateway.close();
+  await world.close();
   await google.close();
 });
 
-type Attempt = (options: RequestOptions) => Promise<Reply<unknown>>;
+/** What came of it; everything that is not expected has one code. */
+interface Outcome {
+  readonly code: unknown;
+}
+type Attempt<O extends Outcome> = (options: RequestOptions) => Promise<O>;
 
-const events = async (requestId: string) => {
+const BY_REQUEST = `request_id = $1 and ip_address = '127.0.0.1' and user_agent = 'node'`;
+const BY_COMMAND = 'at > $1 and request_id is null and ip_address is null and user_agent is null';
+
+const events = async (where: typeof BY_REQUEST | typeof BY_COMMAND, which: unknown) => {
   const rows = await gateway.database.query<{
     action: string;
     outcome: string;
@@ -69,11 +96,12 @@ const events = async (requestId: string) => {
     subject: string;
   }>(
     `select action, outcome, actor_id as actor, subject_id as subject from audit_event
-     where request_id = $1 and ip_address = '127.0.0.1' and user_agent = 'node' and at > now() - interval '1 minute'`,
-    [requestId],
+     where ${where} and at > now() - interval '1 minute'`,
+    [which],
   );
   const names = new Map<string | null, string>([
     [root.id, 'root'],
+    [reviewer.id, 'reviewer'],
     [alice.id, 'alice'],
     [null, 'nobody'],
   ]);
@@ -87,23 +115,61 @@ const events = async (requestId: string) => {
 
 let requests = 0;
 /** Each request has an id of its own, by which its events are found. */
-async function attempt(work: Attempt): Promise<{ reply: Reply<unknown>; recorded: string[] }> {
+async function attempt<O extends Outcome>(work: Attempt<O>): Promise<{ reply: O; recorded: string[] }> {
   requests += 1;
   const requestId = `request-${requests}`;
   const reply = await work({ headers: { 'x-request-id': requestId } });
-  return { reply, recorded: await events(requestId) };
+  return { reply, recorded: await events(BY_REQUEST, requestId) };
 }
+
+/** A command is known by its time, and comes from nowhere. */
+async function command(
+  args: readonly string[],
+  typed: string,
+): Promise<{ reply: Outcome; recorded: string[] }> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const { servingUrl, ownerUrl } = gateway.database;
+  const environment = {
+    NODE_ENV: 'test',
+    DATABASE_URL: servingUrl,
+    DATABASE_MIGRATION_URL: ownerUrl,
+    PASSWORD_BCRYPT_COST: '4',
+    ...secrets,
+  };
+  const input = Readable.from([Buffer.from(typed)]) as unknown as NodeJS.ReadStream;
+  const streams = { input, output: nowhere, errors: nowhere };
+  const [{ now } = { now: '' }] = await gateway.database.query<{ now: string }>('select now()::text');
+  const reply = await program({ environment, workingFolder: '.', streams, stopped: new Promise(() => {}) })
+    .parseAsync([...args], { from: 'user' })
+    .then(
+      () => ({ code: undefined }),
+      () => ({ code: 'INTERNAL_SERVER_ERROR' }),
+    );
+  return { reply, recorded: await events(BY_COMMAND, now) };
+}
+
+const expectRecorded = <O extends Outcome>(expected: readonly string[], work: Attempt<O>): Promise<O> =>
+  expectOnce(expected, () => attempt(work));
+
+const expectOfCommand = (
+  expected: readonly string[],
+  args: readonly string[],
+  typed = '',
+): Promise<Outcome> => expectOnce(expected, () => command(args, typed));
 
 /**
  * Tries it while the trail takes nothing, as a full disk would: it fails, and nothing has changed, since after that it
  * works, and is recorded just so.
  */
-async function expectRecorded(expected: readonly string[], work: Attempt): Promise<Reply<unknown>> {
+async function expectOnce<O extends Outcome>(
+  expected: readonly string[],
+  once: () => Promise<{ reply: O; recorded: string[] }>,
+): Promise<O> {
   await gateway.database.query('alter table audit_event add constraint full_disk check (false) not valid');
-  const { reply: refused } = await attempt(work);
+  const { reply: refused } = await once();
   await gateway.database.query('alter table audit_event drop constraint full_disk');
   expect(refused.code).toBe('INTERNAL_SERVER_ERROR');
-  const { reply, recorded } = await attempt(work);
+  const { reply, recorded } = await once();
   expect(recorded).toEqual(expected);
   return reply;
 }
@@ -112,6 +178,28 @@ const byAlice = (options: RequestOptions) => ({ ...options, bearer: tokens.acces
 const byRoot = (options: RequestOptions) => ({ ...options, bearer: root.tokens.accessToken });
 const login = (password: string) => (options: RequestOptions) => alice.login({ password, ...options });
 const newPassword = 'copper lantern drifting';
+
+/** What is no GraphQL. */
+async function fetched(path: string, request: RequestInit): Promise<Outcome> {
+  const { status } = await fetch(`${gateway.url}${path}`, request);
+  return { code: status === 500 ? 'INTERNAL_SERVER_ERROR' : undefined };
+}
+
+/** Uploads what a person was asked for, each time with a new pass. */
+const uploaded =
+  ({ person }: FakeApp, ask: () => Promise<NextAction>) =>
+  async (options: RequestOptions): Promise<Outcome> => {
+    const { accessToken = '', requiredFields = [] } = await ask();
+    const body = new FormData();
+    body.append('accessToken', accessToken);
+    for (const slug of requiredFields) {
+      const value = Buffer.from(person.fields.get(slug) ?? '');
+      body.append('slugList', slug);
+      if (slug === 'selfie') body.append(slug, new Blob([value], { type: 'image/png' }), 'selfie.png');
+      else body.append(slug, value.toString());
+    }
+    return fetched('/blockpass/api/uploadData', { ...options, method: 'POST', body });
+  };
 
 describe('every change is recorded once, or does not happen:', () => {
   it('an account and its profile', async () => {
@@ -132,8 +220,7 @@ describe('every change is recorded once, or does not happen:', () => {
   it('sessions', async () => {
     const { client } = gateway;
     await expectRecorded(['login.failed FAILURE: nobody, alice'], login('a wrong password'));
-    const reply = await expectRecorded(['session.created: alice, alice'], login(alice.password));
-    tokens = tokensOf(reply as Awaited<ReturnType<typeof alice.login>>);
+    tokens = tokensOf(await expectRecorded(['session.created: alice, alice'], login(alice.password)));
     await expectRecorded(['session.reauthentication_failed FAILURE: alice, alice'], (o) =>
       client.execute(ReauthenticateDocument, { password: 'a wrong password' }, byAlice(o)),
     );
@@ -195,6 +282,100 @@ describe('every change is recorded once, or does not happen:', () => {
     });
     await expectRecorded(['google.unlinked: alice, alice'], (o) =>
       client.execute(UnlinkGoogleDocument, {}, byAlice(o)),
+    );
+  });
+
+  it('an account that Google makes, or hands to its owner', async () => {
+    const { client } = gateway;
+    const signIn = (person: ReturnType<typeof aPerson>) => async (o: RequestOptions) => {
+      const idToken = await google.idToken({ ...person, nonce: await newNonce(client) });
+      return client.execute(LoginWithGoogleDocument, { idToken }, o);
+    };
+    await expectRecorded(
+      ['account.registered: other, other', 'session.created: other, other'],
+      signIn(aPerson()),
+    );
+    const person = aPerson();
+    alice = await gateway.aSubject({ email: person.email ?? '' });
+    await alice.signedIn();
+    const claimed = [
+      'account.claimed: alice, alice',
+      'google.linked: alice, alice',
+      'session.created: alice, alice',
+      'session.ended: alice, alice',
+    ];
+    await expectRecorded(claimed, signIn(person));
+  });
+
+  it('a sign-in by redirect', async () => {
+    const failed = ['login.failed FAILURE: nobody, nobody'];
+    const browser = new RedirectBrowser(gateway.url);
+    const callback = (query: string) => (o: RequestOptions) =>
+      fetched(`/oauth/google/callback?${query}`, { ...o, redirect: 'manual' });
+    await expectRecorded(failed, callback('state=x&code=y'));
+    await expectRecorded(failed, (o) => browser.execute(CompleteGoogleLoginDocument, { code: 'x' }, o));
+    const person = aPerson();
+    const made = ['account.registered: other, other', 'session.created: other, other'];
+    await expectRecorded(made, async (o) => {
+      google.person = person;
+      const code = (await browser.signIn()).get('code') ?? '';
+      return browser.execute(CompleteGoogleLoginDocument, { code }, o);
+    });
+  });
+
+  it('what the Blockpass app brings, and what reviewers make of it', async () => {
+    const { client } = gateway;
+    const app = world.person();
+    await expectRecorded(
+      ['kyc.submitted: nobody, nobody'],
+      uploaded(app, () => app.register()),
+    );
+    const page = await SignInPage.open(gateway.browser(), tokens.accessToken);
+    await app.scan(page.qrText);
+    await expectRecorded(['blockpass.linked: alice, alice', 'session.created: alice, alice'], (o) =>
+      page.complete(byAlice(o)),
+    );
+    const [record] = await gateway.database.query<{ id: string }>(
+      'select id from kyc_record where user_id = $1',
+      [alice.id],
+    );
+    const id = record?.id ?? '';
+    const bearer = await signedInReviewer(gateway, reviewer);
+    const seen = (change: string) => [
+      'account.read: reviewer, alice',
+      `${change}: reviewer, alice`,
+      'kyc.values_read: reviewer, alice',
+    ];
+    await expectRecorded(['account.read: reviewer, alice', 'kyc.values_read: reviewer, alice'], (o) =>
+      client.execute(KycRecordDocument, { id }, { ...o, bearer }),
+    );
+    await expectRecorded(['kyc.file_downloaded: reviewer, alice'], ({ headers = {} }) =>
+      fetched(`/kyc/files/${id}/identity/selfie`, {
+        headers: { ...headers, authorization: `Bearer ${bearer}` },
+      }),
+    );
+    const start = (o: RequestOptions) =>
+      client.execute(StartKycReviewDocument, { recordId: id }, { ...o, bearer });
+    await expectRecorded(seen('kyc.review_started'), start);
+    const decisions = [{ slug: 'email', approve: false, comment: 'another one' }];
+    await expectRecorded(seen('kyc.decided'), (o) =>
+      client.execute(DecideKycDocument, { recordId: id, decisions }, { ...o, bearer }),
+    );
+    await expectRecorded(
+      ['kyc.submitted: alice, alice'],
+      uploaded(app, () => app.resubmit(['email'], [])),
+    );
+    await start({});
+    await expectRecorded(seen('kyc.approved'), (o) =>
+      client.execute(ApproveKycDocument, { recordId: id }, { ...o, bearer }),
+    );
+  });
+
+  it('an account that Blockpass makes', async () => {
+    const page = await SignInPage.open(gateway.browser());
+    await world.person().scan(page.qrText);
+    await expectRecorded(['account.registered: other, other', 'session.created: other, other'], (o) =>
+      page.complete(o),
     );
   });
 
@@ -284,6 +465,28 @@ describe('every change is recorded once, or does not happen:', () => {
     tokens = await alice.signedIn();
     await expectRecorded(['account.deleted: alice, alice', 'session.ended: alice, alice'], (o) =>
       client.execute(DeleteAccountDocument, { password }, byAlice(o)),
+    );
+  });
+
+  it('what commands do', async () => {
+    await expectOfCommand(
+      ['account.registered: nobody, other', 'role.granted: nobody, other'],
+      ['create-superuser', 'another.root@example.test', '--password-stdin'],
+      `${newPassword}\n`,
+    );
+    await expectOfCommand(
+      ['account.imported: nobody, other'],
+      ['users', 'import', '-'],
+      '{"username":"imported"}\n',
+    );
+    await enrol(gateway, alice);
+    await expectOfCommand(
+      ['second_factor.removed: nobody, alice', 'session.ended: nobody, alice'],
+      ['users', 'remove-factor', alice.email],
+    );
+    await expectOfCommand(
+      ['key.rotated: nobody, nobody', 'key.voided: nobody, nobody'],
+      ['keys', 'rotate', '--emergency'],
     );
   });
 });
