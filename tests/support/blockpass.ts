@@ -22,6 +22,7 @@ import {
   StartBlockpassSignInDocument,
 } from './generated/operations.ts';
 import { eventually } from './race.ts';
+import { noteSecrets } from './secret-watch.ts';
 import type { Subject } from './subject.ts';
 
 export const ALL_FIELDS =
@@ -60,13 +61,18 @@ export async function startBlockpassWorld(settings: Environment = {}): Promise<B
   const blockpass = await startBlockpass();
   const gateway = await TestGateway.start({ BLOCKPASS_BASE_URL: blockpass.url, ...settings });
   pointAppAt(blockpass, gateway.url);
+  const apps: FakeApp[] = [];
   return {
     gateway,
     blockpass,
-    person: (name = `Person ${randomBytes(4).toString('hex')}`, fields = {}) =>
-      new FakeApp(blockpass, new Person(name, fields)),
+    person: (name = `Person ${randomBytes(4).toString('hex')}`, fields = {}) => {
+      const app = new FakeApp(blockpass, new Person(name, fields));
+      apps.push(app);
+      return app;
+    },
     reviewer: () => aReviewer(gateway),
     close: async () => {
+      noteSecrets(apps.map(({ log }) => log));
       await gateway.close();
       await blockpass.stop();
     },

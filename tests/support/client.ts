@@ -1,5 +1,6 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { type DocumentNode, type GraphQLFormattedError, print } from 'graphql';
+import { noteCookies, noteSecret, noteSecrets } from './secret-watch.ts';
 
 export interface Reply<Data> {
   readonly status: number;
@@ -61,6 +62,9 @@ export class Client {
   async post<Data>(body: unknown, { bearer, headers = {} }: RequestOptions = {}): Promise<Reply<Data>> {
     const { url, caughtUp } = this.processes[this.turn++ % this.processes.length] ?? this.processes[0];
     await caughtUp?.();
+    noteSecrets(body);
+    noteSecret('bearer', bearer);
+    noteCookies(headers.cookie ?? '');
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
       body: JSON.stringify(body),
@@ -71,12 +75,13 @@ export class Client {
         ...headers,
       },
     });
-    if (this.options.keepCookies) this.keep(response.headers.getSetCookie());
+    this.keep(response.headers.getSetCookie());
     const text = await response.text();
     const { data = null, errors = [] } = JSON.parse(text) as {
       data?: Data | null;
       errors?: GraphQLFormattedError[];
     };
+    noteSecrets(data);
     return {
       status: response.status,
       headers: response.headers,
@@ -93,6 +98,8 @@ export class Client {
 
   protected keep(setCookies: readonly string[]): void {
     for (const header of setCookies) {
+      noteCookies(header);
+      if (!this.options.keepCookies) continue;
       const [pair = '', ...attributes] = header.split('; ');
       const [name = '', value = ''] = pair.split('=');
       if (attributes.includes('Max-Age=0')) this.cookies.delete(name);

@@ -29,7 +29,7 @@ export class GatewayPair {
       DATABASE_MIGRATION_URL: database.ownerUrl,
       PASSWORD_BCRYPT_COST: '4',
       RATE_LIMIT: 'off',
-      LOG_LEVEL: 'fatal',
+      LOG_LEVEL: 'trace',
       SESSION_STORE: store,
       ...(redis && { REDIS_URL: redis.url }),
       ...newSecrets(),
@@ -66,9 +66,13 @@ export class GatewayPair {
     await this.processes[index]?.ended;
   }
 
+  /** @throws when one of them logged a secret. */
   async close(): Promise<void> {
-    await Promise.all([this.kill(0), this.kill(1)]);
-    await this.redis?.close();
-    await this.database.drop();
+    try {
+      await GatehouseProcess.killAll();
+    } finally {
+      await this.redis?.close();
+      await this.database.drop();
+    }
   }
 }

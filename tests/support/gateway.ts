@@ -11,6 +11,7 @@ import { TestClock } from './clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { ConfirmEmailDocument } from './generated/operations.ts';
 import { Mailbox } from './mailbox.ts';
+import { noteKeys, refuseSecretsIn } from './secret-watch.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 import { Subject, type SubjectFacts } from './subject.ts';
 import { sharedSettings, topology } from './topology.ts';
@@ -86,6 +87,7 @@ export class TestGateway {
       DATABASE_MIGRATION_URL: database.ownerUrl,
       ...settings,
     };
+    noteKeys(environment);
     const config = loadConfig(environment);
     const sink = new Writable({
       write(chunk, _encoding, done) {
@@ -144,14 +146,19 @@ export class TestGateway {
     return answers.every(({ status }) => status === 200);
   }
 
-  /** Ends its processes; the database stays. */
+  /** Ends its processes; the database stays. @throws when they logged a secret. */
   async stop(): Promise<void> {
-    await Promise.all([this.gateway.close(), this.twin?.close()]);
+    await Promise.all([this.gateway.close(), this.twin?.gateway.close()]);
+    refuseSecretsIn(this.logLines);
   }
 
+  /** @throws when it logged a secret. */
   async close(): Promise<void> {
-    await this.stop();
-    if (this.ownsDatabase) await this.database.drop();
+    try {
+      await this.stop();
+    } finally {
+      if (this.ownsDatabase) await this.database.drop();
+    }
   }
 
   /**

@@ -3,6 +3,10 @@ import { DevMailbox, type StoredMail } from '../../src/platform/mail/index.ts';
 import { SecretBox } from '../../src/platform/secret-box.ts';
 import { keyring } from '../../src/platform/setting-parsers.ts';
 import { eventually } from './race.ts';
+import { noteSecret } from './secret-watch.ts';
+
+/** What the link of a mail ends with. */
+const TOKEN = /#token=([\w-]+)/;
 
 /** The mails that a gateway without SMTP_URL sent, read as its owner would. */
 export class Mailbox {
@@ -17,7 +21,9 @@ export class Mailbox {
 
   /** Mails to an address, the newest first. */
   async to(address: string): Promise<StoredMail[]> {
-    return (await this.mailbox.list(this.fork())).filter((mail) => mail.to === address);
+    const mails = await this.mailbox.list(this.fork());
+    for (const { text } of mails) noteSecret('mailed token', TOKEN.exec(text)?.[1]);
+    return mails.filter((mail) => mail.to === address);
   }
 
   /** Resolves once everything that was to be mailed before has been. */
@@ -46,7 +52,7 @@ export class Mailbox {
 }
 
 export function tokenOf({ text }: StoredMail): string {
-  const token = /#token=([\w-]+)/.exec(text)?.[1];
+  const token = TOKEN.exec(text)?.[1];
   if (token === undefined) throw new Error('the mail carries no link');
   return token;
 }

@@ -3,10 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import type { Environment } from '../../src/platform/settings.ts';
 import { eventually } from './race.ts';
+import { noteKeys, refuseSecretsIn } from './secret-watch.ts';
 
 /** A command of the built gateway in a process of its own. */
 export class GatehouseProcess {
   private static readonly alive = new Set<GatehouseProcess>();
+  private static readonly all: GatehouseProcess[] = [];
 
   output = '';
   errors = '';
@@ -20,6 +22,7 @@ export class GatehouseProcess {
       this.errors += chunk;
     });
     GatehouseProcess.alive.add(this);
+    GatehouseProcess.all.push(this);
     this.ended = new Promise((resolve) => {
       child.on('exit', (code) => {
         GatehouseProcess.alive.delete(this);
@@ -29,6 +32,7 @@ export class GatehouseProcess {
   }
 
   static run(args: readonly string[], environment: Environment, input = ''): GatehouseProcess {
+    noteKeys(environment);
     const child = spawn(process.execPath, ['dist/src/main.js', ...args], {
       env: { PATH: process.env.PATH, ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -51,10 +55,11 @@ export class GatehouseProcess {
     return started;
   }
 
-  /** For after a test, which may have failed before it stopped what it started. */
+  /** For after a test, which may have failed before it stopped what it started. @throws when one logged a secret. */
   static async killAll(): Promise<void> {
     for (const process of GatehouseProcess.alive) process.kill('SIGKILL');
     await Promise.all([...GatehouseProcess.alive].map(({ ended }) => ended));
+    for (const { errors } of GatehouseProcess.all.splice(0)) refuseSecretsIn(errors.split('\n'));
   }
 
   kill(signal: NodeJS.Signals): void {

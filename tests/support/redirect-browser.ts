@@ -1,4 +1,5 @@
 import { Client } from './client.ts';
+import { noteSecret } from './secret-watch.ts';
 
 /** A browser as far as a sign-in by redirect needs one: it keeps cookies, and stops at every redirect. */
 export class RedirectBrowser extends Client {
@@ -15,7 +16,10 @@ export class RedirectBrowser extends Client {
     if (address.startsWith(this.url)) this.keep(response.headers.getSetCookie());
     const location = response.headers.get('location');
     if (location === null) throw new Error(`no redirect but ${response.status} from ${address}`);
-    return new URL(location);
+    const next = new URL(location);
+    for (const parameters of [next.searchParams, new URLSearchParams(next.hash.slice(1))])
+      for (const name of ['state', 'nonce', 'code']) noteSecret(name, parameters.get(name));
+    return next;
   }
 
   /** Asks the gateway to begin. @returns the address at the issuer. */

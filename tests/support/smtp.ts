@@ -3,6 +3,7 @@ import { SMTPServer, type SMTPServerSession } from 'smtp-server';
 import { CERTIFICATE, CERTIFICATE_KEY } from './certificate.ts';
 import { freePort } from './process.ts';
 import { eventually } from './race.ts';
+import { noteSecret } from './secret-watch.ts';
 
 /** A mail that the server took. */
 export interface ReceivedMail {
@@ -140,6 +141,7 @@ export class TestSmtp {
 
   private async take(raw: Buffer, session: SMTPServerSession): Promise<void> {
     const { from, subject = '', text = '', html = '', messageId = '', headers } = await PostalMime.parse(raw);
+    noteSecret('mailed token', /#token=([\w-]+)/.exec(text)?.[1]);
     for (const { address: to } of session.envelope.rcptTo) {
       this.mails.push({
         at: performance.now(),
