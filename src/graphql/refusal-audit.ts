@@ -5,10 +5,13 @@ import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import type { FailureLog } from './failure-log.ts';
 
-/** Milliseconds for which what goes on being refused to one network is one event. */
+/** Milliseconds for which what goes on being refused to one person, or about one account, is one event. */
 const QUIET = 60_000;
-/** Networks with operations that are remembered for it; beyond, the oldest is forgotten. */
+/** Of those, what is remembered for it; beyond, the oldest is forgotten. */
 const MAX_REMEMBERED = 10_000;
+
+/** Events of one operation in a minute by networks of which nothing else is known: an attacker may have any number of them. */
+const MAX_OF_STRANGERS = 60;
 
 /** Something that was asked for and not allowed, or not so soon. */
 export interface Refusal {
@@ -24,9 +27,9 @@ export type Refused = Pick<RequestContext, 'em' | 'origin' | 'authenticate'>;
 export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => Promise<void>;
 
 /**
- * Records what was not allowed, and where a limit was hit. A limit, and a denial of somebody who is not signed in, once
- * in a minute for a network (as the limits count addresses), an operation and an account, or the trail would grow with
- * every attempt.
+ * Records what was not allowed, and where a limit was hit: once in a minute for an operation, by whoever is signed in and
+ * about whichever account; where neither is known, for a network (as the limits count addresses), and for sixty networks at most. The trail would grow
+ * with every attempt otherwise, and nothing can be taken out of it; the log has them all.
  */
 export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   const recorded = new Map<string, number>();
@@ -45,17 +48,30 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
     return true;
   };
 
+  const ofStrangers = { since: performance.now(), counts: new Map<string, number>() };
+
+  const isFlood = (operation: string): boolean => {
+    const now = performance.now();
+    if (now - ofStrangers.since >= QUIET) {
+      ofStrangers.since = now;
+      ofStrangers.counts.clear();
+    }
+    const count = (ofStrangers.counts.get(operation) ?? 0) + 1;
+    ofStrangers.counts.set(operation, count);
+    return count > MAX_OF_STRANGERS;
+  };
+
   return async (context, refusals) => {
+    const { origin } = context;
     for (const { operation, code, subjectId } of refusals) {
-      const { origin } = context;
-      const key = `${code} ${operation} ${networkOf(origin.clientAddress ?? '')} ${subjectId}`;
-      const isLimit = code === ErrorCode.RATE_LIMITED;
-      if (isLimit && !notLately(key)) continue;
       try {
         const actorId = (await context.authenticate())?.userId ?? null;
-        if (!isLimit && actorId === null && !notLately(key)) continue;
+        const isStranger = actorId === null && subjectId === null;
+        const whose = isStranger ? networkOf(origin.clientAddress ?? '') : `${actorId} ${subjectId}`;
+        if (!notLately(`${code} ${operation} ${whose}`)) continue;
+        if (isStranger && isFlood(operation)) continue;
         await audit.record(context.em, origin, {
-          action: isLimit ? 'operation.limited' : 'operation.denied',
+          action: code === ErrorCode.RATE_LIMITED ? 'operation.limited' : 'operation.denied',
           actorId,
           subjectId,
           outcome: AuditOutcome.DENIED,

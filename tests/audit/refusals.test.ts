@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import type { TestGateway } from '../support/gateway.ts';
-import { RolesDocument } from '../support/generated/operations.ts';
+import { AuditEventsDocument, LoginDocument, RolesDocument } from '../support/generated/operations.ts';
 import { GoogleStandIn } from '../support/google-stand-in.ts';
 import { eventually } from '../support/race.ts';
 import { RedirectBrowser } from '../support/redirect-browser.ts';
@@ -182,13 +182,38 @@ describe('of a refusal that comes again and again the trail has one event', () =
       'operation.denied: WS /graphql, nobody',
     ]);
   });
+
+  it('when somebody who is signed in asks for what is not for them; another operation is another event', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken: bearer } = await alice.signedIn();
+    const askAll = async () => {
+      await gateway.client.execute(RolesDocument, {}, { bearer });
+      await gateway.client.execute(AuditEventsDocument, {}, { bearer });
+    };
+    expect(await recorded(askAll)).toEqual([
+      `operation.denied: roles, ${alice.id}`,
+      `operation.denied: auditEvents, ${alice.id}`,
+    ]);
+  });
 });
 
-it('each denial of somebody who is signed in is an event', async () => {
-  const alice = await gateway.aSubject();
-  const { accessToken: bearer } = await alice.signedIn();
-  expect(await recorded(() => gateway.client.execute(RolesDocument, {}, { bearer }), 2)).toEqual([
-    `operation.denied: roles, ${alice.id}`,
-    `operation.denied: roles, ${alice.id}`,
-  ]);
+it('networks of which nothing else is known fill no trail: an operation has sixty events of them in a minute', async () => {
+  const besieged = await gateway.another({
+    RATE_LIMIT: 'on',
+    RATE_LIMIT_RULES: 'login.account=1/3600',
+    TRUSTED_PROXIES: '127.0.0.0/8',
+  });
+  const input = { identifier: 'somebody-else', password: 'a wrong guess of a stranger' };
+  const guess = (network: number) =>
+    besieged.client.execute(
+      LoginDocument,
+      { input },
+      { headers: { 'x-forwarded-for': `2001:db8:0:${network.toString(16)}::1` } },
+    );
+  for (let network = 1; network <= 80; network += 1) await guess(network);
+  const rows = await gateway.database.query(
+    `select from audit_event where action = 'operation.limited' and details->>'operation' = 'login'`,
+  );
+  expect(rows).toHaveLength(60);
+  await besieged.close();
 });
