@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { isDatabaseAway } from '../platform/database/index.ts';
 import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
 import type { FailureLog } from './failure-log.ts';
@@ -79,11 +80,9 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
         });
       } catch (error) {
         // Nothing was done that could be taken back.
-        log.fault(error, {
-          requestId: origin.requestId,
-          field: operation,
-          detail: 'a refusal was not recorded',
-        });
+        const facts = { requestId: origin.requestId, field: operation, detail: 'a refusal was not recorded' };
+        if (isDatabaseAway(error)) log.refusal(facts);
+        else log.fault(error, facts);
       }
     }
   };

@@ -217,3 +217,17 @@ it('networks of which nothing else is known fill no trail: an operation has sixt
   expect(rows).toHaveLength(60);
   await besieged.close();
 });
+
+it('a refusal that cannot be recorded since the database is away is no fault', async () => {
+  const { accessToken: bearer } = await (await gateway.aSubject()).signedIn();
+  const before = gateway.logLines.length;
+  const owner = await gateway.database.connect();
+  await owner.query('begin');
+  await owner.query('lock table audit_event in access exclusive mode');
+  expect((await gateway.client.execute(RolesDocument, {}, { bearer })).code).toBe('FORBIDDEN');
+  await owner.query('rollback');
+  await owner.end();
+  const lines = gateway.logLines.slice(before);
+  expect(lines.filter((line) => line.includes('a refusal was not recorded'))).toHaveLength(1);
+  expect(lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+});
