@@ -76,9 +76,12 @@ async function migrate({ auditRetentionDays }: Config, foundation: Foundation, l
   if (applied.length > 0) log.info({ applied }, 'migrated');
 }
 
-async function listen({ app }: Gateway, { http: { host, port } }: Config): Promise<void> {
+async function listen({ app }: Gateway, { http }: Config): Promise<void> {
+  const { host, port, maxConnections } = http;
   try {
-    await app.listen({ host, port });
+    // A busy event loop accepts one connection in each of its turns. Node's default of 511 that may wait for that is soon
+    // over, and whoever comes then is not refused: their connection hangs until the kernel tries again, for seconds.
+    await app.listen({ host, port, backlog: maxConnections });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')

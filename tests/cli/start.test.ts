@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from '../support/client.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
@@ -33,6 +37,45 @@ async function run(args: string[], settings: Record<string, string> = {}, input 
   const code = await command.ended;
   return { code, output: command.output, errors: command.errors };
 }
+
+/** What the kernel lets wait at most, whatever a process asks for; unknown where there is no Linux. */
+function kernelBacklog(): number {
+  try {
+    return Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+  } catch {
+    return 0;
+  }
+}
+const MANY = 1_000;
+
+describe('a gateway that has no time to accept connections', () => {
+  const where = kernelBacklog() >= MANY ? it : it.skip;
+
+  where('lets as many wait as it may hold: none of them hangs, and each is answered', async () => {
+    const gateway = await GatehouseProcess.start(environment);
+    gateway.kill('SIGSTOP');
+    const sockets = Array.from({ length: MANY }, () => connect(Number(environment.PORT), '127.0.0.1'));
+    try {
+      const connected = Promise.all(sockets.map((socket) => once(socket, 'connect'))).then(
+        () => 'all of them',
+      );
+      // The kernel tries again after a second, three and seven; a connection that there is room for takes no time.
+      expect(await Promise.race([connected, pause(10_000, 'not all', { ref: false })])).toBe('all of them');
+      gateway.kill('SIGCONT');
+      const replies = await Promise.all(
+        sockets.map((socket) => {
+          socket.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+          return text(socket);
+        }),
+      );
+      expect(replies.filter((reply) => !reply.startsWith('HTTP/1.1 200'))).toEqual([]);
+    } finally {
+      gateway.kill('SIGCONT');
+      for (const socket of sockets) socket.destroy();
+    }
+    expect(await gateway.stop()).toBe(0);
+  });
+});
 
 describe('the gateway on its embedded PostgreSQL', () => {
   it('tells where everything is, keeps its secrets to itself, and ends in order', async () => {
