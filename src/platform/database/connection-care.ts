@@ -51,8 +51,11 @@ export function withDeadline<Client extends ClientBase>(
   return Object.assign(client, { query: limited });
 }
 
-/** What must be said however late it is: it ends a transaction. */
-const ENDS_TRANSACTION = /^\s*(commit|rollback)\b/i;
+/**
+ * What must be said however late it is: it ends a transaction, or begins one. Kysely 0.29 never gives the connection of a
+ * ControlledTransaction back whose BEGIN fails; the statement after it is refused, and the ROLLBACK gives it back.
+ */
+const FRAMES_TRANSACTION = /^\s*(begin|start transaction|commit|rollback)\b/i;
 
 /**
  * Ends the statements of an operation with the operation: the running one is cancelled, the next ones are refused.
@@ -62,7 +65,7 @@ function withOperationDeadline<Client extends ClientBase>(client: Client, pool: 
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const limited = (...args: unknown[]): unknown => {
     const left = timeLeft();
-    if (left === Number.POSITIVE_INFINITY || ENDS_TRANSACTION.test(textOf(args[0]))) return query(...args);
+    if (left === Number.POSITIVE_INFINITY || FRAMES_TRANSACTION.test(textOf(args[0]))) return query(...args);
     if (left <= 0) return Promise.reject(late('the operation is past its deadline'));
     const result = query(...args);
     if (!isPromise(result)) return result;

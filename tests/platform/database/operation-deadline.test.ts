@@ -86,6 +86,16 @@ describe('the deadline of an operation', () => {
     expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
   });
 
+  it('that is over before a transaction begins costs no place in the pool', async () => {
+    const error = await withinDeadline(50, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return failure(orm.em.fork().transactional((tx) => statement(tx, sql`select 1`)));
+    });
+    expect(isDatabaseAway(error)).toBe(true);
+    // There is only one.
+    expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
+  });
+
   it('lets a transaction that is in time be committed, and is not felt outside of an operation', async () => {
     await withinDeadline(200, () =>
       orm.em.fork().transactional(async (tx) => {
