@@ -14,8 +14,13 @@ import type { Part } from './part.ts';
 import type { Platform } from './platform.ts';
 import type { Sessions } from './sessions.ts';
 
-/** Hashes that may wait for each thread: at a quarter of a second each, the last one waits about eight seconds. */
+/** Hashes that may wait for each thread, however short they are. */
 const HASH_QUEUE_PER_THREAD = 32;
+/**
+ * Milliseconds that one may have to wait for its turn, where they take longer: once a rush is over, everybody waits
+ * behind what it left in the queue.
+ */
+const MAX_HASH_WAIT = 7_000;
 
 export type PasswordPart = Awaited<ReturnType<typeof composePasswords>>;
 
@@ -33,6 +38,7 @@ export async function composePasswords(
     peppers: secrets.passwordPeppers,
     threads,
     queue: threads * HASH_QUEUE_PER_THREAD,
+    maxWaitMs: MAX_HASH_WAIT,
   });
   closing.push(() => hasher.close());
   const passwords = new Passwords(hasher, { minLength: password.minLength, productName });

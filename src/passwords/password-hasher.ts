@@ -39,6 +39,8 @@ export interface PasswordHasherOptions {
   threads: number;
   /** Jobs that may wait for a thread; one more is refused at once. */
   queue: number;
+  /** Milliseconds; what would have to wait for longer, by the time that jobs take now, is refused at once too. */
+  maxWaitMs: number;
 }
 
 /** Nothing was hashed or compared, so that whoever asked has learned nothing: of a guess, that it was none. */
@@ -49,6 +51,9 @@ const JOB_TIMEOUT_MS = 15_000;
 
 /** Milliseconds that close() grants to jobs already accepted. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Jobs over which their time is smoothed: those for a wrong password come in several sizes. */
+const RUNS_REMEMBERED = 4;
 
 /** Seconds; what a refused client is told at most. */
 const MAX_RETRY_AFTER_SECONDS = 10;
@@ -72,9 +77,10 @@ export class PasswordHasher {
   readonly #closing = new AbortController();
   /** Aborted when accepted jobs are given up. */
   readonly #ended = new AbortController();
-  /** Milliseconds from asking to answer, and from its start, of the job that ended last; a guess at first. */
+  /** Milliseconds from asking to answer of the job that ended last; a guess at first. */
   #lastJobMs = 250;
-  #lastRunMs = 250;
+  /** Milliseconds on a thread, of the last few jobs; a guess at first. */
+  #runMs = 250;
 
   /**
    * @throws RangeError for a cost, number of threads or queue out of bounds.
@@ -194,8 +200,8 @@ export class PasswordHasher {
     if (this.#closing.signal.aborted) {
       throw new NotHashed({ detail: 'The password hasher is closed.' });
     }
-    if (this.#turnstile.isFull) {
-      throw this.#refusal(`${this.#options.queue} password hashing jobs are waiting already.`);
+    if (this.#turnstile.isFull || this.#expectedWaitMs > this.#options.maxWaitMs) {
+      throw this.#refusal(`${this.#turnstile.waiting} password hashing jobs are waiting already.`);
     }
     const result = this.#take(name, job);
     this.#accepted.add(result);
@@ -210,7 +216,7 @@ export class PasswordHasher {
     const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
     const deadline = timeout(allowedMs);
     // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
-    const tooLate = timeout(allowedMs - this.#lastRunMs);
+    const tooLate = timeout(allowedMs - this.#runMs);
     const start = performance.now();
     await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal])).catch(() => {
       throw this.#refusal('No thread was free in time.');
@@ -221,7 +227,7 @@ export class PasswordHasher {
         return await this.#pool.run(job, { name, signal: AbortSignal.any([deadline, this.#ended.signal]) });
       } finally {
         this.#turnstile.leave();
-        this.#lastRunMs = performance.now() - begun;
+        this.#runMs += (performance.now() - begun - this.#runMs) / RUNS_REMEMBERED;
         this.#lastJobMs = performance.now() - start;
       }
     } catch (cause) {
@@ -234,6 +240,11 @@ export class PasswordHasher {
       }
       throw new Error('A password hashing job failed.', { cause });
     }
+  }
+
+  /** Of a job that would begin to wait now. */
+  get #expectedWaitMs(): number {
+    return (this.#turnstile.waiting * this.#runMs) / this.#options.threads;
   }
 
   #refusal(detail: string): NotHashed {

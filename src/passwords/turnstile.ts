@@ -15,6 +15,10 @@ export class Turnstile {
     this.#queue = queue;
   }
 
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Whether the next one to come could not even wait. */
   get isFull(): boolean {
     return this.#inside >= this.#places && this.#waiting.size >= this.#queue;

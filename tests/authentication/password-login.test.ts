@@ -291,7 +291,14 @@ describe('one document', () => {
 describe('a login whose password nobody had time to look at', () => {
   it('is no guess: it leaves the allowance of the account as it was', async () => {
     const peppers: Keyring = [{ id: 'one', secret: createSecretKey(randomBytes(32)) }];
-    const hasher = new PasswordHasher({ scheme: 'bcrypt', bcryptCost: 12, peppers, threads: 1, queue: 0 });
+    const hasher = new PasswordHasher({
+      scheme: 'bcrypt',
+      bcryptCost: 12,
+      peppers,
+      threads: 1,
+      queue: 0,
+      maxWaitMs: 0,
+    });
     const limits = { enabled: true, rules: LOGIN_RULES, overrides: {} };
     const nobodyGetsIn = undefined as never;
     const passwordLogin = new PasswordLogin(

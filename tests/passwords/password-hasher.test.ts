@@ -26,6 +26,7 @@ function hasher(options: Partial<PasswordHasherOptions> = {}): PasswordHasher {
     peppers: [spring],
     threads: 1,
     queue: 16,
+    maxWaitMs: 60_000,
     ...options,
   });
   open.push(made);
@@ -260,6 +261,23 @@ describe('load', () => {
     expect(Math.max(...refusals)).toBeLessThan(duration / 2);
     // The places are free again.
     await expect(passwords.verify(PASSWORD, null)).resolves.toMatchObject({ matches: false });
+  });
+
+  it('refuses at once what would have to wait for longer than it may, by the time that hashes take', async () => {
+    const ask = async (passwords: PasswordHasher) => {
+      // From these it knows that a hash takes a millisecond or more.
+      for (let count = 0; count < 3; count++) await passwords.hash(PASSWORD);
+      const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => passwords.hash(PASSWORD)));
+      return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason : 'hashed'));
+    };
+    const refused = {
+      code: ErrorCode.SERVICE_UNAVAILABLE,
+      extensions: { retryAfterSeconds: expect.any(Number) },
+    };
+    const impatient = await ask(hasher({ threads: 1, maxWaitMs: 0.1 }));
+    // One runs and one waits for it; who comes next would wait for a whole hash.
+    expect(impatient).toMatchObject(['hashed', 'hashed', refused, refused]);
+    expect(await ask(hasher({ threads: 1, maxWaitMs: 60_000 }))).toEqual(Array(4).fill('hashed'));
   });
 
   it('serves in the order of asking', async () => {
