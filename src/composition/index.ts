@@ -27,7 +27,7 @@ import { composeGoogle } from './google.ts';
 import { composeIdentities } from './identities.ts';
 import { broughtBy, type Part } from './part.ts';
 import { composePasswords } from './passwords.ts';
-import { composePlatform, type Platform } from './platform.ts';
+import { composePlatform, type Platform, POOL_SIZE } from './platform.ts';
 import { composeRecovery } from './recovery.ts';
 import { composeSessions } from './sessions.ts';
 
@@ -35,6 +35,11 @@ export { exportUsers, type ImportReport, type InputLine } from '../administratio
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
 export { withMigrations } from './with-migrations.ts';
 
+/**
+ * Operations at once, beside those that may wait for a hash: five for each connection to the database. More would only
+ * wait for one, and so would the reading of endings, without which every access token costs a query.
+ */
+const MAX_OPERATIONS = 5 * POOL_SIZE;
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
 const DRAIN_TIMEOUT = 10_000;
 
@@ -158,6 +163,8 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     ...config.http,
     production: config.production,
     introspection: config.graphql.introspection,
+    // Whoever waits for a hash costs nothing meanwhile, and must not keep the others out.
+    maxOperations: MAX_OPERATIONS + passwords.hashPlaces,
     schema,
     tokenCookies: broughtBy(parts, 'cookieNames'),
     routes: [...(clientOrigin === publicUrl ? [linkPages(config)] : []), ...broughtBy(parts, 'routes')],

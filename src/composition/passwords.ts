@@ -50,6 +50,8 @@ export async function composePasswords(
     passwords,
     ownerProof,
     accountFactors,
+    /** Who hashes and who waits for it, at most. */
+    hashPlaces: threads * (1 + HASH_QUEUE_PER_THREAD),
     resolvers: [new PasswordResolver(change, deviceCookie)],
     personalData: [passwordData],
   } satisfies Part & Record<string, unknown>;

@@ -20,7 +20,7 @@ import type { Part } from './part.ts';
 import { RATE_LIMIT_RULES } from './rate-limit-rules.ts';
 
 /** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
-const POOL_SIZE = 20;
+export const POOL_SIZE = 20;
 
 /** What every capability stands on. */
 export type Platform = Awaited<ReturnType<typeof composePlatform>>;

@@ -8,8 +8,8 @@ import type { AllowedMethods } from './allowed-methods.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
 /** One form for every error of every route and layer: that of a GraphQL reply without data. */
-const errorBody = (code: string, message: string, requestId: string): string =>
-  JSON.stringify({ errors: [{ message, extensions: { code, requestId } }] });
+const errorBody = (code: string, message: string, requestId: string, extensions = {}): string =>
+  JSON.stringify({ errors: [{ message, extensions: { code, ...extensions, requestId } }] });
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -43,12 +43,18 @@ export function endWithError(
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }
 
-export function sendError(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+export function sendError(
+  reply: FastifyReply,
+  status: number,
+  code: string,
+  message: string,
+  extensions: Readonly<Record<string, unknown>> = {},
+): FastifyReply {
   const { id } = reply.request;
   return reply
     .code(status)
     .headers({ 'cache-control': 'no-store', 'content-type': JSON_TYPE, 'x-request-id': id })
-    .send(errorBody(code, message, id));
+    .send(errorBody(code, message, id, extensions));
 }
 
 /** Replaces the framework's own error pages, which would tell more than a client should know. */
@@ -74,7 +80,11 @@ export function replyToError(
   const expected: Error = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
   if (expected instanceof GatehouseError) {
     request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
-    return sendError(reply, HTTP_STATUS[expected.code], expected.code, expected.message);
+    const { code, message, extensions } = expected;
+    // As in a reply of GraphQL (graphql/reply-plugin.ts).
+    const { retryAfterSeconds } = extensions;
+    if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    return sendError(reply, HTTP_STATUS[code], code, message, extensions);
   }
   const status = error.statusCode ?? 500;
   if (status === 413) {

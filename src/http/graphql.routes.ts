@@ -25,6 +25,7 @@ import {
   replyPlugin,
 } from '../graphql/index.ts';
 import { withinDeadline } from '../platform/database/index.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
@@ -43,6 +44,8 @@ const SANDBOX_POLICY =
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
+  /** Operations at work at once; one more is refused before it is looked at. */
+  readonly maxOperations: number;
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;
   readonly log: FailureLog;
@@ -57,6 +60,7 @@ export interface GraphqlOptions {
 export function graphqlRoutes({
   schema,
   introspection,
+  maxOperations,
   sandbox,
   log,
   recordRefusals,
@@ -107,9 +111,19 @@ export function graphqlRoutes({
     const answer = fastifyApolloHandler(apollo, {
       context: async (request, reply) => contexts.of(request, reply),
     });
+    let atWork = 0;
+    // The body has arrived: a slow sender holds no place.
     const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      const work = () => answer.call(app, request, reply);
-      const body: unknown = await withinDeadline(OPERATION_DEADLINE, work);
+      if (atWork >= maxOperations) {
+        throw new ServiceUnavailable({ detail: `${maxOperations} operations are at work already.` });
+      }
+      atWork += 1;
+      let body: unknown;
+      try {
+        body = await withinDeadline(OPERATION_DEADLINE, () => answer.call(app, request, reply));
+      } finally {
+        atWork -= 1;
+      }
       return reply.statusCode < 400 || typeof body !== 'string' ? body : identified(body, request, reply);
     };
     const wantsPage = (request: FastifyRequest) => /text\/(html|\*)/i.test(request.headers.accept ?? '');

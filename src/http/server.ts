@@ -50,6 +50,8 @@ export interface ServerOptions {
   /** Open at once; more are closed unanswered. */
   readonly maxConnections: number;
   readonly introspection: boolean;
+  /** GraphQL operations at work at once; more are refused. */
+  readonly maxOperations: number;
   readonly schema: GraphQLSchema;
   /** Names of the cookies that carry tokens, or bind something to a browser. */
   readonly tokenCookies: readonly string[];
@@ -129,11 +131,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     });
     api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
     for (const routes of options.guardedRoutes) await api.register(routes);
-    const { schema, introspection, contexts, rateLimiter } = options;
+    const { schema, introspection, maxOperations, contexts, rateLimiter } = options;
     await api.register(
       graphqlRoutes({
         schema,
         introspection,
+        maxOperations,
         sandbox: !production,
         log: failures,
         recordRefusals,

@@ -219,11 +219,15 @@ export class RateLimited extends GatehouseError {
   }
 }
 
+/** Where nobody knows better. */
+const RETRY_AFTER_SECONDS = 2;
+
+/** Busy, or without a part that it needs. Clients are always told when to come back, so that they do not at once. */
 export class ServiceUnavailable extends GatehouseError {
   constructor({
     detail,
     cause,
-    retryAfterSeconds,
+    retryAfterSeconds = RETRY_AFTER_SECONDS,
   }: {
     detail?: string;
     cause?: unknown;
@@ -231,7 +235,7 @@ export class ServiceUnavailable extends GatehouseError {
   } = {}) {
     super(ErrorCode.SERVICE_UNAVAILABLE, 'Temporarily unavailable. Nothing was changed; try again.', {
       detail,
-      ...(retryAfterSeconds === undefined ? {} : { extensions: { retryAfterSeconds } }),
+      extensions: { retryAfterSeconds },
       cause,
     });
   }
