@@ -22,6 +22,10 @@ const REGISTER = `mutation ($username: String!, $email: EmailAddress!, $password
 }`;
 const REFRESH = 'mutation ($token: String!) { refresh(refreshToken: $token) { accessToken refreshToken } }';
 
+/** The body of a request that signs in. */
+export const loginBody = (username: string): string =>
+  JSON.stringify({ query: LOGIN, variables: { username, password: PASSWORD } });
+
 async function execute<Data>(connection: Connection, query: string, variables: object = {}): Promise<Data> {
   const answer = await connection.post(JSON.stringify({ query, variables }));
   return (JSON.parse(answer) as { data: Data }).data;
@@ -48,10 +52,14 @@ export async function register({ url }: Server, username: string): Promise<void>
 }
 
 /** Signs all of them in. */
-export async function signIn(server: Server, usernames: readonly string[]): Promise<Account[]> {
+export async function signIn(
+  server: Server,
+  usernames: readonly string[],
+  atATime = CHANGES,
+): Promise<Account[]> {
   const accounts: Account[] = [];
   const left = [...usernames];
-  await overConnections(server, CHANGES, async (connection) => {
+  await overConnections(server, atATime, async (connection) => {
     for (let name = left.pop(); name !== undefined; name = left.pop())
       accounts.push(await logIn(connection, name));
   });
@@ -82,9 +90,14 @@ export function refreshes(server: Server, accounts: readonly Account[], extent: 
   });
 }
 
-export function logins(server: Server, usernames: readonly string[], extent: Extent): Promise<Rate> {
+export function logins(
+  server: Server,
+  usernames: readonly string[],
+  extent: Extent,
+  atATime = CHANGES,
+): Promise<Rate> {
   let next = 0;
-  return rateOf(server, CHANGES, extent, async (connection) => {
+  return rateOf(server, atATime, extent, async (connection) => {
     await logIn(connection, usernames[next++ % usernames.length] as string);
   });
 }

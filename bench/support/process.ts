@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** The server runs alone on one core; load, floors of the database and PostgreSQL itself run on the other. */
 export const SERVER_CORE = 0;
@@ -77,8 +77,21 @@ export class Server {
 
   /** Resident memory in MB. */
   async memory(): Promise<number> {
+    return (await this.#status('VmRSS')) / 1024;
+  }
+
+  threads(): Promise<number> {
+    return this.#status('Threads');
+  }
+
+  /** Files, sockets and whatever else has a descriptor. */
+  async openFiles(): Promise<number> {
+    return (await readdir(`/proc/${this.#child.pid}/fd`)).length;
+  }
+
+  async #status(name: string): Promise<number> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+    return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]);
   }
 
   async stop(): Promise<void> {
