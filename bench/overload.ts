@@ -93,15 +93,8 @@ class Overload {
   /** @returns what must not be. */
   async run(what: string, load: () => Promise<Outcome[]>): Promise<string[]> {
     const { url } = this.#server;
-    let connection = await Connection.open(url);
-    const ask = async ({ body, bearer }: Request) => {
-      const { status, isLast } = await connection.ask(body, bearer);
-      if (isLast) {
-        connection.close();
-        connection = await Connection.open(url);
-      }
-      return status === 200;
-    };
+    const connection = await Connection.open(url);
+    const ask = async ({ body, bearer }: Request) => (await connection.ask(body, bearer)).status === 200;
     /** Milliseconds; what is refused never takes as long as before. */
     const served = async (request: Request): Promise<number> => {
       let wasServed = false;

@@ -4,40 +4,30 @@ export interface Answer {
   readonly status: number;
   /** The header, in seconds. */
   readonly retryAfter: number | undefined;
-  /** That the server closes the connection. */
-  readonly isLast: boolean;
   readonly body: string;
 }
 
 /**
- * One kept-alive connection, one request at a time. Written by hand because the load shares a core with PostgreSQL:
- * `fetch` costs about as much as the gateway's answer does, and would be what is measured.
+ * One kept-alive connection, one request at a time, opened again when the server has had enough of it. Written by hand
+ * because the load shares a core with PostgreSQL: `fetch` costs about as much as the gateway's answer does, and would be
+ * what is measured.
  */
 export class Connection {
-  readonly #socket: Socket;
+  readonly #url: URL;
   readonly #head: string;
+  #socket: Socket | undefined;
   #received = '';
   #answer: PromiseWithResolvers<Answer> | undefined;
 
-  private constructor(socket: Socket, head: string) {
-    this.#socket = socket;
-    this.#head = head;
-    // Answers are ASCII, so that a character is a byte.
-    socket.setEncoding('latin1').setNoDelay(true);
-    socket.on('data', (text) => this.#receive(String(text)));
-    socket.on('close', () => this.#answer?.reject(new Error('the server closed the connection')));
+  private constructor(url: URL) {
+    this.#url = url;
+    this.#head = `POST ${url.pathname} HTTP/1.1\r\nhost: ${url.host}\r\ncontent-type: application/json\r\n`;
   }
 
   static async open(url: string): Promise<Connection> {
-    const { hostname, port, host, pathname } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port) });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    socket.once('connect', resolve).once('error', reject);
-    await promise;
-    return new Connection(
-      socket,
-      `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n`,
-    );
+    const connection = new Connection(new URL(url));
+    await connection.#connect();
+    return connection;
   }
 
   /** @returns the body of the answer. @throws when it is not a GraphQL answer without errors. */
@@ -48,20 +38,43 @@ export class Connection {
   }
 
   /** @returns the answer, whatever it is. @throws when the server closes the connection instead. */
-  ask(body: string, bearer?: string): Promise<Answer> {
-    this.#answer = Promise.withResolvers();
+  async ask(body: string, bearer?: string): Promise<Answer> {
+    const socket = this.#socket ?? (await this.#connect());
+    const answer = Promise.withResolvers<Answer>();
+    this.#answer = answer;
     const authorization = bearer === undefined ? '' : `authorization: Bearer ${bearer}\r\n`;
-    this.#socket.write(
-      `${this.#head}${authorization}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
-    return this.#answer.promise;
+    socket.write(`${this.#head}${authorization}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    return answer.promise;
   }
 
   /** @param reason what the request under way ends with */
   close(reason?: Error): void {
     if (reason) this.#answer?.reject(reason);
+    this.#leave();
+  }
+
+  async #connect(): Promise<Socket> {
+    const { hostname, port } = this.#url;
+    const socket = connect({ host: hostname, port: Number(port) });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.once('connect', resolve).once('error', reject);
+    await promise;
+    // Answers are ASCII, so that a character is a byte.
+    socket.setEncoding('latin1').setNoDelay(true);
+    socket.on('data', (text) => this.#receive(String(text)));
+    socket.on('close', () => {
+      if (socket !== this.#socket) return;
+      this.close(new Error('the server closed the connection'));
+    });
+    this.#socket = socket;
+    return socket;
+  }
+
+  #leave(): void {
     this.#answer = undefined;
-    this.#socket.destroy();
+    this.#received = '';
+    this.#socket?.destroy();
+    this.#socket = undefined;
   }
 
   #receive(text: string): void {
@@ -72,11 +85,12 @@ export class Connection {
     if (!(this.#received.length >= bodyAt + length)) return;
     const head = this.#received.slice(0, bodyAt);
     const body = this.#received.slice(bodyAt, bodyAt + length);
+    const answer = this.#answer;
     this.#received = '';
+    if (/\r\nconnection: close\r\n/i.test(head)) this.#leave();
     const retryAfter = /\r\nretry-after: (\d+)/i.exec(head)?.[1];
-    this.#answer?.resolve({
+    answer?.resolve({
       status: Number(head.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)),
-      isLast: /\r\nconnection: close\r\n/i.test(head),
       retryAfter: retryAfter === undefined ? undefined : Number(retryAfter),
       body,
     });

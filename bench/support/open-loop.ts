@@ -61,8 +61,7 @@ export async function offer(
       const patience = setTimeout(() => connection?.close(new Error('no answer')), PATIENCE);
       const answer = await connection.ask(body, bearer).finally(() => clearTimeout(patience));
       count(outcome, answer, performance.now() - dueAt);
-      if (answer.isLast) connection.close();
-      else idle.push(connection);
+      idle.push(connection);
     } catch (error) {
       connection?.close();
       const what = error instanceof Error ? error.message : String(error);
