@@ -98,6 +98,13 @@ describe('the WebSocket', () => {
     const query = 'subscription ($id: ID!) { blockpassSignIn(id: $id) { state } }';
     expect(await socket.ask(query, { id: { a: 1 } })).toBe('BAD_USER_INPUT');
     expect(await socket.ask(`subscription { ${'a '.repeat(3_000)} }`)).toBe('GRAPHQL_PARSE_FAILED');
+    // graphql-js throws these where it validates.
+    for (const directive of ['@skip', '@skip(if: $flag)', '@include(if: "x")']) {
+      const skipped = `subscription ($flag: Boolean!) { blockpassSignIn(id: "x") ${directive} { state } }`;
+      expect(await socket.ask(skipped)).toBe('GRAPHQL_VALIDATION_FAILED');
+      const reply = await gateway.client.raw(skipped);
+      expect([reply.status, reply.code]).toEqual([400, 'GRAPHQL_VALIDATION_FAILED']);
+    }
     socket.close();
   });
 
