@@ -17,7 +17,17 @@ export function careForPool(pool: Pool): void {
     withDeadline(withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client)), pool)),
   );
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
-  Object.assign(pool, { connect: async () => releasedWhenDead(await connect()) });
+  Object.assign(pool, { connect: async () => refusedWhenEnding(releasedWhenDead(await connect()), pool) });
+}
+
+/**
+ * Kysely 0.29 drops a connection that was made while its pool began to end, and the pool then waits for it for ever.
+ * @throws {Error} as the pool itself does for whoever comes a moment later.
+ */
+function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {
+  if (!pool.ending) return client;
+  client.release();
+  throw new Error('Cannot use a pool after calling end on the pool');
 }
 
 /** Sends what preparedStatement made under a name, by which the connection keeps its plan. */

@@ -1,0 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createOrm, sql, statement } from '../../../src/platform/database/index.ts';
+import { SCHEMA } from '../../../src/tables.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+it('a database is left also while a connection to it is being made', async () => {
+  const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
+  // The only connection is busy, so that the next statement makes one.
+  await statement(orm.em.fork(), sql`select 1`);
+  const first = statement(orm.em.fork(), sql`select pg_sleep(0.3)`);
+  await sleep(50);
+  const second = statement(orm.em.fork(), sql`select 1`).catch((error: Error) => error.message);
+  await orm.close();
+  await first;
+  expect(await second).toBe('Cannot use a pool after calling end on the pool');
+}, 10_000);
