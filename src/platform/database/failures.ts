@@ -7,11 +7,12 @@ import {
 
 /**
  * SQLSTATE classes and codes (PostgreSQL appendix A) that say "not now": connection failure, insufficient
- * resources, operator intervention, serialization failure, deadlock, lock not available, and a server that only reads:
+ * resources, operator intervention, serialization failure, deadlock, lock not available, a transaction that was ended because
+ * this process took too long to go on with it, and a server that only reads:
  * it was demoted, or a provider saw its disk fill up. A protocol violation (08P01) is not among them: it is how PostgreSQL
  * refuses a text that it cannot store.
  */
-const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03|25006)/;
+const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03|25006|25P03)/;
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

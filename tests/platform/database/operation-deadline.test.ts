@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { MikroORM } from '@mikro-orm/postgresql';
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import {
   createOrm,
   holdingDeadline,
@@ -37,6 +37,22 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     () => 'none',
     (error: unknown) => error,
   );
+
+it('a transaction that PostgreSQL ended because this process took too long to go on is one of a database that is away', async () => {
+  const stalled = async (end: (tx: EntityManager) => Promise<unknown>) =>
+    failure(
+      orm.em.fork().transactional(async (tx) => {
+        await statement(tx, sql`set local idle_in_transaction_session_timeout = 50`);
+        // The process as a whole: what PostgreSQL said meanwhile is heard as the answer to the next statement.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+        await end(tx);
+      }),
+    );
+  expect(isDatabaseAway(await stalled((tx) => statement(tx, sql`select 1`)))).toBe(true);
+  // By then it is the COMMIT that fails.
+  expect(isDatabaseAway(await stalled(async () => {}))).toBe(true);
+  expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
+});
 
 describe('the deadline of an operation', () => {
   it('is not that of what goes on after it, or is for others too', async () => {
