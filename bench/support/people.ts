@@ -27,6 +27,9 @@ const START = 'mutation { startBlockpassSignIn { id secret } }';
 const WATCH =
   'subscription ($id: ID!, $secret: String!) { blockpassSignIn(id: $id, secret: $secret) { state } }';
 
+/** A socket that the gateway has no time for, and one whose hello came too late (graphql-transport-ws). */
+const TOO_LATE = [1013, 4408];
+
 /** The gateway had no time for it, and said so. */
 export class Busy extends Error {}
 
@@ -144,8 +147,9 @@ export class Person {
         socket.close();
       }
     });
-    await closed;
+    const [code] = (await closed) as [number];
     clearTimeout(patience);
+    if (TOO_LATE.includes(code)) throw new Busy(`a socket was closed with ${code}`);
     if (!heard.join().startsWith('connection_ack,next'))
       throw new Error(`a socket heard ${heard.join() || 'nothing'}`);
   }
