@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from './connection.ts';
 import type { Rate, Server } from './process.ts';
 
@@ -10,6 +11,8 @@ export interface Account {
 /** Requests at a time, each over a connection of its own: of what changes something, and of what only reads. */
 const CHANGES = 16;
 const READS = 32;
+/** Milliseconds. */
+const ROOM_AGAIN = 100;
 const PASSWORD = 'plum orchard violin';
 
 const LOGIN = `mutation ($username: String!, $password: String!) {
@@ -31,9 +34,17 @@ async function execute<Data>(connection: Connection, query: string, variables: o
   return (JSON.parse(answer) as { data: Data }).data;
 }
 
+/** As a client does it: where the queue for hashes is full, once more a moment later. */
 async function logIn(connection: Connection, username: string): Promise<Account> {
-  const data = await execute<{ login: Account }>(connection, LOGIN, { username, password: PASSWORD });
-  return { ...data.login, username };
+  for (;;) {
+    try {
+      const data = await execute<{ login: Account }>(connection, LOGIN, { username, password: PASSWORD });
+      return { ...data.login, username };
+    } catch (error) {
+      if (!String(error).includes('"SERVICE_UNAVAILABLE"')) throw error;
+      await sleep(ROOM_AGAIN);
+    }
+  }
 }
 
 async function rotate(connection: Connection, account: Account): Promise<void> {
