@@ -10,7 +10,10 @@ export interface LoginSubject {
   password: PasswordCandidate;
 }
 
-/** The form under which attempts on one account are counted, whatever its spelling and whether it exists; empty for what no account can be called. */
+/**
+ * The form under which attempts on one account are counted, whatever its spelling and whether it exists; empty for what no
+ * account can be called.
+ */
 export function identifierKey(identifier: string): string {
   return identifier.includes('@') ? emailKey(identifier) : usernameKey(identifier);
 }

@@ -10,7 +10,6 @@ import type { FailureLog } from './failure-log.ts';
 const QUIET = 60_000;
 /** Of those, what is remembered for it; beyond, the oldest is forgotten. */
 const MAX_REMEMBERED = 10_000;
-
 /** Events of one operation in a minute by networks of which nothing else is known: an attacker may have any number of them. */
 const MAX_OF_STRANGERS = 60;
 
@@ -29,8 +28,8 @@ export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => 
 
 /**
  * Records what was not allowed, and where a limit was hit: once in a minute for an operation, by whoever is signed in and
- * about whichever account; where neither is known, for a network (as the limits count addresses), and for sixty networks at most. The trail would grow
- * with every attempt otherwise, and nothing can be taken out of it; the log has them all.
+ * about whichever account; where neither is known, for a network (as the limits count addresses), and for sixty networks
+ * at most. The trail would grow with every attempt otherwise, and nothing can be taken out of it; the log has them all.
  */
 export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   const recorded = new Map<string, number>();
