@@ -9,6 +9,8 @@ import { FIELDS, ROOT } from '../protocol/vectors.ts';
 
 let blockpass: FakeBlockpass;
 let api: BlockpassApi;
+/** One that waits so short that a test need not. */
+let hasty: BlockpassApi;
 let clock: TestClock;
 const ada = new Person('Ada Lovelace');
 const deadline = 600;
@@ -17,7 +19,8 @@ beforeAll(async () => {
   blockpass = await startBlockpass();
   clock = new TestClock();
   const credentials = { clientId: 'developer_service', clientSecret: 'developer_service' };
-  api = new BlockpassApi({ baseUrl: blockpass.url, ...credentials, deadline }, clock);
+  api = new BlockpassApi({ baseUrl: blockpass.url, ...credentials }, clock);
+  hasty = new BlockpassApi({ baseUrl: blockpass.url, ...credentials, deadline }, clock);
   blockpass.join(ada);
 });
 afterAll(() => blockpass.stop());
@@ -110,8 +113,8 @@ describe('a Blockpass that is not well', () => {
       blockpass.trouble.set('profile', trouble).set('handshake', trouble);
       const before = process.memoryUsage.rss();
       const began = performance.now();
-      await expect(api.profile(good)).rejects.toThrow(BlockpassAway);
-      await expect(api.handshake('ac_x', null)).rejects.toThrow(BlockpassAway);
+      await expect(hasty.profile(good)).rejects.toThrow(BlockpassAway);
+      await expect(hasty.handshake('ac_x', null)).rejects.toThrow(BlockpassAway);
       expect(performance.now() - began).toBeLessThan(2 * deadline + 500);
       expect(process.memoryUsage.rss() - before).toBeLessThan(32 * 1024 * 1024);
     },
