@@ -13,17 +13,38 @@ export function bareAddress(text: string): string | null {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(canonical)?.[1] ?? bare;
 }
 
-/** 16-bit groups of the /64 that a household or a host usually has for itself (RFC 6177). */
-const PREFIX_GROUPS = 4;
+/**
+ * Prefix lengths, in bits, by which clients on IPv6 are counted, the narrowest first. A host or a household has a /64 at
+ * least; customers get a /56 or a /48 (RFC 6177, RIPE-690), so one client may use every /64 in it.
+ */
+const IPV6_PREFIXES = [64, 56, 48] as const;
+const GROUP_BITS = 16;
 
 /**
- * What a bare address is counted as: an IPv4 address, or the /64 network of an IPv6 address, since whoever has one
- * address of it has all of them.
+ * The networks that a bare address is counted in, the narrowest first: the IPv4 address itself, or the /64, the /56 and
+ * the /48 of an IPv6 address.
  */
-export function networkOf(address: string): string {
+export function networksOf(address: string): readonly [string, ...string[]] {
   const bare = address.split('%')[0] ?? address;
-  if (!isIPv6(bare)) return address;
-  return `${expand(bare).slice(0, PREFIX_GROUPS).join(':')}::/64`;
+  if (!isIPv6(bare)) return [address];
+  const groups = expand(bare);
+  const [narrowest, ...wider] = IPV6_PREFIXES.map((bits) => `${prefixOf(groups, bits)}::/${bits}`);
+  return [narrowest as string, ...wider];
+}
+
+/** The narrowest of them: an IPv4 address, or the /64 of an IPv6 address. */
+export const networkOf = (address: string): string => networksOf(address)[0];
+
+/** The first bits of an address, in whole groups; the bits of the last group that are beyond the prefix are zero. */
+function prefixOf(groups: readonly string[], bits: number): string {
+  const whole = Math.floor(bits / GROUP_BITS);
+  const prefix = groups.slice(0, whole);
+  const rest = bits % GROUP_BITS;
+  if (rest > 0) {
+    const mask = (0xffff << (GROUP_BITS - rest)) & 0xffff;
+    prefix.push((Number.parseInt(groups[whole] ?? '0', 16) & mask).toString(16));
+  }
+  return prefix.join(':');
 }
 
 function expand(address: string): string[] {

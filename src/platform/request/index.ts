@@ -8,7 +8,7 @@ export {
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
-export { bareAddress, networkOf } from './client-address.ts';
+export { bareAddress, networkOf, networksOf } from './client-address.ts';
 export type { CookieAttributes, PresentedCredentials, RequestContext } from './context.ts';
 export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';

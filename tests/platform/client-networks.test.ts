@@ -1,0 +1,23 @@
+import { describe, expect, it } from '@jest/globals';
+import { networkOf, networksOf } from '../../src/platform/request/index.ts';
+
+describe('the networks that a client is counted in', () => {
+  it('are the address itself on IPv4', () => {
+    expect(networksOf('203.0.113.7')).toEqual(['203.0.113.7']);
+  });
+
+  it('are the /64, the /56 and the /48 on IPv6, the narrowest first', () => {
+    expect(networksOf('2001:db8:1:abcd::1')).toEqual([
+      '2001:db8:1:abcd::/64',
+      '2001:db8:1:ab00::/56',
+      '2001:db8:1::/48',
+    ]);
+    expect(networkOf('2001:db8:1:abcd::1')).toBe('2001:db8:1:abcd::/64');
+  });
+
+  it('are the same for every spelling of an address, with a zone or without', () => {
+    const spelt = networksOf('2001:0DB8:0001:0000:0000:0000:0000:0001');
+    expect(networksOf('2001:db8:1::2')).toEqual(spelt);
+    expect(networksOf('2001:db8:1::1%eth0')).toEqual(spelt);
+  });
+});
