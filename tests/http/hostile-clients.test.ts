@@ -32,7 +32,8 @@ const raw = (text: string, { at = gateway, drip = '', clings = false } = {}): Pr
     const startedAt = performance.now();
     let answer = '';
     const address = { port: Number(new URL(at.url).port), host: '127.0.0.1', allowHalfOpen: clings };
-    const socket = connect(address, () => socket.write(text));
+    // Bytes as they stand: UTF-8 would put another byte before a no-break space.
+    const socket = connect(address, () => socket.write(text, 'latin1'));
     // A byte now and then, as somebody would who wants to keep the place.
     const dripping = drip === '' ? undefined : setInterval(() => socket.write(drip), 500);
     socket.on('data', (chunk) => {
@@ -109,6 +110,36 @@ describe('a request with two credentials', () => {
   });
 });
 
+describe('a cookie that only looks like a credential', () => {
+  const lookAlikes = [
+    ['a nameless cookie with the name as its value', 'gatehouse_access; '],
+    ['a no-break space before the name', '\u00a0gatehouse_access=x; '],
+    ['the name in the value of another cookie', 'theme=gatehouse_access; '],
+    ['the name as the end of another name', 'old_gatehouse_access=x; '],
+  ] as const;
+
+  it.each(lookAlikes)('does not lock its browser out: %s', async (_, lookAlike) => {
+    const alice = await gateway.aSubject();
+    const cookie = `gatehouse_access=${(await alice.signedIn()).accessToken}`;
+    for (const header of [`${lookAlike}${cookie}`, `${cookie}; ${lookAlike}`]) {
+      const reply = await raw(
+        `GET /graphql?query={me{username}} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nApollo-Require-Preflight: 1\r\nCookie: ${header}\r\n\r\n`,
+      );
+      expect(reply.body).toContain(alice.username);
+    }
+  });
+
+  it.each(lookAlikes)('hides no second credential: %s', async (_, lookAlike) => {
+    const reply = await raw(
+      `GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: gatehouse_access=x; ${lookAlike}\tgatehouse_access =y\r\n\r\n`,
+    );
+    expect([reply.status, reply.body]).toEqual([
+      400,
+      expect.stringContaining('A credential was sent twice.'),
+    ]);
+  });
+});
+
 describe('a handshake of a WebSocket that comes to nothing', () => {
   const handshake = (headers: string) =>
     `GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n`;
@@ -170,6 +201,8 @@ describe('a request that cannot be served is answered as JSON with a code and an
       400,
     ],
     ['a header of 20 kB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['two Hosts', 'GET /health/live HTTP/1.1\r\nHost: x\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    ['two Hosts in HTTP/1.0', 'GET /health/live HTTP/1.0\r\nhost: x\r\nHOST: y\r\n\r\n', 400],
     ['no Host', 'GET /graphql HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
     [
       'a Host that is none',
@@ -201,6 +234,15 @@ describe('a request that cannot be served is answered as JSON with a code and an
     else expect(reply.status).toBe(status);
     if (reply.status !== 200) isJsonError(reply);
     expect(reply.body).not.toMatch(/node_modules|at \w+ \(|\/src\/|fastify/i);
+  });
+
+  it('a target in absolute form is answered, whatever Host says beside it', async () => {
+    for (const host of ['localhost', 'other.example.test']) {
+      const reply = await raw(
+        `GET http://localhost/health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      );
+      expect(reply.status).toBe(200);
+    }
   });
 
   it('a probe of HTTP/1.0 needs no Host', async () => {
