@@ -10,6 +10,9 @@ const PASSWORD = {
   description: 'Required when the account has one; without one, a sign-in within five minutes counts.',
 } as const;
 
+/** Seconds within which the caller must have proved who they are: as for linking a Google account. */
+const RECENT_PROOF_FOR_EXPORT = 300;
+
 /** What an owner takes along and leaves behind. */
 @Resolver()
 export class AccountEndResolver {
@@ -19,9 +22,10 @@ export class AccountEndResolver {
     private readonly deletion: AccountDeletion,
   ) {}
 
-  @Authorize()
+  @Authorize({ aal: 'highest', maxAgeSeconds: RECENT_PROOF_FOR_EXPORT })
   @Query(() => GraphQLJSONObject, {
-    description: 'Everything that the gateway stores about the caller, without secrets.',
+    description:
+      'Everything that the gateway stores about the caller, without secrets. Needs a proof within five minutes (a sign-in, or reauthenticate), with the second factor where the account has one; otherwise REAUTHENTICATION_REQUIRED.',
   })
   exportMyData(
     @CurrentCaller() { userId }: Caller,

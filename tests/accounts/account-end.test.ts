@@ -214,6 +214,34 @@ describe('exportMyData', () => {
     for (const one of [secret, ...recoveryCodes]) expect(text).not.toContain(one);
   });
 
+  it('asks for a new proof when the last one is older than five minutes', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken: bearer } = await alice.signedIn();
+    gateway.clock.advance(301);
+    try {
+      const refused = await gateway.client.execute(ExportMyDataDocument, {}, { bearer });
+      expect(refused.data?.exportMyData).toBeUndefined();
+      expect(refused.errors[0]?.extensions).toMatchObject({
+        code: 'REAUTHENTICATION_REQUIRED',
+        maxAgeSeconds: 300,
+        methods: ['password'],
+      });
+    } finally {
+      gateway.clock.advance(-301);
+    }
+    expect((await gateway.client.execute(ExportMyDataDocument, {}, { bearer })).errors).toEqual([]);
+  });
+
+  it('asks a session of level 1 for the second factor where the account has one', async () => {
+    const alice = await gateway.aSubject();
+    const { accessTokenOfLevel1: bearer } = await enrol(gateway, alice);
+    const refused = await gateway.client.execute(ExportMyDataDocument, {}, { bearer });
+    expect(refused.errors[0]?.extensions).toMatchObject({
+      code: 'REAUTHENTICATION_REQUIRED',
+      requiredAal: 2,
+    });
+  });
+
   it('is for those who are signed in', async () => {
     expect((await gateway.client.execute(ExportMyDataDocument, {})).code).toBe('UNAUTHENTICATED');
   });
