@@ -1,26 +1,24 @@
 import { randomInt } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Conflict } from '../platform/errors.ts';
-import { InvalidValue } from '../platform/input.ts';
 import type { EmailAddress } from './email-address.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, type Username } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
-/** No letters or digits that look like others. */
+/** Digits and letters that cannot be mistaken for one another. */
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789';
-/** About 50 bits behind a name that is not wanted for itself, about 25 behind one that is. */
-const RANDOM = { alone: 10, behindName: 5 };
-/** Characters of a name, so that some fit behind it. */
-const MAX_BASE = 24;
+/** About 50 bits, so that two names hardly ever collide. */
+const RANDOM_LENGTH = 10;
 const ATTEMPTS = 5;
 
 /**
- * An account for somebody who came by an identity of elsewhere: no password, and a name to be changed.
+ * An account for a person who came by an identity of another provider: no password, and a random username that the
+ * owner may change.
  * @param email that the other side verified; without one the account has none
  */
 export async function createNewcomer(tx: EntityManager, email: EmailAddress | null = null): Promise<User> {
-  const { username, key } = await reserveFreeName(tx, email);
+  const { username, key } = await reserveNeutralName(tx);
   const user = tx.create(User, {
     username,
     usernameKey: key,
@@ -32,29 +30,24 @@ export async function createNewcomer(tx: EntityManager, email: EmailAddress | nu
   return user;
 }
 
-async function reserveFreeName(tx: EntityManager, email: EmailAddress | null): Promise<Username> {
-  const base = email && nameFrom(email.key);
+/**
+ * Usernames are public, so this one tells nothing about the person: neither the mailbox nor the identity it came from.
+ * @throws {Error} every attempt was taken.
+ */
+async function reserveNeutralName(tx: EntityManager): Promise<Username> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const isPlain = base !== null && attempt === 0;
-    const name = isPlain ? base : withRandom(base);
     try {
-      const username = parseUsername(name);
+      const username = parseUsername(neutralName());
       await reserveUsername(tx, username.key);
       return username;
     } catch (error) {
-      // Too short, reserved or taken: the next one has something behind it.
-      if (!(error instanceof InvalidValue) && !(error instanceof Conflict)) throw error;
+      if (!(error instanceof Conflict)) throw error;
     }
   }
   throw new Error('no free username was found');
 }
 
-/** `ada.lovelace+news@gmail.com`: ada.lovelace. */
-const nameFrom = (address: string): string =>
-  (address.split('@')[0]?.split('+')[0] ?? '').replace(/[^a-z0-9._-]/g, '-').slice(0, MAX_BASE);
-
-function withRandom(base: string | null): string {
-  const length = base ? RANDOM.behindName : RANDOM.alone;
-  const random = Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-  return `${base || 'member'}-${random}`;
+function neutralName(): string {
+  const random = Array.from({ length: RANDOM_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return `member-${random}`;
 }
