@@ -19,6 +19,14 @@ export interface CountedGuess {
   consume(tx: EntityManager): Promise<boolean>;
 }
 
+/** What an owner who takes the account back loses of the second factor. */
+export interface RemovedFactors {
+  /** Whether the factor was turned off, and its recovery codes with it. */
+  readonly secondFactor: boolean;
+  /** How many recovery codes of a factor that stays were removed. */
+  readonly recoveryCodes: number;
+}
+
 /** Judges second factors. There is one way to it, and that way counts first. */
 export class SecondFactors {
   constructor(
@@ -101,6 +109,24 @@ export class SecondFactors {
     await tx.nativeDelete(TotpEnrolment, { userId });
     await this.recoveryCodes.removeAll(tx, userId);
     return rows.length > 0;
+  }
+
+  /**
+   * Takes away what was added after this time, for an owner who takes the account back. A factor that is older stays,
+   * but recovery codes that replaced its own since then go.
+   */
+  async removeNewerThan(tx: EntityManager, userId: string, time: Date): Promise<RemovedFactors> {
+    const [user] = await statement(
+      tx,
+      sql<{
+        is_newer: boolean | null;
+      }>`select second_factor_since > ${time} as is_newer from users where id = ${userId}`,
+    );
+    if (user?.is_newer) return { secondFactor: await this.turnOff(tx, userId), recoveryCodes: 0 };
+    return {
+      secondFactor: false,
+      recoveryCodes: await this.recoveryCodes.removeNewerThan(tx, userId, time),
+    };
   }
 
   /** For a code that was wrong where a signed-in holder offered it. */

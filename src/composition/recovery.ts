@@ -62,6 +62,7 @@ export function composeRecovery(
     endings,
     signOut,
     { outbox, recovery: recoveryMail },
+    notices,
     audit,
     rateLimiter,
   );

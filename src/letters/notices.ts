@@ -44,6 +44,14 @@ const NOTICES = {
     subject: 'Two-step sign-in was removed',
     what: 'An administrator removed the second step of your sign-in.',
   },
+  'factor-removed-by-undo': {
+    subject: 'Two-step sign-in was turned off',
+    what: 'Undoing the change of your e-mail address also turned two-step sign-in off, because it was turned on shortly before the change or after it. If it was yours, turn it on again.',
+  },
+  'recovery-codes-removed-by-undo': {
+    subject: 'Your recovery codes were removed',
+    what: 'Undoing the change of your e-mail address also removed your recovery codes, because they were made shortly before the change or after it. Two-step sign-in stays on. Sign in with your authenticator app and make new codes.',
+  },
   'recovery-code-used': {
     subject: 'A recovery code was used',
     what: 'Somebody used one of the recovery codes of your account; it cannot be used again.',

@@ -103,6 +103,23 @@ export class OneTimeTokens {
     );
   }
 
+  /**
+   * When the first token of this purpose was made for the same account and address, by the database's clock: a change of
+   * address makes one when it is requested and one when it takes effect, and the owner may use either.
+   */
+  async firstIssuedAt(
+    tx: EntityManager,
+    { userId, purpose, addressKey, issuedAt }: TokenBinding,
+  ): Promise<Date> {
+    const [row] = await statement(
+      tx,
+      sql<{ first: string }>`
+        select least(min(created_at), ${issuedAt}::timestamptz) as first from one_time_token
+        where user_id = ${userId} and purpose = ${purpose} and address_key = ${addressKey}`,
+    );
+    return new Date(row?.first ?? issuedAt);
+  }
+
   /** Of many addresses those for which somebody holds a token of this purpose. */
   async boundAmong(
     em: EntityManager,

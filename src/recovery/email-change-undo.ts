@@ -3,6 +3,7 @@ import { type AddressBook, lockAccount } from '../accounts/index.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
+import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -18,6 +19,12 @@ export const UNDO_RULES = { 'undoEmailChange.address': { burst: 20, perSeconds: 
 /** What was mailed because of the change that is undone, or could lead to the address that it set. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
 
+/**
+ * Milliseconds before the change was requested: a factor that was added in this time counts as the thief's. Who has
+ * stolen a session prepares the account before moving it; an owner's own factor is usually older.
+ */
+const SUSPECT_TIME = 24 * 3600 * 1000;
+
 /** An owner takes back an account that somebody else moved to another address. */
 export class EmailChangeUndo {
   constructor(
@@ -30,15 +37,16 @@ export class EmailChangeUndo {
     private readonly endings: Endings,
     private readonly signOut: SignOut,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
+    private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
   ) {}
 
   /**
-   * Brings the address back that the notice went to, whatever happened since: ends every session, forgets every device,
-   * cancels later changes, removes the password, which somebody else knows, every linked identity, which may be somebody else's and
-   * linked before the notice, and a second factor that was turned on since, which would keep the owner out; mails a
-   * link to set a new password.
+   * Brings the address back that the notice went to, whatever happened since. It ends every session, forgets every
+   * device, cancels later changes, and mails a link to set a new password. It removes the password, which another
+   * person knows, and every linked identity, which may be another person's. It removes a second factor and recovery
+   * codes that are newer than a day before the change was requested. The owner is told of those.
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
@@ -51,7 +59,7 @@ export class EmailChangeUndo {
   }
 
   private async restore(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<void> {
-    const { userId, address, addressKey, issuedAt } = binding;
+    const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
     if (!user || (await this.addressBook.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is gone, or the address has another one');
@@ -64,21 +72,30 @@ export class EmailChangeUndo {
       updatedAt: new Date(),
     });
     await tx.flush();
+    const requestedAt = await this.tokens.firstIssuedAt(tx, binding);
+    const suspectSince = new Date(requestedAt.getTime() - SUSPECT_TIME);
     await this.tokens.void(tx, userId, VOIDED);
     await this.tokens.voidLaterUndos(tx, binding);
     await this.passwords.remove(tx, userId);
-    const foreignFactor = user.secondFactorSince !== null && user.secondFactorSince > new Date(issuedAt);
-    if (foreignFactor) await this.secondFactors.turnOff(tx, userId);
+    const removed = await this.secondFactors.removeNewerThan(tx, userId, suspectSince);
     const identities = await this.identities.removeAll(tx, userId);
     await this.devices.forgetAll(tx, userId);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
     await this.mails.outbox.put(tx, this.mails.recovery, { address });
+    if (removed.secondFactor) await this.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
+    if (removed.recoveryCodes > 0)
+      await this.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', origin);
     await this.audit.record(tx, origin, {
       action: 'account.email_change_undone',
       actorId: userId,
       subjectId: userId,
-      details: { endedSessions: ended, removedSecondFactor: foreignFactor, removedIdentities: identities },
+      details: {
+        endedSessions: ended,
+        removedSecondFactor: removed.secondFactor,
+        removedRecoveryCodes: removed.recoveryCodes,
+        removedIdentities: identities,
+      },
     });
   }
 }

@@ -42,7 +42,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, forgets all devices, cancels later changes, removes the password, every linked identity and a second factor turned on since, and mails a link to set a new password.',
+      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, forgets all devices, cancels later changes, removes the password, every linked identity, and a second factor and recovery codes that are newer than a day before the request, and mails a link to set a new password.',
   })
   async undoEmailChange(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,

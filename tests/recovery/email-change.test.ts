@@ -194,7 +194,23 @@ describe('undoEmailChange', () => {
     expect((await gateway.mailbox.to(last)).some(({ text }) => text.includes('reset-password'))).toBe(false);
   });
 
-  it('removes the second factor that a thief turned on since, and leaves one that was there before', async () => {
+  /** Moves the times of the account's factor and codes into the past. */
+  const agePast = (alice: Subject, { factorHours, codeHours }: { factorHours: number; codeHours: number }) =>
+    gateway.database.query(
+      `with aged as (update users set second_factor_since = now() - make_interval(hours => $2) where id = $1)
+       update recovery_code set created_at = now() - make_interval(hours => $3) where user_id = $1`,
+      [alice.id, factorHours, codeHours],
+    );
+  const factorOf = async ({ id }: Subject) => {
+    const [row] = await gateway.database.query<{ since: Date | null; codes: number }>(
+      `select second_factor_since as since, (select count(*)::int from recovery_code where user_id = $1) as codes
+       from users where id = $1`,
+      [id],
+    );
+    return row && { isOn: row.since !== null, codes: row.codes };
+  };
+
+  it('removes a second factor that was turned on after the change', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     await moved(alice, (await alice.signedIn()).accessToken);
     await enrol(gateway, alice);
@@ -203,14 +219,49 @@ describe('undoEmailChange', () => {
     const token = await gateway.mailbox.token(alice.email, 'reset-password');
     await gateway.client.execute(ResetPasswordDocument, { token, newPassword });
     await alice.signedIn({ password: newPassword });
+  });
 
-    const bob = await gateway.confirm(await gateway.aSubject());
-    await moved(bob, (await enrol(gateway, bob)).tokens.accessToken);
-    await undo(await gateway.mailbox.token(bob.email, 'undo-email-change'));
-    const [row] = await gateway.database.query('select second_factor_since from users where id = $1', [
-      bob.id,
-    ]);
-    expect(row).toEqual({ second_factor_since: expect.any(Date) });
+  it('removes a second factor that was turned on within a day before the request, and tells the owner', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    const { tokens } = await enrol(gateway, alice);
+    await agePast(alice, { factorHours: 23, codeHours: 23 });
+    await moved(alice, tokens.accessToken);
+    await undo(await gateway.mailbox.token(alice.email, 'undo-email-change'));
+    expect(await factorOf(alice)).toEqual({ isOn: false, codes: 0 });
+    await gateway.mailbox.expect(alice.email, /Two-step sign-in was turned off/);
+  });
+
+  it('counts the day from the request, also by the link that was mailed when the change took effect', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    const { tokens } = await enrol(gateway, alice);
+    await agePast(alice, { factorHours: 40, codeHours: 40 });
+    await moved(alice, tokens.accessToken);
+    await gateway.database.query(
+      `update one_time_token set created_at = created_at - interval '20 hours' where id =
+         (select id from one_time_token where user_id = $1 and purpose = 'UNDO_EMAIL_CHANGE' order by created_at limit 1)`,
+      [alice.id],
+    );
+    await undo(tokenOf(await gateway.mailbox.expect(alice.email, /was changed to/)));
+    expect(await factorOf(alice)).toEqual({ isOn: false, codes: 0 });
+  });
+
+  it('leaves a second factor and recovery codes that are older than a day before the request', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    const { tokens } = await enrol(gateway, alice);
+    await agePast(alice, { factorHours: 25, codeHours: 25 });
+    await moved(alice, tokens.accessToken);
+    await undo(await gateway.mailbox.token(alice.email, 'undo-email-change'));
+    expect(await factorOf(alice)).toEqual({ isOn: true, codes: 10 });
+  });
+
+  it('removes recovery codes that replaced those of an older factor, which stays on, and tells the owner', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    const { tokens } = await enrol(gateway, alice);
+    await agePast(alice, { factorHours: 2_000, codeHours: 23 });
+    await moved(alice, tokens.accessToken);
+    await undo(await gateway.mailbox.token(alice.email, 'undo-email-change'));
+    expect(await factorOf(alice)).toEqual({ isOn: true, codes: 0 });
+    await gateway.mailbox.expect(alice.email, /Your recovery codes were removed/);
   });
 
   it('keeps the old address for its owner: nobody can register it meanwhile', async () => {

@@ -1,5 +1,5 @@
-import { PrimaryKeyProp } from '@mikro-orm/core';
-import { Entity, ManyToOne, PrimaryKey } from '@mikro-orm/decorators/legacy';
+import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
+import { Entity, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../../accounts/user.entity.ts';
 
 /** A recovery code that is good. One that was used, or replaced, has no row. */
@@ -17,6 +17,10 @@ export class RecoveryCode {
   /** SHA-256. */
   @PrimaryKey({ type: 'blob' })
   codeHash!: Buffer;
+
+  /** Null for codes that were made before the column was. */
+  @Property({ type: 'timestamptz', nullable: true, defaultRaw: 'now()' })
+  createdAt: (Date & Opt) | null = new Date();
 
   [PrimaryKeyProp]?: ['userId', 'codeHash'];
 }

@@ -40,6 +40,11 @@ export class RecoveryCodes {
     await tx.nativeDelete(RecoveryCode, { userId });
   }
 
+  /** Takes away those that were made after this time. @returns how many there were. */
+  removeNewerThan(tx: EntityManager, userId: string, time: Date): Promise<number> {
+    return tx.nativeDelete(RecoveryCode, { userId, createdAt: { $gt: time } });
+  }
+
   count(em: EntityManager, userId: string): Promise<number> {
     return em.count(RecoveryCode, { userId });
   }
