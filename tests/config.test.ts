@@ -80,6 +80,8 @@ describe('the settings', () => {
     ['an origin with a path', 'CLIENT_ORIGIN', 'https://app.example.test/path'],
     ['a foreign scheme', 'PUBLIC_URL', 'ftp://example.test'],
     ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.address=5'],
+    ['a width of network that is not counted', 'RATE_LIMIT_RULES', 'login.address/60=5/60'],
+    ['a network of an account', 'RATE_LIMIT_RULES', 'login.account/48=5/60'],
     ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
     ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
     ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],

@@ -6,8 +6,8 @@ import { violatedUniqueConstraint } from '../platform/database/index.ts';
 import { InvalidToken } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail } from './confirmation-mails.ts';
 import { parseEmailAddress } from './email-address.ts';
@@ -17,7 +17,7 @@ import { User } from './user.entity.ts';
 
 export const CONFIRMATION_RULES = {
   'confirmEmail.address': { burst: 60, perSeconds: 3600 },
-  'resendEmailConfirmation.address': { burst: 20, perSeconds: 3600 },
+  'resendEmailConfirmation.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
 } as const;
 
 /** People prove that an address is theirs. */
@@ -38,7 +38,7 @@ export class EmailConfirmation {
    * @throws {InvalidToken} nothing was changed.
    */
   async confirm(em: EntityManager, token: string, origin: RequestOrigin): Promise<User> {
-    await this.rateLimiter.charge({ 'confirmEmail.address': networkOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'confirmEmail.address': networksOf(origin.clientAddress ?? '') });
     try {
       return await em.transactional(async (tx) => {
         const binding = await this.addressBook.consume(tx, token, [
@@ -66,7 +66,7 @@ export class EmailConfirmation {
   async resend(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
-      'resendEmailConfirmation.address': networkOf(origin.clientAddress ?? ''),
+      'resendEmailConfirmation.address': networksOf(origin.clientAddress ?? ''),
       'mail.recipient': email.key,
     });
     await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email }));

@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './taken.ts';
@@ -20,7 +20,7 @@ export interface ProfileChange {
 
 export const PROFILE_RULES = {
   /** Generous, since people look at many; a document may ask for twenty. */
-  'publicProfile.address': { burst: 120, perSeconds: 120 },
+  'publicProfile.address': { burst: 120, perSeconds: 120, wider: SCARCE },
   'updateProfile.account': { burst: 30, perSeconds: 3600 },
 } as const;
 
@@ -33,7 +33,7 @@ export class Profiles {
 
   /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
   async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
-    await this.rateLimiter.charge({ 'publicProfile.address': networkOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'publicProfile.address': networksOf(origin.clientAddress ?? '') });
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 

@@ -3,8 +3,8 @@ import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
@@ -18,7 +18,7 @@ import { reserveUsername } from './username-reservation.ts';
 
 /** A registration spends one. */
 export const REGISTRATION_RULES = {
-  'register.address': { burst: 20, perSeconds: 3600 },
+  'register.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
 } as const;
 
 export interface RegistrationInput {
@@ -58,7 +58,7 @@ export class Registration {
   ): Promise<User | PendingRegistration> {
     const recipient = emailKey(input.email);
     await this.rateLimiter.charge({
-      'register.address': networkOf(origin.clientAddress ?? ''),
+      'register.address': networksOf(origin.clientAddress ?? ''),
       // What is no address is refused below: nobody is mailed, and nobody shall wait for who typed another such thing.
       ...(recipient !== '' && { 'mail.recipient': recipient }),
     });

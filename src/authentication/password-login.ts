@@ -7,14 +7,14 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { EmailNotConfirmed, InvalidCredentials, ServiceUnavailable } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import { findByIdentifier, identifierKey } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
 /**
- * Charged before the password is looked at. A stranger spends one for their network and one for the account as a
- * whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
+ * Charged before the password is looked at. A stranger spends one for their network, with the /56 and the /48
+ * around it on IPv6, and one for the account as a whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
  * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
  * owner out. A login that succeeds was no guess, nor one whose password nobody had time to look at, nor one that was right while
  * another part was away, and gives back what it spent, of the account; not what others spent before, or an attacker would wait
@@ -57,16 +57,17 @@ export class PasswordLogin {
    */
   async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
     const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
-    const network = networkOf(origin.clientAddress ?? '');
-    await this.rateLimiter.charge({ 'login.address': network });
+    const [network, ...wider] = networksOf(origin.clientAddress ?? '');
+    await this.rateLimiter.charge({ 'login.address': [network] });
     const subject = await findByIdentifier(em, input.identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = identifierKey(input.identifier);
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
-    const guess: Record<string, string> = isKnown
+    const guess: Charges = isKnown
       ? { 'login.device': `${account} ${deviceKey(origin)}` }
       : guessOfStranger(account, network);
-    await this.rateLimiter.charge(guess);
+    // A neighbour in the same /48 who empties its bucket must not keep a known device from signing in.
+    await this.rateLimiter.charge(isKnown ? guess : { 'login.address': wider, ...guess });
     // A deactivated account is verified like any other: its time must not tell it apart.
     const proof = await this.passwords
       .verify(em, subject?.password ?? null, password)
@@ -103,7 +104,7 @@ export class PasswordLogin {
   }
 
   /** For what fails: SERVICE_UNAVAILABLE is safe to repeat, so whoever repeats it shall not run out. */
-  private givingBack(guess: Record<string, string>, wasNone: (error: unknown) => boolean) {
+  private givingBack(guess: Charges, wasNone: (error: unknown) => boolean) {
     return async (error: unknown): Promise<never> => {
       if (wasNone(error)) await this.rateLimiter.giveBack(guess);
       throw error;
@@ -128,7 +129,7 @@ export class PasswordLogin {
  * Nothing for what no account can be called: all of it has the empty key, under which people would keep one another out.
  * No account has that key, so there is nothing to guess; the address was charged, and a hash is computed as for any other.
  */
-const guessOfStranger = (account: string, network: string): Record<string, string> =>
+const guessOfStranger = (account: string, network: string): Charges =>
   account === '' ? {} : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
 
 /** Where it follows a right password it tells no more than any other answer there; a wrong one never gets that far. */

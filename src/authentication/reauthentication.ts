@@ -7,7 +7,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
 export const REAUTHENTICATION_RULES = {
@@ -58,7 +58,7 @@ export class Reauthentication {
       },
     });
     await this.rateLimiter.charge({
-      'reauthenticate.address': networkOf(origin.clientAddress ?? ''),
+      'reauthenticate.address': networksOf(origin.clientAddress ?? ''),
       'reauthenticate.account': userId,
     });
     const proof = password === null ? null : await this.verify(em, userId, password, origin);

@@ -20,7 +20,7 @@ import {
 import { withinDeadline } from '../platform/database/index.ts';
 import { ErrorCode, RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestContext } from '../platform/request/index.ts';
+import { networkOf, networksOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 import { routeName } from './route-name.ts';
@@ -165,10 +165,12 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    await rateLimiter.charge({ 'socket.address': network }).catch((error) => {
-      if (!(error instanceof RateLimited)) throw error;
-      return refuse('Too many attempts');
-    });
+    await rateLimiter
+      .charge({ 'socket.address': networksOf(context.origin.clientAddress ?? '') })
+      .catch((error) => {
+        if (!(error instanceof RateLimited)) throw error;
+        return refuse('Too many attempts');
+      });
   };
 }
 

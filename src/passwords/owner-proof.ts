@@ -7,7 +7,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
-  networkOf,
+  networksOf,
   type RequestOrigin,
   reauthenticationMethods,
 } from '../platform/request/index.ts';
@@ -66,7 +66,7 @@ export class OwnerProof {
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(caller: Caller, origin: RequestOrigin): Promise<void> {
     await this.rateLimiter.charge({
-      'ownerProof.address': networkOf(origin.clientAddress ?? ''),
+      'ownerProof.address': networksOf(origin.clientAddress ?? ''),
       'ownerProof.account': caller.userId,
     });
   }

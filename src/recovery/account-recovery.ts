@@ -10,14 +10,14 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidToken } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
-  'recoverAccount.address': { burst: 20, perSeconds: 3600 },
+  'recoverAccount.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
   /** Apart from other mails: nobody who causes those keeps an owner from this one, and who causes this one mails a link. */
   'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
   'resetPassword.address': { burst: 20, perSeconds: 900 },
@@ -47,7 +47,7 @@ export class AccountRecovery {
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
-      'recoverAccount.address': networkOf(origin.clientAddress ?? ''),
+      'recoverAccount.address': networksOf(origin.clientAddress ?? ''),
       'recoverAccount.recipient': email.key,
     });
     await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
@@ -63,7 +63,7 @@ export class AccountRecovery {
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
   async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.rateLimiter.charge({ 'resetPassword.address': networkOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'resetPassword.address': networksOf(origin.clientAddress ?? '') });
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));

@@ -3,7 +3,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidRefreshToken } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
@@ -37,7 +37,7 @@ export class RefreshRotation {
   async rotate(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.refreshTokens.read(token);
     await this.rateLimiter.charge({
-      'refresh.address': networkOf(origin.clientAddress ?? ''),
+      'refresh.address': networksOf(origin.clientAddress ?? ''),
       ...(presented && { 'refresh.session': presented.sessionId }),
     });
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');

@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.ts';
 import type { BucketRule } from './rules.ts';
-import type { TokenBuckets } from './token-bucket.ts';
+import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /** Bound of memory: about 20 MB. */
 const MAX_BUCKETS = 100_000;
 /** Of so many that were touched longest ago, the one that is the first to be full is forgotten. */
 const CANDIDATES = 16;
 
-interface Bucket {
+interface Filling {
   tokens: number;
   /** Milliseconds since the epoch. */
   filledAt: number;
@@ -18,32 +18,38 @@ interface Bucket {
 /** Counts in this process alone: with several processes each one has its own allowance. */
 export class InProcessTokenBuckets implements TokenBuckets {
   /** In the order of last use, the oldest first. */
-  private readonly buckets = new Map<string, Bucket>();
+  private readonly buckets = new Map<string, Filling>();
 
   constructor(
     private readonly clock: Clock,
     private readonly maxBuckets = MAX_BUCKETS,
   ) {}
 
-  async take(key: string, rule: BucketRule): Promise<number> {
-    const tokens = this.tokens(key, rule);
-    const taken = tokens >= 1;
-    this.keep(key, taken ? tokens - 1 : tokens, rule);
-    return taken ? 0 : Math.ceil((1 - tokens) / perMillisecond(rule) / 1000);
+  async take(buckets: readonly Bucket[]): Promise<readonly number[]> {
+    const found = buckets.map((bucket) => ({ ...bucket, tokens: this.tokens(bucket) }));
+    const taken = found.every(({ tokens }) => tokens >= 1);
+    for (const { tokens, ...bucket } of found) {
+      if (taken) this.keep(bucket, tokens - 1);
+      // A refusal makes no bucket: an absent one is full.
+      else if (this.buckets.has(bucket.key)) this.keep(bucket, tokens);
+    }
+    return found.map(({ tokens, rule }) =>
+      tokens >= 1 ? 0 : Math.ceil((1 - tokens) / perMillisecond(rule) / 1000),
+    );
   }
 
-  async giveBack(key: string, rule: BucketRule): Promise<void> {
-    this.keep(key, Math.min(rule.burst, this.tokens(key, rule) + 1), rule);
+  async giveBack(bucket: Bucket): Promise<void> {
+    this.keep(bucket, Math.min(bucket.rule.burst, this.tokens(bucket) + 1));
   }
 
-  private tokens(key: string, rule: BucketRule): number {
+  private tokens({ key, rule }: Bucket): number {
     const bucket = this.buckets.get(key);
     if (!bucket) return rule.burst;
     const elapsed = Math.max(0, this.clock.now() - bucket.filledAt);
     return Math.min(rule.burst, bucket.tokens + elapsed * perMillisecond(rule));
   }
 
-  private keep(key: string, tokens: number, rule: BucketRule): void {
+  private keep({ key, rule }: Bucket, tokens: number): void {
     const filledAt = this.clock.now();
     const fullAt = filledAt + (rule.burst - tokens) / perMillisecond(rule);
     this.buckets.delete(key);
@@ -53,7 +59,7 @@ export class InProcessTokenBuckets implements TokenBuckets {
 
   /** Not just the oldest: whoever makes many new buckets would have an empty one forgotten, and start again. */
   private forgetOne(): void {
-    const candidates: [string, Bucket][] = [];
+    const candidates: [string, Filling][] = [];
     for (const candidate of this.buckets) {
       if (candidates.push(candidate) === CANDIDATES) break;
     }

@@ -1,10 +1,26 @@
 import { RateLimited } from '../errors.ts';
 import { InvalidSettings } from '../settings.ts';
-import type { BucketRule } from './rules.ts';
-import type { TokenBuckets } from './token-bucket.ts';
+import { type BucketRule, type DeclaredRule, SHARED, type WiderNetworks } from './rules.ts';
+import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /** Rules with their defaults, declared next to the operation that they guard. */
-export type RuleTable = Readonly<Record<string, BucketRule>>;
+export type RuleTable = Readonly<Record<string, DeclaredRule>>;
+
+/** The networks of one client, as `networksOf` gives them (platform/request), or some of them. */
+export type ClientNetworks = readonly string[];
+
+/**
+ * Rule name and what is counted under it. Rules that end in `.address` count the networks of the client, all others one
+ * subject, such as an account.
+ */
+export interface Charges {
+  readonly [rule: `${string}.address`]: ClientNetworks;
+  readonly [rule: string]: string | ClientNetworks;
+}
+
+interface NamedBucket extends Bucket {
+  readonly name: string;
+}
 
 /**
  * Charges sensitive operations. It is called in the operation, once for each executed field, and before anything
@@ -16,10 +32,12 @@ export class RateLimiter {
     private readonly options: {
       readonly enabled: boolean;
       readonly rules: RuleTable;
-      readonly overrides: RuleTable;
+      readonly overrides: Readonly<Record<string, BucketRule>>;
     },
   ) {
-    const unknown = Object.keys(options.overrides).filter((name) => !(name in options.rules));
+    const unknown = Object.keys(options.overrides).filter(
+      (name) => !(name.replace(/\/(56|48)$/, '') in options.rules),
+    );
     if (unknown.length > 0) {
       const known = Object.keys(options.rules).join(', ');
       throw new InvalidSettings([`RATE_LIMIT_RULES names a rule that does not exist; there are ${known}`]);
@@ -28,23 +46,24 @@ export class RateLimiter {
 
   /** The rule as it is configured, for what is counted elsewhere; null while limits are off. */
   rule(name: string): BucketRule | null {
-    const rule = this.options.overrides[name] ?? this.options.rules[name];
-    if (!rule) throw new Error(`no rate limit rule is called ${name}`);
+    const rule = this.options.overrides[name] ?? this.declared(name);
     return this.options.enabled ? rule : null;
   }
 
   /**
-   * @param charges rule name and what is counted under it, such as an address or an account, in the order in which
-   *   they are charged. The first empty bucket ends it: somebody whose address is refused cannot empty the bucket
-   *   of an account that is not theirs.
+   * @param charges in the order in which they are charged. The first empty bucket ends it: somebody whose address is
+   *   refused cannot empty the bucket of an account that is not theirs. The networks of a client are one step: when one
+   *   of them is empty, nothing is taken from the others.
    * @throws {RateLimited} when a bucket is empty.
    */
-  async charge(charges: Readonly<Record<string, string>>): Promise<void> {
-    for (const [name, subject] of Object.entries(charges)) {
-      const rule = this.rule(name);
-      if (!rule) return;
-      const wait = await this.buckets.take(`${name}:${subject}`, rule);
-      if (wait > 0) throw new RateLimited(wait, `the bucket ${name} is empty`);
+  async charge(charges: Charges): Promise<void> {
+    if (!this.options.enabled) return;
+    for (const [rule, subjects] of Object.entries(charges)) {
+      const buckets = this.bucketsOf(rule, subjects);
+      if (buckets.length === 0) continue;
+      const waits = await this.buckets.take(buckets);
+      const wait = Math.max(...waits);
+      if (wait > 0) throw new RateLimited(wait, `the bucket ${buckets[waits.indexOf(wait)]?.name} is empty`);
     }
   }
 
@@ -53,10 +72,38 @@ export class RateLimiter {
    * out. What was not spent on this attempt is not given back.
    * @param charges as they were charged.
    */
-  async giveBack(charges: Readonly<Record<string, string>>): Promise<void> {
-    for (const [name, subject] of Object.entries(charges)) {
-      const rule = this.rule(name);
-      if (rule) await this.buckets.giveBack(`${name}:${subject}`, rule);
+  async giveBack(charges: Charges): Promise<void> {
+    if (!this.options.enabled) return;
+    for (const [rule, subjects] of Object.entries(charges)) {
+      for (const bucket of this.bucketsOf(rule, subjects)) await this.buckets.giveBack(bucket);
     }
   }
+
+  private declared(name: string): DeclaredRule {
+    const rule = this.options.rules[name];
+    if (!rule) throw new Error(`no rate limit rule is called ${name}`);
+    return rule;
+  }
+
+  private bucketsOf(rule: string, subjects: string | ClientNetworks): NamedBucket[] {
+    const listed = typeof subjects === 'string' ? [subjects] : subjects;
+    const group = `${rule}:${listed.at(-1)}`;
+    return listed.map((subject) => {
+      const name = rule + (typeof subjects === 'string' ? '' : widthOf(subject));
+      return { name, key: `${name}:${subject}`, group, rule: this.ruleOfNetwork(rule, name) };
+    });
+  }
+
+  /** An override of the narrowest network scales the wider ones too, unless they have one of their own. */
+  private ruleOfNetwork(rule: string, name: string): BucketRule {
+    const declared = this.declared(rule);
+    const narrowest = this.options.overrides[rule] ?? declared;
+    if (name === rule) return narrowest;
+    const width = name.slice(rule.length) as keyof WiderNetworks;
+    const burst = Math.round(narrowest.burst * (declared.wider ?? SHARED)[width]);
+    return this.options.overrides[name] ?? { burst, perSeconds: narrowest.perSeconds };
+  }
 }
+
+/** `/56` or `/48` of a network that is wider than what one client has at least; empty for that one. */
+const widthOf = (network: string): string => /\/(?:56|48)$/.exec(network)?.[0] ?? '';

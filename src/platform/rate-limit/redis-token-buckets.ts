@@ -3,32 +3,40 @@ import type { Clock } from '../clock.ts';
 import { type RedisConnection, RedisScript } from '../redis/index.ts';
 import { InProcessTokenBuckets } from './in-process-token-buckets.ts';
 import type { BucketRule } from './rules.ts';
-import type { TokenBuckets } from './token-bucket.ts';
+import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /**
- * KEYS[1] the bucket, ARGV[1] its burst, ARGV[2] the milliseconds in which it fills, ARGV[3] `take` or `give`. Returns the
- * milliseconds until the next token, 0 when one was taken or given back. The time is that of Redis, so the clocks of processes do not matter. The key goes
- * when the bucket is full: an absent one is.
+ * KEYS are the buckets. ARGV[1] is `take` or `give`; after it, for each bucket, its burst and the milliseconds in which it
+ * fills. Returns for each the milliseconds until its next token, 0 where there was one. `take` changes nothing unless all
+ * are 0. The time is that of Redis, so the clocks of processes do not matter. The key goes when the bucket is full: an
+ * absent one is.
  */
 const CHANGE = new RedisScript(`
-local burst = tonumber(ARGV[1])
-local per_millisecond = burst / tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'filled_at')
-local elapsed = math.max(0, now - (tonumber(bucket[2]) or now))
-local tokens = math.min(burst, (tonumber(bucket[1]) or burst) + elapsed * per_millisecond)
-local wait = 0
-if ARGV[3] == 'give' then
-  tokens = math.min(burst, tokens + 1)
-elseif tokens >= 1 then
-  tokens = tokens - 1
-else
-  wait = math.ceil((1 - tokens) / per_millisecond)
+local change = ARGV[1] == 'give' and 1 or -1
+local found = {}
+local waits = {}
+local refused = false
+for i, key in ipairs(KEYS) do
+  local burst = tonumber(ARGV[2 * i])
+  local per_millisecond = burst / tonumber(ARGV[2 * i + 1])
+  local bucket = redis.call('HMGET', key, 'tokens', 'filled_at')
+  local elapsed = math.max(0, now - (tonumber(bucket[2]) or now))
+  local tokens = math.min(burst, (tonumber(bucket[1]) or burst) + elapsed * per_millisecond)
+  local lacks = change < 0 and tokens < 1
+  refused = refused or lacks
+  found[i] = { burst, per_millisecond, tokens }
+  waits[i] = lacks and math.ceil((1 - tokens) / per_millisecond) or 0
 end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'filled_at', string.format('%d', now))
-redis.call('PEXPIRE', KEYS[1], string.format('%d', math.ceil((burst - tokens) / per_millisecond) + 1))
-return wait`);
+if refused then return waits end
+for i, key in ipairs(KEYS) do
+  local burst, per_millisecond, tokens = unpack(found[i])
+  tokens = math.min(burst, tokens + change)
+  redis.call('HSET', key, 'tokens', string.format('%.17g', tokens), 'filled_at', string.format('%d', now))
+  redis.call('PEXPIRE', key, string.format('%d', math.ceil((burst - tokens) / per_millisecond) + 1))
+end
+return waits`);
 
 /**
  * Counts in Redis, for all processes together. While Redis is away each process counts for itself, at half the
@@ -46,20 +54,23 @@ export class RedisTokenBuckets implements TokenBuckets {
     this.own = new InProcessTokenBuckets(clock);
   }
 
-  async take(key: string, rule: BucketRule): Promise<number> {
-    const inRedis = async () => Math.ceil((await this.inRedis('take', key, rule)) / 1000);
-    return this.orHere(inRedis, () => this.own.take(key, tightened(rule)));
+  async take(buckets: readonly Bucket[]): Promise<readonly number[]> {
+    const inRedis = async () => (await this.inRedis('take', buckets)).map((wait) => Math.ceil(wait / 1000));
+    return this.orHere(inRedis, () => this.own.take(buckets.map(tightenedBucket)));
   }
 
   /** Where Redis came or went since it was taken, one bucket has a token more, and the other one less. */
-  async giveBack(key: string, rule: BucketRule): Promise<void> {
-    const inRedis = async () => void (await this.inRedis('give', key, rule));
-    return this.orHere(inRedis, () => this.own.giveBack(key, tightened(rule)));
+  async giveBack(bucket: Bucket): Promise<void> {
+    const inRedis = async () => void (await this.inRedis('give', [bucket]));
+    return this.orHere(inRedis, () => this.own.giveBack(tightenedBucket(bucket)));
   }
 
-  private async inRedis(change: 'take' | 'give', key: string, rule: BucketRule): Promise<number> {
-    const args = [rule.burst, rule.perSeconds * 1000, change];
-    return Number(await this.redis.run((client) => CHANGE.run(client, [redisKey(key)], args)));
+  private async inRedis(change: 'take' | 'give', buckets: readonly Bucket[]): Promise<number[]> {
+    const rules = buckets.flatMap(({ rule }) => [rule.burst, rule.perSeconds * 1000]);
+    const waits = await this.redis.run((client) =>
+      CHANGE.run(client, buckets.map(redisKey), [change, ...rules]),
+    );
+    return (waits as unknown[]).map(Number);
   }
 
   private async orHere<T>(inRedis: () => Promise<T>, here: () => Promise<T>): Promise<T> {
@@ -91,6 +102,12 @@ export function tightened({ burst, perSeconds }: BucketRule): BucketRule {
   return { burst: half, perSeconds: (perSeconds * 2 * half) / burst };
 }
 
-/** Hashed: what was typed as a name or an address stays out of the dumps of Redis, and every key is short. */
-const redisKey = (key: string): string =>
-  `gatehouse:bucket:${createHash('sha256').update(key).digest('base64url').slice(0, 22)}`;
+const tightenedBucket = (bucket: Bucket): Bucket => ({ ...bucket, rule: tightened(bucket.rule) });
+
+/**
+ * Hashed: what was typed as a name or an address stays out of the dumps of Redis, and every key is short. The group is the
+ * hash tag, so that one script may touch all keys of a group in a cluster.
+ */
+const redisKey = ({ group, key }: Bucket): string => `gatehouse:bucket:{${hashed(group)}}${hashed(key)}`;
+
+const hashed = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);

@@ -6,11 +6,39 @@ export interface BucketRule {
   readonly perSeconds: number;
 }
 
-/** Parses RATE_LIMIT_RULES: `login.address=30/60,register.address=5/3600` (burst / seconds until full again). */
+/** A rule as it is declared next to the operation that it guards. */
+export interface DeclaredRule extends BucketRule {
+  /** For a rule that ends in `.address`: what the wider networks of an IPv6 client have; SHARED unless it says so. */
+  readonly wider?: WiderNetworks;
+}
+
+/** Burst and rate of an IPv6 network, as a multiple of what its /64 has. */
+export interface WiderNetworks {
+  readonly '/56': number;
+  readonly '/48': number;
+}
+
+/**
+ * A household or an office has a /56 or a /48 and may use every /64 in it (RFC 6177, RIPE-690), so both are bounded. But
+ * some providers give each phone or server a /64 alone: their customers share the /48, as they share one IPv4 address
+ * behind a carrier's NAT. So it has more than a single client, and one /64 cannot spend all of it.
+ */
+export const SHARED: WiderNetworks = { '/56': 2, '/48': 4 };
+
+/**
+ * For what is worth doing in bulk and is done once by honest people: 65,536 networks of /64 are free of charge, and an
+ * honest neighbour is seldom there in the same hour.
+ */
+export const SCARCE: WiderNetworks = { '/56': 1.2, '/48': 1.4 };
+
+/**
+ * Parses RATE_LIMIT_RULES: `login.address=30/60,login.address/48=60/60` (burst / seconds until full again). A name that
+ * ends in `/56` or `/48` sets what that IPv6 network has.
+ */
 export const bucketRules: Parser<Record<string, BucketRule>> = (value) => {
   const rules: Record<string, BucketRule> = {};
   for (const item of value.split(',')) {
-    const match = /^\s*([a-zA-Z.]+)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
+    const match = /^\s*([a-zA-Z.]+(?:\.address\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
     const [, name, burst, perSeconds] = match ?? [];
     if (name === undefined || Number(burst) < 1 || Number(perSeconds) < 1) {
       throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.address=30/60');

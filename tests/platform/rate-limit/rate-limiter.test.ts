@@ -1,19 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RateLimited } from '../../../src/platform/errors.ts';
-import { InProcessTokenBuckets, RateLimiter } from '../../../src/platform/rate-limit/index.ts';
-import { bareAddress, networkOf } from '../../../src/platform/request/index.ts';
+import { InProcessTokenBuckets, RateLimiter, SCARCE } from '../../../src/platform/rate-limit/index.ts';
+import { bareAddress, networkOf, networksOf } from '../../../src/platform/request/index.ts';
 import { InvalidSettings } from '../../../src/platform/settings.ts';
 import { TestClock } from '../../support/clock.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { race } from '../../support/race.ts';
 import { inOneProcess } from '../../support/topology.ts';
+import { takeOne } from './token-buckets.contract.ts';
 
 const rules = { 'a.address': { burst: 3, perSeconds: 30 }, 'a.account': { burst: 2, perSeconds: 60 } };
 
 describe('a token bucket', () => {
   const clock = new TestClock();
   const buckets = new InProcessTokenBuckets(clock);
-  const take = (key: string) => buckets.take(key, rules['a.address']);
+  const take = (key: string) => takeOne(buckets, key, rules['a.address']);
 
   it('gives its burst at once, then tells when to come back, and refills evenly', async () => {
     expect(await Promise.all([take('x'), take('x'), take('x')])).toEqual([0, 0, 0]);
@@ -40,13 +41,13 @@ describe('token buckets of which there are too many', () => {
     const clock = new TestClock();
     const buckets = new InProcessTokenBuckets(clock, 100);
     const rule = rules['a.address'];
-    await race(3, () => buckets.take('the account', rule));
-    await race(5_000, (index) => buckets.take(`another ${index}`, rule));
-    expect(await buckets.take('the account', rule)).toBeGreaterThan(0);
+    await race(3, () => takeOne(buckets, 'the account', rule));
+    await race(5_000, (index) => takeOne(buckets, `another ${index}`, rule));
+    expect(await takeOne(buckets, 'the account', rule)).toBeGreaterThan(0);
     clock.advance(29);
-    await race(5_000, (index) => buckets.take(`yet another ${index}`, rule));
+    await race(5_000, (index) => takeOne(buckets, `yet another ${index}`, rule));
     clock.advance(1);
-    expect(await buckets.take('the account', rule)).toBe(0);
+    expect(await takeOne(buckets, 'the account', rule)).toBe(0);
   });
 });
 
@@ -56,7 +57,7 @@ describe('the rate limiter', () => {
 
   it('refuses when any of the buckets is empty', async () => {
     const limits = limiter();
-    const charge = (address: string) => limits.charge({ 'a.address': address, 'a.account': 'alice' });
+    const charge = (address: string) => limits.charge({ 'a.address': [address], 'a.account': 'alice' });
     await charge('one');
     await charge('two');
     await expect(charge('three')).rejects.toBeInstanceOf(RateLimited);
@@ -64,10 +65,10 @@ describe('the rate limiter', () => {
 
   it('lets nobody whose address is refused empty the bucket of an account', async () => {
     const limits = limiter();
-    const attack = () => limits.charge({ 'a.address': 'attacker', 'a.account': 'another' });
+    const attack = () => limits.charge({ 'a.address': ['attacker'], 'a.account': 'another' });
     await race(3, () => attack().catch(() => {}));
-    await race(50, () => limits.charge({ 'a.address': 'attacker', 'a.account': 'alice' }).catch(() => {}));
-    await limits.charge({ 'a.address': 'alice at home', 'a.account': 'alice' });
+    await race(50, () => limits.charge({ 'a.address': ['attacker'], 'a.account': 'alice' }).catch(() => {}));
+    await limits.charge({ 'a.address': ['alice at home'], 'a.account': 'alice' });
   });
 
   it('takes single rules from the settings, and refuses to start with one that does not exist', async () => {
@@ -75,6 +76,57 @@ describe('the rate limiter', () => {
     await limits.charge({ 'a.account': 'alice' });
     await expect(limits.charge({ 'a.account': 'alice' })).rejects.toBeInstanceOf(RateLimited);
     expect(() => limiter({ 'no.such': { burst: 1, perSeconds: 1 } })).toThrow(InvalidSettings);
+  });
+});
+
+describe('the networks of an IPv6 client', () => {
+  const strict = { burst: 20, perSeconds: 3600, wider: SCARCE };
+  const limiter = (overrides = {}) =>
+    new RateLimiter(new InProcessTokenBuckets(new TestClock()), {
+      enabled: true,
+      rules: { 'usual.address': { burst: 10, perSeconds: 60 }, 'strict.address': strict },
+      overrides,
+    });
+  /** @returns how many of the addresses are let through. */
+  const letThrough = async (limits: RateLimiter, rule: `${string}.address`, addresses: string[]) => {
+    const outcomes = await Promise.allSettled(
+      addresses.map((address) => limits.charge({ [rule]: networksOf(address) })),
+    );
+    return outcomes.filter(({ status }) => status === 'fulfilled').length;
+  };
+  const of64 = Array.from({ length: 400 }, (_, n) => `2001:db8:1:2::${n.toString(16)}`);
+  const of56 = Array.from(
+    { length: 400 },
+    (_, n) => `2001:db8:1:2${(n % 256).toString(16).padStart(2, '0')}::1`,
+  );
+  const of48 = Array.from({ length: 400 }, (_, n) => `2001:db8:1:${(n * 160).toString(16)}::1`);
+  const ofMany48 = Array.from({ length: 400 }, (_, n) => `2001:db8:${n.toString(16)}::1`);
+
+  it('have a burst each: one for a /64, twice that for a /56, four times for a /48', async () => {
+    expect(await letThrough(limiter(), 'usual.address', of64)).toBe(10);
+    expect(await letThrough(limiter(), 'usual.address', of56)).toBe(20);
+    expect(await letThrough(limiter(), 'usual.address', of48)).toBe(40);
+    expect(await letThrough(limiter(), 'usual.address', ofMany48)).toBe(400);
+  });
+
+  it('have little more than a single /64 where a rule guards what is worth doing in bulk', async () => {
+    expect(await letThrough(limiter(), 'strict.address', of64)).toBe(20);
+    expect(await letThrough(limiter(), 'strict.address', of56)).toBe(24);
+    expect(await letThrough(limiter(), 'strict.address', of48)).toBe(28);
+  });
+
+  it('are not drained by a /64 that is refused', async () => {
+    const limits = limiter();
+    await letThrough(limits, 'usual.address', of64);
+    expect(await letThrough(limits, 'usual.address', of48.slice(1))).toBe(30);
+  });
+
+  it('grow with the setting of the rule, and each takes a setting of its own', async () => {
+    const grown = limiter({ 'usual.address': { burst: 50, perSeconds: 60 } });
+    expect(await letThrough(grown, 'usual.address', of48)).toBe(200);
+    const own = limiter({ 'usual.address/48': { burst: 15, perSeconds: 60 } });
+    expect(await letThrough(own, 'usual.address', of48)).toBe(15);
+    expect(() => limiter({ 'no.such.address/48': { burst: 1, perSeconds: 1 } })).toThrow(InvalidSettings);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../../src/platform/id.ts';
-import type { TokenBuckets } from '../../../src/platform/rate-limit/index.ts';
+import type { BucketRule, TokenBuckets } from '../../../src/platform/rate-limit/index.ts';
 import { race } from '../../support/race.ts';
 
 /** What the contract needs to try an adapter out. */
@@ -12,6 +12,10 @@ export interface BucketsUnderTest {
   pass(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }
+
+/** @returns 0, or the seconds until the next token. */
+export const takeOne = async (buckets: TokenBuckets, key: string, rule: BucketRule): Promise<number> =>
+  (await buckets.take([{ key, group: key, rule }]))[0] ?? Number.NaN;
 
 const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
 
@@ -31,7 +35,7 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
     beforeEach(() => {
       key = newId();
     });
-    const take = (what = rule, of = key) => under.buckets.take(of, what);
+    const take = (what = rule, of = key) => takeOne(under.buckets, of, what);
 
     it('gives its burst at once, then tells in whole seconds when to come back', async () => {
       expect([await take(), await take(), await take()]).toEqual([0, 0, 0]);
@@ -63,7 +67,7 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
     });
 
     it('takes back what was given, up to its burst', async () => {
-      const giveBack = () => under.elsewhere.giveBack(key, rule);
+      const giveBack = () => under.elsewhere.giveBack({ key, group: key, rule });
       await race(4, () => take());
       await giveBack();
       expect(await take()).toBe(0);
@@ -88,9 +92,36 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
 
     it('never gives more than its burst to 100 at once, wherever they ask', async () => {
       const waits = await race(100, (index) =>
-        (index % 2 === 0 ? under.buckets : under.elsewhere).take(key, { burst: 7, perSeconds: 3600 }),
+        takeOne(index % 2 === 0 ? under.buckets : under.elsewhere, key, { burst: 7, perSeconds: 3600 }),
       );
       expect(given(waits)).toBe(7);
+    });
+
+    describe('in a group', () => {
+      const narrow = (name: string) => ({ key: `${key} ${name}`, group: key, rule });
+      const wide = () => ({ key: `${key} wide`, group: key, rule: { burst: 5, perSeconds: 50 } });
+      const ask = (name: string, at = under.buckets) => at.take([narrow(name), wide()]);
+
+      it('gives a token together with the others', async () => {
+        expect(await ask('a')).toEqual([0, 0]);
+        const alone = await race(9, () => under.buckets.take([wide()]));
+        expect(given(alone.flat())).toBe(4);
+      });
+
+      it('keeps its token when another one is empty, and the empty one says when to come back', async () => {
+        await race(3, () => ask('a'));
+        expect(await race(9, () => ask('a'))).toEqual(Array(9).fill([10, 0]));
+        expect(await race(2, () => ask('b'))).toEqual(Array(2).fill([0, 0]));
+        expect(await ask('b')).toEqual([0, 10]);
+        expect(await under.buckets.take([narrow('b')])).toEqual([0]);
+      });
+
+      it('gives no more than its burst to 100 at once from many, wherever they ask', async () => {
+        const waits = await race(100, (index) =>
+          ask(`${index}`, index % 2 === 0 ? under.buckets : under.elsewhere),
+        );
+        expect(given(waits.map(([, wait]) => wait ?? Number.NaN))).toBe(5);
+      });
     });
   });
 }

@@ -6,7 +6,7 @@ import { RedisConnection } from '../../../src/platform/redis/index.ts';
 import { TestClock } from '../../support/clock.ts';
 import { eventually, race } from '../../support/race.ts';
 import { hasRedis, TestCluster, TestRedis, TestSentinel } from '../../support/redis.ts';
-import { tokenBucketsContract } from './token-buckets.contract.ts';
+import { takeOne, tokenBucketsContract } from './token-buckets.contract.ts';
 
 tokenBucketsContract('in this process', async () => {
   const clock = new TestClock();
@@ -72,15 +72,15 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
   afterEach(() => connection.close());
 
   const rule = { burst: 10, perSeconds: 3600 };
-  const takes = (count: number) => race(count, () => buckets.take(key, rule));
+  const takes = (count: number) => race(count, () => takeOne(buckets, key, rule));
   const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
   const isBack = () => eventually(async () => connection.isUp(), Boolean);
 
   it('go when they are full, and keep no name or address', async () => {
     await redis.command('FLUSHALL');
-    await buckets.take('login.account:alice@example.test', { burst: 2, perSeconds: 0.2 });
+    await takeOne(buckets, 'login.account:alice@example.test', { burst: 2, perSeconds: 0.2 });
     const keys = (await redis.command('KEYS', '*')) as string[];
-    expect(keys).toEqual([expect.stringMatching(/^gatehouse:bucket:[\w-]{22}$/)]);
+    expect(keys).toEqual([expect.stringMatching(/^gatehouse:bucket:\{[\w-]{22}\}[\w-]{22}$/)]);
     const isEmpty = (found: unknown) => found === 0;
     await eventually(() => redis.command('DBSIZE'), isEmpty, { withinMilliseconds: 1_000 });
   });
@@ -136,8 +136,8 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
   it('allow one at least, at half the rate', async () => {
     await redis.kill();
     try {
-      expect(await buckets.take(key, { burst: 1, perSeconds: 60 })).toBe(0);
-      expect(await buckets.take(key, { burst: 1, perSeconds: 60 })).toBe(120);
+      expect(await takeOne(buckets, key, { burst: 1, perSeconds: 60 })).toBe(0);
+      expect(await takeOne(buckets, key, { burst: 1, perSeconds: 60 })).toBe(120);
     } finally {
       await redis.restart();
     }
