@@ -15,7 +15,10 @@ export class KnownDevice {
   @Property({ type: 'blob', primary: true })
   markHash!: Buffer;
 
-  /** User agent without the digits of its versions, which change with every update; empty where none was sent. */
+  /**
+   * User agent without the digits of its versions, which change with every update; empty where none was sent. It decides
+   * which devices are forgotten first, and proves nothing.
+   */
   @Property({ type: 'text' })
   agent!: string;
 

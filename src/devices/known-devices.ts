@@ -29,8 +29,9 @@ export class KnownDevices {
   }
 
   /**
-   * Call it in the transaction of a sign-in, which holds the account's lock. The owner is told when neither the mark
-   * nor the kind of user agent was seen before; at the first sign-in there is nothing to compare with.
+   * Call it in the transaction of a sign-in, which holds the account's lock. The owner is told unless the account
+   * knows the mark: a user agent proves nothing, because a thief can send the owner's. At the first sign-in there is
+   * nothing to compare with.
    * @returns the mark that the device is to keep. One that it already has stays: other accounts know it too.
    */
   async remember(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
@@ -62,7 +63,7 @@ export class KnownDevices {
     const [known] = await statement(
       tx,
       sql<{ devices: number; seen: boolean | null }>`
-        select count(*)::int as devices, bool_or(mark_hash = ${hash} or agent = ${agent}) as seen
+        select count(*)::int as devices, bool_or(mark_hash = ${hash}) as seen
         from known_device where user_id = ${userId}`,
     );
     await statement(

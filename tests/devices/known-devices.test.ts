@@ -149,9 +149,9 @@ describe('known devices', () => {
 
 describe('the owner', () => {
   it('is not told of the first sign-in, nor of the same browser after an update', async () => {
-    const alice = await gateway.aSubject();
-    await alice.signedIn(from('Browser/1.0 (Linux)'));
-    await alice.signedIn(from('Browser/2.17 (Linux)'));
+    const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
+    await alice.signedIn({ client: browser, ...from('Browser/1.0 (Linux)') });
+    await alice.signedIn({ client: browser, ...from('Browser/2.17 (Linux)') });
     expect(await notices(alice)).toEqual([]);
   });
 
@@ -163,14 +163,28 @@ describe('the owner', () => {
     expect(await notices(alice)).toEqual([]);
   });
 
-  it('is told once of a device with neither', async () => {
-    const alice = await gateway.aSubject();
-    await alice.signedIn(from('Browser/1.0'));
-    await alice.signedIn(from('Stranger/1.0'));
-    await alice.signedIn(from('Stranger/1.1'));
+  it('is told once of a browser that brings no mark, and not when it comes back with the one that it got', async () => {
+    const [alice, stranger] = [await gateway.aSubject(), gateway.browser()];
+    await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
+    for (let n = 0; n < 2; n += 1) await alice.signedIn({ client: stranger, ...from('Stranger/1.0') });
     const told = await notices(alice);
     expect(told).toHaveLength(1);
     expect(told[0]?.text).toContain('127.0.0.1');
+  });
+
+  it('is told of a sign-in without a known mark, also when it names a user agent that the account knows', async () => {
+    const alice = await gateway.aSubject();
+    await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
+    await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
+    expect(await notices(alice)).toHaveLength(1);
+  });
+
+  it('is told of a mark that only another account knows', async () => {
+    const [alice, bob, browser] = [await gateway.aSubject(), await gateway.aSubject(), gateway.browser()];
+    await bob.signedIn({ client: browser, ...from('Browser/1.0') });
+    await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
+    await alice.signedIn({ client: browser, ...from('Browser/1.0') });
+    expect(await notices(alice)).toHaveLength(1);
   });
 
   it('is told of a token that was used twice', async () => {
