@@ -22,6 +22,28 @@ export function parseEmailAddress(text: string): EmailAddress {
 }
 
 /**
+ * Domains under which a name means a machine of the local network, or none at all: RFC 6761 sections 6.3 and 6.4
+ * (localhost, invalid), RFC 6762 section 3 (local), RFC 8375 (home.arpa), and internal, which ICANN reserved for private
+ * use in 2024. Not test and example: staging runs with production settings and names its people so, and no mail arrives.
+ */
+const LOCAL_DOMAIN = /(?:^|\.)(?:localhost|invalid|local|internal|home\.arpa)$/;
+const IPV4 = /^\d+(?:\.\d+){3}$/;
+
+/**
+ * As `parseEmailAddress`, for an address that people on the Internet can have. Mail to any other would reach a machine
+ * next to the mail server, or none.
+ * @throws {InvalidValue} also for a domain of one label, an IP address and a domain of the local network.
+ */
+export function parsePublicEmailAddress(text: string): EmailAddress {
+  const address = parseEmailAddress(text);
+  const domain = address.key.slice(address.key.lastIndexOf('@') + 1);
+  if (!domain.includes('.') || IPV4.test(domain) || LOCAL_DOMAIN.test(domain)) {
+    throw new InvalidValue('Use an e-mail address with a public domain, such as ada@example.com.');
+  }
+  return address;
+}
+
+/**
  * The key to look an address up by; empty for what cannot be an address. The local part is folded too, although
  * RFC 5321 lets it be case-sensitive: no mail system in use gives Foo@ and foo@ to two people.
  */

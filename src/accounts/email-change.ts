@@ -9,7 +9,7 @@ import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
-import { parseEmailAddress } from './email-address.ts';
+import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { User } from './user.entity.ts';
@@ -34,6 +34,10 @@ export class EmailChange {
     },
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
+    private readonly options: {
+      /** Refuse addresses of the local machine and network. */
+      readonly publicEmailsOnly: boolean;
+    },
   ) {}
 
   /**
@@ -52,7 +56,9 @@ export class EmailChange {
     const current = await em.findOne(User, { id: userId });
     const { newEmail } = readFields('', {
       newEmail: () => {
-        const address = parseEmailAddress(input.newEmail);
+        const address = this.options.publicEmailsOnly
+          ? parsePublicEmailAddress(input.newEmail)
+          : parseEmailAddress(input.newEmail);
         if (address.key === current?.emailKey)
           throw new InvalidValue('This is the address of the account already.');
         return address;

@@ -8,7 +8,7 @@ import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
-import { emailKey, parseEmailAddress } from './email-address.ts';
+import { emailKey, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { addressTaken, asConflict } from './taken.ts';
@@ -40,7 +40,11 @@ export class Registration {
     },
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
-    private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
+    private readonly options: {
+      readonly emailConfirmation: 'optional' | 'required';
+      /** Refuse addresses of the local machine and network; not where an operator vouches for them. */
+      readonly publicEmailsOnly: boolean;
+    },
   ) {}
 
   /**
@@ -81,7 +85,10 @@ export class Registration {
   ): ParsedRegistration & { password: string } {
     return readFields('input', {
       username: () => parseUsername(input.username, { reserved: byOperator }),
-      email: () => parseEmailAddress(input.email),
+      email: () =>
+        this.options.publicEmailsOnly && !byOperator
+          ? parsePublicEmailAddress(input.email)
+          : parseEmailAddress(input.email),
       displayName: () => parseDisplayName(input.displayName),
       password: () =>
         this.passwords.parseNew(input.password, { username: input.username, email: input.email }),

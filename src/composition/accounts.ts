@@ -34,6 +34,7 @@ export function composeAccounts(
   { passwords, ownerProof }: PasswordPart,
 ) {
   const { emailConfirmation } = config;
+  const publicEmailsOnly = config.production;
   const addressBook = new AddressBook(tokens);
   const registrationMail = new RegistrationMail(tokens, letters, addressBook);
   const confirmationMail = new ConfirmationMail(tokens, letters, registrationMail);
@@ -45,7 +46,7 @@ export function composeAccounts(
     { outbox, confirmation: confirmationMail, registration: registrationMail },
     audit,
     rateLimiter,
-    { emailConfirmation },
+    { emailConfirmation, publicEmailsOnly },
   );
   const emailChange = new EmailChange(
     ownerProof,
@@ -54,6 +55,7 @@ export function composeAccounts(
     { outbox, toNewAddress, toOldAddress },
     audit,
     rateLimiter,
+    { publicEmailsOnly },
   );
   const confirmation = new EmailConfirmation(
     addressBook,

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { Client, type Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { RegisterDocument, type RegisterMutation } from '../support/generated/operations.ts';
+import {
+  ChangeEmailDocument,
+  RegisterDocument,
+  type RegisterMutation,
+} from '../support/generated/operations.ts';
 import { race } from '../support/race.ts';
 
 let gateway: TestGateway;
@@ -28,6 +33,47 @@ const register = (
 };
 const fieldsOf = ({ errors }: Reply<unknown>) =>
   (errors[0]?.extensions?.fields as { field: string }[] | undefined)?.map(({ field }) => field);
+
+describe('in production', () => {
+  let production: TestGateway;
+  beforeAll(async () => {
+    production = await gateway.another({
+      NODE_ENV: 'production',
+      RATE_LIMIT: 'on',
+      RATE_LIMIT_RULES: 'register.address=9999/60',
+      PASSWORD_BCRYPT_COST: '10',
+    });
+  });
+  afterAll(() => production.close());
+
+  const LOCAL = ['localhost', 'mail', '127.0.0.1', 'mail.localhost', 'corp.internal', 'printer.local'];
+  const OTHERS = ['nowhere.invalid', 'nas.home.arpa', 'LOCALHOST'];
+
+  it.each([...LOCAL, ...OTHERS])('register refuses an address at %s', async (domain) => {
+    const reply = await register({ email: `ada@${domain}` }, production.client);
+    expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.email']]);
+  });
+
+  it('changeEmail refuses one too', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken: bearer } = await alice.signedIn({ client: production.client });
+    const change = (newEmail: string) =>
+      production.client.execute(ChangeEmailDocument, { newEmail, password: alice.password }, { bearer });
+    const refused = await change('ada@localhost');
+    expect([refused.code, fieldsOf(refused)]).toEqual(['BAD_USER_INPUT', ['newEmail']]);
+    expect((await change('ada@moved.example.test')).errors).toEqual([]);
+  });
+
+  it('an operator may vouch for one, and development accepts them', async () => {
+    const { superusers, fork } = production.gateway;
+    await superusers.create(
+      fork(),
+      { email: 'root@localhost', username: 'first-root', password: async () => PASSWORD },
+      COMMAND_LINE,
+    );
+    expect((await register({ email: 'ada@localhost' })).errors).toEqual([]);
+  });
+});
 
 describe('register', () => {
   it('makes an account with nothing but what was asked for', async () => {
