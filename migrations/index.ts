@@ -14,6 +14,7 @@ import { BlockpassTakenBy } from './20261122101000_blockpass_taken_by.ts';
 import { EndingsThatMatter } from './20261122103000_endings_that_matter.ts';
 import { UploadPassWithoutOrigin } from './20261126010000_upload_pass_without_origin.ts';
 import { RecoveryCodeCreatedAt } from './20261128171000_recovery_code_created_at.ts';
+import { RefreshContract } from './20261128171500_refresh_contract.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -32,4 +33,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261122103000_endings_that_matter', class: EndingsThatMatter },
   { name: '20261126010000_upload_pass_without_origin', class: UploadPassWithoutOrigin },
   { name: '20261128171000_recovery_code_created_at', class: RecoveryCodeCreatedAt },
+  { name: '20261128171500_refresh_contract', class: RefreshContract },
 ];

@@ -56,6 +56,7 @@ export class AccessTokens {
     const expiresAt = Math.min(now + this.options.ttlSeconds, seconds(session.expiresAt));
     const token = await new SignJWT({
       sid: session.id,
+      gen: session.generation,
       roles: [...roles],
       amr: [...session.amr],
       aal: session.aal,
@@ -163,7 +164,7 @@ function hasCanonicalForm(token: string): boolean {
 
 /** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
 function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
-  const { sub, sid, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp } = payload;
+  const { sub, sid, gen, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp } = payload;
   if (
     typeof aud !== 'string' ||
     typeof sub !== 'string' ||
@@ -176,10 +177,13 @@ function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
   if (typeof epoch !== 'number' || typeof aal !== 'number' || typeof authenticatedAt !== 'number')
     return null;
   if (!isTexts(roles) || !isTexts(amr)) return null;
+  // Absent from a token of an earlier release.
+  if (gen !== undefined && typeof gen !== 'number') return null;
   if (iat === undefined || !Number.isSafeInteger(exp)) return null;
   const caller = {
     userId: sub,
     sessionId: sid,
+    generation: gen ?? null,
     keyId,
     epoch,
     roles,

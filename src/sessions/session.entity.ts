@@ -19,6 +19,14 @@ export class Session {
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   rotatedAt!: Date & Opt;
 
+  /** What the refresh contract must remember of the last rotations (refresh-contract.ts); null: nothing. */
+  @Property({ type: 'jsonb', nullable: true })
+  refreshNotes: Readonly<Record<string, unknown>> | null = null;
+
+  /** The latest generation of which an access token was used at the gateway; null: none was noted. */
+  @Property({ type: 'integer', nullable: true })
+  seenGeneration: number | null = null;
+
   /** When the holder last proved who they are (`auth_time`, OpenID Connect Core section 2). */
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   authenticatedAt!: Date & Opt;

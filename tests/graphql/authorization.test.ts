@@ -20,6 +20,7 @@ const check = authorizationChecker(
 const caller = (facts: Partial<Caller> = {}): Caller => ({
   userId: 'user',
   sessionId: 'session',
+  generation: 0,
   epoch: 0,
   roles: [],
   amr: ['pwd'],

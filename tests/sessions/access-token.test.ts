@@ -69,7 +69,21 @@ describe('an access token', () => {
     expect(header()).toEqual({ typ: 'at+jwt', alg: 'RS256', kid: expect.any(String) });
     const claims = decodeJwt(accessToken);
     expect(Object.keys(claims).sort()).toEqual(
-      ['aal', 'amr', 'aud', 'auth_time', 'epoch', 'exp', 'iat', 'iss', 'jti', 'roles', 'sid', 'sub'].sort(),
+      [
+        'aal',
+        'amr',
+        'aud',
+        'auth_time',
+        'epoch',
+        'exp',
+        'gen',
+        'iat',
+        'iss',
+        'jti',
+        'roles',
+        'sid',
+        'sub',
+      ].sort(),
     );
     expect(claims).toMatchObject({
       sub: alice.id,
@@ -188,6 +202,7 @@ describe('an access token', () => {
     ['no subject', { sub: undefined }],
     ['no epoch', { epoch: undefined }],
     ['an epoch that is text', { epoch: '0' }],
+    ['a generation that is text', { gen: '0' }],
     ['roles that are no list', { roles: 'superuser' }],
   ])('with %s is refused', async (_, claims) => {
     expect(await accepts(await forged({ claims }))).toBe(false);

@@ -219,7 +219,16 @@ describe('what a process knows of endings', () => {
   it('is read anew when another server took over, which may have lost the last transactions and gone on', async () => {
     await revocations.start();
     const caller: Caller = {
-      ...{ userId: newId(), sessionId: newId(), keyId: '', epoch: 0, roles: [], amr: ['pwd'], aal: 1 },
+      ...{
+        userId: newId(),
+        sessionId: newId(),
+        keyId: '',
+        generation: 0,
+        epoch: 0,
+        roles: [],
+        amr: ['pwd'],
+        aal: 1,
+      },
       ...{ authenticatedAt: 0, enrolmentRequired: false },
     };
     // By a transaction whose number the former server had given away before the last reading.

@@ -2,6 +2,11 @@
 export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
+  /**
+   * Of the session when the token was issued: which refresh token came with it. Null in a token of a release before this
+   * claim.
+   */
+  readonly generation: number | null;
   /** `kid` of the key that signed the token. */
   readonly keyId: string;
   /** Tokens older than the account's last security change carry a smaller number and are refused. */
