@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
+import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
@@ -23,6 +23,7 @@ export const CONFIRMATION_RULES = {
 /** People prove that an address is theirs. */
 export class EmailConfirmation {
   constructor(
+    private readonly tokens: OneTimeTokens,
     private readonly addressBook: AddressBook,
     private readonly emailChange: EmailChange,
     private readonly passwords: Passwords,
@@ -84,6 +85,7 @@ export class EmailConfirmation {
       { emailConfirmedAt: now, updatedAt: now },
     );
     if (confirmed === 0) return null;
+    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
     await this.record(tx, userId, origin);
     await pendingRegistrations.dropOthers(tx, addressKey);
     return tx.findOneOrFail(User, { id: userId }, { refresh: true });

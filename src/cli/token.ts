@@ -12,7 +12,7 @@ const NOBODY: Readonly<Record<TokenUse, string>> = {
 };
 
 /**
- * Makes the token that would be mailed, and voids the former one: its first line is the token, its second the link.
+ * Makes the token that would be mailed; its first line is the token, its second the link.
  * For development and tests; in production the mailbox is the proof.
  */
 export async function printToken(

@@ -58,6 +58,7 @@ export function composeAccounts(
     { publicEmailsOnly },
   );
   const confirmation = new EmailConfirmation(
+    tokens,
     addressBook,
     emailChange,
     passwords,

@@ -15,6 +15,16 @@ const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
   [TokenPurpose.UNDO_EMAIL_CHANGE]: 72 * 3600,
 };
 
+/**
+ * How many older tokens of an account stay good beside a new one; without an entry, all of them. Nine reset links are more
+ * than the mail limits let through within the 30 minutes of one (`recoverAccount.recipient`).
+ */
+const KEPT_BESIDE_A_NEW_ONE: Readonly<Partial<Record<TokenPurpose, number>>> = {
+  [TokenPurpose.CONFIRM_EMAIL]: 9,
+  [TokenPurpose.RESET_PASSWORD]: 9,
+  [TokenPurpose.CHANGE_EMAIL]: 0,
+};
+
 /** What a token is to be bound to. */
 export interface NewToken {
   readonly purpose: TokenPurpose;
@@ -33,12 +43,14 @@ export interface TokenBinding extends NewToken {
 /** Tokens that travel by mail: random, kept as a hash, bound, expiring by the database's clock, good once. */
 export class OneTimeTokens {
   /**
-   * Makes a token and voids the former one of the same purpose; of an account that is locked, or two made at once
-   * would both be good. An undo voids no other: each brings its own address
-   * back, whatever happened since.
+   * Makes a token, for an account whose row the caller has locked. A new change of address voids the former one. Of a
+   * link that anybody can ask for, several live side by side, each for its own life: a stranger who asks for one must not
+   * void the link that the owner is about to use. Only when there are too many does the oldest go. Every undo stays: each
+   * brings its own address back.
    */
   async issue(tx: EntityManager, { purpose, userId, address, addressKey }: NewToken): Promise<string> {
-    if (purpose !== TokenPurpose.UNDO_EMAIL_CHANGE) await this.void(tx, userId, [purpose]);
+    const kept = KEPT_BESIDE_A_NEW_ONE[purpose];
+    if (kept !== undefined) await this.voidAllBut(tx, userId, purpose, kept);
     const token = randomBytes(BYTES).toString('base64url');
     await statement(
       tx,
@@ -87,6 +99,20 @@ export class OneTimeTokens {
       sql`delete from one_time_token where user_id = ${userId} and purpose = any(${purposes}) returning id`,
     );
     return rows.length > 0;
+  }
+
+  private async voidAllBut(
+    tx: EntityManager,
+    userId: string,
+    purpose: TokenPurpose,
+    kept: number,
+  ): Promise<void> {
+    await statement(
+      tx,
+      sql`delete from one_time_token where id in (
+            select id from one_time_token where user_id = ${userId} and purpose = ${purpose}
+            order by created_at desc, id desc offset ${kept})`,
+    );
   }
 
   /** Whatever it was for. */

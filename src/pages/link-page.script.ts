@@ -27,7 +27,7 @@ if (showPassword) {
 
 const PROBLEMS = {
   INVALID_TOKEN:
-    'This link is not good any more: it was used, its time is over, or a newer one was mailed. Nothing was changed. Ask for a new one.',
+    'This link is not good any more: it or another one was used, or its time is over. Nothing was changed. Ask for a new one.',
   RATE_LIMITED: 'Too many attempts from your network. Wait some minutes, then press the button again.',
 };
 const TRY_AGAIN = 'That did not work, and nothing was changed. Wait a moment, then press the button again.';
