@@ -1,17 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount } from '../accounts/index.ts';
 import { type FactorArguments, readFactor, type SecondFactors } from '../authenticators/index.ts';
+import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import type { IdentityProof, IdentityProver } from '../identities/index.ts';
-import type { PasswordProof, Passwords } from '../passwords/index.ts';
+import { NotHashed, type PasswordProof, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
+/** As OWNER_PROOF_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
 export const REAUTHENTICATION_RULES = {
   'reauthenticate.address': { burst: 30, perSeconds: 60 },
+  'reauthenticate.device': { burst: 10, perSeconds: 300 },
+  'reauthenticate.session': { burst: 5, perSeconds: 300 },
   'reauthenticate.account': { burst: 10, perSeconds: 300 },
 } as const;
 
@@ -28,6 +32,7 @@ export class Reauthentication {
     private readonly secondFactors: SecondFactors,
     /** Null where nobody signs in by Google. */
     private readonly google: IdentityProver | null,
+    private readonly devices: KnownDevices,
     private readonly store: SessionStore,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
@@ -38,7 +43,7 @@ export class Reauthentication {
    * Raises the session's authentication time and, with a code, its level to 2; the session keeps its id and gets a new
    * generation of its refresh token. Everything that was given must be right.
    * @throws {InvalidCredentials} something is wrong, or the account does not have it.
-   * @throws {RateLimited} the account has no guess at its second factor left.
+   * @throws {RateLimited} too many failures before, or the account has no guess at its second factor left.
    */
   async prove(
     em: EntityManager,
@@ -57,11 +62,10 @@ export class Reauthentication {
         return null;
       },
     });
-    await this.rateLimiter.charge({
-      'reauthenticate.address': networksOf(origin.clientAddress ?? ''),
-      'reauthenticate.account': userId,
-    });
-    const proof = password === null ? null : await this.verify(em, userId, password, origin);
+    await this.rateLimiter.charge({ 'reauthenticate.address': networksOf(origin.clientAddress ?? '') });
+    const attempt = await this.attemptOf(em, caller, origin);
+    await this.rateLimiter.charge(attempt);
+    const proof = password === null ? null : await this.verify(em, userId, password, attempt, origin);
     const byGoogle =
       input.googleIdToken == null ? null : await this.verifyGoogle(em, userId, input.googleIdToken, origin);
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
@@ -87,16 +91,32 @@ export class Reauthentication {
     });
     if (decision === 'wrong') return this.fail(em, userId, origin);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
+    await this.rateLimiter.giveBack(attempt);
     return this.tokenPairs.issue(decision.session, decision.subject);
+  }
+
+  private async attemptOf(
+    em: EntityManager,
+    { userId, sessionId }: Caller,
+    origin: RequestOrigin,
+  ): Promise<Charges> {
+    return (await this.devices.isKnown(em, userId, origin))
+      ? { 'reauthenticate.device': `${userId} ${deviceKey(origin)}` }
+      : { 'reauthenticate.session': sessionId, 'reauthenticate.account': userId };
   }
 
   private async verify(
     em: EntityManager,
     userId: string,
     password: string,
+    attempt: Charges,
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
-    const proof = await this.passwords.verify(em, await this.passwords.find(em, userId), password);
+    const known = await this.passwords.find(em, userId);
+    const proof = await this.passwords.verify(em, known, password).catch(async (error: unknown) => {
+      if (error instanceof NotHashed) await this.rateLimiter.giveBack(attempt);
+      throw error;
+    });
     return proof ?? this.fail(em, userId, origin);
   }
 

@@ -68,7 +68,16 @@ export function composeAuthentication(
       new AuthenticationResolver(
         new PasswordLogin(passwords, signIn, devices, audit, rateLimiter, { emailConfirmation }),
         new SecondStep(signIn, rateLimiter),
-        new Reauthentication(passwords, secondFactors, google.signIn, store, tokenPairs, audit, rateLimiter),
+        new Reauthentication(
+          passwords,
+          secondFactors,
+          google.signIn,
+          devices,
+          store,
+          tokenPairs,
+          audit,
+          rateLimiter,
+        ),
         refreshRotation,
         cookies,
         tokenDelivery,

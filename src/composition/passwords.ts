@@ -44,7 +44,7 @@ export async function composePasswords(
   const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
-  const ownerProof = new OwnerProof(passwords, accountFactors, audit, rateLimiter, clock);
+  const ownerProof = new OwnerProof(passwords, accountFactors, devices, audit, rateLimiter, clock);
   const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, devices, notices, audit);
   return {
     passwords,

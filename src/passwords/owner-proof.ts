@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials, ReauthenticationRequired } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
@@ -12,11 +13,19 @@ import {
   reauthenticationMethods,
 } from '../platform/request/index.ts';
 import { isStillGood } from '../sessions/index.ts';
+import { NotHashed } from './password-hasher.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
-/** Every claim of a password by a signed-in caller spends one from each. */
+/**
+ * Every operation that asks for the password spends one for the client's networks. A wrong password also spends one for the
+ * session and one for the account: the holder of a stolen session has half of what the account has, so the owner can still
+ * use another session. A device that the account knows has an allowance of its own instead. The operation gives these back
+ * when the password was right or was never compared.
+ */
 export const OWNER_PROOF_RULES = {
   'ownerProof.address': { burst: 30, perSeconds: 900 },
+  'ownerProof.device': { burst: 10, perSeconds: 900 },
+  'ownerProof.session': { burst: 5, perSeconds: 900 },
   'ownerProof.account': { burst: 10, perSeconds: 900 },
 } as const;
 
@@ -37,6 +46,7 @@ export class OwnerProof {
   constructor(
     private readonly passwords: Passwords,
     private readonly factors: FactorLookup,
+    private readonly devices: KnownDevices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
     private readonly clock: Clock,
@@ -49,6 +59,7 @@ export class OwnerProof {
    * @throws {BadUserInput} the password is missing.
    * @throws {InvalidCredentials} it is wrong.
    * @throws {ReauthenticationRequired} no password, and the sign-in was too long ago.
+   * @throws {RateLimited} too many wrong passwords before; this one was not compared.
    */
   async prove(
     em: EntityManager,
@@ -57,18 +68,15 @@ export class OwnerProof {
     operation: string,
     origin: RequestOrigin,
   ): Promise<PasswordProof | null> {
-    await this.charge(caller, origin);
+    await this.charge(origin);
     const known = await this.passwords.find(em, caller.userId);
     const claim = readFields('', { password: () => this.read(known, password) });
     return this.verify(em, caller, { known, password: claim.password }, operation, origin);
   }
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
-  async charge(caller: Caller, origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({
-      'ownerProof.address': networksOf(origin.clientAddress ?? ''),
-      'ownerProof.account': caller.userId,
-    });
+  async charge(origin: RequestOrigin): Promise<void> {
+    await this.rateLimiter.charge({ 'ownerProof.address': networksOf(origin.clientAddress ?? '') });
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
@@ -90,8 +98,16 @@ export class OwnerProof {
       await this.requireRecentSignIn(em, caller);
       return null;
     }
-    const proof = await this.passwords.verify(em, known, password);
-    if (proof) return proof;
+    const guess = await this.guessOf(em, caller, origin);
+    await this.rateLimiter.charge(guess);
+    const proof = await this.passwords.verify(em, known, password).catch(async (error: unknown) => {
+      if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+      throw error;
+    });
+    if (proof) {
+      await this.rateLimiter.giveBack(guess);
+      return proof;
+    }
     await this.audit.record(em, origin, {
       action: `${operation}_failed`,
       actorId: caller.userId,
@@ -109,6 +125,16 @@ export class OwnerProof {
   async stillHolds(tx: EntityManager, caller: Caller, proof: PasswordProof | null): Promise<boolean> {
     if (proof) return this.passwords.stillHolds(tx, proof);
     return (await this.passwords.find(tx, caller.userId)) === null && isStillGood(tx, caller);
+  }
+
+  private async guessOf(
+    em: EntityManager,
+    { userId, sessionId }: Caller,
+    origin: RequestOrigin,
+  ): Promise<Charges> {
+    return (await this.devices.isKnown(em, userId, origin))
+      ? { 'ownerProof.device': `${userId} ${deviceKey(origin)}` }
+      : { 'ownerProof.session': sessionId, 'ownerProof.account': userId };
   }
 
   private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {

@@ -41,7 +41,7 @@ export class PasswordChange {
     origin: RequestOrigin,
   ): Promise<string> {
     const { userId } = caller;
-    await this.ownerProof.charge(caller, origin);
+    await this.ownerProof.charge(origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
     const known = await this.passwords.find(em, userId);

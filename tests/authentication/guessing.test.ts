@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { RequestOptions } from '../support/client.ts';
+import type { Client, RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
+  ChangePasswordDocument,
   CompleteLoginDocument,
   LoginDocument,
+  ReauthenticateDocument,
   RecoverAccountDocument,
   RefreshDocument,
   RegisterDocument,
@@ -196,6 +198,69 @@ describe('wrong passwords for one account', () => {
   });
 });
 
+describe('wrong passwords by the thief of a session', () => {
+  const NEXT = 'copper lantern drifting';
+  type Options = RequestOptions & { client?: Client };
+  /** Every way in which a signed-in caller says the password again. */
+  const OPERATIONS = {
+    changePassword: (
+      currentPassword: string,
+      bearer: string,
+      { client = proxied.client, ...rest }: Options = {},
+    ) => client.execute(ChangePasswordDocument, { currentPassword, newPassword: NEXT }, { bearer, ...rest }),
+    reauthenticate: (password: string, bearer: string, { client = proxied.client, ...rest }: Options = {}) =>
+      client.execute(ReauthenticateDocument, { password }, { bearer, ...rest }),
+  };
+
+  describe.each(Object.entries(OPERATIONS))('at %s', (_, prove) => {
+    /** @returns how many of 40 guesses were looked at, from forty addresses. */
+    const besiegeSession = async (bearers: readonly string[]) => {
+      const codes: unknown[] = [];
+      for (let host = 1; host <= 40; host += 1) {
+        const bearer = bearers[host % bearers.length] ?? '';
+        codes.push((await prove('a wrong password', bearer, from(`198.51.100.${host}`))).code);
+      }
+      return codes.filter((code) => code === 'INVALID_CREDENTIALS').length;
+    };
+
+    it('are five from one session, and leave the account to its owner in another one', async () => {
+      const alice = await aSubject();
+      const stolen = await alice.signedIn({ client: proxied.client, ...from('203.0.113.1') });
+      expect(await besiegeSession([stolen.accessToken])).toBe(5);
+      const own = await alice.signedIn({ client: proxied.client, ...from('203.0.113.2') });
+      expect((await prove(alice.password, own.accessToken, from('203.0.113.2'))).code).toBeUndefined();
+    });
+
+    it('leave the same session to its owner on a device that the account knows', async () => {
+      const alice = await aSubject();
+      const browser = proxied.browser();
+      const { accessToken } = await alice.signedIn({ client: browser, ...from('203.0.113.3') });
+      expect(await besiegeSession([accessToken])).toBe(5);
+      const own = { client: browser, ...from('203.0.113.3') };
+      expect((await prove(alice.password, accessToken, own)).code).toBeUndefined();
+    });
+
+    it('are ten from all sessions of an account together', async () => {
+      const alice = await aSubject();
+      const bearers: string[] = [];
+      for (let host = 1; host <= 4; host += 1)
+        bearers.push(
+          (await alice.signedIn({ client: proxied.client, ...from(`203.0.113.${host}`) })).accessToken,
+        );
+      expect(await besiegeSession(bearers)).toBe(10);
+    });
+  });
+
+  it('are all that is counted: an owner who proves the password often does not run out', async () => {
+    const alice = await aSubject();
+    const { accessToken } = await alice.signedIn({ client: proxied.client, ...from('203.0.113.4') });
+    const codes: unknown[] = [];
+    for (let n = 0; n < 12; n += 1)
+      codes.push((await OPERATIONS.reauthenticate(alice.password, accessToken, from('203.0.113.4'))).code);
+    expect(codes).toEqual(Array(12).fill(undefined));
+  });
+});
+
 describe('one password for 200 accounts', () => {
   it('from one address is refused before the fiftieth; another address is not affected', async () => {
     const before = await evaluated();
@@ -302,6 +367,16 @@ describe('several operations in one document', () => {
         alice.login({ client: client(i), password: 'a wrong password', ...from(`198.51.100.${i + 1}`) }),
       );
       expectLimit(10, codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED'));
+    });
+
+    it('at the password of an account by the thief of a session: five are looked at', async () => {
+      const alice = await one.aSubject();
+      const { accessToken: bearer } = await alice.signedIn();
+      const variables = { currentPassword: 'a wrong password', newPassword: 'copper lantern drifting' };
+      const codes = await codesOf((i) =>
+        client(i).execute(ChangePasswordDocument, variables, { bearer, ...from(`198.51.101.${i + 1}`) }),
+      );
+      expectLimit(5, codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED'));
     });
 
     it.each([

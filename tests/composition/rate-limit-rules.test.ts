@@ -53,6 +53,15 @@ const asSomebody =
     const { accessToken, refreshToken } = await alice.signedIn();
     return () => codeOf(at.client, query(alice, refreshToken), accessToken);
   };
+/** For an operation of somebody who is signed in, from a device that the account knows. */
+const asKnownDevice =
+  (query: () => string): Attempt =>
+  async (at) => {
+    const [alice, browser] = [await free.aSubject(), free.browser()];
+    const { accessToken } = await alice.signedIn({ client: browser });
+    const mark = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
+    return () => codeOf(at.client, query(), accessToken, mark);
+  };
 /** For a wrong second factor, at a login whose password was right. */
 const wrongFactor =
   (input: string): Attempt =>
@@ -149,7 +158,8 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     'refresh.session': asSomebody(
       (_, token) => `mutation { refresh(refreshToken: "${token}") { tokenType } }`,
     ),
-    'reauthenticate.account': asSomebody(() => reauthenticate),
+    'reauthenticate.session': asSomebody(() => reauthenticate),
+    'ownerProof.session': asSomebody(() => changePassword),
     'secondFactor.account': wrongFactor('securityCode: "000000"'),
     'blockpassApp.person': async (at) => {
       const app = world.person();
@@ -187,7 +197,10 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       const mark = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
       return () => codeOf(at.client, login(alice.username), undefined, mark);
     },
+    'reauthenticate.account': asSomebody(() => reauthenticate),
+    'reauthenticate.device': asKnownDevice(() => reauthenticate),
     'ownerProof.account': asSomebody(() => changePassword),
+    'ownerProof.device': asKnownDevice(() => changePassword),
     'secondFactor.recovery': wrongFactor('recoveryCode: "AAAA-AAAA-AAAA-AAAA"'),
   },
 ];
@@ -206,9 +219,13 @@ it('what docs/security.md says of failures in a day is what the rules allow', ()
     const { burst = 0, perSeconds = 1 } = RATE_LIMIT_RULES[rule] ?? {};
     return (burst + (burst / perSeconds) * 86_400).toLocaleString('en');
   };
-  const bySession = ['reauthenticate.account', 'ownerProof.account'].map(inADay);
+  const bySession = ['reauthenticate', 'ownerProof'].map((name) => inADay(`${name}.account`));
+  const halves = ['reauthenticate', 'ownerProof'].map((name) => RATE_LIMIT_RULES[`${name}.session`]?.burst);
+  expect(halves).toEqual([5, 5]);
+  const byDevice = ['reauthenticate', 'ownerProof'].map((name) => inADay(`${name}.device`));
+  expect(byDevice).toEqual(bySession);
   const said =
-    /(\S+) in a day\..* besides (\S+) with each name,.* session (\S+) by .* and (\S+) by .* has (\S+) and its recovery codes (\S+) /.exec(
+    /(\S+) in a day\..* besides (\S+) with each name,.* sessions of the account (\S+) by .* and (\S+) by .*, half of each with one session, and as much again with each known device\. .* has (\S+) and its recovery codes (\S+) /.exec(
       row,
     );
   expect(said?.slice(1)).toEqual([
