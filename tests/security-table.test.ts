@@ -14,7 +14,10 @@ const rows = [...text.matchAll(/^\| (\d+) +\| (.*?) \| (.*?) \| (.*?) \|$/gm)].m
 
 describe('the table of docs/security.md', () => {
   it('has every rule once, in order', () => {
-    expect(rows.map(({ number }) => number)).toEqual(Array.from({ length: 112 }, (_, index) => index + 1));
+    const [, count] = /^(\d+) rules that can be tested/m.exec(text) ?? [];
+    expect(rows.map(({ number }) => number)).toEqual(
+      Array.from({ length: Number(count) }, (_, index) => index + 1),
+    );
     expect(rows.filter(({ rule }) => rule === '')).toEqual([]);
   });
 

@@ -68,9 +68,9 @@ export class PasswordLogin {
       : guessOfStranger(account, network);
     // A neighbour in the same /48 who empties its bucket must not keep a known device from signing in.
     await this.rateLimiter.charge(isKnown ? guess : { 'login.address': wider, ...guess });
-    // A deactivated account is verified like any other: its time must not tell it apart.
+    // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
     const proof = await this.passwords
-      .verify(em, subject?.password ?? null, password)
+      .verify(em, subject?.password ?? null, password, { matchShows: subject?.isActive ?? false })
       .catch(this.givingBack(guess, (error) => error instanceof NotHashed));
     const outcome =
       proof &&

@@ -43,6 +43,7 @@ export async function composePasswords(
   closing.push(() => hasher.close());
   const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
+  await passwords.padToStored(fork());
   const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
   const ownerProof = new OwnerProof(passwords, accountFactors, devices, audit, rateLimiter, clock);
   const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, devices, notices, audit);

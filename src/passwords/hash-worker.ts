@@ -4,7 +4,16 @@
  */
 import { hashSync as argon2Hash, verifySync as argon2Verify } from '@node-rs/argon2';
 import { hashSync as bcryptHash, compareSync as bcryptVerify } from 'bcryptjs';
-import { ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_TAG_BYTES } from './stored-hash.ts';
+import {
+  ARGON2_LANES,
+  ARGON2_MEMORY_KIB,
+  ARGON2_PASSES,
+  ARGON2_TAG_BYTES,
+  decoysForDifference,
+  decoysForShare,
+  parseStoredHash,
+  type StoredHash,
+} from './stored-hash.ts';
 
 export interface HashJob {
   scheme: 'bcrypt' | 'argon2id';
@@ -13,9 +22,19 @@ export interface HashJob {
 }
 
 export interface VerifyJob {
-  scheme: 'bcrypt' | 'argon2id';
   hash: string;
   secret: string;
+  /** The job takes as long as a comparison at this cost, unless the hash itself costs more. */
+  target: StoredHash;
+  /** Whether the answer to the client shows a match: then a match ends the job without padding. */
+  matchShows: boolean;
+  /** What to hash after a match that shows; null to hash nothing. */
+  rehash: HashJob | null;
+}
+
+export interface Verified {
+  matches: boolean;
+  rehashed: string | null;
 }
 
 /** Hashes under a fresh salt: `$2b$...` or a PHC string. */
@@ -31,7 +50,45 @@ export function hash({ scheme, bcryptCost, secret }: HashJob): string {
   });
 }
 
-/** Whether the secret belongs to the hash; compares in constant time (both libraries do). */
-export function verify({ scheme, hash, secret }: VerifyJob): boolean {
-  return scheme === 'bcrypt' ? bcryptVerify(secret, hash) : argon2Verify(hash, secret);
+/** Whether the secret belongs to the hash, followed in the same job by the padding or by the new hash. */
+export function verify({ hash: stored, secret, target, matchShows, rehash }: VerifyJob): Verified {
+  const start = cpuMs();
+  const matches = compare(stored, secret);
+  const spentMs = cpuMs() - start;
+  if (matches && matchShows) return { matches, rehashed: rehash && hash(rehash) };
+  const padding = decoysForDifference(parseStoredHash(stored), target);
+  if (padding === null) padByMeasure(target, spentMs, secret);
+  else compareAll(padding, secret);
+  return { matches, rehashed: null };
+}
+
+/** The share of the target that is compared first and timed, to tell how much is missing. Larger is more exact. */
+const MEASURE = 1 / 4;
+
+/**
+ * Fills up to the time of the target. How the times of two schemes compare depends on the machine, so a part of the padding
+ * is the measure, each time: nothing has to be remembered, and the load of the moment slows both alike.
+ */
+function padByMeasure(target: StoredHash, spentMs: number, secret: string): void {
+  const start = cpuMs();
+  compareAll(decoysForShare(target, MEASURE), secret);
+  const targetMs = (cpuMs() - start) / MEASURE;
+  // Zero at a cost too small to measure, which needs no padding either.
+  const missing = targetMs > 0 ? 1 - MEASURE - spentMs / targetMs : 0;
+  compareAll(decoysForShare(target, Math.max(0, missing)), secret);
+}
+
+function compareAll(hashes: readonly string[], secret: string): void {
+  for (const hash of hashes) compare(hash, secret);
+}
+
+/** Compares in constant time (both libraries do). */
+function compare(hash: string, secret: string): boolean {
+  return parseStoredHash(hash).scheme === 'bcrypt' ? bcryptVerify(secret, hash) : argon2Verify(hash, secret);
+}
+
+/** Milliseconds that this thread has computed: waiting for a processor does not count. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }

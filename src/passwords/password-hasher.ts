@@ -6,13 +6,14 @@ import { Piscina } from 'piscina';
 import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import type { HashJob, VerifyJob } from './hash-worker.ts';
+import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
   ARGON2_MEMORY_KIB,
   ARGON2_PASSES,
+  approximateRounds,
+  currentCost,
   decoyHash,
-  decoysForDifference,
   MAX_BCRYPT_COST,
   MIN_BCRYPT_COST,
   parseStoredHash,
@@ -52,8 +53,15 @@ const JOB_TIMEOUT_MS = 15_000;
 /** Milliseconds that close() grants to jobs already accepted. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** Jobs over which their time is smoothed: those for a wrong password come in several sizes. */
+/** Jobs over which their time is smoothed: a match takes less than a wrong password where dearer hashes are stored. */
 const RUNS_REMEMBERED = 4;
+
+/**
+ * How much dearer than the configured cost a stored hash may be and still be what every failed comparison is padded to. It
+ * covers bcrypt at cost 12 after a change to Argon2id, and bcrypt lowered by two steps. Above it the padding would cost more
+ * than the secret is worth: one imported hash of cost 16 would make every failed login take four seconds.
+ */
+const MAX_PADDING_FACTOR = 4;
 
 /** Seconds; what a refused client is told at most. */
 const MAX_RETRY_AFTER_SECONDS = 10;
@@ -69,8 +77,11 @@ const MAX_RETRY_AFTER_SECONDS = 10;
 export class PasswordHasher {
   readonly #options: PasswordHasherOptions;
   readonly #writing: Key;
-  readonly #decoy: StoredPassword;
-  readonly #pool: Piscina<HashJob | VerifyJob, string | boolean>;
+  /** The cost that every comparison takes whose answer must not tell. */
+  #target: StoredHash;
+  /** Stands in for an account that does not exist. */
+  #decoy: string;
+  readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
   readonly #turnstile: Turnstile;
   readonly #accepted = new Set<Promise<unknown>>();
   /** Aborted when no job is accepted any more. */
@@ -91,7 +102,8 @@ export class PasswordHasher {
     requireInteger('queue', options.queue, 0, 1_000_000);
     this.#options = options;
     this.#writing = options.peppers[0];
-    this.#decoy = { hash: decoyHash(options.scheme, options.bcryptCost), pepperId: this.#writing.id };
+    this.#target = currentCost(options.scheme, options.bcryptCost);
+    this.#decoy = decoyHash(this.#target);
     this.#turnstile = new Turnstile({ places: options.threads, queue: options.queue });
     this.#pool = new Piscina({
       // Node picks up src/hash-worker.ts by stripping its types, dist/hash-worker.js as it is.
@@ -115,19 +127,19 @@ export class PasswordHasher {
    */
   async hash(password: string): Promise<StoredPassword> {
     requireSize(password);
-    const { scheme, bcryptCost } = this.#options;
-    const secret = keyed(password, this.#writing);
-    const hash = await this.#run<string>('hash', { scheme, bcryptCost, secret });
+    const hash = await this.#run<string>('hash', this.#hashJob(password));
     return { hash, pepperId: this.#writing.id };
   }
 
   /**
-   * Whether the password belongs to the stored one. Null (no such account, or one without a password) never matches
-   * and costs what an up-to-date hash costs, so that the duration does not tell (ASVS 6.3.8).
+   * Whether the password belongs to the stored one. A comparison that fails takes the time of the target cost (see
+   * `padTo`) and one turn in the queue, whatever the stored hash: also for null, which stands for no such account or one
+   * without a password. So the duration does not tell (ASVS 6.3.8).
    *
-   * `outdated` asks the caller to store a fresh hash: the scheme is another, the cost is lower, or the pepper is
-   * not the first one. Only ever true together with `matches`.
-   *
+   * @param matchShows whether the client learns of a match. Then a match is not padded, and an outdated hash is made anew in
+   *   the same turn: `rehashed`.
+   * @returns `outdated` when the scheme is another, the cost is lower, or the pepper is not the first one. Only ever true
+   *   together with `matches`.
    * @throws ServiceUnavailable as hash() does.
    * @throws RangeError as hash() does.
    * @throws Error when the stored hash is malformed or its pepper is not configured: faults, not wrong passwords.
@@ -135,29 +147,61 @@ export class PasswordHasher {
   async verify(
     password: string,
     stored: StoredPassword | null,
-  ): Promise<{ matches: boolean; outdated: boolean }> {
+    { matchShows = false }: { matchShows?: boolean } = {},
+  ): Promise<{ matches: boolean; outdated: boolean; rehashed?: StoredPassword }> {
     requireSize(password);
-    const { hash, pepperId } = stored ?? this.#decoy;
-    const parsed = parseStoredHash(hash);
-    const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
-    const verified = await this.#run<boolean>('verify', { scheme: parsed.scheme, hash, secret });
-    const matches = verified && stored !== null;
-    if (!matches) await this.#spendDifference(parsed, secret);
-    return { matches, outdated: matches && (pepperId !== this.#writing.id || this.#isWeaker(parsed)) };
+    const known = stored && this.#read(stored, password);
+    const rehash = known?.isOutdated && matchShows ? this.#hashJob(password) : null;
+    const { matches, rehashed } = await this.#run<Verified>('verify', {
+      hash: known?.hash ?? this.#decoy,
+      secret: known?.secret ?? keyed(password, this.#writing),
+      target: this.#target,
+      matchShows,
+      rehash,
+    });
+    if (!known || !matches) return { matches: false, outdated: false };
+    return {
+      matches,
+      outdated: known.isOutdated,
+      ...(rehashed !== null && { rehashed: { hash: rehashed, pepperId: this.#writing.id } }),
+    };
   }
 
-  /** A wrong password for a hash of lower cost would be told sooner than one for an unknown account (ASVS 6.3.8). */
-  async #spendDifference(stored: StoredHash, secret: string): Promise<void> {
-    const { scheme, bcryptCost } = this.#options;
-    if (stored.scheme !== scheme) return;
-    try {
-      for (const hash of decoysForDifference(stored, bcryptCost)) {
-        await this.#run<boolean>('verify', { scheme, hash, secret });
+  /**
+   * Raises what failed comparisons take to the dearest of these stored hashes, so that their accounts are not told by a longer
+   * time. Hashes that cost more than MAX_PADDING_FACTOR times the configured cost are left out: their accounts answer later.
+   * Malformed hashes are left out too.
+   */
+  padTo(hashes: readonly string[]): void {
+    for (const hash of hashes) {
+      try {
+        this.#raiseTarget(parseStoredHash(hash));
+      } catch {
+        // verify() reports it as the fault that it is.
       }
-    } catch (error) {
-      // Too busy to pretend: the answer is known, and waiting times tell little now.
-      if (!(error instanceof ServiceUnavailable)) throw error;
     }
+  }
+
+  /** What a comparison that fails takes now. */
+  get failureCost(): StoredHash {
+    return this.#target;
+  }
+
+  #raiseTarget(cost: StoredHash): void {
+    const { scheme, bcryptCost } = this.#options;
+    const most = MAX_PADDING_FACTOR * approximateRounds(currentCost(scheme, bcryptCost));
+    const rounds = approximateRounds(cost);
+    if (rounds <= approximateRounds(this.#target) || rounds > most) return;
+    this.#target = cost;
+    this.#decoy = decoyHash(cost);
+  }
+
+  #read({ hash, pepperId }: StoredPassword, password: string) {
+    const cost = parseStoredHash(hash);
+    // An import of dearer hashes that ran after the start of this process.
+    this.#raiseTarget(cost);
+    const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
+    return { hash, secret, isOutdated: pepperId !== this.#writing.id || this.#isWeaker(cost) };
   }
 
   knowsPepper(id: string): boolean {
@@ -185,6 +229,11 @@ export class PasswordHasher {
     return pepper;
   }
 
+  #hashJob(password: string): HashJob {
+    const { scheme, bcryptCost } = this.#options;
+    return { scheme, bcryptCost, secret: keyed(password, this.#writing) };
+  }
+
   #isWeaker(stored: StoredHash): boolean {
     const { scheme, bcryptCost } = this.#options;
     if (stored.scheme === 'bcrypt') {
@@ -193,7 +242,7 @@ export class PasswordHasher {
     return scheme !== 'argon2id' || stored.memoryKib < ARGON2_MEMORY_KIB || stored.passes < ARGON2_PASSES;
   }
 
-  async #run<Result extends string | boolean>(
+  async #run<Result extends string | Verified>(
     name: 'hash' | 'verify',
     job: HashJob | VerifyJob,
   ): Promise<Result> {
@@ -212,7 +261,7 @@ export class PasswordHasher {
     }
   }
 
-  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob): Promise<string | boolean> {
+  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob): Promise<string | Verified> {
     const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
     const deadline = timeout(allowedMs);
     // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.

@@ -118,7 +118,9 @@ export class Passwords {
 
   /**
    * Costs the same for a candidate that does not exist. A hash that is weaker than what is configured is replaced
-   * on success.
+   * on success, in the same turn of the queue.
+   * @param matchShows false where the client must not learn that the password was right: a match then costs what a wrong
+   *   password costs, and the hash stays as it is.
    * @throws {NotHashed} at once, when too many are waiting already: the password was not looked at.
    * @throws {ServiceUnavailable} it took too long.
    */
@@ -126,11 +128,14 @@ export class Passwords {
     em: EntityManager,
     candidate: PasswordCandidate,
     password: string,
+    { matchShows = true }: { matchShows?: boolean } = {},
   ): Promise<PasswordProof | null> {
-    const { matches, outdated } = await this.hasher.verify(password, candidate?.stored ?? null);
+    const { matches, rehashed } = await this.hasher.verify(password, candidate?.stored ?? null, {
+      matchShows,
+    });
     if (!matches || !candidate) return null;
     const { userId, stored } = candidate;
-    return { userId, hash: outdated ? await this.upgrade(em, userId, stored, password) : stored.hash };
+    return { userId, hash: rehashed ? await this.upgrade(em, candidate, rehashed, password) : stored.hash };
   }
 
   /** For a password that is not an account's yet. Costs the same for one that does not exist. */
@@ -170,26 +175,43 @@ export class Passwords {
       ]);
   }
 
+  /**
+   * Looks at every stored hash once, so that no failed login is told from others by its time.
+   * @see PasswordHasher.padTo
+   */
+  async padToStored(em: EntityManager): Promise<void> {
+    const rows = await statement(
+      em,
+      // One for each scheme and cost: `$2b$12` or `$argon2id$v=19$m=65536,t=3,p=1`.
+      sql<{ hash: string }>`
+        select min(hash) as hash from password_credential
+        group by case when hash like '$2%' then left(hash, 6)
+                      else substring(hash from '^[$]argon2id[$][^$]*[$][^$]*') end`,
+    );
+    this.hasher.padTo(rows.map(({ hash }) => hash));
+  }
+
+  /** @returns the hash that is stored now and belongs to the password. */
   private async upgrade(
     em: EntityManager,
-    userId: string,
-    old: StoredPassword,
+    { userId, stored: old }: NonNullable<PasswordCandidate>,
+    { hash, pepperId }: StoredPassword,
     password: string,
   ): Promise<string> {
+    const replaced = await em.nativeUpdate(
+      PasswordCredential,
+      { userId, hash: old.hash },
+      { hash, pepperId },
+    );
+    if (replaced > 0) return hash;
     try {
-      const { hash, pepperId } = await this.hasher.hash(password);
-      const replaced = await em.nativeUpdate(
-        PasswordCredential,
-        { userId, hash: old.hash },
-        { hash, pepperId },
-      );
-      if (replaced > 0) return hash;
       // Another login upgraded it at the same moment; the proof must rest on the hash that is there now.
       const now = await this.find(em, userId);
-      const same = now !== null && (await this.hasher.verify(password, now.stored)).matches;
+      const same =
+        now !== null && (await this.hasher.verify(password, now.stored, { matchShows: true })).matches;
       return same ? now.stored.hash : old.hash;
     } catch (error) {
-      // Busy: the next login upgrades it.
+      // Busy: this login fails as one whose password was changed meanwhile, and the next one succeeds.
       if (error instanceof ServiceUnavailable) return old.hash;
       throw error;
     }

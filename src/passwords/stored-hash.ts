@@ -64,40 +64,72 @@ export function parseStoredHash(hash: string): StoredHash {
   throw new Error('A stored password hash is neither bcrypt nor an Argon2id PHC string.');
 }
 
+/** The cost of a hash that is written today. */
+export function currentCost(scheme: 'bcrypt' | 'argon2id', bcryptCost: number): StoredHash {
+  return scheme === 'bcrypt'
+    ? { scheme, cost: bcryptCost }
+    : { scheme, memoryKib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES };
+}
+
+/**
+ * About what a comparison costs, in rounds of bcrypt, to rank costs of different schemes. 64 MiB in 3 passes take the time of
+ * bcrypt at cost 10: 56 against 61 ms on one machine, so other machines differ by some tens of per cent.
+ */
+export function approximateRounds(cost: StoredHash): number {
+  if (cost.scheme === 'bcrypt') return 2 ** cost.cost;
+  return (2 ** 10 * cost.memoryKib * cost.passes) / (ARGON2_MEMORY_KIB * ARGON2_PASSES);
+}
+
 /**
  * A hash of no password: random salt and digest in the form and at the cost of a real one, so verifying against it
  * takes as long. No one knows a password for it, and guessing one is as hard as inverting the digest.
  */
-export function decoyHash(
-  scheme: 'bcrypt' | 'argon2id',
-  bcryptCost: number,
-  memoryKib: number = ARGON2_MEMORY_KIB,
-): string {
-  if (scheme === 'bcrypt') {
+export function decoyHash(cost: StoredHash): string {
+  if (cost.scheme === 'bcrypt') {
     // 16 bytes of salt and 23 of digest, in bcrypt's own base64 (Provos and Mazières 1999).
     const [salt, digest] = [bcryptBase64(randomBytes(16), 16), bcryptBase64(randomBytes(23), 23)];
-    return `$2b$${String(bcryptCost).padStart(2, '0')}$${salt}${digest}`;
+    return `$2b$${String(cost.cost).padStart(2, '0')}$${salt}${digest}`;
   }
   const [salt, tag] = [ARGON2_SALT_BYTES, ARGON2_TAG_BYTES].map((bytes) =>
     randomBytes(bytes).toString('base64').replace(/=+$/, ''),
   );
-  return `$argon2id$v=19$m=${memoryKib},t=${ARGON2_PASSES},p=${ARGON2_LANES}$${salt}$${tag}`;
+  return `$argon2id$v=19$m=${cost.memoryKib},t=${cost.passes},p=${cost.lanes}$${salt}$${tag}`;
 }
 
-/** Hashes that together take the time by which one of this cost is done before one of today's. */
-export function decoysForDifference(stored: StoredHash, bcryptCost: number): string[] {
-  if (stored.scheme === 'bcrypt') {
+/**
+ * Decoys that take the time by which one comparison at the cost `stored` ends before one at `target`.
+ *
+ * @returns null where the schemes differ: only measuring tells how their times compare.
+ */
+export function decoysForDifference(stored: StoredHash, target: StoredHash): string[] | null {
+  if (stored.scheme === 'bcrypt' && target.scheme === 'bcrypt') {
     // A step of the cost doubles the time: c, then c, c + 1 ... t - 1, take together what t takes.
-    const steps = Array.from(
-      { length: Math.max(0, bcryptCost - stored.cost) },
-      (_, step) => stored.cost + step,
+    const steps = Math.max(0, target.cost - stored.cost);
+    return Array.from({ length: steps }, (_, step) =>
+      decoyHash({ scheme: 'bcrypt', cost: stored.cost + step }),
     );
-    return steps.map((cost) => decoyHash('bcrypt', cost));
   }
-  // Argon2 takes time for each KiB in each pass.
-  const spentKib = (stored.memoryKib * stored.passes) / ARGON2_PASSES;
-  const missingKib = Math.floor(ARGON2_MEMORY_KIB - spentKib);
-  return missingKib >= MIN_ARGON2_MEMORY_KIB ? [decoyHash('argon2id', bcryptCost, missingKib)] : [];
+  if (stored.scheme === 'argon2id' && target.scheme === 'argon2id') {
+    // Argon2 takes time for each KiB in each pass.
+    return decoysForShare(
+      target,
+      1 - (stored.memoryKib * stored.passes) / (target.memoryKib * target.passes),
+    );
+  }
+  return null;
+}
+
+/** Decoys that together take this share (0 to 1) of the time of a comparison at `target`; bcrypt to the nearest 32nd. */
+export function decoysForShare(target: StoredHash, share: number): string[] {
+  if (target.scheme === 'argon2id') {
+    const memoryKib = Math.floor(target.memoryKib * share);
+    return memoryKib >= MIN_ARGON2_MEMORY_KIB * target.lanes ? [decoyHash({ ...target, memoryKib })] : [];
+  }
+  const shareIn32nds = Math.round(share * 32);
+  // The binary digits of the share: each cost below that of the target takes half the time of the one above it.
+  return [1, 2, 3, 4, 5]
+    .filter((step) => shareIn32nds & (32 >> step) && target.cost - step >= MIN_BCRYPT_COST)
+    .map((step) => decoyHash({ scheme: 'bcrypt', cost: target.cost - step }));
 }
 
 function within(value: number, least: number, most: number, what: string): number {

@@ -5,8 +5,11 @@ import { hashSync as argon2Hash } from '@node-rs/argon2';
 import { hashSync as bcryptHash } from 'bcryptjs';
 import { PasswordHasher, type PasswordHasherOptions } from '../../src/passwords/password-hasher.ts';
 import {
+  approximateRounds,
+  currentCost,
   decoyHash,
   decoysForDifference,
+  decoysForShare,
   parseStoredHash,
   type StoredHash,
 } from '../../src/passwords/stored-hash.ts';
@@ -81,50 +84,85 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
     const passwords = hasher({ scheme, bcryptCost: 5 });
     await expect(passwords.verify(PASSWORD, null)).resolves.toEqual({ matches: false, outdated: false });
     const known = (await passwords.hash(PASSWORD)).hash;
-    const decoy = decoyHash(scheme, 5);
+    const decoy = decoyHash(currentCost(scheme, 5));
     expect(parseStoredHash(decoy)).toEqual(parseStoredHash(known));
     expect(decoy).toHaveLength(known.length);
-    expect(decoyHash(scheme, 5)).not.toBe(decoy);
+    expect(decoyHash(currentCost(scheme, 5))).not.toBe(decoy);
   });
 });
 
-describe('a wrong password for a hash of lower cost is paid up to the cost of today', () => {
-  it('in bcrypt, by decoys of that cost and each one below the configured one', () => {
-    const decoys = decoysForDifference({ scheme: 'bcrypt', cost: 4 }, 7);
-    expect(decoys.map(parseStoredHash)).toEqual([4, 5, 6].map((cost) => ({ scheme: 'bcrypt', cost })));
-    expect(decoysForDifference({ scheme: 'bcrypt', cost: 7 }, 7)).toEqual([]);
+const bcryptOf = (cost: number): StoredHash => ({ scheme: 'bcrypt', cost });
+const argon2Of = (memoryKib: number, passes: number): StoredHash => ({
+  scheme: 'argon2id',
+  memoryKib,
+  passes,
+  lanes: 1,
+});
+const roundsOf = (hashes: readonly string[]) =>
+  hashes.map((hash) => approximateRounds(parseStoredHash(hash))).reduce((a, b) => a + b, 0);
+
+describe('the padding of a wrong password', () => {
+  it('in bcrypt is a decoy of the stored cost and of each one below the target', () => {
+    const decoys = decoysForDifference(bcryptOf(4), bcryptOf(7)) ?? [];
+    expect(decoys.map(parseStoredHash)).toEqual([4, 5, 6].map(bcryptOf));
+    expect(decoysForDifference(bcryptOf(7), bcryptOf(7))).toEqual([]);
+    expect(decoysForDifference(bcryptOf(8), bcryptOf(7))).toEqual([]);
   });
 
-  it('in Argon2id, by one decoy that walks over the memory that is missing', () => {
-    const work = (hash: StoredHash) => (hash.scheme === 'argon2id' ? hash.memoryKib * hash.passes : 0);
-    const today = parseStoredHash(decoyHash('argon2id', 12));
-    const former: StoredHash = { scheme: 'argon2id', memoryKib: 19_456, passes: 2, lanes: 1 };
-    const decoys = decoysForDifference(former, 12).map(parseStoredHash);
+  it('in Argon2id is one decoy that walks over the memory that is missing', () => {
+    const target = currentCost('argon2id', 12);
+    const stored = argon2Of(19_456, 2);
+    const decoys = decoysForDifference(stored, target) ?? [];
     expect(decoys).toHaveLength(1);
-    expect((work(former) + decoys.map(work).reduce((a, b) => a + b)) / work(today)).toBeCloseTo(1, 3);
-    expect(decoysForDifference(today, 12)).toEqual([]);
+    expect((approximateRounds(stored) + roundsOf(decoys)) / approximateRounds(target)).toBeCloseTo(1, 3);
+    expect(decoysForDifference(target, target)).toEqual([]);
   });
-});
 
-it('tells passwords apart whose keyed digest holds a zero byte, where C strings end', async () => {
-  const passwords = hasher();
-  const startsWithNul = (password: string) =>
-    createHmac('sha256', spring.secret).update(password).digest().indexOf(0) === 0;
-  const [one, other] = Array.from({ length: 10_000 }, (_, index) => `password ${index}`).filter(
-    startsWithNul,
-  );
-  if (one === undefined || other === undefined) {
-    throw new Error('Among ten thousand digests some forty start with zero.');
-  }
-  const stored = await passwords.hash(one);
-  expect((await passwords.verify(other, stored)).matches).toBe(false);
-  expect((await passwords.verify(one, stored)).matches).toBe(true);
-});
+  it('across schemes is measured', () => {
+    expect(decoysForDifference(bcryptOf(4), argon2Of(65_536, 3))).toBeNull();
+    expect(decoysForDifference(argon2Of(19_456, 2), bcryptOf(12))).toBeNull();
+  });
 
-it('tells passwords with a NUL character apart', async () => {
-  const passwords = hasher();
-  const stored = await passwords.hash('twelve chars\0one');
-  expect((await passwords.verify('twelve chars\0two', stored)).matches).toBe(false);
+  it.each([bcryptOf(12), argon2Of(65_536, 3)])('takes any share of $scheme', (target) => {
+    for (const share of [0, 0.1, 0.25, 0.5, 0.73, 0.9]) {
+      const taken = roundsOf(decoysForShare(target, share)) / approximateRounds(target);
+      expect(Math.abs(taken - share)).toBeLessThan(1 / 60);
+    }
+  });
+
+  it.each([
+    ['bcrypt of a lower cost', {}, bcryptHash(PASSWORD, 4)],
+    ['Argon2id', {}, argon2Hash(PASSWORD, { memoryCost: 1024, timeCost: 1, parallelism: 1 })],
+    ['bcrypt where Argon2id is configured', { scheme: 'argon2id' }, bcryptHash(PASSWORD, 4)],
+  ] as const)('takes no turn of its own in the queue, for %s', async (_, options, hash) => {
+    const passwords = hasher({ threads: 1, bcryptCost: 8, ...options });
+    const stored = { hash, pepperId: null };
+    for (const password of ['a wrong one', PASSWORD]) {
+      const done: string[] = [];
+      await Promise.all([
+        passwords.verify(password, stored, { matchShows: true }).then(() => done.push('login')),
+        passwords.hash(PASSWORD).then(() => done.push('the next in the queue')),
+      ]);
+      expect(done).toEqual(['login', 'the next in the queue']);
+    }
+  });
+
+  it('goes up to the dearest stored hash, as far as four times the configured cost', () => {
+    const passwords = hasher({ bcryptCost: 4 });
+    expect(passwords.failureCost).toEqual(bcryptOf(4));
+    passwords.padTo([bcryptHash(PASSWORD, 6), bcryptHash(PASSWORD, 5), bcryptHash(PASSWORD, 7), 'malformed']);
+    expect(passwords.failureCost).toEqual(bcryptOf(6));
+
+    const modern = hasher({ scheme: 'argon2id' });
+    modern.padTo([decoyHash(bcryptOf(10)), decoyHash(bcryptOf(12)), decoyHash(bcryptOf(13))]);
+    expect(modern.failureCost).toEqual(bcryptOf(12));
+  });
+
+  it('goes up to a dearer hash that was stored after the start, once it was compared', async () => {
+    const passwords = hasher({ bcryptCost: 4 });
+    await passwords.verify('a wrong one', { hash: bcryptHash(PASSWORD, 5), pepperId: null });
+    expect(passwords.failureCost).toEqual(bcryptOf(5));
+  });
 });
 
 describe('hashes that another system made', () => {
@@ -133,6 +171,18 @@ describe('hashes that another system made', () => {
     const stored = { hash: bcryptHash(PASSWORD, 4).replace('$2b$', `$${version}$`), pepperId: null };
     await expect(passwords.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated: true });
     await expect(passwords.verify('another', stored)).resolves.toEqual({ matches: false, outdated: false });
+  });
+
+  it('verifies plain bcrypt of exactly 72 bytes, and keys it anew in the same turn', async () => {
+    const passwords = hasher();
+    const password = 'é'.repeat(36);
+    const stored = { hash: bcryptHash(password, 4), pepperId: null };
+    const { rehashed, ...told } = await passwords.verify(password, stored, { matchShows: true });
+    expect(told).toEqual({ matches: true, outdated: true });
+    await expect(passwords.verify(password, rehashed ?? null)).resolves.toEqual({
+      matches: true,
+      outdated: false,
+    });
   });
 
   it('verifies plain Argon2id of other parameters', async () => {
