@@ -14,6 +14,7 @@ import {
   approximateRounds,
   currentCost,
   decoyHash,
+  fitsBcrypt,
   MAX_BCRYPT_COST,
   MIN_BCRYPT_COST,
   parseStoredHash,
@@ -72,7 +73,7 @@ const MAX_RETRY_AFTER_SECONDS = 10;
  * A password is NFKC-normalised (SP 800-63B-4 section 3.1.1.2), keyed with HMAC-SHA-256 under a pepper, and the
  * base64 of that (44 characters) is hashed: nothing is cut off at bcrypt's 72 bytes, no NUL byte ends it early, and
  * the password itself never reaches a worker. Imported plain hashes are verified over the password as typed, which
- * is what the other system hashed.
+ * is what the other system hashed; there bcrypt cuts off, so verify() refuses what it would cut.
  */
 export class PasswordHasher {
   readonly #options: PasswordHasherOptions;
@@ -136,6 +137,9 @@ export class PasswordHasher {
    * `padTo`) and one turn in the queue, whatever the stored hash: also for null, which stands for no such account or one
    * without a password. So the duration does not tell (ASVS 6.3.8).
    *
+   * A plain bcrypt hash never matches a password that bcrypt cannot tell from others (`fitsBcrypt`): a wrong end would sign
+   * in, and would then become the password.
+   *
    * @param matchShows whether the client learns of a match. Then a match is not padded, and an outdated hash is made anew in
    *   the same turn: `rehashed`.
    * @returns `outdated` when the scheme is another, the cost is lower, or the pepper is not the first one. Only ever true
@@ -196,10 +200,12 @@ export class PasswordHasher {
     this.#decoy = decoyHash(cost);
   }
 
+  /** @returns null where the password cannot be compared with the hash. */
   #read({ hash, pepperId }: StoredPassword, password: string) {
     const cost = parseStoredHash(hash);
     // An import of dearer hashes that ran after the start of this process.
     this.#raiseTarget(cost);
+    if (pepperId === null && cost.scheme === 'bcrypt' && !fitsBcrypt(password)) return null;
     const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
     return { hash, secret, isOutdated: pepperId !== this.#writing.id || this.#isWeaker(cost) };
   }

@@ -132,6 +132,17 @@ export function decoysForShare(target: StoredHash, share: number): string[] {
     .map((step) => decoyHash({ scheme: 'bcrypt', cost: target.cost - step }));
 }
 
+/** Bytes of a password that bcrypt reads (Provos and Mazières 1999, section 4); it ignores what follows. */
+const MAX_BCRYPT_BYTES = 72;
+
+/**
+ * Whether bcrypt tells this password from every other one. It ignores what follows byte 72, and it repeats the password with a
+ * NUL behind it until it has 72 bytes: `abc`, a NUL and `abc` have the hash of `abc`.
+ */
+export function fitsBcrypt(password: string): boolean {
+  return Buffer.byteLength(password, 'utf8') <= MAX_BCRYPT_BYTES && !password.includes('\0');
+}
+
 function within(value: number, least: number, most: number, what: string): number {
   if (value < least || value > most) {
     throw new Error(`A stored password hash has a ${what} of ${value}; ${least} to ${most} is supported.`);

@@ -11,7 +11,12 @@ import type { Keyring } from '../../src/platform/keyring.ts';
 import { InProcessTokenBuckets, RateLimiter } from '../../src/platform/rate-limit/index.ts';
 import type { Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { LoginDocument, type LoginMutation } from '../support/generated/operations.ts';
+import {
+  ChangePasswordDocument,
+  LoginDocument,
+  type LoginMutation,
+  ReauthenticateDocument,
+} from '../support/generated/operations.ts';
 import { race } from '../support/race.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -162,6 +167,33 @@ describe('a hash that is weaker than what is configured', () => {
     );
     await bob.signedIn({ password: 'imported from elsewhere' });
     expect((await credential(bob.id))?.pepper_id).toMatch(/^[0-9a-f]{8}$/);
+  });
+
+  it.each([
+    [
+      'more than 72 bytes, with a wrong end',
+      `${'x'.repeat(72)} the right end`,
+      `${'x'.repeat(72)} a wrong end`,
+    ],
+    ['more than 72 bytes, with the right end', 'x'.repeat(80), 'x'.repeat(80)],
+    ['a NUL', 'twelve chars', 'twelve chars\0twelve chars'],
+  ])('from elsewhere in plain bcrypt never matches %s', async (_, truth, typed) => {
+    const bob = await gateway.aSubject();
+    const { accessToken } = await bob.signedIn();
+    const plain = { hash: hashSync(truth, 4), pepper_id: null };
+    await gateway.database.query(
+      'update password_credential set hash = $2, pepper_id = null where user_id = $1',
+      [bob.id, plain.hash],
+    );
+    const bearer = { bearer: accessToken };
+    const newPassword = 'copper lantern drifting';
+    const replies = [
+      await bob.login({ password: typed }),
+      await bob.client.execute(ReauthenticateDocument, { password: typed }, bearer),
+      await bob.client.execute(ChangePasswordDocument, { currentPassword: typed, newPassword }, bearer),
+    ];
+    expect(replies.map(({ code }) => code)).toEqual(Array(3).fill('INVALID_CREDENTIALS'));
+    expect(await credential(bob.id)).toMatchObject(plain);
   });
 
   it('replaced by several logins at once lets all of them in', async () => {

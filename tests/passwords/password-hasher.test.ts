@@ -173,6 +173,22 @@ describe('hashes that another system made', () => {
     await expect(passwords.verify('another', stored)).resolves.toEqual({ matches: false, outdated: false });
   });
 
+  it.each([
+    ['a wrong end behind 72 bytes', 'x'.repeat(80), `${'x'.repeat(72)}yyyyyyyy`],
+    ['the right end behind 72 bytes', 'x'.repeat(80), 'x'.repeat(80)],
+    ['the first 72 bytes and one more', 'x'.repeat(72), 'x'.repeat(73)],
+    ['72 bytes of which one character is cut', `${'x'.repeat(71)}é`, `${'x'.repeat(71)}è`],
+    ['a NUL and a repetition, which bcrypt takes for the password', 'abc', 'abc\0abc'],
+    ['a NUL at the end', 'abc', 'abc\0'],
+  ])('refuses for plain bcrypt %s', async (_, truth, typed) => {
+    const passwords = hasher();
+    const stored = { hash: bcryptHash(truth, 4), pepperId: null };
+    await expect(passwords.verify(typed, stored, { matchShows: true })).resolves.toEqual({
+      matches: false,
+      outdated: false,
+    });
+  });
+
   it('verifies plain bcrypt of exactly 72 bytes, and keys it anew in the same turn', async () => {
     const passwords = hasher();
     const password = 'é'.repeat(36);
