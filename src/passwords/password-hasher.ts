@@ -6,6 +6,7 @@ import { Piscina } from 'piscina';
 import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
+import { Turnstile } from '../platform/turnstile.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
@@ -20,7 +21,6 @@ import {
   parseStoredHash,
   type StoredHash,
 } from './stored-hash.ts';
-import { Turnstile } from './turnstile.ts';
 
 /** A password as the database keeps it. */
 export interface StoredPassword {
