@@ -15,6 +15,7 @@ import { EndingsThatMatter } from './20261122103000_endings_that_matter.ts';
 import { UploadPassWithoutOrigin } from './20261126010000_upload_pass_without_origin.ts';
 import { RecoveryCodeCreatedAt } from './20261128171000_recovery_code_created_at.ts';
 import { RefreshContract } from './20261128171500_refresh_contract.ts';
+import { KycReceivedHash } from './20261128172300_kyc_received_hash.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -34,4 +35,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261126010000_upload_pass_without_origin', class: UploadPassWithoutOrigin },
   { name: '20261128171000_recovery_code_created_at', class: RecoveryCodeCreatedAt },
   { name: '20261128171500_refresh_contract', class: RefreshContract },
+  { name: '20261128172300_kyc_received_hash', class: KycReceivedHash },
 ];

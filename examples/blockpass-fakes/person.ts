@@ -56,7 +56,7 @@ export class Person {
 /** Fields that are sent as files. */
 export const isPicture = (slug: string): boolean => ['selfie', 'passport', 'proof_of_address'].includes(slug);
 
-/** A PNG of 16 by 16 pixels, no two alike. */
+/** A PNG of 16 by 16 pixels unless another size is asked for, no two alike. */
 export function picture(width = 16, height = 16): Buffer {
   const chunk = (type: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
@@ -69,9 +69,11 @@ export function picture(width = 16, height = 16): Buffer {
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, 2], 8);
-  const rows = Array.from({ length: Math.min(height, 64) }, () =>
-    Buffer.concat([Buffer.from([0]), randomBytes(Math.min(width, 64) * 3)]),
-  );
+  // Each row begins with the number of its filter; of a large picture the right part is black, so that the file stays small.
+  const rows = Array.from({ length: height }, () => {
+    const noise = randomBytes(Math.min(width, 64) * 3);
+    return Buffer.concat([Buffer.from([0]), noise, Buffer.alloc(width * 3 - noise.length)]);
+  });
   return Buffer.concat([
     Buffer.from('89504e470d0a1a0a', 'hex'),
     chunk('IHDR', header),

@@ -1,6 +1,7 @@
 export { BlockpassApi } from './api/index.ts';
 export { AppCalls, BLOCKPASS_APP_RULES } from './app/app-calls.ts';
 export { blockpassRoutes } from './app/blockpass.routes.ts';
+export { PictureDecoder } from './app/picture-decoder.ts';
 export { bitcoinKey, readWalletImportFormat } from './protocol/index.ts';
 export { BlockpassPerson } from './records/blockpass-person.ts';
 export { Evidence } from './records/evidence.ts';

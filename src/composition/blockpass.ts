@@ -21,6 +21,7 @@ import {
   kycFileRoutes,
   OpenEvidence,
   oldSignIns,
+  PictureDecoder,
   readWalletImportFormat,
   ScannedSignIns,
   SignInWatch,
@@ -81,6 +82,7 @@ export function composeBlockpass(
     person,
     evidence,
     new ScannedSignIns(feed),
+    new PictureDecoder(),
     rateLimiter,
     blockpass,
   );

@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { abandonedRecords, BlockpassIdentities } from '../../src/blockpass/index.ts';
+import type { Person } from '../../examples/blockpass-fakes/index.ts';
+import { abandonedRecords, BlockpassIdentities, PictureDecoder } from '../../src/blockpass/index.ts';
+import { fieldHash } from '../../src/blockpass/protocol/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { SCHEMA } from '../../src/tables.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
@@ -20,6 +22,10 @@ beforeAll(async () => {
   });
 });
 afterAll(() => world.close());
+
+/** The selfie of a person as it is kept. */
+const encodedAnew = ({ fields }: Person) =>
+  new PictureDecoder().encodeAnew(Buffer.from(fields.get('selfie') ?? []));
 
 /** Every column of every table as text: what a dump shows. */
 async function dump(): Promise<string> {
@@ -80,9 +86,12 @@ it('a dump of the database, its files and the log hold nothing that a person han
     'wears a remarkable hat',
     message,
     app.person.tree.root,
+    fieldHash(app.person.fields.get('selfie') ?? ''),
     ...json.filter(({ length }) => length > 6),
   ];
-  for (const value of [...app.person.fields.values(), ...words.map((word) => Buffer.from(word))]) {
+  const kept = (await encodedAnew(app.person)) ?? Buffer.alloc(0);
+  expect(kept.length).toBeGreaterThan(100);
+  for (const value of [...app.person.fields.values(), kept, ...words.map((word) => Buffer.from(word))]) {
     const readable = value.subarray(0, 200);
     for (const form of [
       readable.toString('utf8'),
@@ -144,7 +153,8 @@ it('is told to its owner whole, and goes with the account', async () => {
         expect.objectContaining({ slug: 'email', content: 'grace.personal@example.test' }),
         expect.objectContaining({
           slug: 'selfie',
-          content: Buffer.from(app.person.fields.get('selfie') ?? []).toString('base64'),
+          content: (await encodedAnew(app.person))?.toString('base64'),
+          receivedHash: fieldHash(app.person.fields.get('selfie') ?? ''),
         }),
       ]),
     },

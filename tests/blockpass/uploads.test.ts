@@ -9,6 +9,7 @@ import { imageTypeOf } from '../../src/blockpass/app/image.ts';
 import { UploadMemory } from '../../src/blockpass/app/upload-memory.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import { DeleteAccountDocument } from '../support/generated/operations.ts';
+import { claiming, pngChunk, withChunks } from '../support/pictures.ts';
 import { eventually } from '../support/race.ts';
 
 let world: BlockpassWorld;
@@ -102,12 +103,9 @@ const pass = (accessToken: string): Part => ({ name: 'accessToken', bytes: acces
 describe('an upload', () => {
   it('of exactly the largest picture is taken; of one byte more it is not, and nothing of it is kept', async () => {
     const whole = picture(2_000, 2_000);
-    const padded = (size: number) => {
-      // A chunk that no reader needs, before the end; nobody looks at its checksum.
-      const filler = Buffer.alloc(size - whole.length, 'x');
-      filler.writeUInt32BE(filler.length - 12);
-      return Buffer.concat([whole.subarray(0, -12), filler, whole.subarray(-12)]);
-    };
+    // A chunk that no reader needs, before the end.
+    const padded = (size: number) =>
+      withChunks(whole, pngChunk('teXt', Buffer.alloc(size - whole.length - 12, 'x')));
     const good = await aPass();
     expect(
       await sendWhole(
@@ -272,7 +270,8 @@ describe('an upload', () => {
     ['a Linux program', Buffer.from('7f454c4602010100', 'hex')],
     ['GIF', 'GIF89a\u0001\u0000\u0001\u0000'],
     ['nothing', ''],
-    ['a PNG of 50,000 by 50,000 pixels', picture(50_000, 50_000)],
+    ['a PNG of 50,000 by 50,000 pixels', claiming(50_000, 50_000)],
+    ['a PNG with half of its rows', claiming(16, 32)],
     ['a PNG with something behind it', Buffer.concat([picture(), Buffer.from('504b0304', 'hex')])],
     ['half a JPEG header', Buffer.from('ffd8ffe000104a46', 'hex')],
   ])('of %s called selfie.jpg is refused for what it is', async (_what, bytes) => {
@@ -334,6 +333,20 @@ describe('the memory for uploads', () => {
     expect(() => memory.open().take(32 * MB)).not.toThrow();
     expect(() => memory.open().take(1)).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }));
   });
+
+  it('takes what a picture became in exchange for what it was, within the same bound', () => {
+    const memory = new UploadMemory();
+    const account = memory.open();
+    account.take(20 * MB);
+    account.exchange(20 * MB, 2 * MB);
+    memory.open().take(30 * MB);
+    expect(() => account.exchange(2 * MB, 3 * MB)).toThrow(
+      expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }),
+    );
+    account.close();
+    expect(() => account.exchange(0, 0)).toThrow('the upload is over');
+    expect(() => memory.open().take(2 * MB)).not.toThrow();
+  });
 });
 
 describe('pictures', () => {
@@ -359,7 +372,9 @@ describe('pictures', () => {
     expect(imageTypeOf(picture())).toBe('image/png');
     expect(imageTypeOf(jpeg(50_000, 50_000))).toBeNull();
     expect(imageTypeOf(jpeg(0, 100))).toBeNull();
-    expect(imageTypeOf(picture(10_000, 9_000))).toBeNull();
+    expect(imageTypeOf(claiming(6_000, 6_000))).toBe('image/png');
+    expect(imageTypeOf(claiming(6_000, 6_001))).toBeNull();
+    expect(imageTypeOf(claiming(12_001, 10))).toBeNull();
   });
 
   it('are nothing else besides', () => {
@@ -371,6 +386,18 @@ describe('pictures', () => {
     // Between the chunks, where the header and the end are as they should be.
     expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(33)]))).toBeNull();
     expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(-12)]))).toBeNull();
+  });
+
+  it('have the checksums of a PNG, also in chunks that no reader needs', () => {
+    const png = withChunks(picture(), pngChunk('teXt', Buffer.from('k\0v')));
+    expect(imageTypeOf(png)).toBe('image/png');
+    for (const chunk of ['IHDR', 'IDAT', 'teXt', 'IEND']) {
+      const altered = Buffer.from(png);
+      const at = png.indexOf(chunk);
+      const checksumAt = at + 4 + png.readUInt32BE(at - 4);
+      altered.writeUInt8(altered.readUInt8(checksumAt) ^ 1, checksumAt);
+      expect([chunk, imageTypeOf(altered)]).toEqual([chunk, null]);
+    }
   });
 
   it('are whole', () => {

@@ -14,7 +14,9 @@ import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
 import { type NextActionAnswer, notFound, nothingMore, type StatusAnswer, statusOf } from './answers.ts';
 import { CodeNotConfirmed, PassNotValid } from './app-errors.ts';
+import type { PictureDecoder } from './picture-decoder.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
+import type { UploadAccount } from './upload-memory.ts';
 import { CERTIFICATE_PART, type JudgedItem, judgeParts } from './uploaded-items.ts';
 
 export const BLOCKPASS_APP_RULES = {
@@ -52,6 +54,7 @@ export class AppCalls {
     private readonly person: BlockpassPerson,
     private readonly evidence: Evidence,
     private readonly signIns: ScannedSignIns,
+    private readonly pictures: PictureDecoder,
     private readonly rateLimiter: RateLimiter,
     private readonly requirements: Requirements,
   ) {}
@@ -134,17 +137,21 @@ export class AppCalls {
 
   /**
    * Stores what was uploaded, whole or not at all, and signs in whoever waits for it.
+   * @param parts is emptied: pictures as they came are not kept in memory for longer than needed
+   * @param memory what the parts were taken from
    * @throws {BadUserInput} a part is not what it should be, or there is nothing to store.
    * @throws {Conflict} a reviewer has the record in hand.
    * @throws {NotFound} the record was deleted meanwhile.
+   * @throws {ServiceUnavailable} pictures cannot be decoded now.
    */
   async receive(
     em: EntityManager,
     { pass }: AdmittedUpload,
-    parts: readonly UploadedPart[],
+    parts: UploadedPart[],
+    memory: UploadAccount,
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
-    const judged = judgeParts(parts);
+    const judged = await judgeParts(parts, this.pictures, memory);
     const tokens = await this.person.tokensOfPass(em, pass);
     const { rootHash, items } = await this.verify(tokens, judged);
     const { blockpassId, recordId } = pass;
@@ -161,8 +168,8 @@ export class AppCalls {
     judged: readonly JudgedItem[],
   ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
     const fields = new Map(
-      judged.flatMap(({ kind, slug, content }) =>
-        kind === KycItemKind.IDENTITY ? [[slug, content] as const] : [],
+      judged.flatMap(({ kind, slug, receivedHash }) =>
+        kind === KycItemKind.IDENTITY ? [[slug, receivedHash] as const] : [],
       ),
     );
     const { rootHash, verdicts } = await this.evidence.ofFields(tokens, fields);

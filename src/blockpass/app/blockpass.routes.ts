@@ -56,7 +56,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
         const { plan, parts } = await readUpload(request.raw, request.headers, account, (pass) =>
           calls.admit(em, pass),
         );
-        return reply.send(await calls.receive(em, plan, parts, origin));
+        return reply.send(await calls.receive(em, plan, parts, account, origin));
       } finally {
         account.close();
       }

@@ -1,6 +1,5 @@
-/** Pixels of a side, and altogether: a decoder would need four bytes for each. */
-const MAX_SIDE = 12_000;
-const MAX_PIXELS = 50_000_000;
+import { crc32 } from 'node:zlib';
+import { MAX_PIXELS, MAX_SIDE } from './picture-limits.ts';
 
 const PNG_SIGNATURE = Buffer.from('89504e470d0a1a0a', 'hex');
 /** IEND, the type of the last chunk. */
@@ -17,8 +16,9 @@ interface Image {
 }
 
 /**
- * What a file is by its bytes; its name and the type that its sender gave it say nothing.
- * @returns null for everything but a JPEG or PNG of a bearable size that is nothing else besides.
+ * What a file is by its bytes; its name and the type that its sender gave it say nothing. A look at headers, which
+ * costs little: whether the rest is a picture is for the decoder to say (picture-decoder.ts).
+ * @returns null for everything but the outside of a JPEG or PNG of a bearable size.
  */
 export function imageTypeOf(bytes: Buffer): ImageType | null {
   const image = bytes.subarray(0, 8).equals(PNG_SIGNATURE) ? readPng(bytes) : readJpeg(bytes);
@@ -30,14 +30,19 @@ export function imageTypeOf(bytes: Buffer): ImageType | null {
   return image.type;
 }
 
-/** PNG (RFC 2083) sections 3.2, 3.3: chunk after chunk from the header to the end, and nothing that is none. */
+/**
+ * PNG (RFC 2083) sections 3.2 to 3.4: chunk after chunk from the header to the end, each with its checksum, and nothing
+ * besides. Decoders pass over false checksums of chunks that they do not need.
+ */
 function readPng(bytes: Buffer): Image | null {
   if (bytes.length < 45 || bytes.toString('latin1', 12, 16) !== 'IHDR') return null;
   let at = PNG_SIGNATURE.length;
   while (at + 12 <= bytes.length) {
     const isLast = bytes.readUInt32BE(at + 4) === PNG_END;
-    // Length and type before the data, a checksum after it.
-    at += 12 + bytes.readUInt32BE(at);
+    // Length and type before the data, after it a checksum over type and data.
+    const end = at + 8 + bytes.readUInt32BE(at);
+    if (end + 4 > bytes.length || crc32(bytes.subarray(at + 4, end)) !== bytes.readUInt32BE(end)) return null;
+    at = end + 4;
     if (isLast) break;
   }
   if (at !== bytes.length || bytes.readUInt32BE(at - 8) !== PNG_END) return null;

@@ -2,7 +2,8 @@ import { ServiceUnavailable } from '../../platform/errors.ts';
 
 /**
  * Bytes of uploads that a process holds at a time: ten people's pictures, or five of the largest at one moment. With the
- * sealed copies and those of the database driver, a process that was full of them took up to 240 MB more than before.
+ * sealed copies and those of the database driver, a process that was full of them took up to 240 MB more than before. The
+ * decoder is not in it: it takes one picture at a time, 400 MB at most (picture-limits.ts).
  */
 const CAPACITY = 32 * 1024 * 1024;
 /** Seconds after which it is worth trying again. */
@@ -23,14 +24,15 @@ export class UploadMemory {
       take: (bytes) => {
         // A reader that has not noticed yet that its upload failed would take what nobody gives back.
         if (closed) throw new Error('the upload is over');
-        if (this.held + bytes > CAPACITY) {
-          throw new ServiceUnavailable({
-            detail: 'uploads fill their memory',
-            retryAfterSeconds: RETRY_AFTER,
-          });
-        }
+        if (this.held + bytes > CAPACITY) throw isFull();
         this.held += bytes;
         own += bytes;
+      },
+      exchange: (before, after) => {
+        if (closed) throw new Error('the upload is over');
+        if (this.held - before + after > CAPACITY) throw isFull();
+        this.held += after - before;
+        own += after - before;
       },
       close: () => {
         closed = true;
@@ -41,8 +43,16 @@ export class UploadMemory {
   }
 }
 
+const isFull = (): ServiceUnavailable =>
+  new ServiceUnavailable({ detail: 'uploads fill their memory', retryAfterSeconds: RETRY_AFTER });
+
 export interface UploadAccount {
   /** @throws {ServiceUnavailable} there is no room. */
   take(bytes: number): void;
+  /**
+   * Gives bytes back for others that were made of them.
+   * @throws {ServiceUnavailable} the others are more, and there is no room.
+   */
+  exchange(before: number, after: number): void;
   close(): void;
 }

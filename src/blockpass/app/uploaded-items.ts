@@ -1,9 +1,11 @@
 import { BadUserInput } from '../../platform/errors.ts';
-import { isFileField } from '../protocol/index.ts';
+import { fieldHash, isFileField } from '../protocol/index.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
 import type { SubmittedItem } from '../records/kyc-records.ts';
 import { imageTypeOf } from './image.ts';
+import type { PictureDecoder } from './picture-decoder.ts';
 import type { UploadedPart } from './upload-form.ts';
+import type { UploadAccount } from './upload-memory.ts';
 
 /** What the name of a part begins with that is a certificate. */
 export const CERTIFICATE_PART = '[cer]';
@@ -11,28 +13,54 @@ export const CERTIFICATE_PART = '[cer]';
 /** An item whose bytes are what they should be; whether Blockpass vouches for it is not known yet. */
 export type JudgedItem = Omit<SubmittedItem, 'verified'>;
 
-/** @throws {BadUserInput} naming every part that is not what it should be. */
-export function judgeParts(parts: readonly UploadedPart[]): JudgedItem[] {
+/**
+ * Judges the parts of an upload, and encodes its pictures anew. The bytes of a picture as they came leave the list and the
+ * account once it is encoded: only their hash is needed then.
+ * @param parts is emptied
+ * @throws {BadUserInput} naming every part that is not what it should be.
+ * @throws {ServiceUnavailable} there is no room, or pictures cannot be decoded now.
+ */
+export async function judgeParts(
+  parts: UploadedPart[],
+  decoder: PictureDecoder,
+  memory: UploadAccount,
+): Promise<JudgedItem[]> {
   const items: JudgedItem[] = [];
   const problems: { field: string; message: string }[] = [];
-  for (const { name, bytes, isFile } of parts) {
+  for (let part = parts.shift(); part; part = parts.shift()) {
+    const { name, bytes, isFile } = part;
+    const receivedHash = fieldHash(bytes);
     const isCertificate = name.startsWith(CERTIFICATE_PART);
     const slug = isCertificate ? name.slice(CERTIFICATE_PART.length) : name;
     const kind = isCertificate ? KycItemKind.CERTIFICATE : KycItemKind.IDENTITY;
     if (!isCertificate && isFileField(slug)) {
       const contentType = isFile ? imageTypeOf(bytes) : null;
-      if (contentType === null) problems.push({ field: name, message: 'This is not a JPEG or PNG picture.' });
-      items.push({ kind, slug, content: bytes, contentType });
+      const content = contentType && (await decoder.encodeAnew(bytes));
+      if (!content) {
+        problems.push({ field: name, message: NOT_A_PICTURE });
+        continue;
+      }
+      memory.exchange(bytes.length, content.length);
+      items.push({ kind, slug, content, receivedHash, contentType });
     } else {
       if (isFile || !isText(bytes)) problems.push({ field: name, message: 'This is not text.' });
-      items.push({ kind, slug, content: bytes, contentType: isCertificate ? 'application/json' : null });
+      items.push({
+        kind,
+        slug,
+        content: bytes,
+        receivedHash,
+        contentType: isCertificate ? 'application/json' : null,
+      });
     }
   }
-  if (items.length === 0)
+  if (items.length + problems.length === 0)
     problems.push({ field: 'body', message: 'Nothing of what was asked for is in it.' });
   if (problems.length > 0) throw new BadUserInput(problems);
   return items;
 }
+
+const NOT_A_PICTURE =
+  'This is not a whole JPEG or PNG picture of at most 12,000 pixels a side and 36 million. Take it again.';
 
 /** UTF-8 with something in it and no control characters but those of a text of several lines. */
 function isText(bytes: Buffer): boolean {

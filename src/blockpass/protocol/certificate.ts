@@ -108,16 +108,17 @@ export async function isGenuine(
  * Whoever has a certificate about somebody else can move what gives it away to a name that nobody looks at, in `Claim`
  * too. So every hash in it must be accounted for: as that of such a value, under its own name, or as that of the tree,
  * which changes with every field and says nothing later on.
+ * @param fields `fieldHash` of each value by slug
  */
-export function speaksOf(certificate: Certificate, fields: ReadonlyMap<string, Uint8Array>): boolean | null {
+export function speaksOf(certificate: Certificate, fields: ReadonlyMap<string, string>): boolean | null {
   const { '@context': _, signature: __, ...words } = certificate;
   const unexplained = new Set<unknown>(JSON.stringify(words).match(/(?<=")[0-9a-f]{64}(?=")/g));
   unexplained.delete(certificate.Entity.rootHash);
   let own = 0;
-  for (const [slug, raw] of fields) {
+  for (const [slug, rawHash] of fields) {
     const hash = certificate.Entity[certificateTerm(slug)];
     if (hash === undefined) continue;
-    if (hash !== fieldHash(raw)) return false;
+    if (hash !== rawHash) return false;
     unexplained.delete(hash);
     own += 1;
   }
@@ -127,8 +128,8 @@ export function speaksOf(certificate: Certificate, fields: ReadonlyMap<string, U
 export interface CertificateFacts {
   readonly slug: string;
   readonly baseUrl: string;
-  /** Raw values by slug, as the person uploaded them. */
-  readonly fields: ReadonlyMap<string, Uint8Array>;
+  /** `fieldHash` by slug of the values as the person uploaded them. */
+  readonly fields: ReadonlyMap<string, string>;
   readonly rootHash: string;
   readonly organization: Certificate['Organization'];
   readonly review: { readonly summary: string; readonly details: string };
@@ -141,7 +142,7 @@ export async function issueCertificate(
   schema: object,
   now: Date,
 ): Promise<Certificate> {
-  const hashes = [...facts.fields].map(([slug, raw]) => [certificateTerm(slug), fieldHash(raw)] as const);
+  const hashes = [...facts.fields].map(([slug, rawHash]) => [certificateTerm(slug), rawHash] as const);
   const certificate: Certificate = {
     '@context': contextsOf(facts.slug, facts.baseUrl),
     Entity: { ...Object.fromEntries(hashes), rootHash: fieldHash(facts.rootHash), type: SUBJECT_TYPE },

@@ -11,13 +11,13 @@ const MAX_STEPS = 32;
 
 /**
  * Whether a value stands in a person's Merkle tree.
+ * @param rawHash `fieldHash` of the value as the person uploaded it
  *
  * A proof does not bind the name of the field: siblings share one path, so a value can be proved under the slug of its
  * sibling. It says no more than "this value is in the tree".
  */
-export function isInTree(raw: string | Uint8Array, proof: readonly ProofStep[], rootHash: string): boolean {
+export function isInTree(rawHash: string, proof: readonly ProofStep[], rootHash: string): boolean {
   if (proof.length > MAX_STEPS) return false;
-  const rawHash = fieldHash(raw);
   let reached = fieldHash(rawHash + rawHash);
   for (const { left, right } of proof) {
     if (reached !== left && reached !== right) return false;

@@ -18,8 +18,11 @@ export class Evidence {
     private readonly options: { readonly baseUrl: string },
   ) {}
 
-  /** Whether the values are in the person's Merkle tree. */
-  async ofFields(tokens: TokenSet, fields: ReadonlyMap<string, Uint8Array>): Promise<FieldEvidence> {
+  /**
+   * Whether the values are in the person's Merkle tree.
+   * @param fields `fieldHash` of each value by slug
+   */
+  async ofFields(tokens: TokenSet, fields: ReadonlyMap<string, string>): Promise<FieldEvidence> {
     const profile = await known(() => this.api.profile(tokens));
     const rootHash = profile?.rootHash ?? null;
     if (!profile || rootHash === null || profile.isSynching || fields.size === 0) {
@@ -27,18 +30,18 @@ export class Evidence {
     }
     const proofs = await known(() => this.api.proofs(tokens, [...fields.keys()]));
     if (!proofs) return { rootHash, verdicts: new Map() };
-    const verdicts = [...fields].map(([slug, raw]) => {
+    const verdicts = [...fields].map(([slug, rawHash]) => {
       const proof = proofs.get(slug);
-      return [slug, proof !== undefined && isInTree(raw, proof, rootHash)] as const;
+      return [slug, proof !== undefined && isInTree(rawHash, proof, rootHash)] as const;
     });
     return { rootHash, verdicts: new Map(verdicts) };
   }
 
   /**
    * Whether a certificate is genuine and speaks of the person.
-   * @param fields the person's, as Blockpass has found: of what is merely uploaded, anybody's certificate could speak
+   * @param fields `fieldHash` by slug of the person's, as Blockpass has found: of what is merely uploaded, anybody's certificate could speak
    */
-  async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, Uint8Array>): Promise<Verdict> {
+  async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, string>): Promise<Verdict> {
     try {
       const certificate = parseCertificate(text, slug, this.options.baseUrl);
       const isTheirs = speaksOf(certificate, fields);

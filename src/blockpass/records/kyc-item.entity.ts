@@ -36,12 +36,19 @@ export class KycItem {
   sealedComment: Buffer | null = null;
 
   /**
-   * The bytes as they were uploaded, text or file: every hash of the protocol is over them. Not loaded unless asked
-   * for. They are in the database and not in a folder: every process reads them, one transaction stores them with
+   * A text or certificate byte for byte as it was uploaded; a picture as it was encoded anew. Not loaded unless asked
+   * for. The bytes are in the database and not in a folder: every process reads them, one transaction stores them with
    * what they belong to, and they go with the record. A record has at most a few megabytes.
    */
   @Property({ type: 'blob', lazy: true })
   sealedContent!: Buffer;
+
+  /**
+   * Of a picture, the hash of the bytes as they were received, and with it the hash of the content that is kept. Hashes
+   * of the protocol are over the received bytes. Null where the content is kept as it was received.
+   */
+  @Property({ type: 'blob', nullable: true, lazy: true })
+  sealedReceivedHash: Buffer | null = null;
 
   /** Of a file, by its bytes; null for text. */
   @Property({ type: 'text', nullable: true })

@@ -17,6 +17,7 @@ import {
 import type { RequestOrigin } from '../../platform/request/index.ts';
 import type { Endings } from '../../sessions/index.ts';
 import type { TokenSet } from '../api/index.ts';
+import { fieldHash } from '../protocol/index.ts';
 import type { Verdict } from './evidence.ts';
 import { KycItem, KycItemKind, KycItemStatus } from './kyc-item.entity.ts';
 import { KycRecord, KycStatus } from './kyc-record.entity.ts';
@@ -34,7 +35,10 @@ export interface Requirements {
 export interface SubmittedItem {
   readonly kind: KycItemKind;
   readonly slug: string;
+  /** The bytes to keep. */
   readonly content: Uint8Array;
+  /** `fieldHash` of the bytes as they were received: of a picture others than those that are kept. */
+  readonly receivedHash: string;
   readonly contentType: string | null;
   readonly verified: Verdict;
 }
@@ -224,22 +228,44 @@ export class KycRecords {
 
   /** By written SQL: an entity manager keeps a picture of several megabytes twice more, as it is and as it was. */
   private async store(tx: EntityManager, recordId: string, item: SubmittedItem): Promise<void> {
-    const { kind, slug, content, contentType, verified } = item;
-    const sealed = this.vault.sealContent({ recordId, kind, slug }, content);
+    const { kind, slug, content, receivedHash, contentType, verified } = item;
+    const place = { recordId, kind, slug };
+    const sealed = this.vault.sealContent(place, content);
+    const contentHash = fieldHash(content);
+    const sealedHash =
+      contentHash === receivedHash ? null : this.vault.sealReceivedHash(place, { contentHash, receivedHash });
     await statement(
       tx,
-      sql`insert into kyc_item (record_id, kind, slug, status, sealed_content, content_type, verified)
-          values (${recordId}, ${kind}, ${slug}, 'RECEIVED', ${sealed}, ${contentType}, ${verified})
+      sql`insert into kyc_item (record_id, kind, slug, status, sealed_content, sealed_received_hash, content_type, verified)
+          values (${recordId}, ${kind}, ${slug}, 'RECEIVED', ${sealed}, ${sealedHash}, ${contentType}, ${verified})
           on conflict (record_id, kind, slug) do update
           set status = excluded.status, sealed_comment = null, sealed_content = excluded.sealed_content,
-              content_type = excluded.content_type, verified = excluded.verified, updated_at = now()`,
+              sealed_received_hash = excluded.sealed_received_hash, content_type = excluded.content_type, verified = excluded.verified, updated_at = now()`,
     );
   }
 
-  /** Contents by slug, for a caller that may see them. */
-  async contents(em: EntityManager, recordId: string, kind: KycItemKind): Promise<Map<string, Buffer>> {
-    const items = await em.fork().find(KycItem, { recordId, kind }, { populate: ['sealedContent'] });
-    return new Map(items.map((item) => [item.slug, this.vault.openContent(item, item.sealedContent)]));
+  /** `fieldHash` by slug of the values as they were received: what proofs and certificates are held against. */
+  async fieldHashes(em: EntityManager, recordId: string): Promise<Map<string, string>> {
+    const items = await this.withContents(em, recordId, KycItemKind.IDENTITY);
+    return new Map(items.map((item) => [item.slug, this.receivedHashOf(item)]));
+  }
+
+  /** The text of the uploaded certificates by slug. */
+  async certificates(em: EntityManager, recordId: string): Promise<Map<string, string>> {
+    const items = await this.withContents(em, recordId, KycItemKind.CERTIFICATE);
+    const text = (item: KycItem) => this.vault.openContent(item, item.sealedContent).toString('utf8');
+    return new Map(items.map((item) => [item.slug, text(item)]));
+  }
+
+  private withContents(em: EntityManager, recordId: string, kind: KycItemKind): Promise<KycItem[]> {
+    return em.fork().find(KycItem, { recordId, kind }, { populate: ['sealedContent', 'sealedReceivedHash'] });
+  }
+
+  /** A hash that was kept beside other content says nothing: the release before replaces the content alone. */
+  private receivedHashOf(item: KycItem): string {
+    const contentHash = fieldHash(this.vault.openContent(item, item.sealedContent));
+    const kept = this.vault.openReceivedHash(item, item.sealedReceivedHash);
+    return kept?.contentHash === contentHash ? kept.receivedHash : contentHash;
   }
 }
 

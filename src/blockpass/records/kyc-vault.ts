@@ -9,6 +9,12 @@ export interface ItemPlace {
   readonly slug: string;
 }
 
+/** Hashes of an item in lower-case hex: of the content that is kept, and of the bytes that it was made of. */
+export interface ReceivedHash {
+  readonly contentHash: string;
+  readonly receivedHash: string;
+}
+
 /**
  * Seals what a record says about a person. What is sealed is bound to its place: whoever can write to the database
  * cannot pass one person's passport off as another's.
@@ -22,6 +28,16 @@ export class KycVault {
 
   openContent(place: ItemPlace, sealed: Buffer): Buffer {
     return this.box.open(purposeOf('content', place), sealed);
+  }
+
+  sealReceivedHash(place: ItemPlace, { contentHash, receivedHash }: ReceivedHash): Buffer {
+    return this.box.seal(purposeOf('received hash', place), Buffer.from(contentHash + receivedHash, 'hex'));
+  }
+
+  openReceivedHash(place: ItemPlace, sealed: Buffer | null): ReceivedHash | null {
+    if (!sealed) return null;
+    const hashes = this.box.open(purposeOf('received hash', place), sealed).toString('hex');
+    return { contentHash: hashes.slice(0, 64), receivedHash: hashes.slice(64) };
   }
 
   sealComment(place: ItemPlace, comment: string): Buffer {

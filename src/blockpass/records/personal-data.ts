@@ -5,7 +5,10 @@ import { KycItem } from './kyc-item.entity.ts';
 import { KycRecord } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
 
-/** What a person handed over through Blockpass. Texts stand in an export as they are, files as base64. */
+/**
+ * What a person handed over through Blockpass. Texts stand in an export as they are, files as base64; of a picture also the
+ * hash of the file that it was made of.
+ */
 export class KycData implements PersonalData {
   readonly section = 'kycRecord';
 
@@ -14,7 +17,11 @@ export class KycData implements PersonalData {
   async collect(em: EntityManager, userId: string): Promise<unknown> {
     const record = await em.findOne(KycRecord, { userId });
     if (!record) return null;
-    const items = await em.find(KycItem, { recordId: record.id }, { populate: ['sealedContent'] });
+    const items = await em.find(
+      KycItem,
+      { recordId: record.id },
+      { populate: ['sealedContent', 'sealedReceivedHash'] },
+    );
     return {
       status: record.status,
       message: this.vault.openMessage(record.id, record.sealedMessage),
@@ -31,6 +38,7 @@ export class KycData implements PersonalData {
           comment: this.vault.openComment(item, item.sealedComment),
           contentType,
           content: content.toString(contentType === null ? 'utf8' : 'base64'),
+          receivedHash: this.vault.openReceivedHash(item, item.sealedReceivedHash)?.receivedHash ?? null,
           updatedAt,
         };
       }),

@@ -68,8 +68,8 @@ export class CertificateIssuer {
   }
 
   /** A rejected one is left that is not asked for any more: nobody certifies it. */
-  private async fieldsOf(em: EntityManager, recordId: string): Promise<Map<string, Buffer>> {
-    const fields = await this.records.contents(em, recordId, KycItemKind.IDENTITY);
+  private async fieldsOf(em: EntityManager, recordId: string): Promise<Map<string, string>> {
+    const fields = await this.records.fieldHashes(em, recordId);
     for (const { kind, slug, status } of await this.records.items(em, recordId)) {
       if (kind === KycItemKind.IDENTITY && status === KycItemStatus.REJECTED) fields.delete(slug);
     }

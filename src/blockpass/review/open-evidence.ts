@@ -25,7 +25,7 @@ export class OpenEvidence {
     const items = await this.records.items(em, record.id);
     const isOpen = ({ verified }: KycItem) => verified === null;
     if (!items.some(isOpen)) return;
-    const fields = await this.records.contents(em, record.id, KycItemKind.IDENTITY);
+    const fields = await this.records.fieldHashes(em, record.id);
     const areOpen = items.some((item) => item.kind === KycItemKind.IDENTITY && isOpen(item));
     if (areOpen && !(await this.askAboutFields(em, record, fields))) return;
     const certificates = items.filter(
@@ -38,7 +38,7 @@ export class OpenEvidence {
   private async askAboutFields(
     em: EntityManager,
     record: KycRecord,
-    fields: ReadonlyMap<string, Buffer>,
+    fields: ReadonlyMap<string, string>,
   ): Promise<boolean> {
     const { rootHash, verdicts } = await this.evidence.ofFields(await this.person.tokens(em, record), fields);
     if (rootHash === null || verdicts.size === 0) return false;
@@ -51,16 +51,16 @@ export class OpenEvidence {
     em: EntityManager,
     record: KycRecord,
     certificates: readonly KycItem[],
-    fields: ReadonlyMap<string, Buffer>,
+    fields: ReadonlyMap<string, string>,
   ): Promise<void> {
-    const contents = await this.records.contents(em, record.id, KycItemKind.CERTIFICATE);
+    const texts = await this.records.certificates(em, record.id);
     const items = await this.records.items(em, record.id);
     const isTheirs = (slug: string) =>
       items.some((item) => item.kind === KycItemKind.IDENTITY && item.slug === slug && item.verified);
     const theirs = new Map([...fields].filter(([slug]) => isTheirs(slug)));
     const verdicts = await Promise.all(
       certificates.map(async ({ kind, slug }) => {
-        const text = contents.get(slug)?.toString('utf8');
+        const text = texts.get(slug);
         const verified = text === undefined ? null : await this.evidence.ofCertificate(slug, text, theirs);
         return verified === null ? [] : [{ kind, slug, verified }];
       }),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type FakeBlockpass, MerkleTree, Person } from '../../../examples/blockpass-fakes/index.ts';
 import { BlockpassApi, BlockpassAway, BlockpassRefused } from '../../../src/blockpass/api/index.ts';
-import { bitcoinKey, isInTree, issueCertificate } from '../../../src/blockpass/protocol/index.ts';
+import { bitcoinKey, fieldHash, isInTree, issueCertificate } from '../../../src/blockpass/protocol/index.ts';
 import { startBlockpass } from '../../support/blockpass.ts';
 import { TestClock } from '../../support/clock.ts';
 import { FIELDS, ROOT } from '../protocol/vectors.ts';
@@ -61,7 +61,7 @@ describe('the Blockpass API', () => {
     const proofs = await api.proofs(await tokens(), slugs);
     expect([...proofs.keys()]).toEqual(['family_name', 'selfie']);
     for (const [slug, proof] of proofs) {
-      expect(isInTree(ada.fields.get(slug) ?? '', proof, ada.tree.root)).toBe(true);
+      expect(isInTree(fieldHash(ada.fields.get(slug) ?? ''), proof, ada.tree.root)).toBe(true);
     }
   });
 
@@ -70,7 +70,7 @@ describe('the Blockpass API', () => {
     const facts = {
       slug: 'demo-service-cert',
       baseUrl: blockpass.url,
-      fields: ada.fields,
+      fields: new Map([...ada.fields].map(([slug, value]) => [slug, fieldHash(value)])),
       rootHash: ada.tree.root,
       organization: { identifier: 'developer_service' },
       review: { summary: 'checked', details: 'level-1' },

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ServiceUnavailable } from '../../platform/errors.ts';
+import { Turnstile } from '../../platform/turnstile.ts';
+import { MAX_STORED, NOT_A_PICTURE } from './picture-limits.ts';
+
+/** Milliseconds for one picture. The most expensive one that is let in takes 2 to 3 seconds of a free core. */
+const TIME = 20_000;
+/** Pictures that may wait for the one that is being decoded. */
+const QUEUE = 16;
+/** Milliseconds of waiting. */
+const WAIT = 20_000;
+/** Seconds after which it is worth trying again. */
+const RETRY_AFTER = 10;
+
+/** Node picks up src/picture-worker.ts by stripping its types, dist/picture-worker.js as it is. */
+const WORKER = fileURLToPath(new URL(`./picture-worker${extname(import.meta.url)}`, import.meta.url));
+
+/**
+ * Decodes uploaded pictures and encodes them anew: what is kept is a picture and nothing besides.
+ *
+ * Each in a process of its own, one at a time. Decoders are native code that reads bytes of strangers: there, a crash or
+ * a hang ends one upload and not the gateway, the memory goes back whole, and nothing of the gateway's settings or keys is
+ * in it. It is no sandbox: the process has the same user. libvips is loaded there alone.
+ */
+export class PictureDecoder {
+  private readonly turnstile = new Turnstile({ places: 1, queue: QUEUE });
+
+  /**
+   * @param received a JPEG or PNG by its header
+   * @returns the same picture in the same format without metadata, at most `MAX_STORED` bytes; null when it is not a
+   *   whole picture.
+   * @throws {ServiceUnavailable} too many wait, or it took too long, or the decoder failed.
+   */
+  async encodeAnew(received: Buffer): Promise<Buffer | null> {
+    if (this.turnstile.isFull) throw unavailable('pictures wait for the decoder');
+    await this.turnstile.enter(AbortSignal.timeout(WAIT)).catch((cause) => {
+      throw unavailable('pictures wait for the decoder', cause);
+    });
+    try {
+      return await decode(received);
+    } finally {
+      this.turnstile.leave();
+    }
+  }
+}
+
+function decode(received: Buffer): Promise<Buffer | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer | null>();
+  const child = execFile(
+    process.execPath,
+    [WORKER],
+    // glibc keeps memory for each thread otherwise.
+    {
+      env: { MALLOC_ARENA_MAX: '1' },
+      encoding: 'buffer',
+      timeout: TIME,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_STORED,
+    },
+    (error, stdout, stderr) => {
+      if (!error) resolve(stdout);
+      else if (error.code === NOT_A_PICTURE) resolve(null);
+      else {
+        const { code, signal } = error;
+        const said = stderr.toString('utf8').slice(0, 1_000);
+        reject(unavailable('the decoder of pictures failed', new Error(`${code ?? signal}: ${said}`)));
+      }
+    },
+  );
+  // It may end before it has read everything; its exit code tells why.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(received);
+  return promise;
+}
+
+const unavailable = (detail: string, cause?: unknown): ServiceUnavailable =>
+  new ServiceUnavailable({ detail, cause, retryAfterSeconds: RETRY_AFTER });
