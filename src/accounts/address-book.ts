@@ -4,7 +4,11 @@ import { sql, statement } from '../platform/database/index.ts';
 import { lockAccount } from './lock-account.ts';
 import { User } from './user.entity.ts';
 
-/** Mails that one address gets at most, whoever asks for them: our mail is nobody's weapon. */
+/**
+ * Mails that one mailbox gets at most, whoever asks for them, against mail bombing: those of a registration, of another mail
+ * for it and of a change of address to it. The worker charges it for a mail that it sends. Mails for recovery and notices to
+ * the owner have limits of their own, so that a stranger who empties this one suppresses neither.
+ */
 export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600 } } as const;
 
 /** First half of the advisory locks on addresses; the second is a hash of the address. */

@@ -1,15 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
-import type { Mail, MailWriter } from '../platform/mail/index.ts';
+import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
 import { lockAccountByAddress } from './lock-account.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 
+interface ConfirmationFacts {
+  readonly address: string;
+  /** Part of a registration, which has a limit of its own; otherwise it was asked for again. */
+  readonly registers?: true;
+}
+
 /** To whoever has to prove an address: an account that has not yet, or the newest registration that waits for it. */
-export class ConfirmationMail implements MailWriter<{ address: string }> {
+export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   readonly kind = 'email-confirmation';
 
   constructor(
@@ -18,7 +24,7 @@ export class ConfirmationMail implements MailWriter<{ address: string }> {
     private readonly registration: RegistrationMail,
   ) {}
 
-  async write(tx: EntityManager, { address }: { address: string }): Promise<Mail | null> {
+  async write(tx: EntityManager, { address }: ConfirmationFacts): Promise<Mail | null> {
     const user = await lockAccountByAddress(tx, emailKey(address));
     if (!user) {
       const pending = await pendingRegistrations.findByIdentifier(tx, address);
@@ -32,6 +38,10 @@ export class ConfirmationMail implements MailWriter<{ address: string }> {
       addressKey: user.emailKey,
     });
     return this.letters.confirmEmail(user.email, token);
+  }
+
+  limits({ registers }: ConfirmationFacts): readonly RecipientRule[] {
+    return registers ? ['mail.recipient'] : ['resendEmailConfirmation.recipient', 'mail.recipient'];
   }
 }
 
@@ -48,6 +58,10 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
   async write(tx: EntityManager, { registrationId }: { registrationId: string }): Promise<Mail | null> {
     const pending = await pendingRegistrations.find(tx, registrationId);
     return pending && this.writeTo(tx, pending);
+  }
+
+  limits(): readonly RecipientRule[] {
+    return ['mail.recipient'];
   }
 
   async writeTo(tx: EntityManager, { id, email, emailKey }: PendingRegistration): Promise<Mail> {

@@ -5,7 +5,13 @@ import type { OwnerProof } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
+import {
+  type Mail,
+  type MailOutbox,
+  type MailWriter,
+  mailboxKey,
+  type RecipientRule,
+} from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
@@ -14,7 +20,10 @@ import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { User } from './user.entity.ts';
 
-export const EMAIL_CHANGE_RULES = { 'changeEmail.account': { burst: 10, perSeconds: 3600 } } as const;
+export const EMAIL_CHANGE_RULES = {
+  'changeEmail.account': { burst: 10, perSeconds: 3600 },
+  'changeEmail.recipient': { burst: 5, perSeconds: 3600 },
+} as const;
 
 /**
  * An owner moves the account to another address. The new address proves itself by a link; the old one, which stays in
@@ -64,7 +73,10 @@ export class EmailChange {
         return address;
       },
     });
-    await this.rateLimiter.charge({ 'changeEmail.account': userId, 'mail.recipient': newEmail.key });
+    await this.rateLimiter.charge({
+      'changeEmail.account': userId,
+      'changeEmail.recipient': mailboxKey(newEmail.key),
+    });
 
     const user = await em.transactional(async (tx) => {
       const user = await lockAccount(tx, userId);
@@ -168,6 +180,10 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
     const { key } = parseEmailAddress(address);
     if (await this.addressBook.isTaken(tx, key, userId)) return null;
     return this.letters.confirmNewEmail(address, token);
+  }
+
+  limits(): readonly RecipientRule[] {
+    return ['mail.recipient'];
   }
 }
 

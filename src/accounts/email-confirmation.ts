@@ -18,6 +18,8 @@ import { User } from './user.entity.ts';
 export const CONFIRMATION_RULES = {
   'confirmEmail.address': { burst: 60, perSeconds: 3600 },
   'resendEmailConfirmation.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  /** Charged by the worker for a mail that it sends. */
+  'resendEmailConfirmation.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
 /** People prove that an address is theirs. */
@@ -68,7 +70,6 @@ export class EmailConfirmation {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
       'resendEmailConfirmation.address': networksOf(origin.clientAddress ?? ''),
-      'mail.recipient': email.key,
     });
     await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email }));
   }

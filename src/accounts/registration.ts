@@ -2,13 +2,13 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { readFields } from '../platform/input.ts';
-import type { MailOutbox } from '../platform/mail/index.ts';
+import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
-import { emailKey, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { addressTaken, asConflict } from './taken.ts';
@@ -16,9 +16,10 @@ import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
-/** A registration spends one. */
+/** A registration spends one of each. One that fails mails nothing, and the recipient gets it back. */
 export const REGISTRATION_RULES = {
   'register.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'register.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
 export interface RegistrationInput {
@@ -60,17 +61,20 @@ export class Registration {
     input: RegistrationInput,
     origin: RequestOrigin,
   ): Promise<User | PendingRegistration> {
-    const recipient = emailKey(input.email);
-    await this.rateLimiter.charge({
-      'register.address': networksOf(origin.clientAddress ?? ''),
-      // What is no address is refused below: nobody is mailed, and nobody shall wait for who typed another such thing.
-      ...(recipient !== '' && { 'mail.recipient': recipient }),
-    });
+    await this.rateLimiter.charge({ 'register.address': networksOf(origin.clientAddress ?? '') });
     const { password, ...parsed } = this.parse(input, { byOperator: false });
-    const credential = await this.passwords.hash(password);
-    return this.options.emailConfirmation === 'required'
-      ? this.pend(em, parsed, credential, origin)
-      : this.create(em, parsed, credential, origin, { byOperator: false });
+    // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
+    const mail = { 'register.recipient': mailboxKey(parsed.email.key) };
+    await this.rateLimiter.charge(mail);
+    try {
+      const credential = await this.passwords.hash(password);
+      return this.options.emailConfirmation === 'required'
+        ? await this.pend(em, parsed, credential, origin)
+        : await this.create(em, parsed, credential, origin, { byOperator: false });
+    } catch (error) {
+      await this.rateLimiter.giveBack(mail);
+      throw error;
+    }
   }
 
   /** An operator makes an account: vouches for its address, and may give it a reserved name. */
@@ -136,7 +140,7 @@ export class Registration {
         await tx.persist(user).flush();
         await this.passwords.store(tx, user.id, credential);
         if (!byOperator) {
-          await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email });
+          await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email, registers: true });
         }
         await this.audit.record(tx, origin, {
           action: 'account.registered',

@@ -209,7 +209,10 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
 }
 
 /** What goes on without a request. */
-function background({ config, log, closing, fork, feed, box, devMailbox }: Platform, parts: readonly Part[]) {
+function background(
+  { config, log, closing, fork, feed, box, devMailbox, rateLimiter }: Platform,
+  parts: readonly Part[],
+) {
   const housekeeping = new Housekeeping(fork, broughtBy(parts, 'chores'), (message, facts) =>
     log.info(facts, message),
   );
@@ -221,7 +224,7 @@ function background({ config, log, closing, fork, feed, box, devMailbox }: Platf
   if (!transport) log.warn('SMTP_URL is not set: mails wait in the database until it is');
   const mailWorker =
     transport &&
-    new MailWorker(fork, box, feed, transport, broughtBy(parts, 'mailWriters'), {
+    new MailWorker(fork, box, feed, transport, broughtBy(parts, 'mailWriters'), rateLimiter, {
       warn: (message, facts) => log.warn(facts, message),
     });
   if (mailWorker) closing.push(() => mailWorker.stop());

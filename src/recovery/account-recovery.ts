@@ -18,7 +18,10 @@ import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
   'recoverAccount.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
-  /** Apart from other mails: nobody who causes those keeps an owner from this one, and who causes this one mails a link. */
+  /**
+   * Charged by the worker for a mail that it sends, apart from other mails: asking for those cannot keep an owner from this one,
+   * and whoever empties this one had five links sent to the owner.
+   */
   'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
   'resetPassword.address': { burst: 20, perSeconds: 900 },
 } as const;
@@ -46,10 +49,7 @@ export class AccountRecovery {
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge({
-      'recoverAccount.address': networksOf(origin.clientAddress ?? ''),
-      'recoverAccount.recipient': email.key,
-    });
+    await this.rateLimiter.charge({ 'recoverAccount.address': networksOf(origin.clientAddress ?? '') });
     await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
   }
 

@@ -82,7 +82,7 @@ export class EmailChangeUndo {
     await this.devices.forgetAll(tx, userId);
     const ended = await this.signOut.allIn(tx, userId, origin);
     await this.endings.raiseEpoch(tx, userId);
-    await this.mails.outbox.put(tx, this.mails.recovery, { address });
+    await this.mails.outbox.put(tx, this.mails.recovery, { address, undoes: true });
     if (removed.secondFactor) await this.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
     if (removed.recoveryCodes > 0)
       await this.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', origin);

@@ -1,67 +1,210 @@
-/** @topology one: counts what one process lets through */
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+/** @topology one: counts what the mail workers of one gateway send */
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RATE_LIMIT_RULES } from '../../src/composition/rate-limit-rules.ts';
+import type { Client } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
   ChangeEmailDocument,
+  ChangePasswordDocument,
   RecoverAccountDocument,
   RegisterDocument,
   ResendEmailConfirmationDocument,
+  ResetPasswordDocument,
+  UndoEmailChangeDocument,
 } from '../support/generated/operations.ts';
+import { race } from '../support/race.ts';
+import { hasRedis, TestRedis } from '../support/redis.ts';
 
-let free: TestGateway;
-let limited: TestGateway;
+/** Those of a recipient are as they are by default; attackers have as many networks as they like. */
+const WIDE = Object.keys(RATE_LIMIT_RULES)
+  .filter((rule) => !rule.endsWith('.recipient'))
+  .map((rule) => `${rule}=9999/60`)
+  .join();
+const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: WIDE };
+const PASSWORD = 'copper lantern drifting';
+
+let optional: TestGateway;
+let required: TestGateway;
 
 beforeAll(async () => {
-  free = await TestGateway.start();
-  // Those of a recipient as they are by default.
-  const others = ['resendEmailConfirmation.address', 'recoverAccount.address', 'ownerProof.address'];
-  const rules = others.map((rule) => `${rule}=9999/60`).join();
-  limited = await free.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: rules });
+  optional = await TestGateway.start(LIMITS);
+  required = await TestGateway.start({ ...LIMITS, EMAIL_CONFIRMATION: 'required' });
 });
 afterAll(async () => {
-  await limited.close();
-  await free.close();
+  await required.close();
+  await optional.close();
 });
 
-it('fifty calls that mail to one address come to fifteen mails at most, five of them for recovery', async () => {
-  const { client } = limited;
-  const victim = await free.aSubject();
-  const senders = await Promise.all(Array.from({ length: 17 }, () => free.aSubject()));
-  const bearers = await Promise.all(senders.map(async (sender) => (await sender.signedIn()).accessToken));
-  await free.mailbox.settled();
-  const before = (await free.mailbox.to(victim.email)).length;
+const anAddress = () => `mail-${randomBytes(6).toString('hex')}@example.test`;
+const register = (client: Client, email: string) => {
+  const input = { username: `name-${randomBytes(6).toString('hex')}`, email, password: PASSWORD };
+  return client.execute(RegisterDocument, { input });
+};
+const resend = (client: Client, email: string) => client.execute(ResendEmailConfirmationDocument, { email });
+const recover = (client: Client, email: string) => client.execute(RecoverAccountDocument, { email });
+const mailsTo = async (gateway: TestGateway, email: string) => {
+  await gateway.mailbox.settled();
+  return gateway.mailbox.to(email);
+};
+const countTo = async (gateway: TestGateway, email: string) => (await mailsTo(gateway, email)).length;
 
-  const { email } = victim;
-  const accepted = { resend: 0, change: 0, recover: 0 };
-  for (let call = 0; call < 50; call += 1) {
-    const sender = senders[Math.floor(call / 3)];
-    const bearer = bearers[Math.floor(call / 3)];
-    const kind = (['resend', 'change', 'recover'] as const)[call % 3] ?? 'resend';
-    const { code } = await {
-      resend: () => client.execute(ResendEmailConfirmationDocument, { email }),
-      change: () =>
-        client.execute(
-          ChangeEmailDocument,
-          { newEmail: email, password: sender?.password ?? '' },
-          { bearer },
-        ),
-      recover: () => client.execute(RecoverAccountDocument, { email }),
-    }[kind]();
-    if (code !== 'RATE_LIMITED') accepted[kind] += 1;
-  }
-  expect([accepted.resend + accepted.change, accepted.recover]).toEqual([10, 5]);
-  await free.mailbox.settled();
-  const mails = (await free.mailbox.to(email)).length - before;
-  expect(mails).toBeGreaterThan(accepted.resend);
-  expect(mails).toBeLessThanOrEqual(15);
+describe('mails that are asked for and not sent', () => {
+  it.each([
+    ['optional', () => optional],
+    ['required', () => required],
+  ] as const)('cost the owner of an address nothing, with confirmation %s', async (_, of) => {
+    const gateway = of();
+    const email = anAddress();
+    for (let n = 0; n < 10; n += 1) {
+      expect((await resend(gateway.client, email)).data).toEqual({ resendEmailConfirmation: true });
+      expect((await recover(gateway.client, email)).data).toEqual({ recoverAccount: true });
+    }
+    expect(await countTo(gateway, email)).toBe(0);
+    expect((await register(gateway.client, email)).code).toBeUndefined();
+    await gateway.mailbox.token(email, 'confirm-email');
+    await resend(gateway.client, email);
+    expect(await countTo(gateway, email)).toBe(2);
+  });
+
+  it('cost the new owner of an account no recovery', async () => {
+    const email = anAddress();
+    for (let n = 0; n < 10; n += 1) await recover(optional.client, email);
+    await register(optional.client, email);
+    await recover(optional.client, email);
+    await optional.mailbox.token(email, 'reset-password');
+  });
+
+  it('of registrations that fail cost the address none', async () => {
+    const email = anAddress();
+    const taken = await optional.aSubject();
+    for (let n = 0; n < 10; n += 1) {
+      const input = { username: taken.username, email, password: PASSWORD };
+      expect((await optional.client.execute(RegisterDocument, { input })).code).toBe('CONFLICT');
+    }
+    expect((await register(optional.client, email)).code).toBeUndefined();
+  });
 });
 
-it('what cannot be an address is no recipient: who mistypes theirs keeps nobody from a registration', async () => {
+describe('mails to one mailbox', () => {
+  it('are ten for its address, however they are caused, and five for recovery', async () => {
+    const victim = anAddress();
+    const senders = await Promise.all(Array.from({ length: 10 }, () => optional.aSubject()));
+    const bearers = await Promise.all(senders.map(async (sender) => (await sender.signedIn()).accessToken));
+    const change = (index: number) =>
+      optional.client.execute(
+        ChangeEmailDocument,
+        { newEmail: victim, password: senders[index]?.password ?? '' },
+        { bearer: bearers[index] ?? '' },
+      );
+    const changes = await race(10, change);
+    expect(changes.filter(({ code }) => code === 'RATE_LIMITED')).toHaveLength(5);
+    expect(await countTo(optional, victim)).toBe(5);
+    await register(optional.client, victim);
+    for (let n = 0; n < 20; n += 1) await resend(optional.client, victim);
+    expect(await countTo(optional, victim)).toBe(10);
+    for (let n = 0; n < 20; n += 1) await recover(optional.client, victim);
+    expect(await countTo(optional, victim)).toBe(15);
+  });
+
+  it('are five for registrations of its address, and a sixth person hears when to come back', async () => {
+    const victim = anAddress();
+    const replies = await race(8, () => register(required.client, victim));
+    expect(replies.filter(({ code }) => code === undefined)).toHaveLength(5);
+    expect(replies.find(({ code }) => code !== undefined)).toMatchObject({
+      status: 429,
+      code: 'RATE_LIMITED',
+    });
+    expect(await countTo(required, victim)).toBe(5);
+  });
+
+  it('are counted together for all of its tagged addresses', async () => {
+    const name = `target-${randomBytes(6).toString('hex')}`;
+    const tagged = Array.from({ length: 40 }, (_, n) => `${name}+${n}@example.test`);
+    for (const email of tagged) await register(optional.client, email);
+    await optional.mailbox.settled();
+    const mails = await Promise.all(tagged.map((email) => optional.mailbox.to(email)));
+    expect(mails.flat()).toHaveLength(5);
+  });
+
+  it('are counted for tagged addresses that have accounts already', async () => {
+    const name = `target-${randomBytes(6).toString('hex')}`;
+    const tagged = Array.from({ length: 20 }, (_, n) => `${name}+${n}@example.test`);
+    await optional.database.query(
+      `insert into users (id, username, username_key, email, email_key)
+       select gen_random_uuid(), address, address, address, address from unnest($1::text[]) as address`,
+      [tagged],
+    );
+    for (const email of tagged) await recover(optional.client, email);
+    await optional.mailbox.settled();
+    const mails = await Promise.all(tagged.map((email) => optional.mailbox.to(email)));
+    expect(mails.flat()).toHaveLength(5);
+  });
+});
+
+describe('a mail that is held back', () => {
+  it('is answered like one that is sent, and keeps the link of the one before', async () => {
+    const alice = await optional.aSubject();
+    for (let n = 0; n < 5; n += 1) await recover(optional.client, alice.email);
+    const [last] = await mailsTo(optional, alice.email);
+    const held = await recover(optional.client, alice.email);
+    const unknown = await recover(optional.client, anAddress());
+    const masked = (text: string) => text.replace(/"requestId":"[^"]*"/g, '');
+    expect([held.status, masked(held.text)]).toEqual([unknown.status, masked(unknown.text)]);
+    expect((await mailsTo(optional, alice.email))[0]?.id).toBe(last?.id);
+    const token = await optional.mailbox.token(alice.email, 'reset-password');
+    const reset = await optional.client.execute(ResetPasswordDocument, { token, newPassword: PASSWORD });
+    expect(reset.data).toEqual({ resetPassword: true });
+  });
+
+  it('is not a notice to the owner: a stranger who empties the mailbox suppresses none', async () => {
+    const alice = await optional.aSubject();
+    for (let n = 0; n < 20; n += 1) {
+      await resend(optional.client, alice.email);
+      await recover(optional.client, alice.email);
+    }
+    const before = await countTo(optional, alice.email);
+    const { accessToken: bearer } = await alice.signedIn();
+    const passwords = { currentPassword: alice.password, newPassword: PASSWORD };
+    await optional.client.execute(ChangePasswordDocument, passwords, { bearer });
+    expect(await countTo(optional, alice.email)).toBe(before + 1);
+  });
+
+  it('is not the link after an undo: it is the only way in that is left', async () => {
+    const alice = await optional.confirm(await optional.aSubject());
+    const { accessToken: bearer } = await alice.signedIn();
+    const change = { newEmail: anAddress(), password: alice.password };
+    await optional.client.execute(ChangeEmailDocument, change, { bearer });
+    const token = await optional.mailbox.token(alice.email, 'undo-email-change');
+    for (let n = 0; n < 10; n += 1) await recover(optional.client, alice.email);
+    const before = await countTo(optional, alice.email);
+    await optional.client.execute(UndoEmailChangeDocument, { token });
+    expect(await countTo(optional, alice.email)).toBe(before + 1);
+  });
+});
+
+it('a registration that cannot be one costs no recipient: a person who mistypes keeps nobody from registering', async () => {
   const codes: unknown[] = [];
-  for (let n = 1; n <= 12; n += 1) {
-    const email = `${'x'.repeat(65)}${n}@example.test`;
-    const input = { username: `mistyped-${n}`, email, password: 'copper lantern drifting' };
-    codes.push((await limited.client.execute(RegisterDocument, { input })).code);
-  }
+  for (let n = 1; n <= 12; n += 1)
+    codes.push((await register(optional.client, `${'x'.repeat(65)}${n}@example.test`)).code);
   expect(codes).toEqual(Array(12).fill('BAD_USER_INPUT'));
+});
+
+(hasRedis ? describe : describe.skip)('over two processes on one Redis', () => {
+  it('forty requests at once for recovery come to five mails', async () => {
+    const redis = await TestRedis.start();
+    const one = await TestGateway.start({ ...LIMITS, REDIS_URL: redis.url });
+    const other = await one.another();
+    try {
+      const alice = await one.aSubject();
+      const before = await countTo(one, alice.email);
+      const replies = await race(40, (index) => recover((index % 2 === 0 ? one : other).client, alice.email));
+      expect(new Set(replies.map(({ code }) => code))).toEqual(new Set([undefined]));
+      expect((await countTo(one, alice.email)) - before).toBe(5);
+    } finally {
+      await other.close();
+      await one.close();
+      await redis.close();
+    }
+  });
 });

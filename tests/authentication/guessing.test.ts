@@ -8,7 +8,7 @@ import {
   ReauthenticateDocument,
   RecoverAccountDocument,
   RefreshDocument,
-  RegisterDocument,
+  ResendEmailConfirmationDocument,
   ResetPasswordDocument,
 } from '../support/generated/operations.ts';
 import { race } from '../support/race.ts';
@@ -141,18 +141,13 @@ describe('wrong passwords for one account', () => {
   it('and mails caused for its address together do not keep the owner from a link', async () => {
     const alice = await aSubject();
     await besiege(alice);
-    const input = { username: alice.username, email: alice.email, password: 'copper lantern drifting' };
-    const register = (host: number) =>
-      proxied.client.execute(RegisterDocument, { input }, from(`198.51.100.${host}`));
-    const codes: unknown[] = [];
-    for (let host = 1; host <= 12; host += 1) codes.push((await register(host)).code);
-    expect(codes.at(-1)).toBe('RATE_LIMITED');
     const { email } = alice;
+    const resend = (host: number) =>
+      proxied.client.execute(ResendEmailConfirmationDocument, { email }, from(`198.51.100.${host}`));
+    for (let host = 1; host <= 12; host += 1) await resend(host);
     const ask = () => proxied.client.execute(RecoverAccountDocument, { email }, from('203.0.113.9'));
     expect((await ask()).data).toEqual({ recoverAccount: true });
     await direct.mailbox.token(email, 'reset-password');
-    for (let n = 0; n < 4; n += 1) await ask();
-    expect((await ask()).code).toBe('RATE_LIMITED');
   });
 
   it('are all that is counted for it: whoever signs in often does not run out, and nobody guesses more for it', async () => {

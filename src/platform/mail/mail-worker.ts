@@ -2,10 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
 import { sql, statement } from '../database/index.ts';
+import { RateLimited } from '../errors.ts';
 import type { EventFeed } from '../events/index.ts';
+import type { RateLimiter } from '../rate-limit/index.ts';
 import type { SecretBox } from '../secret-box.ts';
-import { type Mail, type MailTransport, type MailWriter, Undeliverable } from './mail.ts';
+import { type Mail, type MailTransport, type MailWriter, type RecipientRule, Undeliverable } from './mail.ts';
 import { MAIL_JOB } from './mail-outbox.ts';
+import { mailboxKey } from './mailbox-key.ts';
 
 /** Jobs that one process works on at a time. */
 const HANDS = 4;
@@ -58,6 +61,7 @@ export class MailWorker {
     feed: EventFeed,
     private readonly transport: MailTransport,
     writers: readonly MailWriter<never>[],
+    private readonly rateLimiter: RateLimiter,
     private readonly log: MailWorkerLog,
   ) {
     this.writers = new Map(writers.map((writer) => [writer.kind, writer]));
@@ -130,18 +134,44 @@ export class MailWorker {
       if (mail) await this.transport.deliver(mail, job.id, this.cut.signal);
       await this.noteSent(job);
     } catch (error) {
-      await this.noteFailure(job, error);
+      if (error instanceof RateLimited) await this.noteHeldBack(job, error);
+      else await this.noteFailure(job, error);
     } finally {
       clearInterval(renewal);
     }
   }
 
-  private async write({ kind, sealed_facts, expired }: Claim): Promise<Mail | null> {
+  private async write({ kind, sealed_facts, attempts, expired }: Claim): Promise<Mail | null> {
     if (expired) throw new Undeliverable(`it waited for ${PATIENCE} hours`);
     const writer = this.writers.get(kind);
     if (!writer) throw new Error(`this version writes no mail of kind ${kind}`);
     const facts = JSON.parse(this.box.open(MAIL_JOB, sealed_facts).toString()) as never;
-    return this.fork().transactional((tx) => writer.write(tx, facts));
+    return this.fork().transactional(async (tx) => {
+      const mail = await writer.write(tx, facts);
+      // A refusal rolls the transaction back: the token of a mail that is not sent must not replace an earlier one. The next
+      // attempts at the same mail are the same mail.
+      if (mail && attempts === 1) await this.charge(writer.limits?.(facts) ?? [], mailboxKey(mail.to));
+      return mail;
+    });
+  }
+
+  /** Only a mail that is sent counts: when one bucket is empty, the others get back what they gave. @throws {RateLimited} */
+  private async charge(rules: readonly RecipientRule[], mailbox: string): Promise<void> {
+    for (const [index, rule] of rules.entries()) {
+      try {
+        await this.rateLimiter.charge(chargeOf(rule, mailbox));
+      } catch (error) {
+        for (const charged of rules.slice(0, index))
+          await this.rateLimiter.giveBack(chargeOf(charged, mailbox));
+        throw error;
+      }
+    }
+  }
+
+  private async noteHeldBack(job: Claim, error: RateLimited): Promise<void> {
+    const facts = { job: job.id, kind: job.kind, err: error };
+    this.log.warn('a mail was not sent: its mailbox has had enough for now', facts);
+    await this.noteSent(job);
   }
 
   /** Goes on until it is noted, while the process lives: a mail whose sending is forgotten is sent again. */
@@ -189,6 +219,9 @@ export class MailWorker {
     );
   }
 }
+
+const chargeOf = (rule: RecipientRule, mailbox: string) =>
+  ({ [rule]: mailbox }) as Record<RecipientRule, string>;
 
 const retryDelay = (attempts: number): number =>
   Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(attempts - 1, 10));

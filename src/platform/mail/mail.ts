@@ -8,6 +8,9 @@ export interface Mail {
   readonly html: string;
 }
 
+/** Name of a rate limit rule that counts mails to one mailbox. */
+export type RecipientRule = `${string}.recipient`;
+
 /**
  * Writes one kind of mail, when its job's turn has come: looks up whom it goes to, makes the token that its link
  * carries, words it. It runs again, in a new transaction, for each attempt to send.
@@ -17,6 +20,13 @@ export interface MailWriter<Facts> {
   readonly kind: string;
   /** @returns null when there is nobody to write to, which only the worker learns. */
   write(tx: EntityManager, facts: Facts): Promise<Mail | null>;
+
+  /**
+   * Rules by which this mail counts for the mailbox that it goes to; none without this method. The worker charges them when
+   * it is about to send, since it alone knows whether there is a mail. When one is empty, it takes the writing back and sends
+   * nothing.
+   */
+  limits?(facts: Facts): readonly RecipientRule[];
 }
 
 /** Takes mails to where they can be read. */
