@@ -16,6 +16,7 @@ import { UploadPassWithoutOrigin } from './20261126010000_upload_pass_without_or
 import { RecoveryCodeCreatedAt } from './20261128171000_recovery_code_created_at.ts';
 import { RefreshContract } from './20261128171500_refresh_contract.ts';
 import { KycReceivedHash } from './20261128172300_kyc_received_hash.ts';
+import { AuditStream } from './20261128172500_audit_stream.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -36,4 +37,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128171000_recovery_code_created_at', class: RecoveryCodeCreatedAt },
   { name: '20261128171500_refresh_contract', class: RefreshContract },
   { name: '20261128172300_kyc_received_hash', class: KycReceivedHash },
+  { name: '20261128172500_audit_stream', class: AuditStream },
 ];

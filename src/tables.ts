@@ -17,6 +17,7 @@ import { LinkChallenge } from './identities/link-challenge.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { PasswordCredential } from './passwords/password-credential.entity.ts';
 import { AuditEvent } from './platform/audit/audit-event.entity.ts';
+import { AuditStreamPlace } from './platform/audit/audit-stream-place.entity.ts';
 import { Retention } from './platform/audit/retention.entity.ts';
 import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
 import { KeyCheck } from './platform/key-check/key-check.entity.ts';
@@ -50,6 +51,7 @@ export const SCHEMA: DatabaseSchema = {
     SigningKey,
     KnownDevice,
     AuditEvent,
+    AuditStreamPlace,
     Retention,
     KeyCheck,
     MailJob,
@@ -84,6 +86,7 @@ export const SERVING_RIGHTS: ServingRights = {
     known_device: ['select', 'insert', 'update', 'delete'],
     signing_key: ['select', 'insert', 'update'],
     audit_event: ['select', 'insert'],
+    audit_stream: ['select', 'insert', 'update'],
     retention: ['select'],
     key_check: ['select', 'insert'],
     mail_job: ['select', 'insert', 'update', 'delete'],

@@ -262,3 +262,29 @@ describe('Blockpass', () => {
     }
   });
 });
+
+describe('AUDIT_STREAM', () => {
+  const streamOf = (value: string) => loadConfig({ AUDIT_STREAM: value }).auditStream;
+
+  it('is off, standard output, or a syslog receiver', () => {
+    expect(loadConfig({}).auditStream).toBe('off');
+    expect(streamOf('stdout')).toBe('stdout');
+    expect(streamOf('syslog://127.0.0.1:1514')).toEqual({ host: '127.0.0.1', port: 1514, tls: false });
+    expect(streamOf('syslog+tls://log.example.test')).toEqual({
+      host: 'log.example.test',
+      port: 6514,
+      tls: true,
+    });
+    expect(streamOf('syslog+tls://[::1]:1')).toMatchObject({ host: '::1', port: 1 });
+  });
+
+  it.each([
+    'syslog://log.example.test',
+    'udp://log.example.test:514',
+    'syslog://user@host:1',
+    'syslog://host:1/a',
+    'on',
+  ])('refuses %s', (value) => {
+    expect(problemsOf({ AUDIT_STREAM: value })).toEqual([expect.stringMatching(/^AUDIT_STREAM must/)]);
+  });
+});

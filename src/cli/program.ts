@@ -24,7 +24,7 @@ export interface ProgramOptions {
 
 /** The command line. Every command works while the gateway runs and while it is stopped. */
 export function program({ environment, workingFolder, streams, stopped }: ProgramOptions): Command {
-  const { output } = streams;
+  const { output, errors } = streams;
   const command = new Command('gatehouse')
     .description('A GraphQL auth gateway.')
     .option('--env-file <file>', 'file of settings, beneath those of the environment')
@@ -38,7 +38,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   command
     .command('start')
     .description('run the gateway')
-    .action(() => start({ config: config(), output, stopped }));
+    .action(() => start({ config: config(), output, errors, stopped }));
 
   const migrations = command.command('migrate').description('change the schema of the database');
   migrations

@@ -10,12 +10,13 @@ const SHUTDOWN_TIMEOUT = 15_000;
 export interface StartOptions {
   readonly config: Config;
   readonly output: NodeJS.WritableStream;
+  readonly errors: NodeJS.WritableStream;
   /** Resolves when the process is asked to stop. */
   readonly stopped: Promise<void>;
 }
 
 /** Runs the gateway until it is asked to stop. @throws before anything is served, when it cannot start. */
-export async function start({ config, output, stopped }: StartOptions): Promise<void> {
+export async function start({ config, output, errors, stopped }: StartOptions): Promise<void> {
   const log = createLogger(config.logLevel);
   const { promise: lost, reject: lose } = Promise.withResolvers<never>();
   lost.catch(() => {});
@@ -25,10 +26,11 @@ export async function start({ config, output, stopped }: StartOptions): Promise<
   interrupted.catch(() => {});
 
   const foundation = await layFoundation(config, lose);
-  const raising = raise(config, foundation, log);
+  const raising = raise(config, foundation, log, output);
   try {
     await Promise.race([raising, interrupted]);
-    output.write(banner(config, foundation));
+    // Standard output belongs to the audit stream where that goes there.
+    (config.auditStream === 'stdout' ? errors : output).write(banner(config, foundation));
     await Promise.race([stopped, lost]);
     log.info('stopping');
   } finally {
@@ -49,14 +51,19 @@ async function closeRaised(raising: Promise<Gateway>): Promise<void> {
 }
 
 /** @returns the gateway, listening. */
-async function raise(config: Config, foundation: Foundation, log: Logger): Promise<Gateway> {
+async function raise(
+  config: Config,
+  foundation: Foundation,
+  log: Logger,
+  output: NodeJS.WritableStream,
+): Promise<Gateway> {
   if (!(await foundation.claimGateway())) {
     throw new CommandError(
       `Another gateway is running on DATA_DIR ${config.dataDir}. Stop it, or set another DATA_DIR.`,
     );
   }
   if (config.database.migrateOnStart) await migrate(config, foundation, log);
-  const gateway = await compose(config, foundation, log);
+  const gateway = await compose(config, foundation, log, { output });
   try {
     await listen(gateway, config);
     return gateway;

@@ -7,6 +7,7 @@ import type { Foundation } from '../foundation.ts';
 import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
 import { createServer, requestContexts } from '../http/index.ts';
 import { linkPages } from '../pages/index.ts';
+import { type AuditReceiver, AuditStream, StdoutReceiver, SyslogReceiver } from '../platform/audit/index.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { databaseReady } from '../platform/database/index.ts';
 import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
@@ -47,6 +48,8 @@ export interface CompositionOptions {
   clock?: Clock;
   /** False for a command, which ends soon: it leaves mails and housekeeping to the processes that stay. */
   serving?: boolean;
+  /** Standard output, for AUDIT_STREAM=stdout. */
+  output?: NodeJS.WritableStream;
 }
 
 /** The gateway, put together. */
@@ -76,12 +79,12 @@ export async function compose(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  { clock = systemClock, serving = true }: CompositionOptions = {},
+  { clock = systemClock, serving = true, output = process.stdout }: CompositionOptions = {},
 ): Promise<Gateway> {
   const closing: Closing = [];
   try {
     const platform = await composePlatform(config, foundation, log, clock, closing);
-    return await build(platform, { serving });
+    return await build(platform, { serving, output });
   } catch (error) {
     // What went wrong first is what the operator must read.
     await closeAll(closing).catch(() => {});
@@ -89,7 +92,10 @@ export async function compose(
   }
 }
 
-async function build(platform: Platform, { serving }: { serving: boolean }): Promise<Gateway> {
+async function build(
+  platform: Platform,
+  { serving, output }: Required<Pick<CompositionOptions, 'serving' | 'output'>>,
+): Promise<Gateway> {
   const { config, log, closing, redis, fork, feed, publicUrl, clientOrigin } = platform;
   const sessions = await composeSessions(platform);
   const identities = composeIdentities(platform);
@@ -157,7 +163,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
     isAuthorized: administration.isAuthorized,
     instances: [...broughtBy(parts, 'resolvers'), new ErrorCodesResolver()],
   });
-  const startBackground = background(platform, parts);
+  const startBackground = background(platform, parts, output);
   let draining = false;
   const app = await createServer({
     ...config.http,
@@ -189,7 +195,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
   await revocations.start();
   await Promise.all([feed.start(), redis?.start()]);
   sessions.signingKeys.start();
-  if (serving) startBackground();
+  if (serving) await startBackground();
   return {
     app,
     fork,
@@ -212,6 +218,7 @@ async function build(platform: Platform, { serving }: { serving: boolean }): Pro
 function background(
   { config, log, closing, fork, feed, box, devMailbox, rateLimiter }: Platform,
   parts: readonly Part[],
+  output: NodeJS.WritableStream,
 ) {
   const housekeeping = new Housekeeping(fork, broughtBy(parts, 'chores'), (message, facts) =>
     log.info(facts, message),
@@ -228,8 +235,22 @@ function background(
       warn: (message, facts) => log.warn(facts, message),
     });
   if (mailWorker) closing.push(() => mailWorker.stop());
-  return () => {
+  const receiver = auditReceiver(config, output);
+  const auditStream =
+    receiver &&
+    new AuditStream(fork, receiver, {
+      info: (message, facts) => log.info(facts, message),
+      warn: (message, facts) => log.warn(facts, message),
+    });
+  if (auditStream) closing.push(() => auditStream.stop());
+  return async () => {
+    await auditStream?.start();
     housekeeping.start();
     mailWorker?.start();
   };
+}
+
+function auditReceiver({ auditStream }: Config, output: NodeJS.WritableStream): AuditReceiver | undefined {
+  if (auditStream === 'off') return undefined;
+  return auditStream === 'stdout' ? new StdoutReceiver(output) : new SyslogReceiver(auditStream);
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type AuditStreamTarget, auditStreamTarget } from '../platform/audit/audit-stream-target.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { smtpUrl } from '../platform/mail/smtp-url.ts';
 import { type BucketRule, bucketRules } from '../platform/rate-limit/rules.ts';
@@ -112,6 +113,8 @@ export interface Config {
   readonly secondFactor: { readonly requiredFor: 'all' | readonly string[] };
   /** How long audit events are kept; `migrate up` and a start that migrates write it into the database. */
   readonly auditRetentionDays: number;
+  /** Where audit events are shipped to, outside of the database. */
+  readonly auditStream: AuditStreamTarget;
   readonly blockpass: BlockpassSettings;
   /** Undefined: nobody signs in by Google. */
   readonly google: GoogleSettings | undefined;
@@ -216,6 +219,7 @@ export function loadConfig(environment: Environment): Config {
       requiredFor: read.withDefault('SECOND_FACTOR_REQUIRED_FOR', everybodyOrRoles, []),
     },
     auditRetentionDays: read.withDefault('AUDIT_RETENTION_DAYS', wholeNumber({ min: 1, max: 36_500 }), 365),
+    auditStream: read.withDefault('AUDIT_STREAM', auditStreamTarget, 'off'),
     blockpass: readBlockpass(read, production, productName),
     google: readGoogle(read, production),
     rateLimit: {

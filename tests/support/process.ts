@@ -62,6 +62,10 @@ export class GatehouseProcess {
     for (const { errors } of GatehouseProcess.all.splice(0)) refuseSecretsIn(errors.split('\n'));
   }
 
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }

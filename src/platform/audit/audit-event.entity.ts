@@ -19,6 +19,11 @@ export enum AuditOutcome {
 @Index({ name: 'audit_event_action_index', properties: ['action', 'at', 'id'] })
 @Index({ name: 'audit_event_subject_index', properties: ['subjectId', 'at', 'id'] })
 @Index({ name: 'audit_event_actor_index', properties: ['actorId', 'at', 'id'] })
+@Index({
+  name: 'audit_event_written_by_index',
+  expression:
+    'create index audit_event_written_by_index on audit_event (written_by, id) where written_by is not null',
+})
 export class AuditEvent {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
@@ -50,4 +55,8 @@ export class AuditEvent {
 
   @Property({ type: 'jsonb', nullable: true })
   details: Record<string, unknown> | null = null;
+
+  /** The writing transaction, for the audit stream. Null for events of before there was one. */
+  @Property({ columnType: 'xid8', type: 'string', nullable: true, defaultRaw: 'pg_current_xact_id()' })
+  writtenBy!: Opt<string> | null;
 }

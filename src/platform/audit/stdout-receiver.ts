@@ -1,0 +1,38 @@
+import { within } from '../within.ts';
+import { type AuditReceiver, type StreamedEvent, toJsonLine } from './audit-receiver.ts';
+
+/** Milliseconds for the reader of a pipe to make room. */
+const DEADLINE = 5_000;
+
+/** Writes JSON Lines to standard output. Node writes to a pipe without blocking; a hanging reader stops only this. */
+export class StdoutReceiver implements AuditReceiver {
+  /** What the stream still holds. It cannot be taken back, so nothing else is written until it is out. */
+  private pending: { text: string; written: Promise<void> } | undefined;
+
+  constructor(
+    private readonly output: NodeJS.WritableStream,
+    private readonly deadline = DEADLINE,
+  ) {
+    // The callback of the write says the same. Without a listener the process would end.
+    output.on('error', () => {});
+  }
+
+  async send(events: readonly StreamedEvent[]): Promise<void> {
+    const text = events.map((event) => `${toJsonLine(event)}\n`).join('');
+    if (this.pending && this.pending.text !== text) await within(this.deadline, this.pending.written);
+    this.pending ??= { text, written: this.write(text) };
+    await within(this.deadline, this.pending.written);
+  }
+
+  private write(text: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.output.write(text, (error) => {
+      this.pending = undefined;
+      if (error) reject(error);
+      else resolve();
+    });
+    // It may fail while nothing waits for it.
+    promise.catch(() => {});
+    return promise;
+  }
+}
