@@ -84,11 +84,11 @@ async function migrate({ auditRetentionDays }: Config, foundation: Foundation, l
 }
 
 async function listen({ app }: Gateway, { http }: Config): Promise<void> {
-  const { host, port, maxConnections } = http;
+  const { host, port, connections } = http;
   try {
     // A busy event loop accepts one connection in each of its turns. Node's default of 511 that may wait for that is soon
     // over, and whoever comes then is not refused: their connection hangs until the kernel tries again, for seconds.
-    await app.listen({ host, port, backlog: maxConnections });
+    await app.listen({ host, port, backlog: connections.total });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')

@@ -21,6 +21,7 @@ import {
 import { type Environment, SettingsReader } from '../platform/settings.ts';
 import { type BlockpassSettings, checkBlockpass, readBlockpass } from './blockpass.ts';
 import { type GoogleSettings, readGoogle } from './google.ts';
+import { type PlaceSettings, readPlaces, type SocketSettings } from './places.ts';
 
 export type { BlockpassSettings } from './blockpass.ts';
 
@@ -45,8 +46,10 @@ export interface Config {
     /** Addresses and networks whose X-Forwarded-For counts. */
     readonly trustedProxies: readonly string[];
     readonly requireRequestId: boolean;
-    /** Open at once in one process. */
-    readonly maxConnections: number;
+    /** Connections open at once in one process. */
+    readonly connections: PlaceSettings;
+    /** Connections among them that became WebSockets. */
+    readonly sockets: SocketSettings;
   };
   readonly graphql: { readonly introspection: boolean };
   readonly dataDir: string;
@@ -154,7 +157,7 @@ export function loadConfig(environment: Environment): Config {
       clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
       requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
-      maxConnections: read.withDefault('MAX_CONNECTIONS', wholeNumber({ min: 10, max: 1_000_000 }), 2_000),
+      ...readPlaces(read),
     },
     graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },
     dataDir: resolve(read.withDefault('DATA_DIR', text, '.data')),

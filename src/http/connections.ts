@@ -8,8 +8,6 @@ import type { SecurityHeaders } from './security-headers.ts';
 export const REQUEST_TIMEOUT = 30_000;
 /** Milliseconds for its headers, and for the first byte of a connection. */
 const HEADERS_TIMEOUT = 10_000;
-/** Milliseconds without a request after which a connection is closed; longer than the 60 s of common proxies. */
-export const KEEP_ALIVE_TIMEOUT = 72_000;
 /** Milliseconds between two looks at the former; Node's default of 30 s would triple the first of them. */
 const CHECKING_INTERVAL = 1_000;
 
@@ -30,13 +28,8 @@ export const CONNECTION_OPTIONS: ServerOptions = {
     method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
 };
 
-/** Bounds connections, and answers what Node would answer without a body or not at all. */
-export function guardConnections(
-  { server }: FastifyInstance,
-  maxConnections: number,
-  security: SecurityHeaders,
-): void {
-  server.maxConnections = maxConnections;
+/** Answers what Node would answer without a body or not at all. */
+export function guardConnections({ server }: FastifyInstance, security: SecurityHeaders): void {
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const { headers, body } = rawErrorReply(security, 'This expectation cannot be met.');
     response.writeHead(417, headers).end(body);

@@ -16,10 +16,10 @@ import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
+import { type ConnectionSharing, KEEP_ALIVE_TIMEOUT, shareConnections } from './connection-places.ts';
 import {
   CONNECTION_OPTIONS,
   guardConnections,
-  KEEP_ALIVE_TIMEOUT,
   MAX_REQUESTS_PER_SOCKET,
   REQUEST_TIMEOUT,
 } from './connections.ts';
@@ -32,10 +32,12 @@ import { knownHost } from './known-host.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
+import type { Budget } from './place-table.ts';
 import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
+import type { SocketBudget } from './socket-places.ts';
 import { onSocketError, SOCKET_OPTIONS, subscriptionSocket } from './subscription-socket.ts';
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
@@ -47,8 +49,8 @@ export interface ServerOptions {
   readonly clientOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly requireRequestId: boolean;
-  /** Open at once; more are closed unanswered. */
-  readonly maxConnections: number;
+  readonly connections: Budget;
+  readonly sockets: SocketBudget;
   readonly introspection: boolean;
   /** GraphQL operations at work at once; more are refused. */
   readonly maxOperations: number;
@@ -89,7 +91,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
     clientErrorHandler: replyToParserError(security),
   });
-  guardConnections(app, options.maxConnections, security);
+  guardConnections(app, security);
+  app.addHook('onClose', shareConnections(connectionSharing(app, options)));
   const failures = failureLog(log);
   const recordRefusals = refusalTrail(options.audit, failures);
   errorReplies(app, allowedMethods(app));
@@ -131,7 +134,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     });
     api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
     for (const routes of options.guardedRoutes) await api.register(routes);
-    const { schema, introspection, maxOperations, contexts, rateLimiter } = options;
+    const { schema, introspection, maxOperations, contexts, rateLimiter, sockets } = options;
     await api.register(
       graphqlRoutes({
         schema,
@@ -148,12 +151,23 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
           recordRefusals,
           contexts,
           rateLimiter,
+          sockets,
         }),
       }),
     );
   });
   return app;
 }
+
+const connectionSharing = (
+  { server }: FastifyInstance,
+  { connections: budget, trustedProxies, log }: ServerOptions,
+): ConnectionSharing => ({
+  server,
+  budget,
+  trustedProxies,
+  onCrowded: (facts) => log.warn(facts, 'connections were refused or closed for others: see MAX_CONNECTIONS'),
+});
 
 const isStillSending = ({ raw, headers }: FastifyRequest): boolean =>
   raw.complete === false &&

@@ -1,25 +1,100 @@
-/** Sockets of a process, and of one network among them. */
-const MAX_SOCKETS = 2_000;
-const MAX_SOCKETS_OF_NETWORK = 100;
+import type { WebSocket } from '@fastify/websocket';
+import { type Budget, type Place, PlaceTable } from './place-table.ts';
 
-/** Bounds the sockets that are open: whoever keeps theirs open for ever takes no place from other networks. */
+/** RFC 6455 section 7.4.1. */
+const NORMAL = 1000;
+/** Registered with IANA: https://www.iana.org/assignments/websocket */
+export const TRY_AGAIN_LATER = 1013;
+/** Milliseconds that a socket without a credential may stay open without a subscription. */
+const PATIENCE = 5_000;
+
+/** How many WebSockets a process holds. */
+export interface SocketBudget extends Budget {
+  /** Of `total`, those without a credential. The rest is left to people who are signed in. */
+  readonly anonymous: number;
+}
+
+/** The places for WebSockets. One without a credential and without a subscription only holds a place: it is closed soon. */
 export class SocketPlaces {
-  private readonly taken = new Map<string, number>();
-  private total = 0;
+  private readonly table: PlaceTable<SocketPlace>;
+  private readonly anonymous = new Set<SocketPlace>();
 
-  /** @returns false where there is none left. */
-  take(network: string): boolean {
-    const own = this.taken.get(network) ?? 0;
-    if (this.total >= MAX_SOCKETS || own >= MAX_SOCKETS_OF_NETWORK) return false;
-    this.taken.set(network, own + 1);
-    this.total += 1;
-    return true;
+  constructor(private readonly budget: SocketBudget) {
+    this.table = new PlaceTable(budget);
   }
 
-  leave(network: string): void {
-    const own = this.taken.get(network) ?? 0;
-    if (own > 1) this.taken.set(network, own - 1);
-    else this.taken.delete(network);
-    this.total -= 1;
+  /**
+   * Of a socket that has just been opened. Until its client says hello, nobody knows whether it is signed in, so it may take a
+   * place of those who are.
+   * @returns undefined where there is no place left.
+   */
+  open(socket: Pick<WebSocket, 'close' | 'terminate'>, networks: readonly string[]): SocketPlace | undefined {
+    if (this.anonymous.size >= this.budget.anonymous) this.table.makeRoom();
+    const place = new SocketPlace(socket, networks, this.table, this.anonymous);
+    if (!this.table.take(place)) return undefined;
+    this.anonymous.add(place);
+    place.expectMore();
+    return place;
+  }
+
+  /** Whether there is a place for one more socket that has said hello without a credential. */
+  get anonymousMayStay(): boolean {
+    return this.anonymous.size <= this.budget.anonymous;
+  }
+}
+
+/** The place of one socket. */
+export class SocketPlace implements Place {
+  private readonly subscriptions = new Set<string>();
+  private patience: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly socket: Pick<WebSocket, 'close' | 'terminate'>,
+    readonly networks: readonly string[],
+    private readonly table: PlaceTable<SocketPlace>,
+    private readonly anonymous: Set<SocketPlace>,
+  ) {}
+
+  isWaiting(): boolean {
+    return this.anonymous.has(this) && this.subscriptions.size === 0;
+  }
+
+  close(): void {
+    this.socket.close(TRY_AGAIN_LATER, 'Too many sockets');
+    // It keeps its connection no longer, whether its client answers or not.
+    this.socket.terminate();
+    this.leave();
+  }
+
+  /** Its client said hello with a good credential. */
+  signedIn(): void {
+    clearTimeout(this.patience);
+    this.anonymous.delete(this);
+    this.table.keep(this);
+  }
+
+  /** A subscription was accepted and goes on. */
+  began(subscription: string): void {
+    clearTimeout(this.patience);
+    this.subscriptions.add(subscription);
+    this.table.keep(this);
+  }
+
+  /** A subscription is over. One that never began changes nothing, or asking for nonsense would keep the place. */
+  ended(subscription: string): void {
+    if (!this.subscriptions.delete(subscription) || !this.isWaiting()) return;
+    this.table.touch(this);
+    this.expectMore();
+  }
+
+  leave(): void {
+    clearTimeout(this.patience);
+    this.anonymous.delete(this);
+    this.table.leave(this);
+  }
+
+  expectMore(): void {
+    const close = () => this.socket.close(NORMAL, 'Neither signed in nor subscribed');
+    this.patience = setTimeout(close, PATIENCE).unref();
   }
 }

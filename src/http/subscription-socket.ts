@@ -20,15 +20,15 @@ import {
 import { withinDeadline } from '../platform/database/index.ts';
 import { ErrorCode, RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networkOf, networksOf, type RequestContext } from '../platform/request/index.ts';
+import { networksOf, type RequestContext } from '../platform/request/index.ts';
 import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 import { routeName } from './route-name.ts';
 import { boundSocket } from './socket-bounds.ts';
-import { SocketPlaces } from './socket-places.ts';
+import { type SocketBudget, type SocketPlace, SocketPlaces, TRY_AGAIN_LATER } from './socket-places.ts';
 
-/** Sockets that one network opens. */
-export const SOCKET_RULES = { 'socket.address': { burst: 60, perSeconds: 60 } } as const;
+/** Sockets that one network opens: an office of 300 people with three tabs each comes back within a minute. */
+export const SOCKET_RULES = { 'socket.address': { burst: 600, perSeconds: 60 } } as const;
 
 /** Bytes of a message: documents of subscriptions are short. */
 const MAX_MESSAGE = 16 * 1024;
@@ -45,8 +45,6 @@ const HELLO_TIMEOUT = 3_000;
 const KEEP_ALIVE = 15_000;
 /** Milliseconds between two looks whether the token of a socket is still good; they cost no input or output. */
 const TOKEN_INTERVAL = 1_000;
-/** RFC 6455 section 7.4.1. */
-const TRY_AGAIN_LATER = 1013;
 const UNTOLD = 'Nobody can tell whether the session has ended';
 
 export interface SocketOptions {
@@ -57,11 +55,13 @@ export interface SocketOptions {
   readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
   readonly rateLimiter: RateLimiter;
+  readonly sockets: SocketBudget;
 }
 
 interface Extra extends Record<PropertyKey, unknown> {
   readonly socket: WebSocket;
   readonly request: FastifyRequest;
+  readonly place: SocketPlace;
 }
 
 /**
@@ -69,8 +69,8 @@ interface Extra extends Record<PropertyKey, unknown> {
  * HTTP. The hooks of the route have checked the origin before. A socket that began with a token ends with it.
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
-  const { schema, log, recordRefusals, contexts, rateLimiter } = options;
-  const places = new SocketPlaces();
+  const { schema, log, recordRefusals, contexts, rateLimiter, sockets } = options;
+  const places = new SocketPlaces(sockets);
   const contextOf = ({
     extra,
     connectionParams,
@@ -101,10 +101,16 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     subscribe: subscribeInTime(OPERATION_DEADLINE),
     async onConnect(ctx) {
       const context = contextOf(ctx);
-      const { socket } = ctx.extra;
+      const { socket, place } = ctx.extra;
       try {
         const caller = await withinDeadline(OPERATION_DEADLINE, () => context.authenticate());
-        if (caller) endWithToken(socket, () => contextOf(ctx));
+        if (caller) {
+          place.signedIn();
+          endWithToken(socket, () => contextOf(ctx));
+        } else if (!places.anonymousMayStay) {
+          place.close();
+          return false;
+        }
         return true;
       } catch (error) {
         if (!(error instanceof ServiceUnavailable)) throw error;
@@ -121,6 +127,10 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       }
       return { ...found, schema, contextValue: context };
     },
+    onOperation: (ctx, id, _payload, _args, result) => {
+      if (Symbol.asyncIterator in result) ctx.extra.place.began(id);
+    },
+    onComplete: (ctx, id) => ctx.extra.place.ended(id),
     onError: (ctx, _id, _payload, errors) =>
       report(errors as GraphQLError[], contextOf(ctx), ctx.extra.request),
     async onNext(ctx, _id, _payload, args, result) {
@@ -132,14 +142,15 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   return async function onSocket(socket, request) {
     const context = contexts.ofSocket(request, undefined);
-    const network = networkOf(context.origin.clientAddress ?? '');
+    const networks = networksOf(context.origin.clientAddress ?? '');
     const limit = { operation: routeName(request), code: ErrorCode.RATE_LIMITED, subjectId: null } as const;
     const refuse = (reason: string): Promise<void> => {
       socket.close(TRY_AGAIN_LATER, reason);
       return recordRefusals(context, [limit]);
     };
-    if (!places.take(network)) return refuse('Too many sockets');
-    socket.once('close', () => places.leave(network));
+    const place = places.open(socket, networks);
+    if (!place) return refuse('Too many sockets');
+    socket.once('close', () => place.leave());
     const mayGoOn = boundSocket(socket, (reason) => {
       request.log.info({ reason }, 'a WebSocket was cut');
       void recordRefusals(context, [limit]);
@@ -160,17 +171,15 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
           });
         },
       },
-      { socket, request },
+      { socket, request, place },
     );
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    await rateLimiter
-      .charge({ 'socket.address': networksOf(context.origin.clientAddress ?? '') })
-      .catch((error) => {
-        if (!(error instanceof RateLimited)) throw error;
-        return refuse('Too many attempts');
-      });
+    await rateLimiter.charge({ 'socket.address': networks }).catch((error) => {
+      if (!(error instanceof RateLimited)) throw error;
+      return refuse('Too many attempts');
+    });
   };
 }
 

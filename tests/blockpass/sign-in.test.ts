@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FakeApp, ServiceError } from '../../examples/blockpass-fakes/index.ts';
 import {
@@ -352,6 +353,19 @@ describe('the subscription', () => {
       await other.close();
     }
   });
+
+  it('keeps its socket open, without a credential, for as long as it goes on', async () => {
+    const page = await openPage();
+    const socket = subscriptionClient(world.gateway.url);
+    const { promise: heard, resolve } = Promise.withResolvers<string>();
+    const following = page.follow(socket, page.secret, resolve);
+    expect(await heard).toBe('CREATED');
+    // A socket that is neither signed in nor subscribed is closed after five seconds.
+    await sleep(7_000);
+    await world.person().scan(page.qrText);
+    expect((await following).at(-1)).toBe('SUCCESS');
+    await socket.dispose();
+  }, 30_000);
 
   it('is one of ten on a socket at most', async () => {
     const socket = subscriptionClient(world.gateway.url);

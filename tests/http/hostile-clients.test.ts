@@ -9,7 +9,7 @@ let small: TestGateway;
 
 beforeAll(async () => {
   gateway = await TestGateway.start();
-  small = await gateway.another({ MAX_CONNECTIONS: '10' });
+  small = await gateway.another({ MAX_CONNECTIONS: '10', MAX_CONNECTIONS_PER_CLIENT: '10' });
 });
 afterAll(async () => {
   await small.close();

@@ -1,15 +1,96 @@
-import { expect, it } from '@jest/globals';
+/** @topology one: what one process holds at once */
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { SocketPlaces } from '../../src/http/socket-places.ts';
+import { networksOf } from '../../src/platform/request/index.ts';
 
-it('a process holds 2,000 sockets, and 100 of one network; who leaves makes room for one', () => {
-  const places = new SocketPlaces();
-  const taken = (network: string, count: number) =>
-    Array.from({ length: count }, () => places.take(network)).filter(Boolean).length;
-  for (let network = 1; network <= 19; network += 1) expect(taken(`192.0.2.${network}`, 150)).toBe(100);
-  expect(taken('198.51.100.1', 60)).toBe(60);
-  expect(taken('198.51.100.2', 60)).toBe(40);
-  expect(taken('198.51.100.3', 1)).toBe(0);
-  places.leave('198.51.100.1');
-  expect(taken('192.0.2.1', 1)).toBe(0);
-  expect(taken('198.51.100.3', 2)).toBe(1);
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+class TestSocket {
+  code: number | undefined;
+  close(code?: number): void {
+    this.code ??= code;
+  }
+  terminate(): void {}
+}
+
+function sockets() {
+  const places = new SocketPlaces({ total: 100, perClient: 50, perNetwork: 75, anonymous: 80 });
+  const open = (address: string) => {
+    const socket = new TestSocket();
+    return { socket, place: places.open(socket, networksOf(address)) };
+  };
+  return { places, open };
+}
+
+describe('a WebSocket', () => {
+  it('without a credential and without a subscription is closed after five seconds', () => {
+    const { open } = sockets();
+    const { socket } = open('192.0.2.1');
+    jest.advanceTimersByTime(4_900);
+    expect(socket.code).toBeUndefined();
+    jest.advanceTimersByTime(200);
+    expect(socket.code).toBe(1000);
+  });
+
+  it('stays open with a credential, and as long as a subscription goes on', () => {
+    const { open } = sockets();
+    const [signedIn, subscribed] = [open('192.0.2.1'), open('192.0.2.1')];
+    signedIn.place?.signedIn();
+    subscribed.place?.began('one');
+    subscribed.place?.began('two');
+    jest.advanceTimersByTime(60_000);
+    subscribed.place?.ended('one');
+    jest.advanceTimersByTime(60_000);
+    expect([signedIn.socket.code, subscribed.socket.code]).toEqual([undefined, undefined]);
+    subscribed.place?.ended('two');
+    jest.advanceTimersByTime(5_100);
+    expect(subscribed.socket.code).toBe(1000);
+  });
+
+  it('is not kept open by subscriptions that never begin', () => {
+    const { open } = sockets();
+    const { socket, place } = open('192.0.2.1');
+    for (let second = 0; second < 6; second += 1) {
+      place?.ended(`${second}`);
+      jest.advanceTimersByTime(1_000);
+    }
+    expect(socket.code).toBe(1000);
+  });
+
+  it('without a credential may not stay once those have their share; one that is signed in may', () => {
+    const { places, open } = sockets();
+    for (let n = 0; n < 80; n += 1) {
+      open(`198.51.100.${n}`).place?.began('one');
+      expect(places.anonymousMayStay).toBe(true);
+    }
+    const late = open('192.0.2.1');
+    expect(late.place).toBeDefined();
+    expect(places.anonymousMayStay).toBe(false);
+    late.place?.signedIn();
+    expect(places.anonymousMayStay).toBe(true);
+  });
+
+  it('that only holds a place of those without a credential gives way to a newcomer', () => {
+    const { places, open } = sockets();
+    const idle = Array.from({ length: 80 }, (_, n) => open(`198.51.100.${n}`));
+    jest.advanceTimersByTime(1_100);
+    expect(open('192.0.2.1').place).toBeDefined();
+    expect(places.anonymousMayStay).toBe(true);
+    expect(idle.filter(({ socket }) => socket.code === 1013)).toHaveLength(1);
+  });
+
+  it('of a client at its budget is refused while its others are needed', () => {
+    const { open } = sockets();
+    const held = Array.from({ length: 50 }, () => open('192.0.2.1'));
+    for (const { place } of held) place?.signedIn();
+    jest.advanceTimersByTime(1_100);
+    expect(open('192.0.2.1').place).toBeUndefined();
+    held[0]?.place?.leave();
+    expect(open('192.0.2.1').place).toBeDefined();
+  });
 });

@@ -29,14 +29,20 @@ class Socket {
   }
 
   static async open(
-    options: { headers?: Record<string, string>; hello?: unknown; protocol?: string; url?: string } = {},
+    options: {
+      headers?: Record<string, string>;
+      hello?: unknown;
+      authorization?: string;
+      protocol?: string;
+      url?: string;
+    } = {},
   ): Promise<Socket> {
-    const { headers = {}, protocol = 'graphql-transport-ws', url = gateway.url } = options;
+    const { headers = {}, authorization, protocol = 'graphql-transport-ws', url = gateway.url } = options;
     const ws = new WebSocket(`${url.replace('http', 'ws')}/graphql`, protocol, { headers });
     const socket = new Socket(ws);
     await new Promise((resolve, reject) => ws.on('open', resolve).on('error', reject));
     if ('hello' in options) return socket;
-    socket.send({ type: 'connection_init' });
+    socket.send({ type: 'connection_init', ...(authorization && { payload: { authorization } }) });
     await socket.heard('connection_ack');
     return socket;
   }
@@ -183,7 +189,8 @@ describe('the WebSocket', () => {
   });
 
   it('is cut off when its client reads no answers, instead of keeping them in memory', async () => {
-    const deaf = await Socket.open();
+    const { accessToken } = await (await gateway.aSubject()).signedIn();
+    const deaf = await Socket.open({ authorization: `Bearer ${accessToken}` });
     const { clients } = gateway.gateway.app.websocketServer;
     const before = clients.size;
     (deaf.ws as unknown as { _socket: NetSocket })._socket.pause();
@@ -292,7 +299,10 @@ describe('the WebSocket', () => {
   });
 
   it('leaves places to others, however many one network holds open', async () => {
-    const proxied = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8' });
+    const proxied = await gateway.another({
+      TRUSTED_PROXIES: '127.0.0.0/8',
+      MAX_WEBSOCKETS_PER_CLIENT: '100',
+    });
     const from = (address: string) =>
       Socket.open({ url: proxied.url, headers: { 'x-forwarded-for': address }, hello: null });
     const greedy = await Promise.all(
@@ -310,6 +320,70 @@ describe('the WebSocket', () => {
     for (const socket of [...greedy, neighbour, next]) socket.close();
     await proxied.close();
   });
+
+  it('leaves places to others and to people who are signed in, however many one /48 opens', async () => {
+    const attacked = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8', MAX_CONNECTIONS: '2000' });
+    const from = (address: string, authorization?: string) =>
+      Socket.open({
+        url: attacked.url,
+        headers: { 'x-forwarded-for': address },
+        ...(authorization !== undefined && { authorization }),
+      });
+    const { accessToken } = await (await gateway.aSubject()).signedIn();
+    const attackers: WebSocket[] = [];
+    const attack = (async () => {
+      for (let n = 0; n < 2_000; n += 1) {
+        const ws = new WebSocket(`${attacked.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+          headers: { 'x-forwarded-for': `2001:db8:1:${(n % 20).toString(16)}00::${n.toString(16)}` },
+        });
+        ws.on('open', () => ws.send(JSON.stringify({ type: 'connection_init' }))).on('error', () => {});
+        attackers.push(ws);
+        if (n % 100 === 99) await Promise.race([once(ws, 'open'), once(ws, 'close')]);
+      }
+    })();
+    for (let turn = 0; turn < 10; turn += 1) {
+      const neighbour = await from(`2001:db8:2:${turn}::1`);
+      const inTheOffice = await from(`192.0.2.${turn}`, `Bearer ${accessToken}`);
+      expect([neighbour.ws.readyState, inTheOffice.ws.readyState]).toEqual([WebSocket.OPEN, WebSocket.OPEN]);
+      // Three quarters of 500, and those that are being told that they are too many.
+      expect((await fetch(`${attacked.url}/health/ready`)).status).toBe(200);
+      neighbour.close();
+      inTheOffice.close();
+      await sleep(100);
+    }
+    await attack;
+    const held = () => attackers.filter(({ readyState }) => readyState === WebSocket.OPEN).length;
+    expect(
+      await eventually(
+        async () => held(),
+        (count) => count <= 375,
+      ),
+    ).toBeGreaterThan(0);
+    // Those say nothing more, so none of them stays.
+    expect(
+      await eventually(
+        async () => held(),
+        (count) => count === 0,
+        { withinMilliseconds: 15_000 },
+      ),
+    ).toBe(0);
+    await attacked.close();
+  }, 60_000);
+
+  it('without a credential and without a subscription is closed after five seconds', async () => {
+    const subject = await gateway.aSubject();
+    const { accessToken } = await subject.signedIn();
+    const anonymous = await Socket.open();
+    const signedIn = await Socket.open({ authorization: `Bearer ${accessToken}` });
+    const before = performance.now();
+    // Asking for nonsense buys no time.
+    await anonymous.ask('subscription { blockpassSignIn(id: "x") { state } }');
+    expect(await anonymous.closed).toBe(1000);
+    expect(performance.now() - before).toBeLessThan(7_000);
+    await sleep(2_000);
+    expect(signedIn.ws.readyState).toBe(WebSocket.OPEN);
+    signedIn.close();
+  }, 20_000);
 
   it('is spoken in the one language that there is, from the first client on', async () => {
     const fresh = await gateway.another();

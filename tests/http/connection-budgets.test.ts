@@ -1,0 +1,189 @@
+/** @topology one: what one process holds at once */
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { idleAllowance, peersIn } from '../../src/http/connection-places.ts';
+import { TestGateway } from '../support/gateway.ts';
+import { eventually } from '../support/race.ts';
+
+let gateway: TestGateway;
+const extra: TestGateway[] = [];
+const open: TestConnection[] = [];
+
+beforeAll(async () => {
+  gateway = await TestGateway.start();
+});
+afterEach(async () => {
+  for (const { socket } of open.splice(0)) socket.destroy();
+  for (const other of extra.splice(0)) await other.close();
+});
+afterAll(() => gateway.close());
+
+const GET = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
+/** A body that does not come. */
+const POST =
+  'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{';
+/** A page of a megabyte, so often that its answers fill what the system keeps for a connection. */
+const UNREAD = 'GET /graphiql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(12);
+/** Milliseconds in which no connection is closed for others, and some more. */
+const GRACE = 1_200;
+
+/** A connection from an address of its own, kept alive. */
+class TestConnection {
+  answers = 0;
+  isOpen = false;
+
+  private constructor(
+    readonly socket: Socket,
+    private readonly request: string,
+  ) {
+    socket.on('data', (chunk) => {
+      this.answers += String(chunk).split('HTTP/1.1 200').length - 1;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.isOpen = false;
+    });
+  }
+
+  /** Resolves when the first request was sent and the gateway had time to refuse. */
+  static async open(at: TestGateway, localAddress: string, request = GET): Promise<TestConnection> {
+    const socket = connect({ port: Number(new URL(at.url).port), host: '127.0.0.1', localAddress });
+    const connection = new TestConnection(socket, request);
+    open.push(connection);
+    await new Promise<void>((resolve) => {
+      socket.once('close', () => resolve());
+      socket.once('connect', () => {
+        connection.isOpen = true;
+        connection.ask();
+        if (request === UNREAD) socket.pause();
+        if (request === GET) socket.once('data', () => resolve());
+        else setTimeout(resolve, 100);
+      });
+    });
+    return connection;
+  }
+
+  ask(): void {
+    this.socket.write(this.request);
+  }
+}
+
+const openMany = async (at: TestGateway, count: number, addressOf: (n: number) => string, request = GET) => {
+  const all: TestConnection[] = [];
+  while (all.length < count) {
+    const batch = Array.from({ length: Math.min(200, count - all.length) }, (_, n) =>
+      TestConnection.open(at, addressOf(all.length + n), request),
+    );
+    all.push(...(await Promise.all(batch)));
+  }
+  return all;
+};
+const stillOpen = (connections: readonly TestConnection[]) =>
+  connections.filter(({ isOpen }) => isOpen).length;
+
+async function another(settings: Record<string, string>): Promise<TestGateway> {
+  const other = await gateway.another(settings);
+  extra.push(other);
+  return other;
+}
+
+describe('one address', () => {
+  it('that holds as many connections as it can leaves room for others and for probes', async () => {
+    const attacked = await another({ MAX_CONNECTIONS: '2000' });
+    const held = await openMany(attacked, 2_000, () => '127.0.0.2');
+    expect(stillOpen(held)).toBe(1_000);
+    for (const path of ['/health/live', '/health/ready']) {
+      expect((await fetch(`${attacked.url}${path}`)).status).toBe(200);
+    }
+    // The small request of the next minute.
+    for (const connection of held) if (connection.isOpen) connection.ask();
+    const neighbours = await openMany(attacked, 900, (n) => `127.0.1.${n % 250}`);
+    expect(stillOpen(neighbours)).toBe(900);
+    expect((await (await gateway.aSubject()).login({ client: attacked.client })).status).toBe(200);
+  }, 60_000);
+
+  it('at its budget loses its longest idle connection for its next one', async () => {
+    const small = await another({ MAX_CONNECTIONS: '100', MAX_CONNECTIONS_PER_CLIENT: '10' });
+    const held = await openMany(small, 10, () => '127.0.0.2');
+    expect((await TestConnection.open(small, '127.0.0.2')).answers).toBe(0);
+    await sleep(GRACE);
+    held[0]?.ask();
+    await sleep(100);
+    expect((await TestConnection.open(small, '127.0.0.2')).answers).toBe(1);
+    await sleep(100);
+    expect(held.map(({ isOpen }) => isOpen)).toEqual([true, false, ...Array(8).fill(true)]);
+  });
+
+  it('of a trusted proxy has no budget', async () => {
+    const proxied = await another({
+      MAX_CONNECTIONS: '100',
+      MAX_CONNECTIONS_PER_CLIENT: '10',
+      TRUSTED_PROXIES: '127.0.0.0/30',
+    });
+    expect(stillOpen(await openMany(proxied, 60, () => '127.0.0.2'))).toBe(60);
+    expect(stillOpen(await openMany(proxied, 30, () => '127.0.0.5'))).toBe(10);
+  });
+});
+
+describe('a full process', () => {
+  it.each([
+    ['idle connections', GET],
+    ['slow bodies', POST],
+    ['answers that are not read', UNREAD],
+  ])(
+    'of %s from many addresses takes in who comes next, probes too',
+    async (_, request) => {
+      const small = await another({ MAX_CONNECTIONS: '30' });
+      await openMany(small, 40, (n) => `127.0.1.${n % 8}`, request);
+      // As the gateway has it: a client that does not read does not notice that it was closed.
+      const { server } = small.gateway.app;
+      const count = () =>
+        new Promise<number>((resolve) => server.getConnections((_error, held) => resolve(held)));
+      expect(await eventually(count, (held) => held >= 29, { withinMilliseconds: 20_000 })).toBe(29);
+      await sleep(GRACE);
+      const newcomers = await openMany(small, 10, (n) => `127.0.2.${n}`);
+      expect(newcomers.map(({ answers }) => answers)).toEqual(Array(10).fill(1));
+      expect((await fetch(`${small.url}/health/ready`)).status).toBe(200);
+    },
+    40_000,
+  );
+
+  it('says in its log that it had to refuse or close connections', async () => {
+    const small = await another({ MAX_CONNECTIONS: '10' });
+    await openMany(small, 12, () => '127.0.0.2');
+    await sleep(GRACE);
+    const [line = '{}'] = small.logLines.filter((text) => text.includes('see MAX_CONNECTIONS'));
+    expect(JSON.parse(line)).toMatchObject({ level: 'warn', refused: 7, closed: 0 });
+  });
+});
+
+describe('idle connections', () => {
+  it('have all their time while half of the places are free, and two seconds when a tenth is', () => {
+    expect([0, 0.5, 0.7, 0.9, 1].map(idleAllowance)).toEqual([72_000, 72_000, 37_000, 2_000, 2_000]);
+  });
+
+  it('are closed sooner as the table fills; those of a trusted proxy are not', async () => {
+    const small = await another({
+      MAX_CONNECTIONS: '101',
+      MAX_CONNECTIONS_PER_CLIENT: '90',
+      MAX_CONNECTIONS_PER_NETWORK: '90',
+      TRUSTED_PROXIES: '127.0.0.3',
+    });
+    const proxied = await openMany(small, 20, () => '127.0.0.3');
+    const idle = await openMany(small, 75, () => '127.0.0.2');
+    await sleep(4_500);
+    expect([stillOpen(proxied), stillOpen(idle)]).toEqual([20, 0]);
+    const few = await openMany(small, 30, () => '127.0.0.2');
+    await sleep(4_500);
+    expect(stillOpen(few)).toBe(30);
+  }, 30_000);
+});
+
+describe('the addresses of trusted proxies', () => {
+  it('are known in every spelling', () => {
+    const isProxy = peersIn(['10.0.0.0/8', '::1', '2001:db8::/32', '192.0.2.7']);
+    expect(['10.1.2.3', '::1', '2001:db8:5::9', '192.0.2.7'].map(isProxy)).toEqual(Array(4).fill(true));
+    expect(['11.1.2.3', '::2', '2001:db9::1', '192.0.2.8'].map(isProxy)).toEqual(Array(4).fill(false));
+  });
+});
