@@ -1,17 +1,21 @@
-FROM node:24-slim AS build
+# A release names the image by its digest as well (.github/workflows/release.yml); a tag can be moved.
+ARG NODE_IMAGE=node:24-slim
+
+FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm install
+# Exactly what package-lock.json names, by its checksums; it fails when the two files differ.
+RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY migrations migrations
 COPY src src
 RUN npm run build
 
-FROM node:24-slim
+FROM ${NODE_IMAGE}
 ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm install --omit=dev && npm cache clean --force
+RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist dist
 # Behind "--" Node leaves --env-file to the gateway.
 RUN printf '#!/bin/sh\nexec node -- /app/dist/src/main.js "$@"\n' > /usr/local/bin/gatehouse \

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+
+interface LockedPackage {
+  readonly version: string;
+  readonly integrity?: string;
+  readonly resolved?: string;
+  readonly hasInstallScript?: boolean;
+  readonly dev?: boolean;
+  readonly devOptional?: boolean;
+}
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+  packages: Record<string, LockedPackage>;
+};
+const locked = Object.entries(lock.packages)
+  .filter(([path]) => path !== '')
+  .map(([path, entry]) => ({ ...entry, name: path.slice(path.lastIndexOf('node_modules/') + 13) }));
+
+describe('the lock file', () => {
+  it('has a SHA-512 checksum of every package, and names no mirror', () => {
+    expect(locked.filter(({ integrity }) => !integrity?.startsWith('sha512-'))).toEqual([]);
+    expect(locked.filter(({ resolved }) => resolved?.startsWith('http'))).toEqual([]);
+  });
+
+  it('has no package with an install script that package.json does not decide about', () => {
+    const undecided = locked.filter(
+      ({ name, hasInstallScript }) => hasInstallScript && !(name in manifest.allowScripts),
+    );
+    expect(undecided.map(({ name }) => name)).toEqual([]);
+  });
+
+  it('has two versions of a package in production only where docs/supply-chain.md says why', () => {
+    const versions = Map.groupBy(
+      locked.filter(({ dev, devOptional }) => !dev && !devOptional),
+      ({ name }) => name,
+    );
+    const doubled = [...versions].filter(
+      ([, entries]) => new Set(entries.map(({ version }) => version)).size > 1,
+    );
+    const explained = /^## Packages in two versions$(.*?)^## /ms.exec(
+      readFileSync('docs/supply-chain.md', 'utf8'),
+    )?.[1];
+    const named = [...(explained ?? '').matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    );
+    expect(doubled.map(([name]) => name).toSorted()).toEqual(named.toSorted());
+  });
+});
+
+describe('the workflows', () => {
+  const workflows = readdirSync('.github/workflows').map((name) =>
+    readFileSync(`.github/workflows/${name}`, 'utf8'),
+  );
+
+  it('name every action by its commit', () => {
+    const used = workflows.flatMap((text) => [...text.matchAll(/uses: (.*)/g)].map(([, action]) => action));
+    expect(used.length).toBeGreaterThan(4);
+    expect(used.filter((action) => !/^[\w/-]+@[0-9a-f]{40} # v\d/.test(action ?? ''))).toEqual([]);
+  });
+
+  it('have no right to write unless a job asks for it', () => {
+    for (const text of workflows) expect(text).toMatch(/^permissions:\n {2}contents: read\n(?! )/m);
+  });
+});
+
+describe('the image', () => {
+  const dockerfile = readFileSync('Dockerfile', 'utf8');
+
+  it('is built from exactly what the lock file names', () => {
+    const installs = [...dockerfile.matchAll(/npm (ci|install|i)\b/g)].map(([, command]) => command);
+    expect(installs).toEqual(['ci', 'ci']);
+  });
+
+  it('takes its base image from an argument, which a release sets to a digest', () => {
+    const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
+    expect(bases).toEqual([`\${NODE_IMAGE}`, `\${NODE_IMAGE}`]);
+    const release = readFileSync('.github/workflows/release.yml', 'utf8');
+    expect(release).toMatch(/base=node:24-slim@\$digest/);
+    expect(release).toMatch(/build-args: NODE_IMAGE=/);
+  });
+});
