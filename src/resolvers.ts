@@ -14,7 +14,7 @@ import { ErrorCodesResolver, type ResolverClasses } from './graphql/index.ts';
 import { PasswordResolver } from './passwords/index.ts';
 import { RecoveryResolver } from './recovery/index.ts';
 import { RoleResolver } from './roles/index.ts';
-import { SessionResolver } from './sessions/index.ts';
+import { ServiceTokenResolver, SessionResolver } from './sessions/index.ts';
 
 /** Every resolver of the schema. */
 export const RESOLVERS: ResolverClasses = [
@@ -28,6 +28,7 @@ export const RESOLVERS: ResolverClasses = [
   RecoveryCodeResolver,
   PasswordResolver,
   SessionResolver,
+  ServiceTokenResolver,
   RoleResolver,
   AdministrationResolver,
   AuditResolver,

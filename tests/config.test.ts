@@ -288,3 +288,18 @@ describe('AUDIT_STREAM', () => {
     expect(problemsOf({ AUDIT_STREAM: value })).toEqual([expect.stringMatching(/^AUDIT_STREAM must/)]);
   });
 });
+
+describe('JWT_SERVICE_AUDIENCES', () => {
+  it('is a list of names and URIs', () => {
+    const { serviceAudiences } = loadConfig({
+      JWT_SERVICE_AUDIENCES: 'reports, urn:billing,reports',
+    }).accessToken;
+    expect(serviceAudiences).toEqual(['reports', 'urn:billing']);
+  });
+
+  it.each(['gatehouse', 'http://localhost:4000/enrol', 'two words', '"quoted"'])('refuses %s', (value) => {
+    expect(problemsOf({ JWT_SERVICE_AUDIENCES: value })).toEqual([
+      expect.stringMatching(/^JWT_SERVICE_AUDIENCES must/),
+    ]);
+  });
+});

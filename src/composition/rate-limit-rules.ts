@@ -15,7 +15,7 @@ import { NOTICE_RULES } from '../notices/index.ts';
 import { OWNER_PROOF_RULES } from '../passwords/index.ts';
 import type { RuleTable } from '../platform/rate-limit/index.ts';
 import { RECOVERY_RULES, UNDO_RULES } from '../recovery/index.ts';
-import { REFRESH_RULES } from '../sessions/index.ts';
+import { REFRESH_RULES, SERVICE_TOKEN_RULES } from '../sessions/index.ts';
 
 /** Every rate limit with its default; each is declared next to the operation that it guards. */
 export const RATE_LIMIT_RULES: RuleTable = {
@@ -29,6 +29,7 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...DATA_EXPORT_RULES,
   ...PROFILE_RULES,
   ...REFRESH_RULES,
+  ...SERVICE_TOKEN_RULES,
   ...REAUTHENTICATION_RULES,
   ...OWNER_PROOF_RULES,
   ...NOTICE_RULES,

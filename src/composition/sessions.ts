@@ -12,6 +12,8 @@ import {
   RefreshTokens,
   Revocations,
   SecondFactorRequirement,
+  ServiceTokenResolver,
+  ServiceTokens,
   SessionResolver,
   SigningKeys,
   SignOut,
@@ -64,6 +66,7 @@ export async function composeSessions({
       : new PostgresSessionStore(endings, session);
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const cookies = new TokenCookies(clock, cookieStyle);
+  const serviceTokens = new ServiceTokens(signingKeys, clock, rateLimiter, accessToken);
   return {
     revocations,
     endings,
@@ -85,7 +88,10 @@ export async function composeSessions({
     ),
     cookies,
     cookieNames: cookies.names,
-    resolvers: [new SessionResolver(store, signOut, cookies, requirement)],
+    resolvers: [
+      new SessionResolver(store, signOut, cookies, requirement),
+      new ServiceTokenResolver(serviceTokens, cookies),
+    ],
     routes: [jwksRoutes(signingKeys)],
     personalData: [sessionData(store)],
     chores: [expiredSessions, oldEndings],

@@ -5,6 +5,7 @@ import { smtpUrl } from '../platform/mail/smtp-url.ts';
 import { type BucketRule, bucketRules } from '../platform/rate-limit/rules.ts';
 import { redisUrl } from '../platform/redis/redis-url.ts';
 import {
+  audiences,
   flag,
   hostName,
   keyring,
@@ -76,6 +77,9 @@ export interface Config {
     /** Of tokens that can only enrol a second factor. */
     readonly enrolAudience: string;
     readonly ttlSeconds: number;
+    /** Services that a token of their own can be asked for. */
+    readonly serviceAudiences: readonly string[];
+    readonly serviceTtlSeconds: number;
     /** PEM file of the operator's own signing key; otherwise keys are made and kept in the database. */
     readonly privateKeyFile: string | undefined;
   };
@@ -179,6 +183,12 @@ export function loadConfig(environment: Environment): Config {
       audience: read.withDefault('JWT_AUDIENCE', text, 'gatehouse'),
       enrolAudience: `${issuer}/enrol`,
       ttlSeconds: read.withDefault('ACCESS_TOKEN_TTL_SECONDS', wholeNumber({ min: 30, max: 86_400 }), 3600),
+      serviceAudiences: read.withDefault('JWT_SERVICE_AUDIENCES', audiences, []),
+      serviceTtlSeconds: read.withDefault(
+        'JWT_SERVICE_TTL_SECONDS',
+        wholeNumber({ min: 30, max: 3_600 }),
+        300,
+      ),
       privateKeyFile: read.optional('JWT_PRIVATE_KEY_FILE', text),
     },
     session: {
@@ -258,6 +268,12 @@ function checkTogether(read: SettingsReader, config: Config): void {
   }
   if (config.accessToken.audience === config.accessToken.enrolAudience) {
     read.problem('JWT_AUDIENCE must not be the audience of tokens that can only enrol a second factor');
+  }
+  const { audience, enrolAudience, serviceAudiences } = config.accessToken;
+  if ([audience, enrolAudience].some((own) => serviceAudiences.includes(own))) {
+    read.problem(
+      'JWT_SERVICE_AUDIENCES must not name JWT_AUDIENCE: the gateway would accept a token of a service',
+    );
   }
   const ownHost = new URL(config.http.publicUrl).hostname;
   if (cookieDomain !== undefined && ownHost !== cookieDomain && !ownHost.endsWith(`.${cookieDomain}`)) {

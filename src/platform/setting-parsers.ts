@@ -32,6 +32,15 @@ export const list: Parser<string[]> = (value) =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
+/** Comma list of names of services, or URIs (RFC 7519 section 2, StringOrURI; RFC 8707 section 2). */
+export const audiences: Parser<string[]> = (value) => {
+  const names = list(value);
+  if (names.length > 100 || !names.every((name) => /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/.test(name))) {
+    throw new Error('must be a comma list of at most 100 names or URIs, without spaces and quotes');
+  }
+  return [...new Set(names)];
+};
+
 /** An origin (RFC 6454): scheme, host and port, without path, query or credentials. */
 export const origin: Parser<string> = (value) => {
   const url = URL.parse(value);

@@ -9,7 +9,7 @@ import type { SigningKeys } from './signing-keys.ts';
 import type { Subject } from './subject.ts';
 
 /** Media type of an access token (RFC 9068 section 2.1): keeps other kinds of token out of its place. */
-const TYPE = 'at+jwt';
+export const ACCESS_TOKEN_TYPE = 'at+jwt';
 /** Characters. A token with twenty roles has about 1,200; whatever is longer is not ours. */
 const MAX_LENGTH = 4_096;
 /** Tokens whose signature was verified and is not verified again: about 5 MB. */
@@ -64,7 +64,7 @@ export class AccessTokens {
       epoch: subject.epoch,
       ...(subject.kyc !== null && { kyc: subject.kyc }),
     })
-      .setProtectedHeader({ typ: TYPE, alg: key.algorithm, kid: key.kid })
+      .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: key.algorithm, kid: key.kid })
       .setIssuer(this.options.issuer)
       .setAudience(audience)
       .setSubject(subject.userId)
@@ -120,10 +120,11 @@ export class AccessTokens {
       const { typ, alg, kid, ...others } = decodeProtectedHeader(token);
       const key = typeof kid === 'string' ? this.keys.find(kid) : undefined;
       // Exactly the header that this gateway writes: no extension, no other spelling of the type.
-      if (!key || typ !== TYPE || alg !== key.algorithm || Object.keys(others).length > 0) return null;
+      if (!key || typ !== ACCESS_TOKEN_TYPE || alg !== key.algorithm || Object.keys(others).length > 0)
+        return null;
       const { payload } = await jwtVerify(token, key.publicKey, {
         algorithms: [key.algorithm],
-        typ: TYPE,
+        typ: ACCESS_TOKEN_TYPE,
         issuer: this.options.issuer,
         audience: [this.options.audience, this.options.enrolAudience],
         requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti', 'epoch', 'auth_time'],

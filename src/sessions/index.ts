@@ -11,6 +11,8 @@ export { REFRESH_RULES, RefreshRotation } from './refresh-rotation.ts';
 export { RefreshTokens } from './refresh-token.ts';
 export { Revocations } from './revocations.ts';
 export { SecondFactorRequirement } from './second-factor-requirement.ts';
+export { ServiceTokenResolver } from './service-token.resolver.ts';
+export { SERVICE_TOKEN_RULES, ServiceTokens } from './service-tokens.ts';
 export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
 export type { EndedSession, SessionRecord, SessionStore, SessionStoreOptions } from './session-store.ts';

@@ -24,7 +24,7 @@ const ofWorkers: TestGateway[] = [];
 
 beforeAll(async () => {
   google = await GoogleStandIn.start();
-  world = await startBlockpassWorld(google.settings);
+  world = await startBlockpassWorld({ ...google.settings, JWT_SERVICE_AUDIENCES: 'reports' });
   free = world.gateway;
 });
 afterAll(async () => {
@@ -190,6 +190,9 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     ),
     'refresh.session': asSomebody(
       (_, token) => `mutation { refresh(refreshToken: "${token}") { tokenType } }`,
+    ),
+    'serviceToken.session': asSomebody(
+      () => 'mutation { accessTokenFor(audience: "reports") { expiresIn } }',
     ),
     'reauthenticate.session': asSomebody(() => reauthenticate),
     'ownerProof.session': asSomebody(() => changePassword),

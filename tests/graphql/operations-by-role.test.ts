@@ -43,6 +43,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Query.user': needs('user:read'),
   'Query.userSessions': needs('session:read'),
   'Query.users': needs('user:read'),
+  'Mutation.accessTokenFor': 'signed in',
   'Mutation.approveKyc': needs('kyc:review'),
   'Mutation.cancelEmailChange': 'signed in',
   'Mutation.changeEmail': 'signed in',
