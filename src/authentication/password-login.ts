@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { pendingRegistrations } from '../accounts/index.ts';
 import { readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
-import { NotHashed, type Passwords } from '../passwords/index.ts';
+import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isDatabaseAway } from '../platform/database/index.ts';
 import { EmailNotConfirmed, InvalidCredentials, ServiceUnavailable } from '../platform/errors.ts';
@@ -70,7 +70,10 @@ export class PasswordLogin {
     await this.rateLimiter.charge(isKnown ? guess : { 'login.address': wider, ...guess });
     // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
     const proof = await this.passwords
-      .verify(em, subject?.password ?? null, password, { matchShows: subject?.isActive ?? false })
+      .verify(em, subject?.password ?? null, password, {
+        matchShows: subject?.isActive ?? false,
+        reserved: isKnown,
+      })
       .catch(this.givingBack(guess, (error) => error instanceof NotHashed));
     const outcome =
       proof &&
@@ -90,7 +93,7 @@ export class PasswordLogin {
       await this.rateLimiter.giveBack(guess);
       return outcome;
     }
-    await this.refusePending(em, input.identifier, password);
+    await this.refusePending(em, input.identifier, password, { reserved: isKnown });
 
     await this.audit.record(em, origin, {
       action: 'login.failed',
@@ -117,10 +120,15 @@ export class PasswordLogin {
    * deactivated account was right.
    * @throws {EmailNotConfirmed} it is.
    */
-  private async refusePending(em: EntityManager, identifier: string, password: string): Promise<void> {
+  private async refusePending(
+    em: EntityManager,
+    identifier: string,
+    password: string,
+    asker: Asker,
+  ): Promise<void> {
     if (this.options.emailConfirmation === 'optional') return;
     const pending = await pendingRegistrations.findByIdentifier(em, identifier);
-    const isRight = await this.passwords.matches(pending, password);
+    const isRight = await this.passwords.matches(pending, password, asker);
     if (isRight) throw new EmailNotConfirmed();
   }
 }

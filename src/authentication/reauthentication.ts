@@ -113,10 +113,12 @@ export class Reauthentication {
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
     const known = await this.passwords.find(em, userId);
-    const proof = await this.passwords.verify(em, known, password).catch(async (error: unknown) => {
-      if (error instanceof NotHashed) await this.rateLimiter.giveBack(attempt);
-      throw error;
-    });
+    const proof = await this.passwords
+      .verify(em, known, password, { reserved: true })
+      .catch(async (error: unknown) => {
+        if (error instanceof NotHashed) await this.rateLimiter.giveBack(attempt);
+        throw error;
+      });
     return proof ?? this.fail(em, userId, origin);
   }
 

@@ -17,6 +17,11 @@ import type { Sessions } from './sessions.ts';
 /** Hashes that may wait for each thread, however short they are. */
 const HASH_QUEUE_PER_THREAD = 32;
 /**
+ * Of those, what only known devices, signed-in callers and holders of mailed links may take: a quarter. They go in turn with
+ * the strangers, so that the last of them waits for 16 hashes on its thread, four seconds of bcrypt at cost 12.
+ */
+const RESERVED_PER_THREAD = 8;
+/**
  * Milliseconds that one may have to wait for its turn, where they take longer: once a rush is over, everybody waits
  * behind what it left in the queue.
  */
@@ -38,6 +43,7 @@ export async function composePasswords(
     peppers: secrets.passwordPeppers,
     threads,
     queue: threads * HASH_QUEUE_PER_THREAD,
+    reserved: threads * RESERVED_PER_THREAD,
     maxWaitMs: MAX_HASH_WAIT,
   });
   closing.push(() => hasher.close());

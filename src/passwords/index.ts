@@ -1,6 +1,6 @@
 export { OWNER_PROOF_RULES, OwnerProof } from './owner-proof.ts';
 export { PasswordResolver } from './password.resolver.ts';
 export { PasswordChange } from './password-change.ts';
-export { NotHashed, PasswordHasher, type StoredPassword } from './password-hasher.ts';
+export { type Asker, NotHashed, PasswordHasher, type StoredPassword } from './password-hasher.ts';
 export { type PasswordCandidate, type PasswordProof, Passwords } from './passwords.ts';
 export { passwordData } from './personal-data.ts';

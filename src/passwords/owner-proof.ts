@@ -100,10 +100,12 @@ export class OwnerProof {
     }
     const guess = await this.guessOf(em, caller, origin);
     await this.rateLimiter.charge(guess);
-    const proof = await this.passwords.verify(em, known, password).catch(async (error: unknown) => {
-      if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
-      throw error;
-    });
+    const proof = await this.passwords
+      .verify(em, known, password, { reserved: true })
+      .catch(async (error: unknown) => {
+        if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+        throw error;
+      });
     if (proof) {
       await this.rateLimiter.giveBack(guess);
       return proof;

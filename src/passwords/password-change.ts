@@ -52,7 +52,7 @@ export class PasswordChange {
     });
     const claim = { known, password: currentPassword };
     const proof = await this.ownerProof.verify(em, caller, claim, 'password.change', origin);
-    const replacement = await this.passwords.hash(newPassword);
+    const replacement = await this.passwords.hash(newPassword, { reserved: true });
 
     const deviceMark = await this.endings.transactional(em, async (tx) => {
       // The account before its password: accounts/lock-account.ts tells why.

@@ -6,7 +6,7 @@ import { Piscina } from 'piscina';
 import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import { Turnstile } from '../platform/turnstile.ts';
+import { type Line, Turnstile } from '../platform/turnstile.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
@@ -41,8 +41,19 @@ export interface PasswordHasherOptions {
   threads: number;
   /** Jobs that may wait for a thread; one more is refused at once. */
   queue: number;
+  /** How many of those only a `reserved` job may take; 0 unless it says so. */
+  reserved?: number;
   /** Milliseconds; what would have to wait for longer, by the time that jobs take now, is refused at once too. */
   maxWaitMs: number;
+}
+
+/** Who a job is for. */
+export interface Asker {
+  /**
+   * Whether it may wait in a reserved place: for a device that the account knows, a signed-in caller or the holder of a mailed
+   * link. A flood by strangers then does not keep it from its turn.
+   */
+  readonly reserved?: boolean;
 }
 
 /** Nothing was hashed or compared, so that whoever asked has learned nothing: of a guess, that it was none. */
@@ -89,8 +100,6 @@ export class PasswordHasher {
   readonly #closing = new AbortController();
   /** Aborted when accepted jobs are given up. */
   readonly #ended = new AbortController();
-  /** Milliseconds from asking to answer of the job that ended last; a guess at first. */
-  #lastJobMs = 250;
   /** Milliseconds on a thread, of the last few jobs; a guess at first. */
   #runMs = 250;
 
@@ -101,11 +110,16 @@ export class PasswordHasher {
     requireInteger('bcryptCost', options.bcryptCost, MIN_BCRYPT_COST, MAX_BCRYPT_COST);
     requireInteger('threads', options.threads, 1, 256);
     requireInteger('queue', options.queue, 0, 1_000_000);
+    requireInteger('reserved', options.reserved ?? 0, 0, options.queue);
     this.#options = options;
     this.#writing = options.peppers[0];
     this.#target = currentCost(options.scheme, options.bcryptCost);
     this.#decoy = decoyHash(this.#target);
-    this.#turnstile = new Turnstile({ places: options.threads, queue: options.queue });
+    this.#turnstile = new Turnstile({
+      places: options.threads,
+      queue: options.queue,
+      reserved: options.reserved ?? 0,
+    });
     this.#pool = new Piscina({
       // Node picks up src/hash-worker.ts by stripping its types, dist/hash-worker.js as it is.
       filename: fileURLToPath(new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url)),
@@ -126,9 +140,9 @@ export class PasswordHasher {
    * @throws ServiceUnavailable at once when the queue is full, or when the hasher is closed or out of time.
    * @throws RangeError for a password that passwordSizeProblem refuses: callers check that first.
    */
-  async hash(password: string): Promise<StoredPassword> {
+  async hash(password: string, asker: Asker = {}): Promise<StoredPassword> {
     requireSize(password);
-    const hash = await this.#run<string>('hash', this.#hashJob(password));
+    const hash = await this.#run<string>('hash', this.#hashJob(password), asker);
     return { hash, pepperId: this.#writing.id };
   }
 
@@ -151,18 +165,19 @@ export class PasswordHasher {
   async verify(
     password: string,
     stored: StoredPassword | null,
-    { matchShows = false }: { matchShows?: boolean } = {},
+    { matchShows = false, ...asker }: { matchShows?: boolean } & Asker = {},
   ): Promise<{ matches: boolean; outdated: boolean; rehashed?: StoredPassword }> {
     requireSize(password);
     const known = stored && this.#read(stored, password);
     const rehash = known?.isOutdated && matchShows ? this.#hashJob(password) : null;
-    const { matches, rehashed } = await this.#run<Verified>('verify', {
+    const job: VerifyJob = {
       hash: known?.hash ?? this.#decoy,
       secret: known?.secret ?? keyed(password, this.#writing),
       target: this.#target,
       matchShows,
       rehash,
-    });
+    };
+    const { matches, rehashed } = await this.#run<Verified>('verify', job, asker);
     if (!known || !matches) return { matches: false, outdated: false };
     return {
       matches,
@@ -251,14 +266,16 @@ export class PasswordHasher {
   async #run<Result extends string | Verified>(
     name: 'hash' | 'verify',
     job: HashJob | VerifyJob,
+    { reserved = false }: Asker,
   ): Promise<Result> {
+    const line = reserved ? 'reserved' : 'open';
     if (this.#closing.signal.aborted) {
       throw new NotHashed({ detail: 'The password hasher is closed.' });
     }
-    if (this.#turnstile.isFull || this.#expectedWaitMs > this.#options.maxWaitMs) {
-      throw this.#refusal(`${this.#turnstile.waiting} password hashing jobs are waiting already.`);
+    if (this.#turnstile.isFull(line) || this.#expectedWaitMs(line) > this.#options.maxWaitMs) {
+      throw this.#refusal(line, `${this.#turnstile.waiting} password hashing jobs are waiting already.`);
     }
-    const result = this.#take(name, job);
+    const result = this.#take(name, job, line);
     this.#accepted.add(result);
     try {
       return (await result) as Result;
@@ -267,14 +284,13 @@ export class PasswordHasher {
     }
   }
 
-  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob): Promise<string | Verified> {
+  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob, line: Line): Promise<string | Verified> {
     const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
     const deadline = timeout(allowedMs);
     // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
     const tooLate = timeout(allowedMs - this.#runMs);
-    const start = performance.now();
-    await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal])).catch(() => {
-      throw this.#refusal('No thread was free in time.');
+    await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal]), line).catch(() => {
+      throw this.#refusal(line, 'No thread was free in time.');
     });
     try {
       const begun = performance.now();
@@ -283,12 +299,11 @@ export class PasswordHasher {
       } finally {
         this.#turnstile.leave();
         this.#runMs += (performance.now() - begun - this.#runMs) / RUNS_REMEMBERED;
-        this.#lastJobMs = performance.now() - start;
       }
     } catch (cause) {
       if (deadline.aborted) {
         const detail = `Password hashing took more than the ${Math.round(allowedMs)} ms that were left.`;
-        throw new ServiceUnavailable({ detail, retryAfterSeconds: this.#secondsUntilFree() });
+        throw new ServiceUnavailable({ detail, retryAfterSeconds: this.#secondsUntilFree(line) });
       }
       if (this.#ended.signal.aborted) {
         throw new ServiceUnavailable({ detail: 'The password hasher was closed meanwhile.' });
@@ -298,17 +313,17 @@ export class PasswordHasher {
   }
 
   /** Of a job that would begin to wait now. */
-  get #expectedWaitMs(): number {
-    return (this.#turnstile.waiting * this.#runMs) / this.#options.threads;
+  #expectedWaitMs(line: Line): number {
+    return (this.#turnstile.ahead(line) * this.#runMs) / this.#options.threads;
   }
 
-  #refusal(detail: string): NotHashed {
-    return new NotHashed({ detail, retryAfterSeconds: this.#secondsUntilFree() });
+  #refusal(line: Line, detail: string): NotHashed {
+    return new NotHashed({ detail, retryAfterSeconds: this.#secondsUntilFree(line) });
   }
 
-  /** The last job's time from asking to answer is about what the whole queue needs to drain. */
-  #secondsUntilFree(): number {
-    return Math.min(Math.max(Math.ceil(this.#lastJobMs / 1000), 1), MAX_RETRY_AFTER_SECONDS);
+  /** The time in which those who wait now will have had their turn. */
+  #secondsUntilFree(line: Line): number {
+    return Math.min(Math.max(Math.ceil(this.#expectedWaitMs(line) / 1000), 1), MAX_RETRY_AFTER_SECONDS);
   }
 }
 

@@ -5,7 +5,7 @@ import { InvalidValue } from '../platform/input.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { InvalidSettings } from '../platform/settings.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
-import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
+import type { Asker, PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
 import { parseStoredHash } from './stored-hash.ts';
 
@@ -57,8 +57,8 @@ export class Passwords {
   }
 
   /** @throws {ServiceUnavailable} at once, when too many are waiting already. */
-  hash(password: string): Promise<StoredPassword> {
-    return this.hasher.hash(password);
+  hash(password: string, asker: Asker = {}): Promise<StoredPassword> {
+    return this.hasher.hash(password, asker);
   }
 
   /** Gives a first password to an account that has none. @returns false when it has one by now. */
@@ -128,19 +128,23 @@ export class Passwords {
     em: EntityManager,
     candidate: PasswordCandidate,
     password: string,
-    { matchShows = true }: { matchShows?: boolean } = {},
+    { matchShows = true, ...asker }: { matchShows?: boolean } & Asker = {},
   ): Promise<PasswordProof | null> {
     const { matches, rehashed } = await this.hasher.verify(password, candidate?.stored ?? null, {
       matchShows,
+      ...asker,
     });
     if (!matches || !candidate) return null;
     const { userId, stored } = candidate;
-    return { userId, hash: rehashed ? await this.upgrade(em, candidate, rehashed, password) : stored.hash };
+    return {
+      userId,
+      hash: rehashed ? await this.upgrade(em, candidate, rehashed, password, asker) : stored.hash,
+    };
   }
 
   /** For a password that is not an account's yet. Costs the same for one that does not exist. */
-  async matches(stored: StoredPassword | null, password: string): Promise<boolean> {
-    return (await this.hasher.verify(password, stored)).matches;
+  async matches(stored: StoredPassword | null, password: string, asker: Asker = {}): Promise<boolean> {
+    return (await this.hasher.verify(password, stored, asker)).matches;
   }
 
   /**
@@ -197,6 +201,7 @@ export class Passwords {
     { userId, stored: old }: NonNullable<PasswordCandidate>,
     { hash, pepperId }: StoredPassword,
     password: string,
+    asker: Asker,
   ): Promise<string> {
     const replaced = await em.nativeUpdate(
       PasswordCredential,
@@ -208,7 +213,8 @@ export class Passwords {
       // Another login upgraded it at the same moment; the proof must rest on the hash that is there now.
       const now = await this.find(em, userId);
       const same =
-        now !== null && (await this.hasher.verify(password, now.stored, { matchShows: true })).matches;
+        now !== null &&
+        (await this.hasher.verify(password, now.stored, { matchShows: true, ...asker })).matches;
       return same ? now.stored.hash : old.hash;
     } catch (error) {
       // Busy: this login fails as one whose password was changed meanwhile, and the next one succeeds.

@@ -72,7 +72,7 @@ export class AccountRecovery {
       newPassword: () =>
         this.passwords.parseNew(password, { username: user.username, email: user.email ?? undefined }),
     });
-    const replacement = await this.passwords.hash(newPassword);
+    const replacement = await this.passwords.hash(newPassword, { reserved: true });
 
     const deviceMark = await this.endings.transactional(em, async (tx) => {
       const account = await lockAccount(tx, user.id);

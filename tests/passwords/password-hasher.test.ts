@@ -354,6 +354,26 @@ describe('load', () => {
     expect(served).toEqual(asked);
   });
 
+  it('refuses a stranger at once where only reserved places are left, whether or not the account exists', async () => {
+    const passwords = hasher({ threads: 1, queue: 3, reserved: 1, bcryptCost: 8 });
+    const stored = await passwords.hash(PASSWORD);
+    const strangers = Array.from({ length: 3 }, () => passwords.verify(PASSWORD, null));
+    const refusal = {
+      code: ErrorCode.SERVICE_UNAVAILABLE,
+      extensions: { retryAfterSeconds: expect.any(Number) },
+    };
+    await expect(passwords.verify(PASSWORD, null)).rejects.toMatchObject(refusal);
+    await expect(passwords.verify(PASSWORD, stored)).rejects.toMatchObject(refusal);
+    const served: string[] = [];
+    const known = passwords.verify(PASSWORD, stored, { reserved: true }).then(({ matches }) => {
+      served.push('known');
+      return matches;
+    });
+    await Promise.all(strangers.map((stranger) => stranger.then(() => served.push('stranger'))));
+    expect(await known).toBe(true);
+    expect(served).toEqual(['stranger', 'known', 'stranger', 'stranger']);
+  });
+
   it('can do without a queue', async () => {
     const passwords = hasher({ threads: 1, queue: 0, bcryptCost: 8 });
     const [first, second] = await Promise.allSettled([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
@@ -419,6 +439,7 @@ describe('load', () => {
     { threads: 0 },
     { queue: -1 },
     { queue: Number.NaN },
+    { queue: 2, reserved: 3 },
   ])('refuses %j at construction', (options) => {
     expect(() => hasher(options)).toThrow(RangeError);
   });

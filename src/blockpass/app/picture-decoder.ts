@@ -34,7 +34,7 @@ export class PictureDecoder {
    * @throws {ServiceUnavailable} too many wait, or it took too long, or the decoder failed.
    */
   async encodeAnew(received: Buffer): Promise<Buffer | null> {
-    if (this.turnstile.isFull) throw unavailable('pictures wait for the decoder');
+    if (this.turnstile.isFull()) throw unavailable('pictures wait for the decoder');
     await this.turnstile.enter(AbortSignal.timeout(WAIT)).catch((cause) => {
       throw unavailable('pictures wait for the decoder', cause);
     });

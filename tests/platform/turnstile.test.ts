@@ -1,0 +1,67 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Line, Turnstile } from '../../src/platform/turnstile.ts';
+
+const never = new AbortController().signal;
+
+/** One place that is taken, and a queue in which some wait. */
+function occupied(queue: number, reserved: number) {
+  const turnstile = new Turnstile({ places: 1, queue, reserved });
+  const served: string[] = [];
+  void turnstile.enter(never);
+  return {
+    turnstile,
+    served,
+    wait: (name: string, line?: Line, signal = never) =>
+      turnstile.enter(signal, line).then(
+        () => void served.push(name),
+        () => {},
+      ),
+    async serve(count: number) {
+      for (let n = 0; n < count; n += 1) {
+        turnstile.leave();
+        await Promise.resolve();
+        await new Promise(setImmediate);
+      }
+    },
+  };
+}
+
+describe('a turnstile with reserved places', () => {
+  it('keeps them free when all others are taken', () => {
+    const { turnstile, wait } = occupied(4, 1);
+    for (const name of ['a', 'b', 'c']) void wait(name);
+    expect([turnstile.isFull(), turnstile.isFull('reserved')]).toEqual([true, false]);
+    void wait('known', 'reserved');
+    expect([turnstile.isFull(), turnstile.isFull('reserved')]).toEqual([true, true]);
+  });
+
+  it('gives the other places to those who may use reserved ones too', () => {
+    const { turnstile, wait } = occupied(4, 1);
+    for (const name of ['a', 'b', 'c']) void wait(name, 'reserved');
+    expect([turnstile.waiting, turnstile.isFull('reserved')]).toEqual([3, false]);
+    void wait('d', 'reserved');
+    expect(turnstile.isFull('reserved')).toBe(true);
+  });
+
+  it('serves both lines in turn, each in the order of arrival, and says how many go before', async () => {
+    const { turnstile, served, wait, serve } = occupied(8, 4);
+    for (const name of ['a', 'b', 'c', 'd']) void wait(name);
+    expect([turnstile.ahead(), turnstile.ahead('reserved')]).toEqual([4, 1]);
+    for (const name of ['K', 'L']) void wait(name, 'reserved');
+    expect([turnstile.ahead(), turnstile.ahead('reserved')]).toEqual([6, 5]);
+    await serve(6);
+    expect(served).toEqual(['K', 'a', 'L', 'b', 'c', 'd']);
+  });
+
+  it('frees the place of one who gives up', async () => {
+    const { turnstile, served, wait, serve } = occupied(2, 1);
+    const impatience = new AbortController();
+    const gaveUp = wait('K', 'reserved', impatience.signal);
+    void wait('a');
+    impatience.abort();
+    await gaveUp;
+    expect([turnstile.waiting, turnstile.isFull('reserved')]).toEqual([1, false]);
+    await serve(1);
+    expect(served).toEqual(['a']);
+  });
+});
