@@ -17,6 +17,7 @@ import { RecoveryCodeCreatedAt } from './20261128171000_recovery_code_created_at
 import { RefreshContract } from './20261128171500_refresh_contract.ts';
 import { KycReceivedHash } from './20261128172300_kyc_received_hash.ts';
 import { AuditStream } from './20261128172500_audit_stream.ts';
+import { RegistrationMark } from './20261128172900_registration_mark.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -38,4 +39,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128171500_refresh_contract', class: RefreshContract },
   { name: '20261128172300_kyc_received_hash', class: KycReceivedHash },
   { name: '20261128172500_audit_stream', class: AuditStream },
+  { name: '20261128172900_registration_mark', class: RegistrationMark },
 ];

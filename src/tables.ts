@@ -1,5 +1,6 @@
 import { MIGRATIONS } from '../migrations/index.ts';
 import { PendingRegistration } from './accounts/pending-registration.entity.ts';
+import { RegistrationMark } from './accounts/registration-mark.entity.ts';
 import { User } from './accounts/user.entity.ts';
 import { SignInChallenge } from './authentication/sign-in-challenge.entity.ts';
 import { RecoveryCode } from './authenticators/recovery-codes/recovery-code.entity.ts';
@@ -34,6 +35,7 @@ export const SCHEMA: DatabaseSchema = {
   entities: [
     User,
     PendingRegistration,
+    RegistrationMark,
     PasswordCredential,
     TotpAuthenticator,
     TotpEnrolment,
@@ -69,6 +71,7 @@ export const SERVING_RIGHTS: ServingRights = {
   tables: {
     users: ['select', 'insert', 'update', 'delete'],
     pending_registration: ['select', 'insert', 'update', 'delete'],
+    registration_mark: ['select', 'insert', 'delete'],
     password_credential: ['select', 'insert', 'update', 'delete'],
     totp_authenticator: ['select', 'insert', 'update', 'delete'],
     totp_enrolment: ['select', 'insert', 'update', 'delete'],

@@ -12,6 +12,7 @@ import { PublicProfile, RegisterInput, UpdateProfileInput, UserType } from './ac
 import { readAccount } from './account-read.ts';
 import type { Profiles } from './profile.ts';
 import type { Registration } from './registration.ts';
+import type { RegistrationCookie } from './registration-cookie.ts';
 import { User } from './user.entity.ts';
 
 @Resolver(() => UserType)
@@ -21,6 +22,7 @@ export class AccountResolver {
   constructor(
     private readonly registration: Registration,
     private readonly profiles: Profiles,
+    private readonly registrationCookie: RegistrationCookie,
     passwords: Passwords,
   ) {
     this.hasPasswordOf = batched((em, userIds) => passwords.holders(em, userIds));
@@ -58,13 +60,14 @@ export class AccountResolver {
 
   @Mutation(() => UserType, {
     description:
-      'Creates an account and mails a confirmation link. Does not sign in: call login. BAD_USER_INPUT names the fields that were refused; CONFLICT a username that is taken, or an address. With EMAIL_CONFIRMATION=required there is an account only once the link was used, and nothing tells before whether the address has one.',
+      'Creates an account and mails a confirmation link. Does not sign in: call login. BAD_USER_INPUT names the fields that were refused; CONFLICT a username that is taken, or an address. With EMAIL_CONFIRMATION=required there is an account only once the link was used, and nothing tells before whether the address has one. Sets a cookie with which confirmEmail needs no password in this browser.',
   })
   async register(
     @Arg('input', () => RegisterInput) input: RegisterInput,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    const account = await this.registration.register(em, input, origin);
+    const { account, mark } = await this.registration.register(context.em, input, context.origin);
+    if (mark !== null) this.registrationCookie.set(context, mark);
     return account instanceof User ? UserType.of(account) : UserType.pending(account);
   }
 

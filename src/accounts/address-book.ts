@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { lockAccount } from './lock-account.ts';
-import { User } from './user.entity.ts';
+import { DeactivatedBy, User } from './user.entity.ts';
 
 /**
  * Mails that one mailbox gets at most, whoever asks for them, against mail bombing: those of a registration, of another mail
@@ -26,6 +26,22 @@ export class AddressBook {
     const owner = await em.findOne(User, { emailKey: addressKey }, { fields: ['id'] });
     if (owner && owner.id !== except) return true;
     return this.tokens.isBound(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey, except);
+  }
+
+  /**
+   * Whether the address has an owner from whom a registration that proves it may not take it: an account that proved it,
+   * or has a role (the person who granted it meant its holder), or was deactivated by an administrator; or an account
+   * that can still bring it back.
+   */
+  async hasOwner(em: EntityManager, addressKey: string): Promise<boolean> {
+    const owners = await statement(
+      em,
+      sql`select from users u
+          where u.email_key = ${addressKey}
+            and (u.email_confirmed_at is not null or u.deactivated_by = ${DeactivatedBy.ADMIN}
+                 or exists (select from role_grant g where g.user_id = u.id))`,
+    );
+    return owners.length > 0 || this.tokens.isBound(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
   }
 
   /** Of many addresses those that an account can still bring back. */

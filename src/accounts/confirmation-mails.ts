@@ -1,43 +1,83 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Letters } from '../letters/index.ts';
+import type { Letters, RegistrationFacts } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
 import { lockAccountByAddress } from './lock-account.ts';
-import type { PendingRegistration } from './pending-registration.entity.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
+import { hashOf, registrationMarks } from './registration-marks.ts';
+import { User } from './user.entity.ts';
 
 interface ConfirmationFacts {
   readonly address: string;
   /** Part of a registration, which has a limit of its own; otherwise it was asked for again. */
   readonly registers?: true;
+  /** Of the browser that asked for the mail, unchecked. */
+  readonly mark?: string | null;
 }
 
-/** To whoever has to prove an address: an account that has not yet, or the newest registration that waits for it. */
+/** Registrations that one mail lists at most, the newest. A browser that registered gets its own whatever came later. */
+const MAX_LISTED = 5;
+
+/** An account or a pending registration whose address waits to be proved. */
+interface Waiting {
+  readonly id: string;
+  readonly username: string;
+  readonly email: string;
+  readonly emailKey: string;
+  readonly createdAt: Date;
+}
+
+/** What a mail says of a registration, and the link that confirms it. */
+async function withLink(
+  tx: EntityManager,
+  tokens: OneTimeTokens,
+  { id, username, email, emailKey, createdAt }: Waiting,
+  client: string | null,
+): Promise<RegistrationFacts> {
+  const token = await tokens.issue(tx, {
+    purpose: TokenPurpose.CONFIRM_EMAIL,
+    userId: id,
+    address: email,
+    addressKey: emailKey,
+  });
+  return { username, registeredAt: createdAt, client, token };
+}
+
+/**
+ * To an address that waits to be proved: the link of the registration that the asking browser made, or of each that
+ * waits. Only the registrant can use one (registrant-proof.ts), so a stranger's link beside them does no harm.
+ */
 export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   readonly kind = 'email-confirmation';
 
   constructor(
     private readonly tokens: OneTimeTokens,
     private readonly letters: Letters,
-    private readonly registration: RegistrationMail,
+    private readonly addressBook: AddressBook,
   ) {}
 
-  async write(tx: EntityManager, { address }: ConfirmationFacts): Promise<Mail | null> {
-    const user = await lockAccountByAddress(tx, emailKey(address));
-    if (!user) {
-      const pending = await pendingRegistrations.findByIdentifier(tx, address);
-      return pending && this.registration.writeTo(tx, pending);
+  async write(tx: EntityManager, { address, mark = null }: ConfirmationFacts): Promise<Mail | null> {
+    const key = emailKey(address);
+    const user = await lockAccountByAddress(tx, key);
+    if (user?.emailConfirmedAt) return null;
+    const pending = await pendingRegistrations.listByAddress(tx, key, MAX_LISTED);
+    const taken = await this.addressBook.hasOwner(tx, key);
+    const waiting = [...(taken ? [] : pending), ...(user ? [waitingAccount(user)] : [])];
+    const [newest] = waiting;
+    if (!newest) return pending[0] ? this.letters.addressTaken(pending[0].email) : null;
+    const marks = await registrationMarks.of(
+      tx,
+      waiting.map(({ id }) => id),
+    );
+    const own = mark === null ? [] : waiting.filter(({ id }) => marks.get(id)?.markHash.equals(hashOf(mark)));
+    const listed = (own.length > 0 ? own : waiting).slice(0, MAX_LISTED);
+    const registrations: RegistrationFacts[] = [];
+    for (const one of listed) {
+      registrations.push(await withLink(tx, this.tokens, one, marks.get(one.id)?.client ?? null));
     }
-    if (!user.email || !user.emailKey || user.emailConfirmedAt) return null;
-    const token = await this.tokens.issue(tx, {
-      purpose: TokenPurpose.CONFIRM_EMAIL,
-      userId: user.id,
-      address: user.email,
-      addressKey: user.emailKey,
-    });
-    return this.letters.confirmEmail(user.email, token);
+    return this.letters.confirmEmail(newest.email, registrations);
   }
 
   limits({ registers }: ConfirmationFacts): readonly RecipientRule[] {
@@ -57,21 +97,24 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
 
   async write(tx: EntityManager, { registrationId }: { registrationId: string }): Promise<Mail | null> {
     const pending = await pendingRegistrations.find(tx, registrationId);
-    return pending && this.writeTo(tx, pending);
+    if (!pending) return null;
+    const { id, email, emailKey } = pending;
+    if (await this.addressBook.hasOwner(tx, emailKey)) return this.letters.addressTaken(email);
+    const marks = await registrationMarks.of(tx, [id]);
+    const registration = await withLink(tx, this.tokens, pending, marks.get(id)?.client ?? null);
+    const replacesAccount = (await tx.count(User, { emailKey })) > 0;
+    return this.letters.confirmEmail(email, [registration], { replacesAccount });
   }
 
   limits(): readonly RecipientRule[] {
     return ['mail.recipient'];
   }
-
-  async writeTo(tx: EntityManager, { id, email, emailKey }: PendingRegistration): Promise<Mail> {
-    if (await this.addressBook.isTaken(tx, emailKey)) return this.letters.addressTaken(email);
-    const token = await this.tokens.issue(tx, {
-      purpose: TokenPurpose.CONFIRM_EMAIL,
-      userId: id,
-      address: email,
-      addressKey: emailKey,
-    });
-    return this.letters.confirmEmail(email, token);
-  }
 }
+
+const waitingAccount = ({ id, username, email, emailKey, createdAt }: User): Waiting => ({
+  id,
+  username,
+  email: email ?? '',
+  emailKey: emailKey ?? '',
+  createdAt,
+});

@@ -8,11 +8,14 @@ import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from '../sessions/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail } from './confirmation-mails.ts';
 import { parseEmailAddress } from './email-address.ts';
 import type { EmailChange } from './email-change.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
+import type { RegistrantClaim, RegistrantProof } from './registrant-proof.ts';
+import { registrationMarks } from './registration-marks.ts';
 import { User } from './user.entity.ts';
 
 export const CONFIRMATION_RULES = {
@@ -22,13 +25,24 @@ export const CONFIRMATION_RULES = {
   'resendEmailConfirmation.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
-/** People prove that an address is theirs. */
+const CONFIRMING = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL];
+
+/** Accounts that were set up with an address and never proved it. */
+export interface UnprovedAccounts {
+  /** Takes the address from the account that has it, and everything that could open that account. */
+  vacate(tx: EntityManager, addressKey: string, origin: RequestOrigin): Promise<void>;
+}
+
+/** People prove that an address is theirs. The first who does claims it from everything that was set up with it before. */
 export class EmailConfirmation {
   constructor(
     private readonly tokens: OneTimeTokens,
     private readonly addressBook: AddressBook,
     private readonly emailChange: EmailChange,
     private readonly passwords: Passwords,
+    private readonly registrant: RegistrantProof,
+    private readonly unproved: UnprovedAccounts,
+    private readonly endings: Endings,
     private readonly outbox: MailOutbox,
     private readonly mail: ConfirmationMail,
     private readonly audit: AuditLog,
@@ -39,22 +53,33 @@ export class EmailConfirmation {
    * Uses a mailed token: confirms the address of an account, makes an account of a pending registration, or completes
    * a change of address. Whichever it is, the account comes back.
    * @throws {InvalidToken} nothing was changed.
+   * @throws {BadUserInput} another browser registered, and the password is missing; the token stays good.
+   * @throws {InvalidCredentials} that password is wrong; the token stays good.
    */
-  async confirm(em: EntityManager, token: string, origin: RequestOrigin): Promise<User> {
+  async confirm(
+    em: EntityManager,
+    token: string,
+    claim: RegistrantClaim,
+    origin: RequestOrigin,
+  ): Promise<User> {
     await this.rateLimiter.charge({ 'confirmEmail.address': networksOf(origin.clientAddress ?? '') });
+    const seen = await this.tokens.look(em, token, CONFIRMING);
+    if (!seen) throw new InvalidToken('unknown, expired or used');
+    const stillHolds = (await this.needsProof(em, seen))
+      ? await this.registrant.prove(em, seen, claim, origin)
+      : async () => true;
     try {
-      return await em.transactional(async (tx) => {
-        const binding = await this.addressBook.consume(tx, token, [
-          TokenPurpose.CONFIRM_EMAIL,
-          TokenPurpose.CHANGE_EMAIL,
-        ]);
-        if (!binding) throw new InvalidToken('unknown, expired or used');
+      return await this.endings.transactional(em, async (tx) => {
+        const binding = await this.addressBook.consume(tx, token, CONFIRMING);
+        if (!binding) throw new InvalidToken('used meanwhile');
+        if (!(await stillHolds(tx))) throw new InvalidToken('the session or the password ended meanwhile');
         if (binding.purpose === TokenPurpose.CHANGE_EMAIL) {
           return this.emailChange.complete(tx, binding, origin);
         }
-        return (
-          (await this.confirmAccount(tx, binding, origin)) ?? (await this.makeAccount(tx, binding, origin))
-        );
+        const account =
+          (await this.confirmAccount(tx, binding, origin)) ?? (await this.makeAccount(tx, binding, origin));
+        await registrationMarks.remove(tx, account.id);
+        return account;
       });
     } catch (error) {
       // Somebody else confirmed the same address a moment earlier.
@@ -65,13 +90,29 @@ export class EmailConfirmation {
     }
   }
 
-  /** Costs and answers the same for every address; whether a mail goes out is found out by the worker. */
-  async resend(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
+  /**
+   * A registration always; a change of address only while a registration waits for the new address. Its mail says that an
+   * account wants to use the address, so only an owner who has just registered could take it for their own mail.
+   */
+  private async needsProof(em: EntityManager, { purpose, addressKey }: TokenBinding): Promise<boolean> {
+    return purpose === TokenPurpose.CONFIRM_EMAIL || (await pendingRegistrations.waitFor(em, addressKey));
+  }
+
+  /**
+   * Costs and answers the same for every address; the worker finds out whether a mail goes out.
+   * @param mark of the browser: where it made one of several registrations, the mail has the link of that one alone
+   */
+  async resend(
+    em: EntityManager,
+    address: string,
+    mark: string | null,
+    origin: RequestOrigin,
+  ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
       'resendEmailConfirmation.address': networksOf(origin.clientAddress ?? ''),
     });
-    await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email }));
+    await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email, mark }));
   }
 
   private async confirmAccount(
@@ -98,9 +139,10 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<User> {
     const pending = await pendingRegistrations.claim(tx, userId);
-    if (!pending || (await this.addressBook.isTaken(tx, addressKey))) {
+    if (!pending || (await this.addressBook.hasOwner(tx, addressKey))) {
       throw new InvalidToken('the registration is gone, or its address was taken meanwhile');
     }
+    await this.unproved.vacate(tx, addressKey, origin);
     const user = tx.create(User, {
       id: pending.id,
       username: pending.username,

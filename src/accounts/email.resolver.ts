@@ -10,6 +10,7 @@ import {
 import { UserType } from './account.types.ts';
 import type { EmailChange } from './email-change.ts';
 import type { EmailConfirmation } from './email-confirmation.ts';
+import type { RegistrationCookie } from './registration-cookie.ts';
 
 /** The address of an account: its proof and its change. */
 @Resolver(() => UserType)
@@ -19,6 +20,7 @@ export class EmailResolver {
   constructor(
     private readonly confirmation: EmailConfirmation,
     private readonly change: EmailChange,
+    private readonly registrationCookie: RegistrationCookie,
   ) {
     this.pendingEmailOf = batched((em, userIds) => change.pendingAddresses(em, userIds));
   }
@@ -33,23 +35,34 @@ export class EmailResolver {
 
   @Mutation(() => UserType, {
     description:
-      'Uses the token of a mailed link: confirms the address, makes the account of a registration that waited for it, or completes changeEmail. INVALID_TOKEN for one that is unknown, expired, used or voided.',
+      'Uses the token of a mailed link: confirms the address, makes the account of a registration that waited for it, or completes changeEmail. A registration is confirmed by the browser that made it, by a session of its account, or by its password: without any of them BAD_USER_INPUT names `password`, and INVALID_CREDENTIALS is a wrong one; both leave the token good. INVALID_TOKEN for a token that is unknown, expired, used or voided. The first confirmation of an address voids every other registration of it.',
   })
   async confirmEmail(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Arg('password', () => String, {
+      nullable: true,
+      description:
+        'Of the registration. Needed where the link opens in another browser than the one that registered.',
+    })
+    password: string | null | undefined,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.confirmation.confirm(em, token, origin));
+    const mark = this.registrationCookie.read(context);
+    const claim = { mark, password, caller: () => context.authenticate() };
+    const account = await this.confirmation.confirm(context.em, token, claim, context.origin);
+    if (mark !== null) this.registrationCookie.clear(context);
+    return UserType.of(account);
   }
 
   @Mutation(() => Boolean, {
-    description: 'Mails a new confirmation link. Always true, whether or not the address has an account.',
+    description:
+      'Mails new confirmation links: of the registration that this browser made, or of each that waits for the address. Always true, whether or not the address has an account.',
   })
   async resendEmailConfirmation(
     @Arg('email', () => GraphQLEmailAddress) email: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.confirmation.resend(em, email, origin);
+    await this.confirmation.resend(context.em, email, this.registrationCookie.read(context), context.origin);
     return true;
   }
 

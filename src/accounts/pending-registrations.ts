@@ -57,6 +57,20 @@ export const pendingRegistrations = {
     return em.findOne(PendingRegistration, { id, expiresAt: { $gt: new Date() } });
   },
 
+  /** Those with this address, the newest first. */
+  listByAddress(em: EntityManager, addressKey: string, limit: number): Promise<PendingRegistration[]> {
+    return em.find(
+      PendingRegistration,
+      { emailKey: addressKey, expiresAt: { $gt: new Date() } },
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit },
+    );
+  },
+
+  /** Whether anybody waits for this address. */
+  async waitFor(em: EntityManager, addressKey: string): Promise<boolean> {
+    return (await this.listByAddress(em, addressKey, 1)).length > 0;
+  },
+
   /** Takes it out, by one conditional statement: whoever gets it makes the account. */
   async claim(tx: EntityManager, id: string): Promise<PendingRegistration | null> {
     const pending = await this.find(tx, id);
@@ -68,7 +82,8 @@ export const pendingRegistrations = {
   async dropOthers(tx: EntityManager, addressKey: string): Promise<void> {
     await statement(
       tx,
-      sql`with dropped as (delete from pending_registration where email_key = ${addressKey} returning id)
+      sql`with dropped as (delete from pending_registration where email_key = ${addressKey} returning id),
+               marks as (delete from registration_mark where registration_id in (select id from dropped))
           delete from one_time_token where user_id in (select id from dropped)`,
     );
   },

@@ -11,6 +11,7 @@ import { parseDisplayName } from './display-name.ts';
 import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
+import { registrationMarks } from './registration-marks.ts';
 import { addressTaken, asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
@@ -27,6 +28,16 @@ export interface RegistrationInput {
   email: string;
   password: string;
   displayName?: string | null | undefined;
+}
+
+/** What a registration made. */
+export interface Registered {
+  readonly account: User | PendingRegistration;
+  /**
+   * For the cookie of the browser, which may confirm the address without the password. Null where an operator vouches for
+   * the address.
+   */
+  readonly mark: string | null;
 }
 
 /** Makes accounts. */
@@ -56,11 +67,7 @@ export class Registration {
    * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional
    *   also the address.
    */
-  async register(
-    em: EntityManager,
-    input: RegistrationInput,
-    origin: RequestOrigin,
-  ): Promise<User | PendingRegistration> {
+  async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
     await this.rateLimiter.charge({ 'register.address': networksOf(origin.clientAddress ?? '') });
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
@@ -80,7 +87,8 @@ export class Registration {
   /** An operator makes an account: vouches for its address, and may give it a reserved name. */
   async createByOperator(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
-    return this.create(em, parsed, await this.passwords.hash(password), origin, { byOperator: true });
+    const credential = await this.passwords.hash(password);
+    return (await this.create(em, parsed, credential, origin, { byOperator: true })).account;
   }
 
   private parse(
@@ -104,7 +112,7 @@ export class Registration {
     parsed: ParsedRegistration,
     credential: StoredPassword,
     origin: RequestOrigin,
-  ): Promise<PendingRegistration> {
+  ): Promise<Registered> {
     const { outbox, registration } = this.mails;
     return em.transactional(async (tx) => {
       const pending = await pendingRegistrations.create(tx, parsed, credential);
@@ -114,7 +122,7 @@ export class Registration {
         actorId: null,
         subjectId: pending.id,
       });
-      return pending;
+      return { account: pending, mark: await registrationMarks.add(tx, pending.id, origin) };
     });
   }
 
@@ -124,7 +132,7 @@ export class Registration {
     credential: StoredPassword,
     origin: RequestOrigin,
     { byOperator }: { byOperator: boolean },
-  ): Promise<User> {
+  ): Promise<Registered & { account: User }> {
     try {
       return await em.transactional(async (tx) => {
         await reserveUsername(tx, username.key);
@@ -147,7 +155,7 @@ export class Registration {
           actorId: byOperator ? null : user.id,
           subjectId: user.id,
         });
-        return user;
+        return { account: user, mark: byOperator ? null : await registrationMarks.add(tx, user.id, origin) };
       });
     } catch (error) {
       throw asConflict(error);

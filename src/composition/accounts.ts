@@ -10,13 +10,18 @@ import {
   EmailChange,
   EmailConfirmation,
   EmailResolver,
+  expiredRegistrationMarks,
   expiredRegistrations,
   FarewellMail,
   NewAddressMail,
   OldAddressMail,
   Profiles,
+  RegistrantProof,
   Registration,
+  RegistrationCookie,
   RegistrationMail,
+  registrationMarkData,
+  type UnprovedAccounts,
 } from '../accounts/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import { keepSuperuser } from '../roles/index.ts';
@@ -29,15 +34,16 @@ export type Accounts = ReturnType<typeof composeAccounts>;
 
 /** Accounts and their addresses. */
 export function composeAccounts(
-  { config, rateLimiter, audit, outbox, letters, tokens }: Platform,
+  { config, rateLimiter, audit, outbox, letters, tokens, secure }: Platform,
   { endings, signOut }: Sessions,
   { passwords, ownerProof }: PasswordPart,
 ) {
   const { emailConfirmation } = config;
   const publicEmailsOnly = config.production;
+  const registrationCookie = new RegistrationCookie({ secure });
   const addressBook = new AddressBook(tokens);
   const registrationMail = new RegistrationMail(tokens, letters, addressBook);
-  const confirmationMail = new ConfirmationMail(tokens, letters, registrationMail);
+  const confirmationMail = new ConfirmationMail(tokens, letters, addressBook);
   const toNewAddress = new NewAddressMail(letters, addressBook);
   const toOldAddress = new OldAddressMail(letters);
   const registration = new Registration(
@@ -57,28 +63,47 @@ export function composeAccounts(
     rateLimiter,
     { publicEmailsOnly },
   );
+  return {
+    addressBook,
+    registration,
+    confirmationMail,
+    emailChange,
+    registrationCookie,
+    activation: new Activation(keepSuperuser, endings, signOut, audit),
+    resolvers: [
+      new AccountResolver(registration, new Profiles(audit, rateLimiter), registrationCookie, passwords),
+    ],
+    mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
+    cookieNames: [registrationCookie.name],
+    personalData: [registrationMarkData],
+    chores: [expiredRegistrations, expiredRegistrationMarks],
+  } satisfies Part & Record<string, unknown>;
+}
+
+/** How an address is confirmed: the first confirmation may take it from an account, which recovery knows how to empty. */
+export function composeConfirmation(
+  { rateLimiter, audit, outbox, tokens }: Platform,
+  { endings }: Sessions,
+  { passwords }: PasswordPart,
+  { addressBook, emailChange, confirmationMail, registrationCookie }: Accounts,
+  { claim }: { readonly claim: UnprovedAccounts },
+) {
   const confirmation = new EmailConfirmation(
     tokens,
     addressBook,
     emailChange,
     passwords,
+    new RegistrantProof(passwords, audit, rateLimiter),
+    claim,
+    endings,
     outbox,
     confirmationMail,
     audit,
     rateLimiter,
   );
   return {
-    addressBook,
-    registration,
-    confirmationMail,
-    activation: new Activation(keepSuperuser, endings, signOut, audit),
-    resolvers: [
-      new AccountResolver(registration, new Profiles(audit, rateLimiter), passwords),
-      new EmailResolver(confirmation, emailChange),
-    ],
-    mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
-    chores: [expiredRegistrations],
-  } satisfies Part & Record<string, unknown>;
+    resolvers: [new EmailResolver(confirmation, emailChange, registrationCookie)],
+  } satisfies Part;
 }
 
 /** How an account ends, and what its owner takes along: for which every part must have said what it keeps. */

@@ -17,7 +17,7 @@ import { RESOLVERS } from '../resolvers.ts';
 import type { Superusers } from '../roles/index.ts';
 import { CallerVerification, type KeyRotation, type SigningKeys } from '../sessions/index.ts';
 import { SCHEMA } from '../tables.ts';
-import { composeAccountEnd, composeAccounts } from './accounts.ts';
+import { composeAccountEnd, composeAccounts, composeConfirmation } from './accounts.ts';
 import { composeAdministration } from './administration.ts';
 import { composeAuthentication, composeSignIn } from './authentication.ts';
 import { composeAuthenticators } from './authenticators.ts';
@@ -149,6 +149,7 @@ async function build(
     accounts,
     authenticators,
     recovery,
+    composeConfirmation(platform, sessions, passwords, accounts, recovery),
     signIn,
     google,
     authentication,

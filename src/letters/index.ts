@@ -1,2 +1,2 @@
-export { Letters, LINK_PAGES } from './letters.ts';
+export { Letters, LINK_PAGES, type RegistrationFacts } from './letters.ts';
 export type { NoticeKind } from './notices.ts';

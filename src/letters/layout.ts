@@ -1,11 +1,19 @@
 import { escapeHtml } from '../platform/html.ts';
 
+/** A button of a letter. */
+export interface Action {
+  /** Above the button, where there are several. */
+  readonly about?: string;
+  readonly label: string;
+  readonly url: string;
+}
+
 /** What a letter says; how it looks is the same for all. */
 export interface Letter {
   readonly subject: string;
   readonly paragraphs: readonly string[];
-  /** The one thing to do, and where. */
-  readonly action?: { readonly label: string; readonly url: string };
+  /** What there is to do, and where: one thing, or one of several. */
+  readonly actions?: readonly Action[];
   /** Below the button, in small print. */
   readonly smallPrint?: readonly string[];
 }
@@ -28,22 +36,29 @@ export function render(letter: Letter, productName: string): RenderedLetter {
   };
 }
 
-function asText({ paragraphs, action, smallPrint = [] }: Letter, productName: string): string {
+function asText({ paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
   const blocks = [
     ...paragraphs.map(wrap),
-    ...(action ? [`${action.label}:\n${action.url}`] : []),
+    ...actions.flatMap(({ about, label, url }) => [
+      ...(about === undefined ? [] : [wrap(about)]),
+      `${label}:\n${url}`,
+    ]),
     ...smallPrint.map(wrap),
     `-- \n${productName}`,
   ];
   return `${blocks.join('\n\n')}\n`;
 }
 
-function asHtml({ subject, paragraphs, action, smallPrint = [] }: Letter, productName: string): string {
-  const body = paragraphs.map((text) => `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`).join('\n');
-  const button = action
-    ? `<p style="margin:24px 0"><a href="${escapeHtml(action.url)}" style="display:inline-block;padding:12px 20px;background:#1f4d8f;color:#ffffff;text-decoration:none;border-radius:6px;font-weight:600">${escapeHtml(action.label)}</a></p>
-<p style="margin:0 0 16px;font-size:13px;color:#555555">Or copy this address into your browser:<br><span style="word-break:break-all">${escapeHtml(action.url)}</span></p>`
-    : '';
+function asHtml({ subject, paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
+  const paragraph = (text: string) => `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`;
+  const body = paragraphs.map(paragraph).join('\n');
+  const buttons = actions
+    .map(
+      ({ about, label, url }) =>
+        `${about === undefined ? '' : paragraph(about)}<p style="margin:24px 0"><a href="${escapeHtml(url)}" style="display:inline-block;padding:12px 20px;background:#1f4d8f;color:#ffffff;text-decoration:none;border-radius:6px;font-weight:600">${escapeHtml(label)}</a></p>
+<p style="margin:0 0 16px;font-size:13px;color:#555555">Or copy this address into your browser:<br><span style="word-break:break-all">${escapeHtml(url)}</span></p>`,
+    )
+    .join('\n');
   const small = smallPrint
     .map((text) => `<p style="margin:0 0 8px;font-size:13px;color:#555555">${escapeHtml(text)}</p>`)
     .join('\n');
@@ -55,7 +70,7 @@ function asHtml({ subject, paragraphs, action, smallPrint = [] }: Letter, produc
 <div style="background:#ffffff;border-radius:8px;padding:28px 24px">
 <h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">${escapeHtml(subject)}</h1>
 ${body}
-${button}
+${buttons}
 ${small}
 </div>
 <p style="margin:16px 0 0;font-size:12px;color:#777777;text-align:center">${escapeHtml(productName)}</p>

@@ -1,6 +1,6 @@
 import type { Mail } from '../platform/mail/index.ts';
 import { type Letter, render } from './layout.ts';
-import { type NoticeFacts, type NoticeKind, notice } from './notices.ts';
+import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notices.ts';
 
 /** Paths on CLIENT_ORIGIN where mailed links open. */
 export const LINK_PAGES = {
@@ -9,9 +9,19 @@ export const LINK_PAGES = {
   undoEmailChange: '/undo-email-change',
 } as const;
 
+/** A registration that waits for its address to be confirmed, as its mail tells it apart from others. */
+export interface RegistrationFacts {
+  readonly username: string;
+  readonly registeredAt: Date;
+  /** Browser and system in words of our own (platform/request/user-agent.ts); null where they are unknown. */
+  readonly client: string | null;
+  readonly token: string;
+}
+
 /**
- * Everything that is mailed, in words. No letter repeats what its reader may not have written: a display name or a
- * username in a mail to an unproved address would let strangers write to anyone in our name.
+ * Everything that is mailed, in words. No letter repeats what its reader may not have written: a display name in a mail to
+ * an unproved address would let strangers write to anyone in our name. A username is the exception, since it tells
+ * registrations apart: it has no spaces, 32 characters at most, and is written so that no mail program makes a link of it.
  */
 export class Letters {
   constructor(
@@ -22,14 +32,39 @@ export class Letters {
     },
   ) {}
 
-  confirmEmail(to: string, token: string): Mail {
+  /**
+   * To the address of registrations that wait for it, each with its own link.
+   * @param replacesAccount whether an account that never confirmed the address loses it by that
+   */
+  confirmEmail(
+    to: string,
+    registrations: readonly RegistrationFacts[],
+    { replacesAccount = false }: { replacesAccount?: boolean } = {},
+  ): Mail {
     const { productName } = this.options;
+    const [only, ...others] = registrations;
+    if (!only) throw new Error('there is nothing to confirm');
+    const isOne = others.length === 0;
     return this.compose(to, {
       subject: `Confirm your e-mail address for ${productName}`,
-      paragraphs: [`Somebody, hopefully you, gave this address to ${productName}. Confirm that it is yours.`],
-      action: { label: 'Confirm this address', url: this.link('confirmEmail', token) },
+      paragraphs: [
+        isOne
+          ? `The account ${described(only)} was registered at ${productName} with this address. If you did this, confirm that the address is yours.`
+          : `${registrations.length} registrations at ${productName} with this address wait to be confirmed. Confirm the one that you made. The others become void.`,
+      ],
+      actions: registrations.map((registration) => ({
+        ...(!isOne && { about: `The account ${described(registration)}:` }),
+        label: isOne ? 'Confirm this address' : `Confirm ${quoted(registration.username)}`,
+        url: this.link('confirmEmail', registration.token),
+      })),
       smallPrint: [
-        'The link works once and for 24 hours. If it was not you, do nothing: without it the address stays unconfirmed.',
+        'The link works once and for 24 hours. In another browser than the one that registered, it asks for the password of the registration.',
+        ...(replacesAccount
+          ? [
+              'An account that never confirmed this address has it now. Confirming takes the address from that account and locks it. If that account is yours and you want to keep it, do not confirm; ask for a new password instead.',
+            ]
+          : []),
+        'If you did not register, ignore this mail. Do not open the link and enter no password: without it the address stays unconfirmed.',
       ],
     });
   }
@@ -54,7 +89,7 @@ export class Letters {
         `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
         'Setting one signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
       ],
-      action: { label: 'Set a new password', url: this.link('resetPassword', token) },
+      actions: [{ label: 'Set a new password', url: this.link('resetPassword', token) }],
       smallPrint: [
         'The link works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.',
       ],
@@ -69,7 +104,7 @@ export class Letters {
       paragraphs: [
         `An account at ${productName} wants to use this address from now on. Confirm that it is yours.`,
       ],
-      action: { label: 'Use this address', url: this.link('confirmEmail', token) },
+      actions: [{ label: 'Use this address', url: this.link('confirmEmail', token) }],
       smallPrint: ['The link works once and for 24 hours. If it was not you, do nothing.'],
     });
   }
@@ -126,7 +161,7 @@ export class Letters {
         `The e-mail address of your account at ${productName} ${what}. If you did this, there is nothing to do.`,
         'If you did not: somebody else can use your account. The button brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a link for a new password.',
       ],
-      action: { label: 'It was not me: undo this', url: this.link('undoEmailChange', undoToken) },
+      actions: [{ label: 'It was not me: undo this', url: this.link('undoEmailChange', undoToken) }],
       smallPrint: ['The link works once and for 72 hours, whatever happens to the account meanwhile.'],
     });
   }
@@ -140,3 +175,10 @@ export class Letters {
     return { to, ...render(letter, this.options.productName) };
   }
 }
+
+/** The name, and when and with what it was registered. */
+const described = ({ username, registeredAt, client }: RegistrationFacts): string =>
+  `${quoted(username)} (${minuteOf(registeredAt)}${client === null ? '' : `, ${client}`})`;
+
+/** A word joiner (U+2060) behind each dot shows nothing, and keeps mail programs from making a link of `evil.example`. */
+const quoted = (username: string): string => `“${username.replaceAll('.', '.\u2060')}”`;

@@ -80,9 +80,12 @@ const NOTICES = {
 
 export type NoticeKind = keyof typeof NOTICES;
 
+/** `2026-11-28 16:57 UTC`. */
+export const minuteOf = (time: Date): string => `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
 export function notice(kind: NoticeKind, { at, ipAddress }: NoticeFacts, productName: string): Letter {
   const { subject, what } = NOTICES[kind];
-  const when = `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const when = minuteOf(at);
   return {
     subject: `${subject} (${productName})`,
     paragraphs: [

@@ -7,15 +7,17 @@ import { COMMON_SCRIPT } from './common.script.ts';
 export const LINK_PAGE_SCRIPT = `${COMMON_SCRIPT}
 const form = document.querySelector('form');
 const button = form.querySelector('button');
+const passwordPart = form.querySelector('#password-part');
 const password = form.querySelector('#password');
 const fieldProblem = form.querySelector('#password-problem');
 const token = fragment.get('token');
+const asksPassword = () => passwordPart !== null && !passwordPart.hidden;
 
 if (!token) {
   show(problem, 'This page opens from a link in a mail. Open that link again: it is still good if it was not used.');
 } else {
   form.hidden = false;
-  (password || button).focus();
+  (asksPassword() ? password : button).focus();
 }
 
 const showPassword = form.querySelector('#show-password');
@@ -28,18 +30,27 @@ if (showPassword) {
 const PROBLEMS = {
   INVALID_TOKEN:
     'This link is not good any more: it or another one was used, or its time is over. Nothing was changed. Ask for a new one.',
-  RATE_LIMITED: 'Too many attempts from your network. Wait some minutes, then press the button again.',
+  RATE_LIMITED: 'Too many attempts. Wait some minutes, then press the button again.',
 };
 const TRY_AGAIN = 'That did not work, and nothing was changed. Wait a moment, then press the button again.';
+
+const WRONG_PASSWORD = 'That is not the password of this registration. The link is still good: try again.';
+
+function refusePassword(message) {
+  show(fieldProblem, message);
+  password.setAttribute('aria-invalid', 'true');
+  password.focus();
+}
 
 function explain({ message, extensions = {} }) {
   const { code, fields = [] } = extensions;
   if (code === 'INVALID_TOKEN') form.hidden = true;
-  if (code === 'BAD_USER_INPUT' && password && fields.length > 0) {
-    show(fieldProblem, fields.map((field) => field.message).join(' '));
-    password.setAttribute('aria-invalid', 'true');
-    password.focus();
-    return;
+  if (password && code === 'INVALID_CREDENTIALS') return refusePassword(WRONG_PASSWORD);
+  if (password && code === 'BAD_USER_INPUT' && fields.length > 0) {
+    if (asksPassword()) return refusePassword(fields.map((field) => field.message).join(' '));
+    passwordPart.hidden = false;
+    password.required = true;
+    return password.focus();
   }
   show(problem, PROBLEMS[code] || (code === 'BAD_USER_INPUT' ? message : TRY_AGAIN));
 }
@@ -53,10 +64,9 @@ form.addEventListener('submit', async (event) => {
   }
   button.disabled = true;
   try {
-    const variables = password ? { token, newPassword: password.value } : { token };
-    // The link speaks for itself, whoever is signed in here. A browser that sets a password by it keeps a mark, which
-    // comes as a cookie.
-    const { errors } = await send(form.dataset.query, variables, password ? 'same-origin' : 'omit');
+    const variables = { token };
+    if (asksPassword()) variables[password.dataset.variable] = password.value;
+    const { errors } = await send(form.dataset.query, variables, form.dataset.credentials);
     if (errors) {
       explain(errors[0]);
     } else {

@@ -7,23 +7,38 @@ export interface LinkPage {
   readonly title: string;
   readonly lead: string;
   readonly button: string;
-  /** Mutation with the variable `token` and, where the page asks for one, `newPassword`. */
+  /** Mutation with the variable `token` and, where the page asks for a password, the variable of that field. */
   readonly query: string;
-  readonly asksNewPassword?: boolean;
+  readonly password?: PasswordField;
+  /** Whether cookies go along: a mark that the browser has or gets, or the session of its user. */
+  readonly sendsCookies: boolean;
   readonly done: string;
 }
 
-export const linkPage = ({ title, lead, button, query, asksNewPassword, done }: LinkPage): Page => ({
+/** A field for a password, from the start or only once the gateway asks for it. */
+interface PasswordField {
+  /** Of the mutation. */
+  readonly variable: string;
+  readonly label: string;
+  readonly autocomplete: 'new-password' | 'current-password';
+  /** Stands above a field that is shown once the gateway asks for it; absent for one that is there from the start. */
+  readonly whenAsked?: string;
+}
+
+export const linkPage = ({ title, lead, button, query, password, sendsCookies, done }: LinkPage): Page => ({
   title,
   script: LINK_PAGE_SCRIPT,
-  body: `<form hidden method="post" data-query="${escapeHtml(query)}" data-done="${escapeHtml(done)}">
+  body: `<form hidden method="post" data-query="${escapeHtml(query)}" data-done="${escapeHtml(done)}" data-credentials="${sendsCookies ? 'same-origin' : 'omit'}">
 <p>${escapeHtml(lead)}</p>
-${asksNewPassword ? PASSWORD_FIELD : ''}<button type="submit">${escapeHtml(button)}</button>
+${password ? fieldFor(password) : ''}<button type="submit">${escapeHtml(button)}</button>
 </form>`,
 });
 
-const PASSWORD_FIELD = `<label for="password">New password</label>
-<input id="password" type="password" autocomplete="new-password" required aria-describedby="password-problem" spellcheck="false" autocapitalize="none">
+const fieldFor = ({ variable, label, autocomplete, whenAsked }: PasswordField): string =>
+  `<div id="password-part"${whenAsked === undefined ? '' : ' hidden'}>
+${whenAsked === undefined ? '' : `<p id="password-why">${escapeHtml(whenAsked)}</p>\n`}<label for="password">${escapeHtml(label)}</label>
+<input id="password" type="password" data-variable="${variable}" autocomplete="${autocomplete}"${whenAsked === undefined ? ' required' : ''} aria-describedby="${whenAsked === undefined ? '' : 'password-why '}password-problem" spellcheck="false" autocapitalize="none">
 <p id="password-problem" class="wrong" role="alert" hidden></p>
 <label class="choice"><input id="show-password" type="checkbox"> Show the password</label>
+</div>
 `;

@@ -8,7 +8,17 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
     title: 'Confirm your e-mail address',
     lead: 'Press the button to confirm that the address to which this link was mailed is yours.',
     button: 'Confirm this address',
-    query: 'mutation ConfirmEmail($token: String!) { confirmEmail(token: $token) { __typename } }',
+    query:
+      'mutation ConfirmEmail($token: String!, $password: String) { confirmEmail(token: $token, password: $password) { __typename } }',
+    password: {
+      variable: 'password',
+      label: 'Password of this registration',
+      autocomplete: 'current-password',
+      whenAsked:
+        'You did not register in this browser. Enter the password that you chose when you registered. If you did not register, close this page.',
+    },
+    // The mark that the registration left in this browser, or the session of its account.
+    sendsCookies: true,
     done: 'Thank you: your e-mail address is confirmed. You can close this page and sign in.',
   },
   resetPassword: {
@@ -17,7 +27,9 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
     button: 'Set this password',
     query:
       'mutation ResetPassword($token: String!, $newPassword: String!) { resetPassword(token: $token, newPassword: $newPassword) }',
-    asksNewPassword: true,
+    password: { variable: 'newPassword', label: 'New password', autocomplete: 'new-password' },
+    // The browser gets a mark, so that the sign-in that follows is not a stranger's.
+    sendsCookies: true,
     done: 'Your password is set, and every device is signed out. You can close this page and sign in with it.',
   },
   undoEmailChange: {
@@ -25,6 +37,8 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
     lead: 'Press the button to bring the address back to which this link was mailed. It signs every device out, removes the password and unlinks every Google account and Blockpass identity; we then mail you a link to set a new password.',
     button: 'Bring my address back',
     query: 'mutation UndoEmailChange($token: String!) { undoEmailChange(token: $token) }',
+    // The link speaks for itself, whoever is signed in here.
+    sendsCookies: false,
     done: 'Your address is back, and every device is signed out. A link to set a new password is on its way to it.',
   },
 };

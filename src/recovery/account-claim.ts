@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { pendingRegistrations } from '../accounts/index.ts';
+import { lockAccountByAddress, pendingRegistrations, type UnprovedAccounts } from '../accounts/index.ts';
 import type { User } from '../accounts/user.entity.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
@@ -20,7 +20,7 @@ export type ClaimProof = 'google' | 'password-reset';
  * was perhaps somebody else, who waits for the owner to move in (Sudhodanan and Paverd, "Pre-hijacked accounts", 2022):
  * so nothing that could open the account stays.
  */
-export class AccountClaim {
+export class AccountClaim implements UnprovedAccounts {
   constructor(
     private readonly passwords: Passwords,
     private readonly secondFactors: SecondFactors,
@@ -42,6 +42,25 @@ export class AccountClaim {
     return roles.length === 0;
   }
 
+  /**
+   * A registration proved the address of an account that never did: the account loses the address, and everything that
+   * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address, knows
+   * that it has no owner (AddressBook.hasOwner), and runs in Endings.transactional.
+   */
+  async vacate(tx: EntityManager, addressKey: string, origin: RequestOrigin): Promise<void> {
+    const user = await lockAccountByAddress(tx, addressKey);
+    if (!user) return;
+    tx.assign(user, { email: null, emailKey: null, updatedAt: new Date() });
+    await tx.flush();
+    const emptied = await this.empty(tx, user.id, origin);
+    await this.audit.record(tx, origin, {
+      action: 'account.address_lost',
+      actorId: null,
+      subjectId: user.id,
+      details: { ...emptied },
+    });
+  }
+
   /** The caller has locked the account, and runs in Endings.transactional. */
   async apply(
     tx: EntityManager,
@@ -53,21 +72,27 @@ export class AccountClaim {
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
-    await this.passwords.remove(tx, userId);
-    const hadFactor = await this.secondFactors.turnOff(tx, userId);
-    await this.devices.forgetAll(tx, userId);
-    const identities = await this.identities.removeAll(tx, userId);
-    await this.tokens.voidAll(tx, userId);
-    const sessions = await this.signOut.allIn(tx, userId, origin);
-    // Voids access tokens, and the sign-ins that wait for their second step.
-    await this.endings.raiseEpoch(tx, userId);
+    const emptied = await this.empty(tx, userId, origin);
     await pendingRegistrations.dropOthers(tx, addressKey);
-    if (hadFactor) await this.notices.tell(tx, userId, 'factor-disabled', origin);
+    if (emptied.removedSecondFactor) await this.notices.tell(tx, userId, 'factor-disabled', origin);
     await this.audit.record(tx, origin, {
       action: 'account.claimed',
       actorId: userId,
       subjectId: userId,
-      details: { by, endedSessions: sessions, removedSecondFactor: hadFactor, removedIdentities: identities },
+      details: { by, ...emptied },
     });
+  }
+
+  /** Takes away everything that could open the account. */
+  private async empty(tx: EntityManager, userId: string, origin: RequestOrigin) {
+    await this.passwords.remove(tx, userId);
+    const removedSecondFactor = await this.secondFactors.turnOff(tx, userId);
+    await this.devices.forgetAll(tx, userId);
+    const removedIdentities = await this.identities.removeAll(tx, userId);
+    await this.tokens.voidAll(tx, userId);
+    const endedSessions = await this.signOut.allIn(tx, userId, origin);
+    // Voids access tokens, and the sign-ins that wait for their second step.
+    await this.endings.raiseEpoch(tx, userId);
+    return { endedSessions, removedSecondFactor, removedIdentities };
   }
 }

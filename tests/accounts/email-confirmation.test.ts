@@ -23,7 +23,8 @@ afterAll(async () => {
 });
 
 const PASSWORD = 'velvet anchor rising';
-const confirm = (token: string, at = gateway) => at.client.execute(ConfirmEmailDocument, { token });
+const confirm = (token: string, password: string | null = PASSWORD, at = gateway) =>
+  at.client.execute(ConfirmEmailDocument, { token, password });
 const resend = (email: string, at = gateway) => at.client.execute(ResendEmailConfirmationDocument, { email });
 let counter = 0;
 const unique = () => `waiting${++counter}`;
@@ -32,7 +33,7 @@ describe('an account that registered', () => {
   it('gets a link whose token confirms its address, once', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
-    expect((await confirm(token)).data?.confirmEmail).toMatchObject({
+    expect((await confirm(token, alice.password)).data?.confirmEmail).toMatchObject({
       id: alice.id,
       email: alice.email,
       emailConfirmed: true,
@@ -45,7 +46,9 @@ describe('an account that registered', () => {
   it('confirms once when the link is used twenty times at once, in two processes', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
-    const replies = await race(20, (index) => confirm(token, index % 2 === 0 ? gateway : strict));
+    const replies = await race(20, (index) =>
+      confirm(token, alice.password, index % 2 === 0 ? gateway : strict),
+    );
     expect(replies.filter(({ data }) => data).length).toBe(1);
     expect(new Set(replies.filter(({ data }) => !data).map(({ code }) => code))).toEqual(
       new Set(['INVALID_TOKEN']),
@@ -62,14 +65,14 @@ describe('an account that registered', () => {
       if (!mail) throw new Error('no mail');
       const links = { former, newest: tokenOf(mail) };
       expect(links.newest).not.toBe(former);
-      expect((await confirm(links[use])).data?.confirmEmail?.emailConfirmed).toBe(true);
+      expect((await confirm(links[use], alice.password)).data?.confirmEmail?.emailConfirmed).toBe(true);
       for (const token of Object.values(links)) expect((await confirm(token)).code).toBe('INVALID_TOKEN');
     }
   });
 
   it('gets no link any more once it is confirmed', async () => {
     const alice = await gateway.aSubject();
-    await confirm(await gateway.mailbox.token(alice.email, 'confirm-email'));
+    await gateway.confirm(alice);
     const before = (await gateway.mailbox.to(alice.email)).length;
     await resend(alice.email);
     // The next job of the same worker has been done after it.
@@ -125,10 +128,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     (await strict.client.execute(PublicProfileDocument, { username })).data?.publicProfile;
 
   it('register answers the same for a free and a taken address, and only the free one gets a link', async () => {
-    const owner = await strict.aSubject().then(async (subject) => {
-      await confirm(await strict.mailbox.token(subject.email, 'confirm-email'), strict);
-      return subject;
-    });
+    const owner = await strict.confirm(await strict.aSubject());
     const free = `${unique()}@example.test`;
     const [forFree, forTaken] = [await register(free), await register(owner.email)];
     const shape = (data: object | undefined) =>
@@ -158,7 +158,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
       expect((await login(identifier)).code).toBe('EMAIL_NOT_CONFIRMED');
       expect((await login(identifier, 'another velvet anchor')).code).toBe('INVALID_CREDENTIALS');
     }
-    const confirmed = await confirm(await strict.mailbox.token(email, 'confirm-email'), strict);
+    const confirmed = await confirm(await strict.mailbox.token(email, 'confirm-email'), PASSWORD, strict);
     expect(confirmed.data?.confirmEmail).toMatchObject({
       id: data?.register.id,
       emailConfirmed: true,
@@ -169,8 +169,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
   });
 
   it('somebody who registers a taken address is told EMAIL_NOT_CONFIRMED as for a free one', async () => {
-    const owner = await strict.aSubject();
-    await confirm(await strict.mailbox.token(owner.email, 'confirm-email'), strict);
+    const owner = await strict.confirm(await strict.aSubject());
     const username = unique();
     await register(owner.email, username);
     for (const identifier of [username, owner.email]) {
@@ -208,7 +207,9 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const [newest] = await strict.mailbox.to(email);
     if (!newest) throw new Error('no mail');
-    const replies = await Promise.all([first, tokenOf(newest)].map((token) => confirm(token, strict)));
+    const replies = await Promise.all(
+      [first, tokenOf(newest)].map((token) => confirm(token, PASSWORD, strict)),
+    );
     expect(replies.filter(({ data }) => data).length).toBe(1);
     expect(replies.find(({ data }) => !data)?.code).toBe('INVALID_TOKEN');
   });
@@ -216,7 +217,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
   it('an account that registered before the setting must confirm too', async () => {
     const early = await gateway.aSubject();
     expect((await login(early.username, early.password)).code).toBe('EMAIL_NOT_CONFIRMED');
-    await confirm(await gateway.mailbox.token(early.email, 'confirm-email'));
+    await gateway.confirm(early);
     expect((await login(early.username, early.password)).data?.login).toHaveProperty('accessToken');
   });
 

@@ -209,9 +209,11 @@ describe('every change is recorded once, or does not happen:', () => {
       client.execute(RegisterDocument, { input }, o),
     );
     const link = await gateway.mailbox.token(alice.email, 'confirm-email');
-    await expectRecorded(['account.email_confirmed: alice, alice'], (o) =>
-      client.execute(ConfirmEmailDocument, { token: link }, o),
-    );
+    const confirm = (password: string) => (o: RequestOptions) =>
+      client.execute(ConfirmEmailDocument, { token: link, password }, o);
+    const refused = ['account.email_confirmation_failed FAILURE: nobody, alice'];
+    await expectRecorded(refused, confirm('a wrong password'));
+    await expectRecorded(['account.email_confirmed: alice, alice'], confirm(alice.password));
     await expectRecorded(['account.profile_changed: alice, alice'], (o) =>
       client.execute(UpdateProfileDocument, { input: { displayName: 'Alice' } }, byAlice(o)),
     );

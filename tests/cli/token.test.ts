@@ -35,7 +35,10 @@ describe('gatehouse token', () => {
       link: `https://app.example/confirm-email#token=${printed.token}`,
       errors: '',
     });
-    const { data } = await gateway.client.execute(ConfirmEmailDocument, { token: printed.token });
+    const { data } = await gateway.client.execute(ConfirmEmailDocument, {
+      token: printed.token,
+      password: alice.password,
+    });
     expect(data?.confirmEmail.emailConfirmed).toBe(true);
     expect(await token([alice.email, '--for', 'confirm-email'])).toMatchObject({
       code: 1,

@@ -184,6 +184,15 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       await codeOf(own.client, `mutation { recoverAccount(email: "${email}") }`);
       return email;
     }),
+    'confirmEmail.registration': async (at) => {
+      const alice = await free.aSubject();
+      const token = await free.mailbox.token(alice.email, 'confirm-email');
+      return () =>
+        codeOf(
+          at.client,
+          `mutation { confirmEmail(token: "${token}", password: "a wrong password") { id } }`,
+        );
+    },
     'changeEmail.account': asSomebody(
       ({ password }) =>
         `mutation { changeEmail(newEmail: "${unique()}@example.test", password: "${password}") { id } }`,

@@ -147,7 +147,8 @@ describe('a newcomer who is not alone', () => {
         'select from pending_registration where email = $1 for update',
         [email],
         async () => {
-          const confirmation = strict.client.execute(ConfirmEmailDocument, { token });
+          const { password } = input;
+          const confirmation = strict.client.execute(ConfirmEmailDocument, { token, password });
           await waiting(strict, 1);
           replies = Promise.all([confirmation, signIn(person, strict)]);
           await waiting(strict, 2);

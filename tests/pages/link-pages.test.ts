@@ -6,7 +6,7 @@ import { TestGateway } from '../support/gateway.ts';
 import { RecoverAccountDocument } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
 import { freePort } from '../support/process.ts';
-import type { Subject } from '../support/subject.ts';
+import { Subject } from '../support/subject.ts';
 
 const PATHS = ['/confirm-email', '/reset-password', '/undo-email-change'];
 const NEW = 'seven quiet lanterns';
@@ -88,6 +88,14 @@ describe.each(PATHS)('the page %s', (path) => {
     await context.close();
   });
 
+  /** A person who registered in this browser. */
+  const aSubjectHere = async (): Promise<Subject> => {
+    const client = gateway.browser();
+    const subject = await Subject.register(client);
+    const value = client.cookies.get('gatehouse_registration') ?? '';
+    await context.addCookies([{ name: 'gatehouse_registration', value, url: gateway.url }]);
+    return subject;
+  };
   const linkOf = async (subject: Subject, about: RegExp): Promise<string> => {
     const { text } = await gateway.mailbox.expect(subject.email, about);
     return /http\S+#token=\S+/.exec(text)?.[0] ?? '';
@@ -95,6 +103,16 @@ describe.each(PATHS)('the page %s', (path) => {
   const recoveryLink = async (subject: Subject): Promise<string> => {
     await gateway.client.execute(RecoverAccountDocument, { email: subject.email });
     return linkOf(subject, /\/reset-password#/);
+  };
+  /** As a thief would. @returns the access token with which it was requested */
+  const changeAddress = async (alice: Subject): Promise<string> => {
+    const { accessToken } = await alice.signedIn();
+    await gateway.client.raw(
+      'mutation ($email: EmailAddress!, $password: String) { changeEmail(newEmail: $email, password: $password) { id } }',
+      { email: `thief-${alice.email}`, password: alice.password },
+      { bearer: accessToken },
+    );
+    return accessToken;
   };
   const sent = () => requests.filter((request) => request.url().endsWith('/graphql'));
 
@@ -114,8 +132,8 @@ describe.each(PATHS)('the page %s', (path) => {
     expect(complaints).toEqual([]);
   });
 
-  it('the button confirms the address, and the page says so', async () => {
-    const alice = await gateway.aSubject();
+  it('the button confirms the address in the browser that registered, and the page says so', async () => {
+    const alice = await aSubjectHere();
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await page.getByRole('button', { name: 'Confirm this address' }).click();
     await page.getByRole('status').getByText('your e-mail address is confirmed').waitFor();
@@ -125,8 +143,35 @@ describe.each(PATHS)('the page %s', (path) => {
     expect(complaints).toEqual([]);
   });
 
-  it('a link that was used says that it is not good any more', async () => {
+  it('another browser asks for the password of the registration, tells a wrong one, and takes the right one', async () => {
     const alice = await gateway.aSubject();
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.goto(await linkOf(alice, /\/confirm-email#/));
+    const field = page.getByLabel('Password of this registration');
+    expect(await field.isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Confirm this address' }).click();
+    await page.getByText('You did not register in this browser.').waitFor();
+    expect(await field.evaluate((element) => element === element.ownerDocument.activeElement)).toBe(true);
+    expect(await field.getAttribute('autocomplete')).toBe('current-password');
+    // An empty field is not sent.
+    await page.getByRole('button').click();
+    expect(sent()).toHaveLength(1);
+    await field.fill('not my velvet anchor');
+    await field.press('Enter');
+    await page.getByRole('alert').getByText('That is not the password of this registration.').waitFor();
+    expect(await field.getAttribute('aria-invalid')).toBe('true');
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(overflow).toBeLessThanOrEqual(0);
+    await field.fill(alice.password);
+    await field.press('Enter');
+    await page.getByRole('status').getByText('your e-mail address is confirmed').waitFor();
+    const { accessToken } = await alice.signedIn();
+    expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('a link that was used says that it is not good any more', async () => {
+    const alice = await aSubjectHere();
     const link = await linkOf(alice, /\/confirm-email#/);
     for (const outcome of ['your e-mail address is confirmed', 'This link is not good any more']) {
       await page.goto('about:blank');
@@ -138,7 +183,7 @@ describe.each(PATHS)('the page %s', (path) => {
   });
 
   it('a second link in the same tab is used, not the first', async () => {
-    const [alice, grace] = [await gateway.aSubject(), await gateway.aSubject()];
+    const [alice, grace] = [await gateway.aSubject(), await aSubjectHere()];
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await page.goto(await linkOf(grace, /\/confirm-email#/));
     await page.getByRole('button').click();
@@ -178,12 +223,7 @@ describe.each(PATHS)('the page %s', (path) => {
 
   it('an address is brought back', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
-    const { accessToken } = await alice.signedIn();
-    await gateway.client.raw(
-      'mutation ($email: EmailAddress!, $password: String) { changeEmail(newEmail: $email, password: $password) { id } }',
-      { email: `thief-${alice.email}`, password: alice.password },
-      { bearer: accessToken },
-    );
+    const accessToken = await changeAddress(alice);
     await page.goto(await linkOf(alice, /\/undo-email-change#/));
     await page.getByRole('button', { name: 'Bring my address back' }).click();
     await page.getByRole('status').getByText('Your address is back').waitFor();
@@ -192,7 +232,7 @@ describe.each(PATHS)('the page %s', (path) => {
   });
 
   it('when the gateway cannot be reached, the button can be pressed again', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await aSubjectHere();
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await context.setOffline(true);
     await page.getByRole('button').click();
@@ -202,26 +242,30 @@ describe.each(PATHS)('the page %s', (path) => {
     await page.getByRole('status').getByText('confirmed').waitFor();
   });
 
-  it('no cookie of a signed-in visitor goes along, and no request or log line names the token but the one that uses it', async () => {
-    const alice = await gateway.aSubject();
-    await page.goto(`${gateway.url}/confirm-email`);
-    await context.addCookies([{ name: 'gatehouse_access', value: 'marked', url: gateway.url }]);
-    const link = await linkOf(alice, /\/confirm-email#/);
-    await page.goto('about:blank');
-    await page.goto(link);
+  it('no request or log line names the token but the one that uses it', async () => {
+    const alice = await aSubjectHere();
+    await page.goto(await linkOf(alice, /\/confirm-email#/));
     await page.getByRole('button').click();
     await page.getByRole('status').getByText('confirmed').waitFor();
     const [request] = sent();
-    const headers = await request?.allHeaders();
-    expect(headers?.cookie).toBeUndefined();
-    expect(headers?.referer).toBeUndefined();
+    expect((await request?.allHeaders())?.referer).toBeUndefined();
     const token = tokenOf(await gateway.mailbox.expect(alice.email, /\/confirm-email#/));
     expect(request?.postData()).toContain(token);
     expect(gateway.logLines.join('')).not.toContain(token);
   });
 
+  it('no cookie of a signed-in visitor goes along with an undo', async () => {
+    const alice = await gateway.confirm(await gateway.aSubject());
+    await context.addCookies([{ name: 'gatehouse_access', value: 'marked', url: gateway.url }]);
+    await changeAddress(alice);
+    await page.goto(await linkOf(alice, /\/undo-email-change#/));
+    await page.getByRole('button').click();
+    await page.getByRole('status').getByText('Your address is back').waitFor();
+    expect((await sent()[0]?.allHeaders())?.cookie).toBeUndefined();
+  });
+
   it('the mailbox lists mails, shows each, and its links work', async () => {
-    const alice = await gateway.aSubject();
+    const alice = await aSubjectHere();
     await linkOf(alice, /\/confirm-email#/);
     await page.setViewportSize({ width: 360, height: 740 });
     await page.goto(`${gateway.url}/dev/mailbox`);

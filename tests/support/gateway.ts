@@ -119,7 +119,8 @@ export class TestGateway {
   /** Proves the address by the mailed link. */
   async confirm(subject: Subject): Promise<Subject> {
     const token = await this.mailbox.token(subject.email, 'confirm-email');
-    const { data, text } = await this.client.execute(ConfirmEmailDocument, { token });
+    const { password } = subject;
+    const { data, text } = await this.client.execute(ConfirmEmailDocument, { token, password });
     if (!data) throw new Error(`not confirmed: ${text}`);
     return subject;
   }

@@ -14,3 +14,4 @@ export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
 export { COMMAND_LINE, type RequestOrigin } from './origin.ts';
 export { RESOLVER_OF, resolverOf } from './resolver-of.ts';
+export { describeUserAgent } from './user-agent.ts';

@@ -1,0 +1,104 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { TokenBinding } from '../one-time-tokens/index.ts';
+import { NotHashed, type Passwords } from '../passwords/index.ts';
+import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { BadUserInput, InvalidCredentials } from '../platform/errors.ts';
+import { readFields } from '../platform/input.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import { isStillGood } from '../sessions/index.ts';
+import { pendingRegistrations } from './pending-registrations.ts';
+import { registrationMarks } from './registration-marks.ts';
+
+/** Every wrong password for a registration spends one. Only a person who has the mailed link can offer one at all. */
+export const REGISTRANT_PROOF_RULES = {
+  'confirmEmail.registration': { burst: 10, perSeconds: 3600 },
+} as const;
+
+/** What a request to confirm an address brings to show that its sender registered. */
+export interface RegistrantClaim {
+  /** Of the cookie that `register` set, unchecked. */
+  readonly mark: string | null;
+  /** Looks up who is signed in; asked only where the mark does not decide. */
+  readonly caller: () => Promise<Caller | null>;
+  readonly password: string | null | undefined;
+}
+
+/** Whether the proof is still good, under the lock on the account and in the transaction that relies on it. */
+export type StillHolds = (tx: EntityManager) => Promise<boolean>;
+
+/**
+ * That the person who confirms an address is the one who registered with it. The mailed link proves only that the address
+ * is theirs: a stranger may have registered with it, and waits for the owner to confirm it (Sudhodanan and Paverd,
+ * "Pre-hijacked accounts", 2022).
+ */
+export class RegistrantProof {
+  constructor(
+    private readonly passwords: Passwords,
+    private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * Accepts the browser that registered, a session of the account, or the password of the registration.
+   * @throws {BadUserInput} none of them came along: the password is needed.
+   * @throws {InvalidCredentials} the password is wrong, or the account has none.
+   * @throws {RateLimited} too many wrong passwords for this registration.
+   */
+  async prove(
+    em: EntityManager,
+    { userId }: TokenBinding,
+    claim: RegistrantClaim,
+    origin: RequestOrigin,
+  ): Promise<StillHolds> {
+    if (await registrationMarks.matches(em, userId, claim.mark)) return async () => true;
+    const caller = await claim.caller();
+    if (caller?.userId === userId) return (tx) => isStillGood(tx, caller);
+    const { password } = claim;
+    if (password == null) throw passwordNeeded();
+    return this.byPassword(em, userId, password, origin);
+  }
+
+  private async byPassword(
+    em: EntityManager,
+    userId: string,
+    claimed: string,
+    origin: RequestOrigin,
+  ): Promise<StillHolds> {
+    const { password } = readFields('', { password: () => this.passwords.parseClaimed(claimed) });
+    const guess = { 'confirmEmail.registration': userId };
+    await this.rateLimiter.charge(guess);
+    const stillHolds = await this.verify(em, userId, password).catch(async (error) => {
+      if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+      throw error;
+    });
+    if (stillHolds) {
+      await this.rateLimiter.giveBack(guess);
+      return stillHolds;
+    }
+    await this.audit.record(em, origin, {
+      action: 'account.email_confirmation_failed',
+      actorId: null,
+      subjectId: userId,
+      outcome: AuditOutcome.FAILURE,
+    });
+    throw new InvalidCredentials('wrong password of the registration');
+  }
+
+  private async verify(em: EntityManager, userId: string, password: string): Promise<StillHolds | null> {
+    const pending = await pendingRegistrations.find(em, userId);
+    // Nothing can change the password of a pending registration.
+    if (pending) return (await this.passwords.matches(pending, password)) ? async () => true : null;
+    const proof = await this.passwords.verify(em, await this.passwords.find(em, userId), password);
+    return proof && ((tx) => this.passwords.stillHolds(tx, proof));
+  }
+}
+
+const passwordNeeded = (): BadUserInput =>
+  new BadUserInput([
+    {
+      field: 'password',
+      message:
+        'Enter the password of this registration, or open the link in the browser in which you registered.',
+    },
+  ]);

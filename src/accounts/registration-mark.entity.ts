@@ -1,0 +1,25 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+
+/** Which browser made a registration. It goes when the address is confirmed, or when the link has expired. */
+@Entity({ tableName: 'registration_mark' })
+@Index({ name: 'registration_mark_expires_at_index', properties: ['expiresAt'] })
+export class RegistrationMark {
+  /** Of an account or a pending registration, hence no foreign key. */
+  @PrimaryKey({ type: 'uuid' })
+  registrationId!: string;
+
+  /** SHA-256 of the mark in the browser's cookie: enough for 256 random bits, which nobody can guess. */
+  @Property({ type: 'blob' })
+  markHash!: Buffer;
+
+  /** Browser and system in words (platform/request/user-agent.ts); null where they are unknown. */
+  @Property({ type: 'text', nullable: true })
+  client: string | null = null;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt!: Date & Opt;
+
+  @Property({ type: 'timestamptz' })
+  expiresAt!: Date;
+}

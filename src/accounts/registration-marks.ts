@@ -1,0 +1,69 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
+import type { PersonalData } from '../platform/personal-data.ts';
+import { describeUserAgent, type RequestOrigin } from '../platform/request/index.ts';
+import { RegistrationMark } from './registration-mark.entity.ts';
+
+/** Seconds: as long as the mailed link. */
+export const REGISTRATION_MARK_TTL = 24 * 3600;
+const MARK_BYTES = 32;
+
+/** Which browser made which registration: a random mark in its cookie, kept as a hash. */
+export const registrationMarks = {
+  /** Call it in the transaction of the registration. @returns the mark for the cookie. */
+  async add(tx: EntityManager, registrationId: string, { userAgent }: RequestOrigin): Promise<string> {
+    const mark = randomBytes(MARK_BYTES).toString('base64url');
+    await statement(
+      tx,
+      sql`insert into registration_mark (registration_id, mark_hash, client, expires_at)
+          values (${registrationId}, ${hashOf(mark)}, ${describeUserAgent(userAgent)},
+                  now() + make_interval(secs => ${REGISTRATION_MARK_TTL}))`,
+    );
+    return mark;
+  },
+
+  /** Whether the mark is the one of the browser that made this registration. */
+  async matches(em: EntityManager, registrationId: string, mark: string | null): Promise<boolean> {
+    if (mark === null) return false;
+    const rows = await statement(
+      em,
+      sql`select from registration_mark
+          where registration_id = ${registrationId} and mark_hash = ${hashOf(mark)} and expires_at > now()`,
+    );
+    return rows.length > 0;
+  },
+
+  /** Of many registrations those that are still marked. */
+  async of(em: EntityManager, registrationIds: readonly string[]): Promise<Map<string, RegistrationMark>> {
+    const marks = await em.find(
+      RegistrationMark,
+      { registrationId: { $in: [...registrationIds] } },
+      { disableIdentityMap: true },
+    );
+    return new Map(marks.map((mark) => [mark.registrationId, mark]));
+  },
+
+  async remove(tx: EntityManager, registrationId: string): Promise<void> {
+    await tx.nativeDelete(RegistrationMark, { registrationId });
+  },
+};
+
+export const hashOf = (mark: string): Buffer => createHash('sha256').update(mark).digest();
+
+export const expiredRegistrationMarks = expiredRows(
+  'expired marks of registrations',
+  'registration_mark',
+  sql`expires_at < now()`,
+);
+
+/** For exportMyData: with what the account was registered, while its address is unconfirmed. */
+export const registrationMarkData: PersonalData = {
+  section: 'registration',
+  collect: async (em, userId) => {
+    const mark = (await registrationMarks.of(em, [userId])).get(userId);
+    return mark ? { client: mark.client, registeredAt: mark.createdAt } : null;
+  },
+  erase: (tx, userId) => registrationMarks.remove(tx, userId),
+};
