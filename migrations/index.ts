@@ -18,6 +18,7 @@ import { RefreshContract } from './20261128171500_refresh_contract.ts';
 import { KycReceivedHash } from './20261128172300_kyc_received_hash.ts';
 import { AuditStream } from './20261128172500_audit_stream.ts';
 import { RegistrationMark } from './20261128172900_registration_mark.ts';
+import { UsernameSkeletons } from './20261128173000_username_skeletons.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -40,4 +41,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128172300_kyc_received_hash', class: KycReceivedHash },
   { name: '20261128172500_audit_stream', class: AuditStream },
   { name: '20261128172900_registration_mark', class: RegistrationMark },
+  { name: '20261128173000_username_skeletons', class: UsernameSkeletons },
 ];

@@ -75,6 +75,17 @@ import { Subject, tokensOf } from './support/subject.ts';
     }
   });
 
+  it('give a name to one of twenty who want names that look alike', async () => {
+    const names = ['paul.mil1er', 'paul.miller', 'Paul.MiIler', 'paul.rniller'];
+    const outcomes = await race(20, (index) =>
+      Subject.register(both, { username: names[index % 4] as string }).then(
+        () => 'registered',
+        (error: Error) => /"code":"(\w+)"/.exec(error.message)?.[1],
+      ),
+    );
+    expect(outcomes.toSorted()).toEqual([...Array(19).fill('CONFLICT'), 'registered']);
+  });
+
   it('give 20 refreshes at once one and the same successor', async () => {
     const alice = await Subject.register(both);
     const { refreshToken } = await alice.signedIn();

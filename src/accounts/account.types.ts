@@ -114,7 +114,7 @@ export class PublicProfile {
 export class RegisterInput {
   @Field(() => String, {
     description:
-      '3 to 32 letters, digits, dot, dash, underscore. Unique without regard to case or Unicode form.',
+      '3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form; CONFLICT also for one that looks like another (Unicode Technical Standard 39).',
   })
   username!: string;
 
@@ -133,7 +133,10 @@ export class RegisterInput {
 
 @InputType({ description: 'What is absent stays as it is.' })
 export class UpdateProfileInput {
-  @Field(() => String, { nullable: true, description: 'Left as it is when absent or null.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Left as it is when absent or null. New ones follow the rules of RegisterInput.',
+  })
   username?: string | null;
 
   @Field(() => String, {

@@ -17,6 +17,7 @@ import { pendingRegistrations } from './pending-registrations.ts';
 import type { RegistrantClaim, RegistrantProof } from './registrant-proof.ts';
 import { registrationMarks } from './registration-marks.ts';
 import { User } from './user.entity.ts';
+import { usernameSkeletons } from './username-skeleton.ts';
 
 export const CONFIRMATION_RULES = {
   'confirmEmail.address': { burst: 60, perSeconds: 3600 },
@@ -147,6 +148,8 @@ export class EmailConfirmation {
       id: pending.id,
       username: pending.username,
       usernameKey: pending.usernameKey,
+      usernameSkeletons:
+        pending.usernameSkeletons ?? usernameSkeletons(pending.username, pending.usernameKey),
       email: pending.email,
       emailKey: pending.emailKey,
       emailConfirmedAt: new Date(),

@@ -23,5 +23,5 @@ export { REGISTRATION_RULES, Registration } from './registration.ts';
 export { RegistrationCookie } from './registration-cookie.ts';
 export { expiredRegistrationMarks, registrationMarkData } from './registration-marks.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
-export { parseUsername, usernameKey } from './username.ts';
-export { reserveUsernames } from './username-reservation.ts';
+export { parseUsername, type Username, usernameKey } from './username.ts';
+export { fillUsernameSkeletons, reserveUsernames } from './username-reservation.ts';

@@ -18,10 +18,11 @@ const ATTEMPTS = 5;
  * @param email that the other side verified; without one the account has none
  */
 export async function createNewcomer(tx: EntityManager, email: EmailAddress | null = null): Promise<User> {
-  const { username, key } = await reserveNeutralName(tx);
+  const { username, key, skeletons } = await reserveNeutralName(tx);
   const user = tx.create(User, {
     username,
     usernameKey: key,
+    usernameSkeletons: skeletons,
     email: email?.email ?? null,
     emailKey: email?.key ?? null,
     emailConfirmedAt: email && new Date(),
@@ -38,7 +39,7 @@ async function reserveNeutralName(tx: EntityManager): Promise<Username> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     try {
       const username = parseUsername(neutralName());
-      await reserveUsername(tx, username.key);
+      await reserveUsername(tx, username);
       return username;
     } catch (error) {
       if (!(error instanceof Conflict)) throw error;

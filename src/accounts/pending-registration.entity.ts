@@ -8,6 +8,11 @@ import { newId } from '../platform/id.ts';
  */
 @Entity({ tableName: 'pending_registration' })
 @Index({ name: 'pending_registration_email_key_index', properties: ['emailKey'] })
+@Index({
+  name: 'pending_registration_username_skeletons_index',
+  expression:
+    'create index pending_registration_username_skeletons_index on pending_registration using gin (username_skeletons) with (fastupdate = off)',
+})
 @Index({ name: 'pending_registration_expires_at_index', properties: ['expiresAt'] })
 export class PendingRegistration {
   /** Of the account to be. */
@@ -20,6 +25,10 @@ export class PendingRegistration {
   /** Reserved while this lasts. */
   @Property({ type: 'text', unique: 'pending_registration_username_key_unique' })
   usernameKey!: string;
+
+  /** See username-skeleton.ts; null where the previous release wrote the row. */
+  @Property({ type: 'text[]', nullable: true })
+  usernameSkeletons: string[] | null = null;
 
   @Property({ type: 'text' })
   email!: string;

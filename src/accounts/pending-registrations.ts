@@ -5,14 +5,14 @@ import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import { emailKey } from './email-address.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
-import { usernameKey } from './username.ts';
+import { type Username, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
 /** Seconds for which a registration waits for its address to be confirmed, and the username is kept. */
 const LIFETIME = 24 * 3600;
 
 export interface ParsedRegistration {
-  username: { username: string; key: string };
+  username: Username;
   email: { email: string; key: string };
   displayName: string | null;
 }
@@ -25,11 +25,12 @@ export const pendingRegistrations = {
     { username, email, displayName }: ParsedRegistration,
     { hash, pepperId }: StoredPassword,
   ): Promise<PendingRegistration> {
-    await reserveUsername(tx, username.key);
+    await reserveUsername(tx, username);
     const pending = tx.create(PendingRegistration, {
       id: newId(),
       username: username.username,
       usernameKey: username.key,
+      usernameSkeletons: username.skeletons,
       email: email.email,
       emailKey: email.key,
       displayName,

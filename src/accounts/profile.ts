@@ -8,7 +8,7 @@ import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
-import { parseUsername, usernameKey } from './username.ts';
+import { parseUsername, type Username, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
 export interface ProfileChange {
@@ -48,17 +48,23 @@ export class Profiles {
     origin: RequestOrigin,
   ): Promise<User> {
     await this.rateLimiter.charge({ 'updateProfile.account': userId });
-    const { username, displayName } = readFields('input', {
-      username: () => (change.username == null ? undefined : parseUsername(change.username)),
-      displayName: () =>
-        change.displayName === undefined ? undefined : parseDisplayName(change.displayName),
-    });
     try {
       return await em.transactional(async (tx) => {
         const user = await lockAccount(tx, userId);
         if (!user) throw new NotFound();
-        if (username && username.key !== user.usernameKey) await reserveUsername(tx, username.key);
-        if (username) tx.assign(user, { username: username.username, usernameKey: username.key });
+        const { username, displayName } = readFields('input', {
+          username: () => readUsername(change.username, user),
+          displayName: () =>
+            change.displayName === undefined ? undefined : parseDisplayName(change.displayName),
+        });
+        if (username) {
+          await reserveUsername(tx, username, { except: userId });
+          tx.assign(user, {
+            username: username.username,
+            usernameKey: username.key,
+            usernameSkeletons: username.skeletons,
+          });
+        }
         if (displayName !== undefined) user.displayName = displayName;
         user.updatedAt = new Date();
         await tx.flush();
@@ -74,4 +80,12 @@ export class Profiles {
       throw asConflict(error);
     }
   }
+}
+
+/**
+ * The name that the account has is no change: it may be older than a rule, and clients send the whole form.
+ * @throws {InvalidValue} a new name breaks a rule.
+ */
+function readUsername(text: string | null | undefined, { username }: User): Username | undefined {
+  return text == null || text === username ? undefined : parseUsername(text);
 }

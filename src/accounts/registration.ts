@@ -135,11 +135,12 @@ export class Registration {
   ): Promise<Registered & { account: User }> {
     try {
       return await em.transactional(async (tx) => {
-        await reserveUsername(tx, username.key);
+        await reserveUsername(tx, username);
         if (await this.addressBook.isTaken(tx, email.key)) throw addressTaken();
         const user = tx.create(User, {
           username: username.username,
           usernameKey: username.key,
+          usernameSkeletons: username.skeletons,
           email: email.email,
           emailKey: email.key,
           emailConfirmedAt: byOperator ? new Date() : null,

@@ -22,6 +22,15 @@ export enum DeactivatedBy {
   expression: `create index users_other_email_search_index on users (email_key collate "C") where split_part(email_key, '@', 1) <> username_key`,
 })
 @Index({
+  name: 'users_username_skeletons_index',
+  expression:
+    'create index users_username_skeletons_index on users using gin (username_skeletons) with (fastupdate = off)',
+})
+@Index({
+  name: 'users_without_skeletons_index',
+  expression: 'create index users_without_skeletons_index on users (id) where username_skeletons is null',
+})
+@Index({
   name: 'users_deactivated_index',
   expression: 'create index users_deactivated_index on users (id) where deactivated_by is not null',
 })
@@ -36,6 +45,10 @@ export class User {
   /** What makes it unique: see username.ts. */
   @Property({ type: 'text', unique: 'users_username_key_unique' })
   usernameKey!: string;
+
+  /** What no other username may look like: see username-skeleton.ts. Null until a start of this release fills it. */
+  @Property({ type: 'text[]', nullable: true })
+  usernameSkeletons: string[] | null = null;
 
   @Property({ type: 'text', nullable: true })
   email: string | null = null;

@@ -1,48 +1,112 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { usernameTaken } from './taken.ts';
+import type { Username } from './username.ts';
+import { usernameSkeletons } from './username-skeleton.ts';
 
-/** First half of the advisory locks on usernames; the second is a hash of the name. */
+/** First half of the advisory locks on usernames; the second is a hash of a key or of a skeleton. */
 const USERNAME_LOCK = 0x6761_6e61;
 
+/** What a username needs to be kept. */
+type Name = Pick<Username, 'key' | 'skeletons'>;
+
 /**
- * Keeps a name for the transaction that takes it. Names of accounts and of pending registrations are unique together,
- * which no constraint on two tables can hold.
- * @throws {Conflict} somebody has it.
+ * Keeps a name, and all that look like it, for the transaction that takes it. Names of accounts and of pending
+ * registrations are unique together, which no constraint on two tables can hold: the locks do.
+ * @param except the account that changes its name: its former name is not in its way
+ * @throws {Conflict} somebody has it, or one that looks like it.
  */
-export async function reserveUsername(tx: EntityManager, usernameKey: string): Promise<void> {
-  await statement(tx, sql`select pg_advisory_xact_lock(${USERNAME_LOCK}::int, hashtext(${usernameKey}))`);
-  await statement(
-    tx,
-    sql`delete from pending_registration where username_key = ${usernameKey} and expires_at <= now()`,
-  );
+export async function reserveUsername(
+  tx: EntityManager,
+  name: Name,
+  { except = null }: { except?: string | null } = {},
+): Promise<void> {
+  await lock(tx, [name]);
+  const { key, skeletons } = name;
+  const looksLikeIt = sql`(username_key = ${key} or username_skeletons && ${skeletons}::text[])`;
+  await statement(tx, sql`delete from pending_registration where ${looksLikeIt} and expires_at <= now()`);
   const taken = await statement(
     tx,
-    sql`select from users where username_key = ${usernameKey}
-        union all select from pending_registration where username_key = ${usernameKey}`,
+    sql`select from users where ${looksLikeIt} and id is distinct from ${except}::uuid
+        union all select from pending_registration where ${looksLikeIt}`,
   );
   if (taken.length > 0) throw usernameTaken();
 }
 
+/** Names that are taken, by what they are compared by. */
+export interface TakenNames {
+  readonly keys: ReadonlySet<string>;
+  readonly skeletons: ReadonlySet<string>;
+}
+
 /**
  * Keeps many names for the transaction that takes them.
- * @returns those that pending registrations keep; which ones accounts have is for the caller to look up.
+ * @returns the keys that pending registrations keep, and what pending registrations and accounts look like; which keys
+ *   accounts have is for the caller to look up.
  */
-export async function reserveUsernames(
-  tx: EntityManager,
-  usernameKeys: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const keys = sql`${[...usernameKeys]}::text[]`;
-  // In one order, so that two who want the same names do not wait for each other in a circle.
+export async function reserveUsernames(tx: EntityManager, names: readonly Name[]): Promise<TakenNames> {
+  await lock(tx, names);
+  const keys = sql`${names.map(({ key }) => key)}::text[]`;
+  const skeletons = sql`${names.flatMap((name) => name.skeletons)}::text[]`;
+  const pending = await statement(
+    tx,
+    sql<{ username_key: string; username_skeletons: string[] | null }>`
+      select username_key, username_skeletons from pending_registration
+      where (username_key = any(${keys}) or username_skeletons && ${skeletons}) and expires_at > now()`,
+  );
+  const accounts = await statement(
+    tx,
+    sql<{ username_skeletons: string[] }>`
+      select username_skeletons from users where username_skeletons && ${skeletons}`,
+  );
+  return {
+    keys: new Set(pending.map(({ username_key }) => username_key)),
+    skeletons: new Set([...pending, ...accounts].flatMap((row) => row.username_skeletons ?? [])),
+  };
+}
+
+/** In one order, since any other can deadlock. Keys are locked too, since the previous release locks nothing else. */
+async function lock(tx: EntityManager, names: readonly Name[]): Promise<void> {
+  const texts = sql`${names.flatMap(({ key, skeletons }) => [key, ...skeletons])}::text[]`;
   await statement(
     tx,
     sql`select pg_advisory_xact_lock(${USERNAME_LOCK}::int, hash)
-        from (select distinct hashtext(key) as hash from unnest(${keys}) as key order by hash) as hashes`,
+        from (select distinct hashtext(text) as hash from unnest(${texts}) as text order by hash) as hashes`,
   );
-  const pending = await statement(
+}
+
+/** Rows of one transaction. */
+const BATCH = 1_000;
+
+/**
+ * Writes the skeletons of accounts that have none, because an earlier release made them. A start does it before it serves:
+ * afterwards there are none, and it costs one look at an empty index.
+ * @returns how many accounts it wrote.
+ */
+export async function fillUsernameSkeletons(fork: () => EntityManager): Promise<number> {
+  for (let total = 0; ; ) {
+    const filled = await fork().transactional(fillBatch);
+    total += filled;
+    if (filled < BATCH) return total;
+  }
+}
+
+async function fillBatch(tx: EntityManager): Promise<number> {
+  const accounts = await statement(
     tx,
-    sql<{ username_key: string }>`
-      select username_key from pending_registration where username_key = any(${keys}) and expires_at > now()`,
+    sql<{ id: string; username: string; username_key: string }>`
+      select id, username, username_key from users where username_skeletons is null limit ${BATCH}
+      for no key update skip locked`,
   );
-  return new Set(pending.map(({ username_key }) => username_key));
+  const filled = accounts.map(({ id, username, username_key }) => ({
+    id,
+    skeletons: usernameSkeletons(username, username_key),
+  }));
+  await statement(
+    tx,
+    sql`update users set username_skeletons = array(select jsonb_array_elements_text(filled.skeletons))
+        from jsonb_to_recordset(${JSON.stringify(filled)}::jsonb) as filled(id uuid, skeletons jsonb)
+        where users.id = filled.id`,
+  );
+  return accounts.length;
 }

@@ -1,29 +1,136 @@
 import { InvalidValue } from '../platform/input.ts';
+import { usernameSkeletons } from './username-skeleton.ts';
 
 export interface Username {
   /** As shown: NFKC (Unicode Standard Annex 15). */
   username: string;
   /** What makes it unique, without regard to case or Unicode form. */
   key: string;
+  /** What it looks like, one or two: no other username may have one of them. */
+  skeletons: string[];
 }
 
 /** Code points. */
 const MIN_LENGTH = 3;
 const MAX_LENGTH = 32;
 const LENGTH_RULE = `A username has ${MIN_LENGTH} to ${MAX_LENGTH} characters.`;
-/** A mark stands on something. */
-const ALLOWED = /^(?!\p{M})[\p{L}\p{M}\p{N}._-]+$/u;
+
+/** What usernames have consisted of since the first release: every stored one can be looked up by this. */
+const EVER_ALLOWED = /^(?!\p{M})[\p{L}\p{M}\p{N}._-]+$/u;
 /** Characters that show nothing, some of which count as letters (Hangul fillers). */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 
+/**
+ * Scripts in use today: the recommended ones and those of limited use (Unicode Standard Annex 31, tables 5 and 7). Of
+ * scripts that are written together, each line is one writing system (UTS 39 section 5.1).
+ */
+const WRITING_SYSTEMS = `
+  Han Bopomofo
+  Han Hiragana Katakana
+  Han Hangul
+  Adlam
+  Arabic
+  Armenian
+  Balinese
+  Bamum
+  Batak
+  Bengali
+  Canadian_Aboriginal
+  Chakma
+  Cham
+  Cherokee
+  Cyrillic
+  Devanagari
+  Ethiopic
+  Georgian
+  Greek
+  Gujarati
+  Gurmukhi
+  Hanifi_Rohingya
+  Hebrew
+  Javanese
+  Kannada
+  Kayah_Li
+  Khmer
+  Lao
+  Latin
+  Lepcha
+  Limbu
+  Lisu
+  Malayalam
+  Mandaic
+  Meetei_Mayek
+  Miao
+  Mongolian
+  Myanmar
+  New_Tai_Lue
+  Newa
+  Nko
+  Nyiakeng_Puachue_Hmong
+  Ol_Chiki
+  Oriya
+  Osage
+  Saurashtra
+  Sinhala
+  Sundanese
+  Syloti_Nagri
+  Syriac
+  Tai_Le
+  Tai_Tham
+  Tai_Viet
+  Tamil
+  Telugu
+  Thaana
+  Thai
+  Tibetan
+  Tifinagh
+  Vai
+  Wancho
+  Yi`;
+
+/**
+ * What goes with every script: digits, separators, the apostrophe letters of Hawaiian and Uzbek, and accents, without those
+ * that strike a letter through, join two or surround one.
+ */
+const COMMON = '0-9._\\-\u02BB\u02BC\u0300-\u0333\u0339-\u034E\u0350-\u035B';
+
+/** One for each writing system, of whole names. A character that several scripts use (Script_Extensions) is in each. */
+const OF_ONE_SCRIPT = WRITING_SYSTEMS.trim()
+  .split('\n')
+  .map((scripts) => scripts.trim().replace(/\w+/g, '\\p{scx=$&}').replaceAll(' ', ''))
+  .map((scripts) => new RegExp(`^[${scripts}${COMMON}]+$`, 'u'));
+
+/** A name that is only separators, apostrophes and accents shows hardly anything. */
+const SHOWS_NOTHING = /^[._\-\u02BB\u02BC\p{M}]*$/u;
+const WITHOUT_EDGES = /^[._-]|[._-]$/;
+/** Section 5.4 of UTS 39: a mark twice, more marks than any language stacks, or a mark without its letter. */
+const TOO_MANY_MARKS = /(\p{M})\1|\p{M}{5}|\p{Script=Inherited}{3}|[._-]\p{M}/u;
+const DIGITS_OF_TWO_KINDS = /[0-9].*(?![0-9])\p{Nd}|(?![0-9])\p{Nd}.*[0-9]/u;
+/**
+ * RFC 5893 section 2, rule 1: in front of such a letter, digits are shown behind it, so two names would look alike. These are the
+ * scripts of WRITING_SYSTEMS that run from right to left.
+ */
+const STARTS_AGAINST_DIRECTION =
+  /^(?!\p{L}).*[\p{scx=Adlam}\p{scx=Arabic}\p{scx=Hanifi_Rohingya}\p{scx=Hebrew}\p{scx=Mandaic}\p{scx=Nko}\p{scx=Syriac}\p{scx=Thaana}]/u;
+
 /** Names under which somebody could pose as whoever runs the place, or that collide with words of programs. */
-const RESERVED = new Set(
+const RESERVED =
   `abuse admin administrator anonymous api auth everyone gatehouse graphql guest help hostmaster info me moderator
    no-reply noreply nobody null official operator owner postmaster root security staff superuser support sysadmin
-   system undefined unknown user webmaster`.split(/\s+/),
+   system undefined unknown user webmaster`.split(/\s+/);
+
+/** What looks like a reserved name in one of its usual spellings; separators do not count. */
+const RESERVED_SKELETONS = new Set(
+  RESERVED.flatMap((name) =>
+    [name, name.toUpperCase(), name.charAt(0).toUpperCase() + name.slice(1)].flatMap((spelling) =>
+      usernameSkeletons(spelling, name).map(withoutSeparators),
+    ),
+  ),
 );
 
 /**
+ * A username that somebody wants to have from now on. Stored ones may be older than a rule, so they are never parsed.
+ *
  * @param reserved whether reserved names are allowed: to an operator they are
  * @throws {InvalidValue} saying which rule was broken.
  */
@@ -35,22 +142,48 @@ export function parseUsername(text: string, { reserved = false }: { reserved?: b
   if (length < MIN_LENGTH || length > MAX_LENGTH) {
     throw new InvalidValue(LENGTH_RULE);
   }
-  if (!ALLOWED.test(username) || INVISIBLE.test(username)) {
-    throw new InvalidValue('A username consists of letters, digits, dots, dashes and underscores.');
-  }
+  const problem = problemOf(username);
+  if (problem !== null) throw new InvalidValue(problem);
   const key = foldCase(username);
-  if (!reserved && RESERVED.has(key)) throw new InvalidValue('This username is reserved.');
-  return { username, key };
+  const skeletons = usernameSkeletons(username, key);
+  if (!reserved && skeletons.some((skeleton) => RESERVED_SKELETONS.has(withoutSeparators(skeleton)))) {
+    throw new InvalidValue('This username is reserved, or looks like one that is. Choose another one.');
+  }
+  return { username, key, skeletons };
+}
+
+/** Which rule the characters break, as a sentence for people; null where they break none. */
+function problemOf(username: string): string | null {
+  if (!/^[\p{L}\p{M}\p{N}._-]+$/u.test(username) || INVISIBLE.test(username)) {
+    return 'A username consists of letters, digits, dots, dashes and underscores.';
+  }
+  if (WITHOUT_EDGES.test(username)) return 'A username begins and ends with a letter or a digit.';
+  if (/^\p{M}/u.test(username) || TOO_MANY_MARKS.test(username)) {
+    return 'A username has at most two accents on a letter, and none without a letter.';
+  }
+  if (SHOWS_NOTHING.test(username)) return 'A username has a letter or a digit.';
+  if (!OF_ONE_SCRIPT.some((script) => script.test(username))) {
+    return 'A username uses the letters of one modern script, for example only Latin or only Cyrillic ones.';
+  }
+  if (DIGITS_OF_TWO_KINDS.test(username)) return 'A username uses digits of one kind.';
+  if (STARTS_AGAINST_DIRECTION.test(username)) {
+    return 'A username that runs from right to left begins with a letter.';
+  }
+  return null;
 }
 
 /** The key to look a username up by, or the beginning of one; of text that no username can be, a key that no account has. */
 export function usernameKey(text: string): string {
   if (text.length > MAX_LENGTH * 4 || !text.isWellFormed()) return '';
   const key = foldCase(text);
-  return ALLOWED.test(key) ? key : '';
+  return EVER_ALLOWED.test(key) ? key : '';
 }
 
 /** Upper case first: it unfolds what lower case leaves alone, such as the German sharp s and the final sigma. */
 function foldCase(text: string): string {
   return text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+}
+
+function withoutSeparators(skeleton: string): string {
+  return skeleton.replace(/[._-]/g, '');
 }

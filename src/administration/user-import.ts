@@ -12,7 +12,7 @@ import { BadLine, type ParsedRecord, parseRecord } from './user-record.ts';
 
 /**
  * Lines of one transaction: its statements stay far from the 65,535 parameters that the protocol allows, its locks on
- * names (one each) from the 6,400 that a server has by default.
+ * names (three each at most) from the 6,400 that a server has by default.
  */
 const BATCH = 500;
 /** Times that a batch is tried again when somebody registers one of its names at the same moment. */
@@ -144,6 +144,7 @@ export class UserImport {
         id,
         username: record.username.username,
         usernameKey: record.username.key,
+        usernameSkeletons: record.username.skeletons,
         email: record.email?.email ?? null,
         emailKey: record.email?.key ?? null,
         emailConfirmedAt: record.email && record.emailConfirmed ? new Date() : null,
@@ -177,7 +178,10 @@ export class UserImport {
     const usernames = records.map(({ username }) => username.key);
     const emails = records.flatMap(({ email }) => (email ? [email.key] : []));
     const ids = records.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    const pending = await reserveUsernames(tx, usernames);
+    const taken = await reserveUsernames(
+      tx,
+      records.map(({ username }) => username),
+    );
     const kept = await this.addressBook.keptAmong(tx, emails);
     const rows = await statement(
       tx,
@@ -188,8 +192,13 @@ export class UserImport {
         union
         select id, username_key, email_key from users where id = any(${ids}::uuid[])`,
     );
-    const owners: Owners = { byUsername: new Map(), byEmail: new Map(), byId: new Map() };
-    for (const key of pending) owners.byUsername.set(key, SOMEBODY);
+    const owners: Owners = {
+      byUsername: new Map(),
+      byEmail: new Map(),
+      byId: new Map(),
+      skeletons: new Set(taken.skeletons),
+    };
+    for (const key of taken.keys) owners.byUsername.set(key, SOMEBODY);
     for (const key of kept) owners.byEmail.set(key, SOMEBODY);
     for (const { id, ...owner } of rows) register(owners, id, owner);
     return owners;
@@ -209,6 +218,8 @@ interface Owners {
   byUsername: Map<string, Owner>;
   byEmail: Map<string, Owner>;
   byId: Map<string, Owner>;
+  /** What the usernames that are taken look like. */
+  skeletons: Set<string>;
 }
 
 function register(owners: Owners, id: string | undefined, owner: Owner): void {
@@ -229,11 +240,14 @@ function sortOut(candidates: readonly Candidate[], owners: Owners) {
     const byEmail = wanted.email_key === null ? undefined : owners.byEmail.get(wanted.email_key);
     if (byUsername?.email_key === wanted.email_key && byUsername !== undefined) present += 1;
     else if (byUsername) refused.push({ line, reason: 'username: is taken.' });
+    else if (record.username.skeletons.some((skeleton) => owners.skeletons.has(skeleton)))
+      refused.push({ line, reason: 'username: looks like one that is taken.' });
     else if (byEmail) refused.push({ line, reason: 'email: is taken.' });
     else if (record.id !== undefined && owners.byId.has(record.id))
       refused.push({ line, reason: 'id: is taken.' });
     else {
       register(owners, record.id, wanted);
+      for (const skeleton of record.username.skeletons) owners.skeletons.add(skeleton);
       fresh.push(candidate);
     }
   }

@@ -1,4 +1,10 @@
-import { DeactivatedBy, parseDisplayName, parseEmailAddress, parseUsername } from '../accounts/index.ts';
+import {
+  DeactivatedBy,
+  parseDisplayName,
+  parseEmailAddress,
+  parseUsername,
+  type Username,
+} from '../accounts/index.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue } from '../platform/input.ts';
 
@@ -24,7 +30,7 @@ export interface UserRecord {
 /** A record whose every field was judged. */
 export interface ParsedRecord {
   id: string | undefined;
-  username: { username: string; key: string };
+  username: Username;
   email: { email: string; key: string } | null;
   emailConfirmed: boolean;
   displayName: string | null;

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FastifyInstance } from 'fastify';
+import { fillUsernameSkeletons } from '../accounts/index.ts';
 import type { UserImport } from '../administration/index.ts';
 import type { SecondFactorChanges } from '../authenticators/index.ts';
 import type { Config } from '../config/index.ts';
@@ -102,6 +103,9 @@ async function build(
   const devices = composeDevices(platform);
   const passwords = await composePasswords(platform, sessions, identities, devices);
   const accounts = composeAccounts(platform, sessions, passwords);
+  // Before anybody registers: until then a name that looks like one of these would be free.
+  const filled = await fillUsernameSkeletons(fork);
+  if (filled > 0) log.info({ filled }, 'usernames of an earlier release were prepared for comparison');
   const authenticators = await composeAuthenticators(platform, sessions, passwords);
   const signIn = composeSignIn(platform, sessions, authenticators, identities, devices);
   const recovery = composeRecovery(

@@ -108,5 +108,8 @@ export class Superusers {
 /** `jane.doe+gatehouse@example.com` becomes `jane.doe`. */
 function usernameFrom(email: string): string {
   const local = email.split('@')[0]?.split('+')[0] ?? '';
-  return local.replace(/[^\p{L}\p{N}._-]/gu, '').padEnd(3, '0');
+  return local
+    .replace(/[^\p{L}\p{N}._-]/gu, '')
+    .replace(/^[._-]+|[._-]+$/g, '')
+    .padEnd(3, '0');
 }

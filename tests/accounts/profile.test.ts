@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { PublicProfileDocument, UpdateProfileDocument } from '../support/generated/operations.ts';
+import { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
 
@@ -26,6 +27,7 @@ describe('me', () => {
       'passwordHash',
       'epoch',
       'usernameKey',
+      'usernameSkeletons',
       'emailKey',
       'pepperId',
     ]) {
@@ -113,6 +115,39 @@ describe('updateProfile', () => {
     const reply = await update(accessToken, { username: bob.username.toUpperCase() });
     expect(reply.code).toBe('CONFLICT');
     expect((await alice.me(accessToken)).data?.me?.username).toBe(alice.username);
+  });
+
+  it('refuses a name that looks like that of somebody else, or like a reserved one', async () => {
+    const [alice] = [await gateway.aSubject(), await gateway.aSubject({ username: 'magdalene' })];
+    const { accessToken } = await alice.signedIn();
+    expect((await update(accessToken, { username: 'magda1ene' })).code).toBe('CONFLICT');
+    expect((await update(accessToken, { username: 'MagdaIene' })).code).toBe('CONFLICT');
+    expect((await update(accessToken, { username: 'r00t' })).code).toBe('BAD_USER_INPUT');
+  });
+
+  it('lets the owner take a name that looks like their own', async () => {
+    const alice = await gateway.aSubject({ username: 'fe1icitas' });
+    const { accessToken } = await alice.signedIn();
+    expect((await update(accessToken, { username: 'felicitas' })).errors).toEqual([]);
+    expect((await alice.me(accessToken)).data?.me?.username).toBe('felicitas');
+  });
+
+  it('leaves a name that is older than the rules, also when the client sends it along', async () => {
+    const alice = await gateway.aSubject();
+    await gateway.database.query('update users set username = $2, username_key = $2 where id = $1', [
+      alice.id,
+      '_alice_',
+    ]);
+    const { accessToken } = await new Subject(
+      gateway.client,
+      alice.id,
+      '_alice_',
+      alice.email,
+      alice.password,
+    ).signedIn();
+    const { data } = await update(accessToken, { username: '_alice_', displayName: 'Alice' });
+    expect(data?.updateProfile).toMatchObject({ username: '_alice_', displayName: 'Alice' });
+    expect((await update(accessToken, { username: '_Alice_' })).code).toBe('BAD_USER_INPUT');
   });
 
   it('lets the owner change the case of their own name', async () => {

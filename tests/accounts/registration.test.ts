@@ -4,6 +4,7 @@ import { Client, type Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
   ChangeEmailDocument,
+  LoginDocument,
   RegisterDocument,
   type RegisterMutation,
 } from '../support/generated/operations.ts';
@@ -117,6 +118,14 @@ describe('register', () => {
     ['with a directional override', 'ab\u202Ecd'],
     ['reserved', 'Admin'],
     ['reserved in another form', 'ＳＵＰＥＲＵＳＥＲ'],
+    ['reserved but for a Cyrillic a', '\u0430dmin'],
+    ['reserved but for a Greek o', 'r\u03BFot'],
+    ['reserved but for a Cyrillic o', 'supp\u043Ert'],
+    ['reserved but for a dot on the i', 'ADM\u0130N'],
+    ['reserved but for a one', 'adm1n'],
+    ['reserved but for a dot at its end', 'admin.'],
+    ['only dots', '...'],
+    ['a letter under 31 marks', `a${'\u0301\u0302'.repeat(15)}\u0303`],
   ])('refuses a username that is %s', async (_, username) => {
     const reply = await register({ username });
     expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.username']]);
@@ -161,6 +170,72 @@ describe('register', () => {
     );
     expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
     for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('CONFLICT');
+  });
+
+  it.each([
+    ['wil1iam', 'william'],
+    ['Ingrid', 'lngrid'],
+    ['bernie', 'bemie'],
+    ['\u0441\u0430\u0440\u0435', 'Cape'],
+  ])('takes %s for a name that looks like %s: the second is taken', async (first, other) => {
+    expect((await register({ username: first })).errors).toEqual([]);
+    const reply = await register({ username: other });
+    expect([reply.code, fieldsOf(reply)]).toEqual(['CONFLICT', ['input.username']]);
+    const identifier = { input: { identifier: other, password: PASSWORD } };
+    expect((await gateway.client.execute(LoginDocument, identifier)).code).toBe('INVALID_CREDENTIALS');
+  });
+
+  it('made twenty times at once over two processes, with names that look alike, makes one account', async () => {
+    const clients = [gateway.client, new Client(second.url)];
+    const names = ['paul.mil1er', 'paul.miller', 'Paul.MiIler', 'paul.rniller', 'PAUL.MILLER'];
+    const replies = await race(20, (index) =>
+      register({ username: names[index % 5] as string }, clients[index % 2]),
+    );
+    expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
+    for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('CONFLICT');
+  });
+
+  it('keeps what looks like a name whose address is not confirmed yet', async () => {
+    const strict = await gateway.another({ EMAIL_CONFIRMATION: 'required' });
+    try {
+      const names = ['col1een', 'colleen', 'coIleen'];
+      const replies = await race(9, (index) =>
+        register({ username: names[index % 3] as string }, index % 2 ? gateway.client : strict.client),
+      );
+      expect(replies.filter(({ errors }) => errors.length === 0)).toHaveLength(1);
+      for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('CONFLICT');
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it('compares with the names of an earlier release, which go on as they are', async () => {
+    const [one, other] = [await gateway.aSubject(), await gateway.aSubject()];
+    const nameBefore = (id: string, username: string) =>
+      gateway.database.query(
+        'update users set username = $2, username_key = lower($2), username_skeletons = null where id = $1',
+        [id, username],
+      );
+    await nameBefore(one.id, 'Fe1ix.');
+    await nameBefore(other.id, 'felix.');
+    const upgraded = await gateway.another();
+    try {
+      const login = (identifier: string, password: string) =>
+        upgraded.client.execute(LoginDocument, { input: { identifier, password } });
+      expect((await login('fe1ix.', one.password)).errors).toEqual([]);
+      expect((await login('Felix.', other.password)).errors).toEqual([]);
+      const rows = await gateway.database.query<{ username_skeletons: string[] }>(
+        'select username_skeletons from users where id = any($1)',
+        [[one.id, other.id]],
+      );
+      expect(rows.map((row) => row.username_skeletons)).toEqual([['felix.'], ['felix.']]);
+
+      await nameBefore(one.id, 'ba1thasar');
+      await (await gateway.another()).close();
+      expect((await register({ username: 'balthasar' })).code).toBe('CONFLICT');
+    } finally {
+      await upgraded.close();
+    }
   });
 
   it('with one address twenty times at once makes one account', async () => {

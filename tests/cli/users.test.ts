@@ -152,6 +152,30 @@ describe('gatehouse users import', () => {
     expect(await account('good-two')).toBeDefined();
   });
 
+  it('refuses a name that looks like one that is taken, or that a new account may not have', async () => {
+    await importing([{ username: 'valerie' }]);
+    const { output, errors } = await importing([
+      { username: 'va1erie' },
+      { username: 'clemens' },
+      { username: 'c1emens' },
+      { username: 'adm\u0438n' },
+      { username: 'trailing_' },
+      { username: 'r00t' },
+    ]);
+    expect(output).toBe('Imported 2 accounts; 0 accounts there already; 4 lines refused.\n');
+    expect(
+      errors
+        .split('\n')
+        .filter((line) => line.startsWith('line '))
+        .sort(),
+    ).toEqual([
+      'line 1: username: looks like one that is taken.',
+      'line 3: username: looks like one that is taken.',
+      expect.stringMatching(/^line 4: username: A username uses the letters of one modern script/),
+      'line 5: username: A username begins and ends with a letter or a digit.',
+    ]);
+  });
+
   it('that is repeated goes on where it was stopped', async () => {
     const records = Array.from({ length: 2_500 }, (_, n) => ({
       username: `again-${n}`,

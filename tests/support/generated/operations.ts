@@ -149,7 +149,7 @@ export type RegisterInput = {
   email: string;
   /** At least 12 characters by default, at most 256. Any characters; not a common password, nor one that contains the username or the address. */
   password: string;
-  /** 3 to 32 letters, digits, dot, dash, underscore. Unique without regard to case or Unicode form. */
+  /** 3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form; CONFLICT also for one that looks like another (Unicode Technical Standard 39). */
   username: string;
 };
 
@@ -162,7 +162,7 @@ export type SecondFactor =
 export type UpdateProfileInput = {
   /** Left as it is when absent; removed by null or an empty text. */
   displayName?: string | null | undefined;
-  /** Left as it is when absent or null. */
+  /** Left as it is when absent or null. New ones follow the rules of RegisterInput. */
   username?: string | null | undefined;
 };
 
