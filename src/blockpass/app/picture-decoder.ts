@@ -18,14 +18,17 @@ const RETRY_AFTER = 10;
 const WORKER = fileURLToPath(new URL(`./picture-worker${extname(import.meta.url)}`, import.meta.url));
 
 /**
- * Decodes uploaded pictures and encodes them anew: what is kept is a picture and nothing besides.
+ * Decodes uploaded pictures and encodes them anew, so that only their pixels are kept.
  *
- * Each in a process of its own, one at a time. Decoders are native code that reads bytes of strangers: there, a crash or
- * a hang ends one upload and not the gateway, the memory goes back whole, and nothing of the gateway's settings or keys is
- * in it. It is no sandbox: the process has the same user. libvips is loaded there alone.
+ * Each picture gets a process of its own, one at a time. A decoder is native code that reads bytes of strangers. In a
+ * separate process, a crash or a hang ends one upload and not the gateway, and all memory is returned. The process has none of
+ * the gateway's settings or keys in its environment. It runs as the same user, so it is not a sandbox. The gateway itself
+ * never loads libvips.
  */
 export class PictureDecoder {
   private readonly turnstile = new Turnstile({ places: 1, queue: QUEUE });
+
+  constructor(private readonly limits = { time: TIME }) {}
 
   /**
    * @param received a JPEG or PNG by its header
@@ -39,14 +42,14 @@ export class PictureDecoder {
       throw unavailable('pictures wait for the decoder', cause);
     });
     try {
-      return await decode(received);
+      return await decode(received, this.limits.time);
     } finally {
       this.turnstile.leave();
     }
   }
 }
 
-function decode(received: Buffer): Promise<Buffer | null> {
+function decode(received: Buffer, timeout: number): Promise<Buffer | null> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer | null>();
   const child = execFile(
     process.execPath,
@@ -55,7 +58,7 @@ function decode(received: Buffer): Promise<Buffer | null> {
     {
       env: { MALLOC_ARENA_MAX: '1' },
       encoding: 'buffer',
-      timeout: TIME,
+      timeout,
       killSignal: 'SIGKILL',
       maxBuffer: MAX_STORED,
     },
