@@ -88,8 +88,10 @@ export class RegistrantProof {
   private async verify(em: EntityManager, userId: string, password: string): Promise<StillHolds | null> {
     const pending = await pendingRegistrations.find(em, userId);
     // Nothing can change the password of a pending registration.
-    if (pending) return (await this.passwords.matches(pending, password)) ? async () => true : null;
-    const proof = await this.passwords.verify(em, await this.passwords.find(em, userId), password);
+    if (pending)
+      return (await this.passwords.matches(pending, password, { reserved: true })) ? async () => true : null;
+    const known = await this.passwords.find(em, userId);
+    const proof = await this.passwords.verify(em, known, password, { reserved: true });
     return proof && ((tx) => this.passwords.stillHolds(tx, proof));
   }
 }
