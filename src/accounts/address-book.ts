@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import { lockAccount } from './lock-account.ts';
+import { lockAccountAndHolder } from './lock-account.ts';
 import { DeactivatedBy, User } from './user.entity.ts';
 
 /**
@@ -64,7 +64,10 @@ export class AddressBook {
     await statement(tx, sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${addressKey}))`);
   }
 
-  /** Uses a token up that gives its address to an account, which is locked before its token, as everywhere. */
+  /**
+   * Uses a token up that gives its address to an account. Both the account and the one that has the address now are locked
+   * before the token, in one order: a reset of the latter locks it and then voids tokens and registrations of the address.
+   */
   async consume(
     tx: EntityManager,
     token: string,
@@ -73,7 +76,7 @@ export class AddressBook {
     const seen = await this.tokens.look(tx, token, purposes);
     if (!seen) return null;
     await this.reserve(tx, seen.addressKey);
-    await lockAccount(tx, seen.userId);
+    await lockAccountAndHolder(tx, seen.userId, seen.addressKey);
     return this.tokens.consume(tx, token, purposes);
   }
 }

@@ -16,6 +16,21 @@ export function lockAccountByAddress(tx: EntityManager, addressKey: string): Pro
   return tx.findOne(User, { emailKey: addressKey }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }
 
+/**
+ * Locks an account, and the one that has an address, by one statement and in one order: two owners who want each other's
+ * address would otherwise deadlock.
+ */
+export async function lockAccountAndHolder(
+  tx: EntityManager,
+  userId: string,
+  addressKey: string,
+): Promise<void> {
+  await statement(
+    tx,
+    sql`select from users where id = ${userId} or email_key = ${addressKey} order by id for update`,
+  );
+}
+
 /** What a sign-in must know of an active account whose row is locked until its transaction ends. */
 export interface LockedAccount {
   /** Whether its sign-ins need a second factor. */

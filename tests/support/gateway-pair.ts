@@ -3,6 +3,7 @@ import { Client } from './client.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { newSecrets } from './gateway.ts';
 import { freePort, GatehouseProcess } from './process.ts';
+import { eventually } from './race.ts';
 import { TestRedis } from './redis.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 import type { StoreName } from './session-stores.ts';
@@ -19,7 +20,7 @@ export class GatewayPair {
     readonly clients: readonly [Client, Client],
   ) {}
 
-  static async startOn(store: StoreName): Promise<GatewayPair> {
+  static async startOn(store: StoreName, settings: Environment = {}): Promise<GatewayPair> {
     const database = await createTestDatabase();
     const redis = store === 'redis' ? await TestRedis.start() : undefined;
     const shared = {
@@ -33,6 +34,7 @@ export class GatewayPair {
       SESSION_STORE: store,
       ...(redis && { REDIS_URL: redis.url }),
       ...newSecrets(),
+      ...settings,
     };
     const [one, two] = [await freePort(), await freePort()];
     const pair = new GatewayPair(
@@ -54,6 +56,18 @@ export class GatewayPair {
       await pair.close();
       throw error;
     }
+  }
+
+  /** The newest mail to an address, once it carries a link to the page. */
+  async mailTo(email: string, page: string): Promise<string> {
+    const find = async () => {
+      const response = await fetch(`${this.clients[0].url}/dev/mailbox`, {
+        headers: { accept: 'application/json' },
+      });
+      const mails = (await response.json()) as Array<{ to: string; text: string }>;
+      return mails.find(({ to, text }) => to === email && text.includes(`/${page}#`))?.text;
+    };
+    return (await eventually(find, (text) => text !== undefined)) ?? '';
   }
 
   async start(index: 0 | 1): Promise<void> {
