@@ -61,7 +61,7 @@ import { Subject, tokensOf } from './support/subject.ts';
       { withinMilliseconds: 1_000 },
     );
   const command = async (...args: string[]) => {
-    const ran = GatehouseProcess.run(args, settings, `${randomBytes(12).toString('hex')}\n`);
+    const ran = GatehouseProcess.run(args, settings, { input: `${randomBytes(12).toString('hex')}\n` });
     expect({ code: await ran.ended, errors: ran.errors }).toMatchObject({ code: 0 });
     return ran.output;
   };

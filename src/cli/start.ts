@@ -1,6 +1,7 @@
 import { compose, type Gateway, withMigrations } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
+import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { CommandError } from './streams.ts';
 
@@ -17,7 +18,8 @@ export interface StartOptions {
 
 /** Runs the gateway until it is asked to stop. @throws before anything is served, when it cannot start. */
 export async function start({ config, output, errors, stopped }: StartOptions): Promise<void> {
-  const log = createLogger(config.logLevel);
+  const sink = standardError();
+  const log = createLogger(config.logLevel, sink);
   const { promise: lost, reject: lose } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const interrupted = stopped.then((): never => {
@@ -36,6 +38,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   } finally {
     await closeRaised(raising);
     await foundation.close();
+    await sink.drained(LOG_PATIENCE);
   }
 }
 

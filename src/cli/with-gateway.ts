@@ -1,16 +1,20 @@
 import { compose, type Gateway, withMigrations } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { layFoundation } from '../foundation.ts';
+import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger } from '../platform/logger.ts';
 
 /** Runs the work of one command on a gateway that serves nobody, and closes it. */
 export async function withGateway<T>(config: Config, work: (gateway: Gateway) => Promise<T>): Promise<T> {
+  const sink = standardError();
   const foundation = await layFoundation(config, () => {});
   try {
     const { auditRetentionDays } = config;
     if (config.database.migrateOnStart)
       await withMigrations(foundation, (migrations) => migrations.up(), { auditRetentionDays });
-    const gateway = await compose(config, foundation, createLogger('error'), { serving: false });
+    const gateway = await compose(config, foundation, createLogger('error', sink), {
+      serving: false,
+    });
     try {
       return await work(gateway);
     } finally {
@@ -18,5 +22,6 @@ export async function withGateway<T>(config: Config, work: (gateway: Gateway) =>
     }
   } finally {
     await foundation.close();
+    await sink.drained(LOG_PATIENCE);
   }
 }

@@ -7,7 +7,7 @@ export type Logger = pino.Logger;
  * One JSON object per line, times in UTC, on standard error: standard output is for people and for pipes.
  * Nothing that a client sent is logged but the id of its request.
  */
-export function createLogger(level: string, destination: DestinationStream = standardError()): Logger {
+export function createLogger(level: string, destination: DestinationStream): Logger {
   return pino(
     {
       level,
@@ -19,8 +19,6 @@ export function createLogger(level: string, destination: DestinationStream = sta
     destination,
   );
 }
-
-const standardError = (): DestinationStream => pino.destination({ dest: 2, sync: true });
 
 /**
  * Errors keep type, message and stack; those of the database only what names the place, since its messages quote

@@ -33,7 +33,7 @@ afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
 /** Runs a command to its end. */
 async function run(args: string[], settings: Record<string, string> = {}, input = '') {
-  const command = GatehouseProcess.run(args, { ...environment, ...settings }, input);
+  const command = GatehouseProcess.run(args, { ...environment, ...settings }, { input });
   const code = await command.ended;
   return { code, output: command.output, errors: command.errors };
 }

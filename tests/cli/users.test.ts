@@ -35,7 +35,7 @@ async function users(args: readonly string[], { input = '', on = gateway } = {})
       DATABASE_MIGRATION_URL: on.database.ownerUrl,
       ...secrets,
     },
-    input,
+    { input },
   );
   const code = await command.ended;
   return { code, output: command.output, errors: command.errors };

@@ -14,13 +14,18 @@ export class GatehouseProcess {
   errors = '';
   readonly ended: Promise<number | null>;
 
-  private constructor(private readonly child: ChildProcess) {
+  private constructor(
+    private readonly child: ChildProcess,
+    readsLog: boolean,
+  ) {
     child.stdout?.on('data', (chunk) => {
       this.output += chunk;
     });
-    child.stderr?.on('data', (chunk) => {
-      this.errors += chunk;
-    });
+    if (readsLog) {
+      child.stderr?.on('data', (chunk) => {
+        this.errors += chunk;
+      });
+    }
     GatehouseProcess.alive.add(this);
     GatehouseProcess.all.push(this);
     this.ended = new Promise((resolve) => {
@@ -31,19 +36,27 @@ export class GatehouseProcess {
     });
   }
 
-  static run(args: readonly string[], environment: Environment, input = ''): GatehouseProcess {
+  /** @param log where the log goes: read here, into a pipe that nobody reads, or to an open file */
+  static run(
+    args: readonly string[],
+    environment: Environment,
+    { input = '', log = 'read' }: { input?: string; log?: 'read' | 'unread' | number } = {},
+  ): GatehouseProcess {
     noteKeys(environment);
     const child = spawn(process.execPath, ['dist/src/main.js', ...args], {
       env: { PATH: process.env.PATH, ...environment },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', typeof log === 'number' ? log : 'pipe'],
     });
     child.stdin?.end(input);
-    return new GatehouseProcess(child);
+    return new GatehouseProcess(child, log !== 'unread');
   }
 
   /** Starts the gateway and waits until it is ready. */
-  static async start(environment: Environment & { PORT: string }): Promise<GatehouseProcess> {
-    const started = GatehouseProcess.run(['start'], environment);
+  static async start(
+    environment: Environment & { PORT: string },
+    options: { log?: 'read' | 'unread' | number } = {},
+  ): Promise<GatehouseProcess> {
+    const started = GatehouseProcess.run(['start'], environment, options);
     const ready = async () => {
       const response = await fetch(`http://127.0.0.1:${environment.PORT}/health/ready`).catch(
         () => undefined,

@@ -1,0 +1,107 @@
+import { fstatSync, write as writeTo } from 'node:fs';
+import { isatty } from 'node:tty';
+import type { DestinationStream } from 'pino';
+
+/** Bytes that wait for a slow reader of the log. A line is about 300 bytes, so these are some 25,000 lines. */
+const MAX_WAITING = 8 * 1024 * 1024;
+/** Milliseconds in which the last lines of a process must find a reader. */
+export const LOG_PATIENCE = 500;
+const STANDARD_ERROR = 2;
+
+type Written = (error?: Error | null) => void;
+
+/** Writes without blocking, in order. A stream of Node is one. */
+export interface LineWriter {
+  /** Bytes that were accepted and are not written yet. */
+  readonly writableLength: number;
+  write(text: string, written: Written): unknown;
+}
+
+/**
+ * Takes the lines of the log, never waits for their reader, and never throws: a pipe that nobody reads, or a full disk,
+ * must not stop the gateway or fail a request. Lines that find no room are dropped and counted. The log says how many
+ * as soon as it is read again.
+ */
+export class LogSink implements DestinationStream {
+  private dropped = 0;
+
+  constructor(
+    private readonly writer: LineWriter,
+    private readonly maxWaiting = MAX_WAITING,
+  ) {}
+
+  write(line: string): void {
+    if (this.writer.writableLength + line.length > this.maxWaiting) {
+      this.dropped += 1;
+      return;
+    }
+    const { dropped } = this;
+    this.dropped = 0;
+    this.writer.write(dropped > 0 ? droppedLine(dropped) + line : line, (error) => {
+      if (error) this.dropped += dropped + 1;
+    });
+  }
+
+  /** Waits until everything is written, but no longer than `patience` milliseconds. Call it before the process ends. */
+  async drained(patience: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, patience);
+    this.writer.write('', () => resolve());
+    await promise.finally(() => clearTimeout(timer));
+  }
+}
+
+/** Standard error. Node writes to pipes, sockets and terminals without blocking, but not to files. */
+export function standardError(): LogSink {
+  const kind = fstatSync(STANDARD_ERROR);
+  if (!kind.isFIFO() && !kind.isSocket() && !isatty(STANDARD_ERROR)) {
+    return new LogSink(new FileWriter(STANDARD_ERROR));
+  }
+  // A reader that went away. Each write fails by itself, and the sink counts it.
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
+  return new LogSink(process.stderr);
+}
+
+/** Appends to an open file. A write that fails, such as one on a full disk, fails alone: later ones are tried. */
+class FileWriter implements LineWriter {
+  private waiting: Array<{ bytes: Buffer; written: Written }> = [];
+  private isWriting = false;
+  writableLength = 0;
+
+  constructor(private readonly descriptor: number) {}
+
+  write(text: string, written: Written): void {
+    const bytes = Buffer.from(text);
+    this.writableLength += bytes.length;
+    this.waiting.push({ bytes, written });
+    if (!this.isWriting) this.writeWaiting();
+  }
+
+  private writeWaiting(): void {
+    const batch = this.waiting;
+    this.waiting = [];
+    this.isWriting = batch.length > 0;
+    if (!this.isWriting) return;
+    const bytes = Buffer.concat(batch.map((item) => item.bytes));
+    this.append(bytes, (error) => {
+      this.writableLength -= bytes.length;
+      for (const { written } of batch) written(error);
+      this.writeWaiting();
+    });
+  }
+
+  private append(bytes: Buffer, written: Written): void {
+    writeTo(this.descriptor, bytes, (error, count) => {
+      if (error || count === bytes.length) written(error);
+      else this.append(bytes.subarray(count), written);
+    });
+  }
+}
+
+const droppedLine = (dropped: number): string =>
+  `${JSON.stringify({
+    level: 'warn',
+    time: new Date().toISOString(),
+    dropped,
+    msg: 'lines of the log were dropped: its reader is too slow, or its disk is full',
+  })}\n`;
