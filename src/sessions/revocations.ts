@@ -1,28 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { isDatabaseAway, outsideDeadline, sql, statement } from '../platform/database/index.ts';
+import { isDatabaseAway, outsideDeadline } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Caller } from '../platform/request/index.ts';
 import { EndingKind } from './ending.entity.ts';
+import { EndingReader, type EndingRow, type ReadPoint } from './ending-reader.ts';
 import { isStillGood } from './still-good.ts';
 
 /** Milliseconds between two looks without being woken. */
 const READ_INTERVAL = 500;
 /** Milliseconds between two clearings of entries that no longer matter. */
 const FORGET_INTERVAL = 60_000;
-
-interface EndingRow {
-  /** Oldest transaction that was still running when this was read. */
-  horizon: string;
-  /** Which server answered: when it started, in seconds since 1970. */
-  server: string;
-  kind: EndingKind | null;
-  session_id: string | null;
-  user_id: string | null;
-  epoch: number | null;
-  /** Milliseconds. */
-  matters_for: number;
-}
 
 /** Kinds of ending that say nothing but: something held in memory changed, read it again. */
 export type RereadKind = EndingKind.ROLES | EndingKind.KEYS;
@@ -34,16 +22,15 @@ export interface RevocationOptions {
 
 /**
  * What this process knows of endings: every request is judged here, in memory, without a look-up.
- * It rereads the table whenever it is woken and every half second, from the oldest transaction that was still
- * running at the previous read, so that a transaction that commits late is not missed. When reading fails for
+ * It reads what is new in the table whenever it is woken and every half second (ending-reader.ts). When reading fails for
  * longer than the allowed staleness, each request asks the database instead, and when that fails too, it is refused.
  */
 export class Revocations {
   private readonly endedSessions = new Map<string, number>();
   private readonly firstGoodEpochs = new Map<string, { epoch: number; until: number }>();
   private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
-  private horizon = '0';
-  private server = '';
+  private readonly reader: EndingReader;
+  private point: ReadPoint | null = null;
   /** What was last said of failing to read: once for each change, not at every look. */
   private failure: string | undefined;
   /** By performance.now(): a monotonic clock, since the wall clock may jump. */
@@ -55,11 +42,12 @@ export class Revocations {
 
   /** @param fork gives an EntityManager for reads in the background */
   constructor(
-    private readonly fork: () => EntityManager,
+    fork: () => EntityManager,
     feed: EventFeed,
     private readonly options: RevocationOptions,
     private readonly log: (message: string, error?: unknown) => void,
   ) {
+    this.reader = new EndingReader(fork);
     feed.subscribe('endings', () => void this.catchUp());
   }
 
@@ -136,37 +124,19 @@ export class Revocations {
 
   private async read(): Promise<void> {
     const startedAt = performance.now();
-    const rows = await this.rowsSince(this.horizon);
-    const { horizon, server } = rows[0] ?? { horizon: '0', server: '' };
-    // Another server took over (a failover, a restore): it may have lost the last transactions and given their numbers
-    // away again, so what it wrote since may lie before the horizon. Of one that was put back, the start may be the same.
-    const replaced =
-      this.horizon !== '0' && (server !== this.server || BigInt(horizon) < BigInt(this.horizon));
-    const complete = replaced ? await this.rowsSince('0') : rows;
-    for (const row of complete) this.learn(row);
+    const kinds = new Set<EndingKind>();
+    const { point, complete } = await this.reader.read(this.point, (row) => {
+      kinds.add(row.kind);
+      this.learn(row);
+    });
     // After a gap too: a change may have ceased to matter before it was seen here.
-    const missed = complete !== rows || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
-    const due = this.listeners.filter(
-      (listener) => missed || complete.some(({ kind }) => kind === listener.kind),
-    );
+    const missed = complete || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
+    const due = this.listeners.filter(({ kind }) => missed || kinds.has(kind));
     await Promise.all(due.map(({ reread }) => reread()));
-    // Only now: what failed before here is read again the next time.
-    this.horizon = horizon;
-    this.server = server;
+    // Only now: a reading that failed before here is repeated from the same point.
+    this.point = point;
     this.readAt = startedAt;
     this.forget();
-  }
-
-  private rowsSince(horizon: string): Promise<EndingRow[]> {
-    return statement(
-      this.fork(),
-      sql<EndingRow>`
-        select pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
-               extract(epoch from pg_postmaster_start_time())::text as server, e.kind, e.session_id, e.user_id, e.epoch,
-               coalesce(extract(epoch from e.matters_until - now()) * 1000, 0)::float8 as matters_for
-        from (select) as always
-        left join ending e on e.written_by >= ${horizon}::xid8 and e.matters_until > now()`,
-    );
   }
 
   private learn(row: EndingRow): void {
