@@ -185,7 +185,7 @@ async function build(
       isDraining: () => draining,
       probes: {
         database: () => databaseReady(fork(), SCHEMA.migrations),
-        ...(redis && { redis: () => redis.ping() }),
+        ...(redis && { redis: () => redis.probe() }),
       },
     },
     fork,

@@ -3,7 +3,8 @@ import { within } from '../within.ts';
 import { fitForLog } from './fit-for-log.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
-import { openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
+import { type KnownPrimary, openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
+import { RedisScript } from './redis-script.ts';
 
 /** Milliseconds for the answer to a command: a request waits for Redis once at most, then the connection is gone. */
 const ANSWER_DEADLINE = 500;
@@ -23,6 +24,11 @@ const HEARTBEAT = 5_000;
  */
 const WRONG_PLACE = /\b(READONLY|CLUSTERDOWN|MASTERDOWN|TOOLATE)\b/;
 
+/** Writes, as the work does, with commands that the work needs too. The key is gone after a second. */
+const PROBE = new RedisScript(`
+redis.call('HSET', KEYS[1], 'probe', '')
+return redis.call('PEXPIRE', KEYS[1], 1000)`);
+
 export interface RedisConnectionOptions {
   /** As in REDIS_URL. */
   readonly url: string;
@@ -40,6 +46,7 @@ export interface RedisConnectionOptions {
  */
 export class RedisConnection {
   private readonly address: RedisAddress;
+  private readonly primary: KnownPrimary = {};
   private readonly channels = new Map<string, (message: string) => void>();
   private readonly listeners: Array<() => void> = [];
   /** The current attempt or connection. */
@@ -77,7 +84,9 @@ export class RedisConnection {
   /** Resolves when the first attempt has ended, well or not: a gateway starts without Redis too. */
   async start(): Promise<void> {
     if (this.closed) return;
-    const link = openLink(this.address, this.options.purpose, (error) => this.lost(link, error));
+    const link = openLink(this.address, this.options.purpose, this.primary, (error) =>
+      this.lost(link, error),
+    );
     this.link = link;
     try {
       await within(CONNECT_DEADLINE, this.prepared(link));
@@ -106,9 +115,9 @@ export class RedisConnection {
     }
   }
 
-  /** @throws {RedisAway} when Redis does not answer. */
-  async ping(): Promise<void> {
-    await this.run((client) => client.ping());
+  /** @throws {RedisAway} when Redis does not answer, or takes no writes, such as a full one that may evict nothing. */
+  async probe(): Promise<void> {
+    await this.run((client) => PROBE.run(client, ['gatehouse:probe'], []));
   }
 
   /** Cuts the connection: a farewell would wait for the server, which for a frozen one is for ever. */

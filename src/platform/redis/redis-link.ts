@@ -28,16 +28,25 @@ export interface RedisLink {
   cut(): void;
 }
 
-/** @param onLost called when a connection that was made is gone */
+/** The primary that the Sentinels named last. A RedisConnection keeps it from one attempt to the next. */
+export interface KnownPrimary {
+  at?: Endpoint;
+}
+
+/**
+ * @param primary where to go while no Sentinel answers
+ * @param onLost called when a connection that was made is gone
+ */
 export function openLink(
   address: RedisAddress,
   purpose: Purpose,
+  primary: KnownPrimary,
   onLost: (error?: unknown) => void,
 ): RedisLink {
   // A message reaches every node of a cluster, so the one that listens may be any of them.
   return address.kind === 'cluster' && purpose === 'commands'
     ? new ClusterLink(address, purpose, onLost)
-    : new SingleLink(address, purpose, onLost);
+    : new SingleLink(address, purpose, primary, onLost);
 }
 
 /**
@@ -53,6 +62,7 @@ class SingleLink implements RedisLink {
   constructor(
     private readonly address: RedisAddress,
     private readonly purpose: Purpose,
+    private readonly primary: KnownPrimary,
     private readonly onLost: (error?: unknown) => void,
   ) {}
 
@@ -63,7 +73,7 @@ class SingleLink implements RedisLink {
 
   async connect(): Promise<void> {
     const { address } = this;
-    const at = address.kind === 'sentinel' ? await primaryOf(address) : oneOf(address.nodes);
+    const at = address.kind === 'sentinel' ? await this.namedPrimary() : oneOf(address.nodes);
     if (this.isCut) return;
     this.at = at;
     const client = singleClient(address, this.purpose, at);
@@ -78,6 +88,17 @@ class SingleLink implements RedisLink {
     // A server that still loads its data accepts connections and refuses this.
     await client.ping();
     if (address.kind !== 'cluster') refuseUnfit(await client.sendCommand(['HELLO']));
+  }
+
+  /** Without any Sentinel there is no failover either: the primary that was known last goes on. */
+  private async namedPrimary(): Promise<Endpoint> {
+    try {
+      this.primary.at = await primaryOf(this.address);
+      return this.primary.at;
+    } catch (error) {
+      if (!this.primary.at) throw error;
+      return this.primary.at;
+    }
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {

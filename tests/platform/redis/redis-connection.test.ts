@@ -113,7 +113,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
 
   it('answers', async () => {
     expect(connection.isUp()).toBe(true);
-    await connection.ping();
+    await connection.probe();
     expect(log).toEqual([]);
   });
 
@@ -123,7 +123,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
       async () => connection.isUp(),
       (up) => !up,
     );
-    const { error, milliseconds } = await failure(() => connection.ping());
+    const { error, milliseconds } = await failure(() => connection.probe());
     expect(error).toBeInstanceOf(RedisAway);
     expect(error).toMatchObject({ code: ErrorCode.SERVICE_UNAVAILABLE });
     expect(milliseconds).toBeLessThan(50);
@@ -131,19 +131,19 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual(['Redis is away (commands)']);
     await redis.restart();
     await comesBack();
-    await connection.ping();
+    await connection.probe();
     expect(log).toEqual(['Redis is away (commands)', 'Redis is back (commands)']);
   });
 
   it('to a server that is frozen answers within its deadline, then at once, and comes back by itself', async () => {
     redis.freeze();
     try {
-      const first = await failure(() => connection.ping());
+      const first = await failure(() => connection.probe());
       expect(first.error).toBeInstanceOf(RedisAway);
       expect(first.milliseconds).toBeLessThan(700);
       // Long enough for attempts that a frozen server accepts and never answers.
       await new Promise((resolve) => setTimeout(resolve, 2_000));
-      const later = await failure(() => connection.ping());
+      const later = await failure(() => connection.probe());
       expect(later.error).toBeInstanceOf(RedisAway);
       expect(later.milliseconds).toBeLessThan(50);
     } finally {
@@ -159,11 +159,11 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     connection = open(`redis://127.0.0.1:${proxy.port}`);
     await connection.start();
     proxy.freeze({ all: false });
-    const cut = failure(() => connection.ping());
+    const cut = failure(() => connection.probe());
     proxy.cut();
     expect((await cut).error).toBeInstanceOf(RedisAway);
     await comesBack();
-    await connection.ping();
+    await connection.probe();
     connection.close();
     await proxy.close();
   });
@@ -239,10 +239,32 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     await comesBack();
   });
 
+  it('counts an answer that arrived while the process was too busy to read it', async () => {
+    const answered = connection.probe();
+    // The command leaves, and then the event loop stands still for longer than the deadline.
+    await new Promise((resolve) => setImmediate(resolve));
+    const busyUntil = performance.now() + 700;
+    while (performance.now() < busyUntil);
+    await answered;
+    expect(log).toEqual([]);
+  });
+
+  it('is not fit for work while Redis is full and may evict nothing, though it answers', async () => {
+    await connection.probe();
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction', 'maxmemory', '1');
+    try {
+      await expect(connection.probe()).rejects.toBeInstanceOf(RedisAway);
+      expect(connection.isUp()).toBe(true);
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    }
+    await connection.probe();
+  });
+
   it('is closed at once, whatever the server does, and stays closed', async () => {
     redis.freeze();
     try {
-      const waiting = failure(() => connection.ping());
+      const waiting = failure(() => connection.probe());
       connection.close();
       expect((await waiting).error).toBeInstanceOf(RedisAway);
       expect((await waiting).milliseconds).toBeLessThan(100);

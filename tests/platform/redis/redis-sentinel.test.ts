@@ -92,6 +92,25 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     );
   });
 
+  it('goes on with the primary that was known last when no Sentinel is left', async () => {
+    const others = await TestSentinel.start();
+    try {
+      const connection = await open(others.url);
+      await write(connection);
+      await others.sentinel.kill();
+      await others.primary.command('CLIENT', 'KILL', 'TYPE', 'normal');
+      await eventually(
+        async () => log,
+        (lines) => lines.at(-1) === 'Redis is back (commands)',
+        { withinMilliseconds: 10_000 },
+      );
+      await write(connection);
+      expect(await written(others.primary)).toBe(2);
+    } finally {
+      await others.close();
+    }
+  });
+
   it('does not take a Sentinel for Redis, nor one name for another', async () => {
     const sentinel = await open(servers.sentinel.url);
     const misnamed = await open(servers.url.replace('/main', '/other'));
