@@ -9,7 +9,7 @@ import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
 import { createServer, requestContexts } from '../http/index.ts';
 import { linkPages } from '../pages/index.ts';
 import { type AuditReceiver, AuditStream, StdoutReceiver, SyslogReceiver } from '../platform/audit/index.ts';
-import { type Clock, systemClock } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import { databaseReady } from '../platform/database/index.ts';
 import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -46,6 +46,7 @@ const MAX_OPERATIONS = 5 * POOL_SIZE;
 const DRAIN_TIMEOUT = 10_000;
 
 export interface CompositionOptions {
+  /** For tests, which move it. By default it is the time of the database. */
   clock?: Clock;
   /** False for a command, which ends soon: it leaves mails and housekeeping to the processes that stay. */
   serving?: boolean;
@@ -75,12 +76,13 @@ export interface Gateway {
 /**
  * The composition root: this folder is the only place that constructs services.
  * @throws {InvalidSettings} when the keys do not fit the database, or migrations are missing.
+ * @throws {CannotStart} when the clock of this machine is too far off.
  */
 export async function compose(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  { clock = systemClock, serving = true, output = process.stdout }: CompositionOptions = {},
+  { clock, serving = true, output = process.stdout }: CompositionOptions = {},
 ): Promise<Gateway> {
   const closing: Closing = [];
   try {
@@ -183,6 +185,7 @@ async function build(
     devMailbox: platform.devMailbox,
     health: {
       isDraining: () => draining,
+      clockOffsetSeconds: platform.clockOffsetSeconds,
       probes: {
         database: () => databaseReady(fork(), SCHEMA.migrations),
         ...(redis && { redis: () => redis.probe() }),

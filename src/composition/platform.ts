@@ -6,6 +6,7 @@ import { expiredTokens, mailedLinkData, OneTimeTokens } from '../one-time-tokens
 import { AuditLog, auditData, oldAuditEvents } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createOrm, migrationsReady } from '../platform/database/index.ts';
+import { DatabaseClock } from '../platform/database-clock.ts';
 import { PostgresEventFeed, RedisEventFeed } from '../platform/events/index.ts';
 import { checkKeys } from '../platform/key-check/key-check.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -25,12 +26,16 @@ export const POOL_SIZE = 20;
 /** What every capability stands on. */
 export type Platform = Awaited<ReturnType<typeof composePlatform>>;
 
-/** @throws {InvalidSettings} the keys do not fit the database, or migrations are missing. */
+/**
+ * @param givenClock instead of the time of the database
+ * @throws {InvalidSettings} the keys do not fit the database, or migrations are missing.
+ * @throws {CannotStart} the clock of this machine is too far off.
+ */
 export async function composePlatform(
   config: Config,
   { servingUrl, secrets }: Foundation,
   log: Logger,
-  clock: Clock,
+  givenClock: Clock | undefined,
   closing: Closing,
 ) {
   const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
@@ -40,6 +45,8 @@ export async function composePlatform(
       : new RedisConnection({ url: config.redis.url, purpose, log: warn });
   const redis = redisFor('commands');
   if (redis) closing.push(async () => redis.close());
+  const databaseClock = new DatabaseClock((message, facts) => log.warn(facts, message));
+  const clock = givenClock ?? databaseClock;
   const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
   const rateLimiter = new RateLimiter(buckets, { ...config.rateLimit, rules: RATE_LIMIT_RULES });
 
@@ -47,6 +54,8 @@ export async function composePlatform(
   closing.push(() => orm.close());
   const fork = () => orm.em.fork();
   await migrationsReady(fork(), SCHEMA.migrations);
+  closing.push(async () => databaseClock.stop());
+  await databaseClock.start(fork);
   await checkKeys(fork(), {
     TOKEN_KEY: secrets.tokenKeys,
     ENCRYPTION_KEY: secrets.encryptionKeys,
@@ -72,6 +81,7 @@ export async function composePlatform(
     config,
     secrets,
     clock,
+    clockOffsetSeconds: () => databaseClock.machineOffsetSeconds,
     log,
     warn,
     closing,

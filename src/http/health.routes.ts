@@ -11,12 +11,14 @@ export interface HealthOptions {
   readonly probes: Readonly<Record<string, Probe>>;
   /** True from the first moment of a shutdown, so that no proxy sends more work. */
   readonly isDraining: () => boolean;
+  /** Seconds by which the clock of this machine is ahead of the database's, which counts. */
+  readonly clockOffsetSeconds: () => number;
 }
 
 /**
  * `/health/live`: the process turns. `/health/ready`: it can do its work; 503 names the parts that are away.
  */
-export function healthRoutes({ probes, isDraining }: HealthOptions) {
+export function healthRoutes({ probes, isDraining, clockOffsetSeconds }: HealthOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/health/live', async (_request, reply) =>
       reply.header('cache-control', 'no-store').send({ status: 'live' }),
@@ -37,9 +39,11 @@ export function healthRoutes({ probes, isDraining }: HealthOptions) {
         }),
       );
       const ready = results.every(([, state]) => state === 'up');
-      return reply
-        .code(ready ? 200 : 503)
-        .send({ status: ready ? 'ready' : 'unavailable', parts: Object.fromEntries(results) });
+      return reply.code(ready ? 200 : 503).send({
+        status: ready ? 'ready' : 'unavailable',
+        parts: Object.fromEntries(results),
+        clockOffsetSeconds: clockOffsetSeconds(),
+      });
     });
   };
 }

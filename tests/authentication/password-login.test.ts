@@ -6,10 +6,10 @@ import { LOGIN_RULES, PasswordLogin } from '../../src/authentication/index.ts';
 import { KnownDevices } from '../../src/devices/index.ts';
 import { PasswordHasher, Passwords } from '../../src/passwords/index.ts';
 import { AuditLog } from '../../src/platform/audit/index.ts';
-import { systemClock } from '../../src/platform/clock.ts';
 import type { Keyring } from '../../src/platform/keyring.ts';
 import { InProcessTokenBuckets, RateLimiter } from '../../src/platform/rate-limit/index.ts';
 import type { Reply } from '../support/client.ts';
+import { TestClock } from '../support/clock.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
   ChangePasswordDocument,
@@ -338,7 +338,7 @@ describe('a login whose password nobody had time to look at', () => {
       nobodyGetsIn,
       new KnownDevices(nobodyGetsIn),
       new AuditLog(),
-      new RateLimiter(new InProcessTokenBuckets(systemClock), limits),
+      new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
       { emailConfirmation: 'optional' },
     );
     const origin = { requestId: 'none', clientAddress: '192.0.2.1', userAgent: null, deviceMark: null };

@@ -53,7 +53,7 @@ describe('a database that is frozen', () => {
     const ready = await fetch(`${gateway.url}/health/ready`);
     expect([ready.status, await ready.json()]).toEqual([
       503,
-      { status: 'unavailable', parts: { database: 'away' } },
+      { status: 'unavailable', parts: { database: 'away' }, clockOffsetSeconds: expect.any(Number) },
     ]);
     expect((await fetch(`${gateway.url}/health/live`)).status).toBe(200);
     expect((await fetch(`${gateway.url}/.well-known/jwks.json`)).status).toBe(200);

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../../src/platform/clock.ts';
 import { newId } from '../../../src/platform/id.ts';
 import { InProcessTokenBuckets, RedisTokenBuckets } from '../../../src/platform/rate-limit/index.ts';
 import { RedisConnection } from '../../../src/platform/redis/index.ts';
@@ -36,7 +35,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     const connections = [await connectTo(redis), await connectTo(redis)] as const;
     const [buckets, elsewhere] = connections.map(
       (connection) =>
-        new RedisTokenBuckets(connection, systemClock, (message) => {
+        new RedisTokenBuckets(connection, new TestClock(), (message) => {
           throw new Error(`the contract was tried on something else than Redis: ${message}`);
         }),
     ) as [RedisTokenBuckets, RedisTokenBuckets];
@@ -67,7 +66,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     log = [];
     key = newId();
     connection = await connectTo(redis);
-    buckets = new RedisTokenBuckets(connection, systemClock, (message) => log.push(message));
+    buckets = new RedisTokenBuckets(connection, new TestClock(), (message) => log.push(message));
   });
   afterEach(() => connection.close());
 
