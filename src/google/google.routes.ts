@@ -1,8 +1,8 @@
 import '@fastify/cookie';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isDatabaseAway } from '../platform/database/index.ts';
 import { GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
 import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
+import { asUnavailable } from '../platform/unavailable.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
 import { TICKET_TTL } from './google-tickets.ts';
 import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
@@ -69,9 +69,7 @@ const one = (value: unknown): string | undefined => (typeof value === 'string' ?
 /** A code of the API, or ACCESS_DENIED. Faults go on to where all faults are logged. */
 function reasonOf(failure: unknown, request: FastifyRequest): string {
   if (failure instanceof AccessDenied) return 'ACCESS_DENIED';
-  const error = isDatabaseAway(failure)
-    ? new ServiceUnavailable({ detail: 'the database is away' })
-    : failure;
+  const error = asUnavailable(failure) ?? failure;
   if (!(error instanceof GatehouseError)) throw error;
   // Away, or GOOGLE_CLIENT_SECRET is wrong: an operator can do something about it.
   const level = error instanceof ServiceUnavailable ? 'warn' : 'info';

@@ -1,7 +1,7 @@
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
-import { isDatabaseAway } from '../platform/database/index.ts';
-import { BadUserInput, ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
+import { BadUserInput, ErrorCode, GatehouseError } from '../platform/errors.ts';
+import { asUnavailable } from '../platform/unavailable.ts';
 
 /** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
 const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
@@ -20,9 +20,7 @@ export function asGatehouseError(raw: unknown): GatehouseError | undefined {
   // Also without a path: a subscription is refused before any field of it is.
   const cause = raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw;
   if (cause instanceof GatehouseError) return cause;
-  return isDatabaseAway(cause)
-    ? new ServiceUnavailable({ detail: 'the database is away', cause })
-    : undefined;
+  return asUnavailable(cause);
 }
 
 /**

@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isDatabaseAway } from '../platform/database/index.ts';
-import { ErrorCode, GatehouseError, HTTP_STATUS, ServiceUnavailable } from '../platform/errors.ts';
+import { ErrorCode, GatehouseError, HTTP_STATUS } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
+import { asUnavailable } from '../platform/unavailable.ts';
 import type { AllowedMethods } from './allowed-methods.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
@@ -77,7 +77,7 @@ export function replyToError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const expected: Error = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
+  const expected: Error = asUnavailable(error) ?? error;
   if (expected instanceof GatehouseError) {
     request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
     const { code, message, extensions } = expected;

@@ -71,7 +71,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
     retryable: true,
   },
   SERVICE_UNAVAILABLE: {
-    description: 'A part that the operation needs is away or busy. Nothing was changed; safe to retry.',
+    description:
+      'A part that the operation needs is away or busy. Nothing was changed, unless the message says that this is not known.',
     retryable: true,
   },
   INTERNAL_SERVER_ERROR: {
@@ -228,12 +229,18 @@ export class ServiceUnavailable extends GatehouseError {
     detail,
     cause,
     retryAfterSeconds = RETRY_AFTER_SECONDS,
+    outcomeUnknown = false,
   }: {
     detail?: string;
     cause?: unknown;
     retryAfterSeconds?: number;
+    /** Whether the change may have been made all the same. */
+    outcomeUnknown?: boolean;
   } = {}) {
-    super(ErrorCode.SERVICE_UNAVAILABLE, 'Temporarily unavailable. Nothing was changed; try again.', {
+    const message = outcomeUnknown
+      ? 'Temporarily unavailable. The change may have been made or not; look before you repeat it.'
+      : 'Temporarily unavailable. Nothing was changed; try again.';
+    super(ErrorCode.SERVICE_UNAVAILABLE, message, {
       detail,
       extensions: { retryAfterSeconds },
       cause,

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export class TcpProxy {
   private readonly pairs = new Set<[Socket, Socket]>();
   private frozen = false;
+  private losing: { text: string; undelivered: boolean; done: () => void } | undefined;
 
   private constructor(
     private readonly server: ReturnType<typeof createServer>,
@@ -34,6 +35,16 @@ export class TcpProxy {
     for (const [near, far] of this.pairs) for (const socket of [near, far]) socket.destroy();
   }
 
+  /**
+   * Loses the answer to the next COMMIT on a connection that carried `text`, and cuts that connection: after the server has
+   * answered or, with `undelivered`, before the server hears of it. Resolves when that has happened.
+   */
+  async loseCommitOf(text: string, { undelivered = false } = {}): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.losing = { text, undelivered, done: resolve };
+    await promise;
+  }
+
   /** New connections work again; the silent ones stay silent. */
   thaw(): void {
     this.frozen = false;
@@ -56,6 +67,22 @@ export class TcpProxy {
       near.pause();
       return;
     }
+    let carried = '';
+    near.on('data', (sent: Buffer) => {
+      if (!this.losing) return;
+      carried += sent.toString('latin1');
+      const { text, undelivered, done } = this.losing;
+      if (!carried.includes(text) || !sent.includes('commit\0')) return;
+      this.losing = undefined;
+      const cut = () => {
+        for (const socket of pair) socket.destroy();
+        done();
+      };
+      if (undelivered) return cut();
+      far.unpipe(near);
+      far.once('data', cut);
+      far.resume();
+    });
     near.pipe(far);
     far.pipe(near);
   }

@@ -1,13 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isDatabaseAway } from '../../platform/database/index.ts';
-import {
-  BadUserInput,
-  GatehouseError,
-  HTTP_STATUS,
-  RateLimited,
-  ServiceUnavailable,
-} from '../../platform/errors.ts';
+import { BadUserInput, GatehouseError, HTTP_STATUS, RateLimited } from '../../platform/errors.ts';
 import type { RequestContext } from '../../platform/request/index.ts';
+import { asUnavailable } from '../../platform/unavailable.ts';
 import type { AppCalls, AppRequest } from './app-calls.ts';
 import { UploadTooSlow } from './app-errors.ts';
 import { readUpload } from './upload-form.ts';
@@ -68,7 +62,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
 const anyRequestId = { anyRequestId: true };
 
 function replyToApp(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const expected = isDatabaseAway(error) ? new ServiceUnavailable({ cause: error }) : error;
+  const expected = asUnavailable(error) ?? error;
   const status = statusOf(expected);
   if (status >= 500) request.log.error({ err: error }, 'a call of the Blockpass app failed');
   else {

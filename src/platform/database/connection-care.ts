@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientBase, type Pool, type PoolClient } from 'pg';
+import { withCommitOutcome } from './commit-outcome.ts';
 import { timeLeft } from './operation-deadline.ts';
 import { PREPARED } from './statement.ts';
 
@@ -14,7 +15,10 @@ const CANCEL_TIMEOUT = 2_000;
 /** Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost. */
 export function careForPool(pool: Pool): void {
   pool.on('connect', (client) =>
-    withDeadline(withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client)), pool)),
+    withCommitOutcome(
+      withDeadline(withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client)), pool)),
+      pool,
+    ),
   );
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => refusedWhenEnding(releasedWhenDead(await connect()), pool) });

@@ -1,4 +1,5 @@
 export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisory-lock.ts';
+export { isOutcomeUnknown } from './commit-outcome.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
 export { databaseReady, Migrations, migrationsReady } from './migrations.ts';

@@ -88,7 +88,7 @@ export type ErrorCode =
   | 'RATE_LIMITED'
   /** The session is too weak or too old for this operation. extensions: requiredAal, maxAgeSeconds, methods, enrolmentRequired. Call reauthenticate, then repeat. */
   | 'REAUTHENTICATION_REQUIRED'
-  /** A part that the operation needs is away or busy. Nothing was changed; safe to retry. */
+  /** A part that the operation needs is away or busy. Nothing was changed, unless the message says that this is not known. */
   | 'SERVICE_UNAVAILABLE'
   /** No valid access token: absent, malformed, expired, revoked, or older than the account's last security change. Refresh, or sign in again. */
   | 'UNAUTHENTICATED';

@@ -1,0 +1,63 @@
+/** @topology one: loses answers of the database to a single process */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { newId } from '../../../src/platform/id.ts';
+import { TestGateway } from '../../support/gateway.ts';
+import { RegisterDocument } from '../../support/generated/operations.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+
+let direct: TestGateway;
+let gateway: TestGateway;
+let proxy: TcpProxy;
+
+beforeAll(async () => {
+  direct = await TestGateway.start();
+  const url = new URL(direct.database.servingUrl);
+  proxy = await TcpProxy.to(url.hostname, Number(url.port));
+  url.port = String(proxy.port);
+  gateway = await direct.another({ DATABASE_URL: url.href });
+});
+afterAll(async () => {
+  await proxy.close();
+  await gateway.close();
+  await direct.close();
+});
+
+/** A registration whose COMMIT is not answered, and whether the account is there. */
+async function register(lose: (username: string) => Promise<void>) {
+  const username = `subject-${newId().slice(-12)}`;
+  const lost = lose(username);
+  const reply = await gateway.client.execute(RegisterDocument, {
+    input: { username, email: `${username}@example.test`, password: 'velvet anchor of the sea' },
+  });
+  await lost;
+  const accounts = await direct.database.query('select from users where username = $1', [username]);
+  return { reply, exists: accounts.length === 1 };
+}
+
+describe('a change whose COMMIT was not answered', () => {
+  it('is answered as done when the database did it', async () => {
+    const { reply, exists } = await register((username) => proxy.loseCommitOf(username));
+    expect(exists).toBe(true);
+    expect(reply.errors).toEqual([]);
+  });
+
+  it('is answered as not done when the database never heard of it', async () => {
+    const { reply, exists } = await register((username) =>
+      proxy.loseCommitOf(username, { undelivered: true }),
+    );
+    expect(exists).toBe(false);
+    expect(reply.code).toBe('SERVICE_UNAVAILABLE');
+    expect(reply.text).toContain('Nothing was changed');
+  });
+
+  it('is answered as open when the database cannot be asked any more', async () => {
+    const { reply, exists } = await register(async (username) => {
+      await proxy.loseCommitOf(username);
+      proxy.freeze({ all: true });
+    });
+    proxy.thaw();
+    expect(exists).toBe(true);
+    expect(reply.code).toBe('SERVICE_UNAVAILABLE');
+    expect(reply.text).toContain('The change may have been made or not');
+  });
+});
