@@ -27,7 +27,10 @@ export async function tryLockInTransaction(em: EntityManager, lock: AdvisoryLock
   return row?.locked === true;
 }
 
-/** Runs `work` while a connection of its own holds the lock. A process that dies lets go of it. */
+/**
+ * Runs `work` while a transaction on a connection of its own holds the lock. A process that dies lets go of it. A lock of
+ * the session would stay with the server's connection behind a pooler.
+ */
 export async function withAdvisoryLock<T>(
   url: string,
   lock: AdvisoryLock,
@@ -37,8 +40,10 @@ export async function withAdvisoryLock<T>(
   client.on('error', () => {});
   await client.connect();
   try {
-    await client.query(`set lock_timeout = '${LOCK_WAIT}'`);
-    await client.query('select pg_advisory_lock($1)', [lock]);
+    await client.query('begin');
+    await client.query(`set local lock_timeout = '${LOCK_WAIT}'`);
+    await client.query('set local idle_in_transaction_session_timeout = 0');
+    await client.query('select pg_advisory_xact_lock($1)', [lock]);
     return await work();
   } finally {
     await client.end();

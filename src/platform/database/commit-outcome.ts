@@ -1,5 +1,6 @@
 import pg, { type ClientBase, type Pool } from 'pg';
 import { destroyClient } from './connection-care.ts';
+import { outsideDeadline } from './operation-deadline.ts';
 
 /** Milliseconds within which the outcome of a COMMIT must be found out, and between two looks. */
 const LOOK_FOR = 3_000;
@@ -41,7 +42,8 @@ export function withCommitOutcome<Client extends ClientBase>(client: Client, poo
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
   const told = (...args: unknown[]): unknown => (isCommit(args[0]) ? commit() : query(...args));
   const commit = async (): Promise<unknown> => {
-    const { rows } = (await query(MARK)) as { rows: Mark[] };
+    // It belongs to COMMIT, which is said however late it is (connection-care.ts).
+    const { rows } = (await outsideDeadline(() => query(MARK))) as { rows: Mark[] };
     try {
       return await query('commit');
     } catch (error) {

@@ -12,14 +12,23 @@ const ANSWER_DEADLINE = 6_000;
 /** Milliseconds for the word that a statement is to be cancelled. */
 const CANCEL_TIMEOUT = 2_000;
 
-/** Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost. */
-export function careForPool(pool: Pool): void {
-  pool.on('connect', (client) =>
-    withCommitOutcome(
-      withDeadline(withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client)), pool)),
+/** Settings of PostgreSQL for each connection of a pool, by name. */
+export type SessionSettings = Readonly<Record<string, number>>;
+
+/**
+ * Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost.
+ * @param settings of each connection. Not in the startup message, which PgBouncer refuses them in.
+ */
+export function careForPool(pool: Pool, settings: SessionSettings): void {
+  pool.on('connect', (client) => {
+    const introduced = introduce(client, settings);
+    return withCommitOutcome(
+      withDeadline(
+        withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client, introduced)), pool, introduced),
+      ),
       pool,
-    ),
-  );
+    );
+  });
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => refusedWhenEnding(releasedWhenDead(await connect()), pool) });
 }
@@ -34,12 +43,40 @@ function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {
   throw new Error('Cannot use a pool after calling end on the pool');
 }
 
-/** Sends what preparedStatement made under a name, by which the connection keeps its plan. */
-function withPreparedStatements<Client extends ClientBase>(client: Client): Client {
+/** What is known of a connection once its server has answered. */
+interface Introduction {
+  /** A connection pooler stands in between: the server that answers is not the one that was named. Undefined: not known yet. */
+  isPooled?: boolean;
+}
+
+/** Sets up a new connection, before its first statement. A failure shows there. */
+function introduce(client: ClientBase, settings: SessionSettings): Introduction {
+  const introduction: Introduction = {};
+  const sets = Object.entries(settings).map(([name, value]) => `set ${name} = ${value};`);
+  const { processID } = client as unknown as { processID: number | null };
+  client.query(`${sets.join(' ')} select pg_backend_pid() as pid`).then(
+    (result: unknown) => {
+      const last = (Array.isArray(result) ? result.at(-1) : result) as pg.QueryResult<{ pid: number }>;
+      introduction.isPooled = last.rows[0]?.pid !== processID;
+    },
+    () => {},
+  );
+  return introduction;
+}
+
+/**
+ * Sends what preparedStatement made under a name, by which the connection keeps its plan. Not through a pooler: each
+ * transaction may get another server, which knows no such name (PgBouncer before 1.21).
+ */
+function withPreparedStatements<Client extends ClientBase>(
+  client: Client,
+  introduction: Introduction,
+): Client {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const names = new Map<string, string>();
   const named = (text: unknown, ...rest: unknown[]): unknown => {
-    if (typeof text !== 'string' || !text.startsWith(PREPARED)) return query(text, ...rest);
+    if (typeof text !== 'string' || !text.startsWith(PREPARED) || introduction.isPooled !== false)
+      return query(text, ...rest);
     const name = names.get(text) ?? `gatehouse_${names.size + 1}`;
     names.set(text, name);
     return query({ name, text, values: rest[0] });
@@ -75,7 +112,11 @@ const FRAMES_TRANSACTION = /^\s*(begin|start transaction|commit|rollback)\b/i;
  * Ends the statements of an operation with the operation: the running one is cancelled, the next ones are refused.
  * Its connection stays good for others.
  */
-function withOperationDeadline<Client extends ClientBase>(client: Client, pool: Pool): Client {
+function withOperationDeadline<Client extends ClientBase>(
+  client: Client,
+  pool: Pool,
+  introduction: Introduction,
+): Client {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const limited = (...args: unknown[]): unknown => {
     const left = timeLeft();
@@ -85,6 +126,8 @@ function withOperationDeadline<Client extends ClientBase>(client: Client, pool: 
     if (!isPromise(result)) return result;
     let cancelling: Promise<void> | undefined;
     const timer = setTimeout(() => {
+      // The process that a pooler names serves somebody else by now, or nobody.
+      if (introduction.isPooled !== false) return;
       cancelling = cancel(client, pool).catch(() => {});
     }, left);
     return result.finally(() => {

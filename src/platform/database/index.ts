@@ -5,6 +5,7 @@ export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConst
 export { databaseReady, Migrations, migrationsReady } from './migrations.ts';
 export { holdingDeadline, outsideDeadline, timeLeft, withinDeadline } from './operation-deadline.ts';
 export { createOrm, type DatabaseSchema } from './orm.ts';
+export { type Pooling, poolingOf } from './pooler.ts';
 export { grantRights, type ServingRights } from './rights.ts';
 export { preparedStatement, sql, statement } from './statement.ts';
 export { afterTransaction, type Outcome } from './transaction-outcome.ts';

@@ -1,13 +1,20 @@
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import { Migrator } from '@mikro-orm/migrations';
 import { type EntityClass, type MigrationObject, MikroORM } from '@mikro-orm/postgresql';
-import { careForPool } from './connection-care.ts';
+import type { Pool } from 'pg';
+import { careForPool, type SessionSettings } from './connection-care.ts';
 import { migrationSettings } from './migrations.ts';
 
 /** Milliseconds. A database that does not answer within these is away: the caller gets SERVICE_UNAVAILABLE. */
 const CONNECT_TIMEOUT = 3_000;
 const STATEMENT_TIMEOUT = 5_000;
 const LOCK_TIMEOUT = 3_000;
+
+const SERVING_SETTINGS: SessionSettings = {
+  statement_timeout: STATEMENT_TIMEOUT,
+  lock_timeout: LOCK_TIMEOUT,
+  idle_in_transaction_session_timeout: STATEMENT_TIMEOUT,
+};
 
 /** What the database holds, and how it came to. */
 export interface DatabaseSchema {
@@ -46,10 +53,7 @@ export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: Datab
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       keepAlive: true,
       ...(timeouts === 'serving' && {
-        onPoolCreated: careForPool,
-        statement_timeout: STATEMENT_TIMEOUT,
-        lock_timeout: LOCK_TIMEOUT,
-        idle_in_transaction_session_timeout: STATEMENT_TIMEOUT,
+        onPoolCreated: (pool: Pool) => careForPool(pool, SERVING_SETTINGS),
       }),
     },
   });

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import pg from 'pg';
-import { destroyClient, sql, statement, withDeadline } from '../database/index.ts';
+import { destroyClient, poolingOf, sql, statement, withDeadline } from '../database/index.ts';
 import type { EventFeed, Topic } from './event-feed.ts';
 
 const CHANNEL = 'gatehouse';
@@ -19,6 +19,7 @@ export class PostgresEventFeed implements EventFeed {
   private closed = false;
   /** So that a database that is away is one line in the log, not four in a second. */
   private isAway = false;
+  private wasUp = false;
 
   constructor(
     private readonly url: string,
@@ -57,6 +58,8 @@ export class PostgresEventFeed implements EventFeed {
       this.isAway = false;
       this.heartbeat = setInterval(() => void client.query('select 1').catch(() => {}), HEARTBEAT);
       for (const topic of this.listeners.keys()) this.wake(topic);
+      if (!this.wasUp) await this.warnOfPooler().catch(() => {});
+      this.wasUp = true;
     } catch (error) {
       this.lost(client, error);
     }
@@ -69,6 +72,15 @@ export class PostgresEventFeed implements EventFeed {
     const { client } = this;
     this.client = undefined;
     if (client) destroyClient(client);
+  }
+
+  /** A pooler that lends a server for a transaction forgets what this connection listens to, and says nothing. */
+  private async warnOfPooler(): Promise<void> {
+    if ((await poolingOf(this.url)) !== 'transaction') return;
+    this.log(
+      'events of the database do not arrive: a connection pooler in transaction mode stands before it. ' +
+        'Each process looks every half second instead. Set REDIS_URL, or use a pooler in session mode.',
+    );
   }
 
   private wake(topic: Topic): void {

@@ -1,0 +1,40 @@
+import pg from 'pg';
+import { destroyClient } from './connection-care.ts';
+
+/** What stands between the gateway and PostgreSQL: nothing, or a pooler that lends a server for as long as it says. */
+export type Pooling = 'none' | 'session' | 'transaction';
+
+/**
+ * Finds out whether a connection keeps its server. A pooler gives its own process number at the start, so that of the
+ * server differs. In transaction mode the server of an idle connection is lent to the next one that asks.
+ */
+export async function poolingOf(url: string): Promise<Pooling> {
+  const [idle, busy] = [connection(url), connection(url)];
+  try {
+    await idle.connect();
+    const before = await serverOf(idle);
+    if (before === (idle as unknown as { processID: number }).processID) return 'none';
+    await busy.connect();
+    await busy.query('begin');
+    const lent = await serverOf(busy);
+    return lent === before || (await serverOf(idle)) !== before ? 'transaction' : 'session';
+  } finally {
+    for (const client of [idle, busy]) destroyClient(client);
+  }
+}
+
+function connection(url: string): pg.Client {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'gatehouse pooling',
+    connectionTimeoutMillis: 3_000,
+    query_timeout: 3_000,
+  });
+  client.on('error', () => {});
+  return client;
+}
+
+async function serverOf(client: pg.Client): Promise<number | undefined> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  return rows[0]?.pid;
+}
