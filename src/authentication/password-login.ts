@@ -66,8 +66,9 @@ export class PasswordLogin {
     const guess: Charges = isKnown
       ? { 'login.device': `${account} ${deviceKey(origin)}` }
       : guessOfStranger(account, network);
-    // A neighbour in the same /48 who empties its bucket must not keep a known device from signing in.
-    await this.rateLimiter.charge(isKnown ? guess : { 'login.address': wider, ...guess });
+    // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
+    const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
+    await this.rateLimiter.charge({ 'login.address': around, ...guess });
     // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
     const proof = await this.passwords
       .verify(em, subject?.password ?? null, password, {

@@ -57,10 +57,9 @@ export class RateLimiter {
    * @throws {RateLimited} when a bucket is empty.
    */
   async charge(charges: Charges): Promise<void> {
-    if (!this.options.enabled) return;
     for (const [rule, subjects] of Object.entries(charges)) {
       const buckets = this.bucketsOf(rule, subjects);
-      if (buckets.length === 0) continue;
+      if (!this.options.enabled || buckets.length === 0) continue;
       const waits = await this.buckets.take(buckets);
       const wait = Math.max(...waits);
       if (wait > 0) throw new RateLimited(wait, `the bucket ${buckets[waits.indexOf(wait)]?.name} is empty`);

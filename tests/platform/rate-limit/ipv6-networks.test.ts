@@ -83,5 +83,25 @@ import { topology } from '../../support/topology.ts';
       expect((await alice.login({ client: one.client, ...from(399) })).code).toBe('RATE_LIMITED');
       expect((await alice.login({ client: browser, ...from(399) })).code).toBeUndefined();
     });
+
+    it('signs in 120 times at once from a known device of its own', async () => {
+      const mallory = await one.aSubject();
+      const browser = one.browser();
+      await mallory.signedIn({ client: browser });
+      const cookie = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
+      const start = performance.now();
+      const codes: unknown[] = [];
+      // Five at a time: each spends one of the ten failures of the device until it has succeeded.
+      for (let round = 0; round < 40; round += 1) {
+        const login = (index: number) => {
+          const { headers } = from(round * 5 + index);
+          return mallory.login({ client: client(index), headers: { ...headers, cookie } });
+        };
+        codes.push(...(await race(5, login)).map(({ code }) => code));
+      }
+      const seconds = (performance.now() - start) / 1000;
+      expect(letThrough(codes)).toBeGreaterThanOrEqual(115);
+      expect(letThrough(codes)).toBeLessThanOrEqual(121 + 2 * seconds);
+    });
   },
 );
