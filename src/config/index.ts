@@ -47,6 +47,7 @@ export interface Config {
     /** Addresses and networks whose X-Forwarded-For counts. */
     readonly trustedProxies: readonly string[];
     readonly requireRequestId: boolean;
+    readonly requestMaxAgeSeconds: number;
     /** Connections open at once in one process. */
     readonly connections: PlaceSettings;
     /** Connections among them that became WebSockets. */
@@ -161,6 +162,7 @@ export function loadConfig(environment: Environment): Config {
       clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
       requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
+      requestMaxAgeSeconds: read.withDefault('REQUEST_MAX_AGE_SECONDS', wholeNumber({ min: 1, max: 60 }), 10),
       ...readPlaces(read),
     },
     graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },

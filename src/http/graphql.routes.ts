@@ -24,11 +24,9 @@ import {
   refusalAudit,
   replyPlugin,
 } from '../graphql/index.ts';
-import { withinDeadline } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
-import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** Of HTTP and of the WebSocket. */
@@ -120,7 +118,7 @@ export function graphqlRoutes({
       atWork += 1;
       let body: unknown;
       try {
-        body = await withinDeadline(OPERATION_DEADLINE, () => answer.call(app, request, reply));
+        body = await answer.call(app, request, reply);
       } finally {
         atWork -= 1;
       }

@@ -20,11 +20,11 @@ export interface HealthOptions {
  */
 export function healthRoutes({ probes, isDraining, clockOffsetSeconds }: HealthOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/health/live', async (_request, reply) =>
+    app.get('/health/live', { config: { anyAge: true } }, async (_request, reply) =>
       reply.header('cache-control', 'no-store').send({ status: 'live' }),
     );
 
-    app.get('/health/ready', async (request, reply) => {
+    app.get('/health/ready', { config: { anyAge: true } }, async (request, reply) => {
       reply.header('cache-control', 'no-store');
       if (isDraining()) return reply.code(503).send({ status: 'draining' });
       const results = await Promise.all(

@@ -33,6 +33,7 @@ import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
 import type { Budget } from './place-table.ts';
+import { limitRequestAge } from './request-age.ts';
 import type { RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
@@ -51,6 +52,8 @@ export interface ServerOptions {
   readonly requireRequestId: boolean;
   readonly connections: Budget;
   readonly sockets: SocketBudget;
+  /** Seconds from the arrival of a request to the end of what it does. */
+  readonly requestMaxAgeSeconds: number;
   readonly introspection: boolean;
   /** GraphQL operations at work at once; more are refused. */
   readonly maxOperations: number;
@@ -92,6 +95,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     clientErrorHandler: replyToParserError(security),
   });
   guardConnections(app, security);
+  const requestMaxAge = options.requestMaxAgeSeconds * 1_000;
+  limitRequestAge(app, requestMaxAge);
   app.addHook('onClose', shareConnections(connectionSharing(app, options)));
   const failures = failureLog(log);
   const recordRefusals = refusalTrail(options.audit, failures);
@@ -152,6 +157,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
           contexts,
           rateLimiter,
           sockets,
+          deadline: requestMaxAge,
         }),
       }),
     );

@@ -21,7 +21,6 @@ import { withinDeadline } from '../platform/database/index.ts';
 import { ErrorCode, RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestContext } from '../platform/request/index.ts';
-import { OPERATION_DEADLINE } from './operation-deadline.ts';
 import type { RequestContexts } from './request-context.ts';
 import { routeName } from './route-name.ts';
 import { boundSocket } from './socket-bounds.ts';
@@ -56,6 +55,8 @@ export interface SocketOptions {
   readonly contexts: RequestContexts;
   readonly rateLimiter: RateLimiter;
   readonly sockets: SocketBudget;
+  /** Milliseconds for the beginning of a subscription, and for each of its events. */
+  readonly deadline: number;
 }
 
 interface Extra extends Record<PropertyKey, unknown> {
@@ -69,7 +70,7 @@ interface Extra extends Record<PropertyKey, unknown> {
  * HTTP. The hooks of the route have checked the origin before. A socket that began with a token ends with it.
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
-  const { schema, log, recordRefusals, contexts, rateLimiter, sockets } = options;
+  const { schema, log, recordRefusals, contexts, rateLimiter, sockets, deadline } = options;
   const places = new SocketPlaces(sockets);
   const contextOf = ({
     extra,
@@ -98,15 +99,15 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   const server = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: HELLO_TIMEOUT,
-    subscribe: subscribeInTime(OPERATION_DEADLINE),
+    subscribe: subscribeInTime(deadline),
     async onConnect(ctx) {
       const context = contextOf(ctx);
       const { socket, place } = ctx.extra;
       try {
-        const caller = await withinDeadline(OPERATION_DEADLINE, () => context.authenticate());
+        const caller = await withinDeadline(deadline, () => context.authenticate());
         if (caller) {
           place.signedIn();
-          endWithToken(socket, () => contextOf(ctx));
+          endWithToken(socket, deadline, () => contextOf(ctx));
         } else if (!places.anonymousMayStay) {
           place.close();
           return false;
@@ -195,10 +196,10 @@ export function onSocketError(error: Error, socket: WebSocket, request: FastifyR
 }
 
 /** Closes the socket when its token expires or its session ends. */
-function endWithToken(socket: WebSocket, contextOf: () => RequestContext): void {
+function endWithToken(socket: WebSocket, deadline: number, contextOf: () => RequestContext): void {
   const look = async () => {
     try {
-      const caller = await withinDeadline(OPERATION_DEADLINE, () => contextOf().authenticate());
+      const caller = await withinDeadline(deadline, () => contextOf().authenticate());
       if (!caller) socket.close(CloseCode.Unauthorized, 'Unauthorized');
     } catch {
       socket.close(TRY_AGAIN_LATER, UNTOLD);

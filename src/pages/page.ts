@@ -73,7 +73,7 @@ ${body}
 export function servePage(app: FastifyInstance, path: string, page: Page, productName: string): void {
   const html = render(page, productName);
   const headers = { 'content-security-policy': policyOf(page), 'cache-control': 'no-store' };
-  app.get(path, { config: { anyRequestId: true } }, async (_request, reply) =>
+  app.get(path, { config: { anyRequestId: true, anyAge: true } }, async (_request, reply) =>
     reply.headers(headers).type('text/html; charset=utf-8').send(html),
   );
 }

@@ -4,7 +4,7 @@ import { KEY_SET_MAX_AGE, type SigningKeys } from './signing-keys.ts';
 /** The public key set (RFC 7517), from memory: it is there while every other part is away. */
 export function jwksRoutes(keys: SigningKeys) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/.well-known/jwks.json', async (_request, reply) => {
+    app.get('/.well-known/jwks.json', { config: { anyAge: true } }, async (_request, reply) => {
       reply
         .header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)
         .header('access-control-allow-origin', '*');

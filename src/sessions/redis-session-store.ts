@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { afterTransaction, type Outcome } from '../platform/database/index.ts';
+import { afterTransaction, type Outcome, timeLeft } from '../platform/database/index.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
 import type { Endable, Endings } from './endings.ts';
@@ -164,11 +165,13 @@ export class RedisSessionStore implements SessionStore {
     });
   }
 
-  private run(
+  private async run(
     script: RedisScript,
     userId: string,
     ...args: ReadonlyArray<string | number>
   ): Promise<unknown> {
+    // As the statements of an operation (platform/database/connection-care.ts): nothing happens after its deadline.
+    if (timeLeft() <= 0) throw new ServiceUnavailable({ detail: 'the operation is past its deadline' });
     const { idleTtlSeconds } = this.options;
     const idle = idleTtlSeconds === undefined ? '' : idleTtlSeconds * 1000;
     return this.redis.run((client, latest) => script.run(client, [keyOf(userId)], [idle, ...args, latest]));

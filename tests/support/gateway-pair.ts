@@ -74,6 +74,15 @@ export class GatewayPair {
     this.processes[index] = await GatehouseProcess.start(this.environments[index] as { PORT: string });
   }
 
+  /** Stands still, as a paused container does, until it is told to go on. */
+  stall(index: 0 | 1): void {
+    this.processes[index]?.kill('SIGSTOP');
+  }
+
+  goOn(index: 0 | 1): void {
+    this.processes[index]?.kill('SIGCONT');
+  }
+
   /** As a machine that fails: nothing is finished. */
   async kill(index: 0 | 1): Promise<void> {
     this.processes[index]?.kill('SIGKILL');

@@ -42,19 +42,24 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
       return calls.resubmit(em, { ...appRequest(body), ...lists }, origin);
     });
 
-    app.post(`${path}/uploadData`, { config: anyRequestId }, async (request, reply) => {
-      const { em, origin } = contextOf(request, reply);
-      const account = memory.open();
-      try {
-        await calls.charge(origin);
-        const { plan, parts } = await readUpload(request.raw, request.headers, account, (pass) =>
-          calls.admit(em, pass),
-        );
-        return reply.send(await calls.receive(em, plan, parts, account, origin));
-      } finally {
-        account.close();
-      }
-    });
+    app.post(
+      `${path}/uploadData`,
+      { config: { ...anyRequestId, readsBody: true } },
+      async (request, reply) => {
+        const { em, origin } = contextOf(request, reply);
+        const account = memory.open();
+        try {
+          await calls.charge(origin);
+          const { plan, parts } = await readUpload(request.raw, request.headers, account, (pass) =>
+            calls.admit(em, pass),
+          );
+          request.assertFresh();
+          return reply.send(await calls.receive(em, plan, parts, account, origin));
+        } finally {
+          account.close();
+        }
+      },
+    );
   };
 }
 
