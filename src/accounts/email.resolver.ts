@@ -47,11 +47,12 @@ export class EmailResolver {
     password: string | null | undefined,
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    const mark = this.registrationCookie.read(context);
-    const claim = { mark, password, caller: () => context.authenticate() };
-    const account = await this.confirmation.confirm(context.em, token, claim, context.origin);
-    if (mark !== null) this.registrationCookie.clear(context);
-    return UserType.of(account);
+    const claim = {
+      mark: this.registrationCookie.read(context),
+      password,
+      caller: () => context.authenticate(),
+    };
+    return UserType.of(await this.confirmation.confirm(context.em, token, claim, context.origin));
   }
 
   @Mutation(() => Boolean, {

@@ -21,7 +21,7 @@ export { PROFILE_RULES, Profiles } from './profile.ts';
 export { REGISTRANT_PROOF_RULES, RegistrantProof } from './registrant-proof.ts';
 export { REGISTRATION_RULES, Registration } from './registration.ts';
 export { RegistrationCookie } from './registration-cookie.ts';
-export { expiredRegistrationMarks, registrationMarkData } from './registration-marks.ts';
+export { expiredRegistrationMarks, registrationMarkData, registrationMarks } from './registration-marks.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
 export { parseUsername, type Username, usernameKey } from './username.ts';
 export { fillUsernameSkeletons, reserveUsernames } from './username-reservation.ts';

@@ -8,11 +8,12 @@ import { REGISTRATION_MARK_TTL } from './registration-marks.ts';
  */
 export class RegistrationCookie {
   readonly name: string;
-  private readonly style: CookieStyle;
+  private readonly attributes: CookieAttributes;
 
   constructor({ secure }: { readonly secure: boolean }) {
-    this.style = new CookieStyle({ secure, domain: undefined });
-    this.name = this.style.name('registration');
+    const style = new CookieStyle({ secure, domain: undefined });
+    this.name = style.name('registration');
+    this.attributes = style.attributes(REGISTRATION_MARK_TTL);
   }
 
   /** @returns null where the browser has none. */
@@ -21,14 +22,6 @@ export class RegistrationCookie {
   }
 
   set(context: RequestContext, mark: string): void {
-    context.setCookie(this.name, mark, this.attributes(REGISTRATION_MARK_TTL));
-  }
-
-  clear(context: RequestContext): void {
-    context.setCookie(this.name, '', this.attributes(0));
-  }
-
-  private attributes(maxAge: number): CookieAttributes {
-    return this.style.attributes(maxAge);
+    context.setCookie(this.name, mark, this.attributes);
   }
 }

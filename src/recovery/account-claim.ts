@@ -1,5 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { lockAccountByAddress, pendingRegistrations, type UnprovedAccounts } from '../accounts/index.ts';
+import {
+  lockAccountByAddress,
+  pendingRegistrations,
+  registrationMarks,
+  type UnprovedAccounts,
+} from '../accounts/index.ts';
 import type { User } from '../accounts/user.entity.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
@@ -90,6 +95,7 @@ export class AccountClaim implements UnprovedAccounts {
     await this.devices.forgetAll(tx, userId);
     const removedIdentities = await this.identities.removeAll(tx, userId);
     await this.tokens.voidAll(tx, userId);
+    await registrationMarks.remove(tx, userId);
     const endedSessions = await this.signOut.allIn(tx, userId, origin);
     // Voids access tokens, and the sign-ins that wait for their second step.
     await this.endings.raiseEpoch(tx, userId);

@@ -33,6 +33,14 @@ describe.each(PATHS)('the page %s', (path) => {
     expect(html).toContain('Ada &amp; Grace&#39;s');
   });
 
+  it('opens from a mail that is read on another site, whatever cookies the browser has', async () => {
+    const headers = {
+      'sec-fetch-site': 'cross-site',
+      cookie: `gatehouse_registration=${'x'.repeat(43)}; gatehouse_access=y`,
+    };
+    expect((await fetch(gateway.url + path, { headers })).status).toBe(200);
+  });
+
   it('is there in production, while CLIENT_ORIGIN is the own one, and otherwise nowhere', async () => {
     const production = await gateway.another({
       NODE_ENV: 'production',
