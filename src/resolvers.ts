@@ -1,7 +1,7 @@
 import { AccountEndResolver, AccountResolver, EmailResolver } from './accounts/index.ts';
 import { AdministrationResolver } from './administration/index.ts';
 import { AuditResolver } from './audit/index.ts';
-import { AuthenticationResolver } from './authentication/index.ts';
+import { AuthenticationResolver, RecoveryCodeTokensResolver } from './authentication/index.ts';
 import { RecoveryCodeResolver, TotpResolver } from './authenticators/index.ts';
 import {
   BlockpassSignInResolver,
@@ -22,6 +22,7 @@ export const RESOLVERS: ResolverClasses = [
   AccountEndResolver,
   EmailResolver,
   AuthenticationResolver,
+  RecoveryCodeTokensResolver,
   GoogleResolver,
   RecoveryResolver,
   TotpResolver,

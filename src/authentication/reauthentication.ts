@@ -9,7 +9,7 @@ import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
-import { loadSubject, type SessionStore, type TokenPair, type TokenPairs } from '../sessions/index.ts';
+import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
 /** As OWNER_PROOF_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
 export const REAUTHENTICATION_RULES = {
@@ -40,8 +40,9 @@ export class Reauthentication {
   ) {}
 
   /**
-   * Raises the session's authentication time and, with a code, its level to 2; the session keeps its id and gets a new
-   * generation of its refresh token. Everything that was given must be right.
+   * Raises the session's authentication time and, with a code, its level to 2. The session keeps its id. Only the tokens of
+   * the reply have the new strength (RFC 9470): no token that was issued before can refresh the session. Everything that was
+   * given must be right.
    * @throws {InvalidCredentials} something is wrong, or the account does not have it.
    * @throws {RateLimited} too many failures before, or the account has no guess at its second factor left.
    */
@@ -77,7 +78,6 @@ export class Reauthentication {
       if (proof && !(await this.passwords.stillHolds(tx, proof))) return 'gone';
       if (byGoogle && !(await byGoogle.holds(tx))) return 'gone';
       if (guess && !(await guess.consume(tx))) return 'wrong';
-      const subject = await loadSubject(tx, userId, caller.sessionId);
       await this.audit.record(tx, origin, {
         action: 'session.reauthenticated',
         actorId: userId,
@@ -85,9 +85,10 @@ export class Reauthentication {
         details: { sessionId: caller.sessionId, amr },
       });
       // Last: Redis does not take it back when the transaction is rolled back.
-      const session = await this.store.stepUp(tx, caller, { amr, aal: guess ? 2 : 1 });
-      if (!session || !subject) throw new Unauthenticated('the session ended meanwhile');
-      return { session, subject };
+      const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
+      const raised = await supersedeTokens(this.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
+      if (!raised) throw new Unauthenticated('the session ended meanwhile');
+      return raised;
     });
     if (decision === 'wrong') return this.fail(em, userId, origin);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');

@@ -44,6 +44,11 @@ export class TokenDelivery {
   deliver(context: RequestContext, pair: TokenPair): Authenticated {
     if (this.options.cookies) this.cookies.set(context, pair);
     if (pair.deviceMark !== undefined) this.deviceCookie.set(context, pair.deviceMark);
+    return this.inReply(pair);
+  }
+
+  /** For tokens whose cookies were set already. */
+  inReply(pair: TokenPair): Authenticated {
     return Object.assign(new Authenticated(), {
       accessToken: this.options.body ? pair.accessToken : null,
       refreshToken: this.options.body ? pair.refreshToken : null,

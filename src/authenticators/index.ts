@@ -10,6 +10,7 @@ export {
 } from './offered-factor.ts';
 export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
+export { RecoveryCodesType } from './recovery-codes/recovery-code.types.ts';
 export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 export { SECOND_FACTOR_CHANGE_RULES, SecondFactorChanges } from './second-factor-changes.ts';
 export { SecondFactors } from './second-factors.ts';

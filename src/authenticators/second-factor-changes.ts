@@ -6,7 +6,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SecondFactorRequirement, SignOut } from '../sessions/index.ts';
+import type { Endings, SecondFactorRequirement, SessionRenewal, SignOut } from '../sessions/index.ts';
 import { type OfferedFactor, requireFactor } from './offered-factor.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { SecondFactors } from './second-factors.ts';
@@ -37,7 +37,7 @@ export class SecondFactorChanges {
   ) {}
 
   /**
-   * Ends every session but the caller's; sign-ins that wait for their second step are void.
+   * Ends every session but the caller's, which is renewed; sign-ins that wait for their second step are void.
    * @throws {InvalidCredentials} password or code is wrong.
    * @throws {Conflict} the account has no second factor.
    */
@@ -46,6 +46,7 @@ export class SecondFactorChanges {
     caller: Caller,
     offered: OfferedProofs,
     origin: RequestOrigin,
+    renewal: SessionRenewal,
   ): Promise<void> {
     const { userId } = caller;
     const factor = requireFactor('', offered);
@@ -64,6 +65,7 @@ export class SecondFactorChanges {
         subjectId: userId,
         details: { factor: factor.kind, endedSessions: ended },
       });
+      await renewal.rotate(tx);
     });
   }
 
@@ -77,6 +79,7 @@ export class SecondFactorChanges {
     { userId }: Caller,
     offered: OfferedProofs,
     origin: RequestOrigin,
+    renewal: SessionRenewal,
   ): Promise<readonly string[]> {
     const factor = requireFactor('', offered);
     await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': userId });
@@ -89,7 +92,9 @@ export class SecondFactorChanges {
         subjectId: userId,
         details: { factor: factor.kind },
       });
-      return this.recoveryCodes.replace(tx, userId);
+      const codes = await this.recoveryCodes.replace(tx, userId);
+      await renewal.rotate(tx);
+      return codes;
     });
   }
 

@@ -3,6 +3,7 @@ import {
   expiredChallenges,
   PasswordLogin,
   Reauthentication,
+  RecoveryCodeTokensResolver,
   SecondStep,
   SignIn,
   SignInChallenges,
@@ -82,6 +83,7 @@ export function composeAuthentication(
         cookies,
         tokenDelivery,
       ),
+      new RecoveryCodeTokensResolver(tokenDelivery),
     ],
   } satisfies Part;
 }

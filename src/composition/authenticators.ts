@@ -24,7 +24,7 @@ export type Authenticators = Awaited<ReturnType<typeof composeAuthenticators>>;
  */
 export async function composeAuthenticators(
   { config, secrets, clock, rateLimiter, fork, audit, notices }: Platform,
-  { endings, store, signOut, requirement }: Sessions,
+  { endings, signOut, requirement, renewals }: Sessions,
   { ownerProof, accountFactors }: PasswordPart,
 ) {
   const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
@@ -36,7 +36,6 @@ export async function composeAuthenticators(
     totpSecrets,
     recoveryCodes,
     ownerProof,
-    store,
     signOut,
     endings,
     notices,
@@ -60,8 +59,8 @@ export async function composeAuthenticators(
     secondFactors,
     secondFactorChanges,
     resolvers: [
-      new TotpResolver(enrolments, secondFactorChanges, accountFactors),
-      new RecoveryCodeResolver(recoveryCodes, secondFactorChanges),
+      new TotpResolver(enrolments, secondFactorChanges, renewals, accountFactors),
+      new RecoveryCodeResolver(recoveryCodes, secondFactorChanges, renewals),
     ],
     personalData: [secondFactorData],
     chores: [expiredEnrolments, fullAllowances, totpSecrets.resealing],

@@ -85,7 +85,7 @@ export function composeGoogle(
   const pages = hasPage ? [googleSignInPage(page)] : [];
   return {
     signIn: google?.signIn ?? null,
-    resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle)],
+    resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle, sessions.renewals)],
     cookieNames: [bindingCookieName(cookieStyle)],
     routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin }), ...pages] : [],
     personalData: [googleData],

@@ -119,10 +119,10 @@ async function build(
     identities,
     devices,
   );
-  const { cookies, accessTokens, revocations } = sessions;
+  const { cookies, accessTokens, revocations, sightings } = sessions;
   const contexts = requestContexts(
     fork,
-    new CallerVerification(cookies, accessTokens, revocations),
+    new CallerVerification(cookies, accessTokens, revocations, sightings),
     devices.deviceCookie.name,
   );
   const google = composeGoogle(

@@ -32,7 +32,7 @@ export type PasswordPart = Awaited<ReturnType<typeof composePasswords>>;
 /** @throws {InvalidSettings} a pepper is missing that a stored hash needs. */
 export async function composePasswords(
   { config, secrets, clock, closing, rateLimiter, fork, audit, tokens, notices }: Platform,
-  { endings, signOut }: Sessions,
+  { endings, signOut, renewals }: Sessions,
   { googleIdentities }: Identities,
   { devices, deviceCookie }: Devices,
 ) {
@@ -59,7 +59,7 @@ export async function composePasswords(
     accountFactors,
     /** Who hashes and who waits for it, at most. */
     hashPlaces: threads * (1 + HASH_QUEUE_PER_THREAD),
-    resolvers: [new PasswordResolver(change, deviceCookie)],
+    resolvers: [new PasswordResolver(change, renewals, deviceCookie)],
     personalData: [passwordData],
   } satisfies Part & Record<string, unknown>;
 }

@@ -3,6 +3,7 @@ import {
   EndingKind,
   Endings,
   expiredSessions,
+  GenerationSightings,
   jwksRoutes,
   KeyRotation,
   oldEndings,
@@ -14,6 +15,7 @@ import {
   SecondFactorRequirement,
   ServiceTokenResolver,
   ServiceTokens,
+  SessionRenewals,
   SessionResolver,
   SigningKeys,
   SignOut,
@@ -64,6 +66,8 @@ export async function composeSessions({
     redis && session.store === 'redis'
       ? new RedisSessionStore(redis, endings, session)
       : new PostgresSessionStore(endings, session);
+  const sightings = new GenerationSightings(fork, store);
+  closing.push(() => sightings.stop());
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const cookies = new TokenCookies(clock, cookieStyle);
   const serviceTokens = new ServiceTokens(signingKeys, clock, rateLimiter, accessToken);
@@ -77,14 +81,20 @@ export async function composeSessions({
     tokenPairs,
     store,
     signOut,
+    sightings,
+    renewals: new SessionRenewals(store, tokenPairs, cookies, {
+      deliversCookies: session.tokenDelivery !== 'body',
+    }),
     refreshRotation: new RefreshRotation(
       refreshTokens,
       store,
+      sightings,
       endings,
       tokenPairs,
       notices,
       audit,
       rateLimiter,
+      session,
     ),
     cookies,
     cookieNames: cookies.names,

@@ -5,7 +5,7 @@ import type { LinkedIdentities } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import { isStillGood } from '../sessions/index.ts';
+import { isStillGood, type SessionRenewal } from '../sessions/index.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
@@ -25,7 +25,13 @@ export class GoogleLinking {
    * @throws {InvalidCredentials} the ID token is not good.
    * @throws {Conflict} the Google account is linked elsewhere, or the account has another one.
    */
-  async link(em: EntityManager, caller: Caller, idToken: string, origin: RequestOrigin): Promise<void> {
+  async link(
+    em: EntityManager,
+    caller: Caller,
+    idToken: string,
+    origin: RequestOrigin,
+    renewal: SessionRenewal,
+  ): Promise<void> {
     await this.signIn.charge(origin);
     const { userId } = caller;
     const claims = await this.prove(em, userId, idToken, origin);
@@ -37,6 +43,7 @@ export class GoogleLinking {
       }
       const { issuer, subject } = claims;
       await this.identities.link(tx, userId, { issuer, subject }, origin);
+      if (!bound) await renewal.rotate(tx);
     });
   }
 
@@ -44,7 +51,12 @@ export class GoogleLinking {
    * Unlinking what is not linked changes nothing.
    * @throws {Conflict} nothing else signs in to the account.
    */
-  async unlink(em: EntityManager, caller: Caller, origin: RequestOrigin): Promise<void> {
+  async unlink(
+    em: EntityManager,
+    caller: Caller,
+    origin: RequestOrigin,
+    renewal: SessionRenewal,
+  ): Promise<void> {
     await this.signIn.charge(origin);
     const { userId } = caller;
     await em.transactional(async (tx) => {
@@ -55,6 +67,7 @@ export class GoogleLinking {
         throw new Conflict('Nothing else signs in to this account. Set a password first.');
       }
       await this.identities.tellUnlinked(tx, userId, origin);
+      await renewal.rotate(tx);
     });
   }
 

@@ -10,6 +10,7 @@ import {
   CurrentCaller,
   type RequestContext,
 } from '../platform/request/index.ts';
+import type { SessionRenewals } from '../sessions/index.ts';
 import { bindingCookieName } from './google.routes.ts';
 import { GoogleSignInType } from './google.types.ts';
 import type { GoogleIdentities } from './google-identities.ts';
@@ -35,6 +36,7 @@ export class GoogleResolver {
     identities: GoogleIdentities,
     private readonly delivery: TokenDelivery,
     private readonly cookies: CookieStyle,
+    private readonly renewals: SessionRenewals,
   ) {
     this.isLinked = batched((em, userIds) => identities.linkedAmong(em, userIds));
   }
@@ -92,7 +94,9 @@ export class GoogleResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.on.linking.link(context.em, caller, idToken, context.origin);
+    const renewal = this.renewals.of(context, caller, 'cookies');
+    await this.on.linking.link(context.em, caller, idToken, context.origin, renewal);
+    await renewal.deliver();
     return account(context, caller);
   }
 
@@ -101,7 +105,9 @@ export class GoogleResolver {
     description: `Unlinks the Google account. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when nothing else signs in to the account. The owner is told by mail. ${OFF}`,
   })
   async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
-    await this.on.linking.unlink(context.em, caller, context.origin);
+    const renewal = this.renewals.of(context, caller, 'cookies');
+    await this.on.linking.unlink(context.em, caller, context.origin, renewal);
+    await renewal.deliver();
     return account(context, caller);
   }
 

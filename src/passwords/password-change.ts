@@ -7,7 +7,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { Endings, SessionRenewal, SignOut } from '../sessions/index.ts';
 import type { OwnerProof } from './owner-proof.ts';
 import type { Passwords } from './passwords.ts';
 
@@ -28,7 +28,7 @@ export class PasswordChange {
   ) {}
 
   /**
-   * Ends every session but the caller's, and forgets every device but this one: whoever knew the former password guesses at
+   * Ends every session but the caller's, which is renewed, and forgets every device but this one: whoever knew the former password guesses at
    * the new one as a stranger, and the owner hears of their success.
    * @returns the mark that the device is to keep.
    * @throws {InvalidCredentials} the current password is wrong.
@@ -39,6 +39,7 @@ export class PasswordChange {
     caller: Caller,
     { current, next }: { current: string | null | undefined; next: string },
     origin: RequestOrigin,
+    renewal: SessionRenewal,
   ): Promise<string> {
     const { userId } = caller;
     await this.ownerProof.charge(origin);
@@ -73,7 +74,9 @@ export class PasswordChange {
         details: { endedSessions: ended },
       });
       await this.devices.forgetAll(tx, userId);
-      return this.devices.expect(tx, userId, origin);
+      const mark = await this.devices.expect(tx, userId, origin);
+      await renewal.rotate(tx);
+      return mark;
     });
     if (deviceMark === null) throw new InvalidCredentials('the password was changed meanwhile');
     return deviceMark;

@@ -1,19 +1,21 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import type { DeviceCookie } from '../devices/index.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import type { SessionRenewals } from '../sessions/index.ts';
 import type { PasswordChange } from './password-change.ts';
 
 @Resolver()
 export class PasswordResolver {
   constructor(
     private readonly passwordChange: PasswordChange,
+    private readonly renewals: SessionRenewals,
     private readonly deviceCookie: DeviceCookie,
   ) {}
 
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      "Replaces the caller's password, ends every other session, and forgets every other device: this one is known from then on, by a cookie. currentPassword is required when the account has a password; without one, a sign-in within five minutes counts.",
+      "Replaces the caller's password, ends every other session, and forgets every other device: this one is known from then on, by a cookie. A caller with token cookies gets new ones; the refresh token of a bearer stays good as it is. currentPassword is required when the account has a password; without one, a sign-in within five minutes counts.",
   })
   async changePassword(
     @Arg('newPassword', () => String) newPassword: string,
@@ -22,8 +24,10 @@ export class PasswordResolver {
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
     const passwords = { current: currentPassword, next: newPassword };
-    const mark = await this.passwordChange.change(context.em, caller, passwords, context.origin);
+    const renewal = this.renewals.of(context, caller, 'cookies');
+    const mark = await this.passwordChange.change(context.em, caller, passwords, context.origin, renewal);
     this.deviceCookie.set(context, mark);
+    await renewal.deliver();
     return true;
   }
 }

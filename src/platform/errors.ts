@@ -6,6 +6,7 @@ export enum ErrorCode {
   EMAIL_NOT_CONFIRMED = 'EMAIL_NOT_CONFIRMED',
   INVALID_TOKEN = 'INVALID_TOKEN',
   INVALID_REFRESH_TOKEN = 'INVALID_REFRESH_TOKEN',
+  REFRESH_TOKEN_SUPERSEDED = 'REFRESH_TOKEN_SUPERSEDED',
   BAD_USER_INPUT = 'BAD_USER_INPUT',
   CONFLICT = 'CONFLICT',
   NOT_FOUND = 'NOT_FOUND',
@@ -44,6 +45,11 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   INVALID_REFRESH_TOKEN: {
     description: 'A refresh token that is unknown, expired, revoked or reused. Sign in again.',
+    retryable: false,
+  },
+  REFRESH_TOKEN_SUPERSEDED: {
+    description:
+      'A refresh token that a step-up, a credential change or a lost answer left behind; the session goes on. Repeat once with the newest token (a browser has it in its cookie). Without it call reauthenticate with the access token, or sign in.',
     retryable: false,
   },
   BAD_USER_INPUT: {
@@ -90,6 +96,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   EMAIL_NOT_CONFIRMED: 403,
   INVALID_TOKEN: 403,
   INVALID_REFRESH_TOKEN: 403,
+  REFRESH_TOKEN_SUPERSEDED: 403,
   BAD_USER_INPUT: 400,
   CONFLICT: 409,
   NOT_FOUND: 404,
@@ -172,6 +179,17 @@ export class InvalidToken extends GatehouseError {
 export class InvalidRefreshToken extends GatehouseError {
   constructor(detail?: string) {
     super(ErrorCode.INVALID_REFRESH_TOKEN, 'The refresh token is not valid. Sign in again.', { detail });
+  }
+}
+
+/** A newer token of the same session was issued. The session goes on, so no cookie is cleared. */
+export class RefreshTokenSuperseded extends GatehouseError {
+  constructor(detail?: string) {
+    super(
+      ErrorCode.REFRESH_TOKEN_SUPERSEDED,
+      'A newer refresh token has replaced this one. Repeat with the newest token, or prove again that it is you.',
+      { detail },
+    );
   }
 }
 

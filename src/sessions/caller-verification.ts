@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Caller, PresentedCredentials } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
+import type { GenerationSightings } from './generation-sightings.ts';
 import type { Revocations } from './revocations.ts';
 import type { TokenCookies } from './token-cookies.ts';
 
@@ -10,6 +11,7 @@ export class CallerVerification {
     private readonly cookies: TokenCookies,
     private readonly accessTokens: AccessTokens,
     private readonly revocations: Revocations,
+    private readonly sightings: GenerationSightings,
   ) {}
 
   /**
@@ -26,6 +28,8 @@ export class CallerVerification {
   async identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
     const token = this.cookies.accessToken(credentials);
     const caller = token === undefined ? null : await this.accessTokens.verify(token);
-    return caller && !(await this.revocations.isVoid(caller, em)) ? caller : null;
+    if (!caller || (await this.revocations.isVoid(caller, em))) return null;
+    this.sightings.note(caller);
+    return caller;
   }
 }

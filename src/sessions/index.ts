@@ -2,6 +2,7 @@ export { AccessTokens } from './access-token.ts';
 export { CallerVerification } from './caller-verification.ts';
 export { EndingKind } from './ending.entity.ts';
 export { Endings, oldEndings } from './endings.ts';
+export { GenerationSightings } from './generation-sightings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';
 export { sessionData } from './personal-data.ts';
@@ -15,10 +16,19 @@ export { ServiceTokenResolver } from './service-token.resolver.ts';
 export { SERVICE_TOKEN_RULES, ServiceTokens } from './service-tokens.ts';
 export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
-export type { EndedSession, SessionRecord, SessionStore, SessionStoreOptions } from './session-store.ts';
+export { type SessionRenewal, SessionRenewals } from './session-renewal.ts';
+export type {
+  EndedSession,
+  SessionProof,
+  SessionRecord,
+  SessionStore,
+  SessionStoreOptions,
+  Sighting,
+} from './session-store.ts';
 export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
 export { isStillGood } from './still-good.ts';
 export { loadSubject, type Subject } from './subject.ts';
+export { supersedeTokens } from './supersession.ts';
 export { TokenCookies } from './token-cookies.ts';
 export { type TokenPair, TokenPairs } from './token-pair.ts';

@@ -4,20 +4,27 @@ import { preparedStatement, sql, statement } from '../platform/database/index.ts
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import type { Endings } from './endings.ts';
+import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type {
   EndedSession,
+  HeldSession,
   NewSession,
   Rotation,
+  SessionChange,
   SessionRecord,
+  SessionReference,
   SessionStore,
   SessionStoreOptions,
   SessionUse,
+  Sighting,
 } from './session-store.ts';
 import { mayHaveTokens, type SubjectColumns, subjectColumns, subjectOf } from './subject.ts';
 
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
+  /** A commit is durable. */
+  readonly mostLost = 0;
   /** Condition for a session whose time is not over. */
   private readonly timely: RawBuilder<boolean>;
   /** Condition for a session that is there. */
@@ -90,44 +97,82 @@ export class PostgresSessionStore implements SessionStore {
         returning s.id, s.user_id, generation, authenticated_at, amr, aal, user_agent, ip_address, s.created_at,
                   last_used_at, expires_at, ${subjectColumns}`,
     );
-    if (rotated) {
-      return { kind: 'rotated', session: toRecord(rotated), subject: subjectOf(userId, rotated), lost: 0 };
-    }
+    if (rotated) return { kind: 'rotated', session: toRecord(rotated), subject: subjectOf(userId, rotated) };
+    const found = await this.look(em, presented);
+    return found ? { kind: 'other', found } : { kind: 'unknown' };
+  }
 
+  async look(em: EntityManager, { userId, sessionId }: SessionReference): Promise<HeldSession | null> {
     const [row] = await statement(
       em,
-      sql<SessionRow & SubjectColumns & { within_grace: boolean }>`
-        select s.*, ${subjectColumns},
-               (rotated_at > now() - make_interval(secs => ${this.options.refreshGraceSeconds})
-                or rotated_at = authenticated_at) as within_grace
+      sql<SessionRow & HeldColumns & SubjectColumns>`
+        select s.*, ${subjectColumns}, extract(epoch from now())::float8 * 1000 as now,
+               extract(epoch from rotated_at)::float8 * 1000 as rotated,
+               rotated_at = authenticated_at and generation > 0 as by_step_up
         from session s join users u on u.id = s.user_id
         where s.id = ${sessionId} and s.user_id = ${userId} and ${this.timely} and ${mayHaveTokens(sessionId)}`,
     );
-    if (!row || generation >= row.generation) return { kind: 'unknown' };
-    const session = toRecord(row);
-    const repeats = generation === row.generation - 1 && row.within_grace;
-    return repeats
-      ? { kind: 'repeated', session, subject: subjectOf(userId, row) }
-      : { kind: 'reused', session };
+    if (!row) return null;
+    const { generation, refresh_notes: stored, seen_generation: seen } = row;
+    return {
+      session: toRecord(row),
+      subject: subjectOf(userId, row),
+      held: {
+        generation,
+        rotatedAt: row.rotated,
+        now: row.now,
+        place: { ipAddress: row.ip_address, userAgent: row.user_agent },
+        notes: stored ?? notesOfEarlierRelease(generation, row.by_step_up),
+        seen: seen !== null && seen >= generation,
+      },
+      version: { stored, seen } satisfies Version,
+    };
   }
 
-  async stepUp(
+  async write(
     em: EntityManager,
-    { userId, sessionId }: { userId: string; sessionId: string },
-    { amr, aal }: { amr: readonly string[]; aal: number },
-    { keepTokens = false }: { keepTokens?: boolean } = {},
+    { session, held, version }: HeldSession,
+    { notes, advance, proof }: SessionChange,
   ): Promise<SessionRecord | null> {
-    const [raised] = await this.records(
+    const { stored, seen } = version as Version;
+    const advanced =
+      advance &&
+      sql`, generation = ${advance.to}, rotated_at = now(), last_used_at = now(),
+          user_agent = ${advance.use.userAgent}, ip_address = ${advance.use.ipAddress}`;
+    const proved =
+      proof &&
+      sql`, authenticated_at = now(), aal = greatest(aal, ${proof.aal}::smallint),
+          amr = array(select distinct unnest(amr || ${[...proof.amr]}::text[]) order by 1)`;
+    const [written] = await this.records(
       em,
       sql<SessionRow>`
-        update session
-        set ${keepTokens ? sql`` : sql`generation = generation + 1, rotated_at = now(),`}
-            last_used_at = now(), authenticated_at = now(),
-            amr = array(select distinct unnest(amr || ${[...amr]}::text[]) order by 1), aal = greatest(aal, ${aal}::smallint)
-        where id = ${sessionId} and user_id = ${userId} and ${this.alive}
+        update session set refresh_notes = ${JSON.stringify(notes)}::jsonb${advanced ?? sql``}${proved ?? sql``}
+        where id = ${session.id} and user_id = ${session.userId} and generation = ${held.generation}
+          and refresh_notes is not distinct from ${stored && JSON.stringify(stored)}::jsonb
+          and seen_generation is not distinct from ${seen}::integer and ${this.alive}
         returning *`,
     );
-    return raised ?? null;
+    return written ?? null;
+  }
+
+  /** Rows that somebody else is changing are left out: two processes that wait for the rows of each other would deadlock. */
+  async markSeen(em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]> {
+    if (sightings.length === 0) return [];
+    const rows = await statement(
+      em,
+      sql<{ id: string }>`
+        update session s set seen_generation = s.generation
+        from (select held.id from session held
+              join unnest(${sightings.map(({ sessionId }) => sessionId)}::uuid[],
+                          ${sightings.map(({ generation }) => generation)}::integer[]) as sighting (id, generation)
+                on held.id = sighting.id and held.generation = sighting.generation
+              where held.seen_generation is distinct from held.generation
+              for update of held skip locked) as current
+        where s.id = current.id
+        returning s.id`,
+    );
+    const marked = new Set(rows.map(({ id }) => id));
+    return sightings.filter(({ sessionId }) => marked.has(sessionId));
   }
 
   async remove(em: EntityManager, userId: string, sessionId: string): Promise<EndedSession | null> {
@@ -158,6 +203,21 @@ export class PostgresSessionStore implements SessionStore {
   private async records(em: EntityManager, query: RawBuilder<SessionRow>): Promise<SessionRecord[]> {
     return (await statement(em, query)).map(toRecord);
   }
+}
+
+/** As read, so that a change is written only while it holds. */
+interface Version {
+  readonly stored: RefreshNotes | null;
+  readonly seen: number | null;
+}
+
+interface HeldColumns {
+  readonly refresh_notes: RefreshNotes | null;
+  readonly seen_generation: number | null;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly rotated: number;
+  readonly by_step_up: boolean;
 }
 
 interface SessionRow {

@@ -64,39 +64,55 @@ redis.call('PEXPIREAT', KEYS[1], string.format('%d', last))
 return texts`);
 
 /**
- * ARGV[2] session id, ARGV[3] the presented generation, ARGV[4] the grace in milliseconds, ARGV[5] how many generations
- * the store may have lost, ARGV[6] the use. Returns the kind of Rotation, the session, and how many were lost.
+ * ARGV[2] session id, ARGV[3] the presented generation, ARGV[4] the use. Returns the rotated session; or one that is at
+ * another generation, and the time; or nothing.
  */
 export const ROTATE = script(`
-local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
-if not session then return { 'unknown' } end
-local ahead = tonumber(ARGV[3]) - session.generation
-if ahead > tonumber(ARGV[5]) then return { 'unknown' } end
-if ahead >= 0 then
-  local use = cjson.decode(ARGV[6])
-  session.generation = session.generation + ahead + 1
-  session.rotatedAt, session.lastUsedAt = now, now
-  session.userAgent, session.ipAddress = use.userAgent, use.ipAddress
-  return { 'rotated', keep(session), ahead }
-end
-local within_grace = session.rotatedAt > now - tonumber(ARGV[4]) or session.rotatedAt == session.authenticatedAt
-local repeats = ahead == -1 and within_grace
-return { repeats and 'repeated' or 'reused', cjson.encode(session) }`);
+local text = redis.call('HGET', KEYS[1], ARGV[2])
+local session = alive(text)
+if not session then return {} end
+if tonumber(ARGV[3]) ~= session.generation then return { text, now } end
+local use = cjson.decode(ARGV[4])
+session.generation = session.generation + 1
+-- Not the instant of the proof: by that a step-up of an earlier release is told (notesOfEarlierRelease).
+session.rotatedAt, session.lastUsedAt = math.max(now, session.authenticatedAt + 1), now
+session.userAgent, session.ipAddress = use.userAgent, use.ipAddress
+return { keep(session) }`);
 
-/** ARGV[2] session id, ARGV[3] the proof. Returns the session, or nil. */
-export const STEP_UP = script(`
-local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
-if not session then return nil end
-local proof = cjson.decode(ARGV[3])
-local methods = {}
-for _, method in ipairs(session.amr) do methods[method] = true end
-for _, method in ipairs(proof.amr) do methods[method] = true end
-session.amr = {}
-for method in pairs(methods) do table.insert(session.amr, method) end
-table.sort(session.amr)
-session.aal = math.max(session.aal, proof.aal)
-if not proof.keepTokens then
-  session.generation, session.rotatedAt = session.generation + 1, now
+/** ARGV[2] session id. Returns the session and the time, or nothing. */
+export const LOOK = script(`
+local text = redis.call('HGET', KEYS[1], ARGV[2])
+return alive(text) and { text, now } or {}`);
+
+/** ARGV[2] session id, ARGV[3] the session as it was read, ARGV[4] the change. Returns the session, or nil when it changed. */
+export const WRITE = script(`
+local text = redis.call('HGET', KEYS[1], ARGV[2])
+local session = alive(text)
+if not session or text ~= ARGV[3] then return nil end
+local change = cjson.decode(ARGV[4])
+session.notes = change.notes
+if change.advance then
+  session.generation = change.advance.to
+  session.rotatedAt, session.lastUsedAt = now, now
+  session.userAgent, session.ipAddress = change.advance.use.userAgent, change.advance.use.ipAddress
 end
-session.lastUsedAt, session.authenticatedAt = now, now
+if change.proof then
+  local methods = {}
+  for _, method in ipairs(session.amr) do methods[method] = true end
+  for _, method in ipairs(change.proof.amr) do methods[method] = true end
+  session.amr = {}
+  for method in pairs(methods) do table.insert(session.amr, method) end
+  table.sort(session.amr)
+  session.aal = math.max(session.aal, change.proof.aal)
+  session.authenticatedAt = now
+end
 return keep(session)`);
+
+/** ARGV[2] session id, ARGV[3] a generation of which an access token was used. Returns 1 when that was news. */
+export const MARK_SEEN = script(`
+local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
+local generation = tonumber(ARGV[3])
+if not session or session.generation ~= generation or session.seenGeneration == generation then return 0 end
+session.seenGeneration = generation
+keep(session)
+return 1`);

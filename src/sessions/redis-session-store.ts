@@ -4,18 +4,23 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
 import type { Endable, Endings } from './endings.ts';
-import { CREATE, FIND, LIST, ROTATE, STEP_UP } from './redis-session-scripts.ts';
+import { CREATE, FIND, LIST, LOOK, MARK_SEEN, ROTATE, WRITE } from './redis-session-scripts.ts';
+import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type {
   EndedSession,
+  HeldSession,
   NewSession,
   Rotation,
+  SessionChange,
   SessionRecord,
+  SessionReference,
   SessionStore,
   SessionStoreOptions,
   SessionUse,
+  Sighting,
 } from './session-store.ts';
-import { loadSubject } from './subject.ts';
+import { loadSubject, type Subject } from './subject.ts';
 
 /** Generations by which a token may be ahead of a Redis that lost its last moments in a failover. */
 const MOST_LOST = 16;
@@ -28,6 +33,8 @@ const LONGEST_LIFE = 31_536_000_000;
  * Redis after the commit of its ending; when it does not, that is a waste of memory and nothing worse.
  */
 export class RedisSessionStore implements SessionStore {
+  readonly mostLost = MOST_LOST;
+
   constructor(
     private readonly redis: RedisConnection,
     private readonly endings: Endings,
@@ -63,33 +70,47 @@ export class RedisSessionStore implements SessionStore {
     // Before the generation is spent: afterwards a database that is away would leave it without an answer.
     const subject = await loadSubject(em, userId, sessionId);
     if (!subject) return { kind: 'unknown' };
-    const grace = this.options.refreshGraceSeconds * 1000;
     const { userAgent, ipAddress } = use;
-    const [kind, text, lost] = (await this.run(
+    const [text, now] = (await this.run(
       ROTATE,
       userId,
       sessionId,
       generation,
-      grace,
-      MOST_LOST,
       JSON.stringify({ userAgent, ipAddress }),
-    )) as [kind: Rotation['kind'], text: string, lost: number];
-    if (kind === 'unknown') return { kind };
-    const session = toRecord(userId, text);
-    if (kind === 'reused') return { kind, session };
-    return kind === 'repeated' ? { kind, session, subject } : { kind, session, subject, lost };
+    )) as [text?: string, now?: number | null];
+    if (text === undefined) return { kind: 'unknown' };
+    if (now == null) return { kind: 'rotated', session: toRecord(userId, text), subject };
+    return { kind: 'other', found: toHeld(userId, text, now, subject) };
   }
 
-  async stepUp(
+  async look(em: EntityManager, { userId, sessionId }: SessionReference): Promise<HeldSession | null> {
+    const subject = await loadSubject(em, userId, sessionId);
+    if (!subject) return null;
+    const [text, now] = (await this.run(LOOK, userId, sessionId)) as [text?: string, now?: number];
+    return text === undefined || now === undefined ? null : toHeld(userId, text, now, subject);
+  }
+
+  async write(
     em: EntityManager,
-    { userId, sessionId }: { userId: string; sessionId: string },
-    { amr, aal }: { amr: readonly string[]; aal: number },
-    { keepTokens = false }: { keepTokens?: boolean } = {},
+    { session, version }: HeldSession,
+    { notes, advance, proof }: SessionChange,
   ): Promise<SessionRecord | null> {
-    const [standing] = await this.withoutEnded(em, userId, [{ id: sessionId }]);
+    const { id, userId } = session;
+    const [standing] = await this.withoutEnded(em, userId, [{ id }]);
     if (!standing) return null;
-    const raised = await this.run(STEP_UP, userId, sessionId, JSON.stringify({ amr, aal, keepTokens }));
-    return raised === null ? null : toRecord(userId, raised as string);
+    const change = JSON.stringify({ notes, advance, proof });
+    const written = await this.run(WRITE, userId, id, version as string, change);
+    return written === null ? null : toRecord(userId, written as string);
+  }
+
+  async markSeen(_em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]> {
+    const marked = await Promise.all(
+      sightings.map(async (sighting) => {
+        const { userId, sessionId, generation } = sighting;
+        return (await this.run(MARK_SEEN, userId, sessionId, generation)) === 1 ? sighting : null;
+      }),
+    );
+    return marked.filter((sighting) => sighting !== null);
   }
 
   async remove(
@@ -189,7 +210,7 @@ const unseen = (userId: string, id: string): Endable => ({
 });
 
 /** As the scripts keep it. */
-interface HeldSession {
+interface StoredSession {
   id: string;
   generation: number;
   amr: string[];
@@ -201,10 +222,32 @@ interface HeldSession {
   createdAt: number;
   lastUsedAt: number;
   expiresAt: number;
+  /** Absent until there is something to remember. */
+  notes?: RefreshNotes;
+  /** The latest generation of which an access token was used. */
+  seenGeneration?: number;
+}
+
+function toHeld(userId: string, text: string, now: number, subject: Subject): HeldSession {
+  const { generation, rotatedAt, authenticatedAt, ...stored } = JSON.parse(text) as StoredSession;
+  const { userAgent, ipAddress, notes, seenGeneration = -1 } = stored;
+  return {
+    session: toRecord(userId, text),
+    subject,
+    held: {
+      generation,
+      rotatedAt,
+      now,
+      place: { userAgent, ipAddress },
+      notes: notes ?? notesOfEarlierRelease(generation, rotatedAt === authenticatedAt),
+      seen: seenGeneration >= generation,
+    },
+    version: text,
+  };
 }
 
 function toRecord(userId: string, text: string): SessionRecord {
-  const held = JSON.parse(text) as HeldSession;
+  const held = JSON.parse(text) as StoredSession;
   return {
     id: held.id,
     userId,

@@ -1,12 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { InvalidRefreshToken } from '../platform/errors.ts';
+import { InvalidRefreshToken, RefreshTokenSuperseded, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from './endings.ts';
-import type { RefreshTokens } from './refresh-token.ts';
-import type { SessionRecord, SessionStore } from './session-store.ts';
+import type { GenerationSightings } from './generation-sightings.ts';
+import { type Judgement, judgePresentation } from './refresh-contract.ts';
+import type { RefreshTokenClaims, RefreshTokens } from './refresh-token.ts';
+import type { HeldSession, SessionRecord, SessionStore, SessionUse } from './session-store.ts';
+import type { Subject } from './subject.ts';
+import { MOST_ATTEMPTS } from './supersession.ts';
 import type { TokenPair, TokenPairs } from './token-pair.ts';
 
 /** A refresh spends one from each. */
@@ -15,25 +19,37 @@ export const REFRESH_RULES = {
   'refresh.session': { burst: 60, perSeconds: 60 },
 } as const;
 
+/** For whom tokens are made. */
+interface Outcome {
+  readonly session: SessionRecord;
+  readonly subject: Subject;
+}
+
+/** Thrown inside the transaction, which takes the audit event and the notice back. */
+class ChangedMeanwhile extends Error {}
+
 /**
- * Exchanges a refresh token for a new pair (RFC 6749 section 6), rotating it (RFC 9700 section 4.14.2).
- * The current token advances the generation. Its immediate predecessor, within the grace, gets the same successor
- * again: parallel tabs and clients that lost a reply end up with one token, not two. Any older one is a sign of
- * theft: the session ends, and that stands although the caller gets an error. A token ahead of a store that can lose
- * its last moments moves the session forward, which the audit trail says.
+ * Exchanges a refresh token for a new pair (RFC 6749 section 6), rotating it (RFC 9700 section 4.14.2). The current token
+ * advances the generation in one statement. For every other one the refresh contract decides (refresh-contract.ts); this
+ * class carries the decision out. What the contract counts, the audit event and the mail to the owner stand or fall together.
  */
 export class RefreshRotation {
   constructor(
     private readonly refreshTokens: RefreshTokens,
     private readonly store: SessionStore,
+    private readonly sightings: GenerationSightings,
     private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
+    private readonly options: { readonly refreshGraceSeconds: number },
   ) {}
 
-  /** @throws {InvalidRefreshToken} unknown, expired, revoked or reused: one message for all. */
+  /**
+   * @throws {InvalidRefreshToken} unknown, expired, revoked or reused: one message for all.
+   * @throws {RefreshTokenSuperseded} the session goes on with a newer token.
+   */
   async rotate(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.refreshTokens.read(token);
     await this.rateLimiter.charge({
@@ -42,28 +58,125 @@ export class RefreshRotation {
     });
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
 
+    const { session, subject } = await this.present(em, presented, origin);
+    return this.tokenPairs.issue(session, subject);
+  }
+
+  /** Judges by what the store holds, and begins again when that changed before the judgement was written. */
+  private async present(
+    em: EntityManager,
+    presented: RefreshTokenClaims,
+    origin: RequestOrigin,
+  ): Promise<Outcome> {
     const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
-    const rotation = await this.store.rotate(em, presented, use);
-    if (rotation.kind === 'unknown') throw new InvalidRefreshToken('no such session or generation');
-    if (rotation.kind === 'reused') {
-      await this.endReused(em, rotation.session, presented.generation, origin);
-      throw new InvalidRefreshToken('reused: the session was ended');
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const rotation = await this.store.rotate(em, presented, use);
+      if (rotation.kind === 'rotated') return rotation;
+      if (rotation.kind === 'unknown') throw new InvalidRefreshToken('no such session');
+      const { found } = rotation;
+      const judgement = this.judge(found, presented, use);
+      try {
+        if (judgement.outcome === 'rotate') continue;
+        return await this.carryOut(em, judgement, found, presented, origin);
+      } catch (error) {
+        if (!(error instanceof ChangedMeanwhile)) throw error;
+      }
     }
-    if (rotation.kind === 'rotated' && rotation.lost > 0) {
-      await this.audit.record(em, origin, {
+    throw new ServiceUnavailable({ detail: 'the session kept changing' });
+  }
+
+  private judge({ session, held }: HeldSession, presented: RefreshTokenClaims, use: SessionUse): Judgement {
+    const seen = held.seen || this.sightings.has(session.id, held.generation);
+    return judgePresentation(
+      { ...held, seen },
+      { generation: presented.generation, place: use },
+      { graceSeconds: this.options.refreshGraceSeconds, mostLost: this.store.mostLost },
+    );
+  }
+
+  private async carryOut(
+    em: EntityManager,
+    judgement: Exclude<Judgement, { outcome: 'rotate' }>,
+    found: HeldSession,
+    presented: RefreshTokenClaims,
+    origin: RequestOrigin,
+  ): Promise<Outcome> {
+    switch (judgement.outcome) {
+      case 'unknown':
+        throw new InvalidRefreshToken('no such generation');
+      case 'reuse':
+        await this.endReused(em, found.session, presented, origin);
+        throw new InvalidRefreshToken(`reused (${judgement.recorded}): the session was ended`);
+      case 'move forward':
+        return this.moveForward(em, judgement, found, presented, origin);
+      case 'repeat':
+        return judgement.recorded === null ? found : this.repeat(em, judgement, found, presented, origin);
+      default: {
+        const { outcome, recorded, tellOwner } = judgement;
+        await em.transactional(async (tx) => {
+          if (tellOwner) await this.notices.tell(tx, presented.userId, 'refresh-refused', origin);
+          await this.audit.record(tx, origin, {
+            action: outcome === 'superseded' ? 'session.refresh_superseded' : 'session.refresh_refused',
+            actorId: null,
+            subjectId: presented.userId,
+            outcome: AuditOutcome.FAILURE,
+            details: { ...generationsOf(found, presented), circumstance: recorded },
+          });
+        });
+        if (outcome === 'superseded') throw new RefreshTokenSuperseded(recorded);
+        throw new InvalidRefreshToken(`refused (${recorded}): the session goes on`);
+      }
+    }
+  }
+
+  private repeat(
+    em: EntityManager,
+    { recorded, tellOwner, notes }: Extract<Judgement, { outcome: 'repeat'; recorded: string }>,
+    found: HeldSession,
+    presented: RefreshTokenClaims,
+    origin: RequestOrigin,
+  ): Promise<Outcome> {
+    return em.transactional(async (tx) => {
+      if (tellOwner) await this.notices.tell(tx, presented.userId, 'refresh-repeated', origin);
+      await this.audit.record(tx, origin, {
+        action: 'session.refresh_repeated',
+        actorId: null,
+        subjectId: presented.userId,
+        details: { ...generationsOf(found, presented), circumstance: recorded },
+      });
+      // Last: Redis does not take it back when the transaction is rolled back.
+      if (!(await this.store.write(tx, found, { notes }))) throw new ChangedMeanwhile();
+      return found;
+    });
+  }
+
+  private moveForward(
+    em: EntityManager,
+    { lost, notes }: Extract<Judgement, { outcome: 'move forward' }>,
+    found: HeldSession,
+    presented: RefreshTokenClaims,
+    origin: RequestOrigin,
+  ): Promise<Outcome> {
+    const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
+    return em.transactional(async (tx) => {
+      await this.audit.record(tx, origin, {
         action: 'session.refresh_moved_forward',
         actorId: null,
         subjectId: presented.userId,
-        details: { sessionId: presented.sessionId, presented: presented.generation, lost: rotation.lost },
+        details: { sessionId: presented.sessionId, presented: presented.generation, lost },
       });
-    }
-    return this.tokenPairs.issue(rotation.session, rotation.subject);
+      // Last, as above.
+      const advance = { to: presented.generation + 1, use };
+      const session = await this.store.write(tx, found, { notes, advance });
+      if (!session) throw new ChangedMeanwhile();
+      return { session, subject: found.subject };
+    });
   }
 
   private async endReused(
     em: EntityManager,
     session: SessionRecord,
-    generation: number,
+    presented: RefreshTokenClaims,
     origin: RequestOrigin,
   ) {
     await this.endings.transactional(em, async (tx) => {
@@ -75,8 +188,18 @@ export class RefreshRotation {
         actorId: null,
         subjectId: session.userId,
         outcome: AuditOutcome.FAILURE,
-        details: { sessionId: session.id, presented: generation, current: session.generation },
+        details: {
+          sessionId: session.id,
+          presented: presented.generation,
+          current: session.generation,
+        },
       });
     });
   }
 }
+
+const generationsOf = ({ held }: HeldSession, { sessionId, generation }: RefreshTokenClaims) => ({
+  sessionId,
+  presented: generation,
+  current: held.generation,
+});

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { HeldGeneration, RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type { Subject } from './subject.ts';
 
@@ -30,29 +31,55 @@ export interface NewSession {
 /** Where a session is used from. */
 export type SessionUse = Pick<SessionRecord, 'userAgent' | 'ipAddress'>;
 
+/** A session of a user. */
+export interface SessionReference {
+  readonly userId: string;
+  readonly sessionId: string;
+}
+
 /** A session that a call has just ended. */
 export type EndedSession = Pick<SessionRecord, 'id' | 'userId'>;
 
-/** What became of a presented refresh token. */
+/** A session of an account that may have tokens, as a store holds it now. */
+export interface HeldSession {
+  readonly session: SessionRecord;
+  readonly subject: Subject;
+  /** What the refresh contract judges by. */
+  readonly held: HeldGeneration;
+  /** What the store recognises the session by, when a change is written: only the adapter that made it reads it. */
+  readonly version: unknown;
+}
+
+/** What became of a presented refresh token in the store. */
 export type Rotation =
-  /**
-   * It was the current one: the generation advanced by one. Or it was ahead of a store that had lost as many
-   * generations as `lost` says: the session went on from the token.
-   */
-  | { kind: 'rotated'; session: SessionRecord; subject: Subject; lost: number }
-  /**
-   * It was the immediate predecessor, within the grace: the current generation again, nothing changed. The grace of a
-   * step-up ends with the first use of the successor: both times of the session are the same until then.
-   */
-  | { kind: 'repeated'; session: SessionRecord; subject: Subject }
-  /** It had been used before. */
-  | { kind: 'reused'; session: SessionRecord }
-  /** No such session, one that may not have tokens, or a generation that it cannot have reached. Nothing changed. */
-  | { kind: 'unknown' };
+  /** It was the current one: the generation advanced by one. */
+  | { readonly kind: 'rotated'; readonly session: SessionRecord; readonly subject: Subject }
+  /** It was not: nothing changed, and the refresh contract decides. */
+  | { readonly kind: 'other'; readonly found: HeldSession }
+  /** No such session, or one that may not have tokens. Nothing changed. */
+  | { readonly kind: 'unknown' };
+
+/** A change to what was read. */
+export interface SessionChange {
+  readonly notes: RefreshNotes;
+  /** The session goes on at this generation; it is used, and rotated, now and here. */
+  readonly advance?: { readonly to: number; readonly use: SessionUse };
+  /** The holder proved who they are: adds the methods, never lowers the level, sets the authentication time to now. */
+  readonly proof?: SessionProof;
+}
+
+/** How somebody proved in a session who they are. */
+export type SessionProof = Pick<SessionRecord, 'amr' | 'aal'>;
+
+/** An access token of this generation was used at the gateway. */
+export interface Sighting {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly generation: number;
+}
 
 /** The same for every adapter. */
 export interface SessionStoreOptions {
-  readonly refreshGraceSeconds: number;
   /** Undefined: no idle limit. */
   readonly idleTtlSeconds: number | undefined;
   readonly maxPerUser: number;
@@ -65,12 +92,14 @@ export interface SessionStoreOptions {
  * these calls, whatever the store still holds. Time is the store's own clock.
  *
  * Whatever removes a session writes its ending in the transaction of `em`, and that insert, one for each session,
- * decides which of several calls has ended it. Call these, and create, in Endings.transactional. A step-up may stand
- * although the transaction is rolled back: make it the last thing there.
+ * decides which of several calls has ended it. Call these, and create, in Endings.transactional. What write() wrote may
+ * stand although the transaction is rolled back: make it the last thing there.
  *
  * @throws {ServiceUnavailable} from every call, when the store is away.
  */
 export interface SessionStore {
+  /** Generations by which a token may be ahead of it after it lost its last moments. */
+  readonly mostLost: number;
   /**
    * The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other.
    * @returns the session, and the oldest ones of the user, which are over the limit and were ended.
@@ -82,19 +111,20 @@ export interface SessionStore {
   find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
   /** Most recently used first. */
   list(em: EntityManager, userId: string): Promise<SessionRecord[]>;
-  /** Compare-and-set on the generation. */
+  /** Compare-and-set on the generation, in one round trip. */
   rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation>;
+  /** @returns null when there is no such session, or its account may not have tokens. */
+  look(em: EntityManager, session: SessionReference): Promise<HeldSession | null>;
   /**
-   * The holder proved again who they are: sets the authentication time to now, advances the generation, adds the
-   * methods and never lowers the level. The time of the rotation is the same instant (see `repeated`). `keepTokens`: the
-   * generation stays, for a caller who is not given new tokens.
+   * Compare-and-set on everything that was read of the rotation.
+   * @returns null when that changed, or the session is over: nothing was written. Look again.
    */
-  stepUp(
-    em: EntityManager,
-    session: { userId: string; sessionId: string },
-    proof: { amr: readonly string[]; aal: number },
-    options?: { keepTokens?: boolean },
-  ): Promise<SessionRecord | null>;
+  write(em: EntityManager, found: HeldSession, change: SessionChange): Promise<SessionRecord | null>;
+  /**
+   * Notes sightings of current generations, at most a few hundred sessions at once. It waits for no lock.
+   * @returns those that it noted; the others are old, were noted before, or are being changed.
+   */
+  markSeen(em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]>;
   /**
    * @param options.known a genuine token names the session of this user, so it need not be found first: it is ended
    * while the store is away, too

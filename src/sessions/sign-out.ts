@@ -6,13 +6,7 @@ import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
 import type { Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
-import type { EndedSession, SessionStore } from './session-store.ts';
-
-/** A session of a user. */
-export interface SessionReference {
-  userId: string;
-  sessionId: string;
-}
+import type { EndedSession, SessionReference, SessionStore } from './session-store.ts';
 
 /** Ends sessions. Ending is always the safe direction: it asks for no fresh authentication. */
 export class SignOut {

@@ -24,7 +24,6 @@ beforeAll(async () => {
   const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
   const store = new PostgresSessionStore(endings, {
-    refreshGraceSeconds: 30,
     idleTtlSeconds: undefined,
     maxPerUser: 50,
   });

@@ -234,8 +234,15 @@ describe('every change is recorded once, or does not happen:', () => {
       client.execute(LogoutDocument, {}, { ...o, bearer }),
     );
     const { refreshToken } = await alice.signedIn();
-    await alice.refresh(refreshToken);
+    const renewed = tokensOf(await alice.refresh(refreshToken));
     const again = 'mutation ($token: String) { refresh(refreshToken: $token) { tokenType } }';
+    await expectRecorded(['session.refresh_repeated: nobody, alice'], (o) =>
+      client.raw(again, { token: refreshToken }, o),
+    );
+    await expectRecorded(['session.refresh_superseded FAILURE: nobody, alice'], (o) =>
+      client.raw(again, { token: refreshToken }, o),
+    );
+    await alice.me(renewed.accessToken);
     await expectRecorded(['session.refresh_reused FAILURE: nobody, alice'], (o) =>
       client.raw(again, { token: refreshToken }, o),
     );

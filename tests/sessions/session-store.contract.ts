@@ -1,91 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { createOrm } from '../../src/platform/database/index.ts';
-import { PostgresEventFeed } from '../../src/platform/events/index.ts';
-import { newId } from '../../src/platform/id.ts';
 import {
-  Endings,
-  Revocations,
+  type SessionProof,
   type SessionRecord,
-  type SessionStore,
   type SessionStoreOptions,
+  type Sighting,
+  supersedeTokens,
 } from '../../src/sessions/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually, race } from '../support/race.ts';
-import type { SessionProbe } from '../support/session-probe.ts';
-
-/** An adapter, and a look into what it keeps. */
-export interface Adapter {
-  readonly store: SessionStore;
-  readonly probe: SessionProbe;
-  close(): Promise<void>;
-}
-
-export interface AdapterUnderTest {
-  readonly name: string;
-  /** Generations by which a token may be ahead of a store that can lose its last moments. */
-  readonly mostLost: number;
-  open(endings: Endings, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
-}
-
-/** Beside the grace of 30 seconds. */
-type SessionLimits = Omit<SessionStoreOptions, 'refreshGraceSeconds'>;
-
-/** An adapter on a database, where endings and accounts are whatever the adapter. */
-async function prepareOn(adapter: AdapterUnderTest, limits: SessionLimits) {
-  const database = await createTestDatabase();
-  const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
-  const fork = (): EntityManager => orm.em.fork();
-  const feed = new PostgresEventFeed(database.servingUrl, () => {});
-  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
-  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
-  const { store, probe, close } = await adapter.open(
-    endings,
-    { refreshGraceSeconds: 30, ...limits },
-    database,
-  );
-  return {
-    store,
-    endings,
-    probe,
-    fork,
-    /** An account, since sessions belong to one. */
-    async aUser() {
-      const id = newId();
-      await database.query('insert into users (id, username, username_key) values ($1, $2, $2)', [id, id]);
-      return id;
-    },
-    deactivate: (userId: string) =>
-      database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [userId]),
-    /** Moves the session's times into the past, as the store's own clock would. */
-    age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
-    /** Writes an ending behind the store's back, as if what it holds were an old copy. */
-    async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
-      await endings.endSessions(fork(), [{ id, userId, expiresAt }]);
-    },
-    endingsOf: (userId: string) =>
-      database.query<{ session_id: string; days: number }>(
-        `select session_id, extract(epoch from kept_until - now())::float8 / 86400 as days
-         from ending where user_id = $1`,
-        [userId],
-      ),
-    async close() {
-      await close();
-      await revocations.stop();
-      await orm.close();
-      await database.drop();
-    },
-  };
-}
-type StoreUnderTest = Awaited<ReturnType<typeof prepareOn>>;
+import { type AdapterUnderTest, prepareOn, type StoreUnderTest } from '../support/session-adapters.ts';
 
 const use = { userAgent: 'test', ipAddress: '192.0.2.1' };
 
-/** Every adapter of the session store passes this. The grace is 30 seconds. */
+/** Every adapter of the session store passes this. What becomes of a token is the contract's: refresh-contract.test.ts. */
 export function sessionStoreContract(adapter: AdapterUnderTest): void {
-  const { name, mostLost } = adapter;
-  const prepare = (limits: SessionLimits) => prepareOn(adapter, limits);
+  const { name } = adapter;
+  const prepare = (limits: SessionStoreOptions) => prepareOn(adapter, limits);
   describe(`the session store on ${name}`, () => {
     let under: StoreUnderTest;
     let userId: string;
@@ -102,6 +32,13 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       userId = await under.aUser();
       session = await aSession();
     });
+    const look = async () => {
+      const found = await under.store.look(under.fork(), { userId, sessionId: session.id });
+      if (!found) throw new Error('no such session');
+      return found;
+    };
+    const stepUp = (em = under.fork(), proof: SessionProof = { amr: ['pwd'], aal: 1 }) =>
+      supersedeTokens(under.store, em, { userId, sessionId: session.id }, use, proof);
     const rotate = (generation: number, of = session) =>
       under.store.rotate(under.fork(), { userId, sessionId: of.id, generation }, use);
 
@@ -125,9 +62,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
         kind: 'rotated',
         session: { generation: 1, expiresAt: session.expiresAt, ...elsewhere },
         subject: { userId, epoch: 0, roles: [] },
-        lost: 0,
       });
-      expect(await rotate(0)).toMatchObject({ kind: 'repeated', subject: { userId, epoch: 0, roles: [] } });
     });
 
     it('spends nothing on an account that may not have tokens', async () => {
@@ -136,55 +71,89 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.probe.generation(userId, session.id)).toBe(0);
     });
 
-    it('lets one of many rotations at once win; the others get the same generation', async () => {
+    it('lets one of many rotations at once win, and shows the others what it left', async () => {
       const rotations = await race(20, () => rotate(0));
       expect(rotations.filter(({ kind }) => kind === 'rotated')).toHaveLength(1);
-      expect(rotations.filter(({ kind }) => kind === 'repeated')).toHaveLength(19);
-      for (const rotation of rotations) expect(rotation).toMatchObject({ session: { generation: 1 } });
+      const others = rotations.filter((rotation) => rotation.kind === 'other');
+      expect(others).toHaveLength(19);
+      for (const { found } of others) expect(found.session).toMatchObject({ id: session.id, generation: 1 });
     });
 
-    it('answers the immediate predecessor within the grace only', async () => {
+    it('shows a session whose generation is another, with its place and its times, and changes nothing', async () => {
       await rotate(0);
-      await under.age(session, 29);
-      expect((await rotate(0)).kind).toBe('repeated');
-      await under.age(session, 2);
-      expect((await rotate(0)).kind).toBe('reused');
-    });
-
-    it('answers the immediate predecessor of a step-up until the successor is used: nobody repeats a lost proof', async () => {
-      const reference = { userId, sessionId: session.id };
-      await rotate(0);
-      await under.store.stepUp(under.fork(), reference, { amr: ['pwd'], aal: 1 });
-      await under.age(session, 600);
-      expect((await rotate(0)).kind).toBe('reused');
-      expect(await rotate(1)).toMatchObject({ kind: 'repeated', session: { generation: 2 } });
-      expect((await rotate(2)).kind).toBe('rotated');
-      expect((await rotate(1)).kind).toBe('reused');
-      await under.age(session, 31);
-      await under.store.stepUp(under.fork(), reference, { amr: ['pwd'], aal: 1 }, { keepTokens: true });
-      expect((await rotate(2)).kind).toBe('reused');
-    });
-
-    it('takes a generation before that for reuse at any time', async () => {
-      await rotate(0);
-      await rotate(1);
-      expect((await rotate(0)).kind).toBe('reused');
-    });
-
-    it('does not know a generation that the session cannot have reached', async () => {
-      expect(await rotate(mostLost + 1)).toEqual({ kind: 'unknown' });
-      expect((await under.store.find(under.fork(), userId, session.id))?.generation).toBe(0);
-    });
-
-    if (mostLost > 0) {
-      it('goes on from a generation that the store lost, once, and says how many it lost', async () => {
-        const rotations = await race(20, () => rotate(mostLost));
-        const rotated = rotations.filter(({ kind }) => kind === 'rotated');
-        expect(rotated).toMatchObject([{ session: { generation: mostLost + 1 }, lost: mostLost }]);
-        expect(rotations.filter(({ kind }) => kind === 'repeated')).toHaveLength(19);
-        expect(await rotate(mostLost + 1)).toMatchObject({ kind: 'rotated', lost: 0 });
+      await under.age(session, 10);
+      const shown = await rotate(0);
+      expect(shown).toMatchObject({
+        kind: 'other',
+        found: {
+          session: { id: session.id, generation: 1 },
+          subject: { userId, epoch: 0, roles: [] },
+          held: { generation: 1, place: use, notes: {}, seen: false },
+        },
       });
-    }
+      const { held } = shown.kind === 'other' ? shown.found : await look();
+      expect(held.now - held.rotatedAt).toBeGreaterThan(9_500);
+      expect(held.now - held.rotatedAt).toBeLessThan(20_000);
+      expect(await rotate(7)).toMatchObject({ kind: 'other', found: { held: { generation: 1 } } });
+      expect((await look()).held.generation).toBe(1);
+    });
+
+    it('writes notes once for all who read the same, and the others get nothing', async () => {
+      const found = await look();
+      const written = await race(20, (index) =>
+        under.store.write(under.fork(), found, { notes: { givenElsewhere: index } }),
+      );
+      expect(written.filter((record) => record !== null)).toMatchObject([{ generation: 0 }]);
+      const { notes } = (await look()).held;
+      expect(notes.givenElsewhere).toBe(written.findIndex((record) => record !== null));
+      const late = { notes: { givenLate: { generation: 0, at: 1_790_000_000_000 } } };
+      expect(await under.store.write(under.fork(), await look(), late)).not.toBeNull();
+      expect((await look()).held.notes).toEqual(late.notes);
+    });
+
+    it('writes nothing on what changed since it was read: by a rotation, or by a sighting', async () => {
+      const before = await look();
+      await rotate(0);
+      expect(await under.store.write(under.fork(), before, { notes: {} })).toBeNull();
+      const between = await look();
+      await under.store.markSeen(under.fork(), [{ userId, sessionId: session.id, generation: 1 }]);
+      expect(await under.store.write(under.fork(), between, { notes: {} })).toBeNull();
+    });
+
+    it('advances to any generation, from where it is used, and keeps the notes', async () => {
+      await under.age(session, 60);
+      const elsewhere = { userAgent: 'other', ipAddress: '198.51.100.1' };
+      const change = { notes: { movedForwardTo: 9 }, advance: { to: 9, use: elsewhere } };
+      const advanced = await under.store.write(under.fork(), await look(), change);
+      expect(advanced).toMatchObject({ generation: 9, aal: 1, ...elsewhere, expiresAt: expect.any(Date) });
+      const { held } = await look();
+      expect(held).toMatchObject({ generation: 9, notes: { movedForwardTo: 9 }, place: elsewhere });
+      expect(held.now - held.rotatedAt).toBeLessThan(10_000);
+    });
+
+    it('notes a sighting of the current generation once, and of no other', async () => {
+      await rotate(0);
+      const sighting = (generation: number, sessionId = session.id) => ({ userId, sessionId, generation });
+      const mark = (...sightings: Sighting[]) => under.store.markSeen(under.fork(), sightings);
+      expect(await mark(sighting(0), sighting(2))).toEqual([]);
+      expect((await look()).held.seen).toBe(false);
+      const other = await aSession();
+      const both = [sighting(1), sighting(0, other.id)];
+      expect(await mark(...both)).toEqual(both);
+      expect((await look()).held.seen).toBe(true);
+      expect(await mark(...both)).toEqual([]);
+      await rotate(1);
+      expect((await look()).held.seen).toBe(false);
+    });
+
+    it('takes a step-up of a release that wrote no notes for one', async () => {
+      await rotate(0);
+      expect((await look()).held.notes).toEqual({});
+      await under.probe.stepUpOfEarlierRelease(userId, session.id);
+      expect((await look()).held.notes).toEqual({ superseded: { from: 1, to: 2 } });
+      await rotate(2);
+      expect((await look()).held.notes).toEqual({});
+    });
 
     it('does not know the session of somebody else', async () => {
       const stranger = await under.aUser();
@@ -202,9 +171,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.store.find(em, userId, session.id)).toBeNull();
       expect(await under.store.list(em, userId)).toEqual([]);
       expect(await rotate(0)).toEqual({ kind: 'unknown' });
-      expect(
-        await under.store.stepUp(em, { userId, sessionId: session.id }, { amr: ['pwd'], aal: 1 }),
-      ).toBeNull();
+      expect(await stepUp(em)).toBeNull();
       expect(await under.store.remove(em, userId, session.id)).toBeNull();
     });
 
@@ -225,24 +192,36 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     it('raises the authentication time by a step-up, never lowers the level, and advances the generation', async () => {
       await under.age(session, 600);
       const before = await under.store.find(under.fork(), userId, session.id);
-      const reference = { userId, sessionId: session.id };
-      const raised = await under.store.stepUp(under.fork(), reference, { amr: ['pwd', 'otp'], aal: 2 });
-      expect(raised).toMatchObject({ generation: 1, aal: 2, amr: ['otp', 'pwd'] });
-      expect(raised?.authenticatedAt.getTime()).toBeGreaterThan(
+      const raised = await stepUp(under.fork(), { amr: ['pwd', 'otp'], aal: 2 });
+      expect(raised?.session).toMatchObject({ generation: 1, aal: 2, amr: ['otp', 'pwd'] });
+      expect(raised?.session.authenticatedAt.getTime()).toBeGreaterThan(
         before?.authenticatedAt.getTime() ?? Number.NaN,
       );
-      expect(await under.store.stepUp(under.fork(), reference, { amr: ['pwd'], aal: 1 })).toMatchObject({
-        aal: 2,
-        amr: ['otp', 'pwd'],
+      expect((await stepUp())?.session).toMatchObject({ generation: 2, aal: 2, amr: ['otp', 'pwd'] });
+      expect((await look()).held.notes).toEqual({ superseded: { from: 0, to: 2 } });
+    });
+
+    it('advances for a credential change without raising anything', async () => {
+      await under.age(session, 600);
+      const before = await under.store.find(under.fork(), userId, session.id);
+      const reference = { userId, sessionId: session.id };
+      const renewed = await supersedeTokens(under.store, under.fork(), reference, use);
+      expect(renewed?.session).toMatchObject({
+        generation: 1,
+        aal: 1,
+        amr: ['pwd'],
+        authenticatedAt: before?.authenticatedAt,
       });
     });
 
-    it('leaves the generation by a step-up of a caller who gets no new tokens', async () => {
-      const reference = { userId, sessionId: session.id };
-      const proof = { amr: ['otp'], aal: 2 };
-      const raised = await under.store.stepUp(under.fork(), reference, proof, { keepTokens: true });
-      expect(raised).toMatchObject({ generation: 0, aal: 2, amr: ['otp', 'pwd'] });
-      expect(await rotate(0)).toMatchObject({ kind: 'rotated' });
+    it('advances by one for each of many step-ups and rotations at once', async () => {
+      const raced = await race(10, async (index) => {
+        if (index % 2 === 0) return (await rotate(0)).kind;
+        return (await stepUp()) && 'raised';
+      });
+      expect(raced.filter((one) => one === 'raised')).toHaveLength(5);
+      const rotated = raced.filter((one) => one === 'rotated');
+      expect((await look()).held.generation).toBe(5 + rotated.length);
     });
 
     it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
@@ -286,11 +265,8 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ['find', (em) => under.store.find(em, userId, session.id), null],
       ['list', (em) => under.store.list(em, userId), []],
       ['rotate', () => rotate(0), { kind: 'unknown' }],
-      [
-        'stepUp',
-        (em) => under.store.stepUp(em, { userId, sessionId: session.id }, { amr: ['otp'], aal: 2 }),
-        null,
-      ],
+      ['look', (em) => under.store.look(em, { userId, sessionId: session.id }), null],
+      ['a step-up', (em) => stepUp(em), null],
       ['remove', (em) => under.store.remove(em, userId, session.id), null],
       ['removeAll', (em) => under.store.removeAll(em, userId), []],
     ];

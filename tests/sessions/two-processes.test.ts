@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { decodeJwt } from 'jose';
 import { GatewayPair } from '../support/gateway-pair.ts';
-import { LogoutDocument } from '../support/generated/operations.ts';
+import { LogoutDocument, ReauthenticateDocument } from '../support/generated/operations.ts';
 import { eventually, race } from '../support/race.ts';
 import { STORES } from '../support/session-stores.ts';
 import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
@@ -27,6 +28,12 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       `select from audit_event where action in ('session.refresh_reused', 'session.ended')`,
     );
 
+  const alarmsOf = ({ id }: Subject) =>
+    pair.database.query(
+      `select from audit_event where subject_id = $1 and action = 'session.refresh_reused'`,
+      [id],
+    );
+
   it('give one successor to twenty uses of a token at once, and advance by one, twenty times over', async () => {
     const alice = await Subject.register(pair.clients[0]);
     let { refreshToken, sessionId } = await alice.signedIn();
@@ -38,6 +45,30 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       refreshToken = successors[0] ?? '';
       expect(generationIn(refreshToken)).toBe(round);
       expect(await pair.sessions.generation(alice.id, sessionId)).toBe(round);
+    }
+    expect(await alarms()).toEqual([]);
+  });
+
+  it('give nothing of a step-up to refreshes that race with it, and go on with the token of the step-up', async () => {
+    for (let round = 0; round < 10; round++) {
+      const alice = await Subject.register(pair.clients[0]);
+      const { accessToken: bearer, refreshToken, sessionId } = await alice.signedIn();
+      const { iat: signedInAt } = decodeJwt(bearer);
+      // A second, so that the times of both proofs differ in a token.
+      await pair.sessions.age(alice.id, sessionId, 100);
+      const stepUp = pair.clients[1].execute(
+        ReauthenticateDocument,
+        { password: alice.password },
+        { bearer },
+      );
+      const refreshes = await race(10, (index) => alice.refresh(refreshToken, pair.clients[index % 2]));
+      const raised = tokensOf(await stepUp);
+      for (const reply of refreshes) {
+        if (reply.code === 'REFRESH_TOKEN_SUPERSEDED') continue;
+        const { accessToken } = tokensOf(reply);
+        expect(Number(decodeJwt(accessToken).auth_time)).toBeLessThan(Number(signedInAt) - 90);
+      }
+      expect(tokensOf(await alice.refresh(raised.refreshToken)).sessionId).toBe(sessionId);
     }
     expect(await alarms()).toEqual([]);
   });
@@ -145,5 +176,20 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       () => alice.login({ client: there }),
       ({ errors }) => errors.length === 0,
     );
+  });
+
+  it('end a session once whose predecessor comes back at both, from where its client is not', async () => {
+    const alice = await Subject.register(pair.clients[0]);
+    const { refreshToken, sessionId } = await alice.signedIn();
+    const renewed = tokensOf(await alice.refresh(refreshToken));
+    expect((await alice.me(renewed.accessToken)).errors).toEqual([]);
+    await eventually(
+      () => pair.sessions.seenGeneration(alice.id, sessionId),
+      (seen) => seen === 1,
+    );
+    await pair.sessions.age(alice.id, sessionId, 31);
+    const replies = await race(10, (index) => alice.refresh(refreshToken, pair.clients[index % 2]));
+    expect(new Set(replies.map(({ code }) => code))).toEqual(new Set(['INVALID_REFRESH_TOKEN']));
+    expect(await alarmsOf(alice)).toHaveLength(1);
   });
 });

@@ -5,10 +5,11 @@ import {
   CompleteLoginDocument,
   type CompleteLoginMutation,
   ConfirmTotpDocument,
+  type ConfirmTotpMutation,
   EnrollTotpDocument,
   type EnrollTotpMutation,
 } from './generated/operations.ts';
-import { type Subject, type Tokens, tokensOf } from './subject.ts';
+import type { Subject, Tokens } from './subject.ts';
 
 /** An authenticator app, written from RFC 4226 and RFC 6238 and not with the gateway's library. */
 export class AuthenticatorApp {
@@ -54,7 +55,7 @@ export interface Enrolled {
   readonly app: AuthenticatorApp;
   readonly secret: string;
   readonly recoveryCodes: readonly string[];
-  /** Of the session that enrolled, refreshed: level 2. */
+  /** Of the session that enrolled, as confirmTotp renewed it: level 2. */
   readonly tokens: Tokens;
   /** With which the same session enrolled: good, and of level 1. */
   readonly accessTokenOfLevel1: string;
@@ -63,7 +64,7 @@ export interface Enrolled {
 /** Signs in and enrols. The code that confirmed is as good as one of the step before, so that the current one is left. */
 export async function enrol(gateway: TestGateway, subject: Subject): Promise<Enrolled> {
   gateway.clock.toMidStep();
-  const { accessToken, refreshToken } = await subject.signedIn();
+  const { accessToken } = await subject.signedIn();
   const { secret } = await startEnrolment(subject, accessToken);
   const app = new AuthenticatorApp(secret, () => gateway.clock.now());
   const { data, text } = await subject.client.execute(
@@ -75,8 +76,15 @@ export async function enrol(gateway: TestGateway, subject: Subject): Promise<Enr
   await gateway.database.query('update totp_authenticator set last_step = last_step - 1 where user_id = $1', [
     subject.id,
   ]);
-  const tokens = tokensOf(await subject.refresh(refreshToken));
+  const tokens = renewedTokens(data.confirmTotp.tokens);
   return { app, secret, recoveryCodes: data.confirmTotp.codes, tokens, accessTokenOfLevel1: accessToken };
+}
+
+/** @throws when the reply brought no tokens. */
+export function renewedTokens(renewed: ConfirmTotpMutation['confirmTotp']['tokens']): Tokens {
+  if (!renewed?.accessToken || !renewed.refreshToken) throw new Error('no new tokens');
+  const { accessToken, refreshToken, session } = renewed;
+  return { accessToken, refreshToken, sessionId: session.id };
 }
 
 export async function startEnrolment(

@@ -5,12 +5,21 @@ import { redisCommand } from './redis.ts';
 export interface SessionProbe {
   /** Undefined when the store does not hold the session. */
   generation(userId: string, sessionId: string): Promise<number | undefined>;
+  /** The latest generation of which an access token was seen. */
+  seenGeneration(userId: string, sessionId: string): Promise<number | null>;
   /** Moves all its times into the past. */
   age(userId: string, sessionId: string, seconds: number): Promise<void>;
+  /** As a release did it that wrote no notes: the times of rotation and authentication are one instant. */
+  stepUpOfEarlierRelease(userId: string, sessionId: string): Promise<void>;
   /** Back to what a password alone gives. */
   weaken(userId: string, sessionId: string): Promise<void>;
   /** As if the store had lost the sessions of the user. */
   lose(userId: string): Promise<void>;
+  /**
+   * What the store holds of the session now. @returns what puts it back, so many seconds later: an old snapshot, or a replica
+   * that lagged. PostgreSQL loses nothing, so there it does nothing.
+   */
+  snapshot(userId: string, sessionId: string): Promise<(secondsLater: number) => Promise<void>>;
   /** How many sessions of the user the store holds, whatever they are worth. */
   count(userId: string): Promise<number>;
 }
@@ -22,12 +31,29 @@ export const probePostgres = ({ query }: TestDatabase): SessionProbe => ({
     ]);
     return row?.generation;
   },
+  async seenGeneration(_userId, sessionId) {
+    const [row] = await query<{ seen: number | null }>(
+      'select seen_generation as seen from session where id = $1',
+      [sessionId],
+    );
+    return row?.seen ?? null;
+  },
   async age(_userId, sessionId, seconds) {
     await query(
       `update session set rotated_at = rotated_at - d, last_used_at = last_used_at - d, expires_at = expires_at - d,
-                          authenticated_at = authenticated_at - d, created_at = created_at - d
+                          authenticated_at = authenticated_at - d, created_at = created_at - d,
+                          refresh_notes = case when refresh_notes is not null then
+                            jsonb_set(jsonb_set(refresh_notes,
+                              '{givenLate,at}', coalesce(to_jsonb((refresh_notes#>>'{givenLate,at}')::float8 - $2 * 1000), 'null'), false),
+                              '{day,since}', coalesce(to_jsonb((refresh_notes#>>'{day,since}')::float8 - $2 * 1000), 'null'), false) end
        from make_interval(secs => $2) as d where id = $1`,
       [sessionId, seconds],
+    );
+  },
+  async stepUpOfEarlierRelease(_userId, sessionId) {
+    await query(
+      'update session set generation = generation + 1, rotated_at = now(), authenticated_at = now() where id = $1',
+      [sessionId],
     );
   },
   async weaken(_userId, sessionId) {
@@ -36,10 +62,21 @@ export const probePostgres = ({ query }: TestDatabase): SessionProbe => ({
   async lose(userId) {
     await query('delete from session where user_id = $1', [userId]);
   },
+  snapshot: async () => async () => {},
   async count(userId) {
     return (await query('select from session where user_id = $1', [userId])).length;
   },
 });
+
+/** Times are named `...At` at the top, and `at` or `since` in the notes. */
+const aged = (held: object, milliseconds: number): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(held).map(([name, value]: [string, unknown]) => {
+      if (typeof value === 'number' && /(^at|^since|At)$/.test(name)) return [name, value - milliseconds];
+      const isNested = typeof value === 'object' && value !== null && !Array.isArray(value);
+      return [name, isNested ? aged(value, milliseconds) : value];
+    }),
+  );
 
 export const probeRedis = (url: string): SessionProbe => {
   const key = (userId: string) => `gatehouse:sessions:{${userId}}`;
@@ -62,18 +99,28 @@ export const probeRedis = (url: string): SessionProbe => {
     async generation(userId, sessionId) {
       return (await read(userId, sessionId))?.generation as number | undefined;
     },
-    age(userId, sessionId, seconds) {
-      return change(userId, sessionId, (session) =>
-        Object.fromEntries(
-          Object.entries(session)
-            .filter(([name]) => name.endsWith('At'))
-            .map(([name, time]) => [name, Number(time) - seconds * 1000]),
-        ),
-      );
+    async seenGeneration(userId, sessionId) {
+      return ((await read(userId, sessionId))?.seenGeneration as number | undefined) ?? null;
     },
+    age(userId, sessionId, seconds) {
+      return change(userId, sessionId, (session) => aged(session, seconds * 1000));
+    },
+    stepUpOfEarlierRelease: (userId, sessionId) =>
+      change(userId, sessionId, ({ generation }) => {
+        const now = Date.now();
+        return { generation: Number(generation) + 1, rotatedAt: now, authenticatedAt: now };
+      }),
     weaken: (userId, sessionId) => change(userId, sessionId, () => ({ aal: 1, amr: ['pwd'] })),
     async lose(userId) {
       await redisCommand(url, 'DEL', key(userId));
+    },
+    async snapshot(userId, sessionId) {
+      const session = await read(userId, sessionId);
+      return async (secondsLater) => {
+        if (!session) return;
+        const json = JSON.stringify(aged(session, secondsLater * 1000));
+        await redisCommand(url, 'HSET', key(userId), sessionId, json);
+      };
     },
     async count(userId) {
       return Number(await redisCommand(url, 'HLEN', key(userId)));

@@ -64,8 +64,12 @@ export class Subject implements SubjectFacts {
     return tokensOf(await this.login(options));
   }
 
-  refresh(refreshToken: string, client = this.client): Promise<Reply<RefreshMutation>> {
-    return client.execute(RefreshDocument, { refreshToken });
+  refresh(
+    refreshToken: string,
+    client = this.client,
+    options: RequestOptions = {},
+  ): Promise<Reply<RefreshMutation>> {
+    return client.execute(RefreshDocument, { refreshToken }, options);
   }
 
   me(bearer: string, client = this.client): Promise<Reply<MeQuery>> {

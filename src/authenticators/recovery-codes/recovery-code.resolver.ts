@@ -7,6 +7,7 @@ import {
   CurrentCaller,
   type RequestContext,
 } from '../../platform/request/index.ts';
+import type { SessionRenewals } from '../../sessions/index.ts';
 import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
 import { RecoveryCodesType } from './recovery-code.types.ts';
@@ -19,6 +20,7 @@ export class RecoveryCodeResolver {
   constructor(
     recoveryCodes: RecoveryCodes,
     private readonly changes: SecondFactorChanges,
+    private readonly renewals: SessionRenewals,
   ) {
     this.leftOf = batched((em, userIds) => recoveryCodes.counts(em, userIds));
   }
@@ -31,7 +33,7 @@ export class RecoveryCodeResolver {
   @Authorize()
   @Mutation(() => RecoveryCodesType, {
     description:
-      'New recovery codes; the former ones are void. Exactly one of the two codes. CONFLICT without a second factor.',
+      'New recovery codes; the former ones are void. `tokens` replace the refresh token at hand. Exactly one of the two codes. CONFLICT without a second factor.',
   })
   async regenerateRecoveryCodes(
     @Arg('securityCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.securityCode })
@@ -39,9 +41,12 @@ export class RecoveryCodeResolver {
     @Arg('recoveryCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.recoveryCode })
     recoveryCode: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<RecoveryCodesType> {
     const offered = { securityCode, recoveryCode };
-    return { codes: await this.changes.regenerateRecoveryCodes(em, caller, offered, origin) };
+    const renewal = this.renewals.of(context, caller, 'tokens');
+    const { em, origin } = context;
+    const codes = await this.changes.regenerateRecoveryCodes(em, caller, offered, origin, renewal);
+    return { codes, renewed: await renewal.deliver() };
   }
 }

@@ -9,7 +9,7 @@ import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/er
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
-import type { Endings, SessionStore, SignOut } from '../../sessions/index.ts';
+import type { Endings, SessionRenewal, SignOut } from '../../sessions/index.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
 import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
@@ -33,7 +33,6 @@ export class TotpEnrolments {
     private readonly secrets: TotpSecrets,
     private readonly recoveryCodes: RecoveryCodes,
     private readonly ownerProof: OwnerProof,
-    private readonly store: SessionStore,
     private readonly signOut: SignOut,
     private readonly endings: Endings,
     private readonly notices: OwnerNotices,
@@ -81,8 +80,8 @@ export class TotpEnrolments {
   }
 
   /**
-   * Turns the new secret on: every sign-in asks for it from now on, this session reaches level 2, the others end. The
-   * code that confirmed it is used up.
+   * Turns the new secret on: every sign-in asks for it from now on, this session gets new tokens of level 2, the others end.
+   * The code that confirmed it is used up.
    * @returns new recovery codes; the former ones are void.
    * @throws {NotFound} this session has no enrolment under way.
    * @throws {InvalidCredentials} the code is wrong.
@@ -92,6 +91,7 @@ export class TotpEnrolments {
     caller: Caller,
     code: string,
     origin: RequestOrigin,
+    renewal: SessionRenewal,
   ): Promise<readonly string[]> {
     const { userId, sessionId } = caller;
     await this.rateLimiter.charge({ 'confirmTotp.account': userId });
@@ -128,8 +128,7 @@ export class TotpEnrolments {
       });
       const codes = await this.recoveryCodes.replace(tx, userId);
       // Last: Redis does not take it back when the transaction is rolled back.
-      if (!(await this.store.stepUp(tx, caller, { amr: ['otp'], aal: 2 }, { keepTokens: true })))
-        throw new NotFound();
+      if (!(await renewal.rotate(tx, { amr: ['otp'], aal: 2 }))) throw new NotFound();
       return codes;
     });
   }

@@ -8,6 +8,7 @@ import {
   CurrentCaller,
   type RequestContext,
 } from '../../platform/request/index.ts';
+import type { SessionRenewals } from '../../sessions/index.ts';
 import type { AccountFactors } from '../account-factors.ts';
 import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
@@ -24,6 +25,7 @@ export class TotpResolver {
   constructor(
     private readonly enrolments: TotpEnrolments,
     private readonly changes: SecondFactorChanges,
+    private readonly renewals: SessionRenewals,
     factors: AccountFactors,
   ) {
     this.isProtected = batched((em, userIds) => factors.protectedAmong(em, userIds));
@@ -55,20 +57,22 @@ export class TotpResolver {
   @Authorize({ whileEnrolling: true })
   @Mutation(() => RecoveryCodesType, {
     description:
-      'Turns the new secret on, raises this session to level 2, ends the others, replaces the recovery codes. The tokens at hand stay good and say level 1: refresh for new ones. NOT_FOUND when this session has no enrolment under way.',
+      'Turns the new secret on, raises this session to level 2, ends the others, replaces the recovery codes. `tokens` are the new ones: the refresh token at hand is superseded, the access token stays good and says level 1. NOT_FOUND when this session has no enrolment under way.',
   })
   async confirmTotp(
     @Arg('securityCode', () => String, { description: 'Of the app, made from the new secret.' }) code: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<RecoveryCodesType> {
-    return { codes: await this.enrolments.confirm(em, caller, code, origin) };
+    const renewal = this.renewals.of(context, caller, 'tokens');
+    const codes = await this.enrolments.confirm(context.em, caller, code, context.origin, renewal);
+    return { codes, renewed: await renewal.deliver() };
   }
 
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      'Turns the second factor off, voids the recovery codes and ends every other session. Exactly one of the two codes. CONFLICT when it is off already.',
+      'Turns the second factor off, voids the recovery codes and ends every other session; a caller with cookies gets new ones. Exactly one of the two codes. CONFLICT when it is off already.',
   })
   async disableTotp(
     @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:
@@ -80,9 +84,12 @@ export class TotpResolver {
     @Arg('recoveryCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.recoveryCode })
     recoveryCode: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.changes.disable(em, caller, { password, securityCode, recoveryCode }, origin);
+    const renewal = this.renewals.of(context, caller, 'cookies');
+    const offered = { password, securityCode, recoveryCode };
+    await this.changes.disable(context.em, caller, offered, context.origin, renewal);
+    await renewal.deliver();
     return true;
   }
 }

@@ -13,9 +13,10 @@ import {
   challengeOf,
   completeLogin,
   enrol,
+  renewedTokens,
   startEnrolment,
 } from '../../support/second-factor.ts';
-import type { Subject } from '../../support/subject.ts';
+import { type Subject, tokensOf } from '../../support/subject.ts';
 
 let gateway: TestGateway;
 
@@ -117,22 +118,23 @@ describe('an enrolment', () => {
 });
 
 describe('confirming', () => {
-  it('raises this session to level 2, leaves its tokens good and ends the others', async () => {
+  it('raises this session to level 2 by new tokens, supersedes the old one and ends the others', async () => {
     const alice = await gateway.aSubject();
     const other = await alice.signedIn();
     const { accessToken, refreshToken, sessionId } = await alice.signedIn();
     const app = appWith((await startEnrolment(alice, accessToken)).secret);
-    await confirm(accessToken, app.code());
+    const confirmed = await confirm(accessToken, app.code());
     expect((await alice.me(other.accessToken)).code).toBe('UNAUTHENTICATED');
     expect((await alice.refresh(other.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
     const { data } = await gateway.client.execute(SessionsDocument, {}, { bearer: accessToken });
     expect(data?.sessions).toMatchObject([{ id: sessionId, aal: 2, authenticationMethods: ['otp', 'pwd'] }]);
-    const refreshed = await alice.refresh(refreshToken);
-    expect(decodeJwt(refreshed.data?.refresh.accessToken ?? '')).toMatchObject({
-      sid: sessionId,
-      aal: 2,
-      amr: ['otp', 'pwd'],
-    });
+    expect((await alice.refresh(refreshToken)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+    expect(decodeJwt(accessToken)).toMatchObject({ aal: 1, amr: ['pwd'] });
+    const renewed = renewedTokens(confirmed.data?.confirmTotp.tokens ?? null);
+    const level2 = { sid: sessionId, aal: 2, amr: ['otp', 'pwd'] };
+    expect(decodeJwt(renewed.accessToken)).toMatchObject(level2);
+    const refreshed = tokensOf(await alice.refresh(renewed.refreshToken));
+    expect(decodeJwt(refreshed.accessToken)).toMatchObject(level2);
   });
 
   it('gives ten recovery codes of 120 bits, all different', async () => {

@@ -1,0 +1,71 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Caller, RequestContext } from '../platform/request/index.ts';
+import type { SessionProof, SessionRecord, SessionStore } from './session-store.ts';
+import type { Subject } from './subject.ts';
+import { supersedeTokens } from './supersession.ts';
+import type { TokenCookies } from './token-cookies.ts';
+import type { TokenPair, TokenPairs } from './token-pair.ts';
+
+/** How new tokens can reach the caller of an operation: in its reply too, or by cookie alone. */
+export type ReplyForm = 'tokens' | 'cookies';
+
+/** Makes the renewals of sessions in which a credential is changed. */
+export class SessionRenewals {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly tokenPairs: TokenPairs,
+    private readonly cookies: TokenCookies,
+    private readonly options: { readonly deliversCookies: boolean },
+  ) {}
+
+  /** For one operation of one caller. */
+  of(context: RequestContext, caller: Caller, reply: ReplyForm): SessionRenewal {
+    const { deliversCookies } = this.options;
+    const cookies = deliversCookies ? this.cookies : null;
+    const cameByCookie = context.credentials.bearer === undefined;
+    const reachable = reply === 'tokens' || (cookies !== null && cameByCookie);
+    return new SessionRenewal(this.store, this.tokenPairs, cookies, { context, caller, reachable });
+  }
+}
+
+/**
+ * The session in which a credential is changed gets new tokens, and those that were issued before can no longer refresh it.
+ * The session of a bearer whose reply cannot carry tokens is left as it is: it would lose its only token, and what it has
+ * gains nothing by the change.
+ */
+export class SessionRenewal {
+  private renewed: { session: SessionRecord; subject: Subject } | null = null;
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly tokenPairs: TokenPairs,
+    private readonly cookies: TokenCookies | null,
+    private readonly of: {
+      readonly context: RequestContext;
+      readonly caller: Caller;
+      readonly reachable: boolean;
+    },
+  ) {}
+
+  /**
+   * The last thing of the transaction of the change: Redis does not take it back when that is rolled back.
+   * @param proof what the change proved besides, which raises the session
+   * @returns false when there is no such session any more.
+   */
+  async rotate(tx: EntityManager, proof?: SessionProof): Promise<boolean> {
+    const { context, caller, reachable } = this.of;
+    if (!reachable) return true;
+    const { userAgent, clientAddress: ipAddress } = context.origin;
+    this.renewed = await supersedeTokens(this.store, tx, caller, { userAgent, ipAddress }, proof);
+    return this.renewed !== null;
+  }
+
+  /** After the commit: sets the cookies. @returns the new tokens, for the reply; null where nothing was rotated. */
+  async deliver(): Promise<TokenPair | null> {
+    if (!this.renewed) return null;
+    const { session, subject } = this.renewed;
+    const pair = await this.tokenPairs.issue(session, subject);
+    this.cookies?.set(this.of.context, pair);
+    return pair;
+  }
+}

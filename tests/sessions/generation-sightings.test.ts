@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { GenerationSightings, type SessionStore, type Sighting } from '../../src/sessions/index.ts';
+import { eventually } from '../support/race.ts';
+
+const caller = (generation: number | null, sessionId = 'session') => ({
+  userId: 'user',
+  sessionId,
+  generation,
+});
+const later = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Sightings on a store that answers as `markSeen` says; all of its calls. */
+function sightingsOn(
+  markSeen: (sightings: readonly Sighting[]) => Promise<Sighting[]> = async (all) => [...all],
+) {
+  const calls: Array<readonly Sighting[]> = [];
+  const store = {
+    markSeen: (_em: unknown, sightings: readonly Sighting[]) => {
+      calls.push(sightings);
+      return markSeen(sightings);
+    },
+  } as unknown as SessionStore;
+  return { calls, sightings: new GenerationSightings(() => ({}) as EntityManager, store) };
+}
+
+describe('a sighting of a generation', () => {
+  it('is written once, however often its token is used, and known here at once', async () => {
+    const { calls, sightings } = sightingsOn();
+    for (let use = 0; use < 1_000; use++) sightings.note(caller(3));
+    expect(sightings.has('session', 3)).toBe(true);
+    expect(sightings.has('session', 4)).toBe(false);
+    expect(calls).toEqual([]);
+    await eventually(
+      async () => calls.length,
+      (count) => count === 1,
+    );
+    sightings.note(caller(3));
+    sightings.note(caller(2));
+    await later(300);
+    expect(calls).toEqual([[caller(3)]]);
+    await sightings.stop();
+  });
+
+  it('is written together with others, a hundred at a time', async () => {
+    const { calls, sightings } = sightingsOn();
+    for (let session = 0; session < 250; session++) sightings.note(caller(1, `session ${session}`));
+    await eventually(
+      async () => calls.flat().length,
+      (count) => count === 250,
+    );
+    expect(calls.map((batch) => batch.length)).toEqual([100, 100, 50]);
+    await sightings.stop();
+  });
+
+  it('of the first generation, or of a token without one, is not written: there is no predecessor', async () => {
+    const { calls, sightings } = sightingsOn();
+    sightings.note(caller(0));
+    sightings.note(caller(null));
+    await later(300);
+    expect(calls).toEqual([]);
+    await sightings.stop();
+  });
+
+  it('that the store could not write is tried once more, and then left alone; the request never hears of it', async () => {
+    const { calls, sightings } = sightingsOn(async () => {
+      throw new Error('away');
+    });
+    sightings.note(caller(1));
+    await later(800);
+    expect(calls).toHaveLength(2);
+    await sightings.stop();
+  });
+
+  it('does not keep a stopped process: what waits is dropped, what is being written is awaited', async () => {
+    let finish = () => {};
+    const { calls, sightings } = sightingsOn(
+      (all) =>
+        new Promise((resolve) => {
+          finish = () => resolve([...all]);
+        }),
+    );
+    sightings.note(caller(1));
+    await eventually(
+      async () => calls.length,
+      (count) => count === 1,
+    );
+    sightings.note(caller(1, 'another'));
+    let stopped = false;
+    const stopping = sightings.stop().then(() => {
+      stopped = true;
+    });
+    await later(50);
+    expect(stopped).toBe(false);
+    finish();
+    await stopping;
+    sightings.note(caller(1, 'a third'));
+    await later(300);
+    expect(calls).toHaveLength(1);
+  });
+});

@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt } from 'jose';
+import type { Client } from '../support/client.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import {
+  ChangePasswordDocument,
+  ConfirmTotpDocument,
+  DisableTotpDocument,
+  ReauthenticateDocument,
+  RegenerateRecoveryCodesDocument,
+} from '../support/generated/operations.ts';
+import { eventually, race } from '../support/race.ts';
+import { AuthenticatorApp, enrol, renewedTokens, startEnrolment } from '../support/second-factor.ts';
+import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
+import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0';
+const CHROME = 'Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
+const at = (address: string, agent: string) => ({
+  headers: { 'x-forwarded-for': address, 'user-agent': agent },
+});
+const HOME = at('192.0.2.1', FIREFOX);
+const ON_THE_ROAD = at('198.51.100.7', FIREFOX.replaceAll('143', '144'));
+const STRANGER = at('203.0.113.9', CHROME);
+
+describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
+  let on: GatewayOnStore;
+  let gateway: TestGateway;
+
+  beforeAll(async () => {
+    on = await startOn(store, { TRUSTED_PROXIES: '127.0.0.1' });
+    gateway = on.gateway;
+  });
+  afterAll(() => on.close());
+
+  const refresh = (alice: Subject, token: string, from = HOME) => alice.refresh(token, gateway.client, from);
+  const reauthenticate = (alice: Subject, bearer: string, from = HOME) =>
+    gateway.client.execute(ReauthenticateDocument, { password: alice.password }, { bearer, ...from });
+  const events = async (alice: Subject) =>
+    (
+      await gateway.database.query<{ action: string; details: { circumstance?: string } }>(
+        `select action, details from audit_event where subject_id = $1 and action like 'session.refresh%' order by id`,
+        [alice.id],
+      )
+    ).map(({ action, details }) => [action, details.circumstance]);
+  /** Subjects of the mails about refreshes, without the name of the product. */
+  const mails = async ({ email }: Subject) => {
+    // The notice of another change is written by the same worker, later: when it is there, the others are.
+    const marker = await gateway.aSubject();
+    await gateway.mailbox.expect(marker.email, /confirm/i);
+    return (await gateway.mailbox.to(email))
+      .map(({ subject }) => subject.replace(/ \(.*/, ''))
+      .filter((subject) => /sign-in of your account/.test(subject));
+  };
+  const signedIn = (alice: Subject) => alice.signedIn(HOME);
+
+  describe('after a step-up', () => {
+    it('a thief with the old token gains neither level nor time, also in the grace, and the owner goes on', async () => {
+      const alice = await gateway.aSubject();
+      const stolen = await signedIn(alice);
+      await on.sessions.age(alice.id, stolen.sessionId, 3_600);
+      const owner = tokensOf(await reauthenticate(alice, stolen.accessToken));
+      for (const seconds of [0, 40]) {
+        await on.sessions.age(alice.id, stolen.sessionId, seconds);
+        const reply = await refresh(alice, stolen.refreshToken, STRANGER);
+        expect(reply.code).toBe('REFRESH_TOKEN_SUPERSEDED');
+        expect(reply.data).toBeNull();
+        expect(reply.headers.getSetCookie()).toEqual([]);
+      }
+      const superseded = ['session.refresh_superseded', 'superseded'];
+      expect(await events(alice)).toEqual([superseded, superseded]);
+      const refused = 'An old sign-in of your account was refused';
+      expect(await mails(alice)).toEqual([refused, refused]);
+      expect((await refresh(alice, owner.refreshToken)).errors).toEqual([]);
+    });
+
+    it('the access token of before it stays good, at its old time', async () => {
+      const alice = await gateway.aSubject();
+      const { accessToken } = await signedIn(alice);
+      const { auth_time: before } = decodeJwt(accessToken);
+      await reauthenticate(alice, accessToken);
+      expect((await alice.me(accessToken)).errors).toEqual([]);
+      expect(decodeJwt(accessToken).auth_time).toBe(before);
+    });
+
+    it('whose reply was lost, and all replies before it, another proof helps, and nobody is taken for a thief', async () => {
+      const alice = await gateway.aSubject();
+      const { accessToken, refreshToken, sessionId } = await signedIn(alice);
+      await refresh(alice, refreshToken);
+      await reauthenticate(alice, accessToken);
+      expect((await refresh(alice, refreshToken)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      const again = tokensOf(await reauthenticate(alice, accessToken));
+      expect(again.sessionId).toBe(sessionId);
+      expect((await refresh(alice, again.refreshToken)).errors).toEqual([]);
+      expect(await mails(alice)).toEqual([]);
+    });
+  });
+
+  describe('a change of credentials', () => {
+    const browserOf = async (alice: Subject) => {
+      const browser = gateway.browser();
+      await alice.login({ client: browser, ...HOME });
+      return browser;
+    };
+    const refreshCookie = (browser: Client) => browser.cookies.get('gatehouse_refresh') ?? '';
+    const changePassword = (alice: Subject, client: Client, options = {}) =>
+      client.execute(
+        ChangePasswordDocument,
+        { currentPassword: alice.password, newPassword: 'velvet anchor rising' },
+        { ...HOME, ...options },
+      );
+
+    it('gives a browser new cookies, and the cookie that was copied before is worth nothing', async () => {
+      const alice = await gateway.aSubject();
+      const browser = await browserOf(alice);
+      const copied = refreshCookie(browser);
+      expect((await changePassword(alice, browser)).errors).toEqual([]);
+      expect(refreshCookie(browser)).not.toBe(copied);
+      expect((await refresh(alice, copied)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      const renewed = await browser.raw('mutation { refresh { session { aal } } }', {}, HOME);
+      expect(renewed.data).toEqual({ refresh: { session: { aal: 1 } } });
+    });
+
+    it('leaves the token of a bearer whose reply can carry none, at its old time', async () => {
+      const alice = await gateway.aSubject();
+      const { accessToken: bearer, refreshToken, sessionId } = await signedIn(alice);
+      await on.sessions.age(alice.id, sessionId, 3_600);
+      const changed = await changePassword(alice, gateway.client, { bearer });
+      expect(changed.errors).toEqual([]);
+      expect(changed.headers.getSetCookie().join()).not.toMatch(/gatehouse_(access|refresh)/);
+      const { accessToken } = tokensOf(await refresh(alice, refreshToken));
+      expect(Date.now() / 1000 - Number(decodeJwt(accessToken).auth_time)).toBeGreaterThan(3_590);
+    });
+
+    it('tells a browser whose tab was behind to repeat with its new cookie', async () => {
+      const alice = await gateway.aSubject();
+      const browser = await browserOf(alice);
+      const tab = gateway.browser();
+      for (const [name, value] of browser.cookies) tab.cookies.set(name, value);
+      await changePassword(alice, browser);
+      const before = new Map(tab.cookies);
+      const late = await tab.raw('mutation { refresh { expiresIn } }', {}, HOME);
+      expect(late.code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      expect(tab.cookies).toEqual(before);
+      for (const [name, value] of browser.cookies) tab.cookies.set(name, value);
+      expect((await tab.raw('mutation { refresh { expiresIn } }', {}, HOME)).errors).toEqual([]);
+    });
+
+    it('by confirmTotp and regenerateRecoveryCodes brings the new tokens in the reply', async () => {
+      gateway.clock.toMidStep();
+      const alice = await gateway.aSubject();
+      const before = await signedIn(alice);
+      const bearer = before.accessToken;
+      const app = new AuthenticatorApp((await startEnrolment(alice, bearer)).secret, () =>
+        gateway.clock.now(),
+      );
+      const confirmed = await gateway.client.execute(
+        ConfirmTotpDocument,
+        { securityCode: app.code(-1) },
+        { bearer, ...HOME },
+      );
+      const raised = renewedTokens(confirmed.data?.confirmTotp.tokens ?? null);
+      expect(raised.sessionId).toBe(before.sessionId);
+      expect(decodeJwt(raised.accessToken)).toMatchObject({ aal: 2 });
+      for (const seconds of [0, 40]) {
+        await on.sessions.age(alice.id, before.sessionId, seconds);
+        expect((await refresh(alice, before.refreshToken)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      }
+      const regenerated = await gateway.client.execute(
+        RegenerateRecoveryCodesDocument,
+        { securityCode: app.code() },
+        { bearer: raised.accessToken, ...HOME },
+      );
+      const renewed = renewedTokens(regenerated.data?.regenerateRecoveryCodes.tokens ?? null);
+      expect((await refresh(alice, raised.refreshToken)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      expect((await refresh(alice, renewed.refreshToken)).errors).toEqual([]);
+    });
+
+    it('sets the cookies of confirmTotp and disableTotp, and never those of a bearer for a Boolean', async () => {
+      const alice = await gateway.aSubject();
+      const { app, tokens } = await enrol(gateway, alice);
+      const disabled = await gateway.client.execute(
+        DisableTotpDocument,
+        { password: alice.password, securityCode: app.code() },
+        { bearer: tokens.accessToken, ...HOME },
+      );
+      expect(disabled.errors).toEqual([]);
+      expect(disabled.headers.getSetCookie()).toEqual([]);
+      expect((await refresh(alice, tokens.refreshToken)).errors).toEqual([]);
+    });
+  });
+
+  describe('the predecessor of a refresh', () => {
+    it('is answered once to a phone that changed networks; from another browser too it ends the session', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken } = await signedIn(alice);
+      const lost = tokensOf(await refresh(alice, refreshToken));
+      expect(tokensOf(await refresh(alice, refreshToken, ON_THE_ROAD)).refreshToken).toBe(lost.refreshToken);
+      expect((await refresh(alice, refreshToken, ON_THE_ROAD)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      expect(tokensOf(await refresh(alice, refreshToken)).refreshToken).toBe(lost.refreshToken);
+      expect((await refresh(alice, refreshToken, STRANGER)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect((await refresh(alice, lost.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect(await events(alice)).toEqual([
+        ['session.refresh_repeated', 'elsewhere'],
+        ['session.refresh_superseded', 'elsewhere again'],
+        ['session.refresh_reused', undefined],
+      ]);
+    });
+
+    it('that a thief takes at each rotation is noticed: the owner is told from the second on', async () => {
+      const alice = await gateway.aSubject();
+      let { refreshToken } = await signedIn(alice);
+      for (let rotation = 0; rotation < 3; rotation++) {
+        const next = tokensOf(await refresh(alice, refreshToken)).refreshToken;
+        await refresh(alice, refreshToken, ON_THE_ROAD);
+        refreshToken = next;
+      }
+      const told = 'A sign-in of your account was renewed from two places';
+      expect(await mails(alice)).toEqual([told, told]);
+    });
+
+    it('is answered after the grace while nothing came back, once, and the session goes on', async () => {
+      const alice = await gateway.aSubject();
+      const { refreshToken, sessionId } = await signedIn(alice);
+      const lost = tokensOf(await refresh(alice, refreshToken));
+      await on.sessions.age(alice.id, sessionId, 3_600);
+      expect((await refresh(alice, refreshToken, ON_THE_ROAD)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect(tokensOf(await refresh(alice, refreshToken)).refreshToken).toBe(lost.refreshToken);
+      expect((await refresh(alice, refreshToken)).code).toBe('REFRESH_TOKEN_SUPERSEDED');
+      expect((await refresh(alice, lost.refreshToken)).errors).toEqual([]);
+      expect(await mails(alice)).toEqual(['An old sign-in of your account was refused']);
+    });
+
+    it('after the grace ends the session once an access token of the successor was used, in whichever process', async () => {
+      const alice = await gateway.aSubject();
+      const second = await gateway.another();
+      second.clock.advance((gateway.clock.now() - second.clock.now()) / 1000);
+      try {
+        const { refreshToken, sessionId } = await signedIn(alice);
+        const renewed: Tokens = tokensOf(await refresh(alice, refreshToken));
+        expect((await alice.me(renewed.accessToken, second.client)).errors).toEqual([]);
+        await eventually(
+          () => on.sessions.seenGeneration(alice.id, sessionId),
+          (seen) => seen === 1,
+        );
+        await on.sessions.age(alice.id, sessionId, 31);
+        expect((await refresh(alice, refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
+        expect((await alice.me(renewed.accessToken)).code).toBe('UNAUTHENTICATED');
+      } finally {
+        await second.close();
+      }
+    });
+  });
+
+  it('three tabs whose replies were lost, and which wake an hour later, stay signed in by their shared cookie', async () => {
+    const alice = await gateway.aSubject();
+    const { refreshToken, sessionId } = await signedIn(alice);
+    const lost = await race(3, () => refresh(alice, refreshToken));
+    expect(new Set(lost.map((reply) => tokensOf(reply).refreshToken)).size).toBe(1);
+    await on.sessions.age(alice.id, sessionId, 3_600);
+    const woken = await race(3, () => refresh(alice, refreshToken));
+    const [first, ...more] = woken.filter(({ errors }) => errors.length === 0);
+    expect(more).toEqual([]);
+    const told = woken.filter(({ code }) => code === 'REFRESH_TOKEN_SUPERSEDED');
+    expect(told).toHaveLength(2);
+    const cookie = first ? tokensOf(first) : null;
+    for (const _tab of told) expect((await refresh(alice, cookie?.refreshToken ?? '')).errors).toEqual([]);
+    expect(await mails(alice)).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto';
+import { keyFromBytes } from '../../src/platform/keyring.ts';
+import type { RequestOrigin } from '../../src/platform/request/index.ts';
+import {
+  GenerationSightings,
+  RefreshRotation,
+  RefreshTokens,
+  type SessionRecord,
+  supersedeTokens,
+  type TokenPair,
+} from '../../src/sessions/index.ts';
+import { type AdapterUnderTest, prepareOn } from './session-adapters.ts';
+
+/** Where a request may come from: two networks, two browsers. */
+export const PLACES = [
+  { clientAddress: '192.0.2.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/143.0' },
+  { clientAddress: '198.51.100.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/144.0' },
+  {
+    clientAddress: '192.0.2.1',
+    userAgent: 'Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36',
+  },
+  {
+    clientAddress: '198.51.100.1',
+    userAgent: 'Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/141.0.0.0 Safari/537.36',
+  },
+] as const;
+export type PlaceNumber = 0 | 1 | 2 | 3;
+
+/** What a client can see of a presentation: the session as its tokens say, or the code of the error. */
+export type Answer = { kind: 'tokens'; session: SessionRecord } | { kind: 'refused'; code: unknown };
+
+/**
+ * The refresh on a real store, without HTTP, signatures and mail: quick enough for thousands of histories. `told` and
+ * `events` are what the owner and the audit trail would get.
+ */
+export async function refreshWorld(adapter: AdapterUnderTest) {
+  const under = await prepareOn(adapter, { idleTtlSeconds: undefined, maxPerUser: 50 });
+  const tokens = new RefreshTokens([keyFromBytes(randomBytes(32))]);
+  const told: string[] = [];
+  const events: string[] = [];
+  const sightings = new GenerationSightings(under.fork, under.store);
+  const rotation = new RefreshRotation(
+    tokens,
+    under.store,
+    sightings,
+    under.endings,
+    { issue: async (session: SessionRecord) => ({ session }) as TokenPair } as never,
+    { tell: async (_tx: unknown, _user: string, kind: string) => void told.push(kind) } as never,
+    {
+      record: async (
+        _em: unknown,
+        _origin: unknown,
+        { action, details }: { action: string; details: object },
+      ) =>
+        void events.push('circumstance' in details ? `${action}: ${String(details.circumstance)}` : action),
+    } as never,
+    { charge: async () => {} } as never,
+    { refreshGraceSeconds: 30 },
+  );
+  const originOf = (place: PlaceNumber): RequestOrigin => ({
+    requestId: null,
+    deviceMark: null,
+    ...PLACES[place],
+  });
+
+  /** One session, from its sign-in at place 0 on. */
+  async function aSession() {
+    const userId = await under.aUser();
+    const facts = { userId, amr: ['pwd'], aal: 1, ttlSeconds: 300 * 86_400 };
+    const { clientAddress: ipAddress, userAgent } = PLACES[0];
+    const { session } = await under.store.create(under.fork(), { ...facts, ipAddress, userAgent });
+    const sessionId = session.id;
+    const reference = { userId, sessionId };
+    told.length = 0;
+    events.length = 0;
+    return {
+      async present(generation: number, place: PlaceNumber): Promise<Answer> {
+        try {
+          const token = tokens.issue({ ...reference, generation });
+          const pair = await rotation.rotate(under.fork(), token, originOf(place));
+          return { kind: 'tokens', session: pair.session };
+        } catch (error) {
+          const code = (error as { code?: unknown }).code;
+          if (code === undefined) throw error;
+          return { kind: 'refused', code };
+        }
+      },
+      /** An access token of the generation is used at the gateway. */
+      use: (generation: number) => under.store.markSeen(under.fork(), [{ ...reference, generation }]),
+      /** A step-up with a proof, a credential change without. @param generation of the access token */
+      async supersede(generation: number, place: PlaceNumber, proof?: string): Promise<SessionRecord | null> {
+        const { clientAddress, userAgent: agent } = PLACES[place];
+        const here = { ipAddress: clientAddress, userAgent: agent };
+        const changed = await supersedeTokens(
+          under.store,
+          under.fork(),
+          { ...reference, generation },
+          here,
+          proof === undefined ? undefined : { amr: [proof], aal: 2 },
+        );
+        return changed?.session ?? null;
+      },
+      wait: (seconds: number) => under.probe.age(userId, sessionId, seconds),
+      generation: () => under.probe.generation(userId, sessionId),
+      held: () => under.store.find(under.fork(), userId, sessionId),
+      /** @returns what puts the store back to now, however much later: only for a store that can lose writes. */
+      snapshot: () => under.probe.snapshot(userId, sessionId),
+    };
+  }
+  return { aSession, told, events, mostLost: under.store.mostLost, close: under.close };
+}

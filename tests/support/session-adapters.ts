@@ -1,0 +1,104 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { createOrm } from '../../src/platform/database/index.ts';
+import { PostgresEventFeed } from '../../src/platform/events/index.ts';
+import { newId } from '../../src/platform/id.ts';
+import { RedisConnection } from '../../src/platform/redis/index.ts';
+import {
+  Endings,
+  PostgresSessionStore,
+  RedisSessionStore,
+  Revocations,
+  type SessionRecord,
+  type SessionStore,
+  type SessionStoreOptions,
+} from '../../src/sessions/index.ts';
+import { SCHEMA } from '../../src/tables.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { hasRedis, TestRedis } from './redis.ts';
+import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
+
+/** An adapter, and a look into what it keeps. */
+export interface Adapter {
+  readonly store: SessionStore;
+  readonly probe: SessionProbe;
+  close(): Promise<void>;
+}
+
+export interface AdapterUnderTest {
+  readonly name: string;
+  open(endings: Endings, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
+}
+
+/** An adapter on a database, where endings and accounts are whatever the adapter. */
+export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreOptions) {
+  const database = await createTestDatabase();
+  const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
+  const fork = (): EntityManager => orm.em.fork();
+  const feed = new PostgresEventFeed(database.servingUrl, () => {});
+  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
+  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
+  const { store, probe, close } = await adapter.open(endings, limits, database);
+  return {
+    store,
+    endings,
+    probe,
+    fork,
+    /** An account, since sessions belong to one. */
+    async aUser() {
+      const id = newId();
+      await database.query('insert into users (id, username, username_key) values ($1, $2, $2)', [id, id]);
+      return id;
+    },
+    deactivate: (userId: string) =>
+      database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [userId]),
+    /** Moves the session's times into the past, as the store's own clock would. */
+    age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
+    /** Writes an ending behind the store's back, as if what it holds were an old copy. */
+    async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
+      await endings.endSessions(fork(), [{ id, userId, expiresAt }]);
+    },
+    endingsOf: (userId: string) =>
+      database.query<{ session_id: string; days: number }>(
+        `select session_id, extract(epoch from kept_until - now())::float8 / 86400 as days
+         from ending where user_id = $1`,
+        [userId],
+      ),
+    async close() {
+      await close();
+      await revocations.stop();
+      await orm.close();
+      await database.drop();
+    },
+  };
+}
+export type StoreUnderTest = Awaited<ReturnType<typeof prepareOn>>;
+
+export const POSTGRES: AdapterUnderTest = {
+  name: 'PostgreSQL',
+  open: async (endings, options, database) => ({
+    store: new PostgresSessionStore(endings, options),
+    probe: probePostgres(database),
+    close: async () => {},
+  }),
+};
+
+/** Needs `redis-server`. */
+export const REDIS: AdapterUnderTest = {
+  name: 'Redis',
+  async open(endings, options) {
+    const redis = await TestRedis.start();
+    const connection = new RedisConnection({ url: redis.url, purpose: 'commands', log: () => {} });
+    await connection.start();
+    return {
+      store: new RedisSessionStore(connection, endings, options),
+      probe: probeRedis(redis.url),
+      async close() {
+        connection.close();
+        await redis.close();
+      },
+    };
+  },
+};
+
+/** Those that this machine can run. */
+export const ADAPTERS: readonly AdapterUnderTest[] = hasRedis ? [POSTGRES, REDIS] : [POSTGRES];
