@@ -10,7 +10,6 @@ import {
   ARGON2_PASSES,
   ARGON2_TAG_BYTES,
   decoysForDifference,
-  decoysForShare,
   parseStoredHash,
   type StoredHash,
 } from './stored-hash.ts';
@@ -52,43 +51,13 @@ export function hash({ scheme, bcryptCost, secret }: HashJob): string {
 
 /** Whether the secret belongs to the hash, followed in the same job by the padding or by the new hash. */
 export function verify({ hash: stored, secret, target, matchShows, rehash }: VerifyJob): Verified {
-  const start = cpuMs();
   const matches = compare(stored, secret);
-  const spentMs = cpuMs() - start;
   if (matches && matchShows) return { matches, rehashed: rehash && hash(rehash) };
-  const padding = decoysForDifference(parseStoredHash(stored), target);
-  if (padding === null) padByMeasure(target, spentMs, secret);
-  else compareAll(padding, secret);
+  for (const decoy of decoysForDifference(parseStoredHash(stored), target)) compare(decoy, secret);
   return { matches, rehashed: null };
-}
-
-/** The share of the target that is compared first and timed, to tell how much is missing. Larger is more exact. */
-const MEASURE = 1 / 4;
-
-/**
- * Fills up to the time of the target. How the times of two schemes compare depends on the machine, so a part of the padding
- * is the measure, each time: nothing has to be remembered, and the load of the moment slows both alike.
- */
-function padByMeasure(target: StoredHash, spentMs: number, secret: string): void {
-  const start = cpuMs();
-  compareAll(decoysForShare(target, MEASURE), secret);
-  const targetMs = (cpuMs() - start) / MEASURE;
-  // Zero at a cost too small to measure, which needs no padding either.
-  const missing = targetMs > 0 ? 1 - MEASURE - spentMs / targetMs : 0;
-  compareAll(decoysForShare(target, Math.max(0, missing)), secret);
-}
-
-function compareAll(hashes: readonly string[], secret: string): void {
-  for (const hash of hashes) compare(hash, secret);
 }
 
 /** Compares in constant time (both libraries do). */
 function compare(hash: string, secret: string): boolean {
   return parseStoredHash(hash).scheme === 'bcrypt' ? bcryptVerify(secret, hash) : argon2Verify(hash, secret);
-}
-
-/** Milliseconds that this thread has computed: waiting for a processor does not count. */
-function cpuMs(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1000;
 }

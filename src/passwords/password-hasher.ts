@@ -73,7 +73,7 @@ const RUNS_REMEMBERED = 4;
  * covers bcrypt at cost 12 after a change to Argon2id, and bcrypt lowered by two steps. Above it the padding would cost more
  * than the secret is worth: one imported hash of cost 16 would make every failed login take four seconds.
  */
-const MAX_PADDING_FACTOR = 4;
+const MAX_PADDING_FACTOR = 5;
 
 /** Seconds; what a refused client is told at most. */
 const MAX_RETRY_AFTER_SECONDS = 10;
