@@ -13,11 +13,11 @@ import { findByIdentifier, identifierKey } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
 /**
- * Charged before the password is looked at. A stranger spends one for their network, with the /56 and the /48
- * around it on IPv6, and one for the account as a whole: from the tenth guess on an account waits three minutes for the next, wherever guesses come from. A device
- * that signed in to the account before has an allowance of its own, which strangers cannot empty: they do not lock the
- * owner out. A login that succeeds was no guess, nor one whose password nobody had time to look at, nor one that was right while
- * another part was away, and gives back what it spent, of the account; not what others spent before, or an attacker would wait
+ * Charged before the password is looked at. A stranger spends one for their network, with the /56 and the /48 around it on
+ * IPv6, and one for the account as a whole: from the tenth guess on an account waits three minutes for the next, wherever
+ * guesses come from. A device that signed in to the account before has an allowance of its own, which strangers cannot empty:
+ * they do not lock the owner out. A login gives back what it spent of the account when it succeeds, when its password was never
+ * compared, or when it was right while another part was away. What others spent before stays spent, or an attacker would wait
  * for the owner. The address keeps its charge: it bounds the hashing for one client.
  */
 export const LOGIN_RULES = {
