@@ -43,6 +43,11 @@ describe('a superuser', () => {
     expect(roles.data?.roles.map(({ name }) => name)).toEqual(['superuser']);
   });
 
+  it('is called what stands before the @, without separators around it', async () => {
+    const { user } = await create('_grace.hopper-@example.test');
+    expect(user.username).toBe('grace.hopper');
+  });
+
   it('made twenty times at once is one account with one grant', async () => {
     const made = await race(20, () => create('racer@example.test'));
     expect(made.filter((result) => result.accountCreated)).toHaveLength(1);
