@@ -1,0 +1,59 @@
+import type { StoreName } from '../../tests/support/session-stores.ts';
+import type { Tally } from './tally.ts';
+
+/** How much of a fault a run does. */
+export interface Scale {
+  readonly isShort: boolean;
+  /** Clients, each of which has one session and one request at a time. */
+  readonly people: number;
+  /** Milliseconds between two requests of a client, on average. */
+  readonly think: number;
+}
+
+export const SCALES: Record<'short' | 'long', Scale> = {
+  short: { isShort: true, people: 10, think: 100 },
+  long: { isShort: false, people: 40, think: 100 },
+};
+
+/** What must hold of a fault, beside 0 lost, 0 doubled and 0 false alarms. */
+export interface Bounds {
+  /** Seconds. */
+  readonly healsWithin?: number;
+  /** The fault takes sessions with it, as a Redis that is emptied does: they are counted, and are not a breach. */
+  readonly maySessionsBeLost?: boolean;
+}
+
+export interface Round {
+  readonly store: StoreName;
+  readonly scale: Scale;
+  /** From 0 up to 1, the same in every run with the same seed. */
+  readonly random: () => number;
+}
+
+/** One row of the table for each of its stores. */
+export interface Fault {
+  /** `npm run faults -- NAME` runs those whose name begins with it. */
+  readonly name: string;
+  /** What happens, as the table says it. */
+  readonly what: string;
+  readonly stores: readonly StoreName[];
+  readonly bounds: Bounds;
+  /** Whether the short form runs it. */
+  readonly inShort?: boolean;
+  /** The program that it needs and this machine does not have. */
+  readonly missing?: () => string | undefined;
+  run(round: Round): Promise<Tally>;
+}
+
+/** @returns what does not hold; nothing when all does. */
+export function breaches({ bounds }: Fault, tally: Tally): string[] {
+  const { healsWithin = Number.POSITIVE_INFINITY, maySessionsBeLost = false } = bounds;
+  const found = [...tally.wrong].map(([what, times]) => `${what} (${times} times)`);
+  if (tally.acknowledged === 0) found.push('nothing was acknowledged');
+  if (tally.lost > 0) found.push(`${tally.lost} lost`);
+  if (tally.sessionsLost > 0 && !maySessionsBeLost) found.push(`${tally.sessionsLost} sessions lost`);
+  if (tally.doubled > 0) found.push(`${tally.doubled} doubled`);
+  if (tally.falseAlarms > 0) found.push(`${tally.falseAlarms} false alarms`);
+  if (tally.timeToHeal > healsWithin * 1000) found.push(`healed after more than ${healsWithin} s`);
+  return found;
+}

@@ -1,0 +1,59 @@
+import type { Environment } from '../../src/platform/settings.ts';
+import { freePort, GatehouseProcess } from '../../tests/support/process.ts';
+
+type Log = 'read' | 'unread' | number;
+
+/** A gateway in a process of its own, on a port that it keeps when it is started again. */
+export class Gateway {
+  #process: GatehouseProcess | undefined;
+
+  private constructor(
+    readonly port: string,
+    private readonly environment: Environment,
+    private readonly log: Log,
+  ) {}
+
+  /** Not started yet. */
+  static async of(environment: Environment, log: Log = 'read'): Promise<Gateway> {
+    return new Gateway(await freePort(), environment, log);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** @param environment replaces single settings for this start */
+  async start(environment: Environment = {}): Promise<void> {
+    const settings = { ...this.environment, ...environment, PORT: this.port };
+    this.#process = await GatehouseProcess.start(settings, { log: this.log });
+  }
+
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL');
+    await this.#process?.ended;
+  }
+
+  /** @returns the exit code after an orderly end. */
+  async stop(): Promise<number | null> {
+    return (await this.#process?.stop()) ?? null;
+  }
+
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  async isReady(): Promise<boolean> {
+    return fetch(`${this.url}/health/ready`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  }
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import type { Environment } from '../../src/platform/settings.ts';
+import { GatehouseProcess } from '../../tests/support/process.ts';
+import { TestRedis } from '../../tests/support/redis.ts';
+import type { StoreName } from '../../tests/support/session-stores.ts';
+import { Sender } from './ask.ts';
+import { Gateway } from './gateway.ts';
+import { Person } from './person.ts';
+import { FaultPostgres } from './postgres.ts';
+import { Tally } from './tally.ts';
+
+/** Made once for a run: a migrated cluster that stands still, and which each fault copies. */
+let template: Promise<FaultPostgres> | undefined;
+
+async function makeTemplate(): Promise<FaultPostgres> {
+  const postgres = await FaultPostgres.make();
+  const migration = GatehouseProcess.run(['migrate', 'up'], environmentOf(postgres));
+  if ((await migration.ended) !== 0) throw new Error(`the migration failed: ${migration.errors}`);
+  await postgres.stop();
+  return postgres;
+}
+
+export async function removeTemplate(): Promise<void> {
+  await (await template)?.remove();
+}
+
+const key = () => randomBytes(32).toString('base64');
+/** The same for all gateways of a run, whose databases are copies of one. */
+const secrets = { TOKEN_KEY: key(), ENCRYPTION_KEY: key(), PASSWORD_PEPPER: key() };
+
+const environmentOf = (postgres: FaultPostgres): Environment => ({
+  NODE_ENV: 'test',
+  PUBLIC_URL: 'http://localhost:4000',
+  DATABASE_URL: postgres.url('gatehouse_app'),
+  DATABASE_MIGRATION_URL: postgres.url('gatehouse_owner'),
+  PASSWORD_BCRYPT_COST: '4',
+  RATE_LIMIT: 'off',
+  LOG_LEVEL: 'warn',
+  ...secrets,
+});
+
+export interface WorldOptions {
+  readonly store: StoreName;
+  /** How many processes of the gateway; two unless it says so. */
+  readonly gateways?: number;
+  /** A Redis of another shape than one server; its address, and how it is closed. */
+  readonly redis?: () => Promise<{ url: string; close: () => Promise<void> }>;
+  /** Settings of the gateways that differ, once the database runs. */
+  readonly settings?: (world: World, index: number) => Environment | Promise<Environment>;
+  /** Where the log of each gateway goes. */
+  readonly log?: (index: number) => 'read' | 'unread' | number;
+}
+
+/** A database, a session store and some gateways of one fault, and the clients that keep count. */
+export class World {
+  readonly gateways: Gateway[] = [];
+  readonly tally = new Tally();
+  readonly people: Person[] = [];
+  /** Accounts that were only registered. */
+  readonly strangers: Person[] = [];
+  /** Closed at the end, the last one first. */
+  readonly closing: Array<() => Promise<unknown>> = [];
+  #sender: Sender | undefined;
+
+  private constructor(
+    readonly store: StoreName,
+    readonly postgres: FaultPostgres,
+    readonly redisUrl: string | undefined,
+    readonly redis: TestRedis | undefined,
+  ) {}
+
+  static async start(options: WorldOptions): Promise<World> {
+    template ??= makeTemplate();
+    const postgres = await (await template).copy();
+    await postgres.start();
+    const own = options.store === 'redis' && !options.redis ? await TestRedis.start() : undefined;
+    const other = await options.redis?.();
+    const world = new World(options.store, postgres, own?.url ?? other?.url, own);
+    world.closing.push(async () => postgres.remove());
+    if (own) world.closing.push(() => own.close());
+    if (other) world.closing.push(() => other.close());
+    try {
+      await world.#startGateways(options);
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+    return world;
+  }
+
+  get sender(): Sender {
+    this.#sender ??= new Sender(
+      this.gateways.map(({ url }) => url),
+      this.tally,
+    );
+    return this.#sender;
+  }
+
+  /** Clients of another address, such as a proxy in front of the gateways. */
+  sendTo(urls: readonly string[]): void {
+    this.#sender = new Sender(urls, this.tally);
+  }
+
+  async invite(count: number): Promise<void> {
+    for (let index = 0; index < count; index++)
+      this.people.push(await Person.arrive(`person-${index}`, this.sender));
+  }
+
+  /** How often the audit trail has that action. */
+  async audited(action: string): Promise<number> {
+    const [row] = await this.postgres.query<{ count: number }>(
+      'select count(*)::int as count from audit_event where action = $1',
+      [action],
+    );
+    return row?.count ?? 0;
+  }
+
+  /** @throws when a gateway logged a secret. */
+  async close(): Promise<void> {
+    try {
+      for (const gateway of this.gateways) gateway.thaw();
+      await GatehouseProcess.killAll();
+    } finally {
+      for (const close of this.closing.reverse()) await close();
+    }
+  }
+
+  async #startGateways({ gateways = 2, settings, log }: WorldOptions): Promise<void> {
+    for (let index = 0; index < gateways; index++) {
+      const gateway = await Gateway.of(
+        {
+          ...environmentOf(this.postgres),
+          SESSION_STORE: this.store,
+          ...(this.redisUrl !== undefined && { REDIS_URL: this.redisUrl }),
+          ...(await settings?.(this, index)),
+        },
+        log?.(index),
+      );
+      this.gateways.push(gateway);
+      // One after the other: the first makes the signing key.
+      await gateway.start();
+    }
+  }
+}
