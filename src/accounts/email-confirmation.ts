@@ -3,7 +3,7 @@ import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
-import { InvalidToken } from '../platform/errors.ts';
+import { BadUserInput, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
@@ -14,7 +14,7 @@ import type { ConfirmationMail } from './confirmation-mails.ts';
 import { parseEmailAddress } from './email-address.ts';
 import type { EmailChange } from './email-change.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
-import type { RegistrantClaim, RegistrantProof } from './registrant-proof.ts';
+import type { RegistrantClaim, RegistrantProof, StillHolds } from './registrant-proof.ts';
 import { registrationMarks } from './registration-marks.ts';
 import { User } from './user.entity.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
@@ -66,9 +66,7 @@ export class EmailConfirmation {
     await this.rateLimiter.charge({ 'confirmEmail.address': networksOf(origin.clientAddress ?? '') });
     const seen = await this.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
-    const stillHolds = (await this.needsProof(em, seen))
-      ? await this.registrant.prove(em, seen, claim, origin)
-      : async () => true;
+    const stillHolds = await this.prove(em, token, seen, claim, origin);
     try {
       return await this.endings.transactional(em, async (tx) => {
         const binding = await this.addressBook.consume(tx, token, CONFIRMING);
@@ -86,6 +84,26 @@ export class EmailConfirmation {
       // Somebody else confirmed the same address a moment earlier.
       if (violatedUniqueConstraint(error) === 'users_email_key_unique') {
         throw new InvalidToken('the address was taken meanwhile');
+      }
+      throw error;
+    }
+  }
+
+  private async prove(
+    em: EntityManager,
+    token: string,
+    binding: TokenBinding,
+    claim: RegistrantClaim,
+    origin: RequestOrigin,
+  ): Promise<StillHolds> {
+    if (!(await this.needsProof(em, binding))) return async () => true;
+    try {
+      return await this.registrant.prove(em, binding, claim, origin);
+    } catch (error) {
+      // Another confirmation may have taken the registration away meanwhile: then no password helps.
+      const isRefused = error instanceof BadUserInput || error instanceof InvalidCredentials;
+      if (isRefused && !(await this.tokens.look(em, token, CONFIRMING))) {
+        throw new InvalidToken('voided while the registrant was proved');
       }
       throw error;
     }

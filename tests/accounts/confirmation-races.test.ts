@@ -1,3 +1,4 @@
+/** @topology one: starts two processes of its own */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GatewayPair } from '../support/gateway-pair.ts';
 import {
