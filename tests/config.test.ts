@@ -119,6 +119,35 @@ describe('the settings', () => {
   });
 });
 
+describe('the budgets of connections', () => {
+  it('are parts of MAX_CONNECTIONS, with room for an office of 300 people behind one address', () => {
+    const { connections, sockets } = loadConfig({}).http;
+    expect(connections.perClient).toBeGreaterThan(300 * (6 + 3));
+    expect(sockets.perClient).toBeGreaterThan(300 * 3);
+    expect(loadConfig({ MAX_CONNECTIONS: '800' }).http).toMatchObject({
+      connections: { total: 800, perClient: 400, perNetwork: 600 },
+      sockets: { total: 200, perClient: 100, perNetwork: 150, anonymous: 160 },
+    });
+  });
+
+  it.each([
+    ['MAX_WEBSOCKETS', { MAX_CONNECTIONS: '100', MAX_WEBSOCKETS: '51' }],
+    ['MAX_ANONYMOUS_WEBSOCKETS', { MAX_WEBSOCKETS: '100', MAX_ANONYMOUS_WEBSOCKETS: '101' }],
+    ['MAX_CONNECTIONS_PER_CLIENT', { MAX_CONNECTIONS_PER_CLIENT: '20', MAX_CONNECTIONS_PER_NETWORK: '10' }],
+    ['REQUEST_MAX_AGE_SECONDS', { REQUEST_MAX_AGE_SECONDS: '1.5' }],
+  ])('and the age of a request are refused where they do not fit: %s', (name, settings) => {
+    expect(problemsOf(settings)).toEqual([expect.stringContaining(name)]);
+  });
+
+  it('of a client may be the whole, which turns it off', () => {
+    const { connections } = loadConfig({
+      MAX_CONNECTIONS: '100',
+      MAX_CONNECTIONS_PER_CLIENT: '100',
+    }).http;
+    expect(connections).toMatchObject({ perClient: 100, perNetwork: 100 });
+  });
+});
+
 describe('Google sign-in', () => {
   const google = { GOOGLE_CLIENT_ID: 'web.example, phone.example', GOOGLE_CLIENT_SECRET: 'secret' };
 

@@ -104,6 +104,9 @@ export function shareConnections(options: ConnectionSharing): () => void {
     connections.set(socket, connection);
     socket.once('close', () => table.leave(connection));
   });
+  server.on('drop', () => {
+    refused += 1;
+  });
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connections.get(request.socket);
     if (!connection) return;

@@ -43,8 +43,8 @@ interface Entry<T> {
  * newcomer to a full table takes one of the network that holds the largest part of its budget. Only where none
  * waits, the newcomer is refused.
  *
- * It is this way round because clients of HTTP repeat what they sent over a connection that was closed while it was idle (RFC
- * 9112 section 9.3.1), whereas people see the error of a connection that is refused.
+ * It is this way round because each side may close an idle connection at any time and clients open another one (RFC 9112
+ * section 9.5), whereas people see the error of a connection that is refused.
  */
 export class PlaceTable<T extends Place> {
   private readonly networks = new Map<string, Network<T>>();
