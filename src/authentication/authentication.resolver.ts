@@ -48,7 +48,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => Authenticated, {
     description:
-      'Rotates the refresh token, taken from the argument, else the Authorization header when that has the form of a refresh token, else the cookie. A stale access token in the header does not get in the way. A call whose reply was lost may be repeated within the grace (REFRESH_GRACE_SECONDS, 30 by default) and gets the same successor; after that, a used token ends the session.',
+      'Rotates the refresh token, taken from the argument, else the Authorization header when that has the form of a refresh token, else the cookie. A stale access token in the header does not get in the way. A call whose reply was lost may be repeated and gets the same successor: within the grace (REFRESH_GRACE_SECONDS, 30 by default), and later once, from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. A copy of a used token ends the session.',
   })
   async refresh(
     @Arg('refreshToken', () => String, {
@@ -67,7 +67,7 @@ export class AuthenticationResolver {
   @Authorize({ whileEnrolling: true })
   @Mutation(() => Authenticated, {
     description:
-      'Proves presence again in this session: raises its authentication time, and its assurance level with a code. At least one proof is needed, at most one of the codes, and all that are given must be right. The session keeps its id; the tokens are new.',
+      'Proves presence again in this session: raises its authentication time, and its assurance level with a code. At least one proof is needed, at most one of the codes, and all that are given must be right. The session keeps its id; the tokens are new, and only they have the new strength.',
   })
   async reauthenticate(
     @Arg('password', () => String, { nullable: true, description: 'Of the account.' })

@@ -173,16 +173,19 @@ export function judgePresentation(
 }
 
 /**
- * The notes of a step-up or a credential change that leads from `generation` to the next. A token that only such changes
+ * The notes of a step-up or a credential change that leads from `generation` to a later one. A token that only such changes
  * have replaced was never presented, so presenting it is not a second use. Neither is it when the refresh before them brought
  * nothing that came back: a client that lost every reply since still has that token.
- * @param seen something of `generation` came back
+ * @param step.seen something of `generation` came back
  */
-export function supersede(notes: RefreshNotes, generation: number, seen: boolean): RefreshNotes {
-  const { superseded, day } = notes;
+export function supersede(
+  { superseded, day }: RefreshNotes,
+  step: { readonly generation: number; readonly to: number; readonly seen: boolean },
+): RefreshNotes {
+  const { generation, to, seen } = step;
   const first = seen ? generation : Math.max(0, generation - 1);
   const from = superseded?.to === generation ? superseded.from : first;
-  return { ...(day && { day }), superseded: { from, to: generation + 1 } };
+  return { ...(day && { day }), superseded: { from, to } };
 }
 
 /**

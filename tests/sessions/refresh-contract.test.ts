@@ -33,6 +33,9 @@ const held = (secondsAgo: number, facts: Partial<HeldGeneration> = {}): HeldGene
   seen: false,
   ...facts,
 });
+/** After a step-up at the generation. */
+const superseded = (generation: number, seen: boolean, notes = {}) =>
+  supersede(notes, { generation, to: generation + 1, seen });
 const judge = (session: HeldGeneration, generation: number, place: Place = home) =>
   judgePresentation(session, { generation, place }, options);
 
@@ -124,7 +127,7 @@ describe('a presented refresh token', () => {
   });
 
   it('that a step-up or a credential change replaced is superseded; strangers are told of', () => {
-    const notes = supersede({}, 4, true);
+    const notes = superseded(4, true);
     for (const seen of [true, false]) {
       for (const secondsAgo of [1, 500]) {
         for (const place of [home, onTheRoad, otherBrowser, stranger]) {
@@ -139,19 +142,19 @@ describe('a presented refresh token', () => {
   });
 
   it('that only step-ups have replaced was never used, so presenting it is not reuse', () => {
-    const notes = supersede(supersede({}, 3, true), 4, false);
+    const notes = superseded(4, false, superseded(3, true));
     expect(judge(held(500, { notes }), 3)).toMatchObject({ outcome: 'superseded' });
     expect(judge(held(5, { notes }), 2)).toEqual({ outcome: 'reuse', recorded: 'older' });
-    expect(judge(held(5, { notes: supersede(supersede({}, 2, true), 4, true) }), 3)).toMatchObject({
+    expect(judge(held(5, { notes: superseded(4, true, superseded(2, true)) }), 3)).toMatchObject({
       outcome: 'reuse',
     });
   });
 
   it('that a refresh replaced before a step-up is superseded when nothing of that refresh came back', () => {
-    expect(judge(held(5, { notes: supersede({}, 4, false) }), 3)).toMatchObject({ outcome: 'superseded' });
-    expect(judge(held(5, { notes: supersede({}, 4, true) }), 3)).toMatchObject({ outcome: 'reuse' });
-    expect(judge(held(5, { notes: supersede({}, 4, false) }), 2)).toMatchObject({ outcome: 'reuse' });
-    expect(supersede({}, 0, false)).toEqual({ superseded: { from: 0, to: 1 } });
+    expect(judge(held(5, { notes: superseded(4, false) }), 3)).toMatchObject({ outcome: 'superseded' });
+    expect(judge(held(5, { notes: superseded(4, true) }), 3)).toMatchObject({ outcome: 'reuse' });
+    expect(judge(held(5, { notes: superseded(4, false) }), 2)).toMatchObject({ outcome: 'reuse' });
+    expect(superseded(0, false)).toEqual({ superseded: { from: 0, to: 1 } });
   });
 
   it('that is older is reuse at any time and from anywhere', () => {
