@@ -61,7 +61,7 @@ class Connection implements Place {
 export interface ConnectionSharing {
   readonly server: Server;
   readonly budget: Budget;
-  /** Addresses and networks: a proxy speaks for many clients, whose connections end there. */
+  /** Addresses and networks. Their connections carry the requests of many clients, so they are not counted for one. */
   readonly trustedProxies: readonly string[];
   /** Told at most once a minute how many connections were refused, or closed to make room, since it was told last. */
   readonly onCrowded: (facts: { refused: number; closed: number }) => void;

@@ -24,7 +24,7 @@ export class SocketPlaces {
   }
 
   /**
-   * Of a socket that has just been opened. Until its client says hello, nobody knows whether it is signed in, so it may take a
+   * Of a socket that has just been opened. Only the client's hello tells whether it is signed in, so until then it may take a
    * place of those who are.
    * @returns undefined where there is no place left.
    */
@@ -61,7 +61,7 @@ export class SocketPlace implements Place {
 
   close(): void {
     this.socket.close(TRY_AGAIN_LATER, 'Too many sockets');
-    // It keeps its connection no longer, whether its client answers or not.
+    // Otherwise a client that does not answer would keep the connection for seconds.
     this.socket.terminate();
     this.leave();
   }

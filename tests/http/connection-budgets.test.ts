@@ -132,7 +132,7 @@ describe('a full process', () => {
     ['slow bodies', POST],
     ['answers that are not read', UNREAD],
   ])(
-    'of %s from many addresses takes in who comes next, probes too',
+    'of %s from many addresses takes in newcomers, probes included',
     async (_, request) => {
       const small = await another({ MAX_CONNECTIONS: '30' });
       await openMany(small, 40, (n) => `127.0.1.${n % 8}`, request);
