@@ -35,6 +35,8 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
     (config.auditStream === 'stdout' ? errors : output).write(banner(config, foundation));
     await Promise.race([stopped, lost]);
     log.info('stopping');
+    const gateway = await raising;
+    await Promise.race([gateway.drain(), lost]);
   } finally {
     await closeRaised(raising);
     await foundation.close();

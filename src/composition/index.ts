@@ -6,7 +6,7 @@ import type { SecondFactorChanges } from '../authenticators/index.ts';
 import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
-import { createServer, requestContexts } from '../http/index.ts';
+import { createServer, drained, requestContexts } from '../http/index.ts';
 import { linkPages } from '../pages/index.ts';
 import { type AuditReceiver, AuditStream, StdoutReceiver, SyslogReceiver } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -69,7 +69,12 @@ export interface Gateway {
   readonly fork: () => EntityManager;
   /** Resolves once this process knows every ending that was committed before the call. */
   caughtUp(): Promise<void>;
-  /** Readiness turns red at once; what is in flight is finished; then every part is closed. */
+  /**
+   * Readiness turns red at once. Resolves after SHUTDOWN_DELAY_SECONDS, when clients and proxies have gone elsewhere and
+   * closing loses no request.
+   */
+  drain(): Promise<void>;
+  /** Accepts nothing more; what is in flight is finished; then every part is closed. */
   close(): Promise<void>;
 }
 
@@ -214,6 +219,10 @@ async function build(
     keyRotation: sessions.keyRotation,
     caughtUp: () => revocations.catchUp(),
     mailsWithToken: { 'confirm-email': accounts.confirmationMail, 'reset-password': recovery.recoveryMail },
+    drain() {
+      draining = true;
+      return drained(app.server, config.http.shutdownDelaySeconds);
+    },
     async close() {
       draining = true;
       const impatience = setTimeout(() => app.server.closeAllConnections(), DRAIN_TIMEOUT);

@@ -47,7 +47,10 @@ export interface Config {
     /** Addresses and networks whose X-Forwarded-For counts. */
     readonly trustedProxies: readonly string[];
     readonly requireRequestId: boolean;
+    /** Seconds from the arrival of a request, after which it has no effect any more. */
     readonly requestMaxAgeSeconds: number;
+    /** Seconds between a red readiness and a closed listener. */
+    readonly shutdownDelaySeconds: number;
     /** Connections open at once in one process. */
     readonly connections: PlaceSettings;
     /** Connections among them that became WebSockets. */
@@ -163,6 +166,11 @@ export function loadConfig(environment: Environment): Config {
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
       requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
       requestMaxAgeSeconds: read.withDefault('REQUEST_MAX_AGE_SECONDS', wholeNumber({ min: 1, max: 60 }), 10),
+      shutdownDelaySeconds: read.withDefault(
+        'SHUTDOWN_DELAY_SECONDS',
+        wholeNumber({ min: 0, max: 120 }),
+        production ? 5 : 0,
+      ),
       ...readPlaces(read),
     },
     graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },

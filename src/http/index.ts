@@ -1,3 +1,4 @@
+export { drained } from './drain.ts';
 export { type CallerVerification, type RequestContexts, requestContexts } from './request-context.ts';
 export { createServer } from './server.ts';
 export { SOCKET_RULES } from './subscription-socket.ts';

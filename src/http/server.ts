@@ -90,6 +90,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     maxRequestsPerSocket: MAX_REQUESTS_PER_SOCKET,
     http: CONNECTION_OPTIONS,
     forceCloseConnections: 'idle',
+    // What comes on a connection that is left is answered as ever: there is nothing yet that could not do its work.
+    return503OnClosing: false,
     // No hook has run.
     frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
     clientErrorHandler: replyToParserError(security),

@@ -1,0 +1,95 @@
+/** @topology one: starts and stops processes of its own */
+import { randomBytes } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { freePort, GatehouseProcess } from '../support/process.ts';
+
+jest.setTimeout(90_000);
+
+const CLIENTS = 32;
+/** Milliseconds between two requests of a client. */
+const THINKING = 20;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterEach(() => GatehouseProcess.killAll());
+afterAll(() => database.drop());
+
+const key = () => randomBytes(32).toString('base64');
+const keys = { TOKEN_KEY: key(), ENCRYPTION_KEY: key(), PASSWORD_PEPPER: key() };
+const environment = async () => ({
+  ...keys,
+  NODE_ENV: 'test',
+  PORT: await freePort(),
+  PUBLIC_URL: 'http://localhost:4000',
+  DATABASE_URL: database.servingUrl,
+  DATABASE_MIGRATION_URL: database.ownerUrl,
+  SHUTDOWN_DELAY_SECONDS: '1',
+});
+
+/** @throws as the socket does. */
+function ask(port: string, path: string, agent?: Agent) {
+  return new Promise<{ status: number; body: string; closes: boolean }>((resolve, reject) => {
+    const sent = request({ port, path, agent, headers: { 'apollo-require-preflight': '1' } }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body, closes: response.headers.connection === 'close' }),
+      );
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+const QUERY = '/graphql?query={errorCodes{code}}';
+
+/** Sends on one kept connection, and goes on at the next gateway when that is closed. @returns what went wrong. */
+async function client(ports: readonly string[], isOver: () => boolean): Promise<string[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const wrong: string[] = [];
+  let at = 0;
+  while (!isOver()) {
+    try {
+      const { status, body, closes } = await ask(ports[at] ?? '', QUERY, agent);
+      if (status !== 200) wrong.push(`${status} ${body}`);
+      if (closes) at = (at + 1) % ports.length;
+    } catch (error) {
+      wrong.push(String((error as NodeJS.ErrnoException).code));
+    }
+    await new Promise((resolve) => setTimeout(resolve, THINKING));
+  }
+  agent.destroy();
+  return wrong;
+}
+
+describe('a gateway that is asked to stop', () => {
+  it('loses no request of clients that keep their connections, and go elsewhere once those are closed', async () => {
+    const [first, second] = [await environment(), await environment()];
+    const stopping = await GatehouseProcess.start(first);
+    await GatehouseProcess.start(second);
+    let over = false;
+    const clients = Array.from({ length: CLIENTS }, () => client([first.PORT, second.PORT], () => over));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await stopping.stop()).toBe(0);
+    over = true;
+    expect((await Promise.all(clients)).flat()).toEqual([]);
+  });
+
+  it('answers with red readiness, and goes on serving, for the delay', async () => {
+    const settings = await environment();
+    const gateway = await GatehouseProcess.start(settings);
+    const ended = gateway.stop();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const ready = await ask(settings.PORT, '/health/ready');
+    expect([ready.status, JSON.parse(ready.body)]).toEqual([503, { status: 'draining' }]);
+    expect((await ask(settings.PORT, QUERY)).status).toBe(200);
+    expect(await ended).toBe(0);
+  });
+});
