@@ -332,3 +332,13 @@ describe('JWT_SERVICE_AUDIENCES', () => {
     ]);
   });
 });
+
+describe('DPOP', () => {
+  it('is off, and needs tokens in the body', () => {
+    expect(loadConfig({}).session.dpop).toBe('off');
+    expect(problemsOf({ DPOP: 'optional' })).toEqual([]);
+    expect(problemsOf({ DPOP: 'required', TOKEN_DELIVERY: 'cookie' })).toEqual([
+      expect.stringMatching(/^DPOP needs TOKEN_DELIVERY/),
+    ]);
+  });
+});

@@ -17,7 +17,7 @@ export class Authenticated {
   })
   refreshToken!: string | null;
 
-  @Field(() => String, { description: 'Always Bearer.' })
+  @Field(() => String, { description: 'Bearer; DPoP for a session that is bound to a key of the client.' })
   tokenType!: string;
 
   @Field(() => Int, { description: 'Seconds until the access token expires.' })

@@ -10,6 +10,7 @@ import type { RequestOrigin } from '../platform/request/index.ts';
 import {
   type EndedSession,
   type Endings,
+  type KeyBinding,
   loadSubject,
   type SessionRecord,
   type SessionStore,
@@ -67,6 +68,7 @@ export class SignIn {
     private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
+    private readonly keyBinding: KeyBinding,
     private readonly options: {
       readonly sessionTtlSeconds: number;
       readonly emailConfirmation: 'optional' | 'required';
@@ -90,6 +92,8 @@ export class SignIn {
     { offered = null, linkChallenge = null }: SignInCompanions = {},
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
+    // Before a guess or a challenge is spent.
+    this.keyBinding.keyOf(origin);
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
     const decision = await this.endings.transactional(em, async (tx): Promise<FirstDecision> => {
       const account = await lockActiveAccount(tx, userId);
@@ -122,6 +126,7 @@ export class SignIn {
     offered: OfferedFactor,
     origin: RequestOrigin,
   ): Promise<TokenPair> {
+    this.keyBinding.keyOf(origin);
     const pending = await this.challenges.attempt(em, token);
     const guess = pending && (await this.secondFactors.guess(em, pending.userId, offered, origin));
     if (!guess) throw new InvalidToken('no such challenge');
@@ -153,6 +158,7 @@ export class SignIn {
       aal,
       userAgent: origin.userAgent,
       ipAddress: origin.clientAddress,
+      jkt: this.keyBinding.keyOf(origin),
       ttlSeconds: this.options.sessionTtlSeconds,
     });
     await this.audit.record(tx, origin, {

@@ -52,7 +52,7 @@ export class TokenDelivery {
     return Object.assign(new Authenticated(), {
       accessToken: this.options.body ? pair.accessToken : null,
       refreshToken: this.options.body ? pair.refreshToken : null,
-      tokenType: 'Bearer',
+      tokenType: pair.session.jkt === null ? 'Bearer' : 'DPoP',
       expiresIn: pair.expiresIn,
       session: SessionType.of(pair.session, pair.session.id),
       userId: pair.session.userId,

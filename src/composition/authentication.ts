@@ -23,7 +23,7 @@ export type SignInPart = ReturnType<typeof composeSignIn>;
 /** The gate that every way in leads through. */
 export function composeSignIn(
   { config, audit, notices }: Platform,
-  { endings, store, tokenPairs, cookies }: Sessions,
+  { endings, store, tokenPairs, cookies, keyBinding }: Sessions,
   { secondFactors }: Authenticators,
   { linkChallenges }: Identities,
   { devices, deviceCookie }: Devices,
@@ -43,6 +43,7 @@ export function composeSignIn(
     devices,
     notices,
     audit,
+    keyBinding,
     { sessionTtlSeconds: session.ttlSeconds, emailConfirmation },
   );
   return {

@@ -124,10 +124,10 @@ async function build(
     identities,
     devices,
   );
-  const { cookies, accessTokens, revocations, sightings } = sessions;
+  const { cookies, accessTokens, revocations, keyBinding, sightings } = sessions;
   const contexts = requestContexts(
     fork,
-    new CallerVerification(cookies, accessTokens, revocations, sightings),
+    new CallerVerification(cookies, accessTokens, revocations, keyBinding, sightings),
     devices.deviceCookie.name,
   );
   const google = composeGoogle(
@@ -199,6 +199,7 @@ async function build(
     fork,
     audit: platform.audit,
     contexts,
+    dpopProofs: sessions.dpopProofs,
     rateLimiter: platform.rateLimiter,
     log,
   });

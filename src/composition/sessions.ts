@@ -1,13 +1,17 @@
 import {
   AccessTokens,
+  DpopProofs,
   EndingKind,
   Endings,
   expiredSessions,
   GenerationSightings,
+  InProcessReplayCache,
   jwksRoutes,
+  KeyBinding,
   KeyRotation,
   oldEndings,
   PostgresSessionStore,
+  RedisReplayCache,
   RedisSessionStore,
   RefreshRotation,
   RefreshTokens,
@@ -43,6 +47,7 @@ export async function composeSessions({
   box,
   notices,
   cookieStyle,
+  publicUrl,
 }: Platform) {
   const { accessToken, session } = config;
   const revocations = new Revocations(
@@ -70,6 +75,8 @@ export async function composeSessions({
   closing.push(() => sightings.stop());
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const cookies = new TokenCookies(clock, cookieStyle);
+  const keyBinding = new KeyBinding(session.dpop, audit);
+  const replays = redis ? new RedisReplayCache(redis) : new InProcessReplayCache();
   const serviceTokens = new ServiceTokens(signingKeys, clock, rateLimiter, accessToken);
   return {
     revocations,
@@ -95,7 +102,10 @@ export async function composeSessions({
       audit,
       rateLimiter,
       session,
+      keyBinding,
     ),
+    keyBinding,
+    dpopProofs: session.dpop === 'off' ? undefined : new DpopProofs(clock, replays, { publicUrl }),
     cookies,
     cookieNames: cookies.names,
     resolvers: [

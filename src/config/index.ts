@@ -30,6 +30,7 @@ export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
 
 export type SessionStoreKind = 'postgres' | 'redis';
+export type DpopMode = 'off' | 'optional' | 'required';
 export type TokenDelivery = 'both' | 'cookie' | 'body';
 export type PasswordScheme = 'bcrypt' | 'argon2id';
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -101,6 +102,8 @@ export interface Config {
     /** Age of the list of endings beyond which each request asks the database. */
     readonly revocationMaxStalenessSeconds: number;
     readonly tokenDelivery: TokenDelivery;
+    /** Whether sessions are bound to keys of their clients. */
+    readonly dpop: DpopMode;
     /** Domain attribute of the cookies, for frontends on sibling hosts. */
     readonly cookieDomain: string | undefined;
   };
@@ -217,6 +220,7 @@ export function loadConfig(environment: Environment): Config {
         2,
       ),
       tokenDelivery: read.withDefault('TOKEN_DELIVERY', oneOf('both', 'cookie', 'body'), 'both'),
+      dpop: read.withDefault('DPOP', oneOf('off', 'optional', 'required'), 'off'),
       cookieDomain: read.optional('COOKIE_DOMAIN', hostName),
     },
     password: {
@@ -278,6 +282,9 @@ function checkTogether(read: SettingsReader, config: Config): void {
   }
   if (config.accessToken.audience === config.accessToken.enrolAudience) {
     read.problem('JWT_AUDIENCE must not be the audience of tokens that can only enrol a second factor');
+  }
+  if (config.session.dpop !== 'off' && config.session.tokenDelivery === 'cookie') {
+    read.problem('DPOP needs TOKEN_DELIVERY=both or body: a cookie is sent without a proof');
   }
   const { audience, enrolAudience, serviceAudiences } = config.accessToken;
   if ([audience, enrolAudience].some((own) => serviceAudiences.includes(own))) {

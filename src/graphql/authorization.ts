@@ -31,7 +31,7 @@ export function authorizationChecker(
 ): AuthorizationChecker {
   return async (context, requirements) => {
     const caller = await context.authenticate();
-    if (!caller) throw new Unauthenticated();
+    if (!caller) throw context.proofProblem ?? new Unauthenticated();
     for (const requirement of requirements) {
       if (caller.enrolmentRequired && !requirement.whileEnrolling) throw enrolmentRequired();
       const { permission } = requirement;

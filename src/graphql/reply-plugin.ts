@@ -1,6 +1,6 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
-import { ErrorCode } from '../platform/errors.ts';
+import { ErrorCode, InvalidDpopProof } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { type FailureLog, logFailures } from './failure-log.ts';
 
@@ -15,7 +15,12 @@ export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext>
   return {
     async requestDidStart() {
       return {
-        async didEncounterErrors({ errors, contextValue }) {
+        async didEncounterErrors({ errors, contextValue, response }) {
+          const refused = errors.find(({ originalError }) => originalError instanceof InvalidDpopProof);
+          if (refused) {
+            const { challenge } = refused.originalError as InvalidDpopProof;
+            response.http.headers.set('www-authenticate', challenge);
+          }
           logFailures(log, errors, contextValue);
         },
         async willSendResponse({ response, operation, contextValue }) {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ErrorCode, GatehouseError, HTTP_STATUS } from '../platform/errors.ts';
+import { ErrorCode, GatehouseError, HTTP_STATUS, InvalidDpopProof } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { asUnavailable } from '../platform/unavailable.ts';
 import type { AllowedMethods } from './allowed-methods.ts';
@@ -84,6 +84,7 @@ export function replyToError(
     // As in a reply of GraphQL (graphql/reply-plugin.ts).
     const { retryAfterSeconds } = extensions;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
+    if (expected instanceof InvalidDpopProof) reply.header('www-authenticate', expected.challenge);
     return sendError(reply, HTTP_STATUS[code], code, message, extensions);
   }
   const status = error.statusCode ?? 500;

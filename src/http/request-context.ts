@@ -1,7 +1,7 @@
 import '@fastify/cookie';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Unauthenticated } from '../platform/errors.ts';
+import { InvalidDpopProof, Unauthenticated } from '../platform/errors.ts';
 import type {
   Caller,
   CookieAttributes,
@@ -10,6 +10,7 @@ import type {
   RequestOrigin,
 } from '../platform/request/index.ts';
 import { bareAddress } from '../platform/request/index.ts';
+import { proofOf } from './dpop-header.ts';
 
 /** Characters of a user agent that are worth keeping. */
 const MAX_USER_AGENT = 512;
@@ -41,6 +42,7 @@ export const requestContexts = (
 class HttpRequestContext implements RequestContext {
   readonly origin: RequestOrigin;
   readonly credentials: PresentedCredentials;
+  proofProblem: InvalidDpopProof | undefined;
   private forked: EntityManager | undefined;
   private verification: Promise<Caller | null> | undefined;
   private verified: Caller | null = null;
@@ -54,14 +56,17 @@ class HttpRequestContext implements RequestContext {
     deviceCookie: string,
     authorization = request.headers.authorization,
   ) {
+    const dpopProof = proofOf(request);
     this.origin = {
       requestId: request.id,
       clientAddress: bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? ''),
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,
+      dpopThumbprint: dpopProof?.thumbprint ?? null,
     };
     this.credentials = {
-      bearer: bearerOf(authorization),
+      ...presented(authorization),
+      dpopProof,
       cookies: request.cookies,
     };
   }
@@ -72,7 +77,13 @@ class HttpRequestContext implements RequestContext {
   }
 
   async authenticate(): Promise<Caller | null> {
-    this.verification ??= this.callerVerification.identify(this.credentials, () => this.em);
+    this.verification ??= this.callerVerification
+      .identify(this.credentials, () => this.em)
+      .catch((error) => {
+        if (!(error instanceof InvalidDpopProof)) throw error;
+        this.proofProblem = error;
+        return null;
+      });
     this.verified = await this.verification;
     return this.verified;
   }
@@ -89,9 +100,10 @@ class HttpRequestContext implements RequestContext {
 }
 
 /** Of another scheme: none. Of a malformed header: an empty token, so that it does not fall back to the cookie. */
-function bearerOf(authorization: string | undefined): string | undefined {
-  if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return undefined;
-  return /^Bearer +(\S+)$/i.exec(authorization)?.[1] ?? '';
+function presented(authorization = ''): Pick<PresentedCredentials, 'bearer' | 'scheme'> {
+  const [, scheme = '', token = ''] = /^(Bearer|DPoP)\b(?: +(\S+)$)?/i.exec(authorization) ?? [];
+  if (scheme === '') return { bearer: undefined };
+  return { bearer: token, scheme: scheme.toLowerCase() === 'dpop' ? 'dpop' : 'bearer' };
 }
 
 function printable(text: string | undefined): string | null {

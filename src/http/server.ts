@@ -23,6 +23,7 @@ import {
   MAX_REQUESTS_PER_SOCKET,
   REQUEST_TIMEOUT,
 } from './connections.ts';
+import { dpopHeader, type ProofVerification } from './dpop-header.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
@@ -71,6 +72,8 @@ export interface ServerOptions {
   /** For what was refused. */
   readonly audit: AuditLog;
   readonly contexts: RequestContexts;
+  /** Undefined: the header DPoP is not looked at. */
+  readonly dpopProofs: ProofVerification | undefined;
   readonly rateLimiter: RateLimiter;
   readonly log: FastifyBaseLogger;
 }
@@ -136,10 +139,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       // What is no preflight gets the same answer without leave; the plugin's own refusal would be plain text.
       strictPreflight: false,
       methods: ['GET', 'POST'],
-      exposedHeaders: ['x-request-id', 'retry-after'],
+      exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate'],
       maxAge: 600,
     });
     api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
+    if (options.dpopProofs) api.addHook('onRequest', dpopHeader(options.dpopProofs));
     for (const routes of options.guardedRoutes) await api.register(routes);
     const { schema, introspection, maxOperations, contexts, rateLimiter, sockets } = options;
     await api.register(

@@ -145,6 +145,21 @@ export class Unauthenticated extends GatehouseError {
   }
 }
 
+/** The access token or the proof that came with it is not good (RFC 9449 section 7.1); `reason` is its error code. */
+export class InvalidDpopProof extends GatehouseError {
+  constructor(
+    readonly reason: 'invalid_dpop_proof' | 'invalid_token',
+    message: string,
+  ) {
+    super(ErrorCode.UNAUTHENTICATED, message, { detail: reason });
+  }
+
+  /** Of the header WWW-Authenticate. */
+  get challenge(): string {
+    return `DPoP error="${this.reason}", algs="ES256 EdDSA RS256 PS256"`;
+  }
+}
+
 export class Forbidden extends GatehouseError {
   constructor(detail?: string, options: Pick<ErrorOptions, 'subjectId'> = {}) {
     super(ErrorCode.FORBIDDEN, 'Not allowed.', { ...options, detail });

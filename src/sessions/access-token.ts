@@ -63,6 +63,7 @@ export class AccessTokens {
       auth_time: seconds(session.authenticatedAt),
       epoch: subject.epoch,
       ...(subject.kyc !== null && { kyc: subject.kyc }),
+      ...(session.jkt !== null && { cnf: { jkt: session.jkt } }),
     })
       .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: key.algorithm, kid: key.kid })
       .setIssuer(this.options.issuer)
@@ -165,7 +166,7 @@ function hasCanonicalForm(token: string): boolean {
 
 /** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
 function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
-  const { sub, sid, gen, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp } = payload;
+  const { sub, sid, gen, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp, cnf } = payload;
   if (
     typeof aud !== 'string' ||
     typeof sub !== 'string' ||
@@ -180,11 +181,14 @@ function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
   if (!isTexts(roles) || !isTexts(amr)) return null;
   // Absent from a token of an earlier release.
   if (gen !== undefined && typeof gen !== 'number') return null;
+  const jkt = cnf === undefined ? undefined : (cnf as { jkt?: unknown }).jkt;
+  if (cnf !== undefined && typeof jkt !== 'string') return null;
   if (iat === undefined || !Number.isSafeInteger(exp)) return null;
   const caller = {
     userId: sub,
     sessionId: sid,
     generation: gen ?? null,
+    ...(typeof jkt === 'string' && { jkt }),
     keyId,
     epoch,
     roles,

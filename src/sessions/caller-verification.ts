@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Caller, PresentedCredentials } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
+import type { KeyBinding } from './dpop/key-binding.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
 import type { Revocations } from './revocations.ts';
 import type { TokenCookies } from './token-cookies.ts';
@@ -11,6 +12,7 @@ export class CallerVerification {
     private readonly cookies: TokenCookies,
     private readonly accessTokens: AccessTokens,
     private readonly revocations: Revocations,
+    private readonly keyBinding: KeyBinding,
     private readonly sightings: GenerationSightings,
   ) {}
 
@@ -18,6 +20,7 @@ export class CallerVerification {
    * @param em for the rare case that endings must be asked of the database
    * @returns null without a token that is good now: a bad one makes the request anonymous.
    * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
+   * @throws {InvalidDpopProof} the token is good, and the request does not prove the key that it is bound to.
    */
   async verify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
     const caller = await this.identify(credentials, em);
@@ -28,7 +31,9 @@ export class CallerVerification {
   async identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
     const token = this.cookies.accessToken(credentials);
     const caller = token === undefined ? null : await this.accessTokens.verify(token);
-    if (!caller || (await this.revocations.isVoid(caller, em))) return null;
+    if (token === undefined || !caller || (await this.revocations.isVoid(caller, em))) return null;
+    this.keyBinding.requireKeyOf(caller, token, credentials);
+    // After it: a token that was stolen without its key is not in use.
     this.sightings.note(caller);
     return caller;
   }

@@ -1,5 +1,8 @@
 export { AccessTokens } from './access-token.ts';
 export { CallerVerification } from './caller-verification.ts';
+export { DpopProofs } from './dpop/dpop-proofs.ts';
+export { type DpopMode, KeyBinding } from './dpop/key-binding.ts';
+export { InProcessReplayCache, RedisReplayCache } from './dpop/replay-cache.ts';
 export { EndingKind } from './ending.entity.ts';
 export { Endings, oldEndings } from './endings.ts';
 export { GenerationSightings } from './generation-sightings.ts';

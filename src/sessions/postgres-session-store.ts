@@ -43,13 +43,13 @@ export class PostgresSessionStore implements SessionStore {
 
   /** The parts of a statement share one snapshot: the new session is not among those that may have to go. */
   async create(em: EntityManager, session: NewSession) {
-    const { userId, amr, aal, userAgent, ipAddress, ttlSeconds } = session;
+    const { userId, amr, aal, userAgent, ipAddress, jkt = null, ttlSeconds } = session;
     const rows = await statement(
       em,
       sql<SessionRow & { is_new: boolean }>`
         with created as (
-          insert into session (id, user_id, amr, aal, user_agent, ip_address, expires_at)
-          values (${newId()}, ${userId}, ${[...amr]}, ${aal}, ${userAgent}, ${ipAddress},
+          insert into session (id, user_id, amr, aal, user_agent, ip_address, dpop_jkt, expires_at)
+          values (${newId()}, ${userId}, ${[...amr]}, ${aal}, ${userAgent}, ${ipAddress}, ${jkt},
                   now() + make_interval(secs => ${ttlSeconds}))
           returning *
         ), displaced as (
@@ -94,7 +94,7 @@ export class PostgresSessionStore implements SessionStore {
         from users u
         where s.id = ${sessionId} and s.user_id = ${userId} and generation = ${generation} and ${this.timely}
           and u.id = s.user_id and ${mayHaveTokens(sessionId)}
-        returning s.id, s.user_id, generation, authenticated_at, amr, aal, user_agent, ip_address, s.created_at,
+        returning s.id, s.user_id, generation, authenticated_at, amr, aal, user_agent, ip_address, dpop_jkt, s.created_at,
                   last_used_at, expires_at, ${subjectColumns}`,
     );
     if (rotated) return { kind: 'rotated', session: toRecord(rotated), subject: subjectOf(userId, rotated) };
@@ -229,6 +229,7 @@ interface SessionRow {
   aal: number;
   user_agent: string | null;
   ip_address: string | null;
+  dpop_jkt: string | null;
   created_at: string;
   last_used_at: string;
   expires_at: string;
@@ -244,6 +245,7 @@ function toRecord(row: SessionRow): SessionRecord {
     aal: row.aal,
     userAgent: row.user_agent,
     ipAddress: row.ip_address,
+    jkt: row.dpop_jkt,
     createdAt: new Date(row.created_at),
     lastUsedAt: new Date(row.last_used_at),
     expiresAt: new Date(row.expires_at),

@@ -42,8 +42,8 @@ export class RedisSessionStore implements SessionStore {
   ) {}
 
   async create(em: EntityManager, { userId, ttlSeconds, ...facts }: NewSession) {
-    const { amr, aal, userAgent, ipAddress } = facts;
-    const session = JSON.stringify({ id: newId(), generation: 0, amr, aal, userAgent, ipAddress });
+    const { amr, aal, userAgent, ipAddress, jkt = null } = facts;
+    const session = JSON.stringify({ id: newId(), generation: 0, amr, aal, userAgent, ipAddress, jkt });
     const texts = (await this.run(CREATE, userId, session, ttlSeconds * 1000)) as string[];
     const [created, ...held] = texts.map((text) => toRecord(userId, text));
     if (!created) throw new Error('the session was not written');
@@ -217,6 +217,8 @@ interface StoredSession {
   aal: number;
   userAgent: string | null;
   ipAddress: string | null;
+  /** Absent in a session of a release before it. */
+  jkt?: string | null;
   authenticatedAt: number;
   rotatedAt: number;
   createdAt: number;
@@ -257,6 +259,7 @@ function toRecord(userId: string, text: string): SessionRecord {
     aal: held.aal,
     userAgent: held.userAgent,
     ipAddress: held.ipAddress,
+    jkt: held.jkt ?? null,
     createdAt: new Date(held.createdAt),
     lastUsedAt: new Date(held.lastUsedAt),
     expiresAt: new Date(held.expiresAt),

@@ -4,6 +4,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidRefreshToken, RefreshTokenSuperseded, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import type { KeyBinding } from './dpop/key-binding.ts';
 import type { Endings } from './endings.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
 import { type Judgement, judgePresentation } from './refresh-contract.ts';
@@ -44,6 +45,7 @@ export class RefreshRotation {
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
     private readonly options: { readonly refreshGraceSeconds: number },
+    private readonly keyBinding: KeyBinding,
   ) {}
 
   /**
@@ -57,6 +59,7 @@ export class RefreshRotation {
       ...(presented && { 'refresh.session': presented.sessionId }),
     });
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
+    await this.keyBinding.requireForRefresh(em, presented, origin);
 
     const { session, subject } = await this.present(em, presented, origin);
     return this.tokenPairs.issue(session, subject);

@@ -24,6 +24,7 @@ export class ServiceTokenResolver {
   ): Promise<ServiceAccessToken> {
     const presented = this.cookies.accessToken(credentials) ?? '';
     const { token, expiresIn } = await this.serviceTokens.issue(caller, presented, audience);
-    return Object.assign(new ServiceAccessToken(), { accessToken: token, expiresIn, tokenType: 'Bearer' });
+    const tokenType = caller.jkt === undefined ? 'Bearer' : 'DPoP';
+    return Object.assign(new ServiceAccessToken(), { accessToken: token, expiresIn, tokenType });
   }
 }

@@ -13,6 +13,6 @@ export class ServiceAccessToken {
   @Field(() => Int, { description: 'Seconds; JWT_SERVICE_TTL_SECONDS at most.' })
   expiresIn!: number;
 
-  @Field(() => String, { description: 'Bearer.' })
+  @Field(() => String, { description: 'Bearer, or DPoP: then the service needs a proof as well.' })
   tokenType!: string;
 }

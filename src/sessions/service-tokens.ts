@@ -67,6 +67,7 @@ export class ServiceTokens {
       auth_time: caller.authenticatedAt,
       epoch: caller.epoch,
       ...(kyc !== undefined && { kyc }),
+      ...(caller.jkt !== undefined && { cnf: { jkt: caller.jkt } }),
     })
       .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: key.algorithm, kid: key.kid })
       .setIssuer(issuer)

@@ -13,6 +13,8 @@ export interface SessionRecord {
   readonly aal: number;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
+  /** Thumbprint of the key that it is bound to (RFC 9449); null: to none. */
+  readonly jkt: string | null;
   readonly createdAt: Date;
   readonly lastUsedAt: Date;
   readonly expiresAt: Date;
@@ -24,6 +26,8 @@ export interface NewSession {
   aal: number;
   userAgent: string | null;
   ipAddress: string | null;
+  /** Thumbprint of the key that it is bound to; absent or null: to none. */
+  jkt?: string | null;
   /** Seconds from now; absolute. */
   ttlSeconds: number;
 }

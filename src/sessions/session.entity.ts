@@ -45,6 +45,10 @@ export class Session {
   @Property({ type: 'text', nullable: true })
   ipAddress: string | null = null;
 
+  /** Thumbprint (RFC 7638) of the key that the session is bound to (RFC 9449), for its life; null: to none. */
+  @Property({ type: 'text', nullable: true })
+  dpopJkt: string | null = null;
+
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   createdAt!: Date & Opt;
 

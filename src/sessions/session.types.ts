@@ -26,6 +26,9 @@ export class SessionType {
   })
   aal!: number;
 
+  @Field(() => Boolean, { description: 'True when its tokens work only with a key of the client (DPoP).' })
+  keyBound!: boolean;
+
   /** For the field `secondFactorEnrolmentRequired`, which is looked up only when somebody selects it. */
   userId!: string;
 
@@ -46,6 +49,7 @@ export class SessionType {
       ipAddress: session.ipAddress,
       authenticationMethods: session.amr,
       aal: session.aal,
+      keyBound: session.jkt !== null,
       userId: session.userId,
       createdAt: session.createdAt,
       lastUsedAt: session.lastUsedAt,

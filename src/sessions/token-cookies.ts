@@ -16,7 +16,9 @@ export class TokenCookies {
     this.refreshName = style.name('refresh');
   }
 
+  /** A cookie is sent without a proof, so there is none for a session that is bound to a key. */
   set(context: RequestContext, { accessToken, refreshToken, expiresIn, session }: TokenPair): void {
+    if (session.jkt !== null) return;
     const sessionSeconds = Math.max(0, Math.floor((session.expiresAt.getTime() - this.clock.now()) / 1000));
     context.setCookie(this.accessName, accessToken, this.style.attributes(expiresIn));
     context.setCookie(this.refreshName, refreshToken, this.style.attributes(sessionSeconds));

@@ -23,8 +23,8 @@ export class TokenPairs {
 
   async issue(session: SessionRecord, subject: Subject): Promise<TokenPair> {
     const { token, expiresIn } = await this.accessTokens.issue(session, subject);
-    const { id: sessionId, userId, generation } = session;
-    const refreshToken = this.refreshTokens.issue({ userId, sessionId, generation });
+    const { id: sessionId, userId, generation, jkt } = session;
+    const refreshToken = this.refreshTokens.issue({ userId, sessionId, generation, jkt });
     return { accessToken: token, refreshToken, expiresIn, session };
   }
 }

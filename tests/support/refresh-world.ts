@@ -56,6 +56,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     } as never,
     { charge: async () => {} } as never,
     { refreshGraceSeconds: 30 },
+    { requireForRefresh: async () => {} } as never,
   );
   const originOf = (place: PlaceNumber): RequestOrigin => ({
     requestId: null,

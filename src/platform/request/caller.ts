@@ -7,6 +7,8 @@ export interface Caller {
    * claim.
    */
   readonly generation: number | null;
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1); absent: a bearer token. */
+  readonly jkt?: string;
   /** `kid` of the key that signed the token. */
   readonly keyId: string;
   /** Tokens older than the account's last security change carry a smaller number and are refused. */

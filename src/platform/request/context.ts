@@ -1,11 +1,24 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { InvalidDpopProof } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import type { RequestOrigin } from './origin.ts';
 
+/** That the sender of a request holds a key (RFC 9449). */
+export interface DpopProof {
+  /** Of the key: RFC 7638, SHA-256, base64url. */
+  readonly thumbprint: string;
+  /** `ath`: SHA-256 of the access token that the proof was made for, base64url; null for none. */
+  readonly accessTokenHash: string | null;
+}
+
 /** What a request brought to prove who sends it, unchecked. */
 export interface PresentedCredentials {
-  /** Of `Authorization: Bearer`. */
+  /** Of `Authorization: Bearer`, or `DPoP`. */
   readonly bearer: string | undefined;
+  /** Of the header Authorization, as far as it is known. */
+  readonly scheme?: 'bearer' | 'dpop' | undefined;
+  /** Checked but for the token that it must go with; null without one. */
+  readonly dpopProof?: DpopProof | null;
   readonly cookies: Readonly<Record<string, string | undefined>>;
 }
 
@@ -30,6 +43,8 @@ export interface RequestContext {
    * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
    */
   authenticate(): Promise<Caller | null>;
+  /** Why a genuine access token does not authenticate the request: its key was not proved. */
+  readonly proofProblem?: InvalidDpopProof | undefined;
   /** The verified caller, in operations that are decorated with `Authorize`. */
   readonly caller: Caller;
   setCookie(name: string, value: string, attributes: CookieAttributes): void;

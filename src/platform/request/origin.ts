@@ -7,6 +7,8 @@ export interface RequestOrigin {
   readonly userAgent: string | null;
   /** What the cookie of known devices carries, unchecked: tells browsers apart and proves nothing. */
   readonly deviceMark: string | null;
+  /** Of the key that the request proved to hold (DPoP), for a session that it makes or refreshes. */
+  readonly dpopThumbprint?: string | null;
 }
 
 /** For what the command line does. */

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
+import { InvalidDpopProof, InvalidRefreshToken } from '../../platform/errors.ts';
+import type { Caller, PresentedCredentials, RequestOrigin } from '../../platform/request/index.ts';
+import type { RefreshTokenClaims } from '../refresh-token.ts';
+
+/** DPOP. With `off`, proofs are not looked at, so a session that is bound to a key cannot be used. */
+export type DpopMode = 'off' | 'optional' | 'required';
+
+/**
+ * Binds sessions to keys of their clients (RFC 9449): a token that was stolen is worth nothing without the key. A session is
+ * bound when it is issued, for its life.
+ */
+export class KeyBinding {
+  constructor(
+    private readonly mode: DpopMode,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /**
+   * The key that a session is bound to when this request makes one; null: none.
+   * @throws {InvalidDpopProof} there must be one.
+   */
+  keyOf({ dpopThumbprint = null }: RequestOrigin): string | null {
+    if (dpopThumbprint === null && this.mode === 'required') {
+      throw missing('Sessions are bound to a key here: send a DPoP proof with the sign-in (RFC 9449).');
+    }
+    return dpopThumbprint;
+  }
+
+  /** @throws {InvalidDpopProof} the caller's token is bound to a key that this request does not prove. */
+  requireKeyOf({ jkt }: Caller, token: string, { scheme, dpopProof }: PresentedCredentials): void {
+    if (jkt === undefined) {
+      if (this.mode === 'required') {
+        throw new InvalidDpopProof(
+          'invalid_token',
+          'This access token is not bound to a key. Sign in with a DPoP proof.',
+        );
+      }
+      if (scheme === 'dpop') {
+        throw new InvalidDpopProof(
+          'invalid_token',
+          'This access token is not bound to a key. Send it as a Bearer token.',
+        );
+      }
+      return;
+    }
+    if (scheme !== 'dpop' || !dpopProof) {
+      throw missing(
+        'This access token is bound to a key: send it as "Authorization: DPoP …", with a proof in the header DPoP.',
+      );
+    }
+    if (dpopProof.thumbprint !== jkt) {
+      throw new InvalidDpopProof(
+        'invalid_token',
+        'The DPoP proof is by another key than the access token is bound to.',
+      );
+    }
+    if (dpopProof.accessTokenHash !== createHash('sha256').update(token).digest('base64url')) {
+      throw missing('The DPoP proof needs ath, the SHA-256 of the access token that comes with it.');
+    }
+  }
+
+  /**
+   * Before the token is spent, so that the session lives on. A refresh token without its key was copied, or its client is
+   * broken: the audit trail says so.
+   * @throws {InvalidDpopProof} no proof came, or one by another key.
+   * @throws {InvalidRefreshToken} it must be bound to a key and is not.
+   */
+  async requireForRefresh(
+    em: EntityManager,
+    { userId, sessionId, jkt }: RefreshTokenClaims,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { dpopThumbprint = null } = origin;
+    if (jkt == null) {
+      if (this.mode === 'required') throw new InvalidRefreshToken('not bound to a key');
+      return;
+    }
+    if (dpopThumbprint === jkt) return;
+    await this.audit.record(em, origin, {
+      action: 'session.key_not_proved',
+      actorId: null,
+      subjectId: userId,
+      outcome: AuditOutcome.FAILURE,
+      details: { sessionId, anotherKey: dpopThumbprint !== null },
+    });
+    throw missing(
+      dpopThumbprint === null
+        ? 'This refresh token is bound to a key: send a DPoP proof in the header DPoP.'
+        : 'The DPoP proof is by another key than the refresh token is bound to.',
+    );
+  }
+}
+
+const missing = (message: string): InvalidDpopProof => new InvalidDpopProof('invalid_dpop_proof', message);
