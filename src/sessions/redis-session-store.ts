@@ -119,10 +119,12 @@ export class RedisSessionStore implements SessionStore {
     sessionId: string,
     { known = false }: { known?: boolean } = {},
   ): Promise<EndedSession | null> {
-    const session = await this.read(userId, sessionId).catch((error: unknown) => {
-      if (known && error instanceof RedisAway) return unseen(userId, sessionId);
+    const held = await this.read(userId, sessionId).catch((error: unknown) => {
+      if (known && error instanceof RedisAway) return null;
       throw error;
     });
+    // A session that Redis lost (flushed, evicted) has access tokens that are still good.
+    const session = held ?? (known ? unseen(userId, sessionId) : null);
     const [ended] = await this.end(em, userId, session ? [session] : []);
     return ended ?? null;
   }
@@ -202,7 +204,7 @@ export class RedisSessionStore implements SessionStore {
 /** The braces make a cluster choose the place by the user id alone. */
 const keyOf = (userId: string): string => `gatehouse:sessions:{${userId}}`;
 
-/** A session that is known from a token while Redis is away: its ending is kept as long as any session may live. */
+/** A session that is known from its token alone. Its ending is kept as long as any session may live. */
 const unseen = (userId: string, id: string): Endable => ({
   id,
   userId,

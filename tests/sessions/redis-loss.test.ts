@@ -73,6 +73,17 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect((await alice.refresh((await alice.signedIn()).refreshToken)).errors).toEqual([]);
   });
 
+  it('that is emptied does not keep a sign-out from ending the session that it lost', async () => {
+    const lost = await alice.signedIn();
+    await redis.command('FLUSHALL');
+    await logout(lost.accessToken);
+    expect((await alice.me(lost.accessToken)).code).toBe('UNAUTHENTICATED');
+    const another = await alice.signedIn();
+    await redis.command('FLUSHALL');
+    await gateway.client.execute(LogoutDocument, { refreshToken: another.refreshToken });
+    expect((await alice.me(another.accessToken)).code).toBe('UNAUTHENTICATED');
+  });
+
   it('that comes back as it was before does not revive what ended since, by whatever way', async () => {
     const [loggedOut, revoked, other, here] = [
       await alice.signedIn(),
