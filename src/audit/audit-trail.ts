@@ -23,6 +23,13 @@ export interface AuditQuery {
 
 type Condition = RawBuilder<unknown>;
 
+/** Events that one walk along an index finds, the newest first. */
+interface Walk {
+  readonly conditions: readonly Condition[];
+  /** One walk for each action that begins so: in order of time, a rare one may be a million events away. */
+  readonly actionPrefix?: string;
+}
+
 interface Row {
   id: string;
   at: string;
@@ -48,42 +55,47 @@ export class AuditTrail {
   /** For those who may see everything. @throws {BadUserInput} */
   async page(em: EntityManager, page: PageArguments, query: AuditQuery): Promise<Connection<AuditEventType>> {
     const { userId, action, since, until } = query;
-    if (userId != null && !isId(userId)) return this.read(em, page, [[sql`false`]], toEvent);
+    if (userId != null && !isId(userId)) return this.read(em, page, [{ conditions: [sql`false`] }], toEvent);
     const conditions: Condition[] = [];
-    if (action != null) conditions.push(actionIs(action));
     if (since != null) conditions.push(sql`e.at >= ${timestamp(since)}`);
     if (until != null) conditions.push(sql`e.at < ${timestamp(until)}`);
+    if (userId == null && action?.endsWith('.*')) {
+      return this.read(em, page, [{ conditions, actionPrefix: action.slice(0, -1) }], toEvent);
+    }
+    if (action != null) conditions.push(actionIs(action));
     // Each has its index; the newest of both together are among the newest of each.
     const parties = userId == null ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
     return this.read(
       em,
       page,
-      parties.map((party) => [...party, ...conditions]),
+      parties.map((party) => ({ conditions: [...party, ...conditions] })),
       toEvent,
     );
   }
 
   /** What concerns one account, for its owner. @throws {BadUserInput} */
   ownPage(em: EntityManager, page: PageArguments, userId: string): Promise<Connection<AuditEventType>> {
-    return this.read(em, page, [[sql`e.subject_id = ${userId}`]], (row) => toOwnEvent(row, userId));
+    const own = { conditions: [sql`e.subject_id = ${userId}`] };
+    return this.read(em, page, [own], (row) => toOwnEvent(row, userId));
   }
 
-  /** @param branches of an OR, each a list of conditions that an index serves */
+  /** @param walks the events of the list are among the newest of these */
   private async read(
     em: EntityManager,
     { first, after }: PageArguments,
-    branches: readonly (readonly Condition[])[],
+    walks: readonly Walk[],
     node: (row: Row) => AuditEventType,
   ): Promise<Connection<AuditEventType>> {
     const { after: cursor } = readFields('', {
       first: () => parseFirst(first),
       after: () => readCursor(after),
     });
-    const found = branches.map(
-      (conditions) => sql`
-        (select e.id, e.at from audit_event e
-         where ${sql.join([sql`true`, ...conditions, cursor], sql` and `)}
-         order by e.at desc, e.id desc limit ${first + 1})`,
+    const found = walks.map(({ conditions, actionPrefix }) =>
+      actionPrefix === undefined
+        ? walk([...conditions, cursor], first + 1)
+        : sql`
+          (select newest.id, newest.at from (${actionsWith(actionPrefix)}) named
+           cross join lateral ${walk([sql`e.action = named.action`, ...conditions, cursor], first + 1)} newest)`,
     );
     const rows = await statement(
       em,
@@ -103,6 +115,24 @@ export class AuditTrail {
       { node, cursor: ({ at_us, id }) => encodeCursor(ORDER, at_us, id) },
     );
   }
+}
+
+const walk = (conditions: readonly Condition[], limit: number) => sql`
+  (select e.id, e.at from audit_event e
+   where ${sql.join([sql`true`, ...conditions], sql` and `)}
+   order by e.at desc, e.id desc limit ${limit})`;
+
+/** The actions that there are, some hundred at most, by one look into the index for each. */
+function actionsWith(prefix: string): Condition {
+  if (prefix.includes('\0')) return sql`select null::text as action where false`;
+  return sql`
+    with recursive known (action) as (
+      (select action from audit_event order by action limit 1)
+      union all
+      select (select e.action from audit_event e where e.action > known.action order by e.action limit 1)
+      from known where known.action is not null
+    )
+    select action from known where starts_with(action, ${prefix})`;
 }
 
 /** Not as text: the years 0 and 10,000, which ISO 8601 can write, PostgreSQL cannot read. */

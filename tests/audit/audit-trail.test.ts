@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AuditTrail } from '../../src/audit/audit-trail.ts';
+import { sql, statement } from '../../src/platform/database/index.ts';
 import type { RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {
@@ -119,6 +121,26 @@ describe('the audit trail', () => {
         .toSorted()
         .toReversed(),
     );
+  });
+
+  it('finds the events of a rare prefix without going through all that are newer', async () => {
+    await seedAt('2001-01-01T00:00:00Z', 3, 'rare.one');
+    await seedAt('2001-01-01T00:00:30Z', 3, 'rare.two');
+    await seedAt('2002-01-01T00:00:00Z', 20_000, 'frequent.event');
+    await gateway.database.query('analyze audit_event');
+    const filter = { action: 'rare.*', since: new Date('2001-01-01T00:00:00Z') };
+    const { names, looked } = await gateway.gateway.fork().transactional(async (tx) => {
+      const page = await new AuditTrail().page(tx, { first: 4 }, filter);
+      const [counted] = await statement(
+        tx,
+        sql<{ looked: number }>`
+          select (seq_tup_read + idx_tup_fetch)::int as looked from pg_stat_xact_user_tables
+          where relname = 'audit_event'`,
+      );
+      return { names: page.nodes.map(({ action }) => action), looked: counted?.looked };
+    });
+    expect(names).toEqual(['rare.two', 'rare.one', 'rare.two', 'rare.one']);
+    expect(looked).toBeLessThan(200);
   });
 
   it('costs one statement, whatever the page, beside the event of being read and what the reader can prove', async () => {
