@@ -10,7 +10,7 @@ import {
 } from '../support/generated/operations.ts';
 import { eventually, race } from '../support/race.ts';
 import { hasRedis, TestRedis } from '../support/redis.ts';
-import { probeRedis, type SessionProbe } from '../support/session-probe.ts';
+import { isSeen, probeRedis, type SessionProbe } from '../support/session-probe.ts';
 import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
 (hasRedis ? describe : describe.skip)('sessions in a Redis that loses things', () => {
@@ -94,6 +94,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     const stolen = await alice.signedIn();
     const current = tokensOf(await alice.refresh(stolen.refreshToken));
     expect((await alice.me(current.accessToken)).errors).toEqual([]);
+    await isSeen(sessions, alice.id, stolen.sessionId, 1);
     await sessions.age(alice.id, stolen.sessionId, 31);
     const restore = await snapshot();
 

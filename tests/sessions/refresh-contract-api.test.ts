@@ -9,8 +9,9 @@ import {
   ReauthenticateDocument,
   RegenerateRecoveryCodesDocument,
 } from '../support/generated/operations.ts';
-import { eventually, race } from '../support/race.ts';
+import { race } from '../support/race.ts';
 import { AuthenticatorApp, enrol, renewedTokens, startEnrolment } from '../support/second-factor.ts';
+import { isSeen } from '../support/session-probe.ts';
 import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
@@ -239,10 +240,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
         const { refreshToken, sessionId } = await signedIn(alice);
         const renewed: Tokens = tokensOf(await refresh(alice, refreshToken));
         expect((await alice.me(renewed.accessToken, second.client)).errors).toEqual([]);
-        await eventually(
-          () => on.sessions.seenGeneration(alice.id, sessionId),
-          (seen) => seen === 1,
-        );
+        await isSeen(on.sessions, alice.id, sessionId, 1);
         await on.sessions.age(alice.id, sessionId, 31);
         expect((await refresh(alice, refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
         expect((await alice.me(renewed.accessToken)).code).toBe('UNAUTHENTICATED');

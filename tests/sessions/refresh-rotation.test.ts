@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '../support/client.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { race } from '../support/race.ts';
+import { isSeen } from '../support/session-probe.ts';
 import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import { tokensOf } from '../support/subject.ts';
 
@@ -59,6 +60,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       const { refreshToken, accessToken, sessionId } = await alice.signedIn();
       const renewed = tokensOf(await alice.refresh(refreshToken));
       expect((await alice.me(renewed.accessToken)).errors).toEqual([]);
+      await isSeen(on.sessions, alice.id, sessionId, 1);
       await on.sessions.age(alice.id, sessionId, 31);
       expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
       expect((await alice.refresh(renewed.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
@@ -80,6 +82,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       const stolen = await alice.signedIn();
       const other = await alice.signedIn();
       await alice.me(tokensOf(await alice.refresh(stolen.refreshToken)).accessToken);
+      await isSeen(on.sessions, alice.id, stolen.sessionId, 1);
       await on.sessions.age(alice.id, stolen.sessionId, 31);
       await race(10, () => alice.refresh(stolen.refreshToken));
       expect((await alice.refresh(other.refreshToken)).errors).toEqual([]);

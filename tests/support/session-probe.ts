@@ -1,4 +1,5 @@
 import type { TestDatabase } from './database.ts';
+import { eventually } from './race.ts';
 import { redisCommand } from './redis.ts';
 
 /** Looks into a session store and brings it into states that time or mishap would: stores judge by their own clock. */
@@ -23,6 +24,13 @@ export interface SessionProbe {
   /** How many sessions of the user the store holds, whatever they are worth. */
   count(userId: string): Promise<number>;
 }
+
+/** Another process may judge by it only once it is written, a moment after the request. */
+export const isSeen = (probe: SessionProbe, userId: string, sessionId: string, generation: number) =>
+  eventually(
+    () => probe.seenGeneration(userId, sessionId),
+    (seen) => seen === generation,
+  );
 
 export const probePostgres = ({ query }: TestDatabase): SessionProbe => ({
   async generation(_userId, sessionId) {
