@@ -127,6 +127,10 @@ describe('the audit trail', () => {
     await seedAt('2001-01-01T00:00:00Z', 3, 'rare.one');
     await seedAt('2001-01-01T00:00:30Z', 3, 'rare.two');
     await seedAt('2002-01-01T00:00:00Z', 20_000, 'frequent.event');
+    // A database whose collation is that of a language: there a prefix is no range of the index.
+    const collated = (collation: string) =>
+      gateway.database.query(`alter table audit_event alter column action type text collate ${collation}`);
+    await collated('"und-x-icu"');
     await gateway.database.query('analyze audit_event');
     const filter = { action: 'rare.*', since: new Date('2001-01-01T00:00:00Z') };
     const { names, looked } = await gateway.gateway.fork().transactional(async (tx) => {
@@ -139,6 +143,7 @@ describe('the audit trail', () => {
       );
       return { names: page.nodes.map(({ action }) => action), looked: counted?.looked };
     });
+    await collated('"default"');
     expect(names).toEqual(['rare.two', 'rare.one', 'rare.two', 'rare.one']);
     expect(looked).toBeLessThan(200);
   });
