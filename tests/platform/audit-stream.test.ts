@@ -219,6 +219,13 @@ describe('a batch to a syslog receiver', () => {
     await syslog.stop();
   });
 
+  it('is not taken for delivered when the receiver closes before it has read', async () => {
+    const syslog = await TestSyslog.start();
+    syslog.behaviour = 'refuse';
+    await expect(new SyslogReceiver(syslog.address).send([anEvent()])).rejects.toThrow(/before it had read/);
+    await syslog.stop();
+  });
+
   it('is not taken for delivered when the receiver hangs', async () => {
     const syslog = await TestSyslog.start();
     syslog.behaviour = 'hang';

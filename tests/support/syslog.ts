@@ -22,8 +22,11 @@ export class TestSyslog {
   readonly messages: SyslogMessage[] = [];
   /** Batches, by the size of each. */
   readonly batches: number[] = [];
-  /** `hang`: takes connections and reads nothing. `reset`: cuts a connection with what it sent unread. */
-  behaviour: 'read' | 'hang' | 'reset' = 'read';
+  /**
+   * `hang`: takes connections and reads nothing. `reset`: cuts a connection with what it sent unread. `refuse`: closes its
+   * side at once, as a receiver with too many connections.
+   */
+  behaviour: 'read' | 'hang' | 'reset' | 'refuse' = 'read';
 
   private readonly sockets = new Set<Socket>();
   private server: Server | undefined;
@@ -88,6 +91,12 @@ export class TestSyslog {
     socket.on('close', () => this.sockets.delete(socket));
     if (this.behaviour === 'hang') {
       socket.pause();
+      return;
+    }
+    if (this.behaviour === 'refuse') {
+      socket.pause();
+      // After the sender has handed everything to its kernel.
+      setTimeout(() => socket.end(), 2);
       return;
     }
     if (this.behaviour === 'reset') {

@@ -6,6 +6,8 @@ import { type AuditReceiver, type StreamedEvent, toJsonLine } from './audit-rece
 
 /** Milliseconds for a whole batch: connect, send, and see that it was read. */
 const DEADLINE = 10_000;
+/** Milliseconds beside two round trips for a receiver to refuse the connection. */
+const REFUSAL_MARGIN = 20;
 /** RFC 5424 section 6.2.1: facility 13 is "log audit". */
 const FACILITY = 13;
 /** RFC 5424 section 6.2.1, severities: notice and warning. */
@@ -27,7 +29,8 @@ export interface SyslogAddress {
  *
  * Syslog has no receipts, and a write succeeds when the kernel has it. So each batch has a connection of its own: the
  * gateway ends its side, and the receiver ends the other one after it has read everything (RFC 5425 section 4.4 asks
- * for that). A receiver that dies with unread bytes resets the connection instead, and the batch is sent again.
+ * for that). A receiver that dies with unread bytes resets the connection instead, and one that refuses the connection
+ * closes first: then the batch is sent again.
  */
 export class SyslogReceiver implements AuditReceiver {
   private readonly header = `${nilIfEmpty(printable(hostname(), 255))} gatehouse ${process.pid}`;
@@ -39,7 +42,9 @@ export class SyslogReceiver implements AuditReceiver {
 
   send(events: readonly StreamedEvent[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const startedAt = performance.now();
     const socket = this.open();
+    let ended = false;
     let read = false;
     const timer = setTimeout(
       () =>
@@ -48,7 +53,7 @@ export class SyslogReceiver implements AuditReceiver {
     );
     socket.on('error', reject);
     socket.on('end', () => {
-      read = socket.writableFinished;
+      read = ended;
     });
     socket.on('close', () => {
       clearTimeout(timer);
@@ -56,7 +61,16 @@ export class SyslogReceiver implements AuditReceiver {
       else reject(new Error('the receiver closed the connection before it had read everything'));
     });
     socket.resume();
-    socket.end(events.map((event) => this.frame(event)).join(''));
+    socket.once(this.address.tls ? 'secureConnect' : 'connect', () => {
+      // A receiver that refuses the connection closes it before it has read. Its word for that comes within a round trip.
+      const roundTrips = 2 * (performance.now() - startedAt) + REFUSAL_MARGIN;
+      socket.write(events.map((event) => this.frame(event)).join(''), () => {
+        setTimeout(() => {
+          ended = !socket.readableEnded;
+          socket.end();
+        }, roundTrips);
+      });
+    });
     return promise;
   }
 
