@@ -10,7 +10,8 @@ export interface ProofVerification {
 const proofs = new WeakMap<object, DpopProof>();
 
 /**
- * Looks at the header DPoP (RFC 9449 section 4) before anything else is done for the request. Sent twice, it is no JWT.
+ * Checks the header DPoP (RFC 9449 section 4) before anything is done for the request. Node joins two such headers with a
+ * comma, which no JWT has.
  * @throws {InvalidDpopProof}
  */
 export function dpopHeader(verification: ProofVerification) {

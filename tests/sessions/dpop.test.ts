@@ -1,7 +1,11 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { WebSocket } from 'ws';
+import { ServiceUnavailable } from '../../src/platform/errors.ts';
+import { RedisAway, type RedisConnection } from '../../src/platform/redis/index.ts';
+import { InProcessReplayCache, RedisReplayCache } from '../../src/sessions/index.ts';
 import type { Client } from '../support/client.ts';
 import { KeyHolder } from '../support/dpop.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -82,7 +86,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect((await key.refresh(client, tokensOf(raised).refreshToken)).errors).toEqual([]);
   });
 
-  it('is of no use to who has its access token without the key', async () => {
+  it('refuses its access token without the key', async () => {
     const { accessToken } = await signIn();
     const asBearer = await client.execute(MeDocument, {}, { bearer: accessToken });
     expect(asBearer.code).toBe('UNAUTHENTICATED');
@@ -112,7 +116,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect(byCookie.code).toBe('UNAUTHENTICATED');
   });
 
-  it('lives on when its refresh token comes without the key, and the token is not spent', async () => {
+  it('refuses its refresh token without the key, spends nothing and lives on', async () => {
     const { accessToken, refreshToken } = await signIn();
     const withoutProof = await client.execute(RefreshDocument, { refreshToken });
     expect(withoutProof.code).toBe('UNAUTHENTICATED');
@@ -203,7 +207,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     ['no form at all', async () => 'nonsense'],
   ];
 
-  it.each(wrong)('is refused a proof with %s', async (_what, make) => {
+  it.each(wrong)('refuses a proof with %s', async (_what, make) => {
     const { accessToken } = await signIn();
     const reply = await key.me(client, accessToken, await make(accessToken));
     expect(reply.code).toBe('UNAUTHENTICATED');
@@ -211,7 +215,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect((await key.me(client, accessToken)).errors).toEqual([]);
   });
 
-  it('is refused a proof by none, and by a secret in the header', async () => {
+  it('refuses a proof that is unsigned, or signed with a secret in its header', async () => {
     const { accessToken } = await signIn();
     const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const [, payload = ''] = (await key.proof({ accessToken })).split('.');
@@ -228,7 +232,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('answers whatever stands in the header with a refusal, never with a fault', async () => {
+  it('refuses odd headers, never with a fault', async () => {
     const { accessToken } = await signIn();
     const [head = '', ...rest] = (await key.proof({ accessToken })).split('.');
     const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>;
@@ -253,7 +257,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('is refused a key that shows its private half', async () => {
+  it('refuses a proof that shows the private key', async () => {
     const { accessToken } = await signIn();
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = privateKey.export({ format: 'jwk' });
@@ -261,13 +265,13 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect(reply.status).toBe(401);
   });
 
-  it.each(['ES256', 'EdDSA', 'RS256', 'PS256'])('is bound to a key of %s', async (algorithm) => {
+  it.each(['ES256', 'EdDSA', 'RS256', 'PS256'])('takes a key for %s', async (algorithm) => {
     const holder = await KeyHolder.make(algorithm);
     const { accessToken } = tokensOf(await holder.login(alice));
     expect((await holder.me(client, accessToken)).errors).toEqual([]);
   });
 
-  it('takes an address in another spelling, and with a query', async () => {
+  it('takes htu in another spelling, and with a query', async () => {
     const { accessToken } = await signIn();
     for (const htu of ['HTTP://LOCALHOST:4000/graphql', `${UNUSED}?a=b#c`]) {
       const reply = await key.me(client, accessToken, await key.proof({ accessToken, claims: { htu } }));
@@ -275,7 +279,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('takes a proof once, of several at the same time too', async () => {
+  it('takes a proof once, also when several requests race', async () => {
     const { accessToken } = await signIn();
     const proof = await key.proof({ accessToken });
     const replies = await race(12, () => key.me(client, accessToken, proof));
@@ -331,7 +335,7 @@ describe('with DPOP=required', () => {
   });
   afterAll(() => gateway.close());
 
-  it('every sign-in needs a proof', async () => {
+  it('refuses a sign-in without a proof', async () => {
     const reply = await alice.login();
     expect(reply.code).toBe('UNAUTHENTICATED');
     expect(reply.errors[0]?.message).toMatch(/send a DPoP proof/);
@@ -342,7 +346,7 @@ describe('with DPOP=required', () => {
     expect((await key.refresh(gateway.client, refreshToken)).errors).toEqual([]);
   });
 
-  it('sessions of before cannot be used', async () => {
+  it('refuses sessions from before it was on', async () => {
     const before = await gateway.another({ DPOP: 'off' });
     const { accessToken, refreshToken } = tokensOf(await alice.login({ client: before.client }));
     await before.close();
@@ -350,7 +354,7 @@ describe('with DPOP=required', () => {
     expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
   });
 
-  it('bound sessions cannot be used as bearers once it is off', async () => {
+  it('refuses bound sessions, not as bearers either, once it is off', async () => {
     const { accessToken, refreshToken } = tokensOf(await key.login(alice));
     const off = await gateway.another({ DPOP: 'off' });
     try {
@@ -361,5 +365,32 @@ describe('with DPOP=required', () => {
     } finally {
       await off.close();
     }
+  });
+});
+
+describe('the memory of used proofs', () => {
+  it('refuses a proof when it is full, rather than forget one', async () => {
+    const cache = new InProcessReplayCache();
+    for (let count = 0; count < 180_000; count += 1) await cache.use(String(count), 60);
+    await expect(cache.use('one more', 60)).rejects.toThrow(ServiceUnavailable);
+    expect(await cache.use('0', 60)).toBe(false);
+  });
+
+  it('forgets a proof when its time is over', async () => {
+    const cache = new InProcessReplayCache();
+    expect(await cache.use('a', 0.05)).toBe(true);
+    expect(await cache.use('a', 0.05)).toBe(false);
+    await pause(100);
+    expect(await cache.use('a', 0.05)).toBe(true);
+  });
+
+  it('goes on in each process for itself while Redis is away', async () => {
+    const away = { run: () => Promise.reject(new RedisAway()) } as unknown as RedisConnection;
+    const [one, two] = [new RedisReplayCache(away), new RedisReplayCache(away)];
+    expect([await one.use('a', 60), await one.use('a', 60), await two.use('a', 60)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
   });
 });
