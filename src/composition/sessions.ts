@@ -9,6 +9,7 @@ import {
   jwksRoutes,
   KeyBinding,
   KeyRotation,
+  LostEndings,
   oldEndings,
   PostgresSessionStore,
   RedisReplayCache,
@@ -37,6 +38,7 @@ export async function composeSessions({
   config,
   secrets,
   clock,
+  log,
   warn,
   closing,
   redis,
@@ -50,10 +52,14 @@ export async function composeSessions({
   publicUrl,
 }: Platform) {
   const { accessToken, session } = config;
+  const lostEndings = new LostEndings(fork, audit, (message, facts) => log.warn(facts, message));
   const revocations = new Revocations(
     fork,
     feed,
-    { maxStalenessSeconds: session.revocationMaxStalenessSeconds },
+    {
+      maxStalenessSeconds: session.revocationMaxStalenessSeconds,
+      onReplaced: (known) => lostEndings.writeAgain(known),
+    },
     warn,
   );
   closing.push(() => revocations.stop());

@@ -28,6 +28,8 @@ export interface Reading {
   readonly point: ReadPoint;
   /** Whether everything that matters was read, and not just what is new. */
   readonly complete: boolean;
+  /** Whether another server answered than before, which may have lost the last transactions. */
+  readonly replaced: boolean;
 }
 
 const point = sql`
@@ -54,10 +56,10 @@ export class EndingReader {
       const { reached, rows } = await this.news(since);
       if (!isReplaced(since, reached)) {
         for (const row of rows) learn(row);
-        return { point: reached, complete: false };
+        return { point: reached, complete: false, replaced: false };
       }
     }
-    return { point: await this.everything(learn), complete: true };
+    return { point: await this.everything(learn), complete: true, replaced: since !== null };
   }
 
   private async news(since: ReadPoint): Promise<{ reached: ReadPoint; rows: EndingRow[] }> {

@@ -8,6 +8,7 @@ export { Endings, oldEndings } from './endings.ts';
 export { GenerationSightings } from './generation-sightings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';
+export { LostEndings } from './lost-endings.ts';
 export { sessionData } from './personal-data.ts';
 export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
 export { RedisSessionStore } from './redis-session-store.ts';

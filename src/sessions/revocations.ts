@@ -5,6 +5,7 @@ import type { EventFeed } from '../platform/events/index.ts';
 import type { Caller } from '../platform/request/index.ts';
 import { EndingKind } from './ending.entity.ts';
 import { EndingReader, type EndingRow, type ReadPoint } from './ending-reader.ts';
+import type { KnownEndings } from './lost-endings.ts';
 import { isStillGood } from './still-good.ts';
 
 /** Milliseconds between two looks without being woken. */
@@ -18,6 +19,8 @@ export type RereadKind = EndingKind.ROLES | EndingKind.KEYS;
 export interface RevocationOptions {
   /** Age of the last successful read beyond which each request is checked in the database. */
   readonly maxStalenessSeconds: number;
+  /** Called with everything that this process knows when another server took over. While it fails, reading counts as failed. */
+  readonly onReplaced: (known: KnownEndings) => Promise<void>;
 }
 
 /**
@@ -125,10 +128,11 @@ export class Revocations {
   private async read(): Promise<void> {
     const startedAt = performance.now();
     const kinds = new Set<EndingKind>();
-    const { point, complete } = await this.reader.read(this.point, (row) => {
+    const { point, complete, replaced } = await this.reader.read(this.point, (row) => {
       kinds.add(row.kind);
       this.learn(row);
     });
+    if (replaced) await this.options.onReplaced(this.known());
     // After a gap too: a change may have ceased to matter before it was seen here.
     const missed = complete || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
     const due = this.listeners.filter(({ kind }) => missed || kinds.has(kind));
@@ -148,6 +152,19 @@ export class Revocations {
       const epoch = Math.max(row.epoch, known?.epoch ?? 0);
       this.firstGoodEpochs.set(row.user_id, { epoch, until: Math.max(until, known?.until ?? 0) });
     }
+  }
+
+  private known(): KnownEndings {
+    const now = performance.now();
+    const secondsFrom = (until: number) => Math.max(0, until - now) / 1000;
+    return {
+      sessions: [...this.endedSessions].map(([id, until]) => ({ id, mattersForSeconds: secondsFrom(until) })),
+      epochs: [...this.firstGoodEpochs].map(([userId, { epoch, until }]) => ({
+        userId,
+        epoch,
+        mattersForSeconds: secondsFrom(until),
+      })),
+    };
   }
 
   private forget(): void {

@@ -21,7 +21,12 @@ beforeAll(async () => {
   const fork = () => orm.em.fork();
   const audit = new AuditLog();
   const feed = new PostgresEventFeed(gateway.database.servingUrl, () => {});
-  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
+  const revocations = new Revocations(
+    fork,
+    feed,
+    { maxStalenessSeconds: 2, onReplaced: async () => {} },
+    () => {},
+  );
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
   const store = new PostgresSessionStore(endings, {
     idleTtlSeconds: undefined,

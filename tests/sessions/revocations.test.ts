@@ -2,11 +2,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
+import { AuditLog } from '../../src/platform/audit/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
 import type { Caller } from '../../src/platform/request/index.ts';
-import { Revocations } from '../../src/sessions/index.ts';
+import { LostEndings, Revocations } from '../../src/sessions/index.ts';
 import { SCHEMA } from '../../src/tables.ts';
 import { Client } from '../support/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -193,10 +194,15 @@ describe('what a process knows of endings', () => {
     await serverStartedAt('2026-01-01');
     orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
     const feed = new PostgresEventFeed(database.servingUrl, () => {});
+    const lostEndings = new LostEndings(
+      () => orm.em.fork(),
+      new AuditLog(),
+      () => {},
+    );
     revocations = new Revocations(
       () => orm.em.fork(),
       feed,
-      { maxStalenessSeconds: 2 },
+      { maxStalenessSeconds: 2, onReplaced: (known) => lostEndings.writeAgain(known) },
       () => {},
     );
   });
@@ -281,5 +287,44 @@ describe('what a process knows of endings', () => {
     expect(await isVoid()).toBe(false);
     await serverStartedAt('2026-01-02');
     expect(await isVoid()).toBe(true);
+  });
+
+  it('is written again when another server took over that never heard of it, once and with an event', async () => {
+    const sessionId = newId();
+    const userId = newId();
+    const [username, kept, lost] = [`subject-${userId.slice(-12)}`, newId(), newId()];
+    await database.query(`insert into users (id, username, username_key, epoch) values ($1, $2, $2, 7)`, [
+      userId,
+      username,
+    ]);
+    const endings = `insert into ending (kind, session_id, matters_until, kept_until)
+                     values ('SESSION', $1, now() + interval '1 hour', now() + interval '1 day')`;
+    for (const id of [sessionId, kept]) await database.query(endings, [id]);
+    await database.query(
+      `insert into ending (kind, user_id, epoch, matters_until, kept_until)
+       values ('EPOCH', $1, 7, now() + interval '1 hour', now() + interval '1 hour')`,
+      [userId],
+    );
+    await revocations.start();
+    // As the new server has it: neither the ending of the one session nor the change of the account.
+    await database.query(`delete from ending where session_id = $1 or user_id = $2`, [sessionId, userId]);
+    await database.query(`update users set epoch = 6 where id = $1`, [userId]);
+    await serverStartedAt('2026-01-02');
+    await revocations.catchUp();
+    await revocations.catchUp();
+
+    const rows = await database.query(
+      `select kind, session_id, user_id, epoch from ending where session_id = any($1) or user_id = $2 order by kind, id`,
+      [[sessionId, kept, lost], userId],
+    );
+    expect(rows).toEqual([
+      { kind: 'EPOCH', session_id: null, user_id: userId, epoch: 7 },
+      { kind: 'SESSION', session_id: kept, user_id: null, epoch: null },
+      { kind: 'SESSION', session_id: sessionId, user_id: null, epoch: null },
+    ]);
+    expect(await database.query(`select epoch from users where id = $1`, [userId])).toEqual([{ epoch: 7 }]);
+    expect(
+      await database.query(`select action, details from audit_event where action like 'database.%'`),
+    ).toEqual([{ action: 'database.lost_transactions', details: { sessions: 1, accounts: 1 } }]);
   });
 });

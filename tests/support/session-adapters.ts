@@ -35,7 +35,12 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
   const fork = (): EntityManager => orm.em.fork();
   const feed = new PostgresEventFeed(database.servingUrl, () => {});
-  const revocations = new Revocations(fork, feed, { maxStalenessSeconds: 2 }, () => {});
+  const revocations = new Revocations(
+    fork,
+    feed,
+    { maxStalenessSeconds: 2, onReplaced: async () => {} },
+    () => {},
+  );
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
   const { store, probe, close } = await adapter.open(endings, limits, database);
   return {
