@@ -30,6 +30,11 @@ export class Connection {
     return connection;
   }
 
+  /** Whether the next request goes out on the connection that carried the one before. */
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
   /** @returns the body of the answer. @throws when it is not a GraphQL answer without errors. */
   async post(body: string, bearer?: string): Promise<string> {
     const answer = await this.ask(body, bearer);

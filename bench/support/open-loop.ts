@@ -35,7 +35,7 @@ const PATIENCE = 15_000;
  * come to something.
  */
 export async function offer(
-  { url }: Server,
+  { url }: Pick<Server, 'url'>,
   { perSecond, seconds, connections }: { perSecond: number; seconds: number; connections: number },
   next: () => Request,
 ): Promise<Outcome> {

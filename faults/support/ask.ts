@@ -13,6 +13,10 @@ const HONEST_CODES = new Set<unknown>(['SERVICE_UNAVAILABLE', 'RATE_LIMITED']);
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
+/** By the header or, where only a part of the operation was refused, in the error. */
+const saysWhen = ({ headers, errors }: Reply<unknown>): boolean =>
+  headers.has('retry-after') || errors.some(({ extensions }) => Number(extensions?.retryAfterSeconds) > 0);
+
 /** The answer that settles an operation, and whether an attempt before it may have done its work. */
 export interface Settled<Data> {
   readonly reply: Reply<Data>;
@@ -52,7 +56,7 @@ export class Sender {
         else return { reply, isRepeated: attempt > 0 };
       } else if (reply) {
         this.tally.refused += 1;
-        if (!reply.headers.has('retry-after')) this.tally.isWrong(`${reply.code} without Retry-After`);
+        if (!saysWhen(reply)) this.tally.isWrong(`${reply.code} without Retry-After`);
       } else this.tally.unanswered += 1;
       this.tally.trouble(startedAt);
       await pause(AGAIN_AFTER);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type DocumentNode, print } from 'graphql';
 import type { Reply } from '../../tests/support/client.ts';
 import {
   ChangePasswordDocument,
@@ -58,6 +59,16 @@ export class Person {
     return this.#tokens !== undefined;
   }
 
+  get accessToken(): string | undefined {
+    return this.#tokens?.accessToken;
+  }
+
+  /** Of a request that signs in. */
+  get loginBody(): string {
+    const variables = { input: { identifier: this.name, password: this.#password } };
+    return JSON.stringify({ query: print(LoginDocument as DocumentNode), variables });
+  }
+
   async logIn(): Promise<void> {
     this.#tokens = await this.#signedIn(this.#password);
   }
@@ -73,6 +84,7 @@ export class Person {
     if (!settled) return false;
     const next = this.#note(refreshToken, settled.reply);
     if (next) this.#tokens = next;
+    else if (settled.reply.code === 'REFRESH_TOKEN_SUPERSEDED') this.#signOutHonestly();
     else this.#loseSession();
     return next !== undefined;
   }
@@ -142,9 +154,15 @@ export class Person {
       const living = await Promise.all([...successors].map((token) => this.#refreshes(token)));
       if (living.filter(Boolean).length > 1) tally.doubled += 1;
     }
-    if (await this.#signedIn(this.#password)) return;
+    if ((await this.#signedIn(this.#password)) || tally.forgetsPasswords) return;
     tally.lost += 1;
     tally.isWrong('a password or an account that was acknowledged is gone');
+  }
+
+  /** It was told that a newer token exists, and has none: it signs in again, and nobody was called a thief. */
+  #signOutHonestly(): void {
+    this.#tokens = undefined;
+    this.sender.tally.refused += 1;
   }
 
   #loseSession(): void {

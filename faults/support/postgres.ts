@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -66,6 +66,15 @@ export class FaultPostgres {
     const parent = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
     const folder = join(parent, 'cluster');
     await cp(this.folder, folder, { recursive: true });
+    return new FaultPostgres(folder, await freePort(), this.programs, this.launcher);
+  }
+
+  /** The same of a server that works, between pg_backup_start and pg_backup_stop: files change and go meanwhile. */
+  async copyRunning(): Promise<FaultPostgres> {
+    const parent = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
+    const folder = join(parent, 'cluster');
+    spawnSync('cp', ['-a', this.folder, folder]);
+    await rm(join(folder, 'postmaster.pid'), { force: true });
     return new FaultPostgres(folder, await freePort(), this.programs, this.launcher);
   }
 

@@ -22,6 +22,8 @@ export class Tally {
   readonly wrong = new Map<string, number>();
   /** What else a reader wants to know, beside the table. */
   readonly notes: string[] = [];
+  /** An older database was restored: passwords and accounts of after it are gone by the book. */
+  forgetsPasswords = false;
   #backAt = Number.POSITIVE_INFINITY;
 
   /** The part that was away is back: from now on every trouble counts as healing. */

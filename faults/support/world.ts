@@ -43,6 +43,8 @@ export interface WorldOptions {
   readonly store: StoreName;
   /** How many processes of the gateway; two unless it says so. */
   readonly gateways?: number;
+  /** More arguments of the one redis-server. */
+  readonly redisArguments?: readonly string[];
   /** A Redis of another shape than one server; its address, and how it is closed. */
   readonly redis?: () => Promise<{ url: string; close: () => Promise<void> }>;
   /** Settings of the gateways that differ, once the database runs. */
@@ -64,7 +66,8 @@ export class World {
 
   private constructor(
     readonly store: StoreName,
-    readonly postgres: FaultPostgres,
+    /** Another one after a failover. */
+    public postgres: FaultPostgres,
     readonly redisUrl: string | undefined,
     readonly redis: TestRedis | undefined,
   ) {}
@@ -73,7 +76,8 @@ export class World {
     template ??= makeTemplate();
     const postgres = await (await template).copy();
     await postgres.start();
-    const own = options.store === 'redis' && !options.redis ? await TestRedis.start() : undefined;
+    const own =
+      options.store === 'redis' && !options.redis ? await TestRedis.start(options.redisArguments) : undefined;
     const other = await options.redis?.();
     const world = new World(options.store, postgres, own?.url ?? other?.url, own);
     world.closing.push(async () => postgres.remove());
@@ -104,6 +108,11 @@ export class World {
   async invite(count: number): Promise<void> {
     for (let index = 0; index < count; index++)
       this.people.push(await Person.arrive(`person-${index}`, this.sender));
+  }
+
+  /** What a gateway or a command needs to work on that database. */
+  environment(postgres: FaultPostgres): Environment {
+    return environmentOf(postgres);
   }
 
   /** How often the audit trail has that action. */

@@ -1,0 +1,62 @@
+import { TcpProxy } from '../tests/support/tcp-proxy.ts';
+import type { Fault } from './support/fault.ts';
+import { STORES } from './support/installed.ts';
+import { pause } from './support/random.ts';
+import { underTraffic } from './support/traffic.ts';
+import type { World } from './support/world.ts';
+
+/** Seconds. */
+const PARTITION = 20;
+
+/** The networks between the gateways and their parts, of the fault that runs. */
+let lines: TcpProxy[] = [];
+
+/** The same address by way of a line that can be cut. */
+async function through(url: string, world: World): Promise<string> {
+  const address = new URL(url);
+  const line = await TcpProxy.to(address.hostname, Number(address.port));
+  lines.push(line);
+  world.closing.push(() => line.close());
+  address.hostname = '127.0.0.1';
+  address.port = String(line.port);
+  return address.href;
+}
+
+function fault(name: string, what: string, away: () => Promise<void>): Fault {
+  return underTraffic({
+    name: `network-${name}`,
+    what: `network to the database and to Redis ${what}`,
+    stores: STORES,
+    bounds: { healsWithin: 5 },
+    world: {
+      async settings(world, index) {
+        if (index === 0) lines = [];
+        const { postgres, redisUrl } = world;
+        return {
+          DATABASE_URL: await through(postgres.url('gatehouse_app'), world),
+          DATABASE_MIGRATION_URL: await through(postgres.url('gatehouse_owner'), world),
+          ...(redisUrl !== undefined && { REDIS_URL: await through(redisUrl, world) }),
+        };
+      },
+    },
+    async inject({ tally }) {
+      await away();
+      tally.partIsBack();
+    },
+  });
+}
+
+export const network: readonly Fault[] = [
+  fault('cut', 'cut', async () => {
+    for (const line of lines) line.cut();
+  }),
+  // A firewall that forgot its connections: what is sent on one is lost, and only a deadline tells.
+  fault('half-open', 'half open', async () => {
+    for (const line of lines) line.freeze({ all: false });
+  }),
+  fault('partition', `away for ${PARTITION} s`, async () => {
+    for (const line of lines) line.freeze({ all: true });
+    await pause(PARTITION * 1000);
+    for (const line of lines) line.thaw();
+  }),
+];

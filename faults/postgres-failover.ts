@@ -1,0 +1,48 @@
+import type { Fault } from './support/fault.ts';
+import { STORES } from './support/installed.ts';
+import type { FaultPostgres } from './support/postgres.ts';
+import { underTraffic } from './support/traffic.ts';
+import { VirtualAddress } from './support/virtual-address.ts';
+
+let address: VirtualAddress;
+let standby: FaultPostgres;
+
+/** The standby takes over, and the address of the database with it. */
+function failover(name: string, what: string, end: (primary: FaultPostgres) => Promise<void>): Fault {
+  return underTraffic({
+    name: `postgres-failover-${name}`,
+    what: `PostgreSQL fails over to a synchronous standby (${what})`,
+    stores: STORES,
+    bounds: { healsWithin: 5 },
+    world: {
+      async settings({ postgres, closing }, index) {
+        if (index === 0) {
+          standby = await postgres.follower({ synchronous: true });
+          address = await VirtualAddress.of(postgres.port);
+          closing.push(
+            () => standby.remove(),
+            () => address.close(),
+          );
+        }
+        const at = (url: string) => Object.assign(new URL(url), { port: address.port }).href;
+        return {
+          DATABASE_URL: at(postgres.url('gatehouse_app')),
+          DATABASE_MIGRATION_URL: at(postgres.url('gatehouse_owner')),
+        };
+      },
+    },
+    async inject(world) {
+      const primary = world.postgres;
+      await end(primary);
+      await standby.superuser('select pg_promote()');
+      address.moveTo(standby.port);
+      world.postgres = standby;
+      world.tally.partIsBack();
+    },
+  });
+}
+
+export const postgresFailover: readonly Fault[] = [
+  failover('planned', 'planned', (primary) => primary.stop()),
+  failover('kill', 'killed', (primary) => primary.kill()),
+];
