@@ -23,8 +23,6 @@ import { mayHaveTokens, type SubjectColumns, subjectColumns, subjectOf } from '.
 
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
-  /** A commit is durable. */
-  readonly mostLost = 0;
   /** Condition for a session whose time is not over. */
   private readonly timely: RawBuilder<boolean>;
   /** Condition for a session that is there. */

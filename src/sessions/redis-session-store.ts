@@ -22,8 +22,6 @@ import type {
 } from './session-store.ts';
 import { loadSubject, type Subject } from './subject.ts';
 
-/** Generations by which a token may be ahead of a Redis that lost its last moments in a failover. */
-const MOST_LOST = 16;
 /** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
 const LONGEST_LIFE = 31_536_000_000;
 
@@ -33,8 +31,6 @@ const LONGEST_LIFE = 31_536_000_000;
  * Redis after the commit of its ending; when it does not, that is a waste of memory and nothing worse.
  */
 export class RedisSessionStore implements SessionStore {
-  readonly mostLost = MOST_LOST;
-
   constructor(
     private readonly redis: RedisConnection,
     private readonly endings: Endings,

@@ -1,6 +1,11 @@
 import { networksOf } from '../platform/request/index.ts';
 import { browserFamily } from './browser-family.ts';
 
+/**
+ * Generations by which a token may be ahead of a store that lost its last moments: Redis, or PostgreSQL with an asynchronous
+ * standby. Only a lost write makes a genuine token be ahead.
+ */
+export const MOST_LOST = 16;
 /** Milliseconds. */
 const DAY = 86_400_000;
 /** Late repetitions of one session in a day; beyond, they are refused. */
@@ -48,8 +53,6 @@ export interface HeldGeneration {
 
 export interface RefreshContractOptions {
   readonly graceSeconds: number;
-  /** Generations by which a token may be ahead of a store that can lose its last moments; 0 for one that cannot. */
-  readonly mostLost: number;
 }
 
 /** Why an outcome is recorded: the row of the table in docs/architecture.md. */
@@ -109,12 +112,12 @@ export type Judgement =
 export function judgePresentation(
   held: HeldGeneration,
   presented: { readonly generation: number; readonly place: Place },
-  { graceSeconds, mostLost }: RefreshContractOptions,
+  { graceSeconds }: RefreshContractOptions,
 ): Judgement {
   const { generation, notes, now } = held;
   const ahead = presented.generation - generation;
   if (ahead === 0) return { outcome: 'rotate' };
-  if (ahead > mostLost) return { outcome: 'unknown' };
+  if (ahead > MOST_LOST) return { outcome: 'unknown' };
   if (ahead > 0) {
     const { day } = notes;
     return {

@@ -93,7 +93,7 @@ export class RefreshRotation {
     return judgePresentation(
       { ...held, seen },
       { generation: presented.generation, place: use },
-      { graceSeconds: this.options.refreshGraceSeconds, mostLost: this.store.mostLost },
+      { graceSeconds: this.options.refreshGraceSeconds },
     );
   }
 

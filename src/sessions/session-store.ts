@@ -102,8 +102,6 @@ export interface SessionStoreOptions {
  * @throws {ServiceUnavailable} from every call, when the store is away.
  */
 export interface SessionStore {
-  /** Generations by which a token may be ahead of it after it lost its last moments. */
-  readonly mostLost: number;
   /**
    * The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other.
    * @returns the session, and the oldest ones of the user, which are over the limit and were ended.

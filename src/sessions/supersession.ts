@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { ServiceUnavailable } from '../platform/errors.ts';
-import { supersede } from './refresh-contract.ts';
+import { MOST_LOST, supersede } from './refresh-contract.ts';
 import type {
   SessionProof,
   SessionRecord,
@@ -15,15 +15,14 @@ import type { Subject } from './subject.ts';
 export const MOST_ATTEMPTS = 20;
 
 /**
- * Generations that a step-up skips at random in a store that can lose writes. Tokens are made of their generation, so without
+ * Generations that a step-up skips at random, since a store may lose writes. Tokens are made of their generation, so without
  * it a token of the lost writes would be the very one that the prover gets now. 65,536 leave room for 100,000 step-ups of one
  * session in the 32 bits of a generation.
  */
 const SKIPPED = 65_536;
 
 /** Beyond every generation that a store may have lost: no token of the lost writes is current, or ahead. */
-const nextGeneration = (generation: number, mostLost: number): number =>
-  generation + 1 + (mostLost === 0 ? 0 : mostLost + randomInt(SKIPPED));
+const nextGeneration = (generation: number): number => generation + 1 + MOST_LOST + randomInt(SKIPPED);
 
 /**
  * Advances the session although no refresh token was presented: after a step-up (with its proof) or a credential change. No
@@ -44,7 +43,7 @@ export async function supersedeTokens(
     if (!found) return null;
     const { generation, notes } = found.held;
     const seen = found.held.seen || reference.generation === generation;
-    const to = nextGeneration(generation, store.mostLost);
+    const to = nextGeneration(generation);
     const session = await store.write(tx, found, {
       notes: supersede(notes, { generation, to, seen }),
       advance: { to, use },

@@ -18,7 +18,7 @@ export interface SessionProbe {
   lose(userId: string): Promise<void>;
   /**
    * What the store holds of the session now. @returns what puts it back, so many seconds later: an old snapshot, or a replica
-   * that lagged. PostgreSQL loses nothing, so there it does nothing.
+   * that lagged.
    */
   snapshot(userId: string, sessionId: string): Promise<(secondsLater: number) => Promise<void>>;
   /** How many sessions of the user the store holds, whatever they are worth. */
@@ -70,7 +70,17 @@ export const probePostgres = ({ query }: TestDatabase): SessionProbe => ({
   async lose(userId) {
     await query('delete from session where user_id = $1', [userId]);
   },
-  snapshot: async () => async () => {},
+  async snapshot(userId, sessionId) {
+    const [held] = await query<{ row: object }>('select to_jsonb(s) as row from session s where id = $1', [
+      sessionId,
+    ]);
+    return async (secondsLater) => {
+      if (!held) return;
+      await query('delete from session where id = $1', [sessionId]);
+      await query('insert into session select * from jsonb_populate_record(null::session, $1)', [held.row]);
+      await this.age(userId, sessionId, secondsLater);
+    };
+  },
   async count(userId) {
     return (await query('select from session where user_id = $1', [userId])).length;
   },
