@@ -5,9 +5,9 @@ import { lockAccountAndHolder } from './lock-account.ts';
 import { DeactivatedBy, User } from './user.entity.ts';
 
 /**
- * Mails that one mailbox gets at most, whoever asks for them, against mail bombing: those of a registration, of another mail
- * for it and of a change of address to it. The worker charges it for a mail that it sends. Mails for recovery and notices to
- * the owner have limits of their own, so that a stranger who empties this one suppresses neither.
+ * Limits two kinds of mail to one mailbox together, against mail bombing: another confirmation, and a change of address to it.
+ * The worker charges it for a mail that it sends. Registrations, recovery and notices to the owner have limits of their own, so a
+ * stranger who empties this one suppresses none of them.
  */
 export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600 } } as const;
 

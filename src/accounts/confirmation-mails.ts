@@ -11,7 +11,7 @@ import { User } from './user.entity.ts';
 
 interface ConfirmationFacts {
   readonly address: string;
-  /** Part of a registration, which has a limit of its own; otherwise it was asked for again. */
+  /** Part of a registration, which was charged already (`register.recipient`); otherwise it was asked for again. */
   readonly registers?: true;
   /** Of the browser that asked for the mail, unchecked. */
   readonly mark?: string | null;
@@ -81,7 +81,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   }
 
   limits({ registers }: ConfirmationFacts): readonly RecipientRule[] {
-    return registers ? ['mail.recipient'] : ['resendEmailConfirmation.recipient', 'mail.recipient'];
+    return registers ? [] : ['resendEmailConfirmation.recipient', 'mail.recipient'];
   }
 }
 
@@ -104,10 +104,6 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
     const registration = await withLink(tx, this.tokens, pending, marks.get(id)?.client ?? null);
     const replacesAccount = (await tx.count(User, { emailKey })) > 0;
     return this.letters.confirmEmail(email, [registration], { replacesAccount });
-  }
-
-  limits(): readonly RecipientRule[] {
-    return ['mail.recipient'];
   }
 }
 

@@ -87,7 +87,7 @@ describe('mails that are asked for and not sent', () => {
 });
 
 describe('mails to one mailbox', () => {
-  it('are ten for its address, however they are caused, and five for recovery', async () => {
+  it('are five for registrations, ten for further confirmations and changes of address, and five for recovery', async () => {
     const victim = anAddress();
     const senders = await Promise.all(Array.from({ length: 10 }, () => optional.aSubject()));
     const bearers = await Promise.all(senders.map(async (sender) => (await sender.signedIn()).accessToken));
@@ -102,10 +102,32 @@ describe('mails to one mailbox', () => {
     expect(await countTo(optional, victim)).toBe(5);
     await register(optional.client, victim);
     for (let n = 0; n < 20; n += 1) await resend(optional.client, victim);
-    expect(await countTo(optional, victim)).toBe(10);
+    expect(await countTo(optional, victim)).toBe(11);
     for (let n = 0; n < 20; n += 1) await recover(optional.client, victim);
-    expect(await countTo(optional, victim)).toBe(15);
+    expect(await countTo(optional, victim)).toBe(16);
   });
+
+  it.each([
+    ['optional', () => optional],
+    ['required', () => required],
+  ] as const)(
+    'include that of a registration, whatever strangers had sent before, with confirmation %s',
+    async (_, of) => {
+      const gateway = of();
+      const victim = anAddress();
+      const tagged = (n: number) => victim.replace('@', `+${n}@`);
+      await register(gateway.client, tagged(0));
+      for (let n = 0; n < 5; n += 1) await resend(gateway.client, tagged(0));
+      const stranger = await gateway.confirm(await gateway.aSubject());
+      const { accessToken } = await stranger.signedIn();
+      for (let n = 1; n <= 5; n += 1) {
+        const input = { newEmail: tagged(n), password: stranger.password };
+        await gateway.client.execute(ChangeEmailDocument, input, { bearer: accessToken });
+      }
+      expect((await register(gateway.client, victim)).code).toBeUndefined();
+      expect(await countTo(gateway, victim)).toBe(1);
+    },
+  );
 
   it('are five for registrations of its address, and a sixth person hears when to come back', async () => {
     const victim = anAddress();

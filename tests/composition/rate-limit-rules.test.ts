@@ -67,7 +67,7 @@ const asKnownDevice =
   };
 /** For a rule that the mail worker charges: what it holds back is answered like what it sends. */
 const byWorker =
-  (rule: string, ask: (own: TestGateway, email: string, run: number) => Promise<string>): Attempt =>
+  (rule: string, ask: (own: TestGateway, email: string) => Promise<unknown>): Attempt =>
   async () => {
     const own = await TestGateway.start({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: onlyOneRun([rule]) });
     ofWorkers.push(own);
@@ -75,12 +75,15 @@ const byWorker =
     let runs = 0;
     return async () => {
       await own.mailbox.settled();
-      const recipient = await ask(own, email, ++runs);
+      runs += 1;
+      await ask(own, email);
       await own.mailbox.settled();
-      const mails = await own.mailbox.to(recipient);
-      return mails.length > (recipient === email ? runs : 0) ? undefined : LIMITED;
+      // The registration mailed once.
+      return (await own.mailbox.to(email)).length > runs ? undefined : LIMITED;
     };
   };
+const resend = (own: TestGateway, email: string) =>
+  codeOf(own.client, `mutation { resendEmailConfirmation(email: "${email}") }`);
 const onlyOneRun = (rules: readonly string[]) =>
   Object.keys(RATE_LIMIT_RULES)
     .map((rule) => `${rule}=${rules.includes(rule) ? '1/3600' : '9999/60'}`)
@@ -171,19 +174,11 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       let runs = 0;
       return () => codeOf(at.client, register(email.replace('@', `+${++runs}@`)));
     },
-    'mail.recipient': byWorker('mail.recipient', async (own, _, run) => {
-      const email = `somebody+${run}@example.test`;
-      await codeOf(own.client, register(email));
-      return email;
-    }),
-    'resendEmailConfirmation.recipient': byWorker('resendEmailConfirmation.recipient', async (own, email) => {
-      await codeOf(own.client, `mutation { resendEmailConfirmation(email: "${email}") }`);
-      return email;
-    }),
-    'recoverAccount.recipient': byWorker('recoverAccount.recipient', async (own, email) => {
-      await codeOf(own.client, `mutation { recoverAccount(email: "${email}") }`);
-      return email;
-    }),
+    'mail.recipient': byWorker('mail.recipient', resend),
+    'resendEmailConfirmation.recipient': byWorker('resendEmailConfirmation.recipient', resend),
+    'recoverAccount.recipient': byWorker('recoverAccount.recipient', (own, email) =>
+      codeOf(own.client, `mutation { recoverAccount(email: "${email}") }`),
+    ),
     'confirmEmail.registration': async (at) => {
       const alice = await free.aSubject();
       const token = await free.mailbox.token(alice.email, 'confirm-email');
