@@ -23,11 +23,16 @@ export function parseEmailAddress(text: string): EmailAddress {
 
 /**
  * Domains under which a name means a machine of the local network, or none at all: RFC 6761 sections 6.3 and 6.4
- * (localhost, invalid), RFC 6762 section 3 (local), RFC 8375 (home.arpa), and internal, which ICANN reserved for private
- * use in 2024. Not test and example: staging runs with production settings and names its people so, and no mail arrives.
+ * (localhost, invalid), RFC 6762 section 3 (local), RFC 8375 (home.arpa), internal, which ICANN reserved for private use in
+ * 2024, and localdomain, which systems write behind localhost in /etc/hosts. Not test and example: staging runs with
+ * production settings and names its people so, and no mail arrives.
  */
-const LOCAL_DOMAIN = /(?:^|\.)(?:localhost|invalid|local|internal|home\.arpa)$/;
-const IPV4 = /^\d+(?:\.\d+){3}$/;
+const LOCAL_DOMAIN = /(?:^|\.)(?:localhost|localdomain|invalid|local|internal|home\.arpa)$/;
+/**
+ * A domain whose last label begins with a letter, as every top-level domain does. Resolvers read one that ends in a number as an
+ * IPv4 address, also in short or hexadecimal form: `127.1` and `0x7f.1` are this machine (inet_aton(3)).
+ */
+const PUBLIC_FORM = /\.[a-z][a-z0-9-]*$/;
 
 /**
  * As `parseEmailAddress`, for an address that people on the Internet can have. Mail to any other would reach a machine
@@ -37,7 +42,7 @@ const IPV4 = /^\d+(?:\.\d+){3}$/;
 export function parsePublicEmailAddress(text: string): EmailAddress {
   const address = parseEmailAddress(text);
   const domain = address.key.slice(address.key.lastIndexOf('@') + 1);
-  if (!domain.includes('.') || IPV4.test(domain) || LOCAL_DOMAIN.test(domain)) {
+  if (!PUBLIC_FORM.test(domain) || LOCAL_DOMAIN.test(domain)) {
     throw new InvalidValue('Use an e-mail address with a public domain, such as ada@example.com.');
   }
   return address;

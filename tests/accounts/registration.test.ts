@@ -49,8 +49,9 @@ describe('in production', () => {
 
   const LOCAL = ['localhost', 'mail', '127.0.0.1', 'mail.localhost', 'corp.internal', 'printer.local'];
   const OTHERS = ['nowhere.invalid', 'nas.home.arpa', 'LOCALHOST'];
+  const SPELT_OTHERWISE = ['127.1', '0x7f.1', '0x7f.0x1', 'localhost.localdomain'];
 
-  it.each([...LOCAL, ...OTHERS])('register refuses an address at %s', async (domain) => {
+  it.each([...LOCAL, ...OTHERS, ...SPELT_OTHERWISE])('register refuses an address at %s', async (domain) => {
     const reply = await register({ email: `ada@${domain}` }, production.client);
     expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.email']]);
   });
