@@ -24,4 +24,4 @@ export { RegistrationCookie } from './registration-cookie.ts';
 export { expiredRegistrationMarks, registrationMarkData, registrationMarks } from './registration-marks.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
 export { parseUsername, type Username, usernameKey } from './username.ts';
-export { fillUsernameSkeletons, reserveUsernames } from './username-reservation.ts';
+export { fillUsernameSkeletons, missingUsernameSkeletons, reserveUsernames } from './username-reservation.ts';

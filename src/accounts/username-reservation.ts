@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { usernameTaken } from './taken.ts';
 import type { Username } from './username.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
@@ -79,23 +80,26 @@ async function lock(tx: EntityManager, names: readonly Name[]): Promise<void> {
 const BATCH = 1_000;
 
 /**
- * Writes the skeletons of accounts that have none, because an earlier release made them. A start does it before it serves:
- * afterwards there are none, and it costs one look at an empty index.
+ * Writes the skeletons of accounts that have none, because an earlier release made them. A start does it before
+ * it serves. It passes over accounts that are locked meanwhile: `missingUsernameSkeletons` comes back to those.
  * @returns how many accounts it wrote.
  */
 export async function fillUsernameSkeletons(fork: () => EntityManager): Promise<number> {
   for (let total = 0; ; ) {
-    const filled = await fork().transactional(fillBatch);
+    const filled = await fork().transactional((tx) => fillBatch(tx, BATCH));
     total += filled;
     if (filled < BATCH) return total;
   }
 }
 
-async function fillBatch(tx: EntityManager): Promise<number> {
+/** The same during the run, since processes of an earlier release may go on serving beside this one. */
+export const missingUsernameSkeletons: Chore = { name: 'missing skeletons of usernames', sweep: fillBatch };
+
+async function fillBatch(tx: EntityManager, limit: number): Promise<number> {
   const accounts = await statement(
     tx,
     sql<{ id: string; username: string; username_key: string }>`
-      select id, username, username_key from users where username_skeletons is null limit ${BATCH}
+      select id, username, username_key from users where username_skeletons is null limit ${limit}
       for no key update skip locked`,
   );
   const filled = accounts.map(({ id, username, username_key }) => ({

@@ -13,6 +13,7 @@ import {
   expiredRegistrationMarks,
   expiredRegistrations,
   FarewellMail,
+  missingUsernameSkeletons,
   NewAddressMail,
   OldAddressMail,
   Profiles,
@@ -76,7 +77,7 @@ export function composeAccounts(
     mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
     cookieNames: [registrationCookie.name],
     personalData: [registrationMarkData],
-    chores: [expiredRegistrations, expiredRegistrationMarks],
+    chores: [expiredRegistrations, expiredRegistrationMarks, missingUsernameSkeletons],
   } satisfies Part & Record<string, unknown>;
 }
 

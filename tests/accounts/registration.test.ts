@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { missingUsernameSkeletons } from '../../src/accounts/username-reservation.ts';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { Client, type Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -237,6 +238,16 @@ describe('register', () => {
     } finally {
       await upgraded.close();
     }
+  });
+
+  it('compares with a name that an earlier release wrote while this one was running', async () => {
+    const { id } = await gateway.aSubject();
+    await gateway.database.query(
+      `update users set username = 'me1chior', username_key = 'me1chior', username_skeletons = null where id = $1`,
+      [id],
+    );
+    await missingUsernameSkeletons.sweep(gateway.gateway.fork(), 500);
+    expect((await register({ username: 'melchior' })).code).toBe('CONFLICT');
   });
 
   it('with one address twenty times at once makes one account', async () => {
