@@ -46,29 +46,33 @@ async function frozen({ postgres }: World): Promise<void> {
 async function crowded({ postgres, tally }: World): Promise<void> {
   const crowd: pg.Client[] = [];
   const until = performance.now() + AWAY_FOR * 1000;
-  let refused = 0;
   while (performance.now() < until) {
-    await postgres.superuser(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-       where usename = 'gatehouse_app' and application_name <> 'crowd'`,
-    );
-    for (refused = 0; refused < 5 && crowd.length < CROWD; ) {
+    // Those that are refused hold even the superuser's places for a moment.
+    await postgres
+      .superuser(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where usename = 'gatehouse_app' and application_name <> 'crowd'`,
+      )
+      .catch(() => {});
+    for (let refused = 0; refused < 5 && crowd.length < CROWD; ) {
+      const connectionString = postgres.url('gatehouse_app');
       const client = new pg.Client({
-        connectionString: postgres.url('gatehouse_app'),
+        connectionString,
         application_name: 'crowd',
+        connectionTimeoutMillis: 2_000,
       });
       client.on('error', () => {});
-      await client.connect().then(
-        () => crowd.push(client),
-        () => {
-          refused += 1;
-        },
+      const isIn = await client.connect().then(
+        () => true,
+        () => false,
       );
+      if (isIn) crowd.push(client);
+      else refused += 1;
     }
     await pause(500);
   }
   tally.notes.push(`${crowd.length} connections were taken`);
-  await Promise.all(crowd.map((client) => client.end()));
+  await Promise.all(crowd.map((client) => client.end().catch(() => {})));
 }
 
 async function readOnly({ postgres }: World): Promise<void> {

@@ -30,7 +30,7 @@ async function backUp(postgres: FaultPostgres): Promise<FaultPostgres> {
     const { rows } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)');
     await writeFile(join(copy.folder, 'backup_label'), rows[0]?.labelfile ?? '');
     // The log up to the end of the backup, without which no copy is consistent.
-    spawnSync('cp', ['-a', join(postgres.folder, 'pg_wal/.'), join(copy.folder, 'pg_wal/')]);
+    spawnSync('cp', ['-aT', join(postgres.folder, 'pg_wal'), join(copy.folder, 'pg_wal')]);
     return copy;
   } finally {
     await client.end();

@@ -5,7 +5,7 @@ import { FAULTS } from './faults.ts';
 import { breaches, type Fault, SCALES } from './support/fault.ts';
 import { seeded } from './support/random.ts';
 import type { Tally } from './support/tally.ts';
-import { removeTemplate } from './support/world.ts';
+import { World } from './support/world.ts';
 
 /**
  * `npm run faults [-- NAME...] [--short] [--seed N] [--list]`: does to real parts what an operator fears, on loopback only,
@@ -72,6 +72,7 @@ async function rowsOf(fault: Fault): Promise<string[][]> {
       say(error instanceof Error ? (error.stack ?? error.message) : String(error));
       const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
       rows.push([fault.what, store, ...HEAD.slice(3).map(() => ''), `NOT HELD: ${reason}`]);
+      for (const story of await World.closeOpen()) say(`  ${story}`);
     }
     say(`  ${rows.at(-1)?.at(-1)}`);
   }
@@ -81,6 +82,9 @@ async function rowsOf(fault: Fault): Promise<string[][]> {
 const isAsked = ({ name, inShort = false }: Fault): boolean =>
   positionals.length > 0 ? positionals.some((asked) => name.startsWith(asked)) : !values.short || inShort;
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void World.closeAll().finally(() => process.exit(1)));
+
 const asked = FAULTS.filter(isAsked);
 if (values.list || asked.length === 0) {
   for (const { name, what, inShort } of FAULTS) say(`${name}: ${what}${inShort ? ' (short form)' : ''}`);
@@ -88,7 +92,7 @@ if (values.list || asked.length === 0) {
 } else {
   const rows: string[][] = [];
   for (const fault of asked) rows.push(...(await rowsOf(fault)));
-  await removeTemplate();
+  await World.closeAll();
   printTable(HEAD, rows);
   say(
     `\nseed ${values.seed}; load average ${loadavg()

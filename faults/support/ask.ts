@@ -27,12 +27,18 @@ export interface Settled<Data> {
 export class Sender {
   readonly #clients: readonly Client[];
   #turn = 0;
+  #isClosed = false;
 
   constructor(
     urls: readonly string[],
     readonly tally: Tally,
   ) {
     this.#clients = urls.map((url) => new Client(url));
+  }
+
+  /** Nobody waits for an answer any more: the fault itself failed. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /**
@@ -45,7 +51,7 @@ export class Sender {
     late: (reply: Reply<Data>) => void = () => {},
   ): Promise<Settled<Data> | undefined> {
     const firstAt = performance.now();
-    for (let attempt = 0; performance.now() - firstAt < GIVE_UP_AFTER; attempt++) {
+    for (let attempt = 0; !this.#isClosed && performance.now() - firstAt < GIVE_UP_AFTER; attempt++) {
       const startedAt = performance.now();
       const reply = await this.#attempt(operation, late);
       if (performance.now() - startedAt > SLOW) this.tally.trouble(startedAt);

@@ -50,8 +50,13 @@ export class Gateway {
     this.#process?.kill('SIGCONT');
   }
 
+  /** The end of its log. */
+  get lastWords(): string {
+    return this.#process?.errors.slice(-2_000) ?? '';
+  }
+
   async isReady(): Promise<boolean> {
-    return fetch(`${this.url}/health/ready`).then(
+    return fetch(`${this.url}/health/ready`, { signal: AbortSignal.timeout(2_000) }).then(
       ({ status }) => status === 200,
       () => false,
     );

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,15 +113,22 @@ export class FaultPostgres {
       this.folder,
       ...flags,
     ];
-    this.#server = spawn(file, args, { ...this.launcher.spawn, stdio: 'ignore' });
-    const answers = () => this.superuser('select 1').then(Boolean, () => false);
+    const log = join(this.folder, '..', 'log');
+    const written = openSync(log, 'a');
+    const server = spawn(file, args, { ...this.launcher.spawn, stdio: ['ignore', written, written] });
+    closeSync(written);
+    this.#server = server;
+    const answers = async () => {
+      if (hasEnded(server)) throw new Error(`PostgreSQL ended: ${await readFile(log, 'utf8')}`);
+      return this.superuser('select 1').then(Boolean, () => false);
+    };
     await eventually(answers, Boolean, { withinMilliseconds: READY_WITHIN_MS });
   }
 
   /** @param mode SIGINT: a fast shutdown; SIGQUIT: an immediate one, which the next start recovers from */
   async stop(mode: 'SIGINT' | 'SIGQUIT' = 'SIGINT'): Promise<void> {
     const server = this.#server;
-    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    if (!server || hasEnded(server)) return;
     const ended = once(server, 'exit');
     server.kill(mode);
     await ended;
@@ -130,7 +138,7 @@ export class FaultPostgres {
   /** Every process of the server at once, as the out-of-memory killer or a machine that fails. */
   async kill(): Promise<void> {
     const server = this.#server;
-    if (!server) return;
+    if (!server || hasEnded(server)) return;
     const ended = once(server, 'exit');
     await this.#signal('SIGKILL');
     await ended;
@@ -197,6 +205,9 @@ export class FaultPostgres {
     if (signal === 'SIGCONT') process.kill(parent, signal);
   }
 }
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null;
 
 async function childrenOf(parent: number): Promise<number[]> {
   const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);

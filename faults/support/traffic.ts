@@ -115,6 +115,9 @@ export function underTraffic({
           await pause(BEFORE * 1000);
           await inject(world, round, traffic);
           await pause(watched * 1000);
+        } catch (error) {
+          world.sender.close();
+          throw error;
         } finally {
           await traffic.stop();
         }

@@ -20,10 +20,6 @@ async function makeTemplate(): Promise<FaultPostgres> {
   return postgres;
 }
 
-export async function removeTemplate(): Promise<void> {
-  await (await template)?.remove();
-}
-
 const key = () => randomBytes(32).toString('base64');
 /** The same for all gateways of a run, whose databases are copies of one. */
 const secrets = { TOKEN_KEY: key(), ENCRYPTION_KEY: key(), PASSWORD_PEPPER: key() };
@@ -55,6 +51,7 @@ export interface WorldOptions {
 
 /** A database, a session store and some gateways of one fault, and the clients that keep count. */
 export class World {
+  private static readonly open = new Set<World>();
   readonly gateways: Gateway[] = [];
   readonly tally = new Tally();
   readonly people: Person[] = [];
@@ -80,6 +77,7 @@ export class World {
       options.store === 'redis' && !options.redis ? await TestRedis.start(options.redisArguments) : undefined;
     const other = await options.redis?.();
     const world = new World(options.store, postgres, own?.url ?? other?.url, own);
+    World.open.add(world);
     world.closing.push(async () => postgres.remove());
     if (own) world.closing.push(() => own.close());
     if (other) world.closing.push(() => other.close());
@@ -90,6 +88,24 @@ export class World {
       throw error;
     }
     return world;
+  }
+
+  /** Ends what a fault that hung has left. @returns how far it had come. */
+  static async closeOpen(): Promise<string[]> {
+    const stories: string[] = [];
+    for (const world of World.open) {
+      const ready = await Promise.all(world.gateways.map((gateway) => gateway.isReady()));
+      stories.push(`${JSON.stringify(world.tally)}; ready: ${ready}`);
+      stories.push(...world.gateways.map(({ lastWords }) => lastWords));
+      await world.close();
+    }
+    return stories;
+  }
+
+  /** At the end of a run, also of one that is interrupted. */
+  static async closeAll(): Promise<void> {
+    await World.closeOpen();
+    await (await template)?.remove();
   }
 
   get sender(): Sender {
@@ -126,6 +142,7 @@ export class World {
 
   /** @throws when a gateway logged a secret. */
   async close(): Promise<void> {
+    if (!World.open.delete(this)) return;
     try {
       for (const gateway of this.gateways) gateway.thaw();
       await GatehouseProcess.killAll();
