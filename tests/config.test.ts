@@ -126,7 +126,7 @@ describe('the budgets of connections', () => {
     expect(sockets.perClient).toBeGreaterThan(300 * 3);
     expect(loadConfig({ MAX_CONNECTIONS: '800' }).http).toMatchObject({
       connections: { total: 800, perClient: 400, perNetwork: 600 },
-      sockets: { total: 200, perClient: 100, perNetwork: 150, anonymous: 160 },
+      sockets: { total: 200, perClient: 100, perNetwork: 150, anonymous: 160, perAccount: 20 },
     });
   });
 

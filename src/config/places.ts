@@ -13,6 +13,8 @@ export interface PlaceSettings {
 export interface SocketSettings extends PlaceSettings {
   /** Of `total`, those without a credential. */
   readonly anonymous: number;
+  /** Of one account, from all of its clients. */
+  readonly perAccount: number;
 }
 
 const MOST = 1_000_000;
@@ -35,7 +37,8 @@ export function readPlaces(read: SettingsReader): { connections: PlaceSettings; 
   );
   if (anonymous > sockets.total)
     read.problem('MAX_ANONYMOUS_WEBSOCKETS must not be larger than MAX_WEBSOCKETS');
-  return { connections, sockets: { ...sockets, anonymous } };
+  const perAccount = read.withDefault('MAX_WEBSOCKETS_PER_ACCOUNT', wholeNumber({ min: 1, max: MOST }), 20);
+  return { connections, sockets: { ...sockets, anonymous, perAccount } };
 }
 
 function placesOf(

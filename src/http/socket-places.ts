@@ -12,12 +12,16 @@ const PATIENCE = 5_000;
 export interface SocketBudget extends Budget {
   /** Of `total`, those without a credential. The rest is left to people who are signed in. */
   readonly anonymous: number;
+  /** Of one account, from wherever it is used: otherwise one could take what is left to all who are signed in. */
+  readonly perAccount: number;
 }
 
 /** The places for WebSockets. One without a credential and without a subscription only holds a place: it is closed soon. */
 export class SocketPlaces {
   private readonly table: PlaceTable<SocketPlace>;
   private readonly anonymous = new Set<SocketPlace>();
+  /** How many places an account holds; absent where it holds none. */
+  private readonly accounts = new Map<string, number>();
 
   constructor(private readonly budget: SocketBudget) {
     this.table = new PlaceTable(budget);
@@ -30,7 +34,7 @@ export class SocketPlaces {
    */
   open(socket: Pick<WebSocket, 'close' | 'terminate'>, networks: readonly string[]): SocketPlace | undefined {
     if (this.anonymous.size >= this.budget.anonymous) this.table.makeRoom();
-    const place = new SocketPlace(socket, networks, this.table, this.anonymous);
+    const place = new SocketPlace(socket, networks, this.table, this.anonymous, this);
     if (!this.table.take(place)) return undefined;
     this.anonymous.add(place);
     place.expectMore();
@@ -41,18 +45,36 @@ export class SocketPlaces {
   get anonymousMayStay(): boolean {
     return this.anonymous.size <= this.budget.anonymous;
   }
+
+  /** @returns false where the account holds as many places as it may: then nothing was taken. */
+  takeOfAccount(account: string): boolean {
+    const held = this.accounts.get(account) ?? 0;
+    if (held >= this.budget.perAccount) return false;
+    this.accounts.set(account, held + 1);
+    return true;
+  }
+
+  leaveOfAccount(account: string): void {
+    const held = this.accounts.get(account) ?? 0;
+    if (held > 1) this.accounts.set(account, held - 1);
+    else this.accounts.delete(account);
+  }
 }
 
 /** The place of one socket. */
 export class SocketPlace implements Place {
   private readonly subscriptions = new Set<string>();
   private patience: NodeJS.Timeout | undefined;
+  /** Undefined until the client is signed in. */
+  private account: string | undefined;
+  private isOver = false;
 
   constructor(
     private readonly socket: Pick<WebSocket, 'close' | 'terminate'>,
     readonly networks: readonly string[],
     private readonly table: PlaceTable<SocketPlace>,
     private readonly anonymous: Set<SocketPlace>,
+    private readonly places: SocketPlaces,
   ) {}
 
   isWaiting(): boolean {
@@ -66,11 +88,17 @@ export class SocketPlace implements Place {
     this.leave();
   }
 
-  /** Its client said hello with a good credential. */
-  signedIn(): void {
+  /**
+   * Its client said hello with a good credential.
+   * @returns false where the account has as many sockets as it may, or the client left meanwhile: close it then.
+   */
+  signedIn(account: string): boolean {
+    if (this.isOver || !this.places.takeOfAccount(account)) return false;
+    this.account = account;
     clearTimeout(this.patience);
     this.anonymous.delete(this);
     this.table.keep(this);
+    return true;
   }
 
   /** A subscription was accepted and goes on. */
@@ -91,6 +119,9 @@ export class SocketPlace implements Place {
     clearTimeout(this.patience);
     this.anonymous.delete(this);
     this.table.leave(this);
+    if (this.account !== undefined) this.places.leaveOfAccount(this.account);
+    this.account = undefined;
+    this.isOver = true;
   }
 
   expectMore(): void {

@@ -105,13 +105,11 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       const { socket, place } = ctx.extra;
       try {
         const caller = await withinDeadline(deadline, () => context.authenticate());
-        if (caller) {
-          place.signedIn();
-          endWithToken(socket, deadline, () => contextOf(ctx));
-        } else if (!places.anonymousMayStay) {
+        if (caller ? !place.signedIn(caller.userId) : !places.anonymousMayStay) {
           place.close();
           return false;
         }
+        if (caller) endWithToken(socket, deadline, () => contextOf(ctx));
         return true;
       } catch (error) {
         if (!(error instanceof ServiceUnavailable)) throw error;

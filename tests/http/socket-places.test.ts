@@ -19,7 +19,13 @@ class TestSocket {
 }
 
 function sockets() {
-  const places = new SocketPlaces({ total: 100, perClient: 50, perNetwork: 75, anonymous: 80 });
+  const places = new SocketPlaces({
+    total: 100,
+    perClient: 50,
+    perNetwork: 75,
+    anonymous: 80,
+    perAccount: 3,
+  });
   const open = (address: string) => {
     const socket = new TestSocket();
     return { socket, place: places.open(socket, networksOf(address)) };
@@ -40,7 +46,7 @@ describe('a WebSocket', () => {
   it('stays open with a credential, and as long as a subscription goes on', () => {
     const { open } = sockets();
     const [signedIn, subscribed] = [open('192.0.2.1'), open('192.0.2.1')];
-    signedIn.place?.signedIn();
+    signedIn.place?.signedIn('ada');
     subscribed.place?.began('one');
     subscribed.place?.began('two');
     jest.advanceTimersByTime(60_000);
@@ -71,7 +77,7 @@ describe('a WebSocket', () => {
     const late = open('192.0.2.1');
     expect(late.place).toBeDefined();
     expect(places.anonymousMayStay).toBe(false);
-    late.place?.signedIn();
+    late.place?.signedIn('ada');
     expect(places.anonymousMayStay).toBe(true);
   });
 
@@ -87,10 +93,23 @@ describe('a WebSocket', () => {
   it('of a client at its budget is refused while its others are needed', () => {
     const { open } = sockets();
     const held = Array.from({ length: 50 }, () => open('192.0.2.1'));
-    for (const { place } of held) place?.signedIn();
+    for (const [n, { place }] of held.entries()) place?.signedIn(`person ${n}`);
     jest.advanceTimersByTime(1_100);
     expect(open('192.0.2.1').place).toBeUndefined();
     held[0]?.place?.leave();
     expect(open('192.0.2.1').place).toBeDefined();
+  });
+
+  it('of an account at its budget is refused, from wherever it comes, while its others are open', () => {
+    const { open } = sockets();
+    const [first, ...others] = [1, 2, 3].map((n) => open(`192.0.2.${n}`).place);
+    expect([first, ...others].map((place) => place?.signedIn('ada'))).toEqual([true, true, true]);
+    const late = open('198.51.100.1');
+    expect(late.place?.signedIn('ada')).toBe(false);
+    expect(open('198.51.100.1').place?.signedIn('grace')).toBe(true);
+    first?.leave();
+    first?.leave();
+    expect(first?.signedIn('ada')).toBe(false);
+    expect([late.place?.signedIn('ada'), open('192.0.2.4').place?.signedIn('ada')]).toEqual([true, false]);
   });
 });

@@ -321,6 +321,33 @@ describe('the WebSocket', () => {
     await proxied.close();
   });
 
+  it('leaves places to others, however many one account opens from several networks', async () => {
+    const bounded = await gateway.another({
+      TRUSTED_PROXIES: '127.0.0.0/8',
+      MAX_WEBSOCKETS_PER_ACCOUNT: '2',
+    });
+    const [greedy, other] = await Promise.all(
+      [1, 2].map(async () => (await (await gateway.aSubject()).signedIn()).accessToken),
+    );
+    const from = async (network: number, authorization?: string) => {
+      const headers = { 'x-forwarded-for': `198.51.100.${network}` };
+      const socket = await Socket.open({ url: bounded.url, headers, hello: null });
+      socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${authorization}` } });
+      return socket;
+    };
+    const held = [await from(1, greedy), await from(2, greedy)];
+    for (const socket of held) expect(await socket.heard('connection_ack')).toBeDefined();
+    expect(await (await from(3, greedy)).closed).toBe(1013);
+    const neighbour = await from(1, other);
+    expect(await neighbour.heard('connection_ack')).toBeDefined();
+    held[0]?.close();
+    await held[0]?.closed;
+    const next = await from(3, greedy);
+    expect(await next.heard('connection_ack')).toBeDefined();
+    for (const socket of [held[1], neighbour, next]) socket?.close();
+    await bounded.close();
+  });
+
   it('leaves places to others and to people who are signed in, however many one /48 opens', async () => {
     const attacked = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8', MAX_CONNECTIONS: '2000' });
     const from = (address: string, authorization?: string) =>
