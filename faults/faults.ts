@@ -5,8 +5,10 @@ import { log } from './log.ts';
 import { mail } from './mail.ts';
 import { network } from './network.ts';
 import { overloads } from './overload.ts';
+import { pgbouncer } from './pgbouncer.ts';
 import { postgresAway } from './postgres-away.ts';
 import { postgresFailover } from './postgres-failover.ts';
+import { postgresLogFull } from './postgres-log-full.ts';
 import { redisAway } from './redis-away.ts';
 import { restore } from './restore.ts';
 import { rollingRestart } from './rolling-restart.ts';
@@ -18,7 +20,9 @@ export const FAULTS: readonly Fault[] = [
   ...gatewayFrozen,
   ...rollingRestart,
   ...postgresAway,
+  postgresLogFull,
   ...postgresFailover,
+  ...pgbouncer,
   ...redisAway,
   ...network,
   ...clocks,

@@ -55,6 +55,12 @@ export class Gateway {
     return this.#process?.errors.slice(-2_000) ?? '';
   }
 
+  /** The first lines of its log about failures that it did not expect. */
+  get errors(): string[] {
+    const lines = this.#process?.errors.split('\n') ?? [];
+    return lines.filter((line) => line.includes('"level":"error"')).slice(0, 2);
+  }
+
   async isReady(): Promise<boolean> {
     return fetch(`${this.url}/health/ready`, { signal: AbortSignal.timeout(2_000) }).then(
       ({ status }) => status === 200,

@@ -144,6 +144,7 @@ export class World {
   async close(): Promise<void> {
     if (!World.open.delete(this)) return;
     try {
+      if (this.tally.wrong.size > 0) this.tally.notes.push(...this.gateways.flatMap(({ errors }) => errors));
       for (const gateway of this.gateways) gateway.thaw();
       await GatehouseProcess.killAll();
     } finally {
