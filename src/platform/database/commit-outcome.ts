@@ -60,8 +60,9 @@ export function withCommitOutcome<Client extends ClientBase>(client: Client, poo
 
 const isCommit = (text: unknown): boolean => typeof text === 'string' && /^\s*commit\s*;?\s*$/i.test(text);
 
+/** Not of a server that was stopped (57P), nor of PgBouncer, which lost the server behind it (08). */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof pg.DatabaseError && !/^57P/.test(error.code ?? '');
+  error instanceof pg.DatabaseError && !/^(57P|08)/.test(error.code ?? '');
 
 async function outcomeOf(mark: Mark, pool: Pool): Promise<'committed' | 'aborted' | 'unknown'> {
   const giveUpAt = performance.now() + LOOK_FOR;

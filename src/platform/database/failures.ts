@@ -10,7 +10,7 @@ import {
  * resources, operator intervention, serialization failure, deadlock, lock not available, a transaction that was ended because
  * this process took too long to go on with it, and a server that only reads:
  * it was demoted, or a provider saw its disk fill up. A protocol violation (08P01) is not among them: it is how PostgreSQL
- * refuses a text that it cannot store.
+ * refuses a text that it cannot store. PgBouncer gives the same code, as a fatal error, when the server behind it is gone.
  */
 const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03|25006|25P03)/;
 const SOCKET_ERRORS = new Set([
@@ -32,6 +32,7 @@ export function isDatabaseAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ConnectionException || cause instanceof LockWaitTimeoutException) return true;
     const code = (cause as { code?: unknown }).code;
+    if (code === '08P01' && (cause as { severity?: unknown }).severity === 'FATAL') return true;
     if (typeof code === 'string' && (NOT_NOW.test(code) || SOCKET_ERRORS.has(code))) return true;
     // pg and pg-pool give these no code.
     if (/Connection terminated|timeout exceeded when trying to connect|is not queryable/.test(cause.message))

@@ -166,6 +166,9 @@ describe('a database is away', () => {
       expect(isDatabaseAway(new Error('', { cause: Object.assign(new Error(), { code }) }))).toBe(true),
   );
 
+  it('by what PgBouncer says when the server behind it is gone', () =>
+    expect(isDatabaseAway(Object.assign(new Error(), { code: '08P01', severity: 'FATAL' }))).toBe(true));
+
   it.each(['ENOENT', '25001', '08P01', '23505'])('by none with the code %s', (code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
   );

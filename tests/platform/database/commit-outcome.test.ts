@@ -3,38 +3,44 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId } from '../../../src/platform/id.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { RegisterDocument } from '../../support/generated/operations.ts';
+import { hasPgBouncer, TestPgBouncer } from '../../support/pgbouncer.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
-let direct: TestGateway;
-let gateway: TestGateway;
-let proxy: TcpProxy;
+const WAYS = hasPgBouncer ? (['directly', 'by PgBouncer'] as const) : (['directly'] as const);
 
-beforeAll(async () => {
-  direct = await TestGateway.start();
-  const url = new URL(direct.database.servingUrl);
-  proxy = await TcpProxy.to(url.hostname, Number(url.port));
-  url.port = String(proxy.port);
-  gateway = await direct.another({ DATABASE_URL: url.href });
-});
-afterAll(async () => {
-  await proxy.close();
-  await gateway.close();
-  await direct.close();
-});
+describe.each(WAYS)('a change whose COMMIT was not answered, sent %s', (way) => {
+  let direct: TestGateway;
+  let gateway: TestGateway;
+  let proxy: TcpProxy;
+  let bouncer: TestPgBouncer | undefined;
 
-/** A registration whose COMMIT is not answered, and whether the account is there. */
-async function register(lose: (username: string) => Promise<void>) {
-  const username = `subject-${newId().slice(-12)}`;
-  const lost = lose(username);
-  const reply = await gateway.client.execute(RegisterDocument, {
-    input: { username, email: `${username}@example.test`, password: 'velvet anchor of the sea' },
+  beforeAll(async () => {
+    direct = await TestGateway.start();
+    const url = new URL(direct.database.servingUrl);
+    proxy = await TcpProxy.to(url.hostname, Number(url.port));
+    url.port = String(proxy.port);
+    bouncer = way === 'by PgBouncer' ? await TestPgBouncer.start('transaction', [url.href]) : undefined;
+    gateway = await direct.another({ DATABASE_URL: bouncer?.urlOf(url.href) ?? url.href });
   });
-  await lost;
-  const accounts = await direct.database.query('select from users where username = $1', [username]);
-  return { reply, exists: accounts.length === 1 };
-}
+  afterAll(async () => {
+    await proxy.close();
+    await gateway.close();
+    await bouncer?.close();
+    await direct.close();
+  });
 
-describe('a change whose COMMIT was not answered', () => {
+  /** A registration whose COMMIT is not answered, and whether the account is there. */
+  async function register(lose: (username: string) => Promise<void>) {
+    const username = `subject-${newId().slice(-12)}`;
+    const lost = lose(username);
+    const reply = await gateway.client.execute(RegisterDocument, {
+      input: { username, email: `${username}@example.test`, password: 'velvet anchor of the sea' },
+    });
+    await lost;
+    const accounts = await direct.database.query('select from users where username = $1', [username]);
+    return { reply, exists: accounts.length === 1 };
+  }
+
   it('is answered as done when the database did it', async () => {
     const { reply, exists } = await register((username) => proxy.loseCommitOf(username));
     expect(exists).toBe(true);
