@@ -1,6 +1,6 @@
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
-import { BadUserInput, ErrorCode, GatehouseError } from '../platform/errors.ts';
+import { BadUserInput, ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
 import { asUnavailable } from '../platform/unavailable.ts';
 
 /** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
@@ -11,6 +11,10 @@ const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
   ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE,
   ApolloServerErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
 ]);
+
+/** By then the root field has done its work: a mutation has changed what it changes. */
+const NOT_READ =
+  'Temporarily unavailable. This field could not be read; what the operation changed is changed.';
 
 /** Characters of a protocol message that are worth sending. */
 const MAX_MESSAGE_LENGTH = 500;
@@ -36,6 +40,9 @@ export function formatError(formatted: GraphQLFormattedError, raw: unknown): Gra
   });
 
   const expected = asGatehouseError(raw);
+  if (expected instanceof ServiceUnavailable && isBelowRootField(formatted)) {
+    return reply(expected.code, NOT_READ, expected.extensions);
+  }
   if (expected) return reply(expected.code, expected.message, expected.extensions);
   const code = formatted.extensions?.code;
   if (code === ApolloServerErrorCode.BAD_USER_INPUT) {
@@ -84,3 +91,5 @@ const LITERALS: ReadonlySet<string> = new Set([
 ]);
 
 const holdsLiteral = (node: ASTNode): boolean => LITERALS.has(node.kind);
+
+const isBelowRootField = ({ path }: GraphQLFormattedError): boolean => (path?.length ?? 0) > 1;

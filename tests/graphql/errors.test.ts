@@ -149,6 +149,28 @@ describe('a fault', () => {
   });
 });
 
+describe('a field that cannot be read below a mutation', () => {
+  it('does not say that nothing was changed', async () => {
+    const owner = await gateway.database.connect();
+    await owner.query('begin');
+    await owner.query('lock table role_grant in access exclusive mode');
+    const input = {
+      username: 'subject-unread',
+      email: 'unread@example.test',
+      password: 'velvet anchor of the sea',
+    };
+    const document = 'mutation ($input: RegisterInput!) { register(input: $input) { id roles { name } } }';
+    const reply = await gateway.client.raw(document, { input });
+    await owner.query('rollback');
+    await owner.end();
+    expect(reply.errors[0]).toMatchObject({ path: ['register', 'roles'] });
+    expect(reply.code).toBe('SERVICE_UNAVAILABLE');
+    expect(reply.text).toContain('what the operation changed is changed');
+    const made = await gateway.database.query(`select from users where username = 'subject-unread'`);
+    expect(made).toHaveLength(1);
+  });
+});
+
 describe('the HTTP status', () => {
   it('is 200 where a root field was executed, also when another failed', async () => {
     expect((await gateway.client.raw('{ me { id } errorCodes { code } }')).status).toBe(200);
