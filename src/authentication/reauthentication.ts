@@ -40,7 +40,8 @@ export class Reauthentication {
   ) {}
 
   /**
-   * Raises the session's authentication time and, with a code, its level to 2. The session keeps its id. Only the tokens of
+   * Raises the authentication time and, with a code, the level of the access token to 2. The session keeps its id, and from
+   * now on has that strength. Only the tokens of
    * the reply have the new strength (RFC 9470): no token that was issued before can refresh the session. Everything that was
    * given must be right.
    * @throws {InvalidCredentials} something is wrong, or the account does not have it.
@@ -87,7 +88,7 @@ export class Reauthentication {
       // Last: Redis does not take it back when the transaction is rolled back.
       const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
       const raised = await supersedeTokens(this.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
-      if (!raised) throw new Unauthenticated('the session ended meanwhile');
+      if (typeof raised === 'string') throw new Unauthenticated('the session ended meanwhile');
       return raised;
     });
     if (decision === 'wrong') return this.fail(em, userId, origin);

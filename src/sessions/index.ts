@@ -33,6 +33,6 @@ export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
 export { isStillGood } from './still-good.ts';
 export { loadSubject, type Subject } from './subject.ts';
-export { supersedeTokens } from './supersession.ts';
+export { supersedeTokens, type TokenStrength } from './supersession.ts';
 export { TokenCookies } from './token-cookies.ts';
 export { type TokenPair, TokenPairs } from './token-pair.ts';

@@ -137,10 +137,7 @@ export class PostgresSessionStore implements SessionStore {
       advance &&
       sql`, generation = ${advance.to}, rotated_at = now(), last_used_at = now(),
           user_agent = ${advance.use.userAgent}, ip_address = ${advance.use.ipAddress}`;
-    const proved =
-      proof &&
-      sql`, authenticated_at = now(), aal = greatest(aal, ${proof.aal}::smallint),
-          amr = array(select distinct unnest(amr || ${[...proof.amr]}::text[]) order by 1)`;
+    const proved = proof && sql`, authenticated_at = now(), aal = ${proof.aal}, amr = ${[...proof.amr]}`;
     const [written] = await this.records(
       em,
       sql<SessionRow>`

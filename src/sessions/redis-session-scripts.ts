@@ -97,14 +97,7 @@ if change.advance then
   session.userAgent, session.ipAddress = change.advance.use.userAgent, change.advance.use.ipAddress
 end
 if change.proof then
-  local methods = {}
-  for _, method in ipairs(session.amr) do methods[method] = true end
-  for _, method in ipairs(change.proof.amr) do methods[method] = true end
-  session.amr = {}
-  for method in pairs(methods) do table.insert(session.amr, method) end
-  table.sort(session.amr)
-  session.aal = math.max(session.aal, change.proof.aal)
-  session.authenticatedAt = now
+  session.amr, session.aal, session.authenticatedAt = change.proof.amr, change.proof.aal, now
 end
 return keep(session)`);
 

@@ -31,7 +31,7 @@ export class SessionRenewals {
 /**
  * The session in which a credential is changed gets new tokens, and those that were issued before can no longer refresh it.
  * The session of a bearer whose reply cannot carry tokens is left as it is: it would lose its only token, and what it has
- * gains nothing by the change.
+ * gains nothing by the change. So is one that is stronger than the caller's access token: somebody else raised it since.
  */
 export class SessionRenewal {
   private renewed: { session: SessionRecord; subject: Subject } | null = null;
@@ -56,8 +56,9 @@ export class SessionRenewal {
     const { context, caller, reachable } = this.of;
     if (!reachable) return true;
     const { userAgent, clientAddress: ipAddress } = context.origin;
-    this.renewed = await supersedeTokens(this.store, tx, caller, { userAgent, ipAddress }, proof);
-    return this.renewed !== null;
+    const outcome = await supersedeTokens(this.store, tx, caller, { userAgent, ipAddress }, proof);
+    if (typeof outcome !== 'string') this.renewed = outcome;
+    return outcome !== 'gone';
   }
 
   /** After the commit: sets the cookies. @returns the new tokens, for the reply; null where nothing was rotated. */

@@ -68,11 +68,11 @@ export interface SessionChange {
   readonly notes: RefreshNotes;
   /** The session goes on at this generation; it is used, and rotated, now and here. */
   readonly advance?: { readonly to: number; readonly use: SessionUse };
-  /** The holder proved who they are: adds the methods, never lowers the level, sets the authentication time to now. */
+  /** The holder proved who they are: the session has these methods and this level from now on, and the time is now. */
   readonly proof?: SessionProof;
 }
 
-/** How somebody proved in a session who they are. */
+/** How the holder of a session proved who they are. */
 export type SessionProof = Pick<SessionRecord, 'amr' | 'aal'>;
 
 /** An access token of this generation was used at the gateway. */

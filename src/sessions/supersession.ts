@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { ServiceUnavailable } from '../platform/errors.ts';
+import type { Caller } from '../platform/request/index.ts';
 import { MOST_LOST, supersede } from './refresh-contract.ts';
 import type {
   SessionProof,
@@ -24,32 +25,56 @@ const SKIPPED = 65_536;
 /** Beyond every generation that a store may have lost: no token of the lost writes is current, or ahead. */
 const nextGeneration = (generation: number): number => generation + 1 + MOST_LOST + randomInt(SKIPPED);
 
+/** An access token: which session, and how strong the token says that it is. */
+export type TokenStrength = SessionReference &
+  Pick<Caller, 'amr' | 'aal' | 'authenticatedAt'> & { readonly generation?: number | null };
+
+/** `gone`: there is no such session, or its account may not have tokens. `stronger`: than the token; nothing changed. */
+export type Supersession =
+  | { readonly session: SessionRecord; readonly subject: Subject }
+  | 'gone'
+  | 'stronger';
+
 /**
  * Advances the session although no refresh token was presented: after a step-up (with its proof) or a credential change. No
  * token that was issued before can gain what the session has from now on. Make it the last thing of its transaction.
- * @param reference of a caller, with the generation of the access token, which is thereby seen
- * @returns null when there is no such session, or its account may not have tokens.
+ *
+ * The access token may be older than a step-up by somebody else. So a proof adds to the strength of the token, not to that of
+ * the session, and without a proof a stronger session stays as it is: the caller would get what another one proved.
+ * @param caller by the access token, which is thereby seen
  * @throws {ServiceUnavailable} the session kept changing.
  */
 export async function supersedeTokens(
   store: SessionStore,
   tx: EntityManager,
-  reference: SessionReference & { readonly generation?: number | null },
+  caller: TokenStrength,
   use: SessionUse,
   proof?: SessionProof,
-): Promise<{ session: SessionRecord; subject: Subject } | null> {
+): Promise<Supersession> {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const found = await store.look(tx, reference);
-    if (!found) return null;
+    const found = await store.look(tx, caller);
+    if (!found) return 'gone';
+    if (!proof && isStronger(found.session, caller)) return 'stronger';
     const { generation, notes } = found.held;
-    const seen = found.held.seen || reference.generation === generation;
+    const seen = found.held.seen || caller.generation === generation;
     const to = nextGeneration(generation);
     const session = await store.write(tx, found, {
       notes: supersede(notes, { generation, to, seen }),
       advance: { to, use },
-      ...(proof && { proof }),
+      ...(proof && { proof: added(caller, proof) }),
     });
     if (session) return { session, subject: found.subject };
   }
   throw new ServiceUnavailable({ detail: 'the session kept changing' });
 }
+
+/** `auth_time` of a token is in whole seconds. */
+const isStronger = ({ aal, amr, authenticatedAt }: SessionRecord, caller: TokenStrength): boolean =>
+  aal > caller.aal ||
+  Math.floor(authenticatedAt.getTime() / 1000) > caller.authenticatedAt ||
+  amr.some((method) => !caller.amr.includes(method));
+
+const added = ({ amr, aal }: TokenStrength, proof: SessionProof): SessionProof => ({
+  amr: [...new Set([...amr, ...proof.amr])].sort(),
+  aal: Math.max(aal, proof.aal),
+});

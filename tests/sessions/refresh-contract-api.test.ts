@@ -83,6 +83,29 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(decodeJwt(accessToken).auth_time).toBe(before);
     });
 
+    it('the access token of before it takes no level from a proof of less, nor from a change of credentials', async () => {
+      const alice = await gateway.aSubject();
+      const { tokens, accessTokenOfLevel1: old } = await enrol(gateway, alice);
+      const cookie = `gatehouse_access=${old}`;
+      const changed = await gateway.client.execute(
+        ChangePasswordDocument,
+        { currentPassword: alice.password, newPassword: 'velvet anchor rising' },
+        { headers: { cookie, origin: 'http://localhost:4000' } },
+      );
+      expect(changed.errors).toEqual([]);
+      expect(
+        changed.headers.getSetCookie().filter((set) => /^gatehouse_(access|refresh)=/.test(set)),
+      ).toEqual([]);
+      const goesOn = tokensOf(await refresh(alice, tokens.refreshToken));
+      expect(decodeJwt(goesOn.accessToken).aal).toBe(2);
+      const proved = await gateway.client.execute(
+        ReauthenticateDocument,
+        { password: 'velvet anchor rising' },
+        { bearer: old, ...HOME },
+      );
+      expect(decodeJwt(tokensOf(proved).accessToken)).toMatchObject({ aal: 1, amr: ['pwd'] });
+    });
+
     it('whose reply was lost, and all replies before it, another proof helps, and nobody is taken for a thief', async () => {
       const alice = await gateway.aSubject();
       const { accessToken, refreshToken, sessionId } = await signedIn(alice);

@@ -6,6 +6,7 @@ import {
   type SessionStoreOptions,
   type Sighting,
   supersedeTokens,
+  type TokenStrength,
 } from '../../src/sessions/index.ts';
 import { MOST_LOST } from '../../src/sessions/refresh-contract.ts';
 import { eventually, race } from '../support/race.ts';
@@ -38,8 +39,21 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       if (!found) throw new Error('no such session');
       return found;
     };
-    const stepUp = (em = under.fork(), proof: SessionProof = { amr: ['pwd'], aal: 1 }) =>
-      supersedeTokens(under.store, em, { userId, sessionId: session.id }, use, proof);
+    /** By an access token that says what the sign-in did, or what `token` adds. */
+    const supersede = (em: EntityManager, proof?: SessionProof, token: Partial<TokenStrength> = {}) => {
+      const signedIn = { amr: ['pwd'], aal: 1, authenticatedAt: Math.floor(Date.now() / 1000) };
+      return supersedeTokens(
+        under.store,
+        em,
+        { userId, sessionId: session.id, ...signedIn, ...token },
+        use,
+        proof,
+      );
+    };
+    const stepUp = async (em = under.fork(), proof: SessionProof = { amr: ['pwd'], aal: 1 }) => {
+      const outcome = await supersede(em, proof);
+      return typeof outcome === 'string' ? null : outcome;
+    };
     const rotate = (generation: number, of = session) =>
       under.store.rotate(under.fork(), { userId, sessionId: of.id, generation }, use);
 
@@ -190,7 +204,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ]);
     });
 
-    it('raises the authentication time by a step-up, never lowers the level, and passes every generation that may be lost', async () => {
+    it('raises the authentication time by a step-up, and passes every generation that may be lost', async () => {
       await under.age(session, 600);
       const before = await under.store.find(under.fork(), userId, session.id);
       const raised = await stepUp(under.fork(), { amr: ['pwd', 'otp'], aal: 2 });
@@ -200,7 +214,6 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
         before?.authenticatedAt.getTime() ?? Number.NaN,
       );
       const again = await stepUp();
-      expect(again?.session).toMatchObject({ aal: 2, amr: ['otp', 'pwd'] });
       const to = again?.session.generation;
       expect((await look()).held).toMatchObject({ generation: to, notes: { superseded: { from: 0, to } } });
     });
@@ -208,13 +221,40 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     it('advances for a credential change without raising anything', async () => {
       await under.age(session, 600);
       const before = await under.store.find(under.fork(), userId, session.id);
-      const reference = { userId, sessionId: session.id };
-      const renewed = await supersedeTokens(under.store, under.fork(), reference, use);
-      expect(renewed?.session).toMatchObject({
-        aal: 1,
-        amr: ['pwd'],
-        authenticatedAt: before?.authenticatedAt,
+      expect(await supersede(under.fork())).toMatchObject({
+        session: { aal: 1, amr: ['pwd'], authenticatedAt: before?.authenticatedAt },
       });
+    });
+
+    it('adds the proof of a step-up to the strength of the access token, not to that of the session', async () => {
+      await stepUp(under.fork(), { amr: ['otp'], aal: 2 });
+      const byOldToken = await stepUp(under.fork(), { amr: ['pwd'], aal: 1 });
+      expect(byOldToken?.session).toMatchObject({ aal: 1, amr: ['pwd'] });
+      await stepUp(under.fork(), { amr: ['otp'], aal: 2 });
+      const byRaised = await supersede(
+        under.fork(),
+        { amr: ['pwd'], aal: 1 },
+        { amr: ['otp', 'pwd'], aal: 2 },
+      );
+      expect(byRaised).toMatchObject({ session: { aal: 2, amr: ['otp', 'pwd'] } });
+    });
+
+    it('leaves a session alone that is stronger than the access token of a credential change', async () => {
+      await stepUp(under.fork(), { amr: ['otp'], aal: 2 });
+      const raised = await look();
+      const now = Math.floor(raised.session.authenticatedAt.getTime() / 1000);
+      const both = ['otp', 'pwd'];
+      for (const weaker of [
+        { amr: both, aal: 1, authenticatedAt: now },
+        { amr: both, aal: 2, authenticatedAt: now - 1 },
+        { amr: ['pwd'], aal: 2, authenticatedAt: now },
+      ]) {
+        expect(await supersede(under.fork(), undefined, weaker)).toBe('stronger');
+      }
+      expect((await look()).session).toEqual(raised.session);
+      expect(
+        await supersede(under.fork(), undefined, { amr: both, aal: 2, authenticatedAt: now }),
+      ).toMatchObject({ session: { aal: 2 } });
     });
 
     it('advances for each of many step-ups and rotations at once', async () => {

@@ -72,6 +72,8 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     const { session } = await under.store.create(under.fork(), { ...facts, ipAddress, userAgent });
     const sessionId = session.id;
     const reference = { userId, sessionId };
+    /** How strong the tokens of each generation are. */
+    const strengths = new Map<number, Pick<SessionRecord, 'amr' | 'aal'>>([[0, session]]);
     told.length = 0;
     events.length = 0;
     return {
@@ -79,6 +81,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
         try {
           const token = tokens.issue({ ...reference, generation });
           const pair = await rotation.rotate(under.fork(), token, originOf(place));
+          strengths.set(pair.session.generation, pair.session);
           return { kind: 'tokens', session: pair.session };
         } catch (error) {
           const code = (error as { code?: unknown }).code;
@@ -88,18 +91,23 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
       },
       /** An access token of the generation is used at the gateway. */
       use: (generation: number) => under.store.markSeen(under.fork(), [{ ...reference, generation }]),
-      /** A step-up with a proof, a credential change without. @param generation of the access token */
+      /** A step-up with a proof, a credential change without; null when the session is stronger. @param generation of the token */
       async supersede(generation: number, place: PlaceNumber, proof?: string): Promise<SessionRecord | null> {
         const { clientAddress, userAgent: agent } = PLACES[place];
         const here = { ipAddress: clientAddress, userAgent: agent };
+        const { amr, aal } = strengths.get(generation) ?? session;
         const changed = await supersedeTokens(
           under.store,
           under.fork(),
-          { ...reference, generation },
+          // The session ages here and tokens do not, so that only methods and levels are compared.
+          { ...reference, generation, amr, aal, authenticatedAt: Number.MAX_SAFE_INTEGER },
           here,
           proof === undefined ? undefined : { amr: [proof], aal: 2 },
         );
-        return changed?.session ?? null;
+        if (changed === 'gone') throw new Error('no such session');
+        if (changed === 'stronger') return null;
+        strengths.set(changed.session.generation, changed.session);
+        return changed.session;
       },
       wait: (seconds: number) => under.probe.age(userId, sessionId, seconds),
       generation: () => under.probe.generation(userId, sessionId),
