@@ -70,7 +70,7 @@ export class Reauthentication {
     const proof = password === null ? null : await this.verify(em, userId, password, attempt, origin);
     const byGoogle =
       input.googleIdToken == null ? null : await this.verifyGoogle(em, userId, input.googleIdToken, origin);
-    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
+    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin, caller));
     if (offered && !guess) await this.fail(em, userId, origin);
     const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
 

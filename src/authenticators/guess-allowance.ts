@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
-import type { BucketRule, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { BucketRule, Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import type { FactorKind } from './offered-factor.ts';
 
 /**
@@ -14,6 +14,11 @@ export const SECOND_FACTOR_RULES = {
   'secondFactor.account': { burst: 10, perSeconds: 3600 },
   /** Recovery codes. These stay when the others are spent, so that guessing codes locks nobody out of them. */
   'secondFactor.recovery': { burst: 5, perSeconds: 3600 },
+  /**
+   * Both kinds together, where a signed-in caller offers them. Fewer than either of the above: the thief of a session leaves the
+   * owner's sign-ins some of each.
+   */
+  'secondFactor.session': { burst: 4, perSeconds: 3600 },
 } as const;
 
 /**
@@ -25,10 +30,21 @@ export class GuessAllowance {
   constructor(private readonly rateLimiter: RateLimiter) {}
 
   /**
+   * @param sessionId of the caller; null at a sign-in
    * @returns false for an account without a second factor.
-   * @throws {RateLimited} when none is left.
+   * @throws {RateLimited} when none is left, of the account or of the session.
    */
-  async spend(em: EntityManager, userId: string, kind: FactorKind): Promise<boolean> {
+  async spend(
+    em: EntityManager,
+    userId: string,
+    kind: FactorKind,
+    sessionId: string | null,
+  ): Promise<boolean> {
+    await this.rateLimiter.charge(ofSession(sessionId));
+    return this.spendOfAccount(em, userId, kind);
+  }
+
+  private async spendOfAccount(em: EntityManager, userId: string, kind: FactorKind): Promise<boolean> {
     const { all, recovery } = this.rules();
     if (!all || !recovery) return this.hasSecondFactor(em, userId);
     const recoveryCost = kind === 'recovery' ? costOf(recovery) : 0;
@@ -55,7 +71,13 @@ export class GuessAllowance {
   }
 
   /** A guess that was right was none. In the transaction of what it was good for. */
-  async giveBack(tx: EntityManager, userId: string, kind: FactorKind): Promise<void> {
+  async giveBack(
+    tx: EntityManager,
+    userId: string,
+    kind: FactorKind,
+    sessionId: string | null,
+  ): Promise<void> {
+    await this.rateLimiter.giveBack(ofSession(sessionId));
     const { all, recovery } = this.rules();
     if (!all || !recovery) return;
     await statement(
@@ -102,6 +124,9 @@ export class GuessAllowance {
     return row?.wait ?? 1;
   }
 }
+
+const ofSession = (sessionId: string | null): Charges =>
+  sessionId === null ? {} : { 'secondFactor.session': sessionId };
 
 /** Seconds that one guess takes to come back. */
 const costOf = ({ burst, perSeconds }: BucketRule): number => perSeconds / burst;

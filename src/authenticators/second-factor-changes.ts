@@ -53,7 +53,7 @@ export class SecondFactorChanges {
     const proof = await this.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
     const stillHolds = (tx: EntityManager) => this.ownerProof.stillHolds(tx, caller, proof);
 
-    await this.withFactor(em, userId, factor, origin, stillHolds, async (tx) => {
+    await this.withFactor(em, caller, factor, origin, stillHolds, async (tx) => {
       await this.secondFactors.turnOff(tx, userId);
       const ended = await this.signOut.othersIn(tx, caller, origin);
       // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
@@ -76,15 +76,16 @@ export class SecondFactorChanges {
    */
   async regenerateRecoveryCodes(
     em: EntityManager,
-    { userId }: Caller,
+    caller: Caller,
     offered: OfferedProofs,
     origin: RequestOrigin,
     renewal: SessionRenewal,
   ): Promise<readonly string[]> {
+    const { userId } = caller;
     const factor = requireFactor('', offered);
     await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': userId });
     const nothingMore = async () => true;
-    return this.withFactor(em, userId, factor, origin, nothingMore, async (tx) => {
+    return this.withFactor(em, caller, factor, origin, nothingMore, async (tx) => {
       await this.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
       await this.audit.record(tx, origin, {
         action: 'recovery_codes.regenerated',
@@ -132,13 +133,13 @@ export class SecondFactorChanges {
   /** Does the work in the transaction that uses the code up. */
   private async withFactor<T>(
     em: EntityManager,
-    userId: string,
+    { userId, sessionId }: Caller,
     factor: OfferedFactor,
     origin: RequestOrigin,
     stillHolds: (tx: EntityManager) => Promise<boolean>,
     work: (tx: EntityManager) => Promise<T>,
   ): Promise<T> {
-    const guess = await this.secondFactors.guess(em, userId, factor, origin);
+    const guess = await this.secondFactors.guess(em, userId, factor, origin, { sessionId });
     if (!guess) throw new Conflict('The account has no second factor.');
     const done = await this.endings.transactional(em, async (tx) => {
       const account = await lockActiveAccount(tx, userId);

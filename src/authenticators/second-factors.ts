@@ -41,22 +41,24 @@ export class SecondFactors {
   /**
    * Counts a guess, for good unless it turns out to be right.
    * @param em outside any transaction: no rollback takes the count back
+   * @param sessionId of the caller who offers it; null at a sign-in
    * @returns null for an account without a second factor.
-   * @throws {RateLimited} when the account has no guess left.
+   * @throws {RateLimited} when the account or the session has no guess left.
    */
   async guess(
     em: EntityManager,
     userId: string,
     { kind, code }: OfferedFactor,
     origin: RequestOrigin,
+    { sessionId = null }: { sessionId?: string | null } = {},
   ): Promise<CountedGuess | null> {
-    if (!(await this.allowance.spend(em, userId, kind))) return null;
+    if (!(await this.allowance.spend(em, userId, kind, sessionId))) return null;
     const use = kind === 'otp' ? this.useTotp.bind(this) : this.useRecoveryCode.bind(this);
     return {
       kind,
       consume: async (tx) => {
         if (!(await use(tx, userId, code, origin))) return false;
-        await this.allowance.giveBack(tx, userId, kind);
+        await this.allowance.giveBack(tx, userId, kind, sessionId);
         return true;
       },
     };

@@ -13,6 +13,8 @@ import type { Subject } from '../support/subject.ts';
 /** Codes and recovery codes of one account together, and recovery codes of them. */
 const LIMIT = 10;
 const RECOVERY_LIMIT = 5;
+/** Both kinds together that one session offers. */
+const SESSION_LIMIT = 4;
 
 /** Limits are on; those that a test must not run into are wide. */
 const WIDE = [
@@ -130,15 +132,15 @@ describe('guesses at the second factor of one account', () => {
     expect(evaluated(replies)).toBe(LIMIT);
   });
 
-  it('by aliases in one document end at the limit', async () => {
+  it('by aliases in one document end at the limit of the session', async () => {
     // As many root fields as a mutation may have. One that fails ends its document: the type is non-null.
     const guess = (alias: string, i: number) =>
       `${alias}: disableTotp(password: "${alice.password}", securityCode: "${factor.app.wrongCode(i)}")`;
     const document = `mutation { ${['a', 'b', 'c', 'd', 'e'].map(guess).join(' ')} }`;
     const { accessToken: bearer } = factor.tokens;
     const replies = await inSequence(15, () => gateway.client.raw(document, {}, { bearer }));
-    expect(evaluated(replies)).toBe(LIMIT);
-    expect(await recorded(alice)).toBe(LIMIT);
+    expect(evaluated(replies)).toBe(SESSION_LIMIT);
+    expect(await recorded(alice)).toBe(SESSION_LIMIT);
   });
 
   it('of a session count with those of a sign-in, whatever the operation', async () => {
@@ -153,6 +155,21 @@ describe('guesses at the second factor of one account', () => {
     ];
     const replies = await inSequence<Reply<unknown>>(24, (i) => (guesses[i % 4] ?? guessOnce)(i));
     expect(evaluated(replies)).toBe(LIMIT);
+  });
+
+  it('of one session leave the owner some of each kind, whatever the operation', async () => {
+    const options = { bearer: factor.tokens.accessToken };
+    const replies = await race<Reply<unknown>>(24, (i) => {
+      const guess = { recoveryCode: `guess ${i}` };
+      return i % 2 === 0
+        ? gateway.client.execute(ReauthenticateDocument, guess, options)
+        : gateway.client.execute(RegenerateRecoveryCodesDocument, guess, options);
+    });
+    expect(evaluated(replies)).toBe(SESSION_LIMIT);
+    const challenge = await challengeOf(alice);
+    const [recoveryCode = ''] = factor.recoveryCodes;
+    expect((await completeLogin(gateway.client, { challenge, recoveryCode })).errors).toEqual([]);
+    expect((await alice.login({ securityCode: factor.app.code(1) })).errors).toEqual([]);
   });
 
   it('that are two login fields in one document are refused whole', async () => {
