@@ -47,7 +47,7 @@ export class DpopProofs {
    */
   async verify(proof: string, { method, path }: DpopTarget): Promise<DpopProof> {
     if (proof.length > MAX_LENGTH) throw invalid(`It is longer than ${MAX_LENGTH} characters.`);
-    const { payload, jwk } = await verified(proof);
+    const { payload, jwk } = await verified(proof, new Date(this.clock.now()));
     const { jti, htm, htu, iat, ath } = payload;
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_ID) {
       throw invalid(`It needs jti, a text of at most ${MAX_ID} characters.`);
@@ -69,7 +69,7 @@ export class DpopProofs {
   }
 }
 
-async function verified(proof: string): Promise<{ payload: Record<string, unknown>; jwk: JWK }> {
+async function verified(proof: string, now: Date): Promise<{ payload: Record<string, unknown>; jwk: JWK }> {
   try {
     const { jwk } = decodeProtectedHeader(proof);
     if (jwk === undefined) throw invalid('Its header needs jwk, the public key.');
@@ -79,12 +79,15 @@ async function verified(proof: string): Promise<{ payload: Record<string, unknow
     const { payload } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
       algorithms: [...DPOP_ALGORITHMS],
-      // Judged by the clock of the gateway, which a test may move.
-      clockTolerance: Number.MAX_SAFE_INTEGER,
+      // For exp and nbf, which a client may add (RFC 7519 section 4.1). jose does not judge the age by iat.
+      currentDate: now,
+      clockTolerance: AHEAD,
     });
     return { payload, jwk };
   } catch (error) {
     if (error instanceof InvalidDpopProof) throw error;
+    if (error instanceof errors.JWTExpired)
+      throw invalid('Its exp is over. Make a new one for each request.');
     if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof DOMException) {
       throw invalid(
         `It must be a JWT of typ dpop+jwt, signed by the key in its header with ${DPOP_ALGORITHMS.join(', ')}.`,
