@@ -9,7 +9,8 @@ export const gatewayKilled = underTraffic({
   name: 'gateway-killed',
   what: 'gateway killed every 0.5 to 2 s',
   stores: STORES,
-  bounds: { healsWithin: 2 },
+  bounds: {},
+  watchFor: 5,
   inShort: true,
   async inject({ gateways, tally }, { scale, random }, traffic) {
     const target = scale.isShort ? REFRESHES.short : REFRESHES.long;

@@ -7,6 +7,9 @@ import type { World } from './support/world.ts';
 
 /** Seconds. */
 const PARTITION = 20;
+const HEALS_WITHIN = 5;
+/** Only the deadline of a request (REQUEST_MAX_AGE_SECONDS) tells that a connection has gone silent. */
+const SILENT_FOR = 10;
 
 /** The networks between the gateways and their parts, of the fault that runs. */
 let lines: TcpProxy[] = [];
@@ -22,12 +25,12 @@ async function through(url: string, world: World): Promise<string> {
   return address.href;
 }
 
-function fault(name: string, what: string, away: () => Promise<void>): Fault {
+function fault(name: string, what: string, healsWithin: number, away: () => Promise<void>): Fault {
   return underTraffic({
     name: `network-${name}`,
     what: `network to the database and to Redis ${what}`,
     stores: STORES,
-    bounds: { healsWithin: 5 },
+    bounds: { healsWithin },
     world: {
       async settings(world, index) {
         if (index === 0) lines = [];
@@ -47,14 +50,14 @@ function fault(name: string, what: string, away: () => Promise<void>): Fault {
 }
 
 export const network: readonly Fault[] = [
-  fault('cut', 'cut', async () => {
+  fault('cut', 'cut', HEALS_WITHIN, async () => {
     for (const line of lines) line.cut();
   }),
   // A firewall that forgot its connections: what is sent on one is lost, and only a deadline tells.
-  fault('half-open', 'half open', async () => {
+  fault('half-open', 'half open', SILENT_FOR, async () => {
     for (const line of lines) line.freeze({ all: false });
   }),
-  fault('partition', `away for ${PARTITION} s`, async () => {
+  fault('partition', `away for ${PARTITION} s`, HEALS_WITHIN, async () => {
     for (const line of lines) line.freeze({ all: true });
     await pause(PARTITION * 1000);
     for (const line of lines) line.thaw();

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { cpus } from 'node:os';
 import { Connection } from '../bench/support/connection.ts';
 import { offer, type Request } from '../bench/support/open-loop.ts';
 import type { Fault, Round } from './support/fault.ts';
@@ -18,6 +20,10 @@ const CONNECTIONS = { login: 300, me: 500 };
 const CLOSED_LOOP = { login: 2, me: 16 };
 /** Milliseconds between two requests of those who have nothing to do with the load. */
 const OTHERS_EVERY = 50;
+
+/** Moves a process with all its threads, so that the load does not take the processor of what it measures. */
+const moveTo = (cores: string, pid: number) => spawnSync('taskset', ['-a', '-cp', cores, String(pid)]);
+const ALL_CORES = `0-${cpus().length - 1}`;
 
 type Kind = 'login' | 'me';
 
@@ -60,6 +66,10 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
   });
   const { tally } = world;
   try {
+    if (cpus().length > 1) {
+      moveTo('0', world.gateways[0]?.pid ?? 0);
+      moveTo(`1-${cpus().length - 1}`, process.pid);
+    }
     await world.invite(8);
     const url = `${world.gateways[0]?.url}/graphql`;
     let turn = 0;
@@ -101,6 +111,7 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
     for (const [what, times] of outcome.neither) tally.isWrong(`${what}, ${times} times`);
     return tally;
   } finally {
+    moveTo(ALL_CORES, process.pid);
     await world.close();
   }
 }

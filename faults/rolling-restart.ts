@@ -51,8 +51,8 @@ async function roll({ scale }: Round, through: BalancerName | undefined): Promis
       for (const gateway of gateways) {
         await gateway.stop();
         await gateway.start();
-        // Until a proxy that looks every 250 ms has seen it.
-        await pause(1_000);
+        // Until a proxy that looks every 250 ms has seen it, on a machine that is busy.
+        await pause(2_000);
       }
     }
     isOver = true;

@@ -7,6 +7,8 @@ const PATIENCE = 5_000;
 const AGAIN_AFTER = 200;
 /** Milliseconds after which an answer counts as trouble. */
 const SLOW = 2_000;
+/** Milliseconds after which the run says what a client waited for. */
+const LONG = 20_000;
 /** Milliseconds after which a client stops trying: longer than any part is away. */
 const GIVE_UP_AFTER = 90_000;
 const HONEST_CODES = new Set<unknown>(['SERVICE_UNAVAILABLE', 'RATE_LIMITED']);
@@ -16,6 +18,9 @@ const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 /** By the header or, where only a part of the operation was refused, in the error. */
 const saysWhen = ({ headers, errors }: Reply<unknown>): boolean =>
   headers.has('retry-after') || errors.some(({ extensions }) => Number(extensions?.retryAfterSeconds) > 0);
+
+const story = (met: ReadonlyMap<string, number>): string =>
+  [...met].map(([what, times]) => `${times} times ${what}`).join(', ');
 
 /** The answer that settles an operation, and whether an attempt before it may have done its work. */
 export interface Settled<Data> {
@@ -51,12 +56,14 @@ export class Sender {
     late: (reply: Reply<Data>) => void = () => {},
   ): Promise<Settled<Data> | undefined> {
     const firstAt = performance.now();
+    const met = new Map<string, number>();
     for (let attempt = 0; !this.#isClosed && performance.now() - firstAt < GIVE_UP_AFTER; attempt++) {
       const startedAt = performance.now();
       const reply = await this.#attempt(operation, late);
       if (performance.now() - startedAt > SLOW) this.tally.trouble(startedAt);
       if (reply && !HONEST_CODES.has(reply.code)) {
         this.tally.settled(firstAt);
+        if (startedAt - firstAt > LONG) this.tally.notes.push(`a client waited: ${story(met)}`);
         if (reply.code === undefined) this.tally.acknowledged += 1;
         if (reply.code === 'INTERNAL_SERVER_ERROR') this.tally.isWrong('INTERNAL_SERVER_ERROR');
         else return { reply, isRepeated: attempt > 0 };
@@ -64,6 +71,8 @@ export class Sender {
         this.tally.refused += 1;
         if (!saysWhen(reply)) this.tally.isWrong(`${reply.code} without Retry-After`);
       } else this.tally.unanswered += 1;
+      const what = reply ? String(reply.code) : 'no answer';
+      met.set(what, (met.get(what) ?? 0) + 1);
       this.tally.trouble(startedAt);
       await pause(AGAIN_AFTER);
     }

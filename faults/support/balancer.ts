@@ -8,7 +8,10 @@ import { eventually } from '../../tests/support/race.ts';
 
 export type BalancerName = 'nginx' | 'haproxy';
 
-/** As docs/operations.md shows them. */
+/**
+ * As docs/operations.md tells: an idle connection to a gateway must not live for as long as the gateway waits before it stops
+ * (SHUTDOWN_DELAY_SECONDS), so that none is used for the first time after that.
+ */
 const CONFIGURATIONS: Record<
   BalancerName,
   (folder: string, port: string, ports: readonly string[]) => string
@@ -28,6 +31,7 @@ const CONFIGURATIONS: Record<
       upstream gatehouse {
         ${ports.map((each) => `server 127.0.0.1:${each} max_fails=1 fail_timeout=1s;`).join(' ')}
         keepalive 16;
+        keepalive_timeout 1s;
       }
       server {
         listen 127.0.0.1:${port};
@@ -44,12 +48,13 @@ defaults
   timeout connect 1s
   timeout client 30s
   timeout server 30s
+  timeout check 2s
 frontend clients
   bind 127.0.0.1:${port}
   default_backend gatehouse
 backend gatehouse
   option httpchk GET /health/ready
-  default-server check inter 250ms fall 1 rise 2
+  default-server check inter 250ms fall 2 rise 1
 ${ports.map((each) => `  server gateway${each} 127.0.0.1:${each}`).join('\n')}
 `,
 };
