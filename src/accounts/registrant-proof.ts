@@ -28,7 +28,7 @@ export interface RegistrantClaim {
 export type StillHolds = (tx: EntityManager) => Promise<boolean>;
 
 /**
- * That the person who confirms an address is the one who registered with it. The mailed link proves only that the address
+ * Proves that the person who confirms an address registered with it. The mailed link proves only that the address
  * is theirs: a stranger may have registered with it, and waits for the owner to confirm it (Sudhodanan and Paverd,
  * "Pre-hijacked accounts", 2022).
  */

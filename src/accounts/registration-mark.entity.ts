@@ -9,7 +9,7 @@ export class RegistrationMark {
   @PrimaryKey({ type: 'uuid' })
   registrationId!: string;
 
-  /** SHA-256 of the mark in the browser's cookie: enough for 256 random bits, which nobody can guess. */
+  /** SHA-256 of the mark in the browser's cookie: enough for 256 random bits, which cannot be guessed. */
   @Property({ type: 'blob' })
   markHash!: Buffer;
 

@@ -15,7 +15,7 @@ type Name = Pick<Username, 'key' | 'skeletons'>;
  * Keeps a name, and all that look like it, for the transaction that takes it. Names of accounts and of pending
  * registrations are unique together, which no constraint on two tables can hold: the locks do.
  * @param except the account that changes its name: its former name is not in its way
- * @throws {Conflict} somebody has it, or one that looks like it.
+ * @throws {Conflict} it is taken, or one that looks like it.
  */
 export async function reserveUsername(
   tx: EntityManager,

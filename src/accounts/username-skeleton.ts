@@ -12,7 +12,7 @@ const PROTOTYPES: ReadonlyMap<string, string> = new Map(
     }),
 );
 
-/** A dot above a letter that has a dot of its own (`i`, `j`) replaces that dot, so nobody sees it. */
+/** A dot above a letter that has a dot of its own (`i`, `j`) replaces that dot, so it is not seen. */
 const DOT_ON_DOT = /(\p{Soft_Dotted}\p{M}*?)\u0307/gu;
 
 /**

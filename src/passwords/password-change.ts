@@ -28,7 +28,7 @@ export class PasswordChange {
   ) {}
 
   /**
-   * Ends every session but the caller's, which is renewed, and forgets every device but this one: whoever knew the former password guesses at
+   * Ends every session but the caller's, which is renewed, and forgets every device but this one: a person who knew the former password guesses at
    * the new one as a stranger, and the owner hears of their success.
    * @returns the mark that the device is to keep.
    * @throws {InvalidCredentials} the current password is wrong.

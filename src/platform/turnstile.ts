@@ -73,7 +73,7 @@ export class Turnstile {
     this.#inside -= 1;
   }
 
-  /** Once the reserved places are taken, whoever may use them waits like all others: in a rush of them none is refused early. */
+  /** Once the reserved places are taken, a reserved job waits in the open line: in a rush of them none is refused early. */
   #lineFor(line: Line): Line {
     return line === 'reserved' && this.#waiting.reserved.size < this.#room.reserved ? 'reserved' : 'open';
   }

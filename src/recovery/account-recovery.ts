@@ -19,8 +19,8 @@ import type { RecoveryMail } from './recovery-mail.ts';
 export const RECOVERY_RULES = {
   'recoverAccount.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
   /**
-   * Charged by the worker for a mail that it sends, apart from other mails: asking for those cannot keep an owner from this one,
-   * and whoever empties this one had five links sent to the owner.
+   * The worker charges it for a mail that it sends. Other mails have other rules, so asking for those does not hold this one back.
+   * A stranger who empties this one has had five links sent to the owner.
    */
   'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
   'resetPassword.address': { burst: 20, perSeconds: 900 },

@@ -20,8 +20,8 @@ export const UNDO_RULES = { 'undoEmailChange.address': { burst: 20, perSeconds: 
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
 
 /**
- * Milliseconds before the change was requested: a factor that was added in this time counts as the thief's. Who has
- * stolen a session prepares the account before moving it; an owner's own factor is usually older.
+ * Milliseconds before the change was requested: a factor that was added in this time counts as the thief's. The thief
+ * of a session prepares the account before moving it; an owner's own factor is usually older.
  */
 const SUSPECT_TIME = 24 * 3600 * 1000;
 
