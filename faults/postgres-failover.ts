@@ -7,8 +7,15 @@ import { VirtualAddress } from './support/virtual-address.ts';
 let address: VirtualAddress;
 let standby: FaultPostgres;
 
-/** The standby takes over, and the address of the database with it. */
-function failover(name: string, what: string, end: (primary: FaultPostgres) => Promise<void>): Fault {
+/**
+ * The standby takes over, and the address of the database with it, unless the connection string names both servers.
+ */
+function failover(
+  name: string,
+  what: string,
+  end: (primary: FaultPostgres) => Promise<void>,
+  { namesBoth = false } = {},
+): Fault {
   return underTraffic({
     name: `postgres-failover-${name}`,
     what: `PostgreSQL fails over to a synchronous standby (${what})`,
@@ -24,11 +31,10 @@ function failover(name: string, what: string, end: (primary: FaultPostgres) => P
             () => address.close(),
           );
         }
-        const at = (url: string) => Object.assign(new URL(url), { port: address.port }).href;
-        return {
-          DATABASE_URL: at(postgres.url('gatehouse_app')),
-          DATABASE_MIGRATION_URL: at(postgres.url('gatehouse_owner')),
-        };
+        const ports = namesBoth ? `${postgres.port},127.0.0.1:${standby.port}` : address.port;
+        const at = (login: 'gatehouse_app' | 'gatehouse_owner') =>
+          postgres.url(login).replace(`:${postgres.port}/`, `:${ports}/`);
+        return { DATABASE_URL: at('gatehouse_app'), DATABASE_MIGRATION_URL: at('gatehouse_owner') };
       },
     },
     async inject(world) {
@@ -45,4 +51,5 @@ function failover(name: string, what: string, end: (primary: FaultPostgres) => P
 export const postgresFailover: readonly Fault[] = [
   failover('planned', 'planned', (primary) => primary.stop()),
   failover('kill', 'killed', (primary) => primary.kill()),
+  failover('hosts', 'killed, both named in DATABASE_URL', (primary) => primary.kill(), { namesBoth: true }),
 ];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Config } from './config/index.ts';
+import { serversOf } from './platform/database/index.ts';
 import { EmbeddedPostgresError, joinEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { type GeneratedSecrets, generatedSecrets } from './platform/generated-secrets.ts';
 import type { Keyring } from './platform/keyring.ts';
@@ -48,7 +49,9 @@ export async function layFoundation(config: Config, onLost: (error: Error) => vo
     servingUrl,
     ownerUrl: ownerUrl ?? servingUrl,
     secrets,
-    dataLocation: `PostgreSQL at ${new URL(servingUrl).host}`,
+    dataLocation: `PostgreSQL at ${serversOf(servingUrl)
+      .map(({ name }) => name)
+      .join(', ')}`,
     claimGateway: async () => true,
     close: async () => {},
   };

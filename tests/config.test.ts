@@ -50,6 +50,31 @@ describe('the settings', () => {
     expect(() => Object.assign(loadConfig({}).http, { port: 1 })).toThrow(TypeError);
   });
 
+  it.each([
+    ['secret@db1:5432,,db2:5432/gatehouse', 'must name each server as host or host:port'],
+    ['secret@db1:5432,db2:70000/gatehouse', 'must name each server as host or host:port'],
+    ['secret@db1:5432, db2:5432/gatehouse', 'must name each server as host or host:port'],
+    ['secret@db1:5432,db2:x/gatehouse', 'must name each server as host or host:port'],
+    ['secret@[::1,db2/gatehouse', 'must name each server as host or host:port'],
+    ['se/cret@db1:5432,db2:5432/gatehouse', 'must be a URL that begins with postgres:// or postgresql://'],
+    [
+      `secret@${Array.from({ length: 11 }, (_, index) => `db${index}`)}/gatehouse`,
+      'must name at most 10 servers',
+    ],
+    ['secret@db1,db2/gatehouse?target_session_attrs=standby', 'must ask for a primary'],
+    ['secret@db1/gatehouse?target_session_attrs=read-only', 'must ask for a primary'],
+    ['secret@db1,db2/gatehouse?host=db3', 'must name several servers before the path'],
+    ['secret@db1/gatehouse?host=db2,db3', 'must name several servers before the path'],
+  ])('refuse postgresql://app:%s with a sentence that does not repeat the password', (rest, sentence) => {
+    for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL']) {
+      const environment = { ...production(), [name]: `postgresql://app:${rest}` };
+      const [problem, ...others] = problemsOf(environment);
+      expect(problem).toMatch(`${name} ${sentence}`);
+      expect(problem).not.toMatch(/secret|se\/cret/);
+      expect(others).toEqual([]);
+    }
+  });
+
   it('report all problems together, by name and never by value', () => {
     const problems = problemsOf({
       PORT: 'marked-value',

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type AuditStreamTarget, auditStreamTarget } from '../platform/audit/audit-stream-target.ts';
+import { databaseUrl } from '../platform/database/database-url.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { smtpUrl } from '../platform/mail/smtp-url.ts';
 import { type BucketRule, bucketRules } from '../platform/rate-limit/rules.ts';
@@ -16,7 +17,6 @@ import {
   origin,
   plainName,
   text,
-  urlOf,
   wholeNumber,
 } from '../platform/setting-parsers.ts';
 import { type Environment, SettingsReader } from '../platform/settings.ts';
@@ -157,7 +157,7 @@ export function loadConfig(environment: Environment): Config {
   const publicUrl = read.withDefault('PUBLIC_URL', origin, `http://localhost:${port}`);
   const productName = read.withDefault('PRODUCT_NAME', plainName, 'Gatehouse');
   const issuer = read.withDefault('JWT_ISSUER', text, publicUrl);
-  const databaseUrl = read.secret('DATABASE_URL', urlOf('postgres:', 'postgresql:'));
+  const servingUrl = read.secret('DATABASE_URL', databaseUrl);
 
   const config: Config = {
     production,
@@ -179,8 +179,8 @@ export function loadConfig(environment: Environment): Config {
     graphql: { introspection: read.withDefault('GRAPHQL_INTROSPECTION', flag, !production) },
     dataDir: resolve(read.withDefault('DATA_DIR', text, '.data')),
     database: {
-      url: databaseUrl,
-      migrationUrl: read.secret('DATABASE_MIGRATION_URL', urlOf('postgres:', 'postgresql:')) ?? databaseUrl,
+      url: servingUrl,
+      migrationUrl: read.secret('DATABASE_MIGRATION_URL', databaseUrl) ?? servingUrl,
       migrateOnStart: read.withDefault('MIGRATE_ON_START', flag, !production),
     },
     redis: { url: read.secret('REDIS_URL', redisUrl) },

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import pg from 'pg';
+import { databaseClient } from './primary.ts';
 import { sql, statement } from './statement.ts';
 
 /** Numbers of the advisory locks, in the key space of our own database. */
@@ -36,7 +36,7 @@ export async function withAdvisoryLock<T>(
   lock: AdvisoryLock,
   work: () => Promise<T>,
 ): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'gatehouse lock' });
+  const client = databaseClient(url, { application_name: 'gatehouse lock' });
   client.on('error', () => {});
   await client.connect();
   try {

@@ -1,5 +1,5 @@
 import pg, { type ClientBase, type Pool } from 'pg';
-import { destroyClient } from './connection-care.ts';
+import { destroyClient, newClient } from './connection-care.ts';
 import { outsideDeadline } from './operation-deadline.ts';
 
 /** Milliseconds within which the outcome of a COMMIT must be found out, and between two looks. */
@@ -76,8 +76,7 @@ async function outcomeOf(mark: Mark, pool: Pool): Promise<'committed' | 'aborted
 
 /** By a connection of its own: those of the pool may be lost with the one that was asked. */
 async function statusOf(mark: Mark, pool: Pool): Promise<string> {
-  const witness = new pg.Client({
-    ...pool.options,
+  const witness = newClient(pool, {
     query_timeout: LOOK_FOR,
     connectionTimeoutMillis: LOOK_FOR,
   });

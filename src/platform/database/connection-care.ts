@@ -156,10 +156,16 @@ function leftWhenReadOnly<Client extends ClientBase>(client: Client): Client {
   return Object.assign(client, { query: watched });
 }
 
+/** A connection of its own to where those of the pool go. */
+export function newClient(pool: Pool, options: pg.ClientConfig): pg.Client {
+  const Client = (pool.options.Client ?? pg.Client) as typeof pg.Client;
+  return new Client({ ...pool.options, ...options });
+}
+
 /** By a connection of its own: the pool may be empty. When it fails, the statement has the deadline of the server. */
 async function cancel(client: ClientBase, pool: Pool): Promise<void> {
   const { processID } = client as unknown as { processID: number | null };
-  const messenger = new pg.Client({ ...pool.options, query_timeout: CANCEL_TIMEOUT });
+  const messenger = newClient(pool, { query_timeout: CANCEL_TIMEOUT });
   messenger.on('error', () => {});
   try {
     await messenger.connect();

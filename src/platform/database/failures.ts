@@ -25,7 +25,20 @@ const SOCKET_ERRORS = new Set([
   'ENETUNREACH',
   // No local port is left.
   'EADDRNOTAVAIL',
+  'NO_PRIMARY',
 ]);
+
+/** None of the servers that the connection string names is a primary that answers. Their names are no secret. */
+export class NoPrimary extends Error {
+  /** MikroORM copies it, not the class. */
+  readonly code = 'NO_PRIMARY';
+
+  /** @param reasons each the name of a server and what it is instead */
+  constructor(reasons: readonly string[]) {
+    super(`no server is a primary that answers (${reasons.join('; ')})`);
+    this.name = 'NoPrimary';
+  }
+}
 
 /** True when the database is away or overloaded, so that the same request may succeed later. */
 export function isDatabaseAway(error: unknown): boolean {
@@ -50,6 +63,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 /** Why no connection was made, as a sentence for an operator; undefined for any other failure. */
 export function connectionRefusal(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (code === 'NO_PRIMARY') return (error as Error).message;
   const suffix = typeof code === 'string' ? ` (${code})` : '';
   const refused = typeof code === 'string' ? REFUSED[code.slice(0, 2)] : undefined;
   if (refused !== undefined) return `${refused}${suffix}`;

@@ -1,11 +1,13 @@
 export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisory-lock.ts';
 export { isOutcomeUnknown } from './commit-outcome.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
+export { serversOf } from './database-url.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
 export { databaseReady, Migrations, migrationsReady } from './migrations.ts';
 export { holdingDeadline, outsideDeadline, timeLeft, withinDeadline } from './operation-deadline.ts';
 export { createOrm, type DatabaseSchema } from './orm.ts';
 export { type Pooling, poolingOf } from './pooler.ts';
+export { databaseClient } from './primary.ts';
 export { grantRights, type ServingRights } from './rights.ts';
 export { preparedStatement, sql, statement } from './statement.ts';
 export { afterTransaction, type Outcome } from './transaction-outcome.ts';

@@ -4,6 +4,7 @@ import { type EntityClass, type MigrationObject, MikroORM } from '@mikro-orm/pos
 import type { Pool } from 'pg';
 import { careForPool, type SessionSettings } from './connection-care.ts';
 import { migrationSettings } from './migrations.ts';
+import { connectorTo } from './primary.ts';
 
 /** Milliseconds. A database that does not answer within these is away: the caller gets SERVICE_UNAVAILABLE. */
 const CONNECT_TIMEOUT = 3_000;
@@ -33,8 +34,9 @@ export interface DatabaseOptions {
 }
 
 export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: DatabaseOptions): MikroORM {
+  const connector = connectorTo(url);
   return new MikroORM({
-    clientUrl: url,
+    clientUrl: connector.connectionString,
     entities: [...schema.entities],
     metadataProvider: ReflectMetadataProvider,
     extensions: [Migrator],
@@ -48,7 +50,7 @@ export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: Datab
     logger: () => {},
     driverOptions: {
       // MikroORM takes only host, login and database from `clientUrl`; pg reads the rest of it, such as sslmode.
-      connectionString: url,
+      ...connector,
       application_name: 'gatehouse',
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       keepAlive: true,

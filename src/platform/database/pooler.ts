@@ -1,5 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { destroyClient } from './connection-care.ts';
+import { databaseClient } from './primary.ts';
 
 /** What stands between the gateway and PostgreSQL: nothing, or a pooler that lends a server for as long as it says. */
 export type Pooling = 'none' | 'session' | 'transaction';
@@ -24,8 +25,7 @@ export async function poolingOf(url: string): Promise<Pooling> {
 }
 
 function connection(url: string): pg.Client {
-  const client = new pg.Client({
-    connectionString: url,
+  const client = databaseClient(url, {
     application_name: 'gatehouse pooling',
     connectionTimeoutMillis: 3_000,
     query_timeout: 3_000,

@@ -1,5 +1,6 @@
-import pg from 'pg';
+import { serversOf } from './database-url.ts';
 import { MIGRATIONS_TABLE } from './migrations.ts';
+import { databaseClient } from './primary.ts';
 
 /** What the serving login may do to a table. */
 export type TableRights = Readonly<Record<string, readonly ('select' | 'insert' | 'update' | 'delete')[]>>;
@@ -22,7 +23,7 @@ export async function grantRights(
 ): Promise<boolean> {
   const login = loginOf(servingUrl);
   if (login === loginOf(ownerUrl)) return false;
-  const client = new pg.Client({ connectionString: ownerUrl, application_name: 'gatehouse rights' });
+  const client = databaseClient(ownerUrl, { application_name: 'gatehouse rights' });
   client.on('error', () => {});
   await client.connect();
   try {
@@ -44,4 +45,4 @@ export async function grantRights(
   }
 }
 
-const loginOf = (url: string): string => decodeURIComponent(new URL(url).username);
+const loginOf = (url: string): string => decodeURIComponent(new URL(serversOf(url)[0].url).username);

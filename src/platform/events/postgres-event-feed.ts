@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import pg from 'pg';
-import { destroyClient, poolingOf, sql, statement, withDeadline } from '../database/index.ts';
+import type pg from 'pg';
+import { databaseClient, destroyClient, poolingOf, sql, statement, withDeadline } from '../database/index.ts';
 import type { EventFeed, Topic } from './event-feed.ts';
 
 const CHANNEL = 'gatehouse';
@@ -39,8 +39,7 @@ export class PostgresEventFeed implements EventFeed {
   async start(): Promise<void> {
     if (this.closed) return;
     const client = withDeadline(
-      new pg.Client({
-        connectionString: this.url,
+      databaseClient(this.url, {
         application_name: 'gatehouse feed',
         connectionTimeoutMillis: 3_000,
       }),
