@@ -22,6 +22,7 @@ export { REGISTRANT_PROOF_RULES, RegistrantProof } from './registrant-proof.ts';
 export { REGISTRATION_RULES, Registration } from './registration.ts';
 export { RegistrationCookie } from './registration-cookie.ts';
 export { expiredRegistrationMarks, registrationMarkData, registrationMarks } from './registration-marks.ts';
+export { RepeatedRegistrations } from './repeated-registrations.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
 export { parseUsername, type Username, usernameKey } from './username.ts';
 export { fillUsernameSkeletons, missingUsernameSkeletons, reserveUsernames } from './username-reservation.ts';

@@ -24,6 +24,12 @@ export const registrationMarks = {
     return mark;
   },
 
+  /** @returns a new mark in place of the former; null where there is none any more. */
+  async replace(tx: EntityManager, registrationId: string, origin: RequestOrigin): Promise<string | null> {
+    const removed = await tx.nativeDelete(RegistrationMark, { registrationId });
+    return removed > 0 ? this.add(tx, registrationId, origin) : null;
+  },
+
   /** Whether the mark is the one of the browser that made this registration. */
   async matches(em: EntityManager, registrationId: string, mark: string | null): Promise<boolean> {
     if (mark === null) return false;

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import { Conflict } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
@@ -12,6 +13,7 @@ import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
+import type { EarlierRegistration, RepeatedRegistrations } from './repeated-registrations.ts';
 import { addressTaken, asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
 import { parseUsername } from './username.ts';
@@ -21,6 +23,8 @@ import { reserveUsername } from './username-reservation.ts';
 export const REGISTRATION_RULES = {
   'register.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
   'register.recipient': { burst: 5, perSeconds: 3600 },
+  /** Bounds the guesses at the password of an account through a registration that is repeated. */
+  'register.repeated': { burst: 5, perSeconds: 3600 },
 } as const;
 
 export interface RegistrationInput {
@@ -35,7 +39,7 @@ export interface Registered {
   readonly account: User | PendingRegistration;
   /**
    * For the cookie of the browser, which may confirm the address without the password. Null where an operator vouches for
-   * the address.
+   * the address, and where an earlier call made it and its mark is gone.
    */
   readonly mark: string | null;
 }
@@ -45,6 +49,7 @@ export class Registration {
   constructor(
     private readonly passwords: Passwords,
     private readonly addressBook: AddressBook,
+    private readonly repeated: RepeatedRegistrations,
     private readonly mails: {
       readonly outbox: MailOutbox;
       readonly confirmation: ConfirmationMail;
@@ -62,7 +67,8 @@ export class Registration {
   /**
    * A person registers. Where confirmation is optional the account is there at once, its address unconfirmed; where
    * it is required there is an account only once the address was proved, and nothing tells before whether the address
-   * has one already.
+   * has one already. A client may repeat a call whose outcome it does not know: the same registration with the same password
+   * from the same network answers as before for ten minutes, and mails nothing.
    * @throws {BadUserInput} naming every field that was refused.
    * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional
    *   also the address.
@@ -74,13 +80,12 @@ export class Registration {
     const mail = { 'register.recipient': mailboxKey(parsed.email.key) };
     await this.rateLimiter.charge(mail);
     try {
-      const credential = await this.passwords.hash(password);
-      return this.options.emailConfirmation === 'required'
-        ? await this.pend(em, parsed, credential, origin)
-        : await this.create(em, parsed, credential, origin, { byOperator: false });
+      return await this.make(em, parsed, await this.passwords.hash(password), origin);
     } catch (error) {
       await this.rateLimiter.giveBack(mail);
-      throw error;
+      const earlier = error instanceof Conflict ? await this.repeated.find(em, parsed, origin) : null;
+      if (!earlier || !(await this.isRepeated(earlier, password))) throw error;
+      return this.answerAgain(em, earlier.account, origin);
     }
   }
 
@@ -105,6 +110,43 @@ export class Registration {
       password: () =>
         this.passwords.parseNew(input.password, { username: input.username, email: input.email }),
     });
+  }
+
+  private make(
+    em: EntityManager,
+    parsed: ParsedRegistration,
+    credential: StoredPassword,
+    origin: RequestOrigin,
+  ): Promise<Registered> {
+    return this.options.emailConfirmation === 'required'
+      ? this.pend(em, parsed, credential, origin)
+      : this.create(em, parsed, credential, origin, { byOperator: false });
+  }
+
+  /** Spends a guess, and gives it back unless the password is wrong. */
+  private async isRepeated(
+    { account, password: stored }: EarlierRegistration,
+    password: string,
+  ): Promise<boolean> {
+    const guess = { 'register.repeated': account.usernameKey };
+    await this.rateLimiter.charge(guess);
+    let isWrong = false;
+    try {
+      isWrong = !(await this.passwords.matches(stored, password));
+      return !isWrong;
+    } finally {
+      if (!isWrong) await this.rateLimiter.giveBack(guess);
+    }
+  }
+
+  /** With a new mark, since the cookie of the first call may be lost too. */
+  private async answerAgain(
+    em: EntityManager,
+    account: User | PendingRegistration,
+    origin: RequestOrigin,
+  ): Promise<Registered> {
+    const mark = await em.transactional((tx) => registrationMarks.replace(tx, account.id, origin));
+    return { account, mark };
   }
 
   private pend(

@@ -21,6 +21,7 @@ import {
   Registration,
   RegistrationCookie,
   RegistrationMail,
+  RepeatedRegistrations,
   registrationMarkData,
   type UnprovedAccounts,
 } from '../accounts/index.ts';
@@ -50,6 +51,7 @@ export function composeAccounts(
   const registration = new Registration(
     passwords,
     addressBook,
+    new RepeatedRegistrations(passwords, { emailConfirmation }),
     { outbox, confirmation: confirmationMail, registration: registrationMail },
     audit,
     rateLimiter,

@@ -174,6 +174,13 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       let runs = 0;
       return () => codeOf(at.client, register(email.replace('@', `+${++runs}@`)));
     },
+    'register.repeated': async (at) => {
+      const subject = unique();
+      const registerWith = (password: string) =>
+        `mutation { register(input: { username: "${subject}", email: "${subject}@example.test", password: "${password}" }) { id } }`;
+      await codeOf(free.client, registerWith('velvet anchor rising'));
+      return () => codeOf(at.client, registerWith('velvet anchor falling'));
+    },
     'mail.recipient': byWorker('mail.recipient', resend),
     'resendEmailConfirmation.recipient': byWorker('resendEmailConfirmation.recipient', resend),
     'recoverAccount.recipient': byWorker('recoverAccount.recipient', (own, email) =>
