@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import { InvalidCredentials, ReauthenticationRequired } from '../platform/errors.ts';
+import { InvalidCredentials, RateLimited, ReauthenticationRequired } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
@@ -36,6 +36,8 @@ const RECENT_SIGN_IN = 300;
 export interface OwnerClaim {
   readonly known: PasswordCandidate;
   readonly password: string | null;
+  /** The new password of a change that may be a repetition: accepted where it is the password of the account already. */
+  readonly repeated?: string | null;
 }
 
 /**
@@ -90,7 +92,7 @@ export class OwnerProof {
   async verify(
     em: EntityManager,
     caller: Caller,
-    { known, password }: OwnerClaim,
+    { known, password, repeated = null }: OwnerClaim,
     operation: string,
     origin: RequestOrigin,
   ): Promise<PasswordProof | null> {
@@ -99,17 +101,10 @@ export class OwnerProof {
       return null;
     }
     const guess = await this.guessOf(em, caller, origin);
-    await this.rateLimiter.charge(guess);
-    const proof = await this.passwords
-      .verify(em, known, password, { reserved: true })
-      .catch(async (error: unknown) => {
-        if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
-        throw error;
-      });
-    if (proof) {
-      await this.rateLimiter.giveBack(guess);
-      return proof;
-    }
+    const proof =
+      (await this.compare(em, known, password, guess)) ??
+      (repeated === null ? null : await this.compareRepeated(em, known, repeated, guess));
+    if (proof) return proof;
     await this.audit.record(em, origin, {
       action: `${operation}_failed`,
       actorId: caller.userId,
@@ -117,6 +112,39 @@ export class OwnerProof {
       outcome: AuditOutcome.FAILURE,
     });
     throw new InvalidCredentials('wrong current password');
+  }
+
+  /** Spends a guess, and gives it back when the password was right or was never compared. */
+  private async compare(
+    em: EntityManager,
+    known: PasswordCandidate,
+    password: string,
+    guess: Charges,
+  ): Promise<PasswordProof | null> {
+    await this.rateLimiter.charge(guess);
+    const proof = await this.passwords
+      .verify(em, known, password, { reserved: true })
+      .catch(async (error: unknown) => {
+        if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+        throw error;
+      });
+    if (proof) await this.rateLimiter.giveBack(guess);
+    return proof;
+  }
+
+  /** A second guess, so it needs and spends one more. When it is right, the first one was not a guess and is given back. */
+  private async compareRepeated(
+    em: EntityManager,
+    known: PasswordCandidate,
+    password: string,
+    guess: Charges,
+  ): Promise<PasswordProof | null> {
+    const proof = await this.compare(em, known, password, guess).catch((error: unknown) => {
+      if (error instanceof RateLimited) return null;
+      throw error;
+    });
+    if (proof) await this.rateLimiter.giveBack(guess);
+    return proof;
   }
 
   /**

@@ -4,6 +4,7 @@ import type { KnownDevices } from '../devices/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
@@ -13,6 +14,9 @@ import type { Passwords } from './passwords.ts';
 
 /** Whoever changes the password because somebody else knew it also undoes what that somebody has asked for. */
 const VOIDED = [TokenPurpose.RESET_PASSWORD, TokenPurpose.CHANGE_EMAIL];
+
+/** Seconds after a change for which its client may repeat it. */
+const REPEATABLE_FOR = 600;
 
 /** The holder of an account replaces its password. */
 export class PasswordChange {
@@ -30,6 +34,8 @@ export class PasswordChange {
   /**
    * Ends every session but the caller's, which is renewed, and forgets every device but this one: a person who knew the former password guesses at
    * the new one as a stranger, and the owner hears of their success.
+   * A client that does not know the outcome may repeat the same change within ten minutes: the new password then stands in for
+   * the current one, and everything happens once more.
    * @returns the mark that the device is to keep.
    * @throws {InvalidCredentials} the current password is wrong.
    * @throws {BadUserInput} the new one cannot be a password, or the current one is missing.
@@ -51,7 +57,8 @@ export class PasswordChange {
       newPassword: () =>
         this.passwords.parseNew(next, { username: user.username, email: user.email ?? undefined }),
     });
-    const claim = { known, password: currentPassword };
+    const mayRepeat = await wasChangedLately(em, userId);
+    const claim = { known, password: currentPassword, repeated: mayRepeat ? newPassword : null };
     const proof = await this.ownerProof.verify(em, caller, claim, 'password.change', origin);
     const replacement = await this.passwords.hash(newPassword, { reserved: true });
 
@@ -81,4 +88,16 @@ export class PasswordChange {
     if (deviceMark === null) throw new InvalidCredentials('the password was changed meanwhile');
     return deviceMark;
   }
+}
+
+/** By this operation, so not by a registration or a reset. */
+async function wasChangedLately(em: EntityManager, userId: string): Promise<boolean> {
+  const rows = await statement(
+    em,
+    sql`select from audit_event
+        where subject_id = ${userId} and actor_id = ${userId} and action = 'password.changed'
+          and at > now() - make_interval(secs => ${REPEATABLE_FOR})
+        limit 1`,
+  );
+  return rows.length > 0;
 }

@@ -69,6 +69,45 @@ describe('changePassword', () => {
     expect(events).toEqual([{ outcome: 'FAILURE' }]);
   });
 
+  it('that is repeated within ten minutes answers as before', async () => {
+    const alice = await gateway.aSubject();
+    const { accessToken } = await alice.signedIn();
+    await change(accessToken, alice.password);
+    expect((await change(accessToken, alice.password)).data).toEqual({ changePassword: true });
+    const failures = () =>
+      gateway.database.query(
+        `select from audit_event where subject_id = $1 and action = 'password.change_failed'`,
+        [alice.id],
+      );
+    expect(await failures()).toEqual([]);
+    expect((await change(accessToken, alice.password, 'nine loud lanterns')).code).toBe(
+      'INVALID_CREDENTIALS',
+    );
+    expect(await failures()).toHaveLength(1);
+    await gateway.database.query(
+      `update audit_event set at = at - interval '10 minutes' where subject_id = $1 and action = 'password.changed'`,
+      [alice.id],
+    );
+    expect((await change(accessToken, alice.password)).code).toBe('INVALID_CREDENTIALS');
+  });
+
+  it('spends two guesses where it is compared with two passwords', async () => {
+    const limited = await gateway.another({ RATE_LIMIT: 'on' });
+    try {
+      const alice = await gateway.aSubject();
+      const { accessToken: bearer } = await alice.signedIn();
+      await change(bearer, alice.password);
+      const codes = [];
+      for (let call = 0; call < 4; call += 1) {
+        const wrong = { currentPassword: 'not a lantern', newPassword: `wrong lanterns, ${call} of them` };
+        codes.push((await limited.client.execute(ChangePasswordDocument, wrong, { bearer })).code);
+      }
+      expect(codes).toEqual([...Array<string>(3).fill('INVALID_CREDENTIALS'), 'RATE_LIMITED']);
+    } finally {
+      await limited.close();
+    }
+  });
+
   it('names everything that is wrong with its arguments at once', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
