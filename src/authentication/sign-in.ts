@@ -5,6 +5,7 @@ import type { KnownDevices } from '../devices/index.ts';
 import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
+import { isOutcomeUnknown } from '../platform/database/index.ts';
 import { EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type Subject,
   type TokenPair,
   type TokenPairs,
+  type UnclaimedSessions,
 } from '../sessions/index.ts';
 import type { IssuedChallenge, PendingSignIn, SignInChallenges } from './sign-in-challenges.ts';
 
@@ -60,6 +62,7 @@ export interface SignInCompanions {
 export class SignIn {
   constructor(
     private readonly store: SessionStore,
+    private readonly unclaimed: UnclaimedSessions,
     private readonly endings: Endings,
     private readonly tokenPairs: TokenPairs,
     private readonly secondFactors: SecondFactors,
@@ -95,7 +98,7 @@ export class SignIn {
     // Before a guess or a challenge is spent.
     this.keyBinding.keyOf(origin);
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
-    const decision = await this.endings.transactional(em, async (tx): Promise<FirstDecision> => {
+    const decision = await this.decide(em, origin, async (tx): Promise<FirstDecision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
       this.requireProvedAddress(account);
@@ -131,7 +134,7 @@ export class SignIn {
     const guess = pending && (await this.secondFactors.guess(em, pending.userId, offered, origin));
     if (!guess) throw new InvalidToken('no such challenge');
     const { userId, amr, link } = pending;
-    const decision = await this.endings.transactional(em, async (tx): Promise<Decision> => {
+    const decision = await this.decide(em, origin, async (tx): Promise<Decision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account) return { kind: 'refused' };
       this.requireProvedAddress(account);
@@ -144,6 +147,25 @@ export class SignIn {
     const pair = await this.conclude(em, decision, userId, origin);
     if (!pair) throw new InvalidToken('the account is not active');
     return pair;
+  }
+
+  /** When nobody can tell whether the session was committed, no client has its tokens: it ends in the background. */
+  private async decide<Made extends FirstDecision>(
+    em: EntityManager,
+    origin: RequestOrigin,
+    work: (tx: EntityManager) => Promise<Made>,
+  ): Promise<Made> {
+    let made: FirstDecision | undefined;
+    try {
+      return await this.endings.transactional(em, async (tx) => {
+        const decision = await work(tx);
+        made = decision;
+        return decision;
+      });
+    } catch (error) {
+      if (made?.kind === 'issued' && isOutcomeUnknown(error)) this.unclaimed.end(made.session, origin);
+      throw error;
+    }
   }
 
   private async issue(

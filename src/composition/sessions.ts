@@ -27,6 +27,7 @@ import {
   sessionData,
   TokenCookies,
   TokenPairs,
+  UnclaimedSessions,
 } from '../sessions/index.ts';
 import type { Part } from './part.ts';
 import type { Platform } from './platform.ts';
@@ -79,6 +80,8 @@ export async function composeSessions({
       : new PostgresSessionStore(endings, session);
   const sightings = new GenerationSightings(fork, store);
   closing.push(() => sightings.stop());
+  const unclaimed = new UnclaimedSessions(fork, store, endings, audit, warn);
+  closing.push(() => unclaimed.stop());
   const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
   const cookies = new TokenCookies(clock, cookieStyle);
   const keyBinding = new KeyBinding(session.dpop, audit);
@@ -95,6 +98,7 @@ export async function composeSessions({
     store,
     signOut,
     sightings,
+    unclaimed,
     renewals: new SessionRenewals(store, tokenPairs, cookies, {
       deliversCookies: session.tokenDelivery !== 'body',
     }),

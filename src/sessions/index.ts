@@ -36,3 +36,4 @@ export { loadSubject, type Subject } from './subject.ts';
 export { supersedeTokens, type TokenStrength } from './supersession.ts';
 export { TokenCookies } from './token-cookies.ts';
 export { type TokenPair, TokenPairs } from './token-pair.ts';
+export { UnclaimedSessions } from './unclaimed-sessions.ts';

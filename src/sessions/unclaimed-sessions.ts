@@ -1,0 +1,104 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { outsideDeadline } from '../platform/database/index.ts';
+import type { RequestOrigin } from '../platform/request/index.ts';
+import type { Endings } from './endings.ts';
+import type { SessionRecord, SessionStore } from './session-store.ts';
+
+/** Milliseconds between two attempts. */
+const EVERY = 1_000;
+/** Milliseconds after which a session is left to its expiry. */
+const GIVE_UP_AFTER = 3_600_000;
+/** Sessions that may wait. Beyond, new ones are left to their expiry. */
+const MAX_WAITING = 1_000;
+
+interface Unclaimed {
+  readonly session: SessionRecord;
+  readonly origin: RequestOrigin;
+  /** In the time of `performance.now()`. */
+  readonly giveUpAt: number;
+}
+
+/**
+ * Ends sessions whose tokens never reached a client: the answer to the COMMIT of the sign-in was lost, and its outcome is
+ * not known. It retries in the background until the database answers. Sessions that wait are lost with the process, and
+ * then expire like any other.
+ */
+export class UnclaimedSessions {
+  /** By session; the next one to be tried first. */
+  private readonly waiting = new Map<string, Unclaimed>();
+  private timer: NodeJS.Timeout | undefined;
+  private ending: Promise<void> | undefined;
+  private stopped = false;
+
+  /** @param fork gives an EntityManager for writes in the background */
+  constructor(
+    private readonly fork: () => EntityManager,
+    private readonly store: SessionStore,
+    private readonly endings: Endings,
+    private readonly audit: AuditLog,
+    private readonly warn: (message: string, error?: unknown) => void,
+  ) {}
+
+  /** Returns at once. @param origin of the sign-in, for the audit trail */
+  end(session: SessionRecord, origin: RequestOrigin): void {
+    if (this.stopped || this.waiting.size >= MAX_WAITING) return;
+    this.waiting.set(session.id, { session, origin, giveUpAt: performance.now() + GIVE_UP_AFTER });
+    this.schedule();
+  }
+
+  /** Drops what still waits: a stop does not wait for a database that is away. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.waiting.clear();
+    await this.ending;
+  }
+
+  private schedule(): void {
+    if (this.timer || this.ending || this.stopped || this.waiting.size === 0) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      // The timer carries the deadline of the sign-in.
+      this.ending = outsideDeadline(() => this.endWaiting()).finally(() => {
+        this.ending = undefined;
+        this.schedule();
+      });
+    }, EVERY);
+    this.timer.unref();
+  }
+
+  /** Stops at the first failure, and tries that session last the next time. */
+  private async endWaiting(): Promise<void> {
+    for (const [id, unclaimed] of this.waiting) {
+      this.waiting.delete(id);
+      try {
+        await this.endNow(unclaimed);
+      } catch (error) {
+        if (performance.now() > unclaimed.giveUpAt) {
+          this.warn('a session that no client received was not ended, and lives until it expires', error);
+        } else if (!this.stopped) this.waiting.set(id, unclaimed);
+        return;
+      }
+    }
+  }
+
+  /**
+   * Writes the ending also where no session is found: its COMMIT may still wait for a standby and take effect later, and a
+   * session that has an ending never lives.
+   */
+  private async endNow({ session, origin }: Unclaimed): Promise<void> {
+    const { id, userId } = session;
+    await this.endings.transactional(this.fork(), async (tx) => {
+      const removed = await this.store.remove(tx, userId, id, { known: true });
+      const ended = removed ? [removed] : await this.endings.endSessions(tx, [session]);
+      if (ended.length === 0) return;
+      await this.audit.record(tx, origin, {
+        action: 'session.ended',
+        actorId: null,
+        subjectId: userId,
+        details: { sessionId: id, reason: 'unclaimed' },
+      });
+    });
+  }
+}
