@@ -56,7 +56,7 @@ export class RefreshRotation {
     const presented = this.refreshTokens.read(token);
     await this.rateLimiter.charge({
       'refresh.address': networksOf(origin.clientAddress ?? ''),
-      ...(presented && { 'refresh.session': presented.sessionId }),
+      ...(presented && { 'refresh.session': chargedAs(presented, origin) }),
     });
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
     await this.keyBinding.requireForRefresh(em, presented, origin);
@@ -200,6 +200,15 @@ export class RefreshRotation {
     });
   }
 }
+
+/**
+ * Each token by itself, and apart where its key is not proved: a copy that is refused again and again, while the session
+ * lives on, must not use up the refreshes of the owner.
+ */
+const chargedAs = (
+  { sessionId, generation, jkt }: RefreshTokenClaims,
+  { dpopThumbprint }: RequestOrigin,
+): string => `${sessionId} ${generation}${jkt == null || jkt === dpopThumbprint ? '' : ' unproved'}`;
 
 const generationsOf = ({ held }: HeldSession, { sessionId, generation }: RefreshTokenClaims) => ({
   sessionId,

@@ -146,6 +146,19 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect((await key.refresh(client, refreshToken)).errors).toEqual([]);
   });
 
+  it('is refreshed by its client also while a thief repeats its refresh token without the key', async () => {
+    const { refreshToken } = await signIn();
+    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'refresh.session=2/60' });
+    try {
+      for (const code of ['UNAUTHENTICATED', 'UNAUTHENTICATED', 'RATE_LIMITED']) {
+        expect((await thief.refresh(limited.client, refreshToken)).code).toBe(code);
+      }
+      expect((await key.refresh(limited.client, refreshToken)).errors).toEqual([]);
+    } finally {
+      await limited.stop();
+    }
+  });
+
   it('gives the token for a service its key', async () => {
     const { accessToken } = await signIn();
     const { data } = await client.execute(

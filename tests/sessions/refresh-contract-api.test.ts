@@ -74,6 +74,21 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect((await refresh(alice, owner.refreshToken)).errors).toEqual([]);
     });
 
+    it('a stranger who repeats the old token does not use up the refreshes of the owner', async () => {
+      const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'refresh.session=2/60' });
+      try {
+        const alice = await gateway.aSubject();
+        const stolen = await signedIn(alice);
+        const owner = tokensOf(await reauthenticate(alice, stolen.accessToken));
+        for (const code of ['REFRESH_TOKEN_SUPERSEDED', 'REFRESH_TOKEN_SUPERSEDED', 'RATE_LIMITED']) {
+          expect((await alice.refresh(stolen.refreshToken, limited.client, STRANGER)).code).toBe(code);
+        }
+        expect((await alice.refresh(owner.refreshToken, limited.client, HOME)).errors).toEqual([]);
+      } finally {
+        await limited.stop();
+      }
+    });
+
     it('the access token of before it stays good, at its old time', async () => {
       const alice = await gateway.aSubject();
       const { accessToken } = await signedIn(alice);
