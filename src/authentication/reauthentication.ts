@@ -5,7 +5,7 @@ import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import { NotHashed, type PasswordProof, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
+import { BadUserInput, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -44,6 +44,7 @@ export class Reauthentication {
    * now on has that strength. Only the tokens of
    * the reply have the new strength (RFC 9470): no token that was issued before can refresh the session. Everything that was
    * given must be right.
+   * @throws {BadUserInput} no code, and the session was raised to level 2 after the access token was issued.
    * @throws {InvalidCredentials} something is wrong, or the account does not have it.
    * @throws {RateLimited} too many failures before, or the account has no guess at its second factor left.
    */
@@ -88,7 +89,12 @@ export class Reauthentication {
       // Last: Redis does not take it back when the transaction is rolled back.
       const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
       const raised = await supersedeTokens(this.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
-      if (typeof raised === 'string') throw new Unauthenticated('the session ended meanwhile');
+      if (raised === 'stronger') {
+        throw new BadUserInput([
+          { field: 'securityCode', message: 'This session has a second factor: a code is needed too.' },
+        ]);
+      }
+      if (raised === 'gone') throw new Unauthenticated('the session ended meanwhile');
       return raised;
     });
     if (decision === 'wrong') return this.fail(em, userId, origin);

@@ -40,7 +40,7 @@ export type Supersession =
  * token that was issued before can gain what the session has from now on. Make it the last thing of its transaction.
  *
  * The access token may be older than a step-up by somebody else. So a proof adds to the strength of the token, not to that of
- * the session, and without a proof a stronger session stays as it is: the caller would get what another one proved.
+ * the session. A session that is stronger all the same stays as it is: the caller would get what another one proved.
  * @param caller by the access token, which is thereby seen
  * @throws {ServiceUnavailable} the session kept changing.
  */
@@ -51,28 +51,35 @@ export async function supersedeTokens(
   use: SessionUse,
   proof?: SessionProof,
 ): Promise<Supersession> {
+  const strength = proof && added(caller, proof);
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const found = await store.look(tx, caller);
     if (!found) return 'gone';
-    if (!proof && isStronger(found.session, caller)) return 'stronger';
+    if (isStronger(found.session, caller, strength)) return 'stronger';
     const { generation, notes } = found.held;
     const seen = found.held.seen || caller.generation === generation;
     const to = nextGeneration(generation);
     const session = await store.write(tx, found, {
       notes: supersede(notes, { generation, to, seen }),
       advance: { to, use },
-      ...(proof && { proof: added(caller, proof) }),
+      ...(strength && { proof: strength }),
     });
     if (session) return { session, subject: found.subject };
   }
   throw new ServiceUnavailable({ detail: 'the session kept changing' });
 }
 
-/** `auth_time` of a token is in whole seconds. */
-const isStronger = ({ aal, amr, authenticatedAt }: SessionRecord, caller: TokenStrength): boolean =>
-  aal > caller.aal ||
-  Math.floor(authenticatedAt.getTime() / 1000) > caller.authenticatedAt ||
-  amr.some((method) => !caller.amr.includes(method));
+/** A proof makes up for the time and the methods, and for the level when it has that. `auth_time` is in whole seconds. */
+const isStronger = (
+  { aal, amr, authenticatedAt }: SessionRecord,
+  caller: TokenStrength,
+  proved: SessionProof | undefined,
+): boolean =>
+  proved
+    ? aal > proved.aal
+    : aal > caller.aal ||
+      Math.floor(authenticatedAt.getTime() / 1000) > caller.authenticatedAt ||
+      amr.some((method) => !caller.amr.includes(method));
 
 const added = ({ amr, aal }: TokenStrength, proof: SessionProof): SessionProof => ({
   amr: [...new Set([...amr, ...proof.amr])].sort(),

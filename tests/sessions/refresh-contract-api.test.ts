@@ -118,7 +118,11 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
         { password: 'velvet anchor rising' },
         { bearer: old, ...HOME },
       );
-      expect(decodeJwt(tokensOf(proved).accessToken)).toMatchObject({ aal: 1, amr: ['pwd'] });
+      expect(proved.errors[0]?.extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        fields: [{ field: 'securityCode' }],
+      });
+      expect((await refresh(alice, goesOn.refreshToken)).errors).toEqual([]);
     });
 
     it('whose reply was lost, and all replies before it, another proof helps, and nobody is taken for a thief', async () => {
