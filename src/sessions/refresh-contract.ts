@@ -8,8 +8,8 @@ import { browserFamily } from './browser-family.ts';
 export const MOST_LOST = 16;
 /** Milliseconds. */
 const DAY = 86_400_000;
-/** Late repetitions of one session in a day; beyond, they are refused. */
-const MOST_LATE_IN_A_DAY = 10;
+/** Repetitions of one session in a day that are late, and as many from elsewhere; beyond, they are refused. */
+const MOST_IN_A_DAY = 10;
 /** The late repetition of a day at which the owner is told: one or two are a bad connection. */
 const LATE_TOLD_AT = 3;
 /** From which repetition of a day for another network or browser on the owner is told: one is a phone that left the house. */
@@ -61,6 +61,8 @@ export type Circumstance =
   | 'elsewhere'
   /** The same once more: the successor was given elsewhere already. */
   | 'elsewhere again'
+  /** From elsewhere for the eleventh time in a day: a phone does that now and then, a shadow each time. */
+  | 'elsewhere too often'
   /** After the grace, from the same place, while nothing came back of the successor. */
   | 'late'
   /** The same once more. */
@@ -148,6 +150,9 @@ export function judgePresentation(
     if (notes.givenElsewhere === generation) {
       return { outcome: 'superseded', recorded: 'elsewhere again', tellOwner: false };
     }
+    if (day.elsewhere >= MOST_IN_A_DAY) {
+      return { outcome: 'superseded', recorded: 'elsewhere too often', tellOwner: false };
+    }
     const elsewhere = day.elsewhere + 1;
     return {
       outcome: 'repeat',
@@ -163,7 +168,7 @@ export function judgePresentation(
   if (held.seen && !overtaken) return { outcome: 'reuse', recorded: 'successor seen' };
   if (!samePlace) return { outcome: 'refuse', recorded: 'late elsewhere', tellOwner: true };
   if (givenLate) return { outcome: 'superseded', recorded: 'late again', tellOwner: false };
-  if (day.late >= MOST_LATE_IN_A_DAY) {
+  if (day.late >= MOST_IN_A_DAY) {
     return { outcome: 'refuse', recorded: 'late too often', tellOwner: true };
   }
   const late = day.late + 1;

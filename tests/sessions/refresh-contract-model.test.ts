@@ -109,8 +109,9 @@ class History {
       if (stranger) return this.end();
       if (!otherNetwork && !otherBrowser) return current;
       if (this.givenElsewhere.has(current)) return 'SUPERSEDED';
+      if (this.openWindow().elsewhere >= 10) return 'SUPERSEDED';
       this.givenElsewhere.add(current);
-      this.openWindow().elsewhere += 1;
+      this.window.elsewhere += 1;
       if (this.window.elsewhere >= 2) this.told += 1;
       return current;
     }
@@ -210,12 +211,21 @@ const badConnection = fc.constant(
   ]).flat(),
 );
 
+/** A shadow in another network that presents each token once more. */
+const shadow = fc.constant(
+  Array.from({ length: 12 }, (): Step[] => [
+    { do: 'present', back: 0, place: 0 },
+    { do: 'present', back: 1, place: 1 },
+  ]).flat(),
+);
+
 const story = fc.array(
   fc.oneof(
     { weight: 20, arbitrary: step.map((one): Step[] => [one]) },
     { weight: 10, arbitrary: again },
     { weight: 2, arbitrary: loss },
     { weight: 1, arbitrary: badConnection },
+    { weight: 1, arbitrary: shadow },
   ),
   { minLength: 1, maxLength: 30 },
 );

@@ -76,6 +76,17 @@ describe('a presented refresh token', () => {
     });
   });
 
+  it('of the predecessor from elsewhere is refused from the eleventh of a day on, and the session lives', () => {
+    const notes = (elsewhere: number) => ({ day: { since: NOW - 1, elsewhere, late: 0 } });
+    expect(judge(held(5, { notes: notes(9) }), 4, onTheRoad)).toMatchObject({ outcome: 'repeat' });
+    expect(judge(held(5, { notes: notes(10) }), 4, onTheRoad)).toEqual({
+      outcome: 'superseded',
+      recorded: 'elsewhere too often',
+      tellOwner: false,
+    });
+    expect(judge(held(5, { notes: notes(10) }), 4)).toEqual({ outcome: 'repeat', recorded: null });
+  });
+
   it('of the predecessor from another network and another browser is reuse, within the grace too', () => {
     expect(judge(held(1), 4, stranger)).toEqual({ outcome: 'reuse', recorded: 'both differ' });
   });
