@@ -35,9 +35,10 @@ export interface Reading {
 const point = sql`
   pg_current_snapshot()::text as snapshot,
   extract(epoch from pg_postmaster_start_time())::text as server`;
-const columns = sql`
-  e.kind, e.session_id, e.user_id, e.epoch,
-  coalesce(extract(epoch from e.matters_until - now()) * 1000, 0)::float8 as matters_for`;
+/** Of an EndingRow. */
+export const ENDING_COLUMNS = sql`
+  kind, session_id, user_id, epoch,
+  coalesce(extract(epoch from matters_until - now()) * 1000, 0)::float8 as matters_for`;
 
 /**
  * Reads what was committed since an earlier reading.
@@ -67,7 +68,7 @@ export class EndingReader {
     const rows = await statement(
       this.fork(),
       sql<ReadPoint & (EndingRow | Record<keyof EndingRow, null>)>`
-        select ${point}, ${columns}
+        select ${point}, ${ENDING_COLUMNS}
         from (select) as always
         left join ending e on (e.written_by >= ${xmax}::xid8 or e.written_by = any(${xip}::xid8[]))
                               and e.matters_until > now()`,
@@ -89,7 +90,7 @@ export class EndingReader {
       const rows = await statement(
         em,
         sql<EndingRow & typeof last>`
-          select ${columns}, e.id, e.matters_until::text as matters_until
+          select ${ENDING_COLUMNS}, e.id, e.matters_until::text as matters_until
           from ending e
           where e.matters_until > now()
             and (e.matters_until, e.id) > (${last.matters_until}::timestamptz, ${last.id}::bigint)

@@ -4,6 +4,7 @@ import type { EventFeed } from '../platform/events/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { CLOCK_TOLERANCE } from './access-token.ts';
 import { EndingKind } from './ending.entity.ts';
+import { ENDING_COLUMNS, type EndingRow } from './ending-reader.ts';
 import type { RereadKind, Revocations } from './revocations.ts';
 import type { SessionRecord } from './session-store.ts';
 
@@ -23,8 +24,8 @@ export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
  * readers (revocations.ts) of every process.
  */
 export class Endings {
-  /** Transactions that wrote an ending. */
-  private readonly endedIn = new WeakSet<EntityManager>();
+  /** What transactions wrote that have not committed yet. */
+  private readonly written = new WeakMap<EntityManager, EndingRow[]>();
 
   constructor(
     private readonly feed: EventFeed,
@@ -38,13 +39,17 @@ export class Endings {
    * sign-ins end nothing.
    */
   async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
-    let ended = false;
+    let written: EndingRow[] | undefined;
     const result = await em.transactional(async (tx) => {
       const outcome = await work(tx);
-      ended = this.endedIn.has(tx);
+      written = this.written.get(tx);
       return outcome;
     });
-    if (ended) await this.revocations.catchUp();
+    if (written) {
+      // Without reading it back: the server may be gone by now, and the one that takes over may never have heard of it.
+      this.revocations.learn(written);
+      await this.revocations.catchUp();
+    }
     return result;
   }
 
@@ -64,7 +69,7 @@ export class Endings {
     // In one order, so that two which end the same sessions wait for each other and not in a circle.
     const ended = await statement(
       tx,
-      sql<{ session_id: string }>`
+      sql<EndingRow>`
         insert into ending (kind, session_id, user_id, matters_until, kept_until)
         select 'SESSION', ended.session_id, ended.user_id, ${this.mattersUntil()},
                ended.expires_at + make_interval(days => ${KEPT_DAYS_BEYOND_EXPIRY})
@@ -72,9 +77,9 @@ export class Endings {
           as ended (session_id, user_id, expires_at)
         order by ended.session_id
         on conflict (session_id) do nothing
-        returning session_id`,
+        returning ${ENDING_COLUMNS}`,
     );
-    await this.announce(tx);
+    await this.announce(tx, ended);
     const endedIds = new Set(ended.map(({ session_id }) => session_id));
     return sessions.filter(({ id }) => endedIds.has(id));
   }
@@ -102,15 +107,16 @@ export class Endings {
   /** The same for many, at most a few thousand: what they wait for is one statement. */
   async raiseEpochs(tx: EntityManager, userIds: readonly string[]): Promise<void> {
     if (userIds.length === 0) return;
-    await statement(
+    const raised = await statement(
       tx,
-      sql`
+      sql<EndingRow>`
         with raised as (update users set epoch = epoch + 1
                         where id = any(${[...userIds]}::uuid[]) returning id, epoch)
         insert into ending (kind, user_id, epoch, matters_until, kept_until)
-        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised`,
+        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised
+        returning ${ENDING_COLUMNS}`,
     );
-    await this.announce(tx);
+    await this.announce(tx, raised);
   }
 
   /** Permissions of a role changed: every process rereads its table. */
@@ -132,8 +138,8 @@ export class Endings {
     await this.announce(tx);
   }
 
-  private announce(tx: EntityManager): Promise<void> {
-    this.endedIn.add(tx);
+  private announce(tx: EntityManager, rows: readonly EndingRow[] = []): Promise<void> {
+    this.written.set(tx, [...(this.written.get(tx) ?? []), ...rows]);
     return this.feed.announce(tx, 'endings');
   }
 

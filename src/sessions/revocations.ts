@@ -74,6 +74,11 @@ export class Revocations {
     this.listeners.push({ kind, reread });
   }
 
+  /** Takes over what this process has committed itself. */
+  learn(rows: readonly EndingRow[]): void {
+    for (const row of rows) this.keep(row);
+  }
+
   /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
   catchUp(): Promise<void> {
     if (!this.reading) {
@@ -130,7 +135,7 @@ export class Revocations {
     const kinds = new Set<EndingKind>();
     const { point, complete, replaced } = await this.reader.read(this.point, (row) => {
       kinds.add(row.kind);
-      this.learn(row);
+      this.keep(row);
     });
     if (replaced) await this.options.onReplaced(this.known());
     // After a gap too: a change may have ceased to matter before it was seen here.
@@ -143,7 +148,7 @@ export class Revocations {
     this.forget();
   }
 
-  private learn(row: EndingRow): void {
+  private keep(row: EndingRow): void {
     const until = performance.now() + row.matters_for;
     if (row.kind === EndingKind.SESSION && row.session_id !== null)
       this.endedSessions.set(row.session_id, until);

@@ -7,7 +7,7 @@ import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
 import type { Caller } from '../../src/platform/request/index.ts';
-import { LostEndings, Revocations } from '../../src/sessions/index.ts';
+import { Endings, LostEndings, Revocations } from '../../src/sessions/index.ts';
 import { SCHEMA } from '../../src/tables.ts';
 import { Client } from '../support/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -326,5 +326,23 @@ describe('what a process knows of endings', () => {
     expect(
       await database.query(`select action, details from audit_event where action like 'database.%'`),
     ).toEqual([{ action: 'database.lost_transactions', details: { sessions: 1, accounts: 1 } }]);
+  });
+
+  it('is known from its commit on, also when the database is gone before it can be read', async () => {
+    const lost = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 1 });
+    const feed = new PostgresEventFeed(database.servingUrl, () => {});
+    const blind = new Revocations(
+      () => lost.em.fork(),
+      feed,
+      { maxStalenessSeconds: 2, onReplaced: async () => {} },
+      () => {},
+    );
+    await blind.start();
+    await blind.stop();
+    await lost.close();
+    const endings = new Endings(feed, blind, { accessTokenTtlSeconds: 60 });
+    const session = { id: anyCaller.sessionId, userId: newId(), expiresAt: new Date(Date.now() + 60_000) };
+    await endings.transactional(orm.em.fork(), (tx) => endings.endSessions(tx, [session]));
+    expect(await blind.isVoid(anyCaller, () => orm.em.fork())).toBe(true);
   });
 });
