@@ -174,6 +174,17 @@ describe('the audit stream to a syslog receiver', () => {
 
   it('ships at a shutdown what was committed before it', async () => {
     const ids = await insertEvents(gateway.database, 30);
+    // A transaction of another test file on this server holds the stream back for as long as it is open.
+    await eventually(
+      () =>
+        gateway.database.query(
+          `select from audit_event
+           where id = any($1) and written_by >= pg_snapshot_xmin(pg_current_snapshot())`,
+          [ids],
+        ),
+      (held) => held.length === 0,
+      { withinMilliseconds: 10_000 },
+    );
     await gateway.stop();
     const have = new Set(syslog.ids());
     expect(ids.filter((id) => !have.has(id))).toEqual([]);
