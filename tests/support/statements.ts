@@ -30,10 +30,17 @@ export function watchStatements(): void {
 const BESIDE = new RegExp(
   [
     /^(begin|commit|rollback)/,
-    /pg_snapshot_xmin/,
+    // The reading of endings, the audit stream, and the mark of a transaction before its COMMIT.
+    /pg_current_snapshot/,
+    /pg_current_xact_id_if_assigned/,
+    /audit_stream/,
+    // Sightings of generations, a moment after the first use of a token.
+    /^update session s set seen_generation/,
     /^select 1$/,
     /mail_job/,
     /^select "r0"\.\* from "role" as "r0"$/,
+    // The clock of the database every 5 s.
+    /^select \(extract\(epoch from clock_timestamp/,
     // Both every half a minute: the clock of the database, and the signing keys.
     /^select floor\(extract\(epoch from clock_timestamp/,
     /^select "s0"\.\* from "signing_key"/,

@@ -5,22 +5,32 @@ import { databaseClient } from './primary.ts';
 /** What stands between the gateway and PostgreSQL: nothing, or a pooler that lends a server for as long as it says. */
 export type Pooling = 'none' | 'session' | 'transaction';
 
+/** Transactions that may have to be open at once before a pooler lends the server of the idle connection. */
+const BORROWERS = 8;
+
 /**
  * Finds out whether a connection keeps its server. A pooler gives its own process number at the start, so that of the
- * server differs. In transaction mode the server of an idle connection is lent to the next one that asks.
+ * server differs. In transaction mode the server of an idle connection is lent to others: to one of a few transactions that
+ * stay open, or the idle connection gets another server itself.
  */
 export async function poolingOf(url: string): Promise<Pooling> {
-  const [idle, busy] = [connection(url), connection(url)];
+  const idle = connection(url);
+  const borrowers: pg.Client[] = [];
   try {
     await idle.connect();
     const before = await serverOf(idle);
     if (before === (idle as unknown as { processID: number }).processID) return 'none';
-    await busy.connect();
-    await busy.query('begin');
-    const lent = await serverOf(busy);
-    return lent === before || (await serverOf(idle)) !== before ? 'transaction' : 'session';
+    while (borrowers.length < BORROWERS) {
+      const borrower = connection(url);
+      borrowers.push(borrower);
+      await borrower.connect();
+      await borrower.query('begin');
+      const isLent = (await serverOf(borrower)) === before || (await serverOf(idle)) !== before;
+      if (isLent) return 'transaction';
+    }
+    return 'session';
   } finally {
-    for (const client of [idle, busy]) destroyClient(client);
+    for (const client of [idle, ...borrowers]) destroyClient(client);
   }
 }
 
