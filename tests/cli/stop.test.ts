@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
+import { eventually } from '../support/race.ts';
 
 jest.setTimeout(90_000);
 
@@ -86,8 +87,10 @@ describe('a gateway that is asked to stop', () => {
     const settings = await environment();
     const gateway = await GatehouseProcess.start(settings);
     const ended = gateway.stop();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const ready = await ask(settings.PORT, '/health/ready');
+    const ready = await eventually(
+      () => ask(settings.PORT, '/health/ready'),
+      ({ status }) => status === 503,
+    );
     expect([ready.status, JSON.parse(ready.body)]).toEqual([503, { status: 'draining' }]);
     expect((await ask(settings.PORT, QUERY)).status).toBe(200);
     expect(await ended).toBe(0);
