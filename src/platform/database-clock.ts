@@ -33,7 +33,7 @@ export class DatabaseClock implements Clock {
 
   /** @param machine the clock of this machine, in milliseconds since the epoch */
   constructor(
-    private readonly log: (message: string, facts: { offsetSeconds: number }) => void,
+    private readonly log: (message: string, facts: { offsetSeconds: number } | { err: unknown }) => void,
     private readonly machine: () => number = Date.now,
   ) {}
 
@@ -79,8 +79,8 @@ export class DatabaseClock implements Clock {
     try {
       await this.ask(em);
     } catch (error) {
-      // Said elsewhere; the time goes on by the monotonic clock.
-      if (!isDatabaseAway(error)) throw error;
+      // The time goes on by the monotonic clock. That the database is away is said elsewhere.
+      if (!isDatabaseAway(error)) this.log('the time of the database cannot be read', { err: error });
     }
   }
 

@@ -42,6 +42,24 @@ describe('the time of the database', () => {
   });
 });
 
+describe('a database that does not tell the time', () => {
+  it('is said in the log, and stops nothing', async () => {
+    const gateway = await TestGateway.start();
+    const name = 'pg_catalog.clock_timestamp()';
+    try {
+      await gateway.database.querySuperuserHere(`revoke execute on function ${name} from public`);
+      await eventually(
+        async () => gateway.logLines.some((line) => line.includes('the time of the database cannot be read')),
+        (isSaid) => isSaid,
+        { withinMilliseconds: 20_000 },
+      );
+      expect((await fetch(`${gateway.url}/health/live`)).status).toBe(200);
+    } finally {
+      await gateway.close();
+    }
+  });
+});
+
 /** What makes a process see another time, but for the monotonic clock; undefined where faketime is not installed. */
 function wrongClock(offset: string): Record<string, string> | undefined {
   const { stdout } = spawnSync('faketime', ['-f', offset, 'env'], { encoding: 'utf8' });

@@ -11,6 +11,8 @@ export interface TestDatabase {
   connect(as?: 'owner' | 'serving'): Promise<pg.Client>;
   /** As the superuser of the cluster, for what nobody else may do. */
   querySuperuser<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** The same in this database, for what belongs to one. */
+  querySuperuserHere(text: string): Promise<unknown>;
   /** Connections to this database that wait for a lock: other test files lock on the same cluster meanwhile. */
   lockWaiters(): Promise<number>;
   drop(): Promise<void>;
@@ -46,6 +48,7 @@ export async function createTestDatabase({ migrated = true } = {}): Promise<Test
       return client;
     },
     querySuperuser: (text, values) => asSuperuser(text, values),
+    querySuperuserHere: (text) => asSuperuser(text, [], name),
     lockWaiters: async () => {
       const { rows } = await pool.query<{ count: number }>(
         `select count(distinct pid)::int as count from pg_locks join pg_stat_activity using (pid)
@@ -63,8 +66,11 @@ export async function createTestDatabase({ migrated = true } = {}): Promise<Test
 async function asSuperuser<Row extends pg.QueryResultRow>(
   statement: string,
   values?: unknown[],
+  database?: string,
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: cluster().superuserUrl });
+  const url = new URL(cluster().superuserUrl);
+  if (database !== undefined) url.pathname = `/${database}`;
+  const client = new pg.Client({ connectionString: url.href });
   await client.connect();
   try {
     return (await client.query<Row>(statement, values)).rows;

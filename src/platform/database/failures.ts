@@ -10,9 +10,14 @@ import {
  * resources, operator intervention, serialization failure, deadlock, lock not available, a transaction that was ended because
  * this process took too long to go on with it, and a server that only reads:
  * it was demoted, or a provider saw its disk fill up. A protocol violation (08P01) is not among them: it is how PostgreSQL
- * refuses a text that it cannot store. PgBouncer gives the same code, as a fatal error, when the server behind it is gone.
+ * refuses a text that it cannot store.
  */
 const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03|25006|25P03)/;
+/**
+ * Codes that say the same where they end the connection, and something else otherwise: 08P01 from PgBouncer when the server behind
+ * it is gone, 55000 from a database that takes no connections at the moment.
+ */
+const NOT_NOW_IF_FATAL: ReadonlySet<unknown> = new Set(['08P01', '55000']);
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -45,7 +50,7 @@ export function isDatabaseAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ConnectionException || cause instanceof LockWaitTimeoutException) return true;
     const code = (cause as { code?: unknown }).code;
-    if (code === '08P01' && (cause as { severity?: unknown }).severity === 'FATAL') return true;
+    if (NOT_NOW_IF_FATAL.has(code) && (cause as { severity?: unknown }).severity === 'FATAL') return true;
     if (typeof code === 'string' && (NOT_NOW.test(code) || SOCKET_ERRORS.has(code))) return true;
     // pg and pg-pool give these no code.
     if (/Connection terminated|timeout exceeded when trying to connect|is not queryable/.test(cause.message))

@@ -166,10 +166,14 @@ describe('a database is away', () => {
       expect(isDatabaseAway(new Error('', { cause: Object.assign(new Error(), { code }) }))).toBe(true),
   );
 
-  it('by what PgBouncer says when the server behind it is gone', () =>
-    expect(isDatabaseAway(Object.assign(new Error(), { code: '08P01', severity: 'FATAL' }))).toBe(true));
+  it.each([
+    ['PgBouncer when the server behind it is gone', '08P01'],
+    ['a database that takes no connections', '55000'],
+  ])('by what %s says as it ends the connection', (_who, code) =>
+    expect(isDatabaseAway(Object.assign(new Error(), { code, severity: 'FATAL' }))).toBe(true),
+  );
 
-  it.each(['ENOENT', '25001', '08P01', '23505'])('by none with the code %s', (code) =>
+  it.each(['ENOENT', '25001', '08P01', '55000', '23505'])('by none with the code %s', (code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
   );
 });

@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+import { OperationPlaces } from '../../src/http/operation-places.ts';
+
+const STAYS = () => false;
+const MEGABYTE = 1024 * 1024;
+
+describe('an operation that finds no place', () => {
+  it('is served in the order in which it came', async () => {
+    const places = new OperationPlaces(1);
+    await places.enter(0, STAYS);
+    const served: string[] = [];
+    const waits = ['first', 'second'].map((name) => places.enter(0, STAYS).then(() => served.push(name)));
+    places.leave();
+    await waits[0];
+    expect(served).toEqual(['first']);
+    places.leave();
+    await Promise.all(waits);
+    expect(served).toEqual(['first', 'second']);
+  });
+
+  it('is passed over when its client has gone', async () => {
+    const places = new OperationPlaces(1);
+    await places.enter(0, STAYS);
+    let isGone = false;
+    let servedTheGone = false;
+    void places
+      .enter(0, () => isGone)
+      .then(() => {
+        servedTheGone = true;
+      });
+    const behind = places.enter(0, STAYS);
+    isGone = true;
+    places.leave();
+    await behind;
+    expect(servedTheGone).toBe(false);
+  });
+
+  it('is refused at once when those that wait hold 32 MiB', async () => {
+    const places = new OperationPlaces(1);
+    await places.enter(0, STAYS);
+    const large = places.enter(31 * MEGABYTE, STAYS);
+    await expect(places.enter(2 * MEGABYTE, STAYS)).rejects.toThrow('Temporarily unavailable');
+    places.leave();
+    await large;
+    // What it held is free again.
+    const next = places.enter(31 * MEGABYTE, STAYS);
+    places.leave();
+    await next;
+  });
+});
+
+describe('a place', () => {
+  it('is never given to two operations, and never lost', async () => {
+    const places = new OperationPlaces(3);
+    let atWork = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 50 }, async (_, turn) => {
+        await places.enter(0, STAYS);
+        atWork += 1;
+        most = Math.max(most, atWork);
+        await new Promise((resolve) => setTimeout(resolve, turn % 4));
+        atWork -= 1;
+        places.leave();
+      }),
+    );
+    expect(most).toBe(3);
+    await Promise.all([1, 2, 3].map(() => places.enter(0, STAYS)));
+  });
+});
