@@ -24,9 +24,9 @@ import {
   refusalAudit,
   replyPlugin,
 } from '../graphql/index.ts';
-import { ServiceUnavailable } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
+import { OperationPlaces } from './operation-places.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** Of HTTP and of the WebSocket. */
@@ -42,7 +42,7 @@ const SANDBOX_POLICY =
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
-  /** Operations at work at once; one more is refused before it is looked at. */
+  /** Operations at work at once; one more waits, and is refused when it waited for too long. */
   readonly maxOperations: number;
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;
@@ -109,18 +109,15 @@ export function graphqlRoutes({
     const answer = fastifyApolloHandler(apollo, {
       context: async (request, reply) => contexts.of(request, reply),
     });
-    let atWork = 0;
+    const places = new OperationPlaces(maxOperations);
     // The body has arrived: a slow sender holds no place.
     const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      if (atWork >= maxOperations) {
-        throw new ServiceUnavailable({ detail: `${maxOperations} operations are at work already.` });
-      }
-      atWork += 1;
+      await places.enter(Number(request.headers['content-length'] ?? 0), () => request.socket.destroyed);
       let body: unknown;
       try {
         body = await answer.call(app, request, reply);
       } finally {
-        atWork -= 1;
+        places.leave();
       }
       return reply.statusCode < 400 || typeof body !== 'string' ? body : identified(body, request, reply);
     };

@@ -56,7 +56,7 @@ export interface ServerOptions {
   /** Seconds from the arrival of a request to the end of what it does. */
   readonly requestMaxAgeSeconds: number;
   readonly introspection: boolean;
-  /** GraphQL operations at work at once; more are refused. */
+  /** GraphQL operations at work at once; more wait for a while. */
   readonly maxOperations: number;
   readonly schema: GraphQLSchema;
   /** Names of the cookies that carry tokens, or bind something to a browser. */
