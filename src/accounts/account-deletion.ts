@@ -61,7 +61,7 @@ export class AccountDeletion {
       });
       return true;
     });
-    if (!deleted) throw new InvalidCredentials('the account or its password changed meanwhile');
+    if (!deleted) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
   }
 
   private async refuseWhileUndoable(

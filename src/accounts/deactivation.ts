@@ -38,7 +38,7 @@ export class Deactivation {
       const holds = user && (await this.ownerProof.stillHolds(tx, caller, proof));
       const who = { userId, actorId: userId };
       if (!holds || !(await this.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
-        throw new InvalidCredentials('the account or its password changed meanwhile');
+        throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
       }
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
       await this.notices.tell(tx, userId, 'account-deactivated', origin);

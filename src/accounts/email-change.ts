@@ -96,7 +96,7 @@ export class EmailChange {
       });
       return user;
     });
-    if (!user) throw new InvalidCredentials('the account or its password changed meanwhile');
+    if (!user) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
     return user;
   }
 

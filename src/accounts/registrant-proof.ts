@@ -82,7 +82,7 @@ export class RegistrantProof {
       subjectId: userId,
       outcome: AuditOutcome.FAILURE,
     });
-    throw new InvalidCredentials('wrong password of the registration');
+    throw new InvalidCredentials(['password'], 'wrong password of the registration');
   }
 
   private async verify(em: EntityManager, userId: string, password: string): Promise<StillHolds | null> {

@@ -1,11 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { pendingRegistrations } from '../accounts/index.ts';
-import { readFactor } from '../authenticators/index.ts';
+import { CREDENTIAL_OF, readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isDatabaseAway } from '../platform/database/index.ts';
-import { EmailNotConfirmed, InvalidCredentials, ServiceUnavailable } from '../platform/errors.ts';
+import {
+  type Credential,
+  EmailNotConfirmed,
+  InvalidCredentials,
+  ServiceUnavailable,
+} from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -57,6 +62,9 @@ export class PasswordLogin {
    */
   async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
     const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
+    const offered = readFactor('input', { securityCode: input.securityCode });
+    // From the input alone: the message must not tell which part was wrong.
+    const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = networksOf(origin.clientAddress ?? '');
     await this.rateLimiter.charge({ 'login.address': [network] });
     const subject = await findByIdentifier(em, input.identifier);
@@ -85,7 +93,8 @@ export class PasswordLogin {
           origin,
           {
             // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
-            offered: subject?.isActive ? readFactor('input', { securityCode: input.securityCode }) : null,
+            offered: subject?.isActive ? offered : null,
+            asked,
             linkChallenge: input.linkChallenge ?? null,
           },
         )
@@ -103,6 +112,7 @@ export class PasswordLogin {
       outcome: AuditOutcome.FAILURE,
     });
     throw new InvalidCredentials(
+      asked,
       proof ? 'not active, or the password was changed meanwhile' : 'unknown account or wrong password',
     );
   }

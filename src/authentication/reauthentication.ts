@@ -1,11 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount } from '../accounts/index.ts';
-import { type FactorArguments, readFactor, type SecondFactors } from '../authenticators/index.ts';
+import {
+  CREDENTIAL_OF,
+  type FactorArguments,
+  readFactor,
+  type SecondFactors,
+} from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import { NotHashed, type PasswordProof, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { BadUserInput, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
+import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -65,14 +70,21 @@ export class Reauthentication {
         return null;
       },
     });
+    const asked: Credential[] = [
+      ...(password === null ? [] : ['password' as const]),
+      ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
+      ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
+    ];
     await this.rateLimiter.charge({ 'reauthenticate.address': networksOf(origin.clientAddress ?? '') });
     const attempt = await this.attemptOf(em, caller, origin);
     await this.rateLimiter.charge(attempt);
-    const proof = password === null ? null : await this.verify(em, userId, password, attempt, origin);
+    const proof = password === null ? null : await this.verify(em, userId, password, attempt, asked, origin);
     const byGoogle =
-      input.googleIdToken == null ? null : await this.verifyGoogle(em, userId, input.googleIdToken, origin);
+      input.googleIdToken == null
+        ? null
+        : await this.verifyGoogle(em, userId, input.googleIdToken, asked, origin);
     const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin, caller));
-    if (offered && !guess) await this.fail(em, userId, origin);
+    if (offered && !guess) await this.fail(em, userId, asked, origin);
     const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
 
     const decision = await em.transactional(async (tx) => {
@@ -97,7 +109,7 @@ export class Reauthentication {
       if (raised === 'gone') throw new Unauthenticated('the session ended meanwhile');
       return raised;
     });
-    if (decision === 'wrong') return this.fail(em, userId, origin);
+    if (decision === 'wrong') return this.fail(em, userId, asked, origin);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
     await this.rateLimiter.giveBack(attempt);
     return this.tokenPairs.issue(decision.session, decision.subject);
@@ -118,6 +130,7 @@ export class Reauthentication {
     userId: string,
     password: string,
     attempt: Charges,
+    asked: readonly Credential[],
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
     const known = await this.passwords.find(em, userId);
@@ -127,28 +140,35 @@ export class Reauthentication {
         if (error instanceof NotHashed) await this.rateLimiter.giveBack(attempt);
         throw error;
       });
-    return proof ?? this.fail(em, userId, origin);
+    return proof ?? this.fail(em, userId, asked, origin);
   }
 
   private async verifyGoogle(
     em: EntityManager,
     userId: string,
     idToken: string,
+    asked: readonly Credential[],
     origin: RequestOrigin,
   ): Promise<IdentityProof> {
     try {
       const proof = await this.google?.prove(em, userId, idToken, origin);
       if (proof) return proof;
     } catch (error) {
-      if (error instanceof InvalidCredentials) await this.recordFailure(em, userId, origin);
-      throw error;
+      if (!(error instanceof InvalidCredentials)) throw error;
+      await this.recordFailure(em, userId, origin);
+      throw new InvalidCredentials(asked, error.detail);
     }
-    return this.fail(em, userId, origin);
+    return this.fail(em, userId, asked, origin);
   }
 
-  private async fail(em: EntityManager, userId: string, origin: RequestOrigin): Promise<never> {
+  private async fail(
+    em: EntityManager,
+    userId: string,
+    asked: readonly Credential[],
+    origin: RequestOrigin,
+  ): Promise<never> {
     await this.recordFailure(em, userId, origin);
-    throw new InvalidCredentials('wrong password or code, or the account has none');
+    throw new InvalidCredentials(asked, 'wrong password or code, or the account has none');
   }
 
   private recordFailure(em: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {

@@ -1,12 +1,17 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type LockedAccount, lockActiveAccount } from '../accounts/index.ts';
-import type { FactorKind, OfferedFactor, SecondFactors } from '../authenticators/index.ts';
+import {
+  CREDENTIAL_OF,
+  type FactorKind,
+  type OfferedFactor,
+  type SecondFactors,
+} from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
 import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isOutcomeUnknown } from '../platform/database/index.ts';
-import { EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
+import { type Credential, EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
   type EndedSession,
@@ -51,6 +56,8 @@ type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge
 /** What comes along with a first factor. */
 export interface SignInCompanions {
   readonly offered?: OfferedFactor | null;
+  /** What the message names when that factor is wrong; the factor alone unless given. */
+  readonly asked?: readonly Credential[] | undefined;
   readonly linkChallenge?: string | null;
 }
 
@@ -92,7 +99,7 @@ export class SignIn {
     em: EntityManager,
     proof: AuthenticationProof,
     origin: RequestOrigin,
-    { offered = null, linkChallenge = null }: SignInCompanions = {},
+    { offered = null, asked, linkChallenge = null }: SignInCompanions = {},
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
     // Before a guess or a challenge is spent.
@@ -113,7 +120,7 @@ export class SignIn {
     if (decision.kind === 'challenged') {
       return { kind: 'secondFactorRequired', challenge: decision.challenge };
     }
-    const pair = await this.conclude(em, decision, userId, origin);
+    const pair = await this.conclude(em, decision, userId, origin, asked);
     return pair && { kind: 'authenticated', pair };
   }
 
@@ -206,6 +213,7 @@ export class SignIn {
     decision: Decision,
     userId: string,
     origin: RequestOrigin,
+    asked?: readonly Credential[],
   ): Promise<TokenPair | null> {
     if (decision.kind === 'issued') {
       const { session, subject, deviceMark } = decision;
@@ -223,7 +231,7 @@ export class SignIn {
       });
       if (amr.includes('pwd')) await this.notices.tell(tx, userId, 'right-password-wrong-code', origin);
     });
-    throw new InvalidCredentials('wrong second factor');
+    throw new InvalidCredentials(asked ?? [CREDENTIAL_OF[factor]], 'wrong second factor');
   }
 
   /** Only after a right proof: that there is an account is news to anybody else. */

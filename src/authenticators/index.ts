@@ -1,6 +1,7 @@
 export { AccountFactors } from './account-factors.ts';
 export { fullAllowances, GuessAllowance, SECOND_FACTOR_RULES } from './guess-allowance.ts';
 export {
+  CREDENTIAL_OF,
   FACTOR_ARGUMENTS,
   type FactorArguments,
   type FactorKind,

@@ -1,7 +1,14 @@
+import type { Credential } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 
 /** In the words of `amr` (RFC 8176); `recovery` has no registered one. */
 export type FactorKind = 'otp' | 'recovery';
+
+/** What the message of a refusal calls it. */
+export const CREDENTIAL_OF: Readonly<Record<FactorKind, Credential>> = {
+  otp: 'security code',
+  recovery: 'recovery code',
+};
 
 /** What somebody offers as a second factor, unchecked. */
 export interface OfferedFactor {

@@ -7,7 +7,7 @@ import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings, SecondFactorRequirement, SessionRenewal, SignOut } from '../sessions/index.ts';
-import { type OfferedFactor, requireFactor } from './offered-factor.ts';
+import { CREDENTIAL_OF, type OfferedFactor, requireFactor } from './offered-factor.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { SecondFactors } from './second-factors.ts';
 
@@ -148,6 +148,9 @@ export class SecondFactorChanges {
     });
     if (done) return done.result;
     await this.secondFactors.recordWrong(em, userId, factor.kind, origin);
-    throw new InvalidCredentials('wrong code, or the password was changed meanwhile');
+    throw new InvalidCredentials(
+      [CREDENTIAL_OF[factor.kind]],
+      'wrong code, or the password was changed meanwhile',
+    );
   }
 }

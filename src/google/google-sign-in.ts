@@ -89,7 +89,7 @@ export class GoogleSignIn implements IdentityProver {
     const verified = await this.idTokens.verify(idToken, { clientIds }, this.issuer.deadline());
     const issued = issuedNonce(verified.nonce, nonce);
     if (issued === null || !(await this.tickets.consume(em, TicketPurpose.NONCE, issued))) {
-      throw new InvalidCredentials('ID token refused: not a nonce of ours, or used');
+      throw new InvalidCredentials(['Google ID token'], 'ID token refused: not a nonce of ours, or used');
     }
     return verified.claims;
   }
@@ -137,7 +137,7 @@ export class GoogleSignIn implements IdentityProver {
     }
     const userId = decision.kind === 'account' ? decision.identity.userId : decision.userId;
     await this.recordFailure(em, userId, origin);
-    throw new InvalidCredentials('not active, or unlinked meanwhile');
+    throw new InvalidCredentials(['Google ID token'], 'not active, or unlinked meanwhile');
   }
 
   private proofOf(identity: GoogleIdentity): IdentityProof {

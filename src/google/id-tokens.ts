@@ -120,4 +120,5 @@ function claimsOf(payload: TokenPayload, issuer: string): GoogleClaims {
   };
 }
 
-const refused = (reason: string): InvalidCredentials => new InvalidCredentials(`ID token refused: ${reason}`);
+const refused = (reason: string): InvalidCredentials =>
+  new InvalidCredentials(['Google ID token'], `ID token refused: ${reason}`);

@@ -79,19 +79,20 @@ export class RedirectFlow {
   ): Promise<string> {
     // RFC 6749 section 4.1.2.1: an error comes without a code; an answer with both is nobody's.
     if (error !== undefined || code === undefined) {
-      throw new InvalidCredentials('the issuer answered with an error');
+      throw new InvalidCredentials(['Google ID token'], 'the issuer answered with an error');
     }
     const signal = this.issuer.deadline();
     if (iss !== undefined && !(await this.issuer.issuers(signal)).includes(iss)) {
-      throw new InvalidCredentials('an answer of another issuer');
+      throw new InvalidCredentials(['Google ID token'], 'an answer of another issuer');
     }
     const { verifier, nonce } = secretsOf(browser, state);
     const answer = await this.issuer.redeem(code, verifier, signal);
-    if (!answer) throw new InvalidCredentials('the issuer refused the code');
+    if (!answer) throw new InvalidCredentials(['Google ID token'], 'the issuer refused the code');
     const { idToken, accessToken } = answer;
     const [clientId] = this.issuer.clientIds;
     const verified = await this.idTokens.verify(idToken, { clientIds: [clientId], accessToken }, signal);
-    if (verified.nonce !== nonce) throw new InvalidCredentials('ID token refused: nonce');
+    if (verified.nonce !== nonce)
+      throw new InvalidCredentials(['Google ID token'], 'ID token refused: nonce');
     const { token } = await this.tickets.issue(em, TicketPurpose.RESULT, {
       browser,
       claims: verified.claims,

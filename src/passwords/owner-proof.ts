@@ -111,7 +111,7 @@ export class OwnerProof {
       subjectId: caller.userId,
       outcome: AuditOutcome.FAILURE,
     });
-    throw new InvalidCredentials('wrong current password');
+    throw new InvalidCredentials(['password'], 'wrong current password');
   }
 
   /** Spends a guess, and gives it back when the password was right or was never compared. */

@@ -85,7 +85,7 @@ export class PasswordChange {
       await renewal.rotate(tx);
       return mark;
     });
-    if (deviceMark === null) throw new InvalidCredentials('the password was changed meanwhile');
+    if (deviceMark === null) throw new InvalidCredentials(['password'], 'the password was changed meanwhile');
     return deviceMark;
   }
 }

@@ -31,7 +31,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   INVALID_CREDENTIALS: {
     description:
-      'Wrong identifier, password or security code, or an ID token that is not good; never says which. Also: a deactivated or unknown account.',
+      'The identifier, password, security code, recovery code or ID token is wrong. The message names everything that the operation asked for, and never which of it was wrong. Also: a deactivated or unknown account.',
     retryable: false,
   },
   EMAIL_NOT_CONFIRMED: {
@@ -166,11 +166,24 @@ export class Forbidden extends GatehouseError {
   }
 }
 
-/** One message for every failed sign-in: it never says which part was wrong. */
+/** What an operation can ask for as a proof, in the words of the message. */
+export type Credential = 'identifier' | 'password' | 'security code' | 'recovery code' | 'Google ID token';
+
+/**
+ * A proof was refused. The message names everything that the operation asked for, and never which of it was wrong:
+ * "Wrong identifier or password."
+ */
 export class InvalidCredentials extends GatehouseError {
-  constructor(detail?: string) {
-    super(ErrorCode.INVALID_CREDENTIALS, 'Wrong identifier, password or security code.', { detail });
+  /** @param asked in the order of the message; at least one */
+  constructor(asked: readonly Credential[], detail?: string) {
+    super(ErrorCode.INVALID_CREDENTIALS, wrong(asked), { detail });
   }
+}
+
+function wrong(asked: readonly Credential[]): string {
+  // Nobody types an ID token, and a deactivated account gets the same answer.
+  if (asked.join() === 'Google ID token') return 'This Google sign-in was not accepted. Start it again.';
+  return `Wrong ${asked.join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`;
 }
 
 /** Only ever after the right password: it says that there is an account, or will be. */

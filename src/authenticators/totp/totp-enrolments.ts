@@ -111,7 +111,7 @@ export class TotpEnrolments {
         subjectId: userId,
         outcome: AuditOutcome.FAILURE,
       });
-      throw new InvalidCredentials('wrong code for the new secret');
+      throw new InvalidCredentials(['security code'], 'wrong code for the new secret');
     }
 
     return this.endings.transactional(em, async (tx) => {

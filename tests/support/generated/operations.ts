@@ -74,7 +74,7 @@ export type ErrorCode =
   | 'FORBIDDEN'
   /** A fault of the gateway. The reply carries the request id under which it was logged. */
   | 'INTERNAL_SERVER_ERROR'
-  /** Wrong identifier, password or security code, or an ID token that is not good; never says which. Also: a deactivated or unknown account. */
+  /** The identifier, password, security code, recovery code or ID token is wrong. The message names everything that the operation asked for, and never which of it was wrong. Also: a deactivated or unknown account. */
   | 'INVALID_CREDENTIALS'
   /** A refresh token that is unknown, expired, revoked or reused. Sign in again. */
   | 'INVALID_REFRESH_TOKEN'
