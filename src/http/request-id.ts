@@ -4,18 +4,30 @@ import { sendError } from './error-replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whoever calls it sends no X-Request-Id: a browser that follows a link, the Blockpass app. */
+    /** The callers of this route send no X-Request-Id: a browser that follows a link, the Blockpass app. */
     anyRequestId?: boolean;
   }
 }
 
-/** What may stand in a log line and in a header without harm. */
-const WELL_FORMED = /^[A-Za-z0-9._:-]{8,128}$/;
+/**
+ * Where the id of a request may come from, in this order. Balancers and tracing libraries send the others: W3C Trace
+ * Context (`00-TRACE-SPAN-01`), AWS (`Root=1-TIME-ID;Parent=ID;Sampled=1`) and Google Cloud (`TRACE/SPAN;o=1`).
+ */
+const SOURCES = ['x-request-id', 'traceparent', 'x-amzn-trace-id', 'x-cloud-trace-context'] as const;
 
-const presented = (headers: FastifyRequest['raw']['headers']): string | undefined => {
-  const value = headers['x-request-id'];
-  return typeof value === 'string' && WELL_FORMED.test(value) ? value : undefined;
-};
+/** No space, comma or quote: two headers that Node joined, or text that breaks a log line, are not an id. */
+const WELL_FORMED = /^[A-Za-z0-9._:/;=+|-]{8,128}$/;
+
+/** In words, for errors and documentation. */
+const FORM = '8 to 128 letters, digits and . _ : / ; = + | -';
+
+function presented(headers: FastifyRequest['raw']['headers']): string | undefined {
+  for (const source of SOURCES) {
+    const value = headers[source];
+    if (typeof value === 'string' && WELL_FORMED.test(value)) return value;
+  }
+  return undefined;
+}
 
 /** The client's id when it is well-formed, so that one id follows a request through several systems. */
 export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw.headers) ?? randomUUID();
@@ -25,12 +37,22 @@ export function requestIdHook({ required }: { required: boolean }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-request-id', request.id);
     if (!required || presented(request.headers) !== undefined || isExempt(request)) return undefined;
-    return sendError(reply, 400, 'BAD_REQUEST', 'The header X-Request-Id is missing or malformed.');
+    return sendError(
+      reply,
+      400,
+      'BAD_REQUEST',
+      `The header X-Request-Id is missing or malformed. Send ${FORM}`,
+    );
   };
 }
 
-/** Browsers give a page no say in the headers of a WebSocket. */
-const isExempt = ({ url, headers, routeOptions }: FastifyRequest): boolean =>
+/**
+ * Callers that cannot choose their headers: probes, readers of public documents, and browsers for a WebSocket or for the
+ * preflight of a request (Fetch standard, section 4.8).
+ */
+const isExempt = ({ url, method, headers, routeOptions }: FastifyRequest): boolean =>
   url.startsWith('/health/') ||
+  url.startsWith('/.well-known/') ||
+  (method === 'OPTIONS' && headers['access-control-request-method'] !== undefined) ||
   headers.upgrade?.toLowerCase() === 'websocket' ||
   routeOptions.config?.anyRequestId === true;

@@ -132,27 +132,76 @@ describe('the request id', () => {
     ).toBe('trace-0123456789');
   });
 
-  it.each(['short', 'has spaces in it', 'x'.repeat(129), 'semi;colon;inside'])(
-    'is made where the client sent %s',
-    async (id) => {
-      expect((await get('/health/live', { 'x-request-id': id })).headers.get('x-request-id')).toMatch(
-        /^[0-9a-f-]{36}$/,
-      );
-    },
-  );
+  it.each([
+    'short',
+    'has spaces in it',
+    'x'.repeat(129),
+    'comma,in-the-middle',
+    'a"quote"inside',
+    '{braces-inside}',
+  ])('is made where the client sent %s', async (id) => {
+    expect((await get('/health/live', { 'x-request-id': id })).headers.get('x-request-id')).toMatch(
+      /^[0-9a-f-]{36}$/,
+    );
+  });
 
-  it('can be required, except of probes', async () => {
-    const strict = await gateway.another({ REQUIRE_REQUEST_ID: 'true' });
-    try {
-      expect((await strict.client.raw('{ __typename }')).status).toBe(400);
-      expect(
-        (await strict.client.raw('{ __typename }', {}, { headers: { 'x-request-id': 'trace-0123456789' } }))
-          .status,
-      ).toBe(200);
-      expect((await get('/health/live', {}, strict)).status).toBe(200);
-    } finally {
-      await strict.close();
-    }
+  const ROOT = 'Root=1-5759e988-bd862e3fe1be46a994272793';
+  it.each([
+    ['W3C tracing', 'traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    ['the balancer of AWS', 'x-amzn-trace-id', ROOT],
+    ['two balancers of AWS', 'x-amzn-trace-id', `Self=1-67891234-12456789abcdef012345678;${ROOT}`],
+    [
+      'AWS Lambda',
+      'x-amzn-trace-id',
+      `${ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0|68fd508a:5`,
+    ],
+    ['Google Cloud', 'x-cloud-trace-context', '105445aa7843bc8bf206b12000100000/1;o=1'],
+  ])('is the one of %s, in its own header and in X-Request-Id', async (_, header, id) => {
+    expect((await get('/health/live', { [header]: id })).headers.get('x-request-id')).toBe(id);
+    const both = { [header]: 'another-id-0123456789', 'x-request-id': id };
+    expect((await get('/health/live', both)).headers.get('x-request-id')).toBe(id);
+  });
+
+  describe('where it is required', () => {
+    let strict: TestGateway;
+    beforeAll(async () => {
+      strict = await gateway.another({
+        REQUIRE_REQUEST_ID: 'true',
+        CLIENT_ORIGIN: 'http://app.localhost:3000',
+      });
+    });
+    afterAll(() => strict.close());
+    const ask = async (headers: Record<string, string>) =>
+      (await strict.client.raw('{ __typename }', {}, { headers })).status;
+
+    it('is asked of GraphQL, and a refusal says what is well-formed', async () => {
+      const { status, text } = await strict.client.raw('{ __typename }');
+      expect([status, text]).toEqual([400, expect.stringContaining('8 to 128 letters, digits')]);
+      expect(await ask({ 'x-request-id': 'comma,in-the-middle' })).toBe(400);
+      expect(await ask({ 'x-request-id': 'trace-0123456789' })).toBe(200);
+    });
+
+    it('may come in the header of a tracing system', async () => {
+      for (const header of ['traceparent', 'x-amzn-trace-id', 'x-cloud-trace-context']) {
+        expect(await ask({ [header]: '105445aa7843bc8bf206b12000100000/1;o=1' })).toBe(200);
+      }
+    });
+
+    it.each(['/health/live', '/health/ready', '/.well-known/jwks.json'])(
+      'is not asked of %s',
+      async (path) => {
+        expect((await get(path, {}, strict)).status).toBe(200);
+      },
+    );
+
+    it('is not asked of the preflight of a browser, whose headers no page can choose', async () => {
+      const preflight = await fetch(`${strict.url}/graphql`, {
+        method: 'OPTIONS',
+        headers: { origin: 'http://app.localhost:3000', 'access-control-request-method': 'POST' },
+      });
+      expect(preflight.status).toBe(204);
+      expect(preflight.headers.get('access-control-allow-origin')).toBe('http://app.localhost:3000');
+    });
   });
 });
 
