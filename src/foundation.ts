@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Config } from './config/index.ts';
+import { CannotStart } from './platform/cannot-start.ts';
 import { serversOf } from './platform/database/index.ts';
 import { EmbeddedPostgresError, joinEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { type GeneratedSecrets, generatedSecrets } from './platform/generated-secrets.ts';
 import type { Keyring } from './platform/keyring.ts';
-import { InvalidSettings } from './platform/settings.ts';
 
 const DATABASE = 'gatehouse';
 const OWNER = 'gatehouse_owner';
@@ -32,7 +32,8 @@ export interface Foundation {
 /**
  * Uses the database and the secrets that the settings name; makes what development may leave out.
  * @param onLost the embedded PostgreSQL went away under us
- * @throws {InvalidSettings} when the data folder cannot be used.
+ * @throws {InvalidSettings} when the secrets in the data folder cannot be used.
+ * @throws {CannotStart} when the embedded PostgreSQL does not start.
  */
 export async function layFoundation(config: Config, onLost: (error: Error) => void): Promise<Foundation> {
   const { url: servingUrl, migrationUrl: ownerUrl } = config.database;
@@ -67,7 +68,7 @@ async function layEmbedded(
   const directory = join(config.dataDir, 'postgres');
   const cluster = await joinEmbeddedPostgres({ directory, password: superuser, onLost }).catch(
     (error: unknown) => {
-      throw error instanceof EmbeddedPostgresError ? new InvalidSettings([error.message]) : error;
+      throw error instanceof EmbeddedPostgresError ? new CannotStart(error.message) : error;
     },
   );
   try {

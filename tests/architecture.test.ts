@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 
 /** Which folder may import which: the full table behind the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  'main.ts': ['cli', 'platform'],
+  'main.ts': ['cli'],
   'emit-schema.ts': ['graphql', 'resolvers.ts'],
   cli: ['composition', 'config', 'foundation.ts', 'platform'],
   composition: [
@@ -153,6 +153,14 @@ describe('imports', () => {
 
   it('are known for every folder', () => {
     expect([...new Set(files.map(roomOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+  });
+});
+
+describe('main.ts', () => {
+  it('loads no module before it has checked the version of Node', async () => {
+    const text = await readFile('src/main.ts', 'utf8');
+    expect(text).not.toMatch(/^\s*(?:import|export)\b(?!\()/m);
+    expect(text.indexOf('process.versions.node')).toBeLessThan(text.indexOf('await import('));
   });
 });
 

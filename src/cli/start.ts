@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
-import { CommandError } from './streams.ts';
+import { CommandError, STOPPED } from './streams.ts';
 
 /** Milliseconds: more than the gateway grants the requests in flight. */
 const SHUTDOWN_TIMEOUT = 15_000;
@@ -23,13 +23,16 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   const { promise: lost, reject: lose } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const interrupted = stopped.then((): never => {
-    throw new CommandError('Stopped before it was ready.');
+    throw new CommandError(STOPPED);
   });
   interrupted.catch(() => {});
 
   const foundation = await layFoundation(config, lose);
-  const raising = raise(config, foundation, log, output);
+  let raising: Promise<Gateway> | undefined;
   try {
+    // Whether it was interrupted while the foundation was laid.
+    await Promise.race([interrupted, undefined]);
+    raising = raise(config, foundation, log, output);
     await Promise.race([raising, interrupted]);
     // Standard output belongs to the audit stream where that goes there.
     (config.auditStream === 'stdout' ? errors : output).write(banner(config, foundation));
@@ -38,7 +41,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
     const gateway = await raising;
     await Promise.race([gateway.drain(), lost]);
   } finally {
-    await closeRaised(raising);
+    if (raising) await closeRaised(raising);
     await foundation.close();
     await sink.drained(LOG_PATIENCE);
   }

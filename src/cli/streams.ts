@@ -9,6 +9,9 @@ export interface Streams {
   readonly errors: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
+/** For a person who stopped a command that had done nothing yet. */
+export const STOPPED = 'Stopped before it was ready.';
+
 type Terminal = Pick<Streams, 'input' | 'output'>;
 
 /** A command cannot do what was asked; the message is for the person who typed it. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -157,6 +157,22 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await pidFile()).toBe(false);
   });
 
+  it('says that it was stopped when Ctrl-C ends initdb too, and leaves nothing behind', async () => {
+    const folder = join(dataDir, 'interrupted');
+    // Earlier, while initdb tries settings out, it ignores SIGINT, as system(3) does.
+    const initdbRuns = async () => {
+      const names = await readdir(folder).catch(() => []);
+      const workshop = names.find((name) => name.startsWith('postgres.initdb-')) ?? 'none';
+      return existsSync(join(folder, workshop, 'cluster/base/1/PG_VERSION'));
+    };
+    const gateway = GatehouseProcess.run(['start'], { ...environment, DATA_DIR: folder }, { ownGroup: true });
+    await eventually(initdbRuns, (running) => running, { withinMilliseconds: 60_000 });
+    gateway.interruptGroup();
+    expect(await gateway.ended).toBe(1);
+    expect(gateway.errors).toBe('Stopped before it was ready.\n');
+    expect(await readdir(folder)).toEqual(['secrets.json']);
+  });
+
   it('runs once on a data folder', async () => {
     const gateway = await GatehouseProcess.start(environment);
     const second = await run(['start'], { PORT: await freePort() });
@@ -247,6 +263,20 @@ describe('a start that cannot succeed', () => {
       code: 1,
       errors: expect.stringContaining('secrets.json that is damaged'),
     });
+  });
+
+  it('tells on an older Node which one it needs, in one line', async () => {
+    const { engines } = JSON.parse(await readFile('package.json', 'utf8')) as { engines: { node: string } };
+    const pretended =
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })';
+    const gateway = GatehouseProcess.run(['start'], environment, {
+      nodeOptions: ['--import', `data:text/javascript,${pretended}`],
+    });
+    expect(await gateway.ended).toBe(1);
+    const needed = engines.node.replace('>=', '');
+    expect(gateway.errors).toMatch(
+      new RegExp(`^Gatehouse needs Node ${needed} or newer, and this is Node 20\\.1\\.0: .*\n$`),
+    );
   });
 
   it('refuses production on a developer’s parts', async () => {

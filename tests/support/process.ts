@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { resolve as resolvePath } from 'node:path';
 import type { Environment } from '../../src/platform/settings.ts';
 import { eventually } from './race.ts';
 import { noteKeys, refuseSecretsIn } from './secret-watch.ts';
@@ -36,15 +37,34 @@ export class GatehouseProcess {
     });
   }
 
-  /** @param log where the log goes: read here, into a pipe that nobody reads, or to an open file */
+  /**
+   * @param log where the log goes: read here, into a pipe that nobody reads, or to an open file
+   * @param nodeOptions options of Node
+   * @param ownGroup whether it leads a process group, as a command in a terminal does
+   * @param cwd its working folder; by default the one of the tests
+   */
   static run(
     args: readonly string[],
     environment: Environment,
-    { input = '', log = 'read' }: { input?: string; log?: 'read' | 'unread' | number } = {},
+    {
+      input = '',
+      log = 'read',
+      nodeOptions = [],
+      ownGroup = false,
+      cwd = '.',
+    }: {
+      input?: string;
+      log?: 'read' | 'unread' | number;
+      nodeOptions?: readonly string[];
+      ownGroup?: boolean;
+      cwd?: string;
+    } = {},
   ): GatehouseProcess {
     noteKeys(environment);
-    const child = spawn(process.execPath, ['dist/src/main.js', ...args], {
+    const child = spawn(process.execPath, [...nodeOptions, resolvePath('dist/src/main.js'), ...args], {
       env: { PATH: process.env.PATH, ...environment },
+      detached: ownGroup,
+      cwd,
       stdio: ['pipe', 'pipe', typeof log === 'number' ? log : 'pipe'],
     });
     child.stdin?.end(input);
@@ -81,6 +101,11 @@ export class GatehouseProcess {
 
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
+  }
+
+  /** Ctrl-C in a terminal: the signal goes to every process of the group that `ownGroup` made. */
+  interruptGroup(): void {
+    process.kill(-this.pid, 'SIGINT');
   }
 
   /** @returns the exit code after an orderly end. */

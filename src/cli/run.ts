@@ -1,0 +1,57 @@
+import 'reflect-metadata';
+import { CommanderError } from 'commander';
+import { CannotStart } from '../platform/cannot-start.ts';
+import { connectionRefusal } from '../platform/database/index.ts';
+import { BadUserInput, GatehouseError } from '../platform/errors.ts';
+import { type Environment, InvalidSettings } from '../platform/settings.ts';
+import { program } from './program.ts';
+import { CommandError, STOPPED } from './streams.ts';
+
+/** Milliseconds within which a repeated signal is an echo: under npm, Ctrl-C arrives from the terminal and from npm. */
+const ECHO = 1_000;
+
+/** Errors whose message tells a person what to do. */
+const ACTIONABLE = [InvalidSettings, CannotStart, CommandError, GatehouseError];
+
+/** Runs the command of this process, and ends the process. */
+export async function run(environment: Environment): Promise<never> {
+  const stop = stopSignal();
+  try {
+    await program({
+      environment,
+      workingFolder: process.cwd(),
+      streams: { input: process.stdin, output: process.stdout, errors: process.stderr },
+      stopped: stop.asked,
+    }).parseAsync(process.argv);
+    process.exit(0);
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode);
+    // Ctrl-C also ends the programs that the start waits for, such as initdb: their failure is not the reason.
+    const isStopped = stop.isAsked() && error instanceof CannotStart;
+    process.stderr.write(`${isStopped ? STOPPED : explain(error)}\n`);
+    process.exit(1);
+  }
+}
+
+/** The first signal asks for an orderly end, a later one ends the process at once. */
+function stopSignal(): { asked: Promise<void>; isAsked: () => boolean } {
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  let askedAt: number | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (askedAt !== undefined && performance.now() - askedAt > ECHO) process.exit(130);
+      askedAt ??= performance.now();
+      resolve();
+    });
+  }
+  return { asked, isAsked: () => askedAt !== undefined };
+}
+
+/** What a person can act on is told in a sentence; anything else is a fault and keeps its stack. */
+function explain(error: unknown): string {
+  if (error instanceof BadUserInput) return error.fields.map(({ message }) => message).join('\n');
+  if (ACTIONABLE.some((kind) => error instanceof kind)) return (error as Error).message;
+  const refusal = connectionRefusal(error);
+  if (refusal !== undefined) return `DATABASE_URL, or the embedded PostgreSQL without it: ${refusal}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
