@@ -7,6 +7,7 @@ COPY package.json package-lock.json .npmrc ./
 # Exactly what package-lock.json names, by its checksums; it fails when the two files differ.
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
 COPY migrations migrations
 COPY src src
 RUN npm run build

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { satisfies } from 'semver';
 
 interface LockedPackage {
   readonly version: string;
@@ -8,7 +9,12 @@ interface LockedPackage {
   readonly hasInstallScript?: boolean;
   readonly dev?: boolean;
   readonly devOptional?: boolean;
+  readonly optional?: boolean;
+  readonly engines?: { readonly node?: string };
 }
+
+/** Node releases of people who install: the last of 20, and of the lines that have long-term support. */
+const INSTALLED_WITH = ['20.20.2', '22.23.3', '24.21.0'];
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
@@ -29,6 +35,18 @@ describe('the lock file', () => {
       ({ name, hasInstallScript }) => hasInstallScript && !(name in manifest.allowScripts),
     );
     expect(undecided.map(({ name }) => name)).toEqual([]);
+  });
+
+  // Nothing runs on the Node of npm but the installation itself. docs/supply-chain.md says what to do with a new entry.
+  it('has no package for which npm warns of the Node that people install with', () => {
+    // npm does not check optional packages.
+    const warned = locked.filter(
+      ({ optional, engines }) =>
+        !optional && INSTALLED_WITH.some((node) => !satisfies(node, engines?.node ?? '*')),
+    );
+    expect(warned.map(({ name, engines }) => `${name} ${engines?.node}`)).toEqual([]);
+    const { name, version } = manifest.devEngines.runtime;
+    expect([name, INSTALLED_WITH.filter((node) => !satisfies(node, version))]).toEqual(['node', []]);
   });
 
   it('has two versions of a package in production only where docs/supply-chain.md says why', () => {
