@@ -1,7 +1,7 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
 import { FACTOR_ARGUMENTS } from '../authenticators/index.ts';
-import { InvalidRefreshToken, Unauthenticated } from '../platform/errors.ts';
+import { Unauthenticated } from '../platform/errors.ts';
 import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
 import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
 import { Authenticated, CompleteLoginInput, LoginInput, LoginResult } from './authentication.types.ts';
@@ -59,7 +59,6 @@ export class AuthenticationResolver {
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
     const token = refreshToken ?? this.cookies.refreshToken(context.credentials);
-    if (token === undefined) throw new InvalidRefreshToken('none was sent');
     return this.delivery.deliver(context, await this.rotation.rotate(context.em, token, context.origin));
   }
 

@@ -1,7 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { InvalidRefreshToken, RefreshTokenSuperseded, ServiceUnavailable } from '../platform/errors.ts';
+import {
+  InvalidDpopProof,
+  InvalidRefreshToken,
+  RefreshTokenSuperseded,
+  ServiceUnavailable,
+} from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
@@ -14,10 +19,14 @@ import type { Subject } from './subject.ts';
 import { MOST_ATTEMPTS } from './supersession.ts';
 import type { TokenPair, TokenPairs } from './token-pair.ts';
 
-/** A refresh spends one from each. */
+/**
+ * A refresh with a token spends one of the address and one of the session. A refused refresh spends one of `refreshRefused`,
+ * also when no token came: a page without a session that asks in a loop is bounded, and people who refresh never meet the rule.
+ */
 export const REFRESH_RULES = {
   'refresh.address': { burst: 300, perSeconds: 60 },
   'refresh.session': { burst: 60, perSeconds: 60 },
+  'refreshRefused.address': { burst: 120, perSeconds: 60 },
 } as const;
 
 /** For whom tokens are made. */
@@ -49,10 +58,26 @@ export class RefreshRotation {
   ) {}
 
   /**
-   * @throws {InvalidRefreshToken} unknown, expired, revoked or reused: one message for all.
+   * @param token undefined when the client sent none
+   * @throws {InvalidRefreshToken} absent, unknown, expired, revoked or reused: one message for all.
+   * @throws {InvalidDpopProof} the token is bound to a key that this request does not prove.
    * @throws {RefreshTokenSuperseded} the session goes on with a newer token.
+   * @throws {RateLimited} instead of a refusal, when this client had too many.
    */
-  async rotate(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
+  async rotate(em: EntityManager, token: string | undefined, origin: RequestOrigin): Promise<TokenPair> {
+    try {
+      if (token === undefined) throw new InvalidRefreshToken('none was sent');
+      return await this.exchange(em, token, origin);
+    } catch (error) {
+      // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
+      if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
+        await this.rateLimiter.charge({ 'refreshRefused.address': networksOf(origin.clientAddress ?? '') });
+      }
+      throw error;
+    }
+  }
+
+  private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.refreshTokens.read(token);
     await this.rateLimiter.charge({
       'refresh.address': networksOf(origin.clientAddress ?? ''),

@@ -202,6 +202,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     'refresh.session': asSomebody(
       (_, token) => `mutation { refresh(refreshToken: "${token}") { tokenType } }`,
     ),
+    'refreshRefused.address': asNobody(() => 'mutation { refresh { tokenType } }'),
     'serviceToken.session': asSomebody(
       () => 'mutation { accessTokenFor(audience: "reports") { expiresIn } }',
     ),
