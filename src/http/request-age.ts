@@ -7,6 +7,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** In the time of `performance.now()`: when its headers may have arrived at the earliest. */
     arrivedAt: number;
+    /** The same of its last bytes. A client can make `arrivedAt` old by sending slowly, but not this. */
+    completeSince: number;
     /**
      * Of a request whose route reads the body itself: call it when the body was read, and before it has an effect.
      * @throws {ServiceUnavailable} when the last bytes lay here for longer than a request may.
@@ -42,6 +44,7 @@ export function limitRequestAge(app: FastifyInstance, maxAge: number): void {
     });
   };
   app.decorateRequest('arrivedAt', 0);
+  app.decorateRequest('completeSince', 0);
   app.decorateRequest('assertFresh', function assertFresh(this: FastifyRequest) {
     refuseLate(arrivals.since(this.socket));
   });
@@ -51,6 +54,7 @@ export function limitRequestAge(app: FastifyInstance, maxAge: number): void {
   });
   // Not async: the deadline holds for what `done` calls.
   app.addHook('preHandler', (request, _reply, done: HookHandlerDoneFunction) => {
+    request.completeSince = arrivals.since(request.socket);
     const { anyAge, readsBody } = request.routeOptions.config;
     // A WebSocket lives for longer, and subscriptions have deadlines of their own.
     if (anyAge || request.ws) return done();

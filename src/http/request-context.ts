@@ -63,6 +63,7 @@ class HttpRequestContext implements RequestContext {
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,
       dpopThumbprint: dpopProof?.thumbprint ?? null,
+      completeSince: request.completeSince,
     };
     this.credentials = {
       ...presented(authorization),

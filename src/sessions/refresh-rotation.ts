@@ -29,6 +29,12 @@ export const REFRESH_RULES = {
   'refreshRefused.address': { burst: 120, perSeconds: 60 },
 } as const;
 
+/**
+ * Milliseconds that a request may have lain in a process and still be evidence of theft. A client that waits for longer may have
+ * given up and gone on elsewhere, so that its own late request looks like a copy.
+ */
+const EVIDENCE_MAX_AGE = 2_000;
+
 /** For whom tokens are made. */
 interface Outcome {
   readonly session: SessionRecord;
@@ -105,6 +111,7 @@ export class RefreshRotation {
       const judgement = this.judge(found, presented, use);
       try {
         if (judgement.outcome === 'rotate') continue;
+        if (judgement.outcome === 'reuse' || judgement.outcome === 'refuse') requireFreshEvidence(origin);
         return await this.carryOut(em, judgement, found, presented, origin);
       } catch (error) {
         if (!(error instanceof ChangedMeanwhile)) throw error;
@@ -224,6 +231,15 @@ export class RefreshRotation {
       });
     });
   }
+}
+
+/** A thief gains nothing by the delay: the token is refused now, and judged when it comes again. */
+function requireFreshEvidence({ completeSince }: RequestOrigin): void {
+  if (completeSince === undefined || performance.now() - completeSince <= EVIDENCE_MAX_AGE) return;
+  throw new ServiceUnavailable({
+    detail: 'a refresh that lay here for too long to tell a copy from a late request',
+    retryAfterSeconds: 1,
+  });
 }
 
 /**

@@ -144,6 +144,52 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
   });
 });
 
+describe.each(STORES)('a process that stood still for less than a request may take (%s)', (store) => {
+  let pair: GatewayPair;
+  beforeAll(async () => {
+    pair = await GatewayPair.startOn(store);
+  }, 120_000);
+  afterAll(() => pair.close());
+
+  it('takes no late refresh for theft, and the same one for theft when it comes again', async () => {
+    const [one, two] = pair.clients;
+    const alice = await Subject.register(one);
+    const { refreshToken, sessionId } = await alice.signedIn();
+    const connection = await RawConnection.open(one.url);
+    connection.get('/health/live');
+    await connection.answer();
+
+    pair.stall(0);
+    await connection.post(refreshOf(refreshToken));
+    const second = await alice.refresh(refreshToken, two);
+    const third = await alice.refresh(second.data?.refresh.refreshToken ?? '', two);
+    await sleep(STALL);
+    pair.goOn(0);
+    expect(await connection.answer()).toMatchObject(TOO_OLD);
+    connection.close();
+    expect(await pair.sessions.generation(alice.id, sessionId)).toBe(2);
+    const fourth = await alice.refresh(third.data?.refresh.refreshToken ?? '', one);
+    expect(fourth.errors).toEqual([]);
+
+    await sleep(AFTERMATH);
+    expect((await alice.refresh(refreshToken, one)).code).toBe('INVALID_REFRESH_TOKEN');
+    expect(await pair.sessions.count(alice.id)).toBe(0);
+  });
+
+  it('takes a copy for theft however slowly its body comes', async () => {
+    const [one] = pair.clients;
+    const alice = await Subject.register(one);
+    const { refreshToken } = await alice.signedIn();
+    const second = await alice.refresh(refreshToken, one);
+    await alice.refresh(second.data?.refresh.refreshToken ?? '', one);
+    const connection = await RawConnection.open(one.url);
+    await connection.post(refreshOf(refreshToken), { pause: STALL });
+    expect((await connection.answer()).code).toBe('INVALID_REFRESH_TOKEN');
+    connection.close();
+    expect(await pair.sessions.count(alice.id)).toBe(0);
+  });
+});
+
 describe('the age of a request', () => {
   let gateway: TestGateway;
   beforeAll(async () => {

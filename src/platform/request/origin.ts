@@ -9,6 +9,8 @@ export interface RequestOrigin {
   readonly deviceMark: string | null;
   /** Of the key that the request proved to hold (DPoP), for a session that it makes or refreshes. */
   readonly dpopThumbprint?: string | null;
+  /** In the time of `performance.now()`: when its last bytes may have arrived at the earliest. */
+  readonly completeSince?: number;
 }
 
 /** For what the command line does. */
