@@ -1,9 +1,15 @@
 import type { Server } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Milliseconds for a request that is on its way on an idle connection when the delay is over. */
 const LINGER = 200;
 /** Milliseconds between two looks at whether a connection is left. */
 const LOOK_INTERVAL = 20;
+
+/** Milliseconds that a turn of the event loop takes in which nothing was to be done, with much to spare. */
+const QUIET_TURN = 1;
+/** Milliseconds to wait for such a turn; a busy process closes without one. */
+const PATIENCE = 500;
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -20,3 +26,48 @@ export async function drained(server: Server, delaySeconds: number): Promise<voi
 
 const openConnections = (server: Server): Promise<number> =>
   new Promise((resolve) => server.getConnections((error, count) => resolve(error ? 0 : count)));
+
+/**
+ * Finds a moment in which the listener can close without losing a request. The kernel completes connections before they are
+ * accepted, and resets those that still wait when the listener closes. Their clients have sent a request by then, which a proxy
+ * may not repeat: it answers 502.
+ */
+export class RestBeforeClosing {
+  private accepted = 0;
+  private rest: Promise<void> | undefined;
+
+  constructor(private readonly server: Server) {
+    const count = () => {
+      this.accepted += 1;
+    };
+    server.on('connection', count).on('drop', count);
+  }
+
+  /** A hook for each request: while the moment is looked for, requests wait, so that their clients open no more connections. */
+  readonly hold = (_request: unknown, _reply: unknown, done: () => void): void => {
+    if (this.rest) void this.rest.then(done);
+    else done();
+  };
+
+  /** A hook for `preClose`, the last one: then nothing runs before Fastify closes the listener but its own promises. */
+  readonly find = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.rest = promise;
+    await this.turnWithoutArrivals();
+    this.rest = undefined;
+    setImmediate(resolve);
+  };
+
+  /** Each turn of the event loop accepts one connection, if there is one. */
+  private async turnWithoutArrivals(): Promise<void> {
+    const until = performance.now() + PATIENCE;
+    let now = performance.now();
+    let isQuiet = !this.server.listening;
+    while (!isQuiet && now < until) {
+      const before = { accepted: this.accepted, at: now };
+      await nextTurn();
+      now = performance.now();
+      isQuiet = this.accepted === before.accepted && now - before.at < QUIET_TURN;
+    }
+  }
+}

@@ -24,6 +24,7 @@ import {
   REQUEST_TIMEOUT,
 } from './connections.ts';
 import { dpopHeader, type ProofVerification } from './dpop-header.ts';
+import { RestBeforeClosing } from './drain.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
@@ -102,6 +103,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardConnections(app, security);
   const requestMaxAge = options.requestMaxAgeSeconds * 1_000;
   limitRequestAge(app, requestMaxAge);
+  const rest = new RestBeforeClosing(app.server);
+  app.addHook('onRequest', rest.hold);
   app.addHook('onClose', shareConnections(connectionSharing(app, options)));
   const failures = failureLog(log);
   const recordRefusals = refusalTrail(options.audit, failures);
@@ -168,6 +171,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       }),
     );
   });
+  app.addHook('preClose', rest.find);
   return app;
 }
 

@@ -83,6 +83,33 @@ describe('a gateway that is asked to stop', () => {
     expect((await Promise.all(clients)).flat()).toEqual([]);
   });
 
+  it('loses no request of a proxy without health checks, which opens connections until they are refused', async () => {
+    const settings = await environment();
+    const gateway = await GatehouseProcess.start(settings);
+    const lost = new Map<string, number>();
+    let asked = 0;
+    const ended = gateway.stop();
+    let isOver = false;
+    const clients = Array.from({ length: 16 }, async () => {
+      while (!isOver) {
+        try {
+          await ask(settings.PORT, QUERY, new Agent({ keepAlive: false }));
+          asked += 1;
+        } catch (error) {
+          const code = String((error as NodeJS.ErrnoException).code);
+          // Nothing was sent: the proxy takes the next gateway.
+          if (code === 'ECONNREFUSED') return;
+          lost.set(code, (lost.get(code) ?? 0) + 1);
+        }
+      }
+    });
+    expect(await ended).toBe(0);
+    isOver = true;
+    await Promise.all(clients);
+    expect(asked).toBeGreaterThan(0);
+    expect(lost).toEqual(new Map());
+  });
+
   it('answers with red readiness, and goes on serving, for the delay', async () => {
     const settings = await environment();
     const gateway = await GatehouseProcess.start(settings);
