@@ -2,7 +2,8 @@ import { withMigrations } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { layFoundation } from '../foundation.ts';
 import type { Migrations } from '../platform/database/index.ts';
-import { CommandError } from './streams.ts';
+import { confirm } from './confirm.ts';
+import { CommandError, type Streams } from './streams.ts';
 
 /** Runs one of the commands `gatehouse migrate ...`. */
 export async function migrate(
@@ -26,8 +27,23 @@ export async function migrate(
 export const migrateUp = async (migrations: Migrations): Promise<string[]> =>
   report('applied', await migrations.up(), 'Nothing to apply.');
 
-export const migrateDown = async (migrations: Migrations): Promise<string[]> =>
-  report('reverted', await migrations.down(), 'Nothing to revert.');
+export interface MigrateDownOptions {
+  /** Reverts without asking. */
+  readonly yes?: boolean;
+}
+
+/** Reverts the newest migration, once a person has agreed to lose what it made room for. */
+export const migrateDown =
+  (streams: Streams, { yes = false }: MigrateDownOptions) =>
+  async (migrations: Migrations): Promise<string[]> => {
+    const newest = await migrations.newest();
+    if (newest === undefined) return ['Nothing to revert.'];
+    if (!yes) {
+      const loss = `This reverts ${newest} and drops the data in the tables and columns that it added.`;
+      await confirm(loss, streams);
+    }
+    return report('reverted', await migrations.down(newest), 'Nothing to revert.');
+  };
 
 export const migrateStamp = async (migrations: Migrations): Promise<string[]> =>
   report('stamped', await migrations.stamp(), 'Nothing to stamp.');

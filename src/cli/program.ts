@@ -7,12 +7,21 @@ import { type EndpointOptions, printBlockpassEndpoints } from './blockpass.ts';
 import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
 import { environmentWithFiles } from './environment.ts';
 import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
-import { migrate, migrateCreate, migrateDown, migrateStamp, migrateStatus, migrateUp } from './migrate.ts';
+import {
+  type MigrateDownOptions,
+  migrate,
+  migrateCreate,
+  migrateDown,
+  migrateStamp,
+  migrateStatus,
+  migrateUp,
+} from './migrate.ts';
 import { removeFactor } from './remove-factor.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
 import { printToken, TOKEN_USES, type TokenUse } from './token.ts';
 import { type ExportUsersOptions, exportAllUsers, type ImportUsersOptions, importUsers } from './users.ts';
+import { version } from './version.ts';
 
 export interface ProgramOptions {
   readonly environment: Environment;
@@ -27,6 +36,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   const { output, errors } = streams;
   const command = new Command('gatehouse')
     .description('A GraphQL auth gateway.')
+    .version(version())
     .option('--env-file <file>', 'file of settings, beneath those of the environment')
     .showHelpAfterError()
     .exitOverride();
@@ -47,8 +57,9 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action(() => migrate(config(), output, migrateUp));
   migrations
     .command('down')
-    .description('revert the newest migration')
-    .action(() => migrate(config(), output, migrateDown));
+    .option('--yes', 'do not ask first; needed where there is no terminal')
+    .description('revert the newest migration, and drop the data in what it added')
+    .action((options: MigrateDownOptions) => migrate(config(), output, migrateDown(streams, options)));
   migrations
     .command('status')
     .description('list migrations and when they were applied')

@@ -1,10 +1,13 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Foundation } from '../foundation.ts';
 import { setAuditRetention } from '../platform/audit/index.ts';
-import { createOrm, grantRights, Migrations } from '../platform/database/index.ts';
+import { createOrm, grantRights, Migrations, migrationRefusal } from '../platform/database/index.ts';
 import { SCHEMA, SERVING_RIGHTS } from '../tables.ts';
 
-/** Migrates as the owner of the tables. */
+/**
+ * Migrates as the owner of the tables.
+ * @throws {CannotStart} when that login lacks a right, or when the tables are there and are not recorded.
+ */
 export async function withMigrations<T>(
   { ownerUrl, servingUrl }: Foundation,
   work: (migrations: Migrations, orm: MikroORM) => Promise<T>,
@@ -20,6 +23,8 @@ export async function withMigrations<T>(
       if (auditRetentionDays !== undefined) await setAuditRetention(orm.em.fork(), auditRetentionDays);
     });
     return await work(migrations, orm);
+  } catch (error) {
+    throw migrationRefusal(error, { ownerUrl, servingUrl }) ?? error;
   } finally {
     await orm.close();
   }

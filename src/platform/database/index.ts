@@ -3,6 +3,7 @@ export { isOutcomeUnknown } from './commit-outcome.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { serversOf } from './database-url.ts';
 export { connectionRefusal, isDatabaseAway, isDatabaseError, violatedUniqueConstraint } from './failures.ts';
+export { migrationRefusal } from './migration-refusal.ts';
 export { databaseReady, Migrations, migrationsReady } from './migrations.ts';
 export { holdingDeadline, outsideDeadline, timeLeft, withinDeadline } from './operation-deadline.ts';
 export { createOrm, type DatabaseSchema } from './orm.ts';

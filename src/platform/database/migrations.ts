@@ -1,4 +1,13 @@
-import type { EntityManager, MigrationObject, MikroORM, Options } from '@mikro-orm/postgresql';
+import type { MikroORM as AnyORM } from '@mikro-orm/core';
+import { Migrator } from '@mikro-orm/migrations';
+import {
+  DatabaseSchema,
+  type EntityManager,
+  type MigrationObject,
+  type MikroORM,
+  type Options,
+} from '@mikro-orm/postgresql';
+import { CannotStart } from '../cannot-start.ts';
 import { InvalidSettings } from '../settings.ts';
 import { AdvisoryLock, withAdvisoryLock } from './advisory-lock.ts';
 import { sql, statement } from './statement.ts';
@@ -13,6 +22,24 @@ export const migrationSettings: NonNullable<Options['migrations']> = {
   allOrNothing: true,
   fileName: (timestamp, name) => (name ? `${timestamp}_${name}` : timestamp),
 };
+
+/**
+ * Leaves the functions of the database out of a new migration. Only migrations know them, so the library takes each one for
+ * something that `down` must make again.
+ */
+export class TableMigrator extends Migrator {
+  static override register(orm: AnyORM): void {
+    orm.config.registerExtension(
+      '@mikro-orm/migrator',
+      () => new TableMigrator(orm.em as unknown as EntityManager),
+    );
+  }
+
+  /** The schema to compare with. The library reads functions only where this is undefined. */
+  protected override getSchemaFromSnapshot(): Promise<DatabaseSchema> {
+    return DatabaseSchema.create(this.em.getConnection(), this.em.getPlatform(), this.config);
+  }
+}
 
 export interface MigrationStatus {
   name: string;
@@ -40,9 +67,23 @@ export class Migrations {
     });
   }
 
-  /** Reverts the newest migration. @returns its name, or nothing when there was none. */
-  down(): Promise<string[]> {
-    return this.locked(async () => (await this.orm.migrator.down()).map(({ name }) => name));
+  /** The name of the migration that was applied last; undefined when there is none. */
+  async newest(): Promise<string | undefined> {
+    return (await this.orm.migrator.getExecuted()).at(-1)?.name;
+  }
+
+  /**
+   * Reverts the newest migration.
+   * @param expected the newest one that a person was asked about
+   * @returns its name, or nothing when there was none
+   * @throws {CannotStart} when another process has changed which one is the newest
+   */
+  down(expected?: string): Promise<string[]> {
+    return this.locked(async () => {
+      if (expected !== undefined && (await this.newest()) !== expected)
+        throw new CannotStart(`${expected} is no longer the newest migration. Nothing was reverted.`);
+      return (await this.orm.migrator.down()).map(({ name }) => name);
+    });
   }
 
   async status(): Promise<MigrationStatus[]> {
@@ -56,13 +97,16 @@ export class Migrations {
 
   /**
    * Marks what is pending as applied without running it: for a database whose tables were made by other means.
-   * @throws {InvalidSettings} when its tables are not what the migrations would have made; nothing is marked.
+   * @throws {CannotStart} when its tables are not what the migrations would have made; nothing is marked.
    */
   stamp(): Promise<string[]> {
     return this.locked(async () => {
       const difference = await this.orm.schema.getUpdateSchemaSQL({ wrap: false });
       if (difference !== '')
-        throw new InvalidSettings(['the database does not have the tables that the migrations make']);
+        throw new CannotStart(
+          'The database does not have the tables that the migrations of this release make, so nothing was stamped. ' +
+            'Restore the dump with its table "migration", or stamp it with the release that it came from.',
+        );
       const pending = await this.orm.migrator.getPending();
       for (const { name } of pending) await this.orm.migrator.logMigration(name);
       await this.afterwards();

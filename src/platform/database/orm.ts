@@ -1,9 +1,8 @@
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
-import { Migrator } from '@mikro-orm/migrations';
 import { type EntityClass, type MigrationObject, MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import { careForPool, type SessionSettings } from './connection-care.ts';
-import { migrationSettings } from './migrations.ts';
+import { migrationSettings, TableMigrator } from './migrations.ts';
 import { connectorTo } from './primary.ts';
 
 /** Milliseconds. A database that does not answer within these is away: the caller gets SERVICE_UNAVAILABLE. */
@@ -39,7 +38,7 @@ export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: Datab
     clientUrl: connector.connectionString,
     entities: [...schema.entities],
     metadataProvider: ReflectMetadataProvider,
-    extensions: [Migrator],
+    extensions: [TableMigrator],
     migrations: { ...migrationSettings, migrationsList: [...schema.migrations] },
     // Functions are written in migrations; entities do not know them.
     schemaGenerator: { ignoreRoutines: true },

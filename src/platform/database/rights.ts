@@ -45,4 +45,5 @@ export async function grantRights(
   }
 }
 
-const loginOf = (url: string): string => decodeURIComponent(new URL(serversOf(url)[0].url).username);
+/** The name of the login in a connection string. */
+export const loginOf = (url: string): string => decodeURIComponent(new URL(serversOf(url)[0].url).username);

@@ -1,7 +1,11 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { withMigrations } from '../../../src/composition/index.ts';
 import type { Foundation } from '../../../src/foundation.ts';
-import { createOrm, migrationsReady } from '../../../src/platform/database/index.ts';
+import { CannotStart } from '../../../src/platform/cannot-start.ts';
+import { createOrm, type Migrations, migrationsReady } from '../../../src/platform/database/index.ts';
 import { SCHEMA, SERVING_RIGHTS } from '../../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { race } from '../../support/race.ts';
@@ -63,6 +67,76 @@ describe('migrations', () => {
       await database.query('alter table users add column display_name text');
       expect(await migrations.stamp()).toEqual(pending);
       for (const { executedAt } of await migrations.status()) expect(executedAt).toBeInstanceOf(Date);
+    });
+  });
+
+  it('point to stamp where the tables are there and are not recorded', async () => {
+    database = await createTestDatabase();
+    await database.query('delete from migration');
+    const upgrade = withMigrations(foundation(), (migrations) => migrations.up());
+    await expect(upgrade).rejects.toThrow(CannotStart);
+    await expect(upgrade).rejects.toThrow(
+      /^A pending migration makes what the database already has \((relation|type|function) ".*" already exists.*\)\. .*run "gatehouse migrate stamp"/,
+    );
+  });
+
+  it('are written without the functions of the database, which only migrations know', async () => {
+    database = await createTestDatabase();
+    await database.query('alter table users drop column display_name');
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-migration-'));
+    const file = await withMigrations(foundation(), (migrations) =>
+      migrations.create('add_display_name', folder),
+    );
+    const statements = [
+      ...(await readFile(join(folder, String(file)), 'utf8')).matchAll(/addSql\(`(.*?)`\)/gs),
+    ];
+    await rm(folder, { recursive: true });
+    expect(statements.map(([, statement]) => statement)).toEqual([
+      expect.stringMatching(/^alter table "users" add "display_name"/),
+      expect.stringMatching(/^alter table "users" drop column "display_name"/),
+    ]);
+  });
+
+  it('are reverted only while the newest is the one that was meant', async () => {
+    database = await createTestDatabase();
+    await withMigrations(foundation(), async (migrations) => {
+      const newest = (await migrations.newest()) ?? '';
+      await expect(migrations.down('another')).rejects.toThrow('another is no longer the newest migration');
+      expect(await migrations.down(newest)).toEqual([newest]);
+      expect(await migrations.newest()).not.toBe(newest);
+    });
+  });
+
+  describe('by a login without the rights', () => {
+    const works: Record<'up' | 'status', (migrations: Migrations) => Promise<unknown>> = {
+      up: (migrations) => migrations.up(),
+      status: (migrations) => migrations.status(),
+    };
+
+    it.each(['up', 'status'] as const)('name the setting and the right: %s', async (work) => {
+      database = await createTestDatabase({ migrated: false });
+      const { servingUrl } = database;
+      const alone = { ownerUrl: servingUrl, servingUrl } as Foundation;
+      await expect(withMigrations(alone, works[work])).rejects.toThrow(
+        'DATABASE_MIGRATION_URL is not set, and the login gatehouse_app of DATABASE_URL may not migrate ' +
+          '(permission denied for schema public): set it to a login that owns the tables, with the rights USAGE and CREATE on the schema public.',
+      );
+      const wrong = { ownerUrl: servingUrl, servingUrl: database.ownerUrl } as Foundation;
+      await expect(withMigrations(wrong, works[work])).rejects.toThrow(
+        'DATABASE_MIGRATION_URL: the login gatehouse_app may not migrate (permission denied for schema public): it must be',
+      );
+    });
+
+    it('name the setting when they may read the schema and not change it', async () => {
+      database = await createTestDatabase();
+      const { servingUrl } = database;
+      const refused = withMigrations({ ownerUrl: servingUrl, servingUrl } as Foundation, (migrations) =>
+        migrations.down(),
+      );
+      await expect(refused).rejects.toThrow(CannotStart);
+      await expect(refused).rejects.toThrow(
+        /^DATABASE_MIGRATION_URL is not set.* may not migrate \((must be owner|permission denied).*\)/,
+      );
     });
   });
 

@@ -1,0 +1,45 @@
+import { CannotStart } from '../cannot-start.ts';
+import { loginOf } from './rights.ts';
+
+/** SQLSTATE insufficient_privilege (PostgreSQL appendix A). */
+const NO_RIGHT = '42501';
+
+/** SQLSTATE codes of what is there already: a schema, table or index, a column, a function, another object. */
+const PRESENT = new Set(['42P06', '42P07', '42701', '42710', '42723']);
+
+interface Urls {
+  /** Of the login that owns the tables. */
+  readonly ownerUrl: string;
+  readonly servingUrl: string;
+}
+
+/** Why the database refused to migrate, as a sentence for an operator; undefined for any other failure. */
+export function migrationRefusal(error: unknown, urls: Urls): CannotStart | undefined {
+  const refused = serverError(error);
+  if (refused?.code === NO_RIGHT) return new CannotStart(missingRight(refused.message, urls));
+  if (refused !== undefined && PRESENT.has(refused.code)) {
+    return new CannotStart(
+      `A pending migration makes what the database already has (${refused.message}). ` +
+        'If its tables came from a dump of this release, run "gatehouse migrate stamp", which records the migrations without running them.',
+    );
+  }
+  return undefined;
+}
+
+function missingRight(reason: string, { ownerUrl, servingUrl }: Urls): string {
+  const login = `the login ${loginOf(ownerUrl)}`;
+  const needed = 'a login that owns the tables, with the rights USAGE and CREATE on the schema public';
+  return ownerUrl === servingUrl
+    ? `DATABASE_MIGRATION_URL is not set, and ${login} of DATABASE_URL may not migrate (${reason}): set it to ${needed}.`
+    : `DATABASE_MIGRATION_URL: ${login} may not migrate (${reason}): it must be ${needed}.`;
+}
+
+/** The error as the server sent it. MikroORM wraps it and adds the statement, which may hold values. */
+function serverError(error: unknown): { code: string; message: string } | undefined {
+  let found: { code: string; message: string } | undefined;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as { code?: unknown };
+    if (typeof code === 'string') found = { code, message: cause.message };
+  }
+  return found;
+}
