@@ -1,5 +1,8 @@
 /** @topology one: speaks HTTP to one process, and looks into its log and health */
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 
@@ -34,6 +37,16 @@ const getAsHost = (path: string, host: string): Promise<number | undefined> =>
       .end();
   });
 
+/** fetch decodes the body; this is what went over the wire. */
+async function getBytes(
+  path: string,
+  headers: Record<string, string>,
+): Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: Buffer }> {
+  const sent = request(`${gateway.url}${path}`, { headers }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return { status: response.statusCode, headers: response.headers, body: await buffer(response) };
+}
+
 describe('health', () => {
   it('is live and ready, and names its parts', async () => {
     expect(await (await get('/health/live')).json()).toEqual({ status: 'live' });
@@ -62,6 +75,36 @@ describe('pages for developers', () => {
     const html = await page.text();
     expect(html).not.toMatch(/<(script|link)[^>]+(src|href)="https?:/);
     expect(html.length).toBeGreaterThan(1_000_000);
+  });
+
+  it.each(['gzip, deflate, br, zstd', 'br;q=1.0, GZIP;q=0.5', 'gzip'])(
+    'GraphiQL is compressed for a browser that accepts %j',
+    async (encoding) => {
+      const page = await getBytes('/graphiql', { 'accept-encoding': encoding });
+      expect(page.headers).toMatchObject({
+        'content-encoding': 'gzip',
+        vary: expect.stringContaining('ccept-'),
+      });
+      expect(page.body.length).toBeLessThan(3_000_000);
+      expect(gunzipSync(page.body).toString()).toBe(await (await get('/graphiql')).text());
+    },
+  );
+
+  it.each(['', 'br', 'gzip;q=0, br', 'x-gzip2'])(
+    'GraphiQL is plain for a client that accepts %j',
+    async (encoding) => {
+      const page = await getBytes('/graphiql', { 'accept-encoding': encoding });
+      expect(page.headers['content-encoding']).toBeUndefined();
+      expect(page.body.toString()).toContain('<html');
+    },
+  );
+
+  it('GraphiQL is not sent again to a browser that has it', async () => {
+    const { headers } = await getBytes('/graphiql', { 'accept-encoding': 'gzip' });
+    expect(headers['cache-control']).toBe('no-cache');
+    const again = await getBytes('/graphiql', { 'if-none-match': `"other", ${headers.etag}` });
+    expect([again.status, again.body.length, again.headers.etag]).toEqual([304, 0, headers.etag]);
+    expect((await getBytes('/graphiql', { 'if-none-match': '"other"' })).status).toBe(200);
   });
 
   it('Sandbox is at /graphql for a browser', async () => {
