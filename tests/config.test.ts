@@ -2,14 +2,15 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { environmentWithFiles } from '../src/cli/environment.ts';
+import { environmentWithFiles, unreadEnvFile } from '../src/cli/environment.ts';
 import { loadConfig } from '../src/config/index.ts';
 import { type Environment, InvalidSettings } from '../src/platform/settings.ts';
 import { key, newSecrets } from './support/gateway.ts';
 
+const RULES = ['login.address', 'login.account', 'register.address'];
 const problemsOf = (environment: Environment): readonly string[] => {
   try {
-    loadConfig(environment);
+    loadConfig(environment, { rateLimitRules: RULES });
     return [];
   } catch (error) {
     if (error instanceof InvalidSettings) return error.problems;
@@ -93,6 +94,14 @@ describe('the settings', () => {
     expect(problems.join()).not.toContain('marked-value');
   });
 
+  it('report a rate limit that does not exist with all other problems, and name the one that may be meant', () => {
+    const problems = problemsOf({ PORT: 'x', RATE_LIMIT_RULES: 'login.adress=5/60,login.account=5/60' });
+    expect(problems).toEqual([
+      expect.stringMatching(/^PORT /),
+      'RATE_LIMIT_RULES names a rule that does not exist: did you mean login.address?',
+    ]);
+  });
+
   it('take an empty text for unset', () => {
     expect(loadConfig({ PORT: '', TOKEN_KEY: '', CLIENT_ORIGIN: '' }).http.port).toBe(4000);
   });
@@ -107,6 +116,8 @@ describe('the settings', () => {
     ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.address=5'],
     ['a width of network that is not counted', 'RATE_LIMIT_RULES', 'login.address/60=5/60'],
     ['a network of an account', 'RATE_LIMIT_RULES', 'login.account/48=5/60'],
+    ['a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.rule=5/60'],
+    ['the network of a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.address/48=5/60'],
     ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
     ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
     ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
@@ -222,6 +233,90 @@ describe('production', () => {
   });
 });
 
+describe('a name that is not a setting', () => {
+  const MISSPELT = [
+    ['EMAIL_CONFIRMATON', 'EMAIL_CONFIRMATION'],
+    ['CLIENT_ORIGINS', 'CLIENT_ORIGIN'],
+    ['SMPT_URL', 'SMTP_URL'],
+    ['ACESS_TOKEN_TTL_SECONDS', 'ACCESS_TOKEN_TTL_SECONDS'],
+    ['TOKEN_KEY_FLIE', 'TOKEN_KEY_FILE'],
+    ['client_origin', 'CLIENT_ORIGIN'],
+  ] as const;
+
+  it.each(MISSPELT)('%s stops a start in production and is a warning otherwise', (name, meant) => {
+    const text = `${name} is not a setting: did you mean ${meant}?`;
+    expect(problemsOf({ ...production(), [name]: 'x' })).toEqual([text]);
+    expect(loadConfig({ [name]: 'x' }).warnings).toEqual([text]);
+  });
+
+  it('is a warning in production too when it is shorter than eight characters', () => {
+    expect(loadConfig({ ...production(), PROT: '4208' }).warnings).toEqual([
+      'PROT is not a setting: did you mean PORT?',
+    ]);
+  });
+
+  it('stops a start outside of production when it was meant to be production', () => {
+    expect(problemsOf({ NODE_EVN: 'production' })).toEqual([
+      'NODE_EVN is not a setting: did you mean NODE_ENV?',
+    ]);
+    expect(loadConfig({ NODE_EVN: 'test' }).warnings).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'is set by shells and platforms',
+      ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT'],
+    ],
+    ['is far from every setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
+  ])('is left alone when it %s', (_, names) => {
+    const environment = Object.fromEntries(names.map((name) => [name, 'x']));
+    expect(problemsOf({ ...production(), ...environment })).toEqual([]);
+    expect(loadConfig(environment).warnings).toEqual([]);
+  });
+
+  it('is left alone while it is empty', () => {
+    expect(problemsOf({ ...production(), CLIENT_ORIGINS: '' })).toEqual([]);
+  });
+
+  it('is in the list of docs/configuration.md when shells and platforms set it', async () => {
+    const code = await readFile('src/config/misspelt-names.ts', 'utf8');
+    const [, list = ''] = /const OF_OTHERS = \[(.*?)\n\];/s.exec(code) ?? [];
+    const names = [...list.matchAll(/'([^']+)'/g)].map(([, name]) => name);
+    const docs = await readFile('docs/configuration.md', 'utf8');
+    expect(names.length).toBeGreaterThan(30);
+    expect(names.filter((name) => !docs.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('PUBLIC_URL', () => {
+  it('follows PORT, and so does every setting that follows PUBLIC_URL', () => {
+    const { http, accessToken, warnings } = loadConfig({ PORT: '4208' });
+    const url = 'http://localhost:4208';
+    expect([http.publicUrl, http.localUrl, ...http.clientOrigins, accessToken.issuer]).toEqual(
+      Array(4).fill(url),
+    );
+    expect(warnings).toEqual([]);
+  });
+
+  it.each(['http://localhost:4000', 'http://127.0.0.1:4000', 'http://localhost'])(
+    '%s with another PORT is a warning that says what to set',
+    (publicUrl) => {
+      const { warnings } = loadConfig({ PORT: '4208', PUBLIC_URL: publicUrl });
+      expect(warnings).toEqual([
+        expect.stringContaining(`set PUBLIC_URL=${publicUrl.replace(/:4000$/, '')}:4208`),
+      ]);
+    },
+  );
+
+  it.each([
+    ['of a proxy on another host', { PUBLIC_URL: 'https://auth.example.test' }],
+    ['of a proxy that ends TLS on this machine', { PUBLIC_URL: 'https://localhost:8443' }],
+    ['that agrees with PORT', { PORT: '4208', PUBLIC_URL: 'http://localhost:4208' }],
+  ])('%s is not a mistake', (_, settings) => {
+    expect(loadConfig(settings).warnings).toEqual([]);
+  });
+});
+
 describe('a secret', () => {
   it('may stand in a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-secret-'));
@@ -251,6 +346,32 @@ describe('files of settings', () => {
     });
     expect(environmentWithFiles({}, folder, 'other.env')).toEqual({ PORT: '6000' });
     expect(() => environmentWithFiles({}, folder, 'absent.env')).toThrow(InvalidSettings);
+  });
+});
+
+describe('a .env that production does not read', () => {
+  const folderWith = async (file: string, content: string) => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-env-'));
+    await writeFile(join(folder, file), content);
+    return folder;
+  };
+  const production = { NODE_ENV: 'production' };
+
+  it('is pointed out', async () => {
+    const folder = await folderWith('.env', 'SMTP_URL=smtp://mail\n');
+    expect(unreadEnvFile(production, folder, undefined)).toEqual([
+      expect.stringContaining('--env-file .env'),
+    ]);
+  });
+
+  it.each([
+    ['another file is named', '.env', production, 'other.env'],
+    ['it is read', '.env', {}, undefined],
+    ['the environment has all of it', '.env', { ...production, SMTP_URL: 'smtp://other' }, undefined],
+    ['there is none', 'other.env', production, undefined],
+  ] as const)('is not worth a word when %s', async (_, file, environment, envFile) => {
+    const folder = await folderWith(file, 'SMTP_URL=smtp://mail\n');
+    expect(unreadEnvFile(environment, folder, envFile)).toEqual([]);
   });
 });
 

@@ -18,6 +18,32 @@ export function environmentWithFiles(
   return { ...readEnvFile(resolve(workingFolder, '.env'), { needed: false }), ...environment };
 }
 
+/**
+ * Says that production does not read the `.env` that lies there. Silent where the environment has all of its names: what
+ * runs the gateway, such as systemd, has read it then.
+ */
+export function unreadEnvFile(
+  environment: Environment,
+  workingFolder: string,
+  envFile: string | undefined,
+): string[] {
+  if (envFile !== undefined || environment.NODE_ENV !== 'production') return [];
+  const names = namesIn(resolve(workingFolder, '.env')).filter((name) => environment[name] === undefined);
+  if (names.length === 0) return [];
+  return [
+    'The file .env is not read when NODE_ENV=production: name it with --env-file .env, or set its settings in the environment.',
+  ];
+}
+
+/** None where the file is absent, or is not for this process to read. */
+function namesIn(file: string): string[] {
+  try {
+    return Object.keys(parseEnv(readFileSync(file, 'utf8')));
+  } catch {
+    return [];
+  }
+}
+
 function readEnvFile(file: string, { needed }: { needed: boolean }): Environment {
   try {
     return parseEnv(readFileSync(file, 'utf8'));

@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { RATE_LIMIT_RULES } from '../composition/index.ts';
 import { type Config, loadConfig } from '../config/index.ts';
 import { origin } from '../platform/setting-parsers.ts';
 import type { Environment } from '../platform/settings.ts';
 import { type EndpointOptions, printBlockpassEndpoints } from './blockpass.ts';
 import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
-import { environmentWithFiles } from './environment.ts';
+import { environmentWithFiles, unreadEnvFile } from './environment.ts';
 import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
 import {
   type MigrateDownOptions,
@@ -40,15 +41,23 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .option('--env-file <file>', 'file of settings, beneath those of the environment')
     .showHelpAfterError()
     .exitOverride();
-  const config = (): Config =>
-    loadConfig(
-      environmentWithFiles(environment, workingFolder, command.opts<{ envFile?: string }>().envFile),
-    );
+  const readConfig = (): Config => {
+    const { envFile } = command.opts<{ envFile?: string }>();
+    return loadConfig(environmentWithFiles(environment, workingFolder, envFile), {
+      rateLimitRules: Object.keys(RATE_LIMIT_RULES),
+      warnings: unreadEnvFile(environment, workingFolder, envFile),
+    });
+  };
+  const config = (): Config => {
+    const read = readConfig();
+    for (const warning of read.warnings) errors.write(`Warning: ${warning}\n`);
+    return read;
+  };
 
   command
     .command('start')
     .description('run the gateway')
-    .action(() => start({ config: config(), output, errors, stopped }));
+    .action(() => start({ config: readConfig(), output, errors, stopped }));
 
   const migrations = command.command('migrate').description('change the schema of the database');
   migrations

@@ -1,6 +1,7 @@
 import { compose, type Gateway, withMigrations } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
+import { Hints } from '../platform/hints.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { CommandError, STOPPED } from './streams.ts';
@@ -20,6 +21,10 @@ export interface StartOptions {
 export async function start({ config, output, errors, stopped }: StartOptions): Promise<void> {
   const sink = standardError();
   const log = createLogger(config.logLevel, sink);
+  // Standard output belongs to the audit stream where that goes there.
+  const console = config.auditStream === 'stdout' ? errors : output;
+  const hints = new Hints(log, config.production ? undefined : console);
+  for (const message of config.warnings) hints.give({ message });
   const { promise: lost, reject: lose } = Promise.withResolvers<never>();
   lost.catch(() => {});
   const interrupted = stopped.then((): never => {
@@ -34,8 +39,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
     await Promise.race([interrupted, undefined]);
     raising = raise(config, foundation, log, output);
     await Promise.race([raising, interrupted]);
-    // Standard output belongs to the audit stream where that goes there.
-    (config.auditStream === 'stdout' ? errors : output).write(banner(config, foundation));
+    console.write(banner(config, foundation));
     await Promise.race([stopped, lost]);
     log.info('stopping');
     const gateway = await raising;
@@ -110,12 +114,16 @@ async function listen({ app }: Gateway, { http }: Config): Promise<void> {
 }
 
 function banner({ production, http, mail }: Config, foundation: Foundation): string {
+  const { publicUrl, localUrl } = http;
+  // Pages for developers answer the machine itself alone, whatever the public URL is.
+  const url = production ? publicUrl : localUrl;
   const lines = [
     '',
-    `  Gatehouse   ${http.publicUrl}`,
-    `  GraphQL     ${http.publicUrl}/graphql${production ? '' : '   (Apollo Sandbox in a browser)'}`,
-    ...(production ? [] : [`  GraphiQL    ${http.publicUrl}/graphiql   (works without internet)`]),
-    ...(production || mail.smtpUrl !== undefined ? [] : [`  Mailbox     ${http.publicUrl}/dev/mailbox`]),
+    `  Gatehouse   ${url}`,
+    ...(url === publicUrl ? [] : [`  Public URL  ${publicUrl}`]),
+    `  GraphQL     ${url}/graphql${production ? '' : '   (Apollo Sandbox in a browser)'}`,
+    ...(production ? [] : [`  GraphiQL    ${url}/graphiql   (works without internet)`]),
+    ...(production || mail.smtpUrl !== undefined ? [] : [`  Mailbox     ${url}/dev/mailbox`]),
     `  Data        ${foundation.dataLocation}`,
     `  Superuser   ${production ? 'gatehouse' : 'npm run gatehouse --'} create-superuser you@example.com`,
     ...(production ? [] : ['  Stop        Ctrl-C']),

@@ -35,6 +35,7 @@ import { composeSessions } from './sessions.ts';
 
 export { exportUsers, type ImportReport, type InputLine } from '../administration/index.ts';
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
+export { RATE_LIMIT_RULES } from './rate-limit-rules.ts';
 export { withMigrations } from './with-migrations.ts';
 
 /**

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { type AuditStreamTarget, auditStreamTarget } from '../platform/audit/audit-stream-target.ts';
 import { databaseUrl } from '../platform/database/database-url.ts';
@@ -22,6 +23,7 @@ import {
 import { type Environment, SettingsReader } from '../platform/settings.ts';
 import { type BlockpassSettings, checkBlockpass, readBlockpass } from './blockpass.ts';
 import { type GoogleSettings, readGoogle } from './google.ts';
+import { checkNames } from './misspelt-names.ts';
 import { type PlaceSettings, readPlaces, type SocketSettings } from './places.ts';
 
 export type { BlockpassSettings } from './blockpass.ts';
@@ -41,6 +43,8 @@ export interface Config {
   readonly http: {
     readonly host: string;
     readonly port: number;
+    /** Origin under which a browser on this machine reaches the gateway, without a proxy. */
+    readonly localUrl: string;
     /** Own origin as clients see it: issuer of tokens, own links, cookie security. */
     readonly publicUrl: string;
     /** Origins that browsers may call from. The first one opens mailed links. */
@@ -134,6 +138,8 @@ export interface Config {
   readonly google: GoogleSettings | undefined;
   readonly rateLimit: { readonly enabled: boolean; readonly overrides: Readonly<Record<string, BucketRule>> };
   readonly logLevel: LogLevel;
+  /** What is probably a mistake, in sentences for the operator. */
+  readonly warnings: readonly string[];
 }
 
 /** A comma list of names of roles; `all` alone is everybody. */
@@ -144,16 +150,29 @@ function everybodyOrRoles(value: string): 'all' | string[] {
   return 'all';
 }
 
+export interface ConfigSurroundings {
+  /** The rate limits that there are; undefined: any name is taken for one. */
+  readonly rateLimitRules?: readonly string[];
+  /** What was noticed before the settings are read. */
+  readonly warnings?: readonly string[];
+}
+
 /**
  * Reads the settings of docs/configuration.md.
  * @throws {InvalidSettings} with all problems together, never with a value.
  */
-export function loadConfig(environment: Environment): Config {
+export function loadConfig(
+  environment: Environment,
+  { rateLimitRules, warnings = [] }: ConfigSurroundings = {},
+): Config {
   const read = new SettingsReader(environment);
+  read.warnings.push(...warnings);
   const production =
     read.withDefault('NODE_ENV', oneOf('development', 'production', 'test'), 'development') === 'production';
 
   const port = read.withDefault('PORT', wholeNumber({ min: 1, max: 65_535 }), 4000);
+  const host = read.withDefault('HOST', text, '127.0.0.1');
+  const localUrl = `http://${nameOf(host)}:${port}`;
   const publicUrl = read.withDefault('PUBLIC_URL', origin, `http://localhost:${port}`);
   const productName = read.withDefault('PRODUCT_NAME', plainName, 'Gatehouse');
   const issuer = read.withDefault('JWT_ISSUER', text, publicUrl);
@@ -162,8 +181,9 @@ export function loadConfig(environment: Environment): Config {
   const config: Config = {
     production,
     http: {
-      host: read.withDefault('HOST', text, '127.0.0.1'),
+      host,
       port,
+      localUrl,
       publicUrl,
       clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
@@ -251,22 +271,31 @@ export function loadConfig(environment: Environment): Config {
     google: readGoogle(read, production),
     rateLimit: {
       enabled: read.withDefault('RATE_LIMIT', flag, true),
-      overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules, {}),
+      overrides: read.withDefault('RATE_LIMIT_RULES', bucketRules(rateLimitRules), {}),
     },
     logLevel: read.withDefault(
       'LOG_LEVEL',
       oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
       'info',
     ),
+    warnings: read.warnings,
   };
 
   checkTogether(read, config);
+  checkNames(read, production);
   read.finish();
   return deepFreeze(config);
 }
 
+/** How this machine calls the address that the gateway listens on. */
+function nameOf(host: string): string {
+  if (['127.0.0.1', '::1', '0.0.0.0', '::'].includes(host)) return 'localhost';
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
 /** Rules that need more than one setting. */
 function checkTogether(read: SettingsReader, config: Config): void {
+  checkPort(read, config.http);
   if (config.session.store === 'redis' && !read.isSet('REDIS_URL')) {
     read.problem('SESSION_STORE is redis, so REDIS_URL must be set too');
   }
@@ -297,6 +326,17 @@ function checkTogether(read: SettingsReader, config: Config): void {
     read.problem('COOKIE_DOMAIN must be the host of PUBLIC_URL or a domain above it');
   }
   if (config.production) checkProduction(read, config);
+}
+
+/** Links in mails and tokens name PUBLIC_URL, and lead nowhere when it names a port that has no listener. */
+function checkPort(read: SettingsReader, { port, publicUrl }: Config['http']): void {
+  const url = new URL(publicUrl);
+  const isHere = url.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+  if (!isHere || Number(url.port || 80) === port) return;
+  const right = `http://${url.hostname}:${port}`;
+  read.warning(
+    `PUBLIC_URL is ${publicUrl}, but PORT is ${port}: leave PUBLIC_URL out, or set PUBLIC_URL=${right}. Only a proxy or a container that maps the ports makes both right.`,
+  );
 }
 
 /** Production refuses what is only safe on a developer's machine. */

@@ -4,8 +4,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Every problem of the settings together. Names settings, never their values: one of them may be a secret. */
 export class InvalidSettings extends Error {
-  constructor(readonly problems: readonly string[]) {
-    super(`The settings are not usable:\n${problems.map((problem) => `- ${problem}`).join('\n')}`);
+  /** @param warnings what may be the reason of a problem, or a mistake of its own */
+  constructor(
+    readonly problems: readonly string[],
+    readonly warnings: readonly string[] = [],
+  ) {
+    const listed = (texts: readonly string[]) => texts.map((text) => `\n- ${text}`).join('');
+    super(
+      `The settings are not usable:${listed(problems)}${warnings.length > 0 ? `\nPerhaps also:${listed(warnings)}` : ''}`,
+    );
     this.name = 'InvalidSettings';
   }
 }
@@ -19,10 +26,15 @@ export type Parser<T> = (text: string) => T;
  */
 export class SettingsReader {
   private readonly problems: string[] = [];
+  private readonly names = new Set<string>();
+
+  /** What is probably a mistake, and does not keep the gateway from running. */
+  readonly warnings: string[] = [];
 
   constructor(private readonly environment: Environment) {}
 
   optional<T>(name: string, parse: Parser<T>): T | undefined {
+    this.names.add(name);
     const text = this.environment[name];
     if (text === undefined || text === '') return undefined;
     try {
@@ -39,6 +51,7 @@ export class SettingsReader {
 
   /** A secret may stand in a file that `NAME_FILE` names (Docker and Kubernetes secrets). */
   secret<T>(name: string, parse: Parser<T>): T | undefined {
+    this.names.add(name).add(`${name}_FILE`);
     const file = this.environment[`${name}_FILE`];
     if (file === undefined || file === '') return this.optional(name, parse);
     if (this.environment[name]) {
@@ -52,13 +65,29 @@ export class SettingsReader {
     return Boolean(this.environment[name] || this.environment[`${name}_FILE`]);
   }
 
+  /** The settings that were read so far, whether they are set or not. */
+  get known(): ReadonlySet<string> {
+    return this.names;
+  }
+
+  /** Names and values that are set and are not among the settings that were read so far. */
+  unknown(): Array<[name: string, value: string]> {
+    return Object.entries(this.environment).flatMap(([name, value]) =>
+      value && !this.names.has(name) ? [[name, value] as [string, string]] : [],
+    );
+  }
+
   problem(text: string): void {
     this.problems.push(text);
   }
 
+  warning(text: string): void {
+    this.warnings.push(text);
+  }
+
   /** @throws {InvalidSettings} when anything was wrong. */
   finish(): void {
-    if (this.problems.length > 0) throw new InvalidSettings(this.problems);
+    if (this.problems.length > 0) throw new InvalidSettings(this.problems, this.warnings);
   }
 }
 

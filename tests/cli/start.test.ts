@@ -226,6 +226,60 @@ describe('commands', () => {
   });
 });
 
+describe('mistakes in the settings', () => {
+  it('are pointed out at the start, in the log and on the console, with links that lead somewhere', async () => {
+    const gateway = await GatehouseProcess.start({
+      ...environment,
+      EMAIL_CONFIRMATON: 'required',
+      PUBLIC_URL: 'http://localhost:1',
+    });
+    const hint = 'EMAIL_CONFIRMATON is not a setting: did you mean EMAIL_CONFIRMATION?';
+    const contradiction = `PUBLIC_URL is http://localhost:1, but PORT is ${environment.PORT}`;
+    for (const text of [hint, contradiction]) {
+      expect(gateway.output).toContain(text);
+      expect(gateway.errors).toMatch(new RegExp(`"level":"warn".*${text.replace('?', '\\?')}`));
+    }
+    const links = gateway.output.match(/http:\/\/\S+\/\S+/g) ?? [];
+    expect(links).toHaveLength(3);
+    for (const link of links) {
+      const page = await fetch(link.replace('localhost', '127.0.0.1'), { headers: { accept: 'text/html' } });
+      expect([link, page.status]).toEqual([link, 200]);
+    }
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  it('are pointed out by other commands too', async () => {
+    const result = await run(['migrate', 'status'], { EMAIL_CONFIRMATON: 'required' });
+    expect(result).toMatchObject({
+      code: 0,
+      errors: 'Warning: EMAIL_CONFIRMATON is not a setting: did you mean EMAIL_CONFIRMATION?\n',
+    });
+  });
+
+  it('are named beside what keeps production from starting, and so is a .env that it does not read', async () => {
+    const folder = join(dataDir, 'with-env-file');
+    await mkdir(folder);
+    await writeFile(join(folder, '.env'), 'DATABASE_URL=postgresql://db.example/gatehouse\n');
+    const gateway = GatehouseProcess.run(
+      ['start'],
+      {
+        ...environment,
+        NODE_ENV: 'production',
+        SMPT_URL: 'smtp://mail',
+        RATE_LIMIT_RULES: 'login.adress=5/60',
+      },
+      { cwd: folder },
+    );
+    expect(await gateway.ended).toBe(1);
+    expect(gateway.errors).toContain('\n- DATABASE_URL must be set');
+    expect(gateway.errors).toContain('\n- SMPT_URL is not a setting: did you mean SMTP_URL?');
+    expect(gateway.errors).toContain(
+      '\n- RATE_LIMIT_RULES names a rule that does not exist: did you mean login.address?',
+    );
+    expect(gateway.errors).toContain('\nPerhaps also:\n- The file .env is not read when NODE_ENV=production');
+  });
+});
+
 describe('a start that cannot succeed', () => {
   it('says that the port is taken, and leaves nothing behind', async () => {
     const other = createServer();

@@ -1,5 +1,4 @@
 import { RateLimited } from '../errors.ts';
-import { InvalidSettings } from '../settings.ts';
 import { type BucketRule, type DeclaredRule, SHARED, type WiderNetworks } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
@@ -34,15 +33,7 @@ export class RateLimiter {
       readonly rules: RuleTable;
       readonly overrides: Readonly<Record<string, BucketRule>>;
     },
-  ) {
-    const unknown = Object.keys(options.overrides).filter(
-      (name) => !(name.replace(/\/(56|48)$/, '') in options.rules),
-    );
-    if (unknown.length > 0) {
-      const known = Object.keys(options.rules).join(', ');
-      throw new InvalidSettings([`RATE_LIMIT_RULES names a rule that does not exist; there are ${known}`]);
-    }
-  }
+  ) {}
 
   /** The rule as it is configured, for what is counted elsewhere; null while limits are off. */
   rule(name: string): BucketRule | null {

@@ -1,3 +1,4 @@
+import { nearest } from '../edit-distance.ts';
 import type { Parser } from '../settings.ts';
 
 /** A token bucket: `burst` tokens at most, refilled evenly so that an empty one is full after `perSeconds`. */
@@ -31,19 +32,36 @@ export const SHARED: WiderNetworks = { '/56': 2, '/48': 4 };
  */
 export const SCARCE: WiderNetworks = { '/56': 1.2, '/48': 1.4 };
 
+/** How far a misspelt name may be from the rule that the error suggests. */
+const MAX_EDITS = 2;
+
 /**
- * Parses RATE_LIMIT_RULES: `login.address=30/60,login.address/48=60/60` (burst / seconds until full again). A name that
+ * For RATE_LIMIT_RULES: `login.address=30/60,login.address/48=60/60` (burst / seconds until full again). A name that
  * ends in `/56` or `/48` sets what that IPv6 network has.
+ * @param known the rules that there are; undefined: every name is taken
  */
-export const bucketRules: Parser<Record<string, BucketRule>> = (value) => {
-  const rules: Record<string, BucketRule> = {};
-  for (const item of value.split(',')) {
-    const match = /^\s*([a-zA-Z.]+(?:\.address\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
-    const [, name, burst, perSeconds] = match ?? [];
-    if (name === undefined || Number(burst) < 1 || Number(perSeconds) < 1) {
-      throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.address=30/60');
+export function bucketRules(known: readonly string[] | undefined): Parser<Record<string, BucketRule>> {
+  return (value) => {
+    const rules: Record<string, BucketRule> = {};
+    const unknown = new Set<string>();
+    for (const item of value.split(',')) {
+      const match = /^\s*(([a-zA-Z.]+)(?:(?<=\.address)\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
+      const [, name, rule = '', burst, perSeconds] = match ?? [];
+      if (name === undefined || Number(burst) < 1 || Number(perSeconds) < 1) {
+        throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.address=30/60');
+      }
+      if (known && !known.includes(rule)) unknown.add(rule);
+      rules[name] = { burst: Number(burst), perSeconds: Number(perSeconds) };
     }
-    rules[name] = { burst: Number(burst), perSeconds: Number(perSeconds) };
-  }
-  return rules;
-};
+    if (known && unknown.size > 0) throw new Error(unknownRule([...unknown], known));
+    return rules;
+  };
+}
+
+/** Names the rules that may be meant, not what the setting says. */
+function unknownRule(unknown: readonly string[], known: readonly string[]): string {
+  const meant = unknown.flatMap((rule) => nearest(rule, known, MAX_EDITS) ?? []);
+  return meant.length > 0
+    ? `names a rule that does not exist: did you mean ${meant.join(', ')}?`
+    : `names a rule that does not exist; there are ${known.join(', ')}`;
+}

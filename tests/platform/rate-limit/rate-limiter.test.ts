@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RateLimited } from '../../../src/platform/errors.ts';
 import { InProcessTokenBuckets, RateLimiter, SCARCE } from '../../../src/platform/rate-limit/index.ts';
 import { bareAddress, networkOf, networksOf } from '../../../src/platform/request/index.ts';
-import { InvalidSettings } from '../../../src/platform/settings.ts';
 import { TestClock } from '../../support/clock.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { race } from '../../support/race.ts';
@@ -71,11 +70,10 @@ describe('the rate limiter', () => {
     await limits.charge({ 'a.address': ['alice at home'], 'a.account': 'alice' });
   });
 
-  it('takes single rules from the settings, and refuses to start with one that does not exist', async () => {
+  it('takes single rules from the settings', async () => {
     const limits = limiter({ 'a.account': { burst: 1, perSeconds: 60 } });
     await limits.charge({ 'a.account': 'alice' });
     await expect(limits.charge({ 'a.account': 'alice' })).rejects.toBeInstanceOf(RateLimited);
-    expect(() => limiter({ 'no.such': { burst: 1, perSeconds: 1 } })).toThrow(InvalidSettings);
   });
 });
 
@@ -126,7 +124,6 @@ describe('the networks of an IPv6 client', () => {
     expect(await letThrough(grown, 'usual.address', of48)).toBe(200);
     const own = limiter({ 'usual.address/48': { burst: 15, perSeconds: 60 } });
     expect(await letThrough(own, 'usual.address', of48)).toBe(15);
-    expect(() => limiter({ 'no.such.address/48': { burst: 1, perSeconds: 1 } })).toThrow(InvalidSettings);
   });
 });
 

@@ -1,0 +1,40 @@
+import { nearest } from '../platform/edit-distance.ts';
+import type { SettingsReader } from '../platform/settings.ts';
+
+/** Characters from which on a name may stop the start. */
+const LONG = 8;
+/** Edits that a mistake may have. Two of them make PORT out of ROOT, IMPORT and other words that mean something else. */
+const MAX_EDITS = { long: 2, short: 1 };
+
+/**
+ * Names that shells, Node, npm, containers and platforms set: never a misspelt setting, whatever they look like.
+ * docs/configuration.md lists them. A `*` stands for any rest.
+ */
+const OF_OTHERS = [
+  ...['CI', 'EDITOR', 'HOME', 'HOSTNAME', 'HOSTTYPE', 'LANG', 'LOGNAME', 'MAIL', 'OLDPWD', 'PAGER', 'PATH'],
+  ...['PWD', 'SHELL', 'SHLVL', 'TEMP', 'TERM', 'TMP', 'TMPDIR', 'TZ', 'USER', 'LC_*', 'SSH_*', 'XDG_*'],
+  ...['npm_*', 'NODE_APP_INSTANCE', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_PATH', 'NODE_VERSION'],
+  ...['COMPOSE_*', 'DOCKER_*', 'KUBERNETES_*', 'AWS_*', 'AZURE_*', 'CI_*', 'DYNO', 'FLY_*', 'GITHUB_*'],
+  ...['HEROKU_*', 'PG*', 'POSTGRES_*', 'RAILWAY_*', 'RENDER_*', 'WEBSITE_*'],
+];
+
+const isOfOthers = (name: string): boolean =>
+  OF_OTHERS.some((other) => (other.endsWith('*') ? name.startsWith(other.slice(0, -1)) : name === other));
+
+/**
+ * Points out names that look like a setting and are none, because the setting that was meant keeps its default. In
+ * production a long one stops the start. Call it after the last setting was read.
+ */
+export function checkNames(read: SettingsReader, production: boolean): void {
+  for (const [name, value] of read.unknown()) {
+    if (isOfOthers(name)) continue;
+    const isLong = name.length >= LONG;
+    const meant = nearest(name.toUpperCase(), read.known, isLong ? MAX_EDITS.long : MAX_EDITS.short);
+    if (meant === undefined) continue;
+    const text = `${name} is not a setting: did you mean ${meant}?`;
+    // NODE_EVN=production would otherwise run the parts of development in production.
+    const isStrict = production || (meant === 'NODE_ENV' && value === 'production');
+    if (isStrict && isLong) read.problem(text);
+    else read.warning(text);
+  }
+}
