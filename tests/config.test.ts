@@ -120,6 +120,7 @@ describe('the settings', () => {
     ['the network of a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.address/48=5/60'],
     ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
     ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
+    ['pages of a frontend that is not named', 'LINK_PAGES', 'client'],
     ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
     ['the audience of tokens that can only enrol', 'JWT_AUDIENCE', 'http://localhost:4000/enrol'],
     ['a domain that is not above the own host', 'COOKIE_DOMAIN', 'example.test'],

@@ -12,7 +12,7 @@ const NOBODY: Readonly<Record<TokenUse, string>> = {
 };
 
 /**
- * Makes the token that would be mailed; its first line is the token, its second the link.
+ * Makes the token that would be mailed. The first line is the token; the second is the link, where mails carry one (LINK_PAGES).
  * For development and tests; in production the mailbox is the proof.
  */
 export async function printToken(
@@ -29,7 +29,7 @@ export async function printToken(
   const mail = await withGateway(config, ({ fork, mailsWithToken }) =>
     fork().transactional((tx) => mailsWithToken[use].write(tx, { address })),
   );
-  const [link, token] = /https?:\S+#token=(\S+)/.exec(mail?.text ?? '') ?? [];
-  if (!link || !token) throw new CommandError(`The address ${address} ${NOBODY[use]}.`);
-  output.write(`${token}\n${link}\n`);
+  const [line, link] = /^(https?:\S+#token=)?[\w-]{43}$/m.exec(mail?.text ?? '') ?? [];
+  if (line === undefined) throw new CommandError(`The address ${address} ${NOBODY[use]}.`);
+  output.write(link === undefined ? `${line}\n` : `${line.slice(link.length)}\n${line}\n`);
 }

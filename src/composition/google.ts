@@ -40,7 +40,7 @@ export function composeGoogle(
   signInPart: SignInPart,
   contexts: RequestContexts,
 ) {
-  const { config, clock, rateLimiter, audit, notices, publicUrl, clientOrigin, secure } = platform;
+  const { config, clock, rateLimiter, audit, notices, publicUrl, clientOrigin, pages, secure } = platform;
   const { googleIdentities, linkChallenges, linkedIdentities } = identities;
   const { signIn, tokenDelivery } = signInPart;
   const tickets = new GoogleTickets();
@@ -79,15 +79,20 @@ export function composeGoogle(
     return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };
   };
   const google = feature();
-  const page = { productName: config.productName, path: RESULT_PAGE, startPath: START_PATH };
-  // Without cookies it would make sessions that nobody has.
-  const hasPage = clientOrigin === publicUrl && config.session.tokenDelivery !== 'body';
-  const pages = hasPage ? [googleSignInPage(page)] : [];
+  const { linkPages } = config.http;
+  // A page of the gateway can hold a session in cookies only.
+  const hasPage = linkPages === 'gateway' && config.session.tokenDelivery !== 'body';
+  const page = googleSignInPage({ ...pages, path: RESULT_PAGE, startPath: START_PATH });
+  const redirects = (flow: RedirectFlow) => [
+    googleRoutes(flow, contexts.of, cookieStyle, { resultOrigin: hasPage ? publicUrl : clientOrigin }),
+    ...(hasPage ? [page] : []),
+  ];
   return {
     signIn: google?.signIn ?? null,
     resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle, sessions.renewals)],
     cookieNames: [bindingCookieName(cookieStyle)],
-    routes: google ? [googleRoutes(google.flow, contexts.of, cookieStyle, { clientOrigin }), ...pages] : [],
+    // Without any page a redirect has nowhere to end.
+    routes: google && linkPages !== 'off' ? redirects(google.flow) : [],
     personalData: [googleData],
     chores: [expiredGoogleTickets],
   } satisfies Part & Record<string, unknown>;

@@ -105,7 +105,7 @@ async function build(
   platform: Platform,
   { serving, output }: Required<Pick<CompositionOptions, 'serving' | 'output'>>,
 ): Promise<Gateway> {
-  const { config, log, closing, redis, fork, feed, publicUrl, clientOrigin } = platform;
+  const { config, log, closing, redis, fork, feed, pages } = platform;
   const sessions = await composeSessions(platform);
   const identities = composeIdentities(platform);
   const devices = composeDevices(platform);
@@ -186,7 +186,10 @@ async function build(
     maxOperations: MAX_OPERATIONS + passwords.hashPlaces,
     schema,
     tokenCookies: broughtBy(parts, 'cookieNames'),
-    routes: [...(clientOrigin === publicUrl ? [linkPages(config)] : []), ...broughtBy(parts, 'routes')],
+    routes: [
+      ...(config.http.linkPages === 'gateway' ? [linkPages(pages)] : []),
+      ...broughtBy(parts, 'routes'),
+    ],
     guardedRoutes: broughtBy(parts, 'guardedRoutes'),
     devMailbox: platform.devMailbox,
     health: {

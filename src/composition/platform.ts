@@ -69,11 +69,12 @@ export async function composePlatform(
       : new PostgresEventFeed(servingUrl, warn);
   closing.push(() => feed.close());
 
-  const { publicUrl, clientOrigins } = config.http;
+  const { publicUrl, clientOrigins, linkPages } = config.http;
   const clientOrigin = clientOrigins[0] ?? publicUrl;
   const box = new SecretBox(secrets.encryptionKeys);
   const outbox = new MailOutbox(box, feed);
-  const letters = new Letters({ productName: config.productName, clientOrigin });
+  const pagesAt = { gateway: publicUrl, client: clientOrigin, off: null }[linkPages];
+  const letters = new Letters({ productName: config.productName, pagesAt });
   const tokens = new OneTimeTokens();
   const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
   const secure = publicUrl.startsWith('https:');
@@ -99,6 +100,8 @@ export async function composePlatform(
     notices,
     publicUrl,
     clientOrigin,
+    /** What the pages of the gateway share: their name, and the frontend that they lead on to. */
+    pages: { productName: config.productName, home: clientOrigin === publicUrl ? null : clientOrigin },
     secure,
     cookieStyle: new CookieStyle({ secure, domain: config.session.cookieDomain }),
     mailWriters: [notices],

@@ -35,6 +35,8 @@ export type SessionStoreKind = 'postgres' | 'redis';
 export type DpopMode = 'off' | 'optional' | 'required';
 export type TokenDelivery = 'both' | 'cookie' | 'body';
 export type PasswordScheme = 'bcrypt' | 'argon2id';
+/** Where mailed links open and sign-ins by redirect end: at pages of the gateway, of the frontend, or nowhere. */
+export type LinkPages = 'gateway' | 'client' | 'off';
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 
 /** What the environment says, parsed once. Times are in the unit that the name ends with. */
@@ -47,10 +49,11 @@ export interface Config {
     readonly localUrl: string;
     /** Own origin as clients see it: issuer of tokens, own links, cookie security. */
     readonly publicUrl: string;
-    /** Origins that browsers may call from. The first one opens mailed links. */
+    /** Origins that browsers may call from. The first one is the frontend. */
     readonly clientOrigins: readonly string[];
     /** Addresses and networks whose X-Forwarded-For counts. */
     readonly trustedProxies: readonly string[];
+    readonly linkPages: LinkPages;
     readonly requireRequestId: boolean;
     /** Seconds from the arrival of a request, after which it has no effect any more. */
     readonly requestMaxAgeSeconds: number;
@@ -187,6 +190,7 @@ export function loadConfig(
       publicUrl,
       clientOrigins: read.withDefault('CLIENT_ORIGIN', (value) => list(value).map(origin), [publicUrl]),
       trustedProxies: read.withDefault('TRUSTED_PROXIES', networks, []),
+      linkPages: read.withDefault('LINK_PAGES', oneOf('gateway', 'client', 'off'), 'gateway'),
       requireRequestId: read.withDefault('REQUIRE_REQUEST_ID', flag, false),
       requestMaxAgeSeconds: read.withDefault('REQUEST_MAX_AGE_SECONDS', wholeNumber({ min: 1, max: 60 }), 10),
       shutdownDelaySeconds: read.withDefault(
@@ -300,6 +304,9 @@ function checkTogether(read: SettingsReader, config: Config): void {
     read.problem('SESSION_STORE is redis, so REDIS_URL must be set too');
   }
 
+  if (config.http.linkPages === 'client' && !read.isSet('CLIENT_ORIGIN')) {
+    read.problem('LINK_PAGES is client, so CLIENT_ORIGIN must be set too: mailed links open there');
+  }
   if (read.isSet('DATABASE_MIGRATION_URL') && !read.isSet('DATABASE_URL')) {
     read.problem('DATABASE_MIGRATION_URL is set, so DATABASE_URL must be set too');
   }

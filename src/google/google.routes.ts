@@ -22,11 +22,11 @@ export const bindingCookieName = (cookies: CookieStyle): string => cookies.name(
 export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
 export interface GoogleRouteOptions {
-  /** Where the browser ends, whatever a request says. */
-  readonly clientOrigin: string;
+  /** Origin of the page at which the browser ends, whatever a request says. */
+  readonly resultOrigin: string;
 }
 
-/** Sign-in by redirect. The browser ends at the frontend, with `#code=` or `#error=`, whatever but a fault happens. */
+/** Sign-in by redirect. The browser ends at RESULT_PAGE, with `#code=` or `#error=`, whatever but a fault happens. */
 export function googleRoutes(
   flow: RedirectFlow,
   contextOf: ContextOf,
@@ -35,7 +35,7 @@ export function googleRoutes(
 ) {
   const cookieName = bindingCookieName(cookies);
   const backWith = (reply: FastifyReply, result: Record<string, string>) =>
-    reply.redirect(`${options.clientOrigin}${RESULT_PAGE}#${new URLSearchParams(result)}`, 303);
+    reply.redirect(`${options.resultOrigin}${RESULT_PAGE}#${new URLSearchParams(result)}`, 303);
 
   return async (app: FastifyInstance): Promise<void> => {
     app.addHook('onSend', async (_request, reply) => {

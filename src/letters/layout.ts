@@ -1,11 +1,12 @@
 import { escapeHtml } from '../platform/html.ts';
 
-/** A button of a letter. */
-export interface Action {
+/** A button of a letter, or a code that its reader enters elsewhere. */
+export type Action = ActionFacts & ({ readonly url: string } | { readonly code: string });
+
+interface ActionFacts {
   /** Above the button, where there are several. */
   readonly about?: string;
   readonly label: string;
-  readonly url: string;
 }
 
 /** What a letter says; how it looks is the same for all. */
@@ -39,9 +40,9 @@ export function render(letter: Letter, productName: string): RenderedLetter {
 function asText({ paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
   const blocks = [
     ...paragraphs.map(wrap),
-    ...actions.flatMap(({ about, label, url }) => [
-      ...(about === undefined ? [] : [wrap(about)]),
-      `${label}:\n${url}`,
+    ...actions.flatMap((action) => [
+      ...(action.about === undefined ? [] : [wrap(action.about)]),
+      `${action.label}:\n${'url' in action ? action.url : action.code}`,
     ]),
     ...smallPrint.map(wrap),
     `-- \n${productName}`,
@@ -52,12 +53,11 @@ function asText({ paragraphs, actions = [], smallPrint = [] }: Letter, productNa
 function asHtml({ subject, paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
   const paragraph = (text: string) => `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`;
   const body = paragraphs.map(paragraph).join('\n');
-  const buttons = actions
-    .map(
-      ({ about, label, url }) =>
-        `${about === undefined ? '' : paragraph(about)}<p style="margin:24px 0"><a href="${escapeHtml(url)}" style="display:inline-block;padding:12px 20px;background:#1f4d8f;color:#ffffff;text-decoration:none;border-radius:6px;font-weight:600">${escapeHtml(label)}</a></p>
-<p style="margin:0 0 16px;font-size:13px;color:#555555">Or copy this address into your browser:<br><span style="word-break:break-all">${escapeHtml(url)}</span></p>`,
-    )
+  const ways = actions
+    .map((action) => {
+      const about = action.about === undefined ? '' : paragraph(action.about);
+      return about + ('url' in action ? button(action.label, action.url) : code(action.label, action.code));
+    })
     .join('\n');
   const small = smallPrint
     .map((text) => `<p style="margin:0 0 8px;font-size:13px;color:#555555">${escapeHtml(text)}</p>`)
@@ -70,7 +70,7 @@ function asHtml({ subject, paragraphs, actions = [], smallPrint = [] }: Letter, 
 <div style="background:#ffffff;border-radius:8px;padding:28px 24px">
 <h1 style="margin:0 0 16px;font-size:20px;line-height:1.3">${escapeHtml(subject)}</h1>
 ${body}
-${buttons}
+${ways}
 ${small}
 </div>
 <p style="margin:16px 0 0;font-size:12px;color:#777777;text-align:center">${escapeHtml(productName)}</p>
@@ -79,6 +79,13 @@ ${small}
 </html>
 `;
 }
+
+const button = (label: string, url: string): string =>
+  `<p style="margin:24px 0"><a href="${escapeHtml(url)}" style="display:inline-block;padding:12px 20px;background:#1f4d8f;color:#ffffff;text-decoration:none;border-radius:6px;font-weight:600">${escapeHtml(label)}</a></p>
+<p style="margin:0 0 16px;font-size:13px;color:#555555">Or copy this address into your browser:<br><span style="word-break:break-all">${escapeHtml(url)}</span></p>`;
+
+const code = (label: string, value: string): string =>
+  `<p style="margin:24px 0 16px">${escapeHtml(label)}. Enter this code:<br><code style="font-size:15px;word-break:break-all">${escapeHtml(value)}</code></p>`;
 
 function wrap(paragraph: string): string {
   const lines = [''];

@@ -2,7 +2,7 @@ import type { Mail } from '../platform/mail/index.ts';
 import { type Letter, render } from './layout.ts';
 import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notices.ts';
 
-/** Paths on CLIENT_ORIGIN where mailed links open. */
+/** Paths where mailed links open; LINK_PAGES says at which origin. */
 export const LINK_PAGES = {
   confirmEmail: '/confirm-email',
   resetPassword: '/reset-password',
@@ -27,8 +27,8 @@ export class Letters {
   constructor(
     private readonly options: {
       readonly productName: string;
-      /** Where mailed links open. Never taken from a request. */
-      readonly clientOrigin: string;
+      /** Origin where mailed links open, never taken from a request. Null: mails carry a code to enter instead of a link. */
+      readonly pagesAt: string | null;
     },
   ) {}
 
@@ -42,6 +42,7 @@ export class Letters {
     { replacesAccount = false }: { replacesAccount?: boolean } = {},
   ): Mail {
     const { productName } = this.options;
+    const { noun, use } = this.words;
     const [only, ...others] = registrations;
     if (!only) throw new Error('there is nothing to confirm');
     const isOne = others.length === 0;
@@ -55,16 +56,16 @@ export class Letters {
       actions: registrations.map((registration) => ({
         ...(!isOne && { about: `The account ${described(registration)}:` }),
         label: isOne ? 'Confirm this address' : `Confirm ${quoted(registration.username)}`,
-        url: this.link('confirmEmail', registration.token),
+        ...this.way('confirmEmail', registration.token),
       })),
       smallPrint: [
-        'The link works once and for 24 hours. In another browser than the one that registered, it asks for the password of the registration.',
+        `The ${noun} works once and for 24 hours. In another browser than the one that registered, it asks for the password of the registration.`,
         ...(replacesAccount
           ? [
               'An account that never confirmed this address has it now. Confirming takes the address from that account and locks it. If that account is yours and you want to keep it, do not confirm; ask for a new password instead.',
             ]
           : []),
-        'If you did not register, ignore this mail. Do not open the link and enter no password: without it the address stays unconfirmed.',
+        `If you did not register, ignore this mail. Do not ${use} and enter no password: without it the address stays unconfirmed.`,
       ],
     });
   }
@@ -89,9 +90,9 @@ export class Letters {
         `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
         'Setting one signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
       ],
-      actions: [{ label: 'Set a new password', url: this.link('resetPassword', token) }],
+      actions: [{ label: 'Set a new password', ...this.way('resetPassword', token) }],
       smallPrint: [
-        'The link works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.',
+        `The ${this.words.noun} works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.`,
       ],
     });
   }
@@ -104,8 +105,8 @@ export class Letters {
       paragraphs: [
         `An account at ${productName} wants to use this address from now on. Confirm that it is yours.`,
       ],
-      actions: [{ label: 'Use this address', url: this.link('confirmEmail', token) }],
-      smallPrint: ['The link works once and for 24 hours. If it was not you, do nothing.'],
+      actions: [{ label: 'Use this address', ...this.way('confirmEmail', token) }],
+      smallPrint: [`The ${this.words.noun} works once and for 24 hours. If it was not you, do nothing.`],
     });
   }
 
@@ -155,20 +156,29 @@ export class Letters {
 
   private undoable(to: string, undoToken: string, what: string): Mail {
     const { productName } = this.options;
+    const { noun, trigger } = this.words;
     return this.compose(to, {
       subject: `The e-mail address of your ${productName} account`,
       paragraphs: [
         `The e-mail address of your account at ${productName} ${what}. If you did this, there is nothing to do.`,
-        'If you did not: somebody else can use your account. The button brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a link for a new password.',
+        `If you did not: somebody else can use your account. ${trigger} brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a ${noun} for a new password.`,
       ],
-      actions: [{ label: 'It was not me: undo this', url: this.link('undoEmailChange', undoToken) }],
-      smallPrint: ['The link works once and for 72 hours, whatever happens to the account meanwhile.'],
+      actions: [{ label: 'It was not me: undo this', ...this.way('undoEmailChange', undoToken) }],
+      smallPrint: [`The ${noun} works once and for 72 hours, whatever happens to the account meanwhile.`],
     });
   }
 
   /** The token travels in the fragment, which browsers send to no server and in no Referer header. */
-  private link(page: keyof typeof LINK_PAGES, token: string): string {
-    return `${this.options.clientOrigin}${LINK_PAGES[page]}#token=${token}`;
+  private way(page: keyof typeof LINK_PAGES, token: string): { url: string } | { code: string } {
+    const { pagesAt } = this.options;
+    return pagesAt === null ? { code: token } : { url: `${pagesAt}${LINK_PAGES[page]}#token=${token}` };
+  }
+
+  /** How a mail speaks of what it carries. */
+  private get words() {
+    return this.options.pagesAt === null
+      ? { noun: 'code', use: 'enter the code', trigger: 'The code' }
+      : { noun: 'link', use: 'open the link', trigger: 'The button' };
   }
 
   private compose(to: string, letter: Letter): Mail {

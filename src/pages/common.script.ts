@@ -13,6 +13,14 @@ const show = (element, text) => {
   element.hidden = text === '';
 };
 
+/** The last thing that a page says; then it offers the way on to the frontend, where there is one. */
+const onward = document.querySelector('#onward');
+function finish(text) {
+  show(outcome, text);
+  if (onward) onward.hidden = false;
+  outcome.focus();
+}
+
 const requestId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 

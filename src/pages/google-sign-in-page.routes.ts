@@ -1,19 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import { escapeHtml } from '../platform/html.ts';
 import { GOOGLE_SIGN_IN_SCRIPT } from './google-sign-in-page.script.ts';
-import { type Page, servePage } from './page.ts';
+import { type Page, type PageSetting, servePage } from './page.ts';
 
-export interface GoogleSignInPageOptions {
-  readonly productName: string;
+export interface GoogleSignInPageOptions extends PageSetting {
   readonly path: string;
   /** Where a sign-in begins. */
   readonly startPath: string;
 }
 
 /** Where a sign-in by redirect ends for people who have no frontend. */
-export function googleSignInPage({ productName, path, startPath }: GoogleSignInPageOptions) {
+export function googleSignInPage({ path, startPath, ...setting }: GoogleSignInPageOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    servePage(app, path, pageOf(startPath), productName);
+    servePage(app, path, pageOf(startPath), setting);
   };
 }
 

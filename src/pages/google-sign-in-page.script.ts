@@ -50,8 +50,10 @@ function goOn({ __typename, user, challenge }) {
   for (const element of [progress, linkForm, codeForm]) element.hidden = true;
   if (__typename === 'SecondFactorRequired') return ask(codeForm, (input) => secondStep(challenge, input));
   if (__typename === 'AccountLinkRequired') return ask(linkForm, (input) => logIn(challenge, input));
-  show(outcome, 'You are signed in as ' + user.username + '. You can close this page.');
-  outcome.focus();
+  const name = 'You are signed in as ' + user.username + '.';
+  finish(onward ? name : name + ' You can close this page.');
+  // The session is in cookies, which the frontend sends.
+  if (onward) location.replace(onward.querySelector('a').href);
 }
 
 async function secondStep(challenge, { code }) {

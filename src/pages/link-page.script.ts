@@ -71,8 +71,7 @@ form.addEventListener('submit', async (event) => {
       explain(errors[0]);
     } else {
       form.hidden = true;
-      show(outcome, form.dataset.done);
-      outcome.focus();
+      finish(form.dataset.done);
     }
   } catch {
     show(problem, TRY_AGAIN);

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { LINK_PAGES } from '../letters/index.ts';
 import { type LinkPage, linkPage } from './link-page.ts';
-import { servePage } from './page.ts';
+import { type PageSetting, servePage } from './page.ts';
 
 const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
   confirmEmail: {
@@ -47,10 +47,10 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
  * Plain pages behind the mailed links, for people who have no frontend. The token is in the fragment, so no server
  * hears of it before the button is pressed: to open a page, even with its script, uses nothing up.
  */
-export function linkPages({ productName }: { readonly productName: string }) {
+export function linkPages(setting: PageSetting) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const [name, path] of Object.entries(LINK_PAGES)) {
-      servePage(app, path, linkPage(PAGES[name as keyof typeof LINK_PAGES]), productName);
+      servePage(app, path, linkPage(PAGES[name as keyof typeof LINK_PAGES]), setting);
     }
   };
 }

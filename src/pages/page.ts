@@ -11,6 +11,13 @@ export interface Page {
   readonly script: string;
 }
 
+/** What all pages share. */
+export interface PageSetting {
+  readonly productName: string;
+  /** Origin of the frontend, to which a page leads on when all is done; null: there is none. */
+  readonly home: string | null;
+}
+
 const STYLE = `
 :root { color-scheme: light dark; --quiet: #5b6470; --line: #b9c0c9; --act: #1f4d8f; --on-act: #ffffff; --wrong: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --quiet: #a7b0bc; --line: #4b5563; --act: #9ec1f7; --on-act: #10233f; --wrong: #ffb4ab; } }
@@ -46,7 +53,7 @@ const policyOf = ({ script }: Page): string =>
     "require-trusted-types-for 'script'",
   ].join('; ');
 
-const render = ({ title, body, script }: Page, productName: string): string => `<!doctype html>
+const render = ({ title, body, script }: Page, { productName, home }: PageSetting): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -62,7 +69,7 @@ const render = ({ title, body, script }: Page, productName: string): string => `
 ${body}
 <p id="problem" class="wrong" role="alert" hidden></p>
 <p id="outcome" role="status" tabindex="-1" hidden></p>
-<footer>${escapeHtml(productName)}</footer>
+${home === null ? '' : `<p id="onward" hidden><a href="${escapeHtml(home)}">Go on to ${escapeHtml(new URL(home).host)}</a></p>\n`}<footer>${escapeHtml(productName)}</footer>
 </main>
 <script>${script}</script>
 </body>
@@ -70,8 +77,8 @@ ${body}
 `;
 
 /** Whoever opens a page says nothing by it: what brought them is in the fragment. */
-export function servePage(app: FastifyInstance, path: string, page: Page, productName: string): void {
-  const html = render(page, productName);
+export function servePage(app: FastifyInstance, path: string, page: Page, setting: PageSetting): void {
+  const html = render(page, setting);
   const headers = { 'content-security-policy': policyOf(page), 'cache-control': 'no-store' };
   app.get(path, { config: { anyRequestId: true, anyAge: true } }, async (_request, reply) =>
     reply.headers(headers).type('text/html; charset=utf-8').send(html),

@@ -16,6 +16,7 @@ async function token(args: string[], settings: Record<string, string> = {}) {
   const command = GatehouseProcess.run(['token', ...args], {
     NODE_ENV: 'test',
     CLIENT_ORIGIN: 'https://app.example',
+    LINK_PAGES: 'client',
     DATABASE_URL: gateway.database.servingUrl,
     DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
     ...secrets,
@@ -55,6 +56,12 @@ describe('gatehouse token', () => {
       gateway.client.execute(ResetPasswordDocument, { token: by, newPassword: 'seven quiet lanterns' });
     expect((await reset(printed.token)).data?.resetPassword).toBe(true);
     expect((await reset(former.token)).code).toBe('INVALID_TOKEN');
+  });
+
+  it('prints a token alone where mails carry no link', async () => {
+    const alice = await gateway.aSubject();
+    const printed = await token([alice.email, '--for', 'reset-password'], { LINK_PAGES: 'off' });
+    expect(printed).toMatchObject({ code: 0, token: expect.stringMatching(/^[\w-]{43}$/), link: undefined });
   });
 
   it('says so where there is nobody', async () => {

@@ -81,6 +81,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
       PORT: port,
       PUBLIC_URL: gatewayUrl,
       CLIENT_ORIGIN: frontendUrl,
+      LINK_PAGES: 'client',
       GOOGLE_CLIENT_ID: CLIENT_ID,
       GOOGLE_CLIENT_SECRET: CLIENT_SECRET,
       GOOGLE_ISSUER_URL: issuerUrl,

@@ -12,7 +12,7 @@ let google: GoogleStandIn;
 let gateway: TestGateway;
 beforeAll(async () => {
   google = await GoogleStandIn.start();
-  gateway = await TestGateway.start({ ...google.settings, CLIENT_ORIGIN });
+  gateway = await TestGateway.start({ ...google.settings, CLIENT_ORIGIN, LINK_PAGES: 'client' });
 });
 afterAll(async () => {
   await gateway.close();
@@ -79,6 +79,36 @@ describe('the redirect flow', () => {
     expect(createHash('sha256').update(verifier).digest('base64url')).toBe(
       url.searchParams.get('code_challenge'),
     );
+  });
+
+  it.each([
+    ['the page of the gateway', {}, 'http://localhost:4000'],
+    [
+      'the frontend where tokens come in the body, which a page cannot keep',
+      { TOKEN_DELIVERY: 'body' },
+      CLIENT_ORIGIN,
+    ],
+  ])('ends at %s with LINK_PAGES=gateway', async (_, settings, origin) => {
+    const other = await gateway.another({ ...settings, LINK_PAGES: 'gateway' });
+    try {
+      const { url } = await fetch(`${other.url}/oauth/google/callback?state=x&code=y`, {
+        redirect: 'manual',
+      }).then(({ headers }) => ({ url: new URL(headers.get('location') ?? '') }));
+      expect([url.origin, url.pathname]).toEqual([origin, '/google-sign-in']);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('has no route with LINK_PAGES=off: it would have no page to end at', async () => {
+    const other = await gateway.another({ LINK_PAGES: 'off' });
+    try {
+      for (const step of ['start', 'callback']) {
+        expect((await fetch(`${other.url}/oauth/google/${step}`, { redirect: 'manual' })).status).toBe(404);
+      }
+    } finally {
+      await other.close();
+    }
   });
 
   it('sends nobody anywhere but to CLIENT_ORIGIN', async () => {

@@ -1,4 +1,6 @@
 /** @topology one: a browser opens one address */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
@@ -45,7 +47,8 @@ describe('the page at the end of a sign-in by Google', () => {
   });
 
   it.each([
-    ['a frontend is named', { CLIENT_ORIGIN: 'http://localhost:3000' }],
+    ['the frontend has the pages', { CLIENT_ORIGIN: 'http://localhost:3000', LINK_PAGES: 'client' }],
+    ['there are no pages', { LINK_PAGES: 'off' }],
     ['tokens come in the body, which the page would throw away', { TOKEN_DELIVERY: 'body' }],
     [
       'nobody signs in by Google',
@@ -185,6 +188,28 @@ describe('the page at the end of a sign-in by Google', () => {
       await problem(text ?? '');
     }
     expect(complaints).toEqual([]);
+  });
+
+  it('a newcomer is signed in and lands at the frontend, where there is one', async () => {
+    const frontend = createServer((_request, response) => response.end('the frontend'));
+    await new Promise<void>((listening) => frontend.listen(0, '127.0.0.1', listening));
+    const frontendUrl = `http://localhost:${(frontend.address() as AddressInfo).port}`;
+    const PORT = await freePort();
+    const url = `http://localhost:${PORT}`;
+    const other = await gateway.another({ PORT, PUBLIC_URL: url, CLIENT_ORIGIN: frontendUrl });
+    try {
+      await page.goto(`${url}/oauth/google/start`);
+      await page.waitForURL(`${frontendUrl}/`);
+      const names = (await context.cookies(url)).map(({ name }) => name);
+      expect(names).toEqual(expect.arrayContaining(['gatehouse_access', 'gatehouse_refresh']));
+      await page.goto(`${url}/oauth/google/start?again`);
+      await page.waitForURL(`${frontendUrl}/`);
+      expect(complaints.filter((text) => !text.includes('favicon'))).toEqual([]);
+    } finally {
+      await other.close();
+      frontend.closeAllConnections();
+      frontend.close();
+    }
   });
 
   it('is readable on a phone', async () => {

@@ -3,12 +3,18 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
 import { hasBrowser, launchBrowser } from '../support/browser.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { RecoverAccountDocument } from '../support/generated/operations.ts';
+import {
+  ChangeEmailDocument,
+  ConfirmEmailDocument,
+  RecoverAccountDocument,
+  ResetPasswordDocument,
+} from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
 import { freePort } from '../support/process.ts';
 import { Subject } from '../support/subject.ts';
 
 const PATHS = ['/confirm-email', '/reset-password', '/undo-email-change'];
+const ELSEWHERE = 'http://localhost:3000,http://localhost:4000';
 const NEW = 'seven quiet lanterns';
 
 describe.each(PATHS)('the page %s', (path) => {
@@ -41,22 +47,71 @@ describe.each(PATHS)('the page %s', (path) => {
     expect((await fetch(gateway.url + path, { headers })).status).toBe(200);
   });
 
-  it('is there in production, while CLIENT_ORIGIN is the own one, and otherwise nowhere', async () => {
-    const production = await gateway.another({
-      NODE_ENV: 'production',
-      RATE_LIMIT: 'on',
-      PASSWORD_BCRYPT_COST: '10',
-    });
-    const elsewhere = await gateway.another({
-      CLIENT_ORIGIN: 'http://localhost:3000,http://localhost:4000',
-      REQUIRE_REQUEST_ID: 'false',
-    });
+  it.each([
+    ['in production', { NODE_ENV: 'production', RATE_LIMIT: 'on', PASSWORD_BCRYPT_COST: '10' }, 200],
+    ['beside a frontend', { CLIENT_ORIGIN: ELSEWHERE }, 200],
+    ['where the frontend has the pages', { CLIENT_ORIGIN: ELSEWHERE, LINK_PAGES: 'client' }, 404],
+    ['where no mail carries a link', { LINK_PAGES: 'off' }, 404],
+  ])('%s answers %i', async (_, settings, status) => {
+    const other = await gateway.another({ REQUIRE_REQUEST_ID: 'false', ...settings });
     try {
-      expect((await fetch(production.url + path)).status).toBe(200);
-      expect((await fetch(elsewhere.url + path)).status).toBe(404);
+      expect((await fetch(other.url + path)).status).toBe(status);
     } finally {
-      await production.close();
-      await elsewhere.close();
+      await other.close();
+    }
+  });
+});
+
+describe.each([
+  ['the gateway', {}, 'http://localhost:4000'],
+  ['the gateway beside a frontend', { CLIENT_ORIGIN: ELSEWHERE }, 'http://localhost:4000'],
+  ['the frontend', { CLIENT_ORIGIN: ELSEWHERE, LINK_PAGES: 'client' }, 'http://localhost:3000'],
+])('links that open at %s', (_, settings, origin) => {
+  it('begin with its origin, for each page', async () => {
+    const gateway = await TestGateway.start(settings);
+    try {
+      const alice = await gateway.confirm(await gateway.aSubject());
+      const { accessToken: bearer } = await alice.signedIn();
+      const { password, email } = alice;
+      await gateway.client.execute(RecoverAccountDocument, { email });
+      const newEmail = `new-${email}`;
+      await gateway.client.execute(ChangeEmailDocument, { newEmail, password }, { bearer });
+      for (const [address, path] of [
+        [newEmail, 'confirm-email'],
+        [email, 'reset-password'],
+        [email, 'undo-email-change'],
+      ] as const) {
+        const { text, html } = await gateway.mailbox.expect(address, new RegExp(`/${path}#token=`));
+        expect(text).toMatch(new RegExp(`^${origin}/${path}#token=[\\w-]{43}$`, 'm'));
+        expect(html).toContain(`href="${origin}/${path}#token=`);
+      }
+    } finally {
+      await gateway.close();
+    }
+  });
+});
+
+describe('with LINK_PAGES=off', () => {
+  it('mails carry a code instead of a link, and the code does what the link would', async () => {
+    const gateway = await TestGateway.start({ LINK_PAGES: 'off' });
+    try {
+      const alice = await gateway.aSubject();
+      await gateway.client.execute(RecoverAccountDocument, { email: alice.email });
+      const confirmation = await gateway.mailbox.expect(alice.email, /Confirm this address:/);
+      const recovery = await gateway.mailbox.expect(alice.email, /Set a new password:/);
+      for (const { text, html } of [confirmation, recovery])
+        expect(text + html).not.toMatch(/https?:|link|href/);
+      const codeOf = ({ text }: { text: string }) => /^[\w-]{43}$/m.exec(text)?.[0] ?? '';
+      expect(recovery.html).toContain(codeOf(recovery));
+      const confirmed = await gateway.client.execute(ConfirmEmailDocument, {
+        token: codeOf(confirmation),
+        password: alice.password,
+      });
+      expect(confirmed.data?.confirmEmail.emailConfirmed).toBe(true);
+      const reset = { token: codeOf(recovery), newPassword: NEW };
+      expect((await gateway.client.execute(ResetPasswordDocument, reset)).data?.resetPassword).toBe(true);
+    } finally {
+      await gateway.close();
     }
   });
 });
@@ -138,6 +193,25 @@ describe.each(PATHS)('the page %s', (path) => {
     const { accessToken } = await alice.signedIn();
     expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(false);
     expect(complaints).toEqual([]);
+  });
+
+  it('where there is a frontend, the page leads on to it when all is done', async () => {
+    const PORT = await freePort();
+    const settings = { PORT, PUBLIC_URL: `http://127.0.0.1:${PORT}`, CLIENT_ORIGIN: 'http://127.0.0.1:3999' };
+    const other = await gateway.another(settings);
+    try {
+      const alice = await aSubjectHere();
+      const token = await gateway.mailbox.token(alice.email, 'confirm-email');
+      await page.goto(`${other.url}/confirm-email#token=${token}`);
+      const onward = page.getByRole('link', { name: 'Go on to 127.0.0.1:3999' });
+      await page.getByRole('button').waitFor();
+      expect(await onward.isVisible()).toBe(false);
+      await page.getByRole('button').click();
+      await onward.waitFor();
+      expect(await onward.getAttribute('href')).toBe('http://127.0.0.1:3999');
+    } finally {
+      await other.close();
+    }
   });
 
   it('the button confirms the address in the browser that registered, and the page says so', async () => {

@@ -197,7 +197,7 @@ describe('resetPassword', () => {
     ).toHaveLength(1);
   });
 
-  it('keeps links on CLIENT_ORIGIN, whatever host a request names', async () => {
+  it('keeps links on PUBLIC_URL, whatever host a request names', async () => {
     const alice = await gateway.aSubject();
     await gateway.client.execute(
       RecoverAccountDocument,
