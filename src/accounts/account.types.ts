@@ -1,5 +1,6 @@
-import { GraphQLDateTime, GraphQLEmailAddress } from 'graphql-scalars';
+import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { EmailAddressScalar } from './email-address.scalar.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { DeactivatedBy, type User } from './user.entity.ts';
 
@@ -19,7 +20,7 @@ export class UserType {
   })
   username!: string;
 
-  @Field(() => GraphQLEmailAddress, {
+  @Field(() => EmailAddressScalar, {
     nullable: true,
     description: 'Null for an account that came by Blockpass or Google and has confirmed no address yet.',
   })
@@ -118,7 +119,7 @@ export class RegisterInput {
   })
   username!: string;
 
-  @Field(() => GraphQLEmailAddress, { description: 'Unique without regard to case.' })
+  @Field(() => EmailAddressScalar, { description: 'Unique without regard to case.' })
   email!: string;
 
   @Field(() => String, {

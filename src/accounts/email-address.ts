@@ -1,7 +1,7 @@
 import { InvalidValue } from '../platform/input.ts';
 
 export interface EmailAddress {
-  /** As written. */
+  /** As written, without blanks around it. */
   email: string;
   /** What makes it unique: lower case throughout. */
   key: string;
@@ -14,11 +14,12 @@ const MAX_LENGTH = 254;
 const FORM =
   /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-/** @throws {InvalidValue} for what cannot be an address. */
+/** Blanks around it are removed: keyboards of phones put one behind a word. @throws {InvalidValue} for what cannot be an address. */
 export function parseEmailAddress(text: string): EmailAddress {
-  const key = emailKey(text);
+  const email = text.trim();
+  const key = emailKey(email);
   if (key === '') throw new InvalidValue('This is not an e-mail address.');
-  return { email: text, key };
+  return { email, key };
 }
 
 /**

@@ -1,4 +1,3 @@
-import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import {
   Authorize,
@@ -8,6 +7,7 @@ import {
   type RequestContext,
 } from '../platform/request/index.ts';
 import { UserType } from './account.types.ts';
+import { EmailAddressScalar } from './email-address.scalar.ts';
 import type { EmailChange } from './email-change.ts';
 import type { EmailConfirmation } from './email-confirmation.ts';
 import type { RegistrationCookie } from './registration-cookie.ts';
@@ -25,7 +25,7 @@ export class EmailResolver {
     this.pendingEmailOf = batched((em, userIds) => change.pendingAddresses(em, userIds));
   }
 
-  @FieldResolver(() => GraphQLEmailAddress, {
+  @FieldResolver(() => EmailAddressScalar, {
     nullable: true,
     description: 'An e-mail address that was asked for by changeEmail and is not confirmed yet.',
   })
@@ -60,7 +60,7 @@ export class EmailResolver {
       'Mails new confirmation links: of the registration that this browser made, or of each that waits for the address. Always true, whether or not the address has an account.',
   })
   async resendEmailConfirmation(
-    @Arg('email', () => GraphQLEmailAddress) email: string,
+    @Arg('email', () => EmailAddressScalar) email: string,
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
     await this.confirmation.resend(context.em, email, this.registrationCookie.read(context), context.origin);
@@ -73,7 +73,7 @@ export class EmailResolver {
       'Mails a link to the new address and a notice to the old one, with an undo link where that was confirmed; the address changes when the link is used. Answers the same for an address that has an account.',
   })
   async changeEmail(
-    @Arg('newEmail', () => GraphQLEmailAddress) newEmail: string,
+    @Arg('newEmail', () => EmailAddressScalar) newEmail: string,
     @Arg('password', () => String, {
       nullable: true,
       description: 'Required when the account has one; without one, a sign-in within five minutes counts.',

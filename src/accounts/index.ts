@@ -11,6 +11,7 @@ export { DATA_EXPORT_RULES, DataExport } from './data-export.ts';
 export { Deactivation } from './deactivation.ts';
 export { parseDisplayName } from './display-name.ts';
 export { EmailResolver } from './email.resolver.ts';
+export { EmailAddressScalar } from './email-address.scalar.ts';
 export { type EmailAddress, emailKey, parseEmailAddress } from './email-address.ts';
 export { EMAIL_CHANGE_RULES, EmailChange, NewAddressMail, OldAddressMail } from './email-change.ts';
 export { CONFIRMATION_RULES, EmailConfirmation, type UnprovedAccounts } from './email-confirmation.ts';

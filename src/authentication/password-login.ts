@@ -62,14 +62,15 @@ export class PasswordLogin {
    */
   async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
     const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
+    const identifier = input.identifier.trim();
     const offered = readFactor('input', { securityCode: input.securityCode });
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = networksOf(origin.clientAddress ?? '');
     await this.rateLimiter.charge({ 'login.address': [network] });
-    const subject = await findByIdentifier(em, input.identifier);
+    const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
-    const account = identifierKey(input.identifier);
+    const account = identifierKey(identifier);
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
     const guess: Charges = isKnown
       ? { 'login.device': `${account} ${deviceKey(origin)}` }
@@ -103,7 +104,7 @@ export class PasswordLogin {
       await this.rateLimiter.giveBack(guess);
       return outcome;
     }
-    await this.refusePending(em, input.identifier, password, { reserved: isKnown });
+    await this.refusePending(em, identifier, password, { reserved: isKnown });
 
     await this.audit.record(em, origin, {
       action: 'login.failed',

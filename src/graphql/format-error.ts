@@ -1,6 +1,6 @@
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
-import { BadUserInput, ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
+import { ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
 import { asUnavailable } from '../platform/unavailable.ts';
 
 /** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
@@ -28,8 +28,8 @@ export function asGatehouseError(raw: unknown): GatehouseError | undefined {
 }
 
 /**
- * The one translator of errors. What is expected shows its code and public message, a refused variable shows which
- * one it was but not its value, and everything else shows nothing.
+ * The one translator of errors. What is expected shows its code and public message, and everything else shows
+ * nothing. Errors about the values of arguments were translated before (input-errors.ts).
  */
 export function formatError(formatted: GraphQLFormattedError, raw: unknown): GraphQLFormattedError {
   const reply = (code: string, message: string, extensions = {}): GraphQLFormattedError => ({
@@ -45,26 +45,14 @@ export function formatError(formatted: GraphQLFormattedError, raw: unknown): Gra
   }
   if (expected) return reply(expected.code, expected.message, expected.extensions);
   const code = formatted.extensions?.code;
-  if (code === ApolloServerErrorCode.BAD_USER_INPUT) {
-    const refused = new BadUserInput(refusedVariable(raw));
-    return reply(refused.code, refused.message, refused.extensions);
-  }
+  // A variable that badVariables let pass; the message holds its value.
+  if (code === ApolloServerErrorCode.BAD_USER_INPUT)
+    return reply(ErrorCode.BAD_USER_INPUT, 'Invalid input.', { fields: [] });
   if (/^GraphQL introspection is not allowed/.test(formatted.message)) {
     return reply(String(code), 'Introspection is off; see GRAPHQL_INTROSPECTION.');
   }
   if (PROTOCOL_CODES.has(code)) return reply(String(code), withoutLiterals(raw, formatted.message));
   return reply(ErrorCode.INTERNAL_SERVER_ERROR, 'Internal server error.');
-}
-
-/** graphql-js quotes the whole value in its message; only the name of the variable and the path in it are taken. */
-function refusedVariable(raw: unknown): { field: string; message: string }[] {
-  if (!(raw instanceof GraphQLError)) return [];
-  const variable = /^Variable "\$([_A-Za-z]\w{0,63})"/.exec(raw.message)?.[1];
-  if (variable === undefined) return [];
-  // The path is written after the value, so the last match is the real one whatever the value holds.
-  const path = [...raw.message.matchAll(/ at "([_A-Za-z][\w.[\]]{0,127})"; /g)].at(-1)?.[1];
-  const field = path?.startsWith(`${variable}.`) || path?.startsWith(`${variable}[`) ? path : variable;
-  return [{ field, message: 'Not a valid value of its type.' }];
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
+import type { GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import { ErrorCode, InvalidDpopProof } from '../platform/errors.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { type FailureLog, logFailures } from './failure-log.ts';
+import { formatError } from './format-error.ts';
+import { withInputErrors } from './input-errors.ts';
 
 /** Errors in one reply: a list of many objects may fail in each of them. */
 const MAX_ERRORS = 20;
@@ -14,8 +16,10 @@ const MAX_ERRORS = 20;
 export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext> {
   return {
     async requestDidStart() {
+      let raw: readonly GraphQLError[] = [];
       return {
         async didEncounterErrors({ errors, contextValue, response }) {
+          raw = errors;
           const refused = errors.find(({ originalError }) => originalError instanceof InvalidDpopProof);
           if (refused) {
             const { challenge } = refused.originalError as InvalidDpopProof;
@@ -23,12 +27,14 @@ export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext>
           }
           logFailures(log, errors, contextValue);
         },
-        async willSendResponse({ response, operation, contextValue }) {
+        async willSendResponse({ response, schema, document, operation, contextValue }) {
           response.http.headers.set('cache-control', 'no-store');
           if (response.body.kind !== 'single') return;
           const { singleResult } = response.body;
-          const errors = singleResult.errors ?? [];
-          if (errors.length === 0) return;
+          if (!singleResult.errors?.length) return;
+          const merged = withInputErrors(raw, { schema, document });
+          const errors =
+            merged === raw ? singleResult.errors : merged.map((error) => formatError(error.toJSON(), error));
           singleResult.errors = errors.slice(0, MAX_ERRORS).map((error) => ({
             ...error,
             extensions: { ...error.extensions, requestId: contextValue.origin.requestId },

@@ -10,6 +10,7 @@ import {
   validate,
 } from 'graphql';
 import { asGatehouseError } from './format-error.ts';
+import { badVariables, withInputErrors } from './input-errors.ts';
 import { documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 
 /** What a client asks for. */
@@ -35,7 +36,10 @@ export function prepareSubscription(
   const problems = validate(schema, document, [documentLimits, ...specifiedRules], {
     maxErrors: MAX_VALIDATION_ERRORS,
   });
-  if (problems.length > 0) return introspection ? problems : problems.map(withoutSuggestion);
+  if (problems.length > 0) {
+    const errors = withInputErrors(problems, { schema, document });
+    return introspection ? errors : errors.map(withoutSuggestion);
+  }
   const operation = getOperationAST(document, operationName);
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
     const message = 'Over a WebSocket there are subscriptions only; send queries and mutations by HTTP.';
@@ -43,6 +47,8 @@ export function prepareSubscription(
       new GraphQLError(message, { extensions: { code: ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE } }),
     ];
   }
+  const refused = badVariables({ schema, document, operation, variables });
+  if (refused) return [refused];
   return { document, operationName: operationName ?? null, variableValues: variables ?? null };
 }
 
@@ -75,4 +81,6 @@ const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
 
 /** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
 const withoutSuggestion = (error: GraphQLError): GraphQLError =>
-  new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });
+  asGatehouseError(error)
+    ? error
+    : new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });

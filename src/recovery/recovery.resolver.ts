@@ -1,5 +1,5 @@
-import { GraphQLEmailAddress } from 'graphql-scalars';
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import { EmailAddressScalar } from '../accounts/index.ts';
 import type { DeviceCookie } from '../devices/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import type { AccountRecovery } from './account-recovery.ts';
@@ -19,7 +19,7 @@ export class RecoveryResolver {
       'Mails a link for a new password. Always true, whether or not the address has an account; nothing changes until the link is used.',
   })
   async recoverAccount(
-    @Arg('email', () => GraphQLEmailAddress) email: string,
+    @Arg('email', () => EmailAddressScalar) email: string,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {
     await this.recovery.ask(em, email, origin);

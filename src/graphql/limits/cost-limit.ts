@@ -3,7 +3,6 @@ import {
   type DocumentNode,
   type GraphQLSchema,
   getNullableType,
-  getVariableValues,
   isListType,
   Kind,
   type OperationDefinitionNode,
@@ -11,6 +10,7 @@ import {
 } from 'graphql';
 import { type ComplexityEstimatorArgs, getComplexity } from 'graphql-query-complexity';
 import type { RequestContext } from '../../platform/request/index.ts';
+import { badVariables } from '../input-errors.ts';
 import { DocumentRefused } from './document-refused.ts';
 
 /** Fields that a reply may have: a page of a hundred accounts with everything about them takes about 10,000. */
@@ -29,9 +29,12 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
       return {
         async didResolveOperation({ document, operation, request: { variables } }) {
           refuseLongLists(variables);
+          // Before they are coerced for the cost, without bounds, and again by the execution.
+          const refused = operation && badVariables({ schema, document, operation, variables });
+          if (refused) throw refused;
           if (!operation || affordable.has(operation)) return;
-          const wasCounted = refuseCostly(schema, document, operation, variables);
-          if (wasCounted && !operation.variableDefinitions?.some(mayDecideCost)) affordable.add(operation);
+          refuseCostly(schema, document, operation, variables);
+          if (!operation.variableDefinitions?.some(mayDecideCost)) affordable.add(operation);
         },
       };
     },
@@ -40,7 +43,6 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
 
 /**
  * A page counts with the length that was asked for.
- * @returns false when the variables stop the operation anyway, so that nothing was counted.
  * @throws {DocumentRefused} the reply would have too many fields.
  */
 function refuseCostly(
@@ -48,7 +50,7 @@ function refuseCostly(
   query: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Record<string, unknown> = {},
-): boolean {
+): void {
   const operationName = operation.name?.value;
   let cost: number;
   try {
@@ -60,14 +62,11 @@ function refuseCostly(
       estimators: [estimate],
     });
   } catch {
-    // Variables that do not fit their types: execution tells the client which, and does nothing else.
-    if (getVariableValues(schema, operation.variableDefinitions ?? [], variables).errors) return false;
     // An argument that becomes null by its variable fails its field alone: the others would go on, uncounted.
     throw new DocumentRefused('An argument of the document is null where it must not be.');
   }
   if (cost > MAX_COST)
     throw new DocumentRefused('The document asks for too much at once: ask for smaller pages.');
-  return true;
 }
 
 /** Pages take their length as an Int, directives their condition as a Boolean, and a null may fail what it stands for. */
