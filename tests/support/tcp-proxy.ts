@@ -3,6 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 /** A network between the gateway and its database that a test can freeze: nothing arrives, nothing is refused. */
 export class TcpProxy {
   private readonly pairs = new Set<[Socket, Socket]>();
+  /** Connections that were made while everything was frozen. */
+  private readonly stranded = new Set<Socket>();
   private frozen = false;
   private losing: { text: string; undelivered: boolean; done: () => void } | undefined;
 
@@ -15,7 +17,7 @@ export class TcpProxy {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const proxy = new TcpProxy(server, (server.address() as AddressInfo).port);
-    server.on('connection', (near) => proxy.join(near, connect(port, host)));
+    server.on('connection', (near) => proxy.accept(near, () => connect(port, host)));
     return proxy;
   }
 
@@ -32,7 +34,8 @@ export class TcpProxy {
 
   /** Cuts every connection, as a server that crashes. */
   cut(): void {
-    for (const [near, far] of this.pairs) for (const socket of [near, far]) socket.destroy();
+    for (const socket of [...this.stranded, ...[...this.pairs].flat()]) socket.destroy();
+    this.stranded.clear();
   }
 
   /**
@@ -55,6 +58,14 @@ export class TcpProxy {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
+  /** While everything is frozen, the server hears of no new connection. */
+  private accept(near: Socket, open: () => Socket): void {
+    if (this.frozen) {
+      near.on('error', () => {}).pause();
+      this.stranded.add(near);
+    } else this.join(near, open());
+  }
+
   private join(near: Socket, far: Socket): void {
     for (const socket of [near, far]) socket.on('error', () => {});
     const pair: [Socket, Socket] = [near, far];
@@ -63,10 +74,6 @@ export class TcpProxy {
       far.destroy();
       this.pairs.delete(pair);
     });
-    if (this.frozen) {
-      near.pause();
-      return;
-    }
     let carried = '';
     near.on('data', (sent: Buffer) => {
       if (!this.losing) return;

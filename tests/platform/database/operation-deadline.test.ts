@@ -54,6 +54,18 @@ it('a transaction that PostgreSQL ended because this process took too long to go
   expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
 });
 
+it('a connection that the network lost is let go by the server within a minute', async () => {
+  const [row] = await statement(
+    orm.em.fork(),
+    sql<Record<'idle' | 'interval' | 'count', number>>`
+      select current_setting('tcp_keepalives_idle')::int as idle,
+        current_setting('tcp_keepalives_interval')::int as interval,
+        current_setting('tcp_keepalives_count')::int as count`,
+  );
+  const { idle = 0, interval = 0, count = 0 } = row ?? {};
+  expect([idle > 0, idle + interval * count]).toEqual([true, 60]);
+});
+
 describe('the deadline of an operation', () => {
   it('is not that of what goes on after it, or is for others too', async () => {
     const timers = await withinDeadline(50, async () => {
