@@ -20,6 +20,7 @@ import { AuditStream } from './20261128172500_audit_stream.ts';
 import { RegistrationMark } from './20261128172900_registration_mark.ts';
 import { UsernameSkeletons } from './20261128173000_username_skeletons.ts';
 import { SessionKey } from './20261128174500_session_key.ts';
+import { AuditFilters } from './20261128200800_audit_filters.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -44,4 +45,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128172900_registration_mark', class: RegistrationMark },
   { name: '20261128173000_username_skeletons', class: UsernameSkeletons },
   { name: '20261128174500_session_key', class: SessionKey },
+  { name: '20261128200800_audit_filters', class: AuditFilters },
 ];

@@ -76,7 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   authenticators: ['accounts', 'notices', 'passwords', 'sessions', 'platform'],
   administration: ['accounts', 'passwords', 'roles', 'sessions', 'platform'],
-  audit: ['platform'],
+  audit: ['accounts', 'platform'],
   blockpass: ['accounts', 'authentication', 'identities', 'notices', 'sessions', 'platform'],
   roles: ['accounts', 'sessions', 'platform'],
   recovery: [

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
-import type { AuditOutcome } from '../platform/audit/index.ts';
+import { isCalled } from '../accounts/index.ts';
+import { AuditOutcome } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
@@ -12,11 +13,16 @@ import {
   pageOf,
   parseFirst,
 } from '../platform/pagination/index.ts';
+import { bareAddress } from '../platform/request/index.ts';
 import { AuditEventType } from './audit.types.ts';
 
 export interface AuditQuery {
   userId?: string | null | undefined;
+  /** Username or e-mail address. */
+  user?: string | null | undefined;
   action?: string | null | undefined;
+  outcome?: AuditOutcome | null | undefined;
+  ipAddress?: string | null | undefined;
   since?: Date | null | undefined;
   until?: Date | null | undefined;
 }
@@ -54,17 +60,22 @@ const NOT_A_CURSOR = 'This is not a cursor of this list.';
 export class AuditTrail {
   /** For those who may see everything. @throws {BadUserInput} */
   async page(em: EntityManager, page: PageArguments, query: AuditQuery): Promise<Connection<AuditEventType>> {
-    const { userId, action, since, until } = query;
-    if (userId != null && !isId(userId)) return this.read(em, page, [{ conditions: [sql`false`] }], toEvent);
+    const { action, outcome, since, until } = query;
+    const { ipAddress } = readFields('filter', { ipAddress: () => readIpAddress(query.ipAddress) });
+    const userId = await partyOf(em, query);
+    if (userId === null) return this.read(em, page, [{ conditions: [sql`false`] }], toEvent);
     const conditions: Condition[] = [];
     if (since != null) conditions.push(sql`e.at >= ${timestamp(since)}`);
     if (until != null) conditions.push(sql`e.at < ${timestamp(until)}`);
-    if (userId == null && action?.endsWith('.*')) {
+    if (outcome != null) conditions.push(outcomeIs(outcome));
+    if (ipAddress !== undefined) conditions.push(sql`e.ip_address = ${ipAddress}`);
+    if (userId === undefined && ipAddress === undefined && action?.endsWith('.*')) {
       return this.read(em, page, [{ conditions, actionPrefix: action.slice(0, -1) }], toEvent);
     }
     if (action != null) conditions.push(actionIs(action));
     // Each has its index; the newest of both together are among the newest of each.
-    const parties = userId == null ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
+    const parties =
+      userId === undefined ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
     return this.read(
       em,
       page,
@@ -143,6 +154,29 @@ function actionIs(action: string): Condition {
   return action.endsWith('.*')
     ? sql`starts_with(e.action, ${action.slice(0, -1)})`
     : sql`e.action = ${action}`;
+}
+
+/** As a literal: the planner uses a partial index only where it can compare the values. */
+const outcomeIs = (outcome: AuditOutcome): Condition => sql`e.outcome = ${sql.lit(outcome)}`;
+
+/**
+ * The account whose events are asked for.
+ * @returns undefined where the query names none; null for one that does not exist, and where id and name disagree.
+ */
+async function partyOf(em: EntityManager, { userId, user }: AuditQuery): Promise<string | null | undefined> {
+  if (userId != null && !isId(userId)) return null;
+  if (user == null) return userId ?? undefined;
+  const [found] = await statement(em, sql<{ id: string }>`select u.id from users u where ${isCalled(user)}`);
+  if (!found || (userId != null && found.id !== userId)) return null;
+  return found.id;
+}
+
+/** @throws {InvalidValue} for text that is not an IP address. */
+function readIpAddress(text: string | null | undefined): string | undefined {
+  if (text == null) return undefined;
+  const ip = bareAddress(text.trim());
+  if (ip === null) throw new InvalidValue('Write one IPv4 or IPv6 address.');
+  return ip;
 }
 
 /** @throws {InvalidValue} for a cursor of another list. */

@@ -76,9 +76,25 @@ export class AuditEventFilter {
 
   @Field(() => String, {
     nullable: true,
+    description:
+      'The same by username or e-mail address, as the account is called now; without regard to case. No events for an unknown one.',
+  })
+  user?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
     description: 'One action, such as role.granted, or all that begin so: role.*',
   })
   action?: string | null;
+
+  @Field(() => AuditOutcome, { nullable: true, description: 'How it ended.' })
+  outcome?: AuditOutcome | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The IPv4 or IPv6 address that the request came from. BAD_USER_INPUT for anything else.',
+  })
+  ipAddress?: string | null;
 
   @Field(() => GraphQLDateTime, { nullable: true, description: 'At this time or later.' })
   since?: Date | null;

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { emailKey, usernameKey } from '../accounts/index.ts';
+import { isCalled } from '../accounts/index.ts';
 import type { PasswordCandidate } from '../passwords/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 
@@ -10,24 +10,14 @@ export interface LoginSubject {
   password: PasswordCandidate;
 }
 
-/**
- * The form under which attempts on one account are counted, whatever its spelling and whether it exists; empty for what no
- * account can be called.
- */
-export function identifierKey(identifier: string): string {
-  return identifier.includes('@') ? emailKey(identifier) : usernameKey(identifier);
-}
-
 /** One statement for known and unknown accounts alike, so that its time tells nothing. */
 export async function findByIdentifier(em: EntityManager, identifier: string): Promise<LoginSubject | null> {
-  const key = identifierKey(identifier);
-  const column = identifier.includes('@') ? sql.ref('u.email_key') : sql.ref('u.username_key');
   const [row] = await statement(
     em,
     sql<{ id: string; is_active: boolean; hash: string | null; pepper_id: string | null }>`
       select u.id, u.deactivated_by is null as is_active, c.hash, c.pepper_id
       from users u left join password_credential c on c.user_id = u.id
-      where ${column} = ${key}`,
+      where ${isCalled(identifier)}`,
   );
   if (!row) return null;
   const { id: userId, is_active: isActive, hash, pepper_id: pepperId } = row;

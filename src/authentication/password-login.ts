@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { pendingRegistrations } from '../accounts/index.ts';
+import { identifierKey, pendingRegistrations } from '../accounts/index.ts';
 import { CREDENTIAL_OF, readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
@@ -14,7 +14,7 @@ import {
 import { readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
-import { findByIdentifier, identifierKey } from './credential-lookup.ts';
+import { findByIdentifier } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
 /**

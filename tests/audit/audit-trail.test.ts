@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AuditEventType } from '../../src/audit/audit.types.ts';
 import { AuditTrail } from '../../src/audit/audit-trail.ts';
+import { AuditOutcome } from '../../src/platform/audit/index.ts';
 import { sql, statement } from '../../src/platform/database/index.ts';
 import type { RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -45,6 +48,20 @@ const seedAt = (start: string, count: number, action = 'seed.event') =>
      select gen_random_uuid(), $1::timestamptz + n * interval '1 minute', $3, 'SUCCESS' from generate_series(0, $2::int - 1) n`,
     [start, count, action],
   );
+/** A page, and how many rows of the trail were looked at for it. */
+const lookedAt = (
+  page: (tx: EntityManager) => ReturnType<AuditTrail['page']>,
+): Promise<{ nodes: readonly AuditEventType[]; looked: number | undefined }> =>
+  gateway.gateway.fork().transactional(async (tx) => {
+    const { nodes } = await page(tx);
+    const [counted] = await statement(
+      tx,
+      sql<{ looked: number }>`
+        select (seq_tup_read + idx_tup_fetch)::int as looked from pg_stat_xact_user_tables
+        where relname = 'audit_event'`,
+    );
+    return { nodes, looked: counted?.looked };
+  });
 
 describe('the audit trail', () => {
   it('tells who did what to whom, when and from where', async () => {
@@ -88,6 +105,48 @@ describe('the audit trail', () => {
     ]);
   });
 
+  it('is filtered by the username or the e-mail address of an account, whatever its case', async () => {
+    const alice = await gateway.aSubject();
+    await alice.login();
+    const own = ['session.created', 'account.registered'];
+    for (const user of [alice.username, alice.username.toUpperCase(), alice.email, alice.email.toUpperCase()])
+      expect(await actions({ filter: { user } })).toEqual(own);
+    expect(await actions({ filter: { user: alice.username, userId: alice.id } })).toEqual(own);
+    expect(await actions({ filter: { user: alice.username, userId: auditor.id } })).toEqual([]);
+    for (const user of ['nobody-at-all', 'nobody@example.test', '', 'nul\0', '%'])
+      expect(await actions({ filter: { user } })).toEqual([]);
+  });
+
+  it('is filtered by outcome', async () => {
+    const alice = await gateway.aSubject();
+    await alice.login({ password: 'wrong password here' });
+    await gateway.client.execute(RolesDocument, {}, by({ tokens: await alice.signedIn() }));
+    const of = (outcome: AuditOutcome) => actions({ filter: { userId: alice.id, outcome } });
+    expect(await of(AuditOutcome.FAILURE)).toEqual(['login.failed']);
+    expect(await of(AuditOutcome.DENIED)).toEqual(['operation.denied']);
+    expect(await of(AuditOutcome.SUCCESS)).toEqual(['session.created', 'account.registered']);
+  });
+
+  it('is filtered by the IP address of the request, however that is written', async () => {
+    await gateway.database.query(
+      `insert into audit_event (id, action, outcome, ip_address)
+       values (gen_random_uuid(), 'ip.four', 'SUCCESS', '192.0.2.7'), (gen_random_uuid(), 'ip.six', 'SUCCESS', '2001:db8::7')`,
+    );
+    expect(await actions({ filter: { ipAddress: '192.0.2.7' } })).toEqual(['ip.four']);
+    expect(await actions({ filter: { ipAddress: '::ffff:192.0.2.7' } })).toEqual(['ip.four']);
+    expect(await actions({ filter: { ipAddress: '2001:db8::7', action: 'ip.*' } })).toEqual(['ip.six']);
+    expect(await actions({ filter: { ipAddress: '2001:DB8:0::7' } })).toEqual(['ip.six']);
+    expect(await actions({ filter: { ipAddress: '192.0.2.8' } })).toEqual([]);
+  });
+
+  it.each(['', 'localhost', '192.0.2.0/24', 'nul\0'])('refuses %j as an IP address', async (ipAddress) => {
+    const reply = await gateway.client.execute(AuditEventsDocument, { filter: { ipAddress } }, by(auditor));
+    expect(reply).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      errors: [{ extensions: { fields: [{ field: 'filter.ipAddress' }] } }],
+    });
+  });
+
   it.each(['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-23:59'])(
     'is filtered by a time as far away as %s',
     async (time) => {
@@ -123,6 +182,21 @@ describe('the audit trail', () => {
     );
   });
 
+  it.each([
+    ['IP address', { ipAddress: '198.51.100.1' }],
+    ['outcome', { outcome: AuditOutcome.DENIED, until: new Date('2004-01-01T00:00:00Z') }],
+  ])('finds the events of a rare %s without going through all that are newer', async (_, filter) => {
+    await seedAt('2005-01-01T00:00:00Z', 20_000, 'frequent.event');
+    await gateway.database.query(
+      `insert into audit_event (id, at, action, outcome, ip_address)
+       select gen_random_uuid(), '2003-01-01T00:00:00Z', 'scarce.event', 'DENIED', '198.51.100.1' from generate_series(1, 3)`,
+    );
+    await gateway.database.query('analyze audit_event');
+    const { nodes, looked } = await lookedAt((tx) => new AuditTrail().page(tx, { first: 2 }, filter));
+    expect(nodes.map(({ action }) => action)).toEqual(['scarce.event', 'scarce.event']);
+    expect(looked).toBeLessThan(200);
+  });
+
   it('finds the events of a rare prefix without going through all that are newer', async () => {
     await seedAt('2001-01-01T00:00:00Z', 3, 'rare.one');
     await seedAt('2001-01-01T00:00:30Z', 3, 'rare.two');
@@ -133,18 +207,9 @@ describe('the audit trail', () => {
     await collated('"und-x-icu"');
     await gateway.database.query('analyze audit_event');
     const filter = { action: 'rare.*', since: new Date('2001-01-01T00:00:00Z') };
-    const { names, looked } = await gateway.gateway.fork().transactional(async (tx) => {
-      const page = await new AuditTrail().page(tx, { first: 4 }, filter);
-      const [counted] = await statement(
-        tx,
-        sql<{ looked: number }>`
-          select (seq_tup_read + idx_tup_fetch)::int as looked from pg_stat_xact_user_tables
-          where relname = 'audit_event'`,
-      );
-      return { names: page.nodes.map(({ action }) => action), looked: counted?.looked };
-    });
+    const { nodes, looked } = await lookedAt((tx) => new AuditTrail().page(tx, { first: 4 }, filter));
     await collated('"default"');
-    expect(names).toEqual(['rare.two', 'rare.one', 'rare.two', 'rare.one']);
+    expect(nodes.map(({ action }) => action)).toEqual(['rare.two', 'rare.one', 'rare.two', 'rare.one']);
     expect(looked).toBeLessThan(200);
   });
 

@@ -19,6 +19,12 @@ export enum AuditOutcome {
 @Index({ name: 'audit_event_action_index', properties: ['action', 'at', 'id'] })
 @Index({ name: 'audit_event_subject_index', properties: ['subjectId', 'at', 'id'] })
 @Index({ name: 'audit_event_actor_index', properties: ['actorId', 'at', 'id'] })
+@Index({ name: 'audit_event_ip_address_index', properties: ['ipAddress', 'at', 'id'] })
+@Index({
+  name: 'audit_event_unsuccessful_index',
+  expression:
+    "create index audit_event_unsuccessful_index on audit_event (outcome, at, id) where outcome <> 'SUCCESS'",
+})
 @Index({
   name: 'audit_event_written_by_index',
   expression:

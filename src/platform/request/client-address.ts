@@ -1,8 +1,9 @@
 import { isIP, isIPv6, SocketAddress } from 'node:net';
 
 /**
- * The bare address: without the port that some proxies write behind it, and as IPv4 where it was mapped into IPv6
- * (RFC 4291 section 2.5.5.2), however that is spelt: all of them are in one /64. @returns null for what is no address.
+ * The bare address in its one form: without the port that some proxies write behind it, without a zone, and as IPv4
+ * where it was mapped into IPv6 (RFC 4291 section 2.5.5.2), however that is spelt: all of those are in one /64.
+ * @returns null for text that is not an address.
  */
 export function bareAddress(text: string): string | null {
   const bare =
@@ -10,7 +11,7 @@ export function bareAddress(text: string): string | null {
   if (!isIPv6(bare)) return isIP(bare) === 0 ? null : bare;
   // inet_ntop(3) writes every mapped address in this one form.
   const canonical = new SocketAddress({ address: bare, family: 'ipv6' }).address;
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(canonical)?.[1] ?? bare;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(canonical)?.[1] ?? canonical;
 }
 
 /**

@@ -7,10 +7,16 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
 export type AuditEventFilter = {
   /** One action, such as role.granted, or all that begin so: role.* */
   action?: string | null | undefined;
+  /** The IPv4 or IPv6 address that the request came from. BAD_USER_INPUT for anything else. */
+  ipAddress?: string | null | undefined;
+  /** How it ended. */
+  outcome?: AuditOutcome | null | undefined;
   /** At this time or later. */
   since?: string | null | undefined;
   /** Before this time. */
   until?: string | null | undefined;
+  /** The same by username or e-mail address, as the account is called now; without regard to case. No events for an unknown one. */
+  user?: string | null | undefined;
   /** Who did it or whom it concerns. */
   userId?: string | number | null | undefined;
 };
