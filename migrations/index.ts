@@ -21,6 +21,7 @@ import { RegistrationMark } from './20261128172900_registration_mark.ts';
 import { UsernameSkeletons } from './20261128173000_username_skeletons.ts';
 import { SessionKey } from './20261128174500_session_key.ts';
 import { AuditFilters } from './20261128200800_audit_filters.ts';
+import { GuessRound } from './20261128202200_guess_round.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -46,4 +47,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128173000_username_skeletons', class: UsernameSkeletons },
   { name: '20261128174500_session_key', class: SessionKey },
   { name: '20261128200800_audit_filters', class: AuditFilters },
+  { name: '20261128202200_guess_round', class: GuessRound },
 ];

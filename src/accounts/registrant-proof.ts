@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { guessRounds, inRound } from '../guesses/index.ts';
 import type { TokenBinding } from '../one-time-tokens/index.ts';
 import { NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
@@ -66,7 +67,7 @@ export class RegistrantProof {
     origin: RequestOrigin,
   ): Promise<StillHolds> {
     const { password } = readFields('', { password: () => this.passwords.parseClaimed(claimed) });
-    const guess = { 'confirmEmail.registration': userId };
+    const guess = { 'confirmEmail.registration': inRound(userId, await guessRounds.of(em, userId)) };
     await this.rateLimiter.charge(guess);
     const stillHolds = await this.verify(em, userId, password).catch(async (error) => {
       if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { inRound } from '../guesses/index.ts';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict } from '../platform/errors.ts';
@@ -128,7 +129,8 @@ export class Registration {
     { account, password: stored }: EarlierRegistration,
     password: string,
   ): Promise<boolean> {
-    const guess = { 'register.repeated': account.usernameKey };
+    const round = account instanceof User ? account.guessRound : 0;
+    const guess = { 'register.repeated': inRound(account.usernameKey, round) };
     await this.rateLimiter.charge(guess);
     let isWrong = false;
     try {

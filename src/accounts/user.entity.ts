@@ -67,6 +67,10 @@ export class User {
   @Property({ type: 'integer', default: 0 })
   epoch: number & Opt = 0;
 
+  /** Of the buckets that count guesses at this account (guesses/guess-rounds.ts): raised when an administrator unlocks it. */
+  @Property({ type: 'integer', default: 0 })
+  guessRound: number & Opt = 0;
+
   /**
    * Since when every sign-in asks for a second factor; null without one. Here and not beside the secret, so that
    * whoever locks the row also reads it as it is then (lockActiveAccount).

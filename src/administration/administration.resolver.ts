@@ -130,6 +130,19 @@ export class AdministrationResolver {
   ): Promise<number> {
     return this.administration.endSessions(em, caller, userId, origin);
   }
+
+  @AuthorizeChange(UserPermission.UNLOCK)
+  @Mutation(() => Boolean, {
+    description: `Gives an account that guessing has locked every guess back: at its password, by username and by address, in its sessions and on its known devices, and at its second factor. Passwords, sessions and limits of networks stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
+  })
+  async unlockUser(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.administration.unlock(em, caller, userId, origin);
+    return true;
+  }
 }
 
 const find = async (em: EntityManager, id: string): Promise<UserType | null> =>

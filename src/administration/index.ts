@@ -1,6 +1,6 @@
 export { AdministrationResolver } from './administration.resolver.ts';
 export { SessionPermission, UserPermission } from './permissions.ts';
-export { UserAdministration } from './user-administration.ts';
+export { ADMINISTRATION_RULES, UserAdministration } from './user-administration.ts';
 export { UserDirectory } from './user-directory.ts';
 export { exportUsers } from './user-export.ts';
 export { type ImportReport, type InputLine, UserImport } from './user-import.ts';

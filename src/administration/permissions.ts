@@ -2,6 +2,8 @@
 export const UserPermission = {
   /** See accounts: profile, address, roles. */
   READ: 'user:read',
+  /** Help owners back in: refill their guesses, mail them a link for a new password. */
+  UNLOCK: 'user:unlock',
   /** Deactivate accounts and activate them. */
   DEACTIVATE: 'user:deactivate',
 } as const;

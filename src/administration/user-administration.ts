@@ -1,13 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type Activation, DeactivatedBy, recordLook } from '../accounts/index.ts';
+import type { SecondFactors } from '../authenticators/index.ts';
+import { guessRounds } from '../guesses/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { sql, statement } from '../platform/database/index.ts';
-import { NotFound } from '../platform/errors.ts';
-import { isId } from '../platform/id.ts';
+import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import { lockPowers, powersOf } from '../roles/index.ts';
 import type { Endings, SignOut } from '../sessions/index.ts';
+import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { SessionPermission, UserPermission } from './permissions.ts';
+
+export const ADMINISTRATION_RULES = {
+  /**
+   * Unlocks of one account by one administrator. Each gives as many guesses as all limits allow, so without this one an
+   * administrator could guess the password of an account without end.
+   */
+  'unlockUser.account': { burst: 10, perSeconds: 3600 },
+} as const;
 
 /** What administrators change about other people's accounts; never about an account that may do more than they. */
 export class UserAdministration {
@@ -15,7 +23,9 @@ export class UserAdministration {
     private readonly activation: Activation,
     private readonly signOut: SignOut,
     private readonly endings: Endings,
+    private readonly secondFactors: SecondFactors,
     private readonly audit: AuditLog,
+    private readonly rateLimiter: RateLimiter,
   ) {}
 
   /**
@@ -58,17 +68,25 @@ export class UserAdministration {
       return ended;
     });
   }
-}
 
-async function requireMayActOn(
-  tx: EntityManager,
-  caller: Caller,
-  userId: string,
-  permission: string,
-): Promise<void> {
-  const powers = await lockPowers(tx, caller.userId, permission, { subjectId: isId(userId) ? userId : null });
-  const exists =
-    isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
-  if (!exists) throw new NotFound();
-  powers.requireAtLeast(await powersOf(tx, userId));
+  /**
+   * Every bucket of guesses at the account is full again: by its username and its address, of its sessions and known devices,
+   * of its second factor, in every process. Limits of networks stay as they are.
+   * @throws {BadUserInput} the caller's own account: the holder of a copied session could guess on and on.
+   * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
+   */
+  async unlock(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
+    refuseOneself(caller, userId, 'userId', 'Ask another administrator to unlock it.');
+    await this.rateLimiter.charge({ 'unlockUser.account': `${caller.userId} ${userId}` });
+    await em.transactional(async (tx) => {
+      await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
+      await guessRounds.beginNext(tx, userId);
+      await this.secondFactors.refillGuesses(tx, userId);
+      await this.audit.record(tx, origin, {
+        action: 'account.unlocked',
+        actorId: caller.userId,
+        subjectId: userId,
+      });
+    });
+  }
 }

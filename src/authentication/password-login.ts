@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { identifierKey, pendingRegistrations } from '../accounts/index.ts';
 import { CREDENTIAL_OF, readFactor } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
+import { inRound } from '../guesses/index.ts';
 import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isDatabaseAway } from '../platform/database/index.ts';
@@ -70,7 +71,7 @@ export class PasswordLogin {
     await this.rateLimiter.charge({ 'login.address': [network] });
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
-    const account = identifierKey(identifier);
+    const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
     const guess: Charges = isKnown
       ? { 'login.device': `${account} ${deviceKey(origin)}` }

@@ -7,6 +7,7 @@ import {
   type SecondFactors,
 } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
+import { guessRounds, inRound } from '../guesses/index.ts';
 import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import { NotHashed, type PasswordProof, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
@@ -120,9 +121,11 @@ export class Reauthentication {
     { userId, sessionId }: Caller,
     origin: RequestOrigin,
   ): Promise<Charges> {
+    const round = await guessRounds.of(em, userId);
+    const account = inRound(userId, round);
     return (await this.devices.isKnown(em, userId, origin))
-      ? { 'reauthenticate.device': `${userId} ${deviceKey(origin)}` }
-      : { 'reauthenticate.session': sessionId, 'reauthenticate.account': userId };
+      ? { 'reauthenticate.device': `${account} ${deviceKey(origin)}` }
+      : { 'reauthenticate.session': inRound(sessionId, round), 'reauthenticate.account': account };
   }
 
   private async verify(

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { guessRounds, inRound } from '../guesses/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
@@ -40,7 +41,7 @@ export class GuessAllowance {
     kind: FactorKind,
     sessionId: string | null,
   ): Promise<boolean> {
-    await this.rateLimiter.charge(ofSession(sessionId));
+    await this.rateLimiter.charge(await ofSession(em, userId, sessionId));
     return this.spendOfAccount(em, userId, kind);
   }
 
@@ -77,7 +78,7 @@ export class GuessAllowance {
     kind: FactorKind,
     sessionId: string | null,
   ): Promise<void> {
-    await this.rateLimiter.giveBack(ofSession(sessionId));
+    await this.rateLimiter.giveBack(await ofSession(tx, userId, sessionId));
     const { all, recovery } = this.rules();
     if (!all || !recovery) return;
     await statement(
@@ -87,6 +88,11 @@ export class GuessAllowance {
               recovery_full_at = recovery_full_at - ${seconds(kind === 'recovery' ? costOf(recovery) : 0)}
           where user_id = ${userId}`,
     );
+  }
+
+  /** For an account that an administrator unlocks: every guess is back. */
+  async refill(tx: EntityManager, userId: string): Promise<void> {
+    await statement(tx, sql`delete from second_factor_guesses where user_id = ${userId}`);
   }
 
   private rules() {
@@ -125,8 +131,8 @@ export class GuessAllowance {
   }
 }
 
-const ofSession = (sessionId: string | null): Charges =>
-  sessionId === null ? {} : { 'secondFactor.session': sessionId };
+const ofSession = async (em: EntityManager, userId: string, sessionId: string | null): Promise<Charges> =>
+  sessionId === null ? {} : { 'secondFactor.session': inRound(sessionId, await guessRounds.of(em, userId)) };
 
 /** Seconds that one guess takes to come back. */
 const costOf = ({ burst, perSeconds }: BucketRule): number => perSeconds / burst;

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { emailKey, lockActiveAccount, User } from '../accounts/index.ts';
+import { guessRounds, inRound } from '../guesses/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import type { OwnerProof } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -83,7 +84,8 @@ export class SecondFactorChanges {
   ): Promise<readonly string[]> {
     const { userId } = caller;
     const factor = requireFactor('', offered);
-    await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': userId });
+    const account = inRound(userId, await guessRounds.of(em, userId));
+    await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': account });
     const nothingMore = async () => true;
     return this.withFactor(em, caller, factor, origin, nothingMore, async (tx) => {
       await this.notices.tell(tx, userId, 'recovery-codes-replaced', origin);

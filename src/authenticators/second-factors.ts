@@ -64,6 +64,11 @@ export class SecondFactors {
     };
   }
 
+  /** For an account that an administrator unlocks. Guesses of its sessions are counted by round (guesses/guess-rounds.ts). */
+  refillGuesses(tx: EntityManager, userId: string): Promise<void> {
+    return this.allowance.refill(tx, userId);
+  }
+
   /** A code works once: the step of the accepted one is kept, and none that is not newer is good (RFC 6238 section 5.2). */
   private async useTotp(tx: EntityManager, userId: string, code: string): Promise<boolean> {
     const authenticator = await tx.findOne(TotpAuthenticator, { userId }, { disableIdentityMap: true });

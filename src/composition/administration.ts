@@ -17,6 +17,7 @@ import {
 } from '../roles/index.ts';
 import { EndingKind } from '../sessions/index.ts';
 import type { Accounts } from './accounts.ts';
+import type { Authenticators } from './authenticators.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
 import type { Platform } from './platform.ts';
@@ -24,10 +25,11 @@ import type { Sessions } from './sessions.ts';
 
 /** Who may do what, and the people who look after the accounts of others. */
 export function composeAdministration(
-  { clock, fork, audit }: Platform,
+  { clock, fork, audit, rateLimiter }: Platform,
   { revocations, endings, store, signOut }: Sessions,
   { passwords, accountFactors }: PasswordPart,
   { registration, addressBook, activation }: Accounts,
+  { secondFactors }: Authenticators,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
@@ -40,7 +42,7 @@ export function composeAdministration(
       new RoleResolver(permissions, new RoleAdministration(endings, audit), new RoleGrants(endings, audit)),
       new AdministrationResolver(
         new UserDirectory(),
-        new UserAdministration(activation, signOut, endings, audit),
+        new UserAdministration(activation, signOut, endings, secondFactors, audit, rateLimiter),
         store,
         audit,
       ),

@@ -150,7 +150,7 @@ async function build(
     signIn,
     google,
   );
-  const administration = composeAdministration(platform, sessions, passwords, accounts);
+  const administration = composeAdministration(platform, sessions, passwords, accounts, authenticators);
   const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
   const keepers: Part[] = [
     platform,

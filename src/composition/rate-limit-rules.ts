@@ -7,6 +7,7 @@ import {
   REGISTRANT_PROOF_RULES,
   REGISTRATION_RULES,
 } from '../accounts/index.ts';
+import { ADMINISTRATION_RULES } from '../administration/index.ts';
 import { LOGIN_RULES, REAUTHENTICATION_RULES, SECOND_STEP_RULES } from '../authentication/index.ts';
 import { ENROLMENT_RULES, SECOND_FACTOR_CHANGE_RULES, SECOND_FACTOR_RULES } from '../authenticators/index.ts';
 import { BLOCKPASS_APP_RULES, BLOCKPASS_SIGN_IN_RULES } from '../blockpass/index.ts';
@@ -39,6 +40,7 @@ export const RATE_LIMIT_RULES: RuleTable = {
   ...SECOND_FACTOR_RULES,
   ...ENROLMENT_RULES,
   ...SECOND_FACTOR_CHANGE_RULES,
+  ...ADMINISTRATION_RULES,
   ...SOCKET_RULES,
   ...BLOCKPASS_APP_RULES,
   ...BLOCKPASS_SIGN_IN_RULES,

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
+import { guessRounds, inRound } from '../guesses/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials, RateLimited, ReauthenticationRequired } from '../platform/errors.ts';
@@ -162,9 +163,11 @@ export class OwnerProof {
     { userId, sessionId }: Caller,
     origin: RequestOrigin,
   ): Promise<Charges> {
+    const round = await guessRounds.of(em, userId);
+    const account = inRound(userId, round);
     return (await this.devices.isKnown(em, userId, origin))
-      ? { 'ownerProof.device': `${userId} ${deviceKey(origin)}` }
-      : { 'ownerProof.session': sessionId, 'ownerProof.account': userId };
+      ? { 'ownerProof.device': `${account} ${deviceKey(origin)}` }
+      : { 'ownerProof.session': inRound(sessionId, round), 'ownerProof.account': account };
   }
 
   private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {

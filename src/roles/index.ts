@@ -2,7 +2,7 @@ export { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 export { PermissionTable } from './permission-table.ts';
 export { RolePermission } from './permissions.ts';
 export { roleData } from './personal-data.ts';
-export { lockPowers, powersOf } from './powers.ts';
+export { lockPowers, type Powers, powersOf } from './powers.ts';
 export { RoleResolver } from './role.resolver.ts';
 export { RoleAdministration } from './role-administration.ts';
 export { MAX_ROLES_OF_USER, RoleGrants } from './role-grants.ts';

@@ -82,6 +82,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.startKycReview': needs('kyc:review'),
   'Mutation.undoEmailChange': 'everybody',
   'Mutation.unlinkGoogle': 'signed in',
+  'Mutation.unlockUser': needsRecent('user:unlock'),
   'Mutation.updateProfile': 'signed in',
   'Mutation.updateRole': needsRecent('role:manage'),
   // Only over a WebSocket: tests/http/subscription-socket.test.ts, tests/blockpass/sign-in.test.ts.

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount, User } from '../../accounts/index.ts';
+import { guessRounds, inRound } from '../../guesses/index.ts';
 import type { OwnerNotices } from '../../notices/index.ts';
 import type { OwnerProof } from '../../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
@@ -94,7 +95,8 @@ export class TotpEnrolments {
     renewal: SessionRenewal,
   ): Promise<readonly string[]> {
     const { userId, sessionId } = caller;
-    await this.rateLimiter.charge({ 'confirmTotp.account': userId });
+    const account = inRound(userId, await guessRounds.of(em, userId));
+    await this.rateLimiter.charge({ 'confirmTotp.account': account });
     const [enrolment] = await statement(
       em,
       sql<{ sealed_secret: Buffer }>`

@@ -1,0 +1,37 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+import { BadUserInput, NotFound } from '../platform/errors.ts';
+import { isId } from '../platform/id.ts';
+import type { Caller } from '../platform/request/index.ts';
+import { lockPowers, type Powers, powersOf } from '../roles/index.ts';
+
+/**
+ * Whether the caller may act on an account: they need the permission, and every permission of the account. Call it first in
+ * the transaction of the act: it takes the lock under which neither the caller's nor the account's roles change.
+ * @returns what the caller may do.
+ * @throws {NotFound} no such account. @throws {Forbidden}
+ */
+export async function requireMayActOn(
+  tx: EntityManager,
+  caller: Caller,
+  userId: string,
+  permission: string,
+): Promise<Powers> {
+  const powers = await lockPowers(tx, caller.userId, permission, { subjectId: isId(userId) ? userId : null });
+  const exists =
+    isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
+  if (!exists) throw new NotFound();
+  powers.requireAtLeast(await powersOf(tx, userId));
+  return powers;
+}
+
+/**
+ * Refuses an act on the caller's own account that would go around the proof which the owner's operation asks for: a copied
+ * session must not do as an administrator what it may not do as the owner.
+ * @param instead what to do, as a sentence
+ * @throws {BadUserInput}
+ */
+export function refuseOneself(caller: Caller, userId: string, field: string, instead: string): void {
+  if (caller.userId !== userId) return;
+  throw new BadUserInput([{ field, message: `This is your own account. ${instead}` }]);
+}

@@ -1,0 +1,1 @@
+export { guessRounds, inRound } from './guess-rounds.ts';
