@@ -131,6 +131,21 @@ export class AdministrationResolver {
     return this.administration.endSessions(em, caller, userId, origin);
   }
 
+  @Authorize({ permission: SessionPermission.REVOKE })
+  @Mutation(() => Boolean, {
+    description:
+      'Ends one session of an account now: its tokens are refused at once, in every process. userSessions lists them. Needs the permission session:revoke and every permission of that account. Ending is the safe direction: no recent authentication is asked for. NOT_FOUND for a session that the account does not have.',
+  })
+  async revokeUserSession(
+    @Arg('userId', () => ID) userId: string,
+    @Arg('sessionId', () => ID) sessionId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.administration.endSession(em, caller, { userId, sessionId }, origin);
+    return true;
+  }
+
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
     description: `Gives an account that guessing has locked every guess back: at its password, by username and by address, in its sessions and on its known devices, and at its second factor. Passwords, sessions and limits of networks stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,

@@ -12,6 +12,6 @@ export const UserPermission = {
 export const SessionPermission = {
   /** See where an account is signed in. */
   READ: 'session:read',
-  /** End all sessions of an account. */
+  /** End sessions of an account: one, or all. */
   REVOKE: 'session:revoke',
 } as const;

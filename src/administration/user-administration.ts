@@ -3,9 +3,10 @@ import { type Activation, DeactivatedBy, recordLook } from '../accounts/index.ts
 import type { SecondFactors } from '../authenticators/index.ts';
 import { guessRounds } from '../guesses/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import { NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { Endings, SessionReference, SignOut } from '../sessions/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { SessionPermission, UserPermission } from './permissions.ts';
 
@@ -67,6 +68,23 @@ export class UserAdministration {
       });
       return ended;
     });
+  }
+
+  /**
+   * Ends one session of an account, also the caller's own when they mean themselves.
+   * @throws {NotFound} no such account, or it has no such session. @throws {Forbidden}
+   */
+  async endSession(
+    em: EntityManager,
+    caller: Caller,
+    { userId, sessionId }: SessionReference,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const ended = await this.endings.transactional(em, async (tx) => {
+      await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
+      return this.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
+    });
+    if (!ended) throw new NotFound();
   }
 
   /**

@@ -25,6 +25,7 @@ export type {
   EndedSession,
   SessionProof,
   SessionRecord,
+  SessionReference,
   SessionStore,
   SessionStoreOptions,
   Sighting,

@@ -43,12 +43,24 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<void> {
-    const ended = await this.endings.transactional(em, async (tx) => {
-      const removed = isId(sessionId) ? await this.store.remove(tx, userId, sessionId) : null;
-      await this.record(tx, removed ? [removed] : [], userId, origin);
-      return removed;
-    });
+    const ended = await this.endings.transactional(em, (tx) => this.oneIn(tx, { userId, sessionId }, origin));
     if (!ended) throw new NotFound();
+  }
+
+  /**
+   * Ends one session of the user, within the transaction of the change that causes it.
+   * @param actorId who asked for it, when it was not the user
+   * @returns whether this call ended it; false for a session of another user.
+   */
+  async oneIn(
+    tx: EntityManager,
+    { userId, sessionId }: SessionReference,
+    origin: RequestOrigin,
+    actorId: string = userId,
+  ): Promise<boolean> {
+    const removed = isId(sessionId) ? await this.store.remove(tx, userId, sessionId) : null;
+    if (removed) await this.record(tx, [removed], actorId, origin);
+    return removed !== null;
   }
 
   /** Ends every session of the user but the one. @returns how many. */

@@ -75,6 +75,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.revokeOtherSessions': 'signed in',
   'Mutation.revokeRole': needsRecent('role:grant'),
   'Mutation.revokeSession': 'signed in',
+  'Mutation.revokeUserSession': needs('session:revoke'),
   'Mutation.revokeUserSessions': needs('session:revoke'),
   'Mutation.setUserActive': needsRecent('user:deactivate'),
   'Mutation.startBlockpassSignIn': 'everybody',
