@@ -1,4 +1,4 @@
-import { SessionPermission, UserPermission } from './administration/index.ts';
+import { FactorPermission, SessionPermission, UserPermission } from './administration/index.ts';
 import { AuditPermission } from './audit/index.ts';
 import { KycPermission } from './blockpass/index.ts';
 import { RolePermission } from './roles/index.ts';
@@ -10,6 +10,7 @@ import { RolePermission } from './roles/index.ts';
 export const GATEWAY_PERMISSIONS: readonly string[] = [
   UserPermission,
   SessionPermission,
+  FactorPermission,
   RolePermission,
   AuditPermission,
   KycPermission,

@@ -13,7 +13,7 @@ import {
   type RequestContext,
 } from '../platform/request/index.ts';
 import { type SessionStore, SessionType } from '../sessions/index.ts';
-import { SessionPermission, UserPermission } from './permissions.ts';
+import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 import { UserConnection, UserFilter, type UserPage } from './user.types.ts';
 import type { UserAdministration } from './user-administration.ts';
 import type { UserDirectory } from './user-directory.ts';
@@ -113,9 +113,7 @@ export class AdministrationResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
     await this.administration.setActive(em, caller, { userId, active }, origin);
-    const account = await find(em, userId);
-    if (!account) throw new NotFound();
-    return account;
+    return found(await readAccount(em, userId));
   }
 
   @Authorize({ permission: SessionPermission.REVOKE })
@@ -146,6 +144,32 @@ export class AdministrationResolver {
     return true;
   }
 
+  @AuthorizeChange(FactorPermission.REMOVE)
+  @Mutation(() => UserType, {
+    description: `Removes every second factor of an account with its recovery codes, for an owner who lost them; its sessions end at once, and the owner is told by mail. Make sure first that it is the owner who asks. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing where there is none; BAD_USER_INPUT for one's own account.`,
+  })
+  async removeSecondFactor(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType> {
+    await this.administration.removeSecondFactor(em, caller, userId, origin);
+    return found(await readAccount(em, userId));
+  }
+
+  @AuthorizeChange(UserPermission.UNLOCK)
+  @Mutation(() => Boolean, {
+    description: `Mails the owner of an account a link to set a new password, which works once and for 24 hours. Nothing changes until it is used. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} CONFLICT for an account without an e-mail address, and for one that an administrator deactivated. RATE_LIMITED after five in an hour for one account.`,
+  })
+  async sendPasswordReset(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.administration.sendPasswordReset(em, caller, userId, origin);
+    return true;
+  }
+
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
     description: `Gives an account that guessing has locked every guess back: at its password, by username and by address, in its sessions and on its known devices, and at its second factor. Passwords, sessions and limits of networks stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
@@ -162,3 +186,9 @@ export class AdministrationResolver {
 
 const find = async (em: EntityManager, id: string): Promise<UserType | null> =>
   isId(id) ? readAccount(em, id) : null;
+
+/** An account that was there a moment ago. */
+function found(account: UserType | null): UserType {
+  if (!account) throw new NotFound();
+  return account;
+}

@@ -1,5 +1,5 @@
 export { AdministrationResolver } from './administration.resolver.ts';
-export { SessionPermission, UserPermission } from './permissions.ts';
+export { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 export { ADMINISTRATION_RULES, UserAdministration } from './user-administration.ts';
 export { UserDirectory } from './user-directory.ts';
 export { exportUsers } from './user-export.ts';

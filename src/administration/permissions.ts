@@ -8,6 +8,12 @@ export const UserPermission = {
   DEACTIVATE: 'user:deactivate',
 } as const;
 
+/** What operations on other people's second factors ask for. */
+export const FactorPermission = {
+  /** Remove a second factor that its owner lost. */
+  REMOVE: 'factor:remove',
+} as const;
+
 /** What operations on other people's sessions ask for. */
 export const SessionPermission = {
   /** See where an account is signed in. */

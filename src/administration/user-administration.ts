@@ -1,14 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type Activation, DeactivatedBy, recordLook } from '../accounts/index.ts';
-import type { SecondFactors } from '../authenticators/index.ts';
+import { type Activation, DeactivatedBy, lockAccount, recordLook } from '../accounts/index.ts';
+import type { SecondFactorChanges, SecondFactors } from '../authenticators/index.ts';
 import { guessRounds } from '../guesses/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { NotFound } from '../platform/errors.ts';
+import { Conflict, NotFound } from '../platform/errors.ts';
+import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { RecoveryMail } from '../recovery/index.ts';
 import type { Endings, SessionReference, SignOut } from '../sessions/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
-import { SessionPermission, UserPermission } from './permissions.ts';
+import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 
 export const ADMINISTRATION_RULES = {
   /**
@@ -16,6 +18,8 @@ export const ADMINISTRATION_RULES = {
    * administrator could guess the password of an account without end.
    */
   'unlockUser.account': { burst: 10, perSeconds: 3600 },
+  /** Mails to one account by one administrator. Strangers who empty `recoverAccount.recipient` do not hold these back. */
+  'sendPasswordReset.account': { burst: 5, perSeconds: 3600 },
 } as const;
 
 /** What administrators change about other people's accounts; never about an account that may do more than they. */
@@ -25,6 +29,8 @@ export class UserAdministration {
     private readonly signOut: SignOut,
     private readonly endings: Endings,
     private readonly secondFactors: SecondFactors,
+    private readonly secondFactorChanges: SecondFactorChanges,
+    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter,
   ) {}
@@ -85,6 +91,57 @@ export class UserAdministration {
       return this.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
     });
     if (!ended) throw new NotFound();
+  }
+
+  /**
+   * For an owner who lost every second factor. Removes all of them with the recovery codes, ends every session and tells the
+   * owner. The reply shows the account, so a look is recorded where there was nothing to remove.
+   * @throws {BadUserInput} the caller's own account: its owner disables the factor with password and code.
+   * @throws {NotFound} @throws {Forbidden}
+   */
+  async removeSecondFactor(
+    em: EntityManager,
+    caller: Caller,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    refuseOneself(caller, userId, 'userId', 'Use disableTotp, which asks for password and code.');
+    await this.endings.transactional(em, async (tx) => {
+      await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
+      const actorId = caller.userId;
+      const removed = await this.secondFactorChanges.removeIn(tx, userId, actorId, origin);
+      if (!removed) await recordLook(tx, this.audit, { actorId, userId }, origin);
+    });
+  }
+
+  /**
+   * Mails the owner a link to set a new password, as recoverAccount does. It changes nothing until the link is used.
+   * @throws {Conflict} the account has no e-mail address, or an administrator deactivated it.
+   * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
+   */
+  async sendPasswordReset(
+    em: EntityManager,
+    caller: Caller,
+    userId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.rateLimiter.charge({ 'sendPasswordReset.account': `${caller.userId} ${userId}` });
+    await em.transactional(async (tx) => {
+      await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
+      const user = await lockAccount(tx, userId);
+      if (!user?.email) throw new Conflict('This account has no e-mail address. Set one with updateUser.');
+      if (user.deactivatedBy === DeactivatedBy.ADMIN) {
+        throw new Conflict(
+          'An administrator deactivated this account. Activate it with setUserActive first.',
+        );
+      }
+      await this.mails.outbox.put(tx, this.mails.recovery, { address: user.email, sentBy: 'administrator' });
+      await this.audit.record(tx, origin, {
+        action: 'account.password_reset_sent',
+        actorId: caller.userId,
+        subjectId: userId,
+      });
+    });
   }
 
   /**

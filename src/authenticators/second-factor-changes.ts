@@ -102,8 +102,7 @@ export class SecondFactorChanges {
   }
 
   /**
-   * For an owner who lost app and recovery codes, and proved to an operator by other means who they are. Ends every
-   * session.
+   * For the command line: an owner who lost app and recovery codes proved to an operator by other means who they are.
    * @returns the account and whether it had a second factor.
    * @throws {NotFound} no account has the address.
    */
@@ -115,21 +114,34 @@ export class SecondFactorChanges {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
     if (!user) throw new NotFound('No account has this address.');
     const { id: userId, username } = user;
-    return this.endings.transactional(em, async (tx) => {
-      if (!(await this.secondFactors.turnOff(tx, userId)))
-        return { username, removed: false, endedSessions: 0 };
-      const endedSessions = await this.signOut.allIn(tx, userId, origin, null);
-      // Also the tokens of sessions that the store has lost.
-      await this.endings.raiseEpoch(tx, userId);
-      await this.notices.tell(tx, userId, 'factor-removed', origin);
-      await this.audit.record(tx, origin, {
-        action: 'second_factor.removed',
-        actorId: null,
-        subjectId: userId,
-        details: { endedSessions },
-      });
-      return { username, removed: true, endedSessions };
+    const removal = await this.endings.transactional(em, (tx) => this.removeIn(tx, userId, null, origin));
+    return { username, removed: removal !== null, endedSessions: removal?.endedSessions ?? 0 };
+  }
+
+  /**
+   * Removes every second factor with the recovery codes, ends every session and tells the owner. In the transaction of the
+   * caller, which Endings.transactional runs and which has judged who may do it.
+   * @param actorId null for the command line
+   * @returns null where the account has no second factor: nothing was changed.
+   */
+  async removeIn(
+    tx: EntityManager,
+    userId: string,
+    actorId: string | null,
+    origin: RequestOrigin,
+  ): Promise<{ endedSessions: number } | null> {
+    if (!(await this.secondFactors.turnOff(tx, userId))) return null;
+    const endedSessions = await this.signOut.allIn(tx, userId, origin, actorId);
+    // Also the tokens of sessions that the store has lost.
+    await this.endings.raiseEpoch(tx, userId);
+    await this.notices.tell(tx, userId, 'factor-removed', origin);
+    await this.audit.record(tx, origin, {
+      action: 'second_factor.removed',
+      actorId,
+      subjectId: userId,
+      details: { endedSessions },
     });
+    return { endedSessions };
   }
 
   /** Does the work in the transaction that uses the code up. */

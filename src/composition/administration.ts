@@ -21,15 +21,17 @@ import type { Authenticators } from './authenticators.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
 import type { Platform } from './platform.ts';
+import type { Recovery } from './recovery.ts';
 import type { Sessions } from './sessions.ts';
 
 /** Who may do what, and the people who look after the accounts of others. */
 export function composeAdministration(
-  { clock, fork, audit, rateLimiter }: Platform,
+  { clock, fork, audit, rateLimiter, outbox }: Platform,
   { revocations, endings, store, signOut }: Sessions,
   { passwords, accountFactors }: PasswordPart,
   { registration, addressBook, activation }: Accounts,
-  { secondFactors }: Authenticators,
+  { secondFactors, secondFactorChanges }: Authenticators,
+  { recoveryMail }: Recovery,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
@@ -42,7 +44,16 @@ export function composeAdministration(
       new RoleResolver(permissions, new RoleAdministration(endings, audit), new RoleGrants(endings, audit)),
       new AdministrationResolver(
         new UserDirectory(),
-        new UserAdministration(activation, signOut, endings, secondFactors, audit, rateLimiter),
+        new UserAdministration(
+          activation,
+          signOut,
+          endings,
+          secondFactors,
+          secondFactorChanges,
+          { outbox, recovery: recoveryMail },
+          audit,
+          rateLimiter,
+        ),
         store,
         audit,
       ),

@@ -150,7 +150,14 @@ async function build(
     signIn,
     google,
   );
-  const administration = composeAdministration(platform, sessions, passwords, accounts, authenticators);
+  const administration = composeAdministration(
+    platform,
+    sessions,
+    passwords,
+    accounts,
+    authenticators,
+    recovery,
+  );
   const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
   const keepers: Part[] = [
     platform,

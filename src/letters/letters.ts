@@ -82,17 +82,27 @@ export class Letters {
     });
   }
 
-  resetPassword(to: string, token: string): Mail {
+  /** @param byAdministrator who sent it; its link lives longer (recovery/recovery-mail.ts) */
+  resetPassword(
+    to: string,
+    token: string,
+    { byAdministrator = false }: { byAdministrator?: boolean } = {},
+  ): Mail {
     const { productName } = this.options;
+    const { noun } = this.words;
     return this.compose(to, {
       subject: `Set a new password for ${productName}`,
       paragraphs: [
-        `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
+        byAdministrator
+          ? `An administrator of ${productName} sent you this ${noun} to set a new password for your account.`
+          : `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
         'Setting one signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
       ],
       actions: [{ label: 'Set a new password', ...this.way('resetPassword', token) }],
       smallPrint: [
-        `The ${this.words.noun} works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.`,
+        byAdministrator
+          ? `The ${noun} works once and for 24 hours. If you did not expect it, do nothing: your password stays as it is.`
+          : `The ${noun} works once and for 30 minutes. If it was not you, do nothing: your password stays as it is.`,
       ],
     });
   }

@@ -50,7 +50,7 @@ const NOTICES = {
   },
   'factor-removed': {
     subject: 'Two-step sign-in was removed',
-    what: 'An administrator removed the second step of your sign-in.',
+    what: 'An administrator removed the second step of your sign-in with its recovery codes. Every device was signed out.',
   },
   'factor-removed-by-undo': {
     subject: 'Two-step sign-in was turned off',

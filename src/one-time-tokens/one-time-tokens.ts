@@ -32,10 +32,12 @@ export interface NewToken {
   readonly userId: string;
   readonly address: string;
   readonly addressKey: string;
+  /** Seconds, in place of what its purpose has. */
+  readonly lifetimeSeconds?: number;
 }
 
 /** What a token is bound to. */
-export interface TokenBinding extends NewToken {
+export interface TokenBinding extends Omit<NewToken, 'lifetimeSeconds'> {
   /** By the database's clock, in its words: a Date would drop the microseconds. */
   readonly issuedAt: string;
 }
@@ -48,7 +50,10 @@ export class OneTimeTokens {
    * void the link that the owner is about to use. Only when there are too many does the oldest go. Every undo stays: each
    * brings its own address back.
    */
-  async issue(tx: EntityManager, { purpose, userId, address, addressKey }: NewToken): Promise<string> {
+  async issue(
+    tx: EntityManager,
+    { purpose, userId, address, addressKey, lifetimeSeconds = LIFETIMES[purpose] }: NewToken,
+  ): Promise<string> {
     const kept = KEPT_BESIDE_A_NEW_ONE[purpose];
     if (kept !== undefined) await this.voidAllBut(tx, userId, purpose, kept);
     const token = randomBytes(BYTES).toString('base64url');
@@ -56,7 +61,7 @@ export class OneTimeTokens {
       tx,
       sql`insert into one_time_token (id, purpose, hash, user_id, address, address_key, expires_at)
           values (${newId()}, ${purpose}, ${hashOf(token)}, ${userId}, ${address}, ${addressKey},
-                  now() + make_interval(secs => ${LIFETIMES[purpose]}))`,
+                  now() + make_interval(secs => ${lifetimeSeconds}))`,
     );
     return token;
   }

@@ -9,7 +9,15 @@ interface RecoveryFacts {
   readonly address: string;
   /** It follows the undo of a change of address, by a mailed link; otherwise anybody may have asked for it. */
   readonly undoes?: true;
+  /** Absent: the owner asked for it, or a stranger. */
+  readonly sentBy?: 'administrator';
 }
+
+/**
+ * Seconds for which the link of an administrator is good: its reader does not wait for it, as somebody does who has just
+ * asked. NIST SP 800-63B-4 section 4.2.1.2 allows recovery codes by mail 24 hours.
+ */
+const LIFETIME_OF_SENT = 24 * 3600;
 
 /** To an owner who cannot get in. An account that an administrator deactivated is not brought back by mail. */
 export class RecoveryMail implements MailWriter<RecoveryFacts> {
@@ -20,7 +28,7 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
     private readonly letters: Letters,
   ) {}
 
-  async write(tx: EntityManager, { address }: RecoveryFacts): Promise<Mail | null> {
+  async write(tx: EntityManager, { address, sentBy }: RecoveryFacts): Promise<Mail | null> {
     const user = await lockAccountByAddress(tx, emailKey(address));
     if (!user?.email || !user.emailKey || user.deactivatedBy === DeactivatedBy.ADMIN) return null;
     const token = await this.tokens.issue(tx, {
@@ -28,12 +36,16 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
       userId: user.id,
       address: user.email,
       addressKey: user.emailKey,
+      ...(sentBy !== undefined && { lifetimeSeconds: LIFETIME_OF_SENT }),
     });
-    return this.letters.resetPassword(user.email, token);
+    return this.letters.resetPassword(user.email, token, { byAdministrator: sentBy === 'administrator' });
   }
 
-  /** The mail after an undo is the only way in that is left: strangers who ask for others must not hold it back. */
-  limits({ undoes }: RecoveryFacts): readonly RecipientRule[] {
-    return undoes ? [] : ['recoverAccount.recipient'];
+  /**
+   * The mail after an undo is the only way in that is left, and an administrator's was charged already
+   * (`sendPasswordReset.account`): strangers who ask for others must not hold either back.
+   */
+  limits({ undoes, sentBy }: RecoveryFacts): readonly RecipientRule[] {
+    return undoes || sentBy !== undefined ? [] : ['recoverAccount.recipient'];
   }
 }

@@ -162,6 +162,10 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       const [{ id }, { tokens }] = [await free.aSubject(), await aSuperuser(free)];
       return () => codeOf(at.client, `mutation { unlockUser(userId: "${id}") }`, tokens.accessToken);
     },
+    'sendPasswordReset.account': async (at) => {
+      const [{ id }, { tokens }] = [await free.aSubject(), await aSuperuser(free)];
+      return () => codeOf(at.client, `mutation { sendPasswordReset(userId: "${id}") }`, tokens.accessToken);
+    },
     'updateProfile.account': asSomebody(
       () => 'mutation { updateProfile(input: { displayName: "A" }) { id } }',
     ),
@@ -299,6 +303,7 @@ const NOT_GUESSES = [
   'exportMyData.account',
   'notice.account',
   'refresh.session',
+  'sendPasswordReset.account',
   'serviceToken.session',
   'unlockUser.account',
   'updateProfile.account',
