@@ -3,7 +3,7 @@ import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { OwnerProof } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { Conflict, InvalidCredentials } from '../platform/errors.ts';
+import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
@@ -11,10 +11,11 @@ import type { Endings, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
+import type { User } from './user.entity.ts';
 
 /**
- * An owner leaves. The row goes, and with it by foreign key or by name (PersonalData.erase) whatever else is kept about
- * the person; the audit trail keeps the bare id.
+ * An account ends. The row goes, and with it by foreign key or by name (PersonalData.erase) everything else that is kept
+ * about the person; the audit trail keeps the bare id.
  */
 export class AccountDeletion {
   constructor(
@@ -29,6 +30,7 @@ export class AccountDeletion {
   ) {}
 
   /**
+   * The owner leaves.
    * @throws {InvalidCredentials} wrong password.
    * @throws {Conflict} the last active superuser; or an address that was changed and can still be brought back: a
    *   thief could otherwise destroy what the owner can still recover.
@@ -46,22 +48,42 @@ export class AccountDeletion {
       const user = await lockAccount(tx, userId);
       if (!user || !(await this.ownerProof.stillHolds(tx, caller, proof))) return false;
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
-      await this.signOut.allIn(tx, userId, origin);
-      await this.endings.raiseEpoch(tx, userId);
-      for (const part of this.personalData) await part.erase?.(tx, userId);
-      if (user.email && user.emailKey) {
-        await pendingRegistrations.dropOthers(tx, user.emailKey);
-        await this.mails.outbox.put(tx, this.mails.farewell, { address: user.email });
-      }
-      await tx.remove(user).flush();
-      await this.audit.record(tx, origin, {
-        action: 'account.deleted',
-        actorId: userId,
-        subjectId: userId,
-      });
+      await this.erase(tx, user, userId, origin);
       return true;
     });
     if (!deleted) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
+  }
+
+  /**
+   * An administrator removes the account: the same is erased as when its owner leaves. In the transaction of the caller,
+   * which Endings.transactional runs and which has judged who may do it. A change of address that can still be undone does not
+   * hold it back: a person who asks to be forgotten need not wait.
+   * @throws {NotFound} no such account. @throws {Conflict} the last active superuser.
+   */
+  async byAdministrator(
+    tx: EntityManager,
+    userId: string,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    await this.keepSuperuser(tx, userId);
+    const user = await lockAccount(tx, userId);
+    if (!user) throw new NotFound();
+    await this.erase(tx, user, actorId, origin);
+  }
+
+  /** The caller has locked the account. */
+  private async erase(tx: EntityManager, user: User, actorId: string, origin: RequestOrigin): Promise<void> {
+    const { id: userId, email, emailKey } = user;
+    await this.signOut.allIn(tx, userId, origin, actorId);
+    await this.endings.raiseEpoch(tx, userId);
+    for (const part of this.personalData) await part.erase?.(tx, userId);
+    if (email && emailKey) {
+      await pendingRegistrations.dropOthers(tx, emailKey);
+      await this.mails.outbox.put(tx, this.mails.farewell, { address: email });
+    }
+    await tx.remove(user).flush();
+    await this.audit.record(tx, origin, { action: 'account.deleted', actorId, subjectId: userId });
   }
 
   private async refuseWhileUndoable(

@@ -144,6 +144,19 @@ export class AdministrationResolver {
     return true;
   }
 
+  @AuthorizeChange(UserPermission.DELETE)
+  @Mutation(() => Boolean, {
+    description: `Removes an account and everything personal, for good, as deleteAccount does for its owner, who gets a last mail. Its sessions end at once. Needs the permission user:delete and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser, BAD_USER_INPUT for one's own account.`,
+  })
+  async deleteUser(
+    @Arg('userId', () => ID) userId: string,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<boolean> {
+    await this.administration.delete(em, caller, userId, origin);
+    return true;
+  }
+
   @AuthorizeChange(FactorPermission.REMOVE)
   @Mutation(() => UserType, {
     description: `Removes every second factor of an account with its recovery codes, for an owner who lost them; its sessions end at once, and the owner is told by mail. Make sure first that it is the owner who asks. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing where there is none; BAD_USER_INPUT for one's own account.`,

@@ -4,6 +4,8 @@ export const UserPermission = {
   READ: 'user:read',
   /** Help owners back in: refill their guesses, mail them a link for a new password. */
   UNLOCK: 'user:unlock',
+  /** Delete accounts for good. */
+  DELETE: 'user:delete',
   /** Deactivate accounts and activate them. */
   DEACTIVATE: 'user:deactivate',
 } as const;

@@ -1,5 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type Activation, DeactivatedBy, lockAccount, recordLook } from '../accounts/index.ts';
+import {
+  type AccountDeletion,
+  type Activation,
+  DeactivatedBy,
+  lockAccount,
+  recordLook,
+} from '../accounts/index.ts';
 import type { SecondFactorChanges, SecondFactors } from '../authenticators/index.ts';
 import { guessRounds } from '../guesses/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -8,6 +14,7 @@ import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
+import { keepSuperuser } from '../roles/index.ts';
 import type { Endings, SessionReference, SignOut } from '../sessions/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
@@ -26,6 +33,7 @@ export const ADMINISTRATION_RULES = {
 export class UserAdministration {
   constructor(
     private readonly activation: Activation,
+    private readonly deletion: AccountDeletion,
     private readonly signOut: SignOut,
     private readonly endings: Endings,
     private readonly secondFactors: SecondFactors,
@@ -91,6 +99,21 @@ export class UserAdministration {
       return this.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
     });
     if (!ended) throw new NotFound();
+  }
+
+  /**
+   * Removes an account and everything personal, for good, and ends its sessions at once.
+   * @throws {Conflict} the last active superuser. @throws {NotFound} @throws {Forbidden}
+   * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
+   */
+  async delete(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
+    await this.endings.transactional(em, async (tx) => {
+      await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
+      // First: to the last superuser, deleteAccount would say the same.
+      await keepSuperuser(tx, userId);
+      refuseOneself(caller, userId, 'userId', 'Use deleteAccount, which asks for your password.');
+      await this.deletion.byAdministrator(tx, userId, caller.userId, origin);
+    });
   }
 
   /**

@@ -109,6 +109,8 @@ export function composeConfirmation(
   } satisfies Part;
 }
 
+export type AccountEnd = ReturnType<typeof composeAccountEnd>;
+
 /** How an account ends, and what its owner takes along: for which every part must have said what it keeps. */
 export function composeAccountEnd(
   { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
@@ -129,6 +131,7 @@ export function composeAccountEnd(
     audit,
   );
   return {
+    deletion,
     resolvers: [
       new AccountEndResolver(
         new DataExport(personalData, rateLimiter),
@@ -137,5 +140,5 @@ export function composeAccountEnd(
       ),
     ],
     mailWriters: [farewell],
-  } satisfies Part;
+  } satisfies Part & Record<string, unknown>;
 }

@@ -16,7 +16,7 @@ import {
   Superusers,
 } from '../roles/index.ts';
 import { EndingKind } from '../sessions/index.ts';
-import type { Accounts } from './accounts.ts';
+import type { AccountEnd, Accounts } from './accounts.ts';
 import type { Authenticators } from './authenticators.ts';
 import type { Part } from './part.ts';
 import type { PasswordPart } from './passwords.ts';
@@ -24,14 +24,12 @@ import type { Platform } from './platform.ts';
 import type { Recovery } from './recovery.ts';
 import type { Sessions } from './sessions.ts';
 
-/** Who may do what, and the people who look after the accounts of others. */
+/** Who may do what. */
 export function composeAdministration(
-  { clock, fork, audit, rateLimiter, outbox }: Platform,
-  { revocations, endings, store, signOut }: Sessions,
+  { clock, fork, audit }: Platform,
+  { revocations, endings }: Sessions,
   { passwords, accountFactors }: PasswordPart,
-  { registration, addressBook, activation }: Accounts,
-  { secondFactors, secondFactorChanges }: Authenticators,
-  { recoveryMail }: Recovery,
+  { registration, addressBook }: Accounts,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
@@ -42,21 +40,6 @@ export function composeAdministration(
     userImport: new UserImport(passwords, addressBook, audit),
     resolvers: [
       new RoleResolver(permissions, new RoleAdministration(endings, audit), new RoleGrants(endings, audit)),
-      new AdministrationResolver(
-        new UserDirectory(),
-        new UserAdministration(
-          activation,
-          signOut,
-          endings,
-          secondFactors,
-          secondFactorChanges,
-          { outbox, recovery: recoveryMail },
-          audit,
-          rateLimiter,
-        ),
-        store,
-        audit,
-      ),
       new AuditResolver(new AuditTrail(), audit),
     ],
     personalData: [roleData],
@@ -64,3 +47,28 @@ export function composeAdministration(
 }
 
 export type Administration = ReturnType<typeof composeAdministration>;
+
+/** The people who look after the accounts of others. */
+export function composeUserAdministration(
+  { audit, rateLimiter, outbox }: Platform,
+  { endings, store, signOut }: Sessions,
+  { activation }: Accounts,
+  { secondFactors, secondFactorChanges }: Authenticators,
+  { recoveryMail }: Recovery,
+  { deletion }: AccountEnd,
+) {
+  const administration = new UserAdministration(
+    activation,
+    deletion,
+    signOut,
+    endings,
+    secondFactors,
+    secondFactorChanges,
+    { outbox, recovery: recoveryMail },
+    audit,
+    rateLimiter,
+  );
+  return {
+    resolvers: [new AdministrationResolver(new UserDirectory(), administration, store, audit)],
+  } satisfies Part;
+}

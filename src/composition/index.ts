@@ -19,7 +19,7 @@ import type { Superusers } from '../roles/index.ts';
 import { CallerVerification, type KeyRotation, type SigningKeys } from '../sessions/index.ts';
 import { SCHEMA } from '../tables.ts';
 import { composeAccountEnd, composeAccounts, composeConfirmation } from './accounts.ts';
-import { composeAdministration } from './administration.ts';
+import { composeAdministration, composeUserAdministration } from './administration.ts';
 import { composeAuthentication, composeSignIn } from './authentication.ts';
 import { composeAuthenticators } from './authenticators.ts';
 import { composeBlockpass } from './blockpass.ts';
@@ -150,14 +150,7 @@ async function build(
     signIn,
     google,
   );
-  const administration = composeAdministration(
-    platform,
-    sessions,
-    passwords,
-    accounts,
-    authenticators,
-    recovery,
-  );
+  const administration = composeAdministration(platform, sessions, passwords, accounts);
   const blockpass = composeBlockpass(platform, sessions, identities, signIn, administration, contexts);
   const keepers: Part[] = [
     platform,
@@ -176,7 +169,12 @@ async function build(
     blockpass,
   ];
   const personalData = broughtBy(keepers, 'personalData');
-  const parts = [...keepers, composeAccountEnd(platform, sessions, passwords, accounts, personalData)];
+  const accountEnd = composeAccountEnd(platform, sessions, passwords, accounts, personalData);
+  const parts = [
+    ...keepers,
+    accountEnd,
+    composeUserAdministration(platform, sessions, accounts, authenticators, recovery, accountEnd),
+  ];
 
   const schema = await buildSchema({
     resolvers: RESOLVERS,

@@ -58,6 +58,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.decideKyc': needs('kyc:review'),
   'Mutation.deleteAccount': 'signed in',
   'Mutation.deleteRole': needsRecent('role:manage'),
+  'Mutation.deleteUser': needsRecent('user:delete'),
   'Mutation.disableTotp': 'signed in',
   'Mutation.enrollTotp': 'signed in',
   'Mutation.grantRole': needsRecent('role:grant'),
