@@ -10,14 +10,14 @@ import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
-import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
 import type { EarlierRegistration, RepeatedRegistrations } from './repeated-registrations.ts';
 import { addressTaken, asConflict } from './taken.ts';
 import { User } from './user.entity.ts';
-import { parseUsername } from './username.ts';
+import { parseUsername, type Username } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
 /** A registration spends one of each. One that fails mails nothing, and the recipient gets it back. */
@@ -33,6 +33,16 @@ export interface RegistrationInput {
   email: string;
   password: string;
   displayName?: string | null | undefined;
+}
+
+/** An account that is to be made, every field of it parsed. */
+export interface NewAccount {
+  readonly username: Username;
+  /** Null for an account without one. */
+  readonly email: EmailAddress | null;
+  /** Whether somebody vouches for the address. */
+  readonly emailConfirmed: boolean;
+  readonly displayName: string | null;
 }
 
 /** What a registration made. */
@@ -95,6 +105,42 @@ export class Registration {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
     const credential = await this.passwords.hash(password);
     return (await this.create(em, parsed, credential, origin, { byOperator: true })).account;
+  }
+
+  /**
+   * An administrator makes an account, with or without a password and an address. In the transaction of the caller, which has
+   * judged who may do it, records it, and translates a clash of unique keys (taken.ts).
+   * @throws {Conflict} the username is taken, or the address.
+   */
+  async createIn(tx: EntityManager, account: NewAccount, credential: StoredPassword | null): Promise<User> {
+    const { email, emailConfirmed } = account;
+    if (email) await this.addressBook.reserve(tx, email.key);
+    const user = await this.insert(tx, account);
+    if (credential) await this.passwords.store(tx, user.id, credential);
+    if (email && emailConfirmed) await pendingRegistrations.dropOthers(tx, email.key);
+    // Without a password the link that sets one confirms the address too.
+    else if (email && credential)
+      await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email, registers: true });
+    return user;
+  }
+
+  private async insert(
+    tx: EntityManager,
+    { username, email, emailConfirmed, displayName }: NewAccount,
+  ): Promise<User> {
+    await reserveUsername(tx, username);
+    if (email && (await this.addressBook.isTaken(tx, email.key))) throw addressTaken();
+    const user = tx.create(User, {
+      username: username.username,
+      usernameKey: username.key,
+      usernameSkeletons: username.skeletons,
+      email: email?.email ?? null,
+      emailKey: email?.key ?? null,
+      emailConfirmedAt: email && emailConfirmed ? new Date() : null,
+      displayName,
+    });
+    await tx.persist(user).flush();
+    return user;
   }
 
   private parse(
@@ -172,28 +218,20 @@ export class Registration {
 
   private async create(
     em: EntityManager,
-    { username, email, displayName }: ParsedRegistration,
+    parsed: ParsedRegistration,
     credential: StoredPassword,
     origin: RequestOrigin,
     { byOperator }: { byOperator: boolean },
   ): Promise<Registered & { account: User }> {
     try {
       return await em.transactional(async (tx) => {
-        await reserveUsername(tx, username);
-        if (await this.addressBook.isTaken(tx, email.key)) throw addressTaken();
-        const user = tx.create(User, {
-          username: username.username,
-          usernameKey: username.key,
-          usernameSkeletons: username.skeletons,
-          email: email.email,
-          emailKey: email.key,
-          emailConfirmedAt: byOperator ? new Date() : null,
-          displayName,
-        });
-        await tx.persist(user).flush();
+        const user = await this.insert(tx, { ...parsed, emailConfirmed: byOperator });
         await this.passwords.store(tx, user.id, credential);
         if (!byOperator) {
-          await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email, registers: true });
+          await this.mails.outbox.put(tx, this.mails.confirmation, {
+            address: parsed.email.email,
+            registers: true,
+          });
         }
         await this.audit.record(tx, origin, {
           action: 'account.registered',

@@ -14,8 +14,9 @@ import {
 } from '../platform/request/index.ts';
 import { type SessionStore, SessionType } from '../sessions/index.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
-import { UserConnection, UserFilter, type UserPage } from './user.types.ts';
+import { CreateUserInput, UserConnection, UserFilter, type UserPage } from './user.types.ts';
 import type { UserAdministration } from './user-administration.ts';
+import type { UserCreation } from './user-creation.ts';
 import type { UserDirectory } from './user-directory.ts';
 
 /** Of a page, where nobody says. */
@@ -27,6 +28,7 @@ export class AdministrationResolver {
   constructor(
     private readonly directory: UserDirectory,
     private readonly administration: UserAdministration,
+    private readonly creation: UserCreation,
     private readonly sessions: SessionStore,
     private readonly audit: AuditLog,
   ) {}
@@ -142,6 +144,19 @@ export class AdministrationResolver {
   ): Promise<boolean> {
     await this.administration.endSession(em, caller, { userId, sessionId }, origin);
     return true;
+  }
+
+  @AuthorizeChange(UserPermission.CREATE)
+  @Mutation(() => UserType, {
+    description: `Makes an account. Without a password its owner gets a link by mail to set one. Needs the permission user:create, and what grantRole needs for its roles. ${RECENT_PROOF} BAD_USER_INPUT names the fields that were refused; CONFLICT a username or an e-mail address that is taken.`,
+  })
+  async createUser(
+    @Arg('input', () => CreateUserInput) input: CreateUserInput,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType> {
+    const { id } = await this.creation.create(em, caller, input, origin);
+    return found(await readAccount(em, id));
   }
 
   @AuthorizeChange(UserPermission.DELETE)

@@ -2,6 +2,8 @@
 export const UserPermission = {
   /** See accounts: profile, address, roles. */
   READ: 'user:read',
+  /** Make accounts; with role:grant also with roles. */
+  CREATE: 'user:create',
   /** Help owners back in: refill their guesses, mail them a link for a new password. */
   UNLOCK: 'user:unlock',
   /** Delete accounts for good. */

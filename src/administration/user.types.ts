@@ -1,5 +1,5 @@
 import { Field, InputType } from 'type-graphql';
-import { UserType } from '../accounts/index.ts';
+import { EmailAddressScalar, UserType } from '../accounts/index.ts';
 import { type Connection, connectionOf } from '../platform/pagination/index.ts';
 import type { UserQuery } from './user-directory.ts';
 
@@ -9,6 +9,41 @@ export interface UserPage extends Connection<UserType> {
 }
 
 export const UserConnection = connectionOf('User', () => UserType, 'A page of users.');
+
+@InputType({ description: 'An account that an administrator makes.' })
+export class CreateUserInput {
+  @Field(() => String, { description: 'As in RegisterInput. Reserved names are allowed.' })
+  username!: string;
+
+  @Field(() => EmailAddressScalar, {
+    nullable: true,
+    description: 'Unique without regard to case. Needed where there is no password.',
+  })
+  email?: string | null;
+
+  @Field(() => Boolean, {
+    defaultValue: false,
+    description:
+      'The operator vouches for the address. Otherwise the person confirms it by a mailed link, which also sets the password where there is none.',
+  })
+  emailConfirmed!: boolean;
+
+  @Field(() => String, { nullable: true, description: 'At most 64 characters.' })
+  displayName?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'By the rules of RegisterInput. Absent: a link to set one is mailed, which works once and for 24 hours; sendPasswordReset mails another.',
+  })
+  password?: string | null;
+
+  @Field(() => [String], {
+    defaultValue: [],
+    description: 'Names of roles, at most 20. Needs the permission role:grant and every permission of them.',
+  })
+  roles!: string[];
+}
 
 @InputType({ description: 'Which users; all conditions together.' })
 export class UserFilter {

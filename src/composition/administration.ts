@@ -1,6 +1,7 @@
 import {
   AdministrationResolver,
   UserAdministration,
+  UserCreation,
   UserDirectory,
   UserImport,
 } from '../administration/index.ts';
@@ -33,13 +34,15 @@ export function composeAdministration(
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   revocations.onChanged(EndingKind.ROLES, () => permissions.load());
+  const grants = new RoleGrants(endings, audit);
   return {
     permissions,
+    grants,
     isAuthorized: authorizationChecker(permissions, accountFactors, clock),
     superusers: new Superusers(registration, endings, audit),
     userImport: new UserImport(passwords, addressBook, audit),
     resolvers: [
-      new RoleResolver(permissions, new RoleAdministration(endings, audit), new RoleGrants(endings, audit)),
+      new RoleResolver(permissions, new RoleAdministration(endings, audit), grants),
       new AuditResolver(new AuditTrail(), audit),
     ],
     personalData: [roleData],
@@ -50,13 +53,16 @@ export type Administration = ReturnType<typeof composeAdministration>;
 
 /** The people who look after the accounts of others. */
 export function composeUserAdministration(
-  { audit, rateLimiter, outbox }: Platform,
+  { config, audit, rateLimiter, outbox }: Platform,
   { endings, store, signOut }: Sessions,
-  { activation }: Accounts,
+  { passwords }: PasswordPart,
+  { activation, registration }: Accounts,
   { secondFactors, secondFactorChanges }: Authenticators,
   { recoveryMail }: Recovery,
   { deletion }: AccountEnd,
+  { grants }: Administration,
 ) {
+  const mails = { outbox, recovery: recoveryMail };
   const administration = new UserAdministration(
     activation,
     deletion,
@@ -64,11 +70,14 @@ export function composeUserAdministration(
     endings,
     secondFactors,
     secondFactorChanges,
-    { outbox, recovery: recoveryMail },
+    mails,
     audit,
     rateLimiter,
   );
+  const creation = new UserCreation(registration, passwords, grants, mails, audit, {
+    publicEmailsOnly: config.production,
+  });
   return {
-    resolvers: [new AdministrationResolver(new UserDirectory(), administration, store, audit)],
+    resolvers: [new AdministrationResolver(new UserDirectory(), administration, creation, store, audit)],
   } satisfies Part;
 }

@@ -173,7 +173,16 @@ async function build(
   const parts = [
     ...keepers,
     accountEnd,
-    composeUserAdministration(platform, sessions, accounts, authenticators, recovery, accountEnd),
+    composeUserAdministration(
+      platform,
+      sessions,
+      passwords,
+      accounts,
+      authenticators,
+      recovery,
+      accountEnd,
+      administration,
+    ),
   ];
 
   const schema = await buildSchema({

@@ -107,6 +107,22 @@ export class Letters {
     });
   }
 
+  /** To the address of an account that an administrator made without a password. */
+  accountCreated(to: string, username: string, token: string): Mail {
+    const { productName } = this.options;
+    const { noun, use } = this.words;
+    return this.compose(to, {
+      subject: `Your account at ${productName}`,
+      paragraphs: [
+        `An administrator of ${productName} made the account ${quoted(username)} for you. To use it, ${use} and set a password. That also confirms this address.`,
+      ],
+      actions: [{ label: 'Set a password', ...this.way('resetPassword', token) }],
+      smallPrint: [
+        `The ${noun} works once and for 24 hours. Later, ask for a new password on the sign-in page. If you did not expect this mail, do nothing.`,
+      ],
+    });
+  }
+
   /** To the new address of an account. */
   confirmNewEmail(to: string, token: string): Mail {
     const { productName } = this.options;

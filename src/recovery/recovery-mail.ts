@@ -9,8 +9,8 @@ interface RecoveryFacts {
   readonly address: string;
   /** It follows the undo of a change of address, by a mailed link; otherwise anybody may have asked for it. */
   readonly undoes?: true;
-  /** Absent: the owner asked for it, or a stranger. */
-  readonly sentBy?: 'administrator';
+  /** An administrator asked for it, or made the account without a password. Absent: the owner asked, or a stranger. */
+  readonly sentBy?: 'administrator' | 'creation';
 }
 
 /**
@@ -38,6 +38,7 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
       addressKey: user.emailKey,
       ...(sentBy !== undefined && { lifetimeSeconds: LIFETIME_OF_SENT }),
     });
+    if (sentBy === 'creation') return this.letters.accountCreated(user.email, user.username, token);
     return this.letters.resetPassword(user.email, token, { byAdministrator: sentBy === 'administrator' });
   }
 

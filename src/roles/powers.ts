@@ -24,6 +24,11 @@ export class Powers {
     return this.unlimited || [...permissions].every((permission) => this.permissions.has(permission));
   }
 
+  /** @throws {Forbidden} */
+  require(permission: string, subjectId: string | null = null): void {
+    if (!this.covers([permission])) throw new Forbidden(`needs ${permission}`, { subjectId });
+  }
+
   /**
    * Nobody handles a role that permits more than they may do themselves.
    * @throws {Forbidden}
@@ -61,7 +66,7 @@ export async function lockPowers(
   const active = await statement(tx, sql`select from users where id = ${userId} and deactivated_by is null`);
   if (active.length === 0) throw new Forbidden('the account of the caller is out of use', { subjectId });
   const powers = await powersOf(tx, userId);
-  if (!powers.covers([permission])) throw new Forbidden(`needs ${permission}`, { subjectId });
+  powers.require(permission, subjectId);
   return powers;
 }
 

@@ -4,6 +4,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
 import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
@@ -90,6 +91,35 @@ export class RoleGrants {
     });
   }
 
+  /**
+   * Gives an account its first roles, in the transaction that makes it: no token of it is out yet.
+   * @param powers of the administrator, locked
+   * @throws {BadUserInput} a role does not exist, or there are too many.
+   * @throws {Forbidden} the administrator may not grant roles, or a role permits more than they may do.
+   */
+  async grantToNew(
+    tx: EntityManager,
+    powers: Powers,
+    { userId, roles: names }: { userId: string; roles: readonly string[] },
+    origin: RequestOrigin,
+  ): Promise<void> {
+    if (names.length === 0) return;
+    powers.require(RolePermission.GRANT);
+    const wanted = [...new Set(names)];
+    const roles = wanted.every(isRoleName) ? await tx.find(Role, { name: { $in: wanted } }) : [];
+    readFields('input', { roles: () => requireGrantable(wanted, roles) });
+    for (const role of roles) {
+      powers.requireWithin(role.permissions);
+      await grantTo(tx, userId, role.id);
+      await this.audit.record(tx, origin, {
+        action: 'role.granted',
+        actorId: powers.userId,
+        subjectId: userId,
+        details: { role: role.name },
+      });
+    }
+  }
+
   /** What a grant and its end have in common: the lock, both objects, and whether the role is within reach. */
   private async begin(
     tx: EntityManager,
@@ -102,6 +132,14 @@ export class RoleGrants {
     if (!role || !(await accountExists(tx, userId))) throw new NotFound();
     powers.requireWithin(role.permissions, userId);
     return { powers, role };
+  }
+}
+
+/** @throws {InvalidValue} */
+function requireGrantable(wanted: readonly string[], found: readonly Role[]): void {
+  if (found.length < wanted.length) throw new InvalidValue('At least one of these roles does not exist.');
+  if (wanted.length > MAX_ROLES_OF_USER) {
+    throw new InvalidValue(`An account has at most ${MAX_ROLES_OF_USER} roles.`);
   }
 }
 

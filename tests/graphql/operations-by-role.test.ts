@@ -54,6 +54,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.confirmEmail': 'everybody',
   'Mutation.confirmTotp': 'signed in',
   'Mutation.createRole': needsRecent('role:manage'),
+  'Mutation.createUser': needsRecent('user:create'),
   'Mutation.deactivateAccount': 'signed in',
   'Mutation.decideKyc': needs('kyc:review'),
   'Mutation.deleteAccount': 'signed in',

@@ -1,0 +1,103 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import {
+  asConflict,
+  parseDisplayName,
+  parseEmailAddress,
+  parsePublicEmailAddress,
+  parseUsername,
+  type Registration,
+  type User,
+} from '../accounts/index.ts';
+import type { Passwords } from '../passwords/index.ts';
+import type { AuditLog } from '../platform/audit/index.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
+import type { MailOutbox } from '../platform/mail/index.ts';
+import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { RecoveryMail } from '../recovery/index.ts';
+import { lockPowers, type RoleGrants } from '../roles/index.ts';
+import { UserPermission } from './permissions.ts';
+
+export interface UserCreationInput {
+  readonly username: string;
+  readonly email?: string | null | undefined;
+  /** Whether the administrator vouches for the address. */
+  readonly emailConfirmed: boolean;
+  readonly displayName?: string | null | undefined;
+  /** Absent: a link to set one is mailed. */
+  readonly password?: string | null | undefined;
+  readonly roles: readonly string[];
+}
+
+/** Administrators make accounts for others. */
+export class UserCreation {
+  constructor(
+    private readonly registration: Registration,
+    private readonly passwords: Passwords,
+    private readonly grants: RoleGrants,
+    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
+    private readonly audit: AuditLog,
+    private readonly options: {
+      /** Refuse addresses of the local machine and network. */
+      readonly publicEmailsOnly: boolean;
+    },
+  ) {}
+
+  /**
+   * Makes an account, with its roles. Without a password the person gets a link that sets one and proves the address.
+   * @throws {BadUserInput} naming every field that was refused; a role that does not exist.
+   * @throws {Conflict} the username is taken, or the address.
+   * @throws {Forbidden} the caller may not make accounts, or not give these roles.
+   */
+  async create(
+    em: EntityManager,
+    caller: Caller,
+    input: UserCreationInput,
+    origin: RequestOrigin,
+  ): Promise<User> {
+    const { password, ...account } = this.parse(input);
+    const credential = password === null ? null : await this.passwords.hash(password);
+    try {
+      return await em.transactional(async (tx) => {
+        const powers = await lockPowers(tx, caller.userId, UserPermission.CREATE);
+        const user = await this.registration.createIn(tx, account, credential);
+        await this.audit.record(tx, origin, {
+          action: 'account.created',
+          actorId: caller.userId,
+          subjectId: user.id,
+          details: { emailConfirmed: account.emailConfirmed, password: credential !== null },
+        });
+        await this.grants.grantToNew(tx, powers, { userId: user.id, roles: input.roles }, origin);
+        if (!credential && user.email) {
+          await this.mails.outbox.put(tx, this.mails.recovery, { address: user.email, sentBy: 'creation' });
+        }
+        return user;
+      });
+    } catch (error) {
+      throw asConflict(error);
+    }
+  }
+
+  private parse({ username, email, emailConfirmed, displayName, password }: UserCreationInput) {
+    return readFields('input', {
+      // As for the command line, a reserved name is fine: an administrator knows whom it is for.
+      username: () => parseUsername(username, { reserved: true }),
+      email: () => {
+        if (email != null) {
+          return this.options.publicEmailsOnly ? parsePublicEmailAddress(email) : parseEmailAddress(email);
+        }
+        if (password != null) return null;
+        throw new InvalidValue(
+          'Give an e-mail address, to which the link to set a password is mailed, or a password.',
+        );
+      },
+      emailConfirmed: () => {
+        if (emailConfirmed && email == null)
+          throw new InvalidValue('There is no e-mail address to vouch for.');
+        return emailConfirmed;
+      },
+      displayName: () => parseDisplayName(displayName),
+      password: () =>
+        password == null ? null : this.passwords.parseNew(password, { username, email: email ?? undefined }),
+    });
+  }
+}
