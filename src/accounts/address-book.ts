@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import { lockAccountAndHolder } from './lock-account.ts';
+import { lockAccount, lockAccountAndHolder } from './lock-account.ts';
 import { DeactivatedBy, User } from './user.entity.ts';
 
 /**
@@ -62,6 +62,17 @@ export class AddressBook {
    */
   async reserve(tx: EntityManager, addressKey: string): Promise<void> {
     await statement(tx, sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${addressKey}))`);
+  }
+
+  /**
+   * Locks what a change of address touches: first the address, then the account and the one that has the address. Lock nothing
+   * of an account before it.
+   * @returns the account, as it is under the lock
+   */
+  async lockForMove(tx: EntityManager, userId: string, addressKey: string): Promise<User | null> {
+    await this.reserve(tx, addressKey);
+    await lockAccountAndHolder(tx, userId, addressKey);
+    return lockAccount(tx, userId);
   }
 
   /**

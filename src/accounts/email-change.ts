@@ -15,9 +15,11 @@ import {
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
-import { parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
+import { registrationMarks } from './registration-marks.ts';
+import { addressTaken } from './taken.ts';
 import { User } from './user.entity.ts';
 
 export const EMAIL_CHANGE_RULES = {
@@ -81,19 +83,7 @@ export class EmailChange {
     const user = await em.transactional(async (tx) => {
       const user = await lockAccount(tx, userId);
       if (!user || user.deactivatedBy || !(await this.ownerProof.stillHolds(tx, caller, proof))) return null;
-      const token = await this.tokens.issue(tx, {
-        purpose: TokenPurpose.CHANGE_EMAIL,
-        userId,
-        address: newEmail.email,
-        addressKey: newEmail.key,
-      });
-      await this.mails.outbox.put(tx, this.mails.toNewAddress, { userId, address: newEmail.email, token });
-      await this.tellOldAddress(tx, user, newEmail.email, { done: false });
-      await this.audit.record(tx, origin, {
-        action: 'account.email_change_requested',
-        actorId: userId,
-        subjectId: userId,
-      });
+      await this.begin(tx, user, newEmail, userId, origin);
       return user;
     });
     if (!user) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
@@ -131,36 +121,128 @@ export class EmailChange {
     if (!user || user.deactivatedBy || (await this.addressBook.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is not active, or the address was taken meanwhile');
     }
-    await this.tellOldAddress(tx, user, address, { done: true });
+    await this.move(tx, user, { email: address, key: addressKey }, userId, origin);
+    return user;
+  }
+
+  /**
+   * An administrator gives an account another address, which proves itself by the same link and the same notices as when the
+   * owner changes it. Set at once, an address that nobody proved would let its mailbox claim the account, and take the second
+   * factor from it (recovery/account-claim.ts). In the transaction of the caller, who has locked the account and reserved the
+   * address.
+   * @throws {Conflict} the address is taken.
+   */
+  async requestByAdministrator(
+    tx: EntityManager,
+    user: User,
+    newEmail: EmailAddress,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    if (await this.addressBook.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
+    await this.begin(tx, user, newEmail, actorId, origin);
+  }
+
+  /**
+   * The same, where the administrator vouches for the address: it is used from now on. Links that were mailed before are void.
+   * The old address may undo it for 72 hours: otherwise whoever may do this could take an account over unseen. Two
+   * exceptions, for an account that somebody else moved within the last 72 hours. The address that they moved it to gets no
+   * undo link, and an account that comes back to an earlier address keeps none.
+   * @throws {Conflict} the address is taken.
+   */
+  async moveByAdministrator(
+    tx: EntityManager,
+    user: User,
+    newEmail: EmailAddress,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { id: userId } = user;
+    if (await this.addressBook.isTaken(tx, newEmail.key, userId)) throw addressTaken();
+    const earlier = await this.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
+    await this.move(tx, user, newEmail, actorId, origin);
+    if (earlier.has(newEmail.key)) await this.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
+  }
+
+  /** An administrator vouches for the address that the account has. As above. */
+  async vouchFor(tx: EntityManager, user: User, actorId: string, origin: RequestOrigin): Promise<void> {
+    const { id: userId, emailKey } = user;
     const now = new Date();
-    tx.assign(user, { email: address, emailKey: addressKey, emailConfirmedAt: now, updatedAt: now });
+    tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
-    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.RESET_PASSWORD]);
-    await pendingRegistrations.dropOthers(tx, addressKey);
+    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
+    await registrationMarks.remove(tx, userId);
+    if (emailKey) await pendingRegistrations.dropOthers(tx, emailKey);
+    await this.audit.record(tx, origin, { action: 'account.email_confirmed', actorId, subjectId: userId });
+  }
+
+  /** Mails the link that moves the account, and tells the old address. */
+  private async begin(
+    tx: EntityManager,
+    user: User,
+    newEmail: EmailAddress,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { id: userId } = user;
+    const token = await this.tokens.issue(tx, {
+      purpose: TokenPurpose.CHANGE_EMAIL,
+      userId,
+      address: newEmail.email,
+      addressKey: newEmail.key,
+    });
+    await this.mails.outbox.put(tx, this.mails.toNewAddress, { userId, address: newEmail.email, token });
+    await this.tellOldAddress(tx, user, newEmail.email, { done: false, actorId });
     await this.audit.record(tx, origin, {
-      action: 'account.email_changed',
-      actorId: userId,
+      action: 'account.email_change_requested',
+      actorId,
       subjectId: userId,
     });
-    return user;
+  }
+
+  private async move(
+    tx: EntityManager,
+    user: User,
+    { email, key }: EmailAddress,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    const { id: userId } = user;
+    await this.tellOldAddress(tx, user, email, { done: true, actorId });
+    const now = new Date();
+    tx.assign(user, { email, emailKey: key, emailConfirmedAt: now, updatedAt: now });
+    await tx.flush();
+    await this.tokens.void(tx, userId, [
+      TokenPurpose.CONFIRM_EMAIL,
+      TokenPurpose.CHANGE_EMAIL,
+      TokenPurpose.RESET_PASSWORD,
+    ]);
+    await pendingRegistrations.dropOthers(tx, key);
+    await this.audit.record(tx, origin, { action: 'account.email_changed', actorId, subjectId: userId });
   }
 
   private async tellOldAddress(
     tx: EntityManager,
     { id: userId, email, emailKey, emailConfirmedAt }: User,
     newAddress: string,
-    { done }: { done: boolean },
+    { done, actorId }: { done: boolean; actorId: string },
   ): Promise<void> {
     if (!email || !emailKey) return;
-    const undoToken =
-      emailConfirmedAt &&
-      (await this.tokens.issue(tx, {
-        purpose: TokenPurpose.UNDO_EMAIL_CHANGE,
-        userId,
-        address: email,
-        addressKey: emailKey,
-      }));
-    await this.mails.outbox.put(tx, this.mails.toOldAddress, { address: email, newAddress, undoToken, done });
+    const byAdministrator = actorId !== userId;
+    const undo = TokenPurpose.UNDO_EMAIL_CHANGE;
+    const mayUndo =
+      emailConfirmedAt !== null &&
+      !(byAdministrator && (await this.tokens.expiryOfOther(tx, userId, undo, emailKey)));
+    const undoToken = mayUndo
+      ? await this.tokens.issue(tx, { purpose: undo, userId, address: email, addressKey: emailKey })
+      : null;
+    await this.mails.outbox.put(tx, this.mails.toOldAddress, {
+      address: email,
+      newAddress,
+      undoToken,
+      done,
+      ...(byAdministrator && { byAdministrator }),
+    });
   }
 }
 
@@ -190,10 +272,12 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
 interface OldAddressFacts {
   readonly address: string;
   readonly newAddress: string;
-  /** Null where the address never proved itself. */
+  /** Null where the address never proved itself, or the account came to it by a change that can be undone. */
   readonly undoToken: string | null;
   /** False when the change was asked for, true when it took effect. */
   readonly done: boolean;
+  /** Absent: the owner asked for it. */
+  readonly byAdministrator?: boolean;
 }
 
 /** To the old address: it goes out whatever became of the account meanwhile. */
@@ -202,7 +286,13 @@ export class OldAddressMail implements MailWriter<OldAddressFacts> {
 
   constructor(private readonly letters: Letters) {}
 
-  async write(_tx: EntityManager, { address, newAddress, undoToken, done }: OldAddressFacts): Promise<Mail> {
+  async write(
+    _tx: EntityManager,
+    { address, newAddress, undoToken, done, byAdministrator }: OldAddressFacts,
+  ): Promise<Mail> {
+    if (byAdministrator) {
+      return this.letters.emailChangedByAdministrator(address, newAddress, undoToken, { done });
+    }
     return done
       ? this.letters.emailChanged(address, newAddress, undoToken)
       : this.letters.emailChangeRequested(address, newAddress, undoToken);

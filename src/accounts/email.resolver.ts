@@ -27,7 +27,8 @@ export class EmailResolver {
 
   @FieldResolver(() => EmailAddressScalar, {
     nullable: true,
-    description: 'An e-mail address that was asked for by changeEmail and is not confirmed yet.',
+    description:
+      'An e-mail address that was asked for by changeEmail or updateUser and is not confirmed yet.',
   })
   async pendingEmail(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<string | null> {
     return (await this.pendingEmailOf(context, id)) ?? null;

@@ -19,7 +19,7 @@ export { identifierKey, isCalled } from './identifier.ts';
 export { type LockedAccount, lockAccount, lockAccountByAddress, lockActiveAccount } from './lock-account.ts';
 export { createNewcomer } from './newcomer.ts';
 export { expiredRegistrations, pendingRegistrations } from './pending-registrations.ts';
-export { PROFILE_RULES, Profiles } from './profile.ts';
+export { PROFILE_RULES, Profiles, readUsername } from './profile.ts';
 export { REGISTRANT_PROOF_RULES, RegistrantProof } from './registrant-proof.ts';
 export { type NewAccount, REGISTRATION_RULES, Registration } from './registration.ts';
 export { RegistrationCookie } from './registration-cookie.ts';

@@ -57,35 +57,55 @@ export class Profiles {
           displayName: () =>
             change.displayName === undefined ? undefined : parseDisplayName(change.displayName),
         });
-        if (username) {
-          await reserveUsername(tx, username, { except: userId });
-          tx.assign(user, {
-            username: username.username,
-            usernameKey: username.key,
-            usernameSkeletons: username.skeletons,
-          });
-        }
-        if (displayName !== undefined) user.displayName = displayName;
-        user.updatedAt = new Date();
-        await tx.flush();
-        await this.audit.record(tx, origin, {
-          action: 'account.profile_changed',
-          actorId: userId,
-          subjectId: userId,
-          details: { username: username !== undefined, displayName: displayName !== undefined },
-        });
+        await this.changeIn(tx, user, { username, displayName }, userId, origin);
         return user;
       });
     } catch (error) {
       throw asConflict(error);
     }
   }
+
+  /**
+   * In the transaction of the caller, who has locked the account and judged who may do it.
+   * @param change what is undefined stays as it is
+   * @throws {Conflict} the username is taken.
+   */
+  async changeIn(
+    tx: EntityManager,
+    user: User,
+    { username, displayName }: { username: Username | undefined; displayName: string | null | undefined },
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
+    if (username) {
+      await reserveUsername(tx, username, { except: user.id });
+      tx.assign(user, {
+        username: username.username,
+        usernameKey: username.key,
+        usernameSkeletons: username.skeletons,
+      });
+    }
+    if (displayName !== undefined) user.displayName = displayName;
+    user.updatedAt = new Date();
+    await tx.flush();
+    await this.audit.record(tx, origin, {
+      action: 'account.profile_changed',
+      actorId,
+      subjectId: user.id,
+      details: { username: username !== undefined, displayName: displayName !== undefined },
+    });
+  }
 }
 
 /**
- * The name that the account has is no change: it may be older than a rule, and clients send the whole form.
+ * The name that the account has does not count as a change: it may be older than a rule, and clients send the whole form.
+ * @param options.reserved whether it may be a reserved name
  * @throws {InvalidValue} a new name breaks a rule.
  */
-function readUsername(text: string | null | undefined, { username }: User): Username | undefined {
-  return text == null || text === username ? undefined : parseUsername(text);
+export function readUsername(
+  text: string | null | undefined,
+  { username }: User,
+  options: { readonly reserved: boolean } = { reserved: false },
+): Username | undefined {
+  return text == null || text === username ? undefined : parseUsername(text, options);
 }

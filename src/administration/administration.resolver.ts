@@ -14,10 +14,11 @@ import {
 } from '../platform/request/index.ts';
 import { type SessionStore, SessionType } from '../sessions/index.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
-import { CreateUserInput, UserConnection, UserFilter, type UserPage } from './user.types.ts';
+import { CreateUserInput, UpdateUserInput, UserConnection, UserFilter, type UserPage } from './user.types.ts';
 import type { UserAdministration } from './user-administration.ts';
 import type { UserCreation } from './user-creation.ts';
 import type { UserDirectory } from './user-directory.ts';
+import type { UserUpdate } from './user-update.ts';
 
 /** Of a page, where nobody says. */
 const ACCOUNTS = 20;
@@ -29,6 +30,7 @@ export class AdministrationResolver {
     private readonly directory: UserDirectory,
     private readonly administration: UserAdministration,
     private readonly creation: UserCreation,
+    private readonly updates: UserUpdate,
     private readonly sessions: SessionStore,
     private readonly audit: AuditLog,
   ) {}
@@ -157,6 +159,19 @@ export class AdministrationResolver {
   ): Promise<UserType> {
     const { id } = await this.creation.create(em, caller, input, origin);
     return found(await readAccount(em, id));
+  }
+
+  @AuthorizeChange(UserPermission.UPDATE)
+  @Mutation(() => UserType, {
+    description: `Changes username, display name and e-mail address of an account: everything that is given, or nothing. The old address is told of a change, with an undo link for 72 hours where it was confirmed; sessions go on. Needs the permission user:update and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT names the fields that were refused, and the id where it is an address of one's own account: use changeEmail. CONFLICT for a username or an e-mail address that is taken.`,
+  })
+  async updateUser(
+    @Arg('input', () => UpdateUserInput) input: UpdateUserInput,
+    @CurrentCaller() caller: Caller,
+    @Ctx() { em, origin }: RequestContext,
+  ): Promise<UserType> {
+    await this.updates.update(em, caller, input, origin);
+    return found(await readAccount(em, input.id));
   }
 
   @AuthorizeChange(UserPermission.DELETE)

@@ -5,3 +5,4 @@ export { UserCreation } from './user-creation.ts';
 export { UserDirectory } from './user-directory.ts';
 export { exportUsers } from './user-export.ts';
 export { type ImportReport, type InputLine, UserImport } from './user-import.ts';
+export { UserUpdate } from './user-update.ts';

@@ -4,6 +4,8 @@ export const UserPermission = {
   READ: 'user:read',
   /** Make accounts; with role:grant also with roles. */
   CREATE: 'user:create',
+  /** Set username, display name and e-mail address of accounts. */
+  UPDATE: 'user:update',
   /** Help owners back in: refill their guesses, mail them a link for a new password. */
   UNLOCK: 'user:unlock',
   /** Delete accounts for good. */

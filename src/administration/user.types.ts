@@ -1,4 +1,4 @@
-import { Field, InputType } from 'type-graphql';
+import { Field, ID, InputType } from 'type-graphql';
 import { EmailAddressScalar, UserType } from '../accounts/index.ts';
 import { type Connection, connectionOf } from '../platform/pagination/index.ts';
 import type { UserQuery } from './user-directory.ts';
@@ -43,6 +43,38 @@ export class CreateUserInput {
     description: 'Names of roles, at most 20. Needs the permission role:grant and every permission of them.',
   })
   roles!: string[];
+}
+
+@InputType({ description: 'What an administrator changes of an account. What is absent stays as it is.' })
+export class UpdateUserInput {
+  @Field(() => ID)
+  id!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Left as it is when absent or null. As in CreateUserInput.',
+  })
+  username?: string | null;
+
+  @Field(() => EmailAddressScalar, {
+    nullable: true,
+    description:
+      'Left as it is when absent or null. Without emailConfirmed it is pendingEmail until the link that is mailed to it was used.',
+  })
+  email?: string | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'True: the operator vouches for the address. A new one is used at once; the one that the account has counts as confirmed. A confirmed address cannot become unconfirmed.',
+  })
+  emailConfirmed?: boolean | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Left as it is when absent; removed by null or an empty text.',
+  })
+  displayName?: string | null;
 }
 
 @InputType({ description: 'Which users; all conditions together.' })

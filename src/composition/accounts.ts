@@ -66,16 +66,16 @@ export function composeAccounts(
     rateLimiter,
     { publicEmailsOnly },
   );
+  const profiles = new Profiles(audit, rateLimiter);
   return {
     addressBook,
+    profiles,
     registration,
     confirmationMail,
     emailChange,
     registrationCookie,
     activation: new Activation(keepSuperuser, endings, signOut, audit),
-    resolvers: [
-      new AccountResolver(registration, new Profiles(audit, rateLimiter), registrationCookie, passwords),
-    ],
+    resolvers: [new AccountResolver(registration, profiles, registrationCookie, passwords)],
     mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
     cookieNames: [registrationCookie.name],
     personalData: [registrationMarkData],

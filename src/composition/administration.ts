@@ -4,6 +4,7 @@ import {
   UserCreation,
   UserDirectory,
   UserImport,
+  UserUpdate,
 } from '../administration/index.ts';
 import { AuditResolver, AuditTrail } from '../audit/index.ts';
 import { authorizationChecker } from '../graphql/index.ts';
@@ -56,7 +57,7 @@ export function composeUserAdministration(
   { config, audit, rateLimiter, outbox }: Platform,
   { endings, store, signOut }: Sessions,
   { passwords }: PasswordPart,
-  { activation, registration }: Accounts,
+  { activation, registration, profiles, emailChange, addressBook }: Accounts,
   { secondFactors, secondFactorChanges }: Authenticators,
   { recoveryMail }: Recovery,
   { deletion }: AccountEnd,
@@ -74,10 +75,12 @@ export function composeUserAdministration(
     audit,
     rateLimiter,
   );
-  const creation = new UserCreation(registration, passwords, grants, mails, audit, {
-    publicEmailsOnly: config.production,
-  });
+  const options = { publicEmailsOnly: config.production };
+  const creation = new UserCreation(registration, passwords, grants, mails, audit, options);
+  const updates = new UserUpdate(profiles, emailChange, addressBook, audit, options);
   return {
-    resolvers: [new AdministrationResolver(new UserDirectory(), administration, creation, store, audit)],
+    resolvers: [
+      new AdministrationResolver(new UserDirectory(), administration, creation, updates, store, audit),
+    ],
   } satisfies Part;
 }

@@ -152,6 +152,36 @@ export class Letters {
       : this.undoable(to, undoToken, what);
   }
 
+  /**
+   * To the old address, when an administrator changes it.
+   * @param options.done false when the new address has not proved itself yet
+   */
+  emailChangedByAdministrator(
+    to: string,
+    newAddress: string,
+    undoToken: string | null,
+    { done }: { done: boolean },
+  ): Mail {
+    const { productName } = this.options;
+    const { noun, trigger } = this.words;
+    const what = done
+      ? `An administrator changed the e-mail address of your account at ${productName} to ${newAddress}.`
+      : `An administrator wants to change the e-mail address of your account at ${productName} to ${newAddress}. It changes when the ${noun} is used that was mailed to that address.`;
+    return this.compose(to, {
+      subject: `The e-mail address of your ${productName} account`,
+      paragraphs: [
+        what,
+        undoToken === null
+          ? 'If you did not ask for this, tell the people who run this service.'
+          : `If you did not ask for this: ${trigger.toLowerCase()} brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a ${noun} for a new password.`,
+      ],
+      ...(undoToken !== null && {
+        actions: [{ label: 'It was not me: undo this', ...this.way('undoEmailChange', undoToken) }],
+        smallPrint: [`The ${noun} works once and for 72 hours, whatever happens to the account meanwhile.`],
+      }),
+    });
+  }
+
   /** To the last address of an account that is gone. */
   accountDeleted(to: string): Mail {
     const { productName } = this.options;

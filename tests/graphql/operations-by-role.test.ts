@@ -90,6 +90,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'Mutation.unlockUser': needsRecent('user:unlock'),
   'Mutation.updateProfile': 'signed in',
   'Mutation.updateRole': needsRecent('role:manage'),
+  'Mutation.updateUser': needsRecent('user:update'),
   // Only over a WebSocket: tests/http/subscription-socket.test.ts, tests/blockpass/sign-in.test.ts.
   'Subscription.blockpassSignIn': 'everybody',
 };
