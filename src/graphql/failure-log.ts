@@ -21,7 +21,7 @@ const MAX_FAULTS = 3;
 export function logFailures(
   log: FailureLog,
   errors: readonly GraphQLError[],
-  { origin }: RequestContext,
+  { origin, facts: { userId } }: RequestContext,
 ): void {
   const refusals = new Map<string, Record<string, unknown> & { times: number }>();
   const faults: GraphQLError[] = [];
@@ -36,10 +36,11 @@ export function logFailures(
     if (known) known.times += 1;
     else refusals.set(code, { code, times: 1, field: fieldOf(error), ...detailsOf(expected) });
   }
-  for (const facts of refusals.values()) log.refusal({ requestId: origin.requestId, ...facts });
+  const source = { requestId: origin.requestId, ip: origin.clientAddress, userId };
+  for (const facts of refusals.values()) log.refusal({ ...source, ...facts });
   for (const error of faults.slice(0, MAX_FAULTS)) {
     log.fault(error.originalError, {
-      requestId: origin.requestId,
+      ...source,
       field: fieldOf(error),
       times: faults.length,
     });

@@ -6,6 +6,7 @@ export { formatError } from './format-error.ts';
 export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 export { noSubscription } from './no-subscription.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
+export { operationNote } from './operation-name.ts';
 export { type RecordRefusals, refusalAudit, refusalOf, refusalsOf, refusalTrail } from './refusal-audit.ts';
 export { replyPlugin } from './reply-plugin.ts';
 export { subscribeInTime } from './subscribe-in-time.ts';

@@ -20,6 +20,7 @@ import {
   MAX_VALIDATION_ERRORS,
   noSubscription,
   oneSessionPerDocument,
+  operationNote,
   type RecordRefusals,
   refusalAudit,
   replyPlugin,
@@ -82,6 +83,7 @@ export function graphqlRoutes({
       validationRules: [documentLimits, oneSessionPerDocument],
       formatError,
       plugins: [
+        operationNote,
         replyPlugin(log),
         noSubscription,
         costLimit(schema),

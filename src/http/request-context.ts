@@ -7,6 +7,7 @@ import type {
   CookieAttributes,
   PresentedCredentials,
   RequestContext,
+  RequestFacts,
   RequestOrigin,
 } from '../platform/request/index.ts';
 import { bareAddress } from '../platform/request/index.ts';
@@ -39,8 +40,19 @@ export const requestContexts = (
     new HttpRequestContext(request, null, fork, callerVerification, deviceCookie, authorization),
 });
 
+/** Of HTTP requests: a request may have several contexts, and its line in the log is written without any. */
+const factsOfRequests = new WeakMap<FastifyRequest, RequestFacts>();
+
+/** What is known of a request, for its line in the log. */
+export function factsOf(request: FastifyRequest): RequestFacts {
+  const known = factsOfRequests.get(request) ?? {};
+  factsOfRequests.set(request, known);
+  return known;
+}
+
 class HttpRequestContext implements RequestContext {
   readonly origin: RequestOrigin;
+  readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   proofProblem: InvalidDpopProof | undefined;
   private forked: EntityManager | undefined;
@@ -57,9 +69,11 @@ class HttpRequestContext implements RequestContext {
     authorization = request.headers.authorization,
   ) {
     const dpopProof = proofOf(request);
+    // Each operation over a WebSocket has facts of its own.
+    this.facts = reply ? factsOf(request) : {};
     this.origin = {
       requestId: request.id,
-      clientAddress: bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? ''),
+      clientAddress: clientAddressOf(request),
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,
       dpopThumbprint: dpopProof?.thumbprint ?? null,
@@ -86,6 +100,7 @@ class HttpRequestContext implements RequestContext {
         return null;
       });
     this.verified = await this.verification;
+    if (this.verified) this.facts.userId = this.verified.userId;
     return this.verified;
   }
 
@@ -99,6 +114,10 @@ class HttpRequestContext implements RequestContext {
     this.reply.setCookie(name, value, attributes);
   }
 }
+
+/** Through trusted proxies. */
+export const clientAddressOf = (request: FastifyRequest): string | null =>
+  bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? '');
 
 /** Of another scheme: none. Of a malformed header: an empty token, so that it does not fall back to the cookie. */
 function presented(authorization = ''): Pick<PresentedCredentials, 'bearer' | 'scheme'> {

@@ -36,7 +36,7 @@ import { oneCredential } from './one-credential.ts';
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
 import type { Budget } from './place-table.ts';
 import { limitRequestAge } from './request-age.ts';
-import type { RequestContexts } from './request-context.ts';
+import { clientAddressOf, factsOf, type RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -201,7 +201,10 @@ function auditRefusals(app: FastifyInstance, contexts: RequestContexts, record: 
 
 const ofNobody = ({ em, origin }: RequestContext) => ({ em, origin, authenticate: async () => null });
 
-/** One line for each request; never its query string, headers or body, which carry secrets. */
+/**
+ * One line for each request: where it came from, who was verified, what was asked for; never its query string, headers or
+ * body, which carry secrets.
+ */
 function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(
@@ -209,6 +212,8 @@ function logRequests(app: FastifyInstance): void {
         method: request.method,
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
+        ip: clientAddressOf(request),
+        ...factsOf(request),
         ms: Math.round(reply.elapsedTime),
       },
       'request',

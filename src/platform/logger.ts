@@ -5,7 +5,7 @@ export type Logger = pino.Logger;
 
 /**
  * One JSON object per line, times in UTC, on standard error: standard output is for people and for pipes.
- * Nothing that a client sent is logged but the id of its request.
+ * Of what a client sent only the id of its request is logged.
  */
 export function createLogger(level: string, destination: DestinationStream): Logger {
   return pino(

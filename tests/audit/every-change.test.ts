@@ -20,10 +20,12 @@ import {
   ConfirmEmailDocument,
   ConfirmTotpDocument,
   CreateRoleDocument,
+  CreateUserDocument,
   DeactivateAccountDocument,
   DecideKycDocument,
   DeleteAccountDocument,
   DeleteRoleDocument,
+  DeleteUserDocument,
   DisableTotpDocument,
   EnrollTotpDocument,
   GrantRoleDocument,
@@ -35,16 +37,22 @@ import {
   RecoverAccountDocument,
   RegenerateRecoveryCodesDocument,
   RegisterDocument,
+  RemoveSecondFactorDocument,
   ResetPasswordDocument,
   RevokeRoleDocument,
+  RevokeUserSessionDocument,
   RevokeUserSessionsDocument,
   RolesDocument,
+  SendPasswordResetDocument,
   SetUserActiveDocument,
   StartKycReviewDocument,
   UndoEmailChangeDocument,
   UnlinkGoogleDocument,
+  UnlockUserDocument,
   UpdateProfileDocument,
   UpdateRoleDocument,
+  UpdateUserDocument,
+  type UpdateUserInput,
   UsersDocument,
 } from '../support/generated/operations.ts';
 import { aPerson, GoogleStandIn, newNonce } from '../support/google-stand-in.ts';
@@ -447,6 +455,36 @@ describe('every change is recorded once, or does not happen:', () => {
     await expectRecorded(['role.created: root, nobody'], (o) =>
       client.execute(CreateRoleDocument, { input: { name: 'one-more', permissions: [] } }, byRoot(o)),
     );
+    const other = await alice.signedIn();
+    await expectRecorded(['session.ended: root, alice'], (o) =>
+      client.execute(RevokeUserSessionDocument, { userId: alice.id, sessionId: other.sessionId }, byRoot(o)),
+    );
+    const update = (change: Partial<UpdateUserInput>) => (o: RequestOptions) =>
+      client.execute(UpdateUserDocument, { input: { id: alice.id, ...change } }, byRoot(o));
+    await expectRecorded(['account.profile_changed: root, alice'], update({ displayName: 'Alice' }));
+    await expectRecorded(['account.email_confirmed: root, alice'], update({ emailConfirmed: true }));
+    await expectRecorded(
+      ['account.email_change_requested: root, alice'],
+      update({ email: 'asked@example.test' }),
+    );
+    await expectRecorded(
+      ['account.email_changed: root, alice'],
+      update({ email: 'vouched@example.test', emailConfirmed: true }),
+    );
+    await expectRecorded(['account.read: root, alice'], update({}));
+    await expectRecorded(['account.unlocked: root, alice'], (o) =>
+      client.execute(UnlockUserDocument, { userId: alice.id }, byRoot(o)),
+    );
+    await expectRecorded(['account.password_reset_sent: root, alice'], (o) =>
+      client.execute(SendPasswordResetDocument, { userId: alice.id }, byRoot(o)),
+    );
+    await expectRecorded(['account.created: root, other', 'role.granted: root, other'], (o) =>
+      client.execute(
+        CreateUserDocument,
+        { input: { username: 'made-by-root', password: newPassword, roles: [role.name] } },
+        byRoot(o),
+      ),
+    );
     await expectRecorded(['role.deleted: root, nobody'], (o) =>
       client.execute(DeleteRoleDocument, { id: role.id }, byRoot(o)),
     );
@@ -459,6 +497,13 @@ describe('every change is recorded once, or does not happen:', () => {
     await expectRecorded(['account.activated: root, alice'], setActive(true));
     await expectRecorded(['account.listed: root, nobody'], (o) =>
       client.execute(UsersDocument, {}, byRoot(o)),
+    );
+    await enrol(gateway, alice);
+    await expectRecorded(['second_factor.removed: root, alice', 'session.ended: root, alice'], (o) =>
+      client.execute(RemoveSecondFactorDocument, { userId: alice.id }, byRoot(o)),
+    );
+    await expectRecorded(['account.deleted: root, alice'], (o) =>
+      client.execute(DeleteUserDocument, { userId: alice.id }, byRoot(o)),
     );
   });
 

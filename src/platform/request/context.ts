@@ -32,9 +32,18 @@ export interface CookieAttributes {
   readonly maxAge: number;
 }
 
+/** What the log says of a request, as far as it is known by then. */
+export interface RequestFacts {
+  /** Of the verified caller. */
+  userId?: string;
+  /** Root fields of the document, as the schema names them. */
+  operation?: string;
+}
+
 /** One request, as resolvers see it. */
 export interface RequestContext {
   readonly origin: RequestOrigin;
+  readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   /** Forked when first used: an operation that needs no database pays for none. */
   readonly em: EntityManager;

@@ -9,7 +9,13 @@ export {
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
 export { bareAddress, networkOf, networksOf } from './client-address.ts';
-export type { CookieAttributes, DpopProof, PresentedCredentials, RequestContext } from './context.ts';
+export type {
+  CookieAttributes,
+  DpopProof,
+  PresentedCredentials,
+  RequestContext,
+  RequestFacts,
+} from './context.ts';
 export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
 export { COMMAND_LINE, type RequestOrigin } from './origin.ts';
