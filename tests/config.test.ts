@@ -376,17 +376,49 @@ describe('a .env that production does not read', () => {
   });
 });
 
+const namesIn = async (file: string, pattern: RegExp): Promise<string[]> =>
+  [...(await readFile(file, 'utf8')).matchAll(pattern)].map(([, name]) => name ?? '');
+const inExample = () => namesIn('.env.example', /^# ([A-Z_]+)=/gm);
+
+/** The names that a start looks for, with these settings. */
+function namesRead(settings: Environment): string[] {
+  const names = new Set<string>();
+  const environment = new Proxy(settings, {
+    get(target, name: string) {
+      names.add(name);
+      return target[name];
+    },
+  });
+  try {
+    loadConfig(environment);
+  } catch (error) {
+    if (!(error instanceof InvalidSettings)) throw error;
+  }
+  return [...names];
+}
+
+describe('.env.example', () => {
+  it('has every setting that is read', async () => {
+    const everythingOn = { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'x', BLOCKPASS_CLIENT_ID: 'x' };
+    const read = [{}, everythingOn, { ...production(), ...everythingOn }].flatMap(namesRead);
+    const inFiles = new Set(read.map((name) => `${name}_FILE`));
+    // The same setting as a file of its own: described once, for all of them.
+    expect([...new Set(read)].filter((name) => !inFiles.has(name)).sort()).toEqual(
+      (await inExample()).sort(),
+    );
+  });
+});
+
 describe('docker-compose.yml', () => {
-  /** By the file itself or by the image; and a file that nobody mounts cannot be named. */
-  const DECIDED =
-    'NODE_ENV HOST PORT DATA_DIR DATABASE_URL DATABASE_MIGRATION_URL MIGRATE_ON_START REDIS_URL SESSION_STORE JWT_PRIVATE_KEY_FILE';
+  /** By the file itself, which brings PostgreSQL and Redis, or by the image. PORT is the one on the host. */
+  const DECIDED = [
+    ...['NODE_ENV', 'HOST', 'PORT', 'DATA_DIR'],
+    ...['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'MIGRATE_ON_START', 'REDIS_URL'],
+  ];
 
   it('hands every setting on that it does not decide itself', async () => {
-    const names = async (file: string, pattern: RegExp) =>
-      [...(await readFile(file, 'utf8')).matchAll(pattern)].map(([, name]) => name ?? '');
-    const settings = await names('.env.example', /^# ([A-Z_]+)=/gm);
-    const passed = await names('docker-compose.yml', /^ {2}([A-Z_]+): \$\{\1:/gm);
-    expect([...passed, ...DECIDED.split(' ')].sort()).toEqual(settings.sort());
+    const passed = await namesIn('docker-compose.yml', /^ {2}([A-Z_]+): \$\{\1:/gm);
+    expect([...passed, ...DECIDED].sort()).toEqual((await inExample()).sort());
   });
 });
 
