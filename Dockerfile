@@ -18,6 +18,8 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist dist
+# What "npm start" runs first; it finds nothing to build here.
+COPY scripts scripts
 # Behind "--" Node leaves --env-file to the gateway.
 RUN printf '#!/bin/sh\nexec node -- /app/dist/src/main.js "$@"\n' > /usr/local/bin/gatehouse \
  && chmod 755 /usr/local/bin/gatehouse
