@@ -632,6 +632,27 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(moved.recordId)).toEqual([[SLUG, null]]);
   });
 
+  it('of the old format, which nobody signs, stays unknown unless it speaks of another value', async () => {
+    const oldCertificate = ({ person }: FakeApp, email = person.fields.get('email') ?? '') => ({
+      '@type': 'Person',
+      '@did': `bp:${person.id}`,
+      service: { name: 'Onfido' },
+      email: hash(email),
+      given_name: hash(person.fields.get('given_name') ?? ''),
+      onfido_report: { result: 'clear' },
+    });
+    const { recordId } = await aRecord((who) => give(who, oldCertificate(who)));
+    expect(await verdict(recordId)).toEqual([[SLUG, null]]);
+    const stolen = await aRecord((who) => give(who, oldCertificate(who, 'somebody.else@example.test')));
+    expect(await verdict(stolen.recordId)).toEqual([[SLUG, false]]);
+    // Taking the signature from a certificate of today does not make it one of the old format.
+    const stripped = await aRecord(async (who) => {
+      const { signature: _, ...document } = await certificateOf(who, { email: 'email' });
+      give(who, document);
+    });
+    expect(await verdict(stripped.recordId)).toEqual([[SLUG, false]]);
+  });
+
   it('keeps the record from being approved when it was approved before it turned out to be forged', async () => {
     const { recordId } = await aRecord(async (who) => {
       const document = await certificateOf(who, { email: 'email' });

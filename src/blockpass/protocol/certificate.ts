@@ -72,6 +72,18 @@ export function parseCertificate(text: string, slug: string, baseUrl: string): C
 }
 
 /**
+ * Certificates of the old format (slug `onfido`, deprecated in 2018) are signed by nobody: one hash for each field stands under the
+ * plain slug of the field, beside `@type` "Person".
+ * @param text as it was uploaded
+ * @returns the document; null for another format, also for a certificate of today without its signature.
+ */
+export function parseOldCertificate(text: string): Readonly<Record<string, unknown>> | null {
+  const document = parseJson(text);
+  const isOld = document['@type'] === 'Person' && !('@context' in document) && !('signature' in document);
+  return isOld ? document : null;
+}
+
+/**
  * Whether every signature is good and one of them is the named issuer's, who issues this kind: every service that is
  * registered at Blockpass has a key that is known there.
  *

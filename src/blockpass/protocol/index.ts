@@ -7,6 +7,7 @@ export {
   issueCertificate,
   MalformedCertificate,
   parseCertificate,
+  parseOldCertificate,
   speaksOf,
 } from './certificate.ts';
 export { fieldHash } from './field-hash.ts';

@@ -1,5 +1,12 @@
 import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
-import { isGenuine, isInTree, MalformedCertificate, parseCertificate, speaksOf } from '../protocol/index.ts';
+import {
+  isGenuine,
+  isInTree,
+  MalformedCertificate,
+  parseCertificate,
+  parseOldCertificate,
+  speaksOf,
+} from '../protocol/index.ts';
 
 /** Whether Blockpass vouches for something; null when it could not be asked, or does not know yet. */
 export type Verdict = boolean | null;
@@ -43,6 +50,9 @@ export class Evidence {
    */
   async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, string>): Promise<Verdict> {
     try {
+      const old = parseOldCertificate(text);
+      // Without a signature nobody can tell who wrote it. It is refuted only by another hash for a value of the person.
+      if (old) return contradicts(old, fields) ? false : null;
       const certificate = parseCertificate(text, slug, this.options.baseUrl);
       const isTheirs = speaksOf(certificate, fields);
       if (isTheirs === false) return false;
@@ -53,6 +63,12 @@ export class Evidence {
     }
   }
 }
+
+const contradicts = (
+  certificate: Readonly<Record<string, unknown>>,
+  fields: ReadonlyMap<string, string>,
+): boolean =>
+  [...fields].some(([slug, hash]) => Object.hasOwn(certificate, slug) && certificate[slug] !== hash);
 
 /** @returns null when Blockpass is away or does not answer such a question. */
 async function known<T>(ask: () => Promise<T>): Promise<T | null> {
