@@ -224,6 +224,25 @@ describe('the record', () => {
     expect(await app.register()).toMatchObject({ nextAction: 'upload', requiredFields: ['selfie'] });
   });
 
+  it('names in its message what is missing or rejected, and waits for a review only when nothing is', async () => {
+    const app = world.person();
+    const message = async () => (await app.status(null)).message;
+    await app.upload({ ...(await app.register()), requiredFields: ['email'], optionalFields: [] });
+    expect(await message()).toBe('Still needed: selfie.');
+    await app.follow(await app.register());
+    expect(await message()).toBe('Waiting for a review.');
+    await world.gateway.database.query(
+      `update kyc_item i set status = 'REJECTED' from kyc_record r
+       where r.id = i.record_id and i.slug = 'email' and r.blockpass_id = $1`,
+      [app.person.id],
+    );
+    expect(await message()).toBe('Still needed: email.');
+    await world.gateway.database.query("update kyc_record set status = 'APPROVED' where blockpass_id = $1", [
+      app.person.id,
+    ]);
+    expect(await message()).toBe('Your data was approved. Still needed: email.');
+  });
+
   it('is not touched while a reviewer has it in hand', async () => {
     const app = world.person();
     await app.open();

@@ -154,12 +154,53 @@ describe('the walk of a person with the Blockpass app', () => {
     expect(await app.status(null)).toMatchObject({
       status: 'approved',
       message: 'Welcome',
-      allowResubmit: false,
+      allowResubmit: true,
     });
     const again = await openPage();
     await app.scan(again.qrText);
     const { accessToken } = await again.signedIn();
     expect(decodeJwt(accessToken).kyc).toBe('APPROVED');
+  });
+
+  it('renews a document of an approved person: the record waits for a review of that document alone', async () => {
+    const bearer = await world.reviewer();
+    const app = world.person();
+    const page = await openPage();
+    await app.scan(page.qrText);
+    const own = await page.signedIn();
+    const recordId = await recordOf(own.accessToken);
+    const review = async () => {
+      await world.gateway.client.execute(StartKycReviewDocument, { recordId }, { bearer });
+      return world.gateway.client.execute(ApproveKycDocument, { recordId }, { bearer });
+    };
+    await review();
+    const claim = async () => {
+      const next = await openPage();
+      await app.scan(next.qrText);
+      return decodeJwt((await next.signedIn()).accessToken).kyc;
+    };
+    expect(await claim()).toBe('APPROVED');
+    // There is nothing that these two could ask for: the person names the document in the app.
+    expect(await app.register()).toMatchObject({ nextAction: 'none' });
+    const pass = await app.resubmit(['selfie'], []);
+    expect(pass).toMatchObject({ nextAction: 'upload', requiredFields: ['selfie'] });
+    // Asking for the pass changes nothing yet.
+    expect(await claim()).toBe('APPROVED');
+
+    app.enter('selfie', picture());
+    await app.open();
+    expect(app.log.slice(-3).map(({ call }) => call)).toEqual(['status', 'resubmit', 'upload']);
+    expect(await app.status(null)).toMatchObject({
+      status: 'waiting',
+      message: 'Waiting for a review.',
+      identities: [
+        { slug: 'email', status: 'approved' },
+        { slug: 'selfie', status: 'received' },
+      ],
+    });
+    expect(await claim()).toBe('WAITING');
+    expect((await review()).data?.approveKyc.status).toBe('APPROVED');
+    expect(await claim()).toBe('APPROVED');
   });
 
   it('lists records for reviewers, page by page', async () => {

@@ -52,15 +52,29 @@ export const notFound = (requiredFields: readonly string[]): StatusAnswer => ({
   certificates: [],
 });
 
+/**
+ * Whether the person may send something again. An approved one may renew a document; under the eyes of a reviewer nothing
+ * changes.
+ */
+export const takesUploads = ({ status }: KycRecord): boolean => status !== KycStatus.IN_REVIEW;
+
 /** @param message of the reviewer, where there is one */
 export const statusOf = (record: KycRecord, message: string | null, standing: Standing): StatusAnswer => ({
   status: STATUS_WORDS[record.status],
-  message: message ?? DEFAULT_MESSAGES[record.status],
+  message: message ?? defaultMessage(record, standing),
   createdDate: record.createdAt.toISOString(),
-  allowResubmit: record.status === KycStatus.WAITING,
+  allowResubmit: takesUploads(record),
   identities: standing.identities.map(answerOf),
   certificates: standing.certificates.map(answerOf),
 });
+
+/** A record that lacks something waits for the person, whatever else it waits for. */
+function defaultMessage(record: KycRecord, { due }: Standing): string {
+  const usual = DEFAULT_MESSAGES[record.status];
+  if (due.fields.length === 0 || !takesUploads(record)) return usual;
+  const needed = `Still needed: ${due.fields.join(', ')}.`;
+  return record.status === KycStatus.WAITING ? needed : `${usual} ${needed}`;
+}
 
 const answerOf = ({ slug, status, comment }: ItemStanding): ItemStatusAnswer => ({
   slug,

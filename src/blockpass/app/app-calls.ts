@@ -7,12 +7,19 @@ import { isFileField } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import type { Evidence } from '../records/evidence.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
-import { type KycRecord, KycStatus } from '../records/kyc-record.entity.ts';
+import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
-import { type NextActionAnswer, notFound, nothingMore, type StatusAnswer, statusOf } from './answers.ts';
+import {
+  type NextActionAnswer,
+  notFound,
+  nothingMore,
+  type StatusAnswer,
+  statusOf,
+  takesUploads,
+} from './answers.ts';
 import { CodeNotConfirmed, PassNotValid } from './app-errors.ts';
 import type { PictureDecoder } from './picture-decoder.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
@@ -88,7 +95,7 @@ export class AppCalls {
   }
 
   /**
-   * The person wants to send some things again.
+   * The person wants to send some things again, or an approved person to renew a document.
    * @throws {BadUserInput} a slug that nobody asks for here.
    * @throws {NotFound} there is no record.
    */
@@ -110,7 +117,7 @@ export class AppCalls {
     const person = await this.identify(em, { code: request.code, sessionCode: null }, origin);
     if (!person.record) throw new NotFound();
     const asked = { fields: request.fieldList, certificates: request.certList };
-    if (person.record.status !== KycStatus.WAITING) return nothingMore;
+    if (!takesUploads(person.record)) return nothingMore;
     return this.upload(em, person, null, asked);
   }
 
@@ -213,7 +220,7 @@ export class AppCalls {
     if (!record) return this.upload(em, person, sessionCode, { fields, certificates });
     const { due } = await this.records.standing(em, record.id);
     // Certificates are wanted, not owed: for them alone nobody is asked again.
-    if (record.status === KycStatus.IN_REVIEW || due.fields.length === 0) return nothingMore;
+    if (!takesUploads(record) || due.fields.length === 0) return nothingMore;
     return this.upload(em, person, sessionCode, due);
   }
 
