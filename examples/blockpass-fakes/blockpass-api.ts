@@ -53,14 +53,15 @@ export type CallName =
   | 'refresh'
   | 'profile'
   | 'complete'
+  | 'state'
   | 'notice'
   | 'proofs'
   | 'certificate'
   | 'schema'
   | 'key'
   | 'service';
-/** How a call can go wrong; a number is a status. */
-export type Trouble = number | 'hang' | 'huge' | 'redirect' | 'nonsense' | 'cut';
+/** How a call can go wrong; a number is a status. `lost`: the work is done, and the answer does not arrive. */
+export type Trouble = number | 'hang' | 'huge' | 'redirect' | 'nonsense' | 'cut' | 'lost';
 
 /** What nothing published settles. */
 export interface Rules {
@@ -141,19 +142,23 @@ export class FakeBlockpass {
     return code;
   }
 
+  /** Refuses every access token with 401 from now on, before its lifetime is over. The tokens can still be renewed. */
+  refuseTokens(): void {
+    for (const token of this.tokens.values()) token.expiresAt = 0;
+  }
+
   // ------------------------------------------------------------- what services and websites ask
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? '/', this.url).pathname.replace(/\/$/, '');
     const body = await readAll(request);
     const [name, work] = this.route(`${request.method} ${path}`, request, body);
-    if (name !== undefined) {
-      this.calls.push(name);
-      const trouble = this.trouble.get(name);
-      if (trouble !== undefined) return misbehave(trouble, response, this.url);
-    }
+    const trouble = name === undefined ? undefined : this.trouble.get(name);
+    if (name !== undefined) this.calls.push(name);
+    if (trouble !== undefined && trouble !== 'lost') return misbehave(trouble, response, this.url);
     try {
       const reply = await work();
+      if (trouble === 'lost') return void response.destroy();
       if (reply === undefined) throw new Refusal(404);
       if (typeof reply === 'string')
         response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(reply);
@@ -177,7 +182,7 @@ export class FakeBlockpass {
     if (/^POST \/api\/v0\.3\/service\/register\//.test(target))
       return ['session', () => this.createSession(last)];
     if (/^GET \/api\/v0\.3\/service\/register\//.test(target))
-      return [undefined, () => this.sessionState(last)];
+      return ['state', () => this.sessionState(last)];
     if (/^GET \/api\/v0\.3\/service\/clientId\//.test(target)) return ['service', () => this.metadata(last)];
     if (/^GET \/api\/v0\.3\/service\/pubKeyHash\//.test(target)) return ['key', () => this.publicKey(last)];
     if (/^GET \/api\/schema\//.test(target)) return ['schema', () => schema];
