@@ -392,7 +392,11 @@ describe('a review', () => {
     });
     const { data } = await start(recordId);
     expect(data?.startKycReview.identities.map(({ verified }) => verified)).toEqual([null, null]);
-    expect((await approve(recordId)).code).toBe('CONFLICT');
+    const refused = await approve(recordId);
+    expect([refused.code, refused.errors[0]?.message]).toEqual([
+      'CONFLICT',
+      'Blockpass does not know yet whether it vouches for: email, selfie. Try again in a minute.',
+    ]);
     app.person.isSynching = false;
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
@@ -653,6 +657,51 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(stripped.recordId)).toEqual([[SLUG, false]]);
   });
 
+  it('of an unregistered service keeps the record from being approved, unless the reviewer names it; that is audited', async () => {
+    const shop = new SigningKey('unregistered-shop-key');
+    const { app, recordId } = await aRecord(async (who) =>
+      give(who, await certificateOf(who, { email: 'email' }, shop, 'unregistered_shop')),
+    );
+    expect(await verdict(recordId)).toEqual([[SLUG, false]]);
+    const refused = await approve(recordId);
+    expect([refused.code, refused.errors[0]?.message]).toEqual([
+      'CONFLICT',
+      `Blockpass does not vouch for the certificate: ${SLUG}. Reject it, or name it in acceptUnverified.`,
+    ]);
+    expect(world.blockpass.issued.some(({ person }) => person === app.person.id)).toBe(false);
+    const accepting = (acceptUnverified: string[]) =>
+      client().execute(ApproveKycDocument, { recordId, acceptUnverified }, { bearer });
+    expect((await accepting(['e mail'])).errors[0]?.extensions).toMatchObject({
+      fields: [{ field: 'acceptUnverified' }],
+    });
+    expect((await accepting(['other-service-cert'])).errors[0]?.message).toBe(
+      'other-service-cert is not a certificate of this record.',
+    );
+    const { data } = await accepting([SLUG]);
+    expect(data?.approveKyc).toMatchObject({
+      status: 'APPROVED',
+      certificates: [{ slug: SLUG, status: 'APPROVED', verified: false }],
+    });
+    const events = await world.gateway.database.query(
+      "select details from audit_event where action = 'kyc.approved' and details->>'recordId' = $1",
+      [recordId],
+    );
+    expect(events).toEqual([{ details: expect.objectContaining({ acceptedUnverified: [SLUG] }) }]);
+  });
+
+  it('may be named in acceptUnverified, a field may not', async () => {
+    const { app, recordId } = await aRecord();
+    app.enter('email', 'another.address@example.test');
+    await app.follow(await app.resubmit(['selfie'], []));
+    await start(recordId);
+    const { errors } = await client().execute(
+      ApproveKycDocument,
+      { recordId, acceptUnverified: ['email'] },
+      { bearer },
+    );
+    expect(errors[0]?.message).toBe('email is not a certificate of this record.');
+  });
+
   it('keeps the record from being approved when it was approved before it turned out to be forged', async () => {
     const { recordId } = await aRecord(async (who) => {
       const document = await certificateOf(who, { email: 'email' });
@@ -671,7 +720,9 @@ describe('a certificate that a person sends', () => {
       );
     expect((await about(true)).code).toBeUndefined();
     world.blockpass.trouble.clear();
-    expect((await approve(recordId)).errors[0]?.message).toMatch(/does not vouch for: onfido-service-cert/);
+    expect((await approve(recordId)).errors[0]?.message).toMatch(
+      /does not vouch for the certificate: onfido-service-cert/,
+    );
     expect((await about(false)).code).toBeUndefined();
     await start(recordId);
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');

@@ -30,6 +30,13 @@ export function parseDecisions(decisions: readonly KycDecision[]): KycDecision[]
   });
 }
 
+/** @throws {InvalidValue} too many, or something that is not a slug. */
+export function parseSlugs(slugs: readonly string[]): string[] {
+  if (slugs.length > MAX_DECISIONS) throw new InvalidValue(`At most ${MAX_DECISIONS} slugs.`);
+  if (!slugs.every(isSlug)) throw new InvalidValue(SLUG);
+  return [...new Set(slugs)];
+}
+
 /** A comment or a message; null when it says nothing. @throws {InvalidValue} */
 export function parseWords(text: string | null | undefined): string | null {
   const words = (text ?? '').trim();

@@ -7,12 +7,13 @@ import { readFields } from '../../platform/input.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
 import type { BlockpassApi } from '../api/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
-import { KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
+import { KycItem, KycItemStatus } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
+import { assertVouchedFor } from './approvable.ts';
 import type { CertificateIssuer } from './certificate-issuer.ts';
-import { type KycDecision, parseDecisions, parseWords } from './kyc-decision.ts';
+import { type KycDecision, parseDecisions, parseSlugs, parseWords } from './kyc-decision.ts';
 import type { OpenEvidence } from './open-evidence.ts';
 
 /** Seconds for which an approval under way keeps others out: longer than the calls that issue a certificate. */
@@ -106,18 +107,25 @@ export class KycReview {
   /**
    * Approves the record, and with it what was not decided one by one. Where certificates are issued, Blockpass must
    * have taken it before the approval is written.
-   * @throws {Conflict} another reviewer has it, something required is missing or rejected, or Blockpass does not vouch
-   *   for a value, or for a certificate that was approved before that was known.
+   * @param input.acceptUnverified certificates to approve although Blockpass refutes them; the audit trail names them
+   * @throws {Conflict} another reviewer has it, something required is missing or rejected, Blockpass does not vouch
+   *   for a value, or it refutes a certificate that is not accepted by name.
    * @throws {ServiceUnavailable} Blockpass cannot be asked.
    */
   async approve(
     em: EntityManager,
     id: string,
-    input: { readonly message?: string | null | undefined },
+    input: {
+      readonly message?: string | null | undefined;
+      readonly acceptUnverified?: readonly string[] | null | undefined;
+    },
     reviewer: Caller,
     origin: RequestOrigin,
   ): Promise<KycRecord> {
-    const { message } = readFields('', { message: () => parseWords(input.message) });
+    const { message, acceptUnverified } = readFields('', {
+      message: () => parseWords(input.message),
+      acceptUnverified: () => parseSlugs(input.acceptUnverified ?? []),
+    });
     const record = await this.recordFor(em, id, reviewer);
     if (record.reviewerId !== reviewer.userId) throw notYours();
     // Before the claim: Blockpass may be asked for a dozen things, and takes up to five seconds for each.
@@ -126,9 +134,9 @@ export class KycReview {
     // The claim bounds it from here on: what Blockpass has taken must be written, however long it took.
     return holdingDeadline(async () => {
       try {
-        await this.assertApprovable(em, id);
+        const accepted = await this.assertApprovable(em, id, acceptUnverified);
         await this.certificates?.issue(em, await this.reread(em, id), message ?? 'All items were checked.');
-        await this.writeApproval(em, record, claim, message, reviewer, origin);
+        await this.writeApproval(em, record, claim, { message, accepted }, reviewer, origin);
       } catch (error) {
         // At the latest it lapses; what went wrong first is what the reviewer must read.
         await statement(
@@ -162,7 +170,7 @@ export class KycReview {
     em: EntityManager,
     record: KycRecord,
     claim: string,
-    message: string | null,
+    { message, accepted }: { readonly message: string | null; readonly accepted: readonly string[] },
     reviewer: Caller,
     origin: RequestOrigin,
   ): Promise<void> {
@@ -180,25 +188,28 @@ export class KycReview {
       await statement(
         tx,
         sql`update kyc_item set status = 'APPROVED', sealed_comment = null, updated_at = now()
-            where record_id = ${record.id} and status = 'RECEIVED' and verified`,
+            where record_id = ${record.id} and status = 'RECEIVED'
+              and (verified or kind = 'CERTIFICATE' and slug = any(${[...accepted]}))`,
       );
       await this.record(tx, 'kyc.approved', record, reviewer, origin, {
         certificate: this.certificates?.slug ?? null,
+        ...(accepted.length > 0 && { acceptedUnverified: accepted }),
       });
     });
   }
 
-  /** @throws {Conflict} naming what stands in the way. */
-  private async assertApprovable(em: EntityManager, id: string): Promise<void> {
+  /**
+   * @returns certificates that are approved although Blockpass refutes them.
+   * @throws {Conflict} naming what stands in the way.
+   */
+  private async assertApprovable(
+    em: EntityManager,
+    id: string,
+    acceptUnverified: readonly string[],
+  ): Promise<string[]> {
     const { due } = await this.records.standing(em, id);
     if (due.fields.length > 0) throw new Conflict(`Missing or rejected: ${due.fields.join(', ')}.`);
-    const items = await this.records.items(em, id);
-    const doubtful = items.filter(({ kind, status, verified }) => {
-      if (status === KycItemStatus.APPROVED && verified === false) return true;
-      // A rejected one that is asked for is due; another one is no part of what is approved.
-      return kind === KycItemKind.IDENTITY && status !== KycItemStatus.REJECTED && verified !== true;
-    });
-    if (doubtful.length > 0) throw notVouchedFor(doubtful.map(({ slug }) => slug));
+    return assertVouchedFor(await this.records.items(em, id), acceptUnverified);
   }
 
   /** The decision stands whether or not the phone hears of it: the app asks for the status anyway. */

@@ -114,7 +114,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Mutation(() => KycRecordType, {
     description:
-      'Approves a record that is in the review of the caller, and with it what was not decided one by one. CONFLICT while something required is missing or rejected, or Blockpass does not vouch for a value. Issues a certificate where that is configured. Needs the permission kyc:review.',
+      'Approves a record that is in the review of the caller, and with it what was not decided one by one. CONFLICT while something required is missing or rejected, Blockpass does not vouch for a value, or it refutes a certificate (verified is false) that acceptUnverified does not name. Issues a certificate where that is configured. Needs the permission kyc:review.',
   })
   async approveKyc(
     @Arg('recordId', () => ID) recordId: string,
@@ -122,10 +122,16 @@ export class KycRecordResolver {
       | string
       | null
       | undefined,
+    @Arg('acceptUnverified', () => [String], {
+      nullable: true,
+      description:
+        'Slugs of certificates to approve although Blockpass refutes them (verified is false). The audit trail names them.',
+    })
+    acceptUnverified: string[] | null | undefined,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.review.approve(em, recordId, { message }, caller, origin));
+    return this.shown(await this.review.approve(em, recordId, { message, acceptUnverified }, caller, origin));
   }
 
   @FieldResolver(() => UserType, { nullable: true, description: 'Null until the person has an account.' })
