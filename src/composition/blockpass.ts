@@ -61,7 +61,7 @@ export function composeBlockpass(
   const websiteSignIns = new WebsiteSignIns(api, signIn, blockpassIdentities, notices, audit, rateLimiter);
   const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => watch.stop());
-  const person = new BlockpassPerson(api, records, vault);
+  const person = new BlockpassPerson(api, vault);
   const issuing = certificateIssuing(blockpass);
   const review = new KycReview(
     api,

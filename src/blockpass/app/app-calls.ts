@@ -2,14 +2,15 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../../platform/request/index.ts';
-import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
-import type { Evidence } from '../records/evidence.ts';
+import type { Evidence, FieldEvidence } from '../records/evidence.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
+import { type PersonCalls, PersonMustReturn } from '../records/person-calls.ts';
 import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
 import {
@@ -71,9 +72,12 @@ export class AppCalls {
    * stands: the code has proved who they are, and the status is told apart (the claim `kyc`).
    */
   async status(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<StatusAnswer> {
-    const { record, tokens } = await this.identify(em, request, origin);
+    const person = await this.identify(em, request, origin);
+    const { record } = person;
     if (!record) return notFound(this.requirements.requiredFields);
-    if (request.sessionCode !== null) await this.completeSession(em, tokens, request.sessionCode, record);
+    if (request.sessionCode !== null) {
+      await this.completeSession(em, this.person.ofHandshake(em, person), request.sessionCode, record);
+    }
     const message = this.vault.openMessage(record.id, record.sealedMessage);
     return statusOf(record, message, await this.records.standing(em, record.id));
   }
@@ -83,7 +87,7 @@ export class AppCalls {
     const person = await this.identify(em, request, origin);
     const next = await this.nextFor(em, person, request.sessionCode);
     if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
-      await this.completeSession(em, person.tokens, request.sessionCode, person.record);
+      await this.completeSession(em, this.person.ofHandshake(em, person), request.sessionCode, person.record);
     }
     return next;
   }
@@ -159,19 +163,19 @@ export class AppCalls {
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
     const judged = await judgeParts(parts, this.pictures, memory);
-    const tokens = await this.person.tokensOfPass(em, pass);
-    const { rootHash, items } = await this.verify(tokens, judged);
+    const person = this.person.ofHandshake(em, pass);
+    const { rootHash, items } = await this.verify(person, judged);
     const { blockpassId, recordId } = pass;
-    const submission = { blockpassId, recordId, tokens, rootHash, items };
+    const submission = { blockpassId, recordId, tokens: person.tokens, rootHash, items };
     const record = await this.records.submit(em, submission, origin);
     if (!record) throw new Conflict('A reviewer is looking at this record.');
-    if (pass.sessionCode !== null) await this.completeSession(em, tokens, pass.sessionCode, record);
+    if (pass.sessionCode !== null) await this.completeSession(em, person, pass.sessionCode, record);
     return { nextAction: 'none', message: 'Thank you.' };
   }
 
   /** Certificates are judged when a review begins: by then it is known which values are the person's, of earlier uploads too. */
   private async verify(
-    tokens: TokenSet,
+    person: PersonCalls,
     judged: readonly JudgedItem[],
   ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
     const fields = new Map(
@@ -179,7 +183,7 @@ export class AppCalls {
         kind === KycItemKind.IDENTITY ? [[slug, receivedHash] as const] : [],
       ),
     );
-    const { rootHash, verdicts } = await this.evidence.ofFields(tokens, fields);
+    const { rootHash, verdicts } = await this.evidence.ofFields(person, fields).catch(nothingKnown);
     const items = judged.map((item) => {
       const verdict = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
       return { ...item, verified: verdict ?? null };
@@ -253,13 +257,13 @@ export class AppCalls {
   /** Tells Blockpass, looks at the answer, and only then lets the page go on. */
   private async completeSession(
     em: EntityManager,
-    tokens: TokenSet,
+    person: PersonCalls,
     sessionCode: string,
     { id, blockpassId }: KycRecord,
   ): Promise<void> {
     if (!(await this.signIns.beginEnd(em, sessionCode, blockpassId, id))) return;
     try {
-      await this.api.completeSession(tokens, sessionCode);
+      await person.ask((tokens) => this.api.completeSession(tokens, sessionCode));
     } catch (error) {
       await this.signIns.fail(em, sessionCode, blockpassId);
       if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
@@ -267,4 +271,12 @@ export class AppCalls {
     }
     await this.signIns.succeed(em, sessionCode, blockpassId);
   }
+}
+
+/** An upload is stored whether or not Blockpass can be asked about it. The review asks again. */
+function nothingKnown(error: unknown): FieldEvidence {
+  if (error instanceof BlockpassAway || error instanceof PersonMustReturn) {
+    return { rootHash: null, verdicts: new Map() };
+  }
+  throw error;
 }

@@ -1,64 +1,142 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { holdingDeadline } from '../../platform/database/index.ts';
-import { ServiceUnavailable } from '../../platform/errors.ts';
+import { outsideDeadline, sql, statement } from '../../platform/database/index.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
-import { KycRecord } from './kyc-record.entity.ts';
-import type { KycRecords } from './kyc-records.ts';
+import type { KycRecord } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
-import type { PassBinding } from './upload-passes.ts';
+import { PersonCalls, PersonMustReturn } from './person-calls.ts';
 
-/** Blockpass no longer answers for the person: they must come back through the app. */
-export class PersonMustReturn extends ServiceUnavailable {
-  constructor(cause: unknown) {
-    super({ detail: 'Blockpass refuses the tokens of this record', cause });
-  }
+/** Seconds for which one process renews the tokens of a record alone: twice as long as a call of the Blockpass API may take. */
+const RENEWAL_LEASE = 10;
+/** Milliseconds between two looks at a renewal in another process. */
+const LOOK_INTERVAL = 100;
+
+interface KeptTokens {
+  id: string;
+  sealed_tokens: Buffer;
 }
 
-/** Asks Blockpass on behalf of a person, with the tokens of a call that the app made some time ago. */
+/**
+ * Asks Blockpass on behalf of people, with tokens of a call that the app made some time ago.
+ *
+ * A renewal may void the old tokens, so parallel calls share one: within a process by a promise, between processes by a lease
+ * on the record. A process that dies between the answer of Blockpass and its commit takes the new tokens with it. Then the
+ * person must come back through the app.
+ */
 export class BlockpassPerson {
+  /** Renewals under way in this process, by the access token that they replace. */
+  private readonly renewals = new Map<string, Promise<TokenSet>>();
+
   constructor(
     private readonly api: BlockpassApi,
-    private readonly records: KycRecords,
     private readonly vault: KycVault,
   ) {}
 
-  /**
-   * Tokens that are good now; refreshed ones are stored before they are used.
-   * @throws {PersonMustReturn} they cannot be refreshed.
-   */
-  tokens(em: EntityManager, record: KycRecord): Promise<TokenSet> {
-    return this.good(em, record, this.vault.openTokens(record.blockpassId, record.sealedTokens));
+  /** With the tokens that the record keeps. */
+  of(em: EntityManager, { blockpassId, sealedTokens }: KycRecord): PersonCalls {
+    const kept = this.vault.openTokens(blockpassId, sealedTokens);
+    const fresh = em.fork();
+    return new PersonCalls(this.api, kept, (known) =>
+      this.share(known, () => this.renewKept(fresh, blockpassId, known)),
+    );
   }
 
   /**
-   * Those of a pass, which end the session of its QR code: they are of the handshake that named it. A pass may outlive its
-   * tokens. An upload is stored whether or not Blockpass can be asked about it, so the old ones must do where there are no new.
+   * With the tokens of one call of the app. Only they can end the session of its QR code: they are of the handshake that named
+   * it. The person need not have a record yet, and the record may keep other tokens.
    */
-  async tokensOfPass(em: EntityManager, { blockpassId, tokens }: PassBinding): Promise<TokenSet> {
-    if (!this.api.isStale(tokens)) return tokens;
-    const record = await this.records.find(em.fork(), blockpassId);
+  ofHandshake(
+    em: EntityManager,
+    { blockpassId, tokens }: { readonly blockpassId: string; readonly tokens: TokenSet },
+  ): PersonCalls {
+    const fresh = em.fork();
+    return new PersonCalls(this.api, tokens, (known) =>
+      this.share(known, () => this.renewOfHandshake(fresh, blockpassId, known)),
+    );
+  }
+
+  private share(known: TokenSet, renew: () => Promise<TokenSet>): Promise<TokenSet> {
+    const running = this.renewals.get(known.accessToken);
+    if (running) return running;
+    // Others wait for it too, so it does not end with the operation that began it.
+    const renewal = outsideDeadline(renew).finally(() => this.renewals.delete(known.accessToken));
+    this.renewals.set(known.accessToken, renewal);
+    return renewal;
+  }
+
+  private async renewOfHandshake(em: EntityManager, blockpassId: string, known: TokenSet): Promise<TokenSet> {
+    const kept = this.open(blockpassId, await this.read(em, blockpassId));
+    if (kept?.accessToken === known.accessToken) return this.renewKept(em, blockpassId, known);
     try {
-      return record ? await this.good(em, record, tokens) : await this.api.refresh(tokens);
+      return await this.api.refresh(known);
     } catch (error) {
-      if (error instanceof BlockpassRefused || error instanceof ServiceUnavailable) return tokens;
-      throw error;
+      if (!(error instanceof BlockpassRefused)) throw error;
+      // They may be those that the record had before a renewal.
+      if (!kept) throw new PersonMustReturn(error);
+      return kept;
     }
   }
 
-  private async good(em: EntityManager, record: KycRecord, known: TokenSet): Promise<TokenSet> {
-    if (!this.api.isStale(known)) return known;
+  /** @returns other tokens than the known ones, which the record keeps from now on. */
+  private async renewKept(em: EntityManager, blockpassId: string, known: TokenSet): Promise<TokenSet> {
+    for (;;) {
+      const row = await this.read(em, blockpassId);
+      const kept = this.open(blockpassId, row);
+      if (!row || !kept) throw new PersonMustReturn('the record is gone');
+      if (kept.accessToken !== known.accessToken) return kept;
+      if (await this.claim(em, row)) return this.renewClaimed(em, blockpassId, row, known);
+      await delay(LOOK_INTERVAL);
+    }
+  }
+
+  private async renewClaimed(
+    em: EntityManager,
+    blockpassId: string,
+    { id, sealed_tokens: old }: KeptTokens,
+    known: TokenSet,
+  ): Promise<TokenSet> {
     try {
       const fresh = await this.api.refresh(known);
-      // However late: the old ones may be void by now.
-      await holdingDeadline(() => this.records.keepTokens(em, record, fresh));
+      const sealed = this.vault.sealTokens(blockpassId, fresh);
+      // Newer ones, which the app brought meanwhile, stay.
+      await statement(
+        em,
+        sql`update kyc_record set sealed_tokens = ${sealed}, renewal_until = null
+            where id = ${id} and sealed_tokens = ${old}`,
+      );
       return fresh;
     } catch (error) {
+      // What went wrong first is what the caller must read. At the latest the lease lapses.
+      await statement(
+        em,
+        sql`update kyc_record set renewal_until = null where id = ${id} and sealed_tokens = ${old}`,
+      ).catch(() => {});
       if (!(error instanceof BlockpassRefused)) throw error;
-      // Somebody else may have refreshed them a moment ago, which voids the old ones.
-      const now = await em.fork().findOne(KycRecord, { id: record.id });
-      const latest = now && this.vault.openTokens(now.blockpassId, now.sealedTokens);
+      const latest = this.open(blockpassId, await this.read(em, blockpassId));
       if (!latest || latest.accessToken === known.accessToken) throw new PersonMustReturn(error);
       return latest;
     }
+  }
+
+  private async claim(em: EntityManager, { id, sealed_tokens }: KeptTokens): Promise<boolean> {
+    const claimed = await statement(
+      em,
+      sql`update kyc_record set renewal_until = now() + make_interval(secs => ${RENEWAL_LEASE})
+          where id = ${id} and sealed_tokens = ${sealed_tokens}
+            and (renewal_until is null or renewal_until < now()) returning id`,
+    );
+    return claimed.length > 0;
+  }
+
+  private async read(em: EntityManager, blockpassId: string): Promise<KeptTokens | undefined> {
+    const [row] = await statement(
+      em,
+      sql<KeptTokens>`select id, sealed_tokens from kyc_record where blockpass_id = ${blockpassId}`,
+    );
+    return row;
+  }
+
+  private open(blockpassId: string, row: KeptTokens | undefined): TokenSet | undefined {
+    return row && this.vault.openTokens(blockpassId, row.sealed_tokens);
   }
 }

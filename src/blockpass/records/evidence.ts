@@ -1,4 +1,4 @@
-import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import { type BlockpassApi, BlockpassAway, BlockpassRefused } from '../api/index.ts';
 import {
   isGenuine,
   isInTree,
@@ -7,8 +7,9 @@ import {
   parseOldCertificate,
   speaksOf,
 } from '../protocol/index.ts';
+import type { PersonCalls } from './person-calls.ts';
 
-/** Whether Blockpass vouches for something; null when it could not be asked, or does not know yet. */
+/** Whether Blockpass vouches for something; null when it was not asked, or does not know yet. */
 export type Verdict = boolean | null;
 
 export interface FieldEvidence {
@@ -18,7 +19,7 @@ export interface FieldEvidence {
   readonly verdicts: ReadonlyMap<string, boolean>;
 }
 
-/** Holds what a person uploaded against what Blockpass says. Blockpass being away makes nothing fail: nothing is known then. */
+/** Holds what a person uploaded against what Blockpass says. */
 export class Evidence {
   constructor(
     private readonly api: BlockpassApi,
@@ -28,14 +29,17 @@ export class Evidence {
   /**
    * Whether the values are in the person's Merkle tree.
    * @param fields `fieldHash` of each value by slug
+   * @throws {BlockpassAway} Blockpass could not be asked.
+   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person.
    */
-  async ofFields(tokens: TokenSet, fields: ReadonlyMap<string, string>): Promise<FieldEvidence> {
-    const profile = await known(() => this.api.profile(tokens));
+  async ofFields(person: PersonCalls, fields: ReadonlyMap<string, string>): Promise<FieldEvidence> {
+    const profile = await unlessRefused(() => person.ask((tokens) => this.api.profile(tokens)));
     const rootHash = profile?.rootHash ?? null;
     if (!profile || rootHash === null || profile.isSynching || fields.size === 0) {
       return { rootHash, verdicts: new Map() };
     }
-    const proofs = await known(() => this.api.proofs(tokens, [...fields.keys()]));
+    const slugs = [...fields.keys()];
+    const proofs = await unlessRefused(() => person.ask((tokens) => this.api.proofs(tokens, slugs)));
     if (!proofs) return { rootHash, verdicts: new Map() };
     const verdicts = [...fields].map(([slug, rawHash]) => {
       const proof = proofs.get(slug);
@@ -45,7 +49,7 @@ export class Evidence {
   }
 
   /**
-   * Whether a certificate is genuine and speaks of the person.
+   * Whether a certificate is genuine and speaks of the person. Unknown while Blockpass is away: a reviewer may judge it.
    * @param fields `fieldHash` by slug of the person's, as Blockpass has found: of what is merely uploaded, anybody's certificate could speak
    */
   async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, string>): Promise<Verdict> {
@@ -56,9 +60,10 @@ export class Evidence {
       const certificate = parseCertificate(text, slug, this.options.baseUrl);
       const isTheirs = speaksOf(certificate, fields);
       if (isTheirs === false) return false;
-      return (await known(() => isGenuine(certificate, slug, this.api))) && isTheirs;
+      return (await unlessRefused(() => isGenuine(certificate, slug, this.api))) && isTheirs;
     } catch (error) {
       if (error instanceof MalformedCertificate) return false;
+      if (error instanceof BlockpassAway) return null;
       throw error;
     }
   }
@@ -70,12 +75,12 @@ const contradicts = (
 ): boolean =>
   [...fields].some(([slug, hash]) => Object.hasOwn(certificate, slug) && certificate[slug] !== hash);
 
-/** @returns null when Blockpass is away or does not answer such a question. */
-async function known<T>(ask: () => Promise<T>): Promise<T | null> {
+/** @returns null when Blockpass does not answer such a question. */
+async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof BlockpassAway || error instanceof BlockpassRefused) return null;
+    if (error instanceof BlockpassRefused) return null;
     throw error;
   }
 }

@@ -52,6 +52,10 @@ export class KycRecord {
   @Property({ type: 'blob' })
   sealedTokens!: Buffer;
 
+  /** Until when one process renews these tokens alone; null while nobody does. */
+  @Property({ type: 'timestamptz', nullable: true })
+  renewalUntil: Date | null = null;
+
   /** Root of the Merkle tree at the latest upload; null when it was not known then. */
   @Property({ type: 'blob', nullable: true })
   sealedRootHash: Buffer | null = null;

@@ -156,10 +156,13 @@ export class KycRecords {
     };
   }
 
-  /** Keeps the newest tokens: those of the last call of the app, or those of a refresh. */
+  /** Keeps the tokens of the last call of the app: the newest. */
   async keepTokens(em: EntityManager, { id, blockpassId }: KycRecord, tokens: TokenSet): Promise<void> {
     const sealed = this.vault.sealTokens(blockpassId, tokens);
-    await statement(em, sql`update kyc_record set sealed_tokens = ${sealed} where id = ${id}`);
+    await statement(
+      em,
+      sql`update kyc_record set sealed_tokens = ${sealed}, renewal_until = null where id = ${id}`,
+    );
   }
 
   /**

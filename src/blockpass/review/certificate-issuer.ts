@@ -34,6 +34,7 @@ export class CertificateIssuer {
 
   /**
    * @throws {ServiceUnavailable} Blockpass does not take it, or cannot be asked.
+   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person: only their phone can help.
    * @throws {Conflict} the schema of such certificates has no word for something in the record.
    */
   async issue(em: EntityManager, record: KycRecord, summary: string): Promise<void> {
@@ -55,7 +56,7 @@ export class CertificateIssuer {
         await this.api.schema(issuing.slug),
         new Date(this.clock.now()),
       );
-      await this.api.putCertificate(await this.person.tokens(em, record), certificate);
+      await this.person.of(em, record).ask((tokens) => this.api.putCertificate(tokens, certificate));
     } catch (error) {
       if (error instanceof MalformedCertificate) {
         throw new Conflict(`No certificate can be made of this record: ${error.message}.`);

@@ -111,6 +111,7 @@ export class KycReview {
    * @throws {Conflict} another reviewer has it, something required is missing or rejected, Blockpass does not vouch
    *   for a value, or it refutes a certificate that is not accepted by name.
    * @throws {ServiceUnavailable} Blockpass cannot be asked.
+   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person: only their phone can help.
    */
   async approve(
     em: EntityManager,
@@ -216,7 +217,7 @@ export class KycReview {
   private async notify(em: EntityManager, id: string, title: string, message: string): Promise<void> {
     try {
       const record = await this.reread(em, id);
-      await this.api.notify(await this.person.tokens(em, record), title, message);
+      await this.person.of(em, record).ask((tokens) => this.api.notify(tokens, title, message));
     } catch (error) {
       this.warn('a notice did not reach Blockpass', error);
     }

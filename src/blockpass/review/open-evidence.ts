@@ -20,6 +20,8 @@ export class OpenEvidence {
    * Asks for the evidence that is not there yet. Where a value is open all of them are asked about, and the certificates that
    * speak of them: what is vouched for together must be true of one tree. Without values that are vouched for no certificate
    * can be judged. So a Blockpass that hangs is waited for once: the operation has time left to answer.
+   * @throws {BlockpassAway} a value is open, and Blockpass could not be asked.
+   * @throws {PersonMustReturn} a value is open, and Blockpass refuses the tokens of the person.
    */
   async ask(em: EntityManager, record: KycRecord): Promise<void> {
     const items = await this.records.items(em, record.id);
@@ -40,7 +42,7 @@ export class OpenEvidence {
     record: KycRecord,
     fields: ReadonlyMap<string, string>,
   ): Promise<boolean> {
-    const { rootHash, verdicts } = await this.evidence.ofFields(await this.person.tokens(em, record), fields);
+    const { rootHash, verdicts } = await this.evidence.ofFields(this.person.of(em, record), fields);
     if (rootHash === null || verdicts.size === 0) return false;
     const places = [...verdicts].map(([slug, verified]) => ({ kind: KycItemKind.IDENTITY, slug, verified }));
     await this.note(em, record, places, rootHash);
