@@ -23,6 +23,7 @@ import { SessionKey } from './20261128174500_session_key.ts';
 import { AuditFilters } from './20261128200800_audit_filters.ts';
 import { GuessRound } from './20261128202200_guess_round.ts';
 import { KycTokenRenewal } from './20261128202300_kyc_token_renewal.ts';
+import { BlockpassCompletion } from './20261128203000_blockpass_completion.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -50,4 +51,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128200800_audit_filters', class: AuditFilters },
   { name: '20261128202200_guess_round', class: GuessRound },
   { name: '20261128202300_kyc_token_renewal', class: KycTokenRenewal },
+  { name: '20261128203000_blockpass_completion', class: BlockpassCompletion },
 ];

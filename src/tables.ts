@@ -10,6 +10,8 @@ import { TotpEnrolment } from './authenticators/totp/totp-enrolment.entity.ts';
 import { KycItem } from './blockpass/records/kyc-item.entity.ts';
 import { KycRecord } from './blockpass/records/kyc-record.entity.ts';
 import { UploadPass } from './blockpass/records/upload-pass.entity.ts';
+import { UploadReceipt } from './blockpass/records/upload-receipt.entity.ts';
+import { BlockpassCompletion } from './blockpass/sign-in/blockpass-completion.entity.ts';
 import { BlockpassSignIn } from './blockpass/sign-in/blockpass-sign-in.entity.ts';
 import { KnownDevice } from './devices/known-device.entity.ts';
 import { GoogleIdentity } from './google/google-identity.entity.ts';
@@ -61,7 +63,9 @@ export const SCHEMA: DatabaseSchema = {
     KycRecord,
     KycItem,
     UploadPass,
+    UploadReceipt,
     BlockpassSignIn,
+    BlockpassCompletion,
   ],
   migrations: MIGRATIONS,
 };
@@ -97,7 +101,9 @@ export const SERVING_RIGHTS: ServingRights = {
     kyc_record: ['select', 'insert', 'update', 'delete'],
     kyc_item: ['select', 'insert', 'update', 'delete'],
     upload_pass: ['select', 'insert', 'delete'],
+    upload_receipt: ['select', 'insert', 'delete'],
     blockpass_sign_in: ['select', 'insert', 'update', 'delete'],
+    blockpass_completion: ['select', 'insert', 'update', 'delete'],
   },
   functions: ['delete_old_endings(int)', 'delete_old_audit_events(int)'],
 };

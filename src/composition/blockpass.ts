@@ -8,22 +8,27 @@ import {
   blockpassRoutes,
   CertificateIssuer,
   type CertificateIssuing,
+  CompletionWorker,
   Evidence,
   expiredPasses,
+  expiredReceipts,
   KycData,
   KycItemResolver,
   KycRecordResolver,
   KycRecords,
   KycReview,
+  KycSubmissions,
   KycUserResolver,
   KycValues,
   KycVault,
   kycFileRoutes,
   OpenEvidence,
+  oldCompletions,
   oldSignIns,
   PictureDecoder,
   readWalletImportFormat,
   ScannedSignIns,
+  SignInCompletions,
   SignInWatch,
   UploadPasses,
   WebsiteSignIns,
@@ -57,7 +62,7 @@ export function composeBlockpass(
   const vault = new KycVault(box);
   const api = new BlockpassApi(blockpass, clock);
   const evidence = new Evidence(api, blockpass);
-  const records = new KycRecords(vault, endings, audit, blockpass);
+  const records = new KycRecords(vault, blockpass);
   const websiteSignIns = new WebsiteSignIns(api, signIn, blockpassIdentities, notices, audit, rateLimiter);
   const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => watch.stop());
@@ -74,14 +79,18 @@ export function composeBlockpass(
     warn,
   );
   const demand: Demand = (context, requirement) => isAuthorized(context, [requirement]);
+  const scannedSignIns = new ScannedSignIns(feed);
+  const completions = new SignInCompletions(api, person, vault, scannedSignIns, warn);
   const appCalls = new AppCalls(
     api,
     records,
+    new KycSubmissions(vault, endings, audit),
     vault,
     new UploadPasses(vault),
     person,
     evidence,
-    new ScannedSignIns(feed),
+    scannedSignIns,
+    completions,
     new PictureDecoder(),
     rateLimiter,
     blockpass,
@@ -100,7 +109,8 @@ export function composeBlockpass(
     routes: blockpass.enabled ? [blockpassRoutes(appCalls, contexts.of, blockpass)] : [],
     guardedRoutes: [kycFileRoutes(vault, audit, demand, contexts.of)],
     personalData: [new KycData(vault)],
-    chores: [expiredPasses, oldSignIns, abandonedRecords],
+    workers: blockpass.enabled ? [new CompletionWorker(completions, fork, warn)] : [],
+    chores: [expiredPasses, expiredReceipts, oldCompletions, oldSignIns, abandonedRecords],
   } satisfies Part & Record<string, unknown>;
 }
 

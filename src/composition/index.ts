@@ -271,6 +271,8 @@ function background(
       warn: (message, facts) => log.warn(facts, message),
     });
   if (mailWorker) closing.push(() => mailWorker.stop());
+  const workers = broughtBy(parts, 'workers');
+  closing.push(...workers.map((worker) => () => worker.stop()));
   const receiver = auditReceiver(config, output);
   const auditStream =
     receiver &&
@@ -283,6 +285,7 @@ function background(
     await auditStream?.start();
     housekeeping.start();
     mailWorker?.start();
+    for (const worker of workers) worker.start();
   };
 }
 

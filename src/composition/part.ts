@@ -17,6 +17,8 @@ interface Brought {
   readonly mailWriters: MailWriter<never>;
   /** What is kept about people, for the export and the deletion of an account. */
   readonly personalData: PersonalData;
+  /** What goes on without a request, in every process that serves. */
+  readonly workers: { start(): void; stop(): Promise<void> };
   /** Housekeeping. */
   readonly chores: Chore;
 }

@@ -62,6 +62,10 @@ it('may take longer than other requests, unless its last bytes lay in a process 
   expect(await upload(accessToken, () => sleep(200), standStill)).toBe(503);
   await sleep(400);
   expect(await items(app.person.id)).toEqual([]);
+  // "Try again" was true: the pass was given back.
+  expect(await upload(accessToken, () => sleep(200))).toBe(200);
+  expect(await upload(accessToken, () => sleep(200))).toBe(200);
+  expect(await items(app.person.id)).toHaveLength(2);
 
   const other = world.person();
   const pass = (await other.register()).accessToken ?? '';

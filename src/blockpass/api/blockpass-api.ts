@@ -39,7 +39,7 @@ const PREFIX = '/api/v0.3';
 
 /**
  * The Blockpass API, generation v0.3. Every method may throw BlockpassAway, and BlockpassRefused where Blockpass says
- * no. Only calls that read are ever repeated: it is nowhere said what the others do when they arrive twice.
+ * no. Only calls that read are repeated here: it is nowhere said what the others do when they arrive twice.
  */
 export class BlockpassApi implements CertificateSources {
   constructor(
@@ -107,9 +107,18 @@ export class BlockpassApi implements CertificateSources {
     };
   }
 
-  /** Ends the session of a QR code. Whoever polls it reads this, so it says nothing. */
-  async completeSession({ accessToken: token }: TokenSet, sessionCode: string): Promise<void> {
-    const customData = { session_Code: sessionCode, sessionData: sessionCode, extraData: {} };
+  /**
+   * Ends the session of a QR code. Everybody who saw the code can read what is sent here.
+   * @param signInId by which the page knows the sign-in; it proves nothing. Null for a session that was not started here.
+   */
+  async completeSession(
+    { accessToken: token }: TokenSet,
+    sessionCode: string,
+    signInId: string | null,
+  ): Promise<void> {
+    const extraData = signInId === null ? {} : { signInId };
+    // Two keys for the code: the specification has the first, the libraries of Blockpass have the second.
+    const customData = { session_Code: sessionCode, sessionData: sessionCode, extraData };
     await this.call({
       name: 'complete',
       method: 'POST',
@@ -117,6 +126,13 @@ export class BlockpassApi implements CertificateSources {
       token,
       body: { result: 'success', custom_data: JSON.stringify(customData) },
     });
+  }
+
+  /** Whether Blockpass has heard that the session of a QR code succeeded. Its website reads the same. */
+  async isSessionCompleted(sessionCode: string): Promise<boolean> {
+    const path = `${PREFIX}/service/register/${encodeURIComponent(sessionCode)}`;
+    const answer = await this.find({ name: 'session state', method: 'GET', path, reads: true });
+    return answer?.status === 'success';
   }
 
   /** Shows a notice on the person's phone. */

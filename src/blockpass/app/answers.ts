@@ -31,6 +31,15 @@ export type NextActionAnswer =
 /** There is nothing to upload now. */
 export const nothingMore: NextActionAnswer = { nextAction: 'none', message: 'Nothing more is needed now.' };
 
+/** The upload is stored. */
+export const uploadThanks: NextActionAnswer = { nextAction: 'none', message: 'Thank you.' };
+
+/** The upload is stored, and the sign-in that it belonged to failed. */
+export const scanAgain: NextActionAnswer = {
+  nextAction: 'none',
+  message: 'Thank you. Your data is stored, but the sign-in failed: scan a new QR code.',
+};
+
 const STATUS_WORDS = {
   [KycStatus.WAITING]: 'waiting',
   [KycStatus.IN_REVIEW]: 'inreview',

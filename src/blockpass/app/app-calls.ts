@@ -8,20 +8,24 @@ import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import type { Evidence, FieldEvidence } from '../records/evidence.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
-import type { KycRecords, Requirements, SubmittedItem } from '../records/kyc-records.ts';
+import type { KycRecords, Requirements } from '../records/kyc-records.ts';
+import type { KycSubmissions, SubmittedItem } from '../records/kyc-submissions.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import { type PersonCalls, PersonMustReturn } from '../records/person-calls.ts';
-import type { PassBinding, UploadPasses } from '../records/upload-passes.ts';
+import type { SpentPass, UploadPasses } from '../records/upload-passes.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
+import type { SignInCompletions } from '../sign-in/sign-in-completions.ts';
 import {
   type NextActionAnswer,
   notFound,
   nothingMore,
   type StatusAnswer,
+  scanAgain,
   statusOf,
   takesUploads,
+  uploadThanks,
 } from './answers.ts';
-import { CodeNotConfirmed, PassNotValid } from './app-errors.ts';
+import { CodeNotConfirmed, PassNotValid, SignInRefused } from './app-errors.ts';
 import type { PictureDecoder } from './picture-decoder.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
 import type { UploadAccount } from './upload-memory.ts';
@@ -49,7 +53,8 @@ interface Person {
 
 /** A pass that was used up: what it was bound to says what is read. */
 export interface AdmittedUpload extends UploadPlan {
-  readonly pass: PassBinding;
+  /** Null when the upload of this pass was stored already: the app lost the answer. Nothing more is kept of it. */
+  readonly pass: SpentPass | null;
 }
 
 /** What the Blockpass app asks of a service: the five calls of the protocol. */
@@ -57,11 +62,13 @@ export class AppCalls {
   constructor(
     private readonly api: BlockpassApi,
     private readonly records: KycRecords,
+    private readonly submissions: KycSubmissions,
     private readonly vault: KycVault,
     private readonly passes: UploadPasses,
     private readonly person: BlockpassPerson,
     private readonly evidence: Evidence,
     private readonly signIns: ScannedSignIns,
+    private readonly completions: SignInCompletions,
     private readonly pictures: PictureDecoder,
     private readonly rateLimiter: RateLimiter,
     private readonly requirements: Requirements,
@@ -76,7 +83,7 @@ export class AppCalls {
     const { record } = person;
     if (!record) return notFound(this.requirements.requiredFields);
     if (request.sessionCode !== null) {
-      await this.completeSession(em, this.person.ofHandshake(em, person), request.sessionCode, record);
+      await this.completeSession(em, person, record, request.sessionCode);
     }
     const message = this.vault.openMessage(record.id, record.sealedMessage);
     return statusOf(record, message, await this.records.standing(em, record.id));
@@ -87,7 +94,7 @@ export class AppCalls {
     const person = await this.identify(em, request, origin);
     const next = await this.nextFor(em, person, request.sessionCode);
     if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
-      await this.completeSession(em, this.person.ofHandshake(em, person), request.sessionCode, person.record);
+      await this.completeSession(em, person, person.record, request.sessionCode);
     }
     return next;
   }
@@ -133,7 +140,10 @@ export class AppCalls {
   /** Uses the pass up. @throws {PassNotValid} */
   async admit(em: EntityManager, pass: string): Promise<AdmittedUpload> {
     const binding = await this.passes.consume(em, pass);
-    if (!binding) throw new PassNotValid();
+    if (!binding) {
+      if (await this.passes.wasStored(em, pass)) return { pass: null, limitOf: () => undefined };
+      throw new PassNotValid();
+    }
     const fields = new Set(binding.fields);
     const certificates = new Set(binding.certificates.map((slug) => CERTIFICATE_PART + slug));
     return {
@@ -147,7 +157,19 @@ export class AppCalls {
   }
 
   /**
-   * Stores what was uploaded, whole or not at all, and signs in whoever waits for it.
+   * The upload could not be stored for a reason that may pass: the app may repeat it with the same pass. That costs the person
+   * as much as asking for another pass, so that a picture that kills the decoder cannot be sent for ever.
+   * @throws {RateLimited} the pass stays used up.
+   */
+  async giveBack(em: EntityManager, { pass }: AdmittedUpload): Promise<void> {
+    if (!pass) return;
+    await this.rateLimiter.charge({ 'blockpassApp.person': pass.blockpassId });
+    await this.passes.giveBack(em, pass);
+  }
+
+  /**
+   * Stores what was uploaded, whole or not at all, and signs in whoever waits for it. Once it is stored it is acknowledged,
+   * also when Blockpass cannot be told yet that the session of the QR code is over: that happens later by itself.
    * @param parts is emptied: pictures as they came are not kept in memory for longer than needed
    * @param memory what the parts were taken from
    * @throws {BadUserInput} a part is not what it should be, or there is nothing to store.
@@ -162,15 +184,23 @@ export class AppCalls {
     memory: UploadAccount,
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
+    if (!pass) return uploadThanks;
     const judged = await judgeParts(parts, this.pictures, memory);
     const person = this.person.ofHandshake(em, pass);
     const { rootHash, items } = await this.verify(person, judged);
-    const { blockpassId, recordId } = pass;
-    const submission = { blockpassId, recordId, tokens: person.tokens, rootHash, items };
-    const record = await this.records.submit(em, submission, origin);
-    if (!record) throw new Conflict('A reviewer is looking at this record.');
-    if (pass.sessionCode !== null) await this.completeSession(em, person, pass.sessionCode, record);
-    return { nextAction: 'none', message: 'Thank you.' };
+    const { blockpassId, recordId, sessionCode } = pass;
+    const { tokens } = person;
+    const submission = { blockpassId, recordId, tokens, rootHash, items };
+    const stored = await this.submissions.store(em, submission, origin, async (tx, id) => {
+      await this.passes.noteStored(tx, pass, id);
+      return sessionCode === null
+        ? null
+        : this.completions.note(tx, sessionCode, { blockpassId, tokens }, id);
+    });
+    if (!stored) throw new Conflict('A reviewer is looking at this record.');
+    const completion = stored.alongside;
+    const outcome = completion && (await this.completions.attempt(em, completion));
+    return outcome === 'refused' ? scanAgain : uploadThanks;
   }
 
   /** Certificates are judged when a review begins: by then it is known which values are the person's, of earlier uploads too. */
@@ -254,22 +284,18 @@ export class AppCalls {
     };
   }
 
-  /** Tells Blockpass, looks at the answer, and only then lets the page go on. */
+  /** @throws {SignInRefused} Blockpass does not accept it. Where Blockpass is away, the page goes on a moment later. */
   private async completeSession(
     em: EntityManager,
-    person: PersonCalls,
+    { blockpassId, tokens }: Person,
+    { id }: KycRecord,
     sessionCode: string,
-    { id, blockpassId }: KycRecord,
   ): Promise<void> {
-    if (!(await this.signIns.beginEnd(em, sessionCode, blockpassId, id))) return;
-    try {
-      await person.ask((tokens) => this.api.completeSession(tokens, sessionCode));
-    } catch (error) {
-      await this.signIns.fail(em, sessionCode, blockpassId);
-      if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
-      throw error;
-    }
-    await this.signIns.succeed(em, sessionCode, blockpassId);
+    const completion = await em.transactional((tx) =>
+      this.completions.note(tx, sessionCode, { blockpassId, tokens }, id),
+    );
+    if (completion && (await this.completions.attempt(em, completion)) === 'refused')
+      throw new SignInRefused();
   }
 }
 

@@ -7,6 +7,13 @@ export class CodeNotConfirmed extends GatehouseError {
   }
 }
 
+/** Blockpass takes the code, and refuses that the session of the QR code ends. */
+export class SignInRefused extends GatehouseError {
+  constructor() {
+    super(ErrorCode.CONFLICT, 'Blockpass did not accept this sign-in. Scan a new QR code.');
+  }
+}
+
 /** One message for a pass that is unknown, expired, used or made up. */
 export class PassNotValid extends GatehouseError {
   constructor() {

@@ -1,8 +1,14 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BadUserInput, GatehouseError, HTTP_STATUS, RateLimited } from '../../platform/errors.ts';
+import {
+  BadUserInput,
+  GatehouseError,
+  HTTP_STATUS,
+  RateLimited,
+  ServiceUnavailable,
+} from '../../platform/errors.ts';
 import type { RequestContext } from '../../platform/request/index.ts';
 import { asUnavailable } from '../../platform/unavailable.ts';
-import type { AppCalls, AppRequest } from './app-calls.ts';
+import type { AdmittedUpload, AppCalls, AppRequest } from './app-calls.ts';
 import { UploadTooSlow } from './app-errors.ts';
 import { readUpload } from './upload-form.ts';
 import { UploadMemory } from './upload-memory.ts';
@@ -48,13 +54,20 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
       async (request, reply) => {
         const { em, origin } = contextOf(request, reply);
         const account = memory.open();
+        let admitted: AdmittedUpload | undefined;
         try {
           await calls.charge(origin);
-          const { plan, parts } = await readUpload(request.raw, request.headers, account, (pass) =>
-            calls.admit(em, pass),
-          );
+          const { plan, parts } = await readUpload(request.raw, request.headers, account, async (pass) => {
+            admitted = await calls.admit(em, pass);
+            return admitted;
+          });
           request.assertFresh();
           return reply.send(await calls.receive(em, plan, parts, account, origin));
+        } catch (error) {
+          // "Try again" must be true: nothing was stored, and the next attempt brings the same pass.
+          const mayPass = (asUnavailable(error) ?? error) instanceof ServiceUnavailable;
+          if (admitted && mayPass) await calls.giveBack(em.fork(), admitted).catch(() => {});
+          throw error;
         } finally {
           account.close();
         }

@@ -1,7 +1,7 @@
 import { BadUserInput } from '../../platform/errors.ts';
 import { fieldHash, isFileField } from '../protocol/index.ts';
 import { KycItemKind } from '../records/kyc-item.entity.ts';
-import type { SubmittedItem } from '../records/kyc-records.ts';
+import type { SubmittedItem } from '../records/kyc-submissions.ts';
 import { imageTypeOf } from './image.ts';
 import type { PictureDecoder } from './picture-decoder.ts';
 import type { UploadedPart } from './upload-form.ts';

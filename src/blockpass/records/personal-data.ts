@@ -57,6 +57,7 @@ export class KycData implements PersonalData {
     );
     const people = erased.map(({ blockpass_id }) => blockpass_id);
     await statement(tx, sql`delete from upload_pass where blockpass_id = any(${people})`);
+    await statement(tx, sql`delete from blockpass_completion where blockpass_id = any(${people})`);
     await statement(tx, sql`delete from blockpass_sign_in where taken_by = any(${people})`);
   }
 }

@@ -20,6 +20,12 @@ export interface PassBinding {
   readonly tokens: TokenSet;
 }
 
+/** A pass that was used up. */
+export interface SpentPass extends PassBinding {
+  readonly hash: Buffer;
+  readonly expiresAt: string;
+}
+
 /** The one-time password of an upload: random, kept as a hash, bound, expiring by the database's clock, good once. */
 export class UploadPasses {
   constructor(private readonly vault: KycVault) {}
@@ -45,16 +51,20 @@ export class UploadPasses {
    * Uses a pass up, by one conditional statement, before anything of the upload is read: a body that is refused later
    * costs its sender the pass, not the gateway its memory. The app asks for another one by the same call.
    */
-  async consume(em: EntityManager, pass: string): Promise<PassBinding | null> {
+  async consume(em: EntityManager, pass: string): Promise<SpentPass | null> {
+    const hash = hashOf(pass);
     const [row] = await statement(
       em,
       sql<PassRow>`
-        delete from upload_pass where hash = ${hashOf(pass)} and expires_at > now()
-        returning blockpass_id, session_code, fields, certificates, sealed_tokens,
+        delete from upload_pass where hash = ${hash} and expires_at > now()
+          and not exists (select from upload_receipt where hash = ${hash})
+        returning blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at::text,
                   (select id from kyc_record r where r.blockpass_id = upload_pass.blockpass_id) as record_id`,
     );
     if (!row) return null;
     return {
+      hash,
+      expiresAt: row.expires_at,
       blockpassId: row.blockpass_id,
       recordId: row.record_id,
       sessionCode: row.session_code,
@@ -62,6 +72,37 @@ export class UploadPasses {
       certificates: row.certificates,
       tokens: this.vault.openTokens(row.blockpass_id, row.sealed_tokens),
     };
+  }
+
+  /** Gives a pass back whose upload could not be stored now, so that the app can repeat it. */
+  async giveBack(em: EntityManager, pass: SpentPass): Promise<void> {
+    const { hash, blockpassId, sessionCode, fields, certificates, tokens, expiresAt } = pass;
+    await statement(
+      em,
+      sql`insert into upload_pass
+            (hash, blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at)
+          values (${hash}, ${blockpassId}, ${sessionCode}, ${[...fields]}, ${[...certificates]},
+                  ${this.vault.sealTokens(blockpassId, tokens)}, ${expiresAt}::timestamptz)
+          on conflict do nothing`,
+    );
+  }
+
+  /** In the transaction that stores the upload. */
+  async noteStored(tx: EntityManager, { hash, expiresAt }: SpentPass, recordId: string): Promise<void> {
+    await statement(
+      tx,
+      sql`insert into upload_receipt (hash, record_id, expires_at)
+          values (${hash}, ${recordId}, ${expiresAt}::timestamptz)`,
+    );
+  }
+
+  /** Whether the upload of a pass was stored: until the pass expires, its app may ask because it lost the answer. */
+  async wasStored(em: EntityManager, pass: string): Promise<boolean> {
+    const receipts = await statement(
+      em,
+      sql`select from upload_receipt where hash = ${hashOf(pass)} and expires_at > now()`,
+    );
+    return receipts.length > 0;
   }
 }
 
@@ -72,8 +113,15 @@ interface PassRow {
   fields: string[];
   certificates: string[];
   sealed_tokens: Buffer;
+  expires_at: string;
 }
 
 const hashOf = (pass: string): Buffer => createHash('sha256').update(pass).digest();
 
 export const expiredPasses = expiredRows('expired upload passes', 'upload_pass', sql`expires_at < now()`);
+
+export const expiredReceipts = expiredRows(
+  'expired upload receipts',
+  'upload_receipt',
+  sql`expires_at < now()`,
+);

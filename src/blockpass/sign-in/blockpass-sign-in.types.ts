@@ -7,9 +7,12 @@ registerEnumType(BlockpassSignInState, {
   description: 'From the QR code to the session. SUCCESS, FAILED and EXPIRED are final.',
   valuesConfig: {
     CREATED: { description: 'Waits for somebody to scan it.' },
-    PROCESSING: { description: 'Somebody scanned it; for others the QR code is dead.' },
+    PROCESSING: {
+      description:
+        'Somebody scanned it; for others the QR code is dead. It also stays so while Blockpass is away, until that has heard of the success.',
+    },
     SUCCESS: { description: 'Call completeBlockpassSignIn.' },
-    FAILED: { description: 'Blockpass refused, or could not be told. Start another one.' },
+    FAILED: { description: 'Blockpass refused it. Start another one.' },
     EXPIRED: { description: 'Start another one.' },
   },
 });

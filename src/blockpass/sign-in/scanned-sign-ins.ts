@@ -41,6 +41,15 @@ export class ScannedSignIns {
     return known.length === 0;
   }
 
+  /** @returns the id by which its page knows it; null for a session that was not started here. */
+  async idOf(em: EntityManager, sessionCode: string): Promise<string | null> {
+    const [row] = await statement(
+      em,
+      sql<{ id: string }>`select id from blockpass_sign_in where session_code = ${sessionCode}`,
+    );
+    return row?.id ?? null;
+  }
+
   succeed(em: EntityManager, sessionCode: string, blockpassId: string): Promise<boolean> {
     return this.move(em, sessionCode, sql`state = 'SUCCESS'`, isUnderWay(blockpassId));
   }

@@ -97,11 +97,19 @@ describe('the Blockpass API', () => {
   it('ends the session of a QR code with nothing in it that a passer-by could use', async () => {
     const session = await api.createSession();
     blockpass.take(session);
-    await api.completeSession(await api.handshake(blockpass.authorize(ada, session), session), session);
+    expect(await api.isSessionCompleted(session)).toBe(false);
+    const tokens = await api.handshake(blockpass.authorize(ada, session), session);
+    await api.completeSession(tokens, session, 'the-id-of-the-sign-in');
     expect(blockpass.sessions.get(session)).toMatchObject({
       status: 'success',
-      extraData: { session_Code: session, sessionData: session, extraData: {} },
+      extraData: {
+        session_Code: session,
+        sessionData: session,
+        extraData: { signInId: 'the-id-of-the-sign-in' },
+      },
     });
+    expect(await api.isSessionCompleted(session)).toBe(true);
+    expect(await api.isSessionCompleted('no-such-session')).toBe(false);
   });
 });
 
@@ -129,7 +137,7 @@ describe('a Blockpass that is not well', () => {
     await expect(api.profile(good)).rejects.toThrow(BlockpassAway);
     await expect(api.handshake('ac_x', null)).rejects.toThrow(BlockpassAway);
     await expect(api.refresh(good)).rejects.toThrow(BlockpassAway);
-    await expect(api.completeSession(good, 's')).rejects.toThrow(BlockpassAway);
+    await expect(api.completeSession(good, 's', null)).rejects.toThrow(BlockpassAway);
     await expect(api.notify(good, 'a', 'b')).rejects.toThrow(BlockpassAway);
     expect(blockpass.calls).toEqual(['profile', 'profile', 'handshake', 'refresh', 'complete', 'notice']);
   });

@@ -36,9 +36,9 @@ export type BlockpassSignInState =
   | 'CREATED'
   /** Start another one. */
   | 'EXPIRED'
-  /** Blockpass refused, or could not be told. Start another one. */
+  /** Blockpass refused it. Start another one. */
   | 'FAILED'
-  /** Somebody scanned it; for others the QR code is dead. */
+  /** Somebody scanned it; for others the QR code is dead. It also stays so while Blockpass is away, until that has heard of the success. */
   | 'PROCESSING'
   /** Call completeBlockpassSignIn. */
   | 'SUCCESS';

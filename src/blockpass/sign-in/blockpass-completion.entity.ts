@@ -1,0 +1,28 @@
+import type { Opt } from '@mikro-orm/core';
+import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+
+/** A session of a QR code that Blockpass must still be told to end (sign-in-completions.ts). */
+@Entity({ tableName: 'blockpass_completion' })
+@Index({ name: 'blockpass_completion_due_at_index', properties: ['dueAt'] })
+export class BlockpassCompletion {
+  @PrimaryKey({ type: 'text' })
+  sessionCode!: string;
+
+  @Property({ type: 'text' })
+  blockpassId!: string;
+
+  /** Of the handshake that named the session: Blockpass takes no others. */
+  @Property({ type: 'blob' })
+  sealedTokens!: Buffer;
+
+  /** Attempts that were begun; also tells a claim from a later one. */
+  @Property({ type: 'integer', default: 1 })
+  attempts: number & Opt = 1;
+
+  /** When the next attempt may begin: the end of the lease, or of the delay after a failure. */
+  @Property({ type: 'timestamptz' })
+  dueAt!: Date;
+
+  @Property({ type: 'timestamptz', defaultRaw: 'now()' })
+  createdAt: Date & Opt = new Date();
+}

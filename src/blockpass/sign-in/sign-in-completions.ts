@@ -1,0 +1,159 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { outsideDeadline, sql, statement } from '../../platform/database/index.ts';
+import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
+import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import type { BlockpassPerson } from '../records/blockpass-person.ts';
+import type { KycVault } from '../records/kyc-vault.ts';
+import { PersonMustReturn } from '../records/person-calls.ts';
+import type { ScannedSignIns } from './scanned-sign-ins.ts';
+
+/** Seconds for which a completion belongs to the process that took it: longer than its calls of the Blockpass API together. */
+const LEASE = 30;
+/** Seconds before the next attempt: two after the first, doubling, thirty at most. A person waits at the page. */
+const FIRST_RETRY = 2;
+const LONGEST_RETRY = 30;
+/** Seconds after which it is given up: the sign-in has expired by then. */
+const PATIENCE = 15 * 60;
+
+/** A session that one process tells Blockpass about now. */
+export interface Completion {
+  readonly session_code: string;
+  readonly blockpass_id: string;
+  readonly sealed_tokens: Buffer;
+  readonly attempts: number;
+}
+
+/** `later`: Blockpass is away, and another attempt follows by itself. */
+export type CompletionOutcome = 'completed' | 'refused' | 'later';
+
+const COLUMNS = sql`session_code, blockpass_id, sealed_tokens, attempts`;
+
+/**
+ * Tells Blockpass that a sign-in by QR code is complete, and then the page. What must be told is a row that is written with the
+ * change that it follows from, so Blockpass is told at least once, also when it is away or this process dies in the middle.
+ * Telling it twice changes nothing: Blockpass refuses the second call, and the state of the session shows that the first
+ * one was heard.
+ */
+export class SignInCompletions {
+  constructor(
+    private readonly api: BlockpassApi,
+    private readonly person: BlockpassPerson,
+    private readonly vault: KycVault,
+    private readonly signIns: ScannedSignIns,
+    private readonly warn: (message: string, error: unknown) => void,
+  ) {}
+
+  /**
+   * Notes in the caller's transaction what Blockpass must be told. The caller then makes the first attempt.
+   * @returns null when the sign-in has ended, or another call of the app is at it.
+   */
+  async note(
+    tx: EntityManager,
+    sessionCode: string,
+    { blockpassId, tokens }: { readonly blockpassId: string; readonly tokens: TokenSet },
+    recordId: string,
+  ): Promise<Completion | null> {
+    if (!(await this.signIns.beginEnd(tx, sessionCode, blockpassId, recordId))) return null;
+    const [noted] = await statement(
+      tx,
+      sql<Completion>`
+        insert into blockpass_completion (session_code, blockpass_id, sealed_tokens, due_at)
+        values (${sessionCode}, ${blockpassId}, ${this.vault.sealTokens(blockpassId, tokens)},
+                now() + make_interval(secs => ${LEASE}))
+        on conflict (session_code) do nothing returning ${COLUMNS}`,
+    );
+    return noted ?? null;
+  }
+
+  /** Takes one whose time has come, whoever began it. */
+  async claim(em: EntityManager): Promise<Completion | undefined> {
+    const [claimed] = await statement(
+      em,
+      sql<Completion>`
+        update blockpass_completion set due_at = now() + make_interval(secs => ${LEASE}), attempts = attempts + 1
+        where session_code = (
+          select session_code from blockpass_completion
+          where due_at <= now() and created_at > now() - make_interval(secs => ${PATIENCE})
+          order by due_at limit 1 for update skip locked
+        )
+        returning ${COLUMNS}`,
+    );
+    return claimed;
+  }
+
+  /** One attempt. Never rejects: what the caller has stored is stored, and the row brings another attempt. */
+  attempt(em: EntityManager, completion: Completion): Promise<CompletionOutcome> {
+    // It goes on when the operation that began it has used up its time.
+    return outsideDeadline(async () => {
+      try {
+        const outcome = await this.tell(em.fork(), completion);
+        await this.settle(em.fork(), completion, outcome);
+        return outcome;
+      } catch (error) {
+        this.warn('a sign-in by Blockpass could not be completed yet', error);
+        await this.putOff(em.fork(), completion).catch(() => {});
+        return 'later';
+      }
+    });
+  }
+
+  /** @throws {BlockpassAway} it is not known whether Blockpass heard it. */
+  private async tell(em: EntityManager, completion: Completion): Promise<'completed' | 'refused'> {
+    const { session_code: sessionCode, blockpass_id: blockpassId } = completion;
+    const known = this.vault.openTokens(blockpassId, completion.sealed_tokens);
+    const person = this.person.ofHandshake(em, { blockpassId, tokens: known });
+    const signInId = await this.signIns.idOf(em, sessionCode);
+    try {
+      await person.ask((tokens) => this.api.completeSession(tokens, sessionCode, signInId));
+      return 'completed';
+    } catch (error) {
+      if (!(error instanceof BlockpassRefused || error instanceof PersonMustReturn)) throw error;
+      // An earlier attempt may have been heard although its answer was lost.
+      if (await this.api.isSessionCompleted(sessionCode)) return 'completed';
+      this.warn('Blockpass refused to complete a sign-in', error);
+      return 'refused';
+    } finally {
+      if (person.tokens !== known) await this.keep(em, completion, person.tokens).catch(() => {});
+    }
+  }
+
+  /** The tokens before a renewal are void. */
+  private async keep(
+    em: EntityManager,
+    { session_code, blockpass_id }: Completion,
+    tokens: TokenSet,
+  ): Promise<void> {
+    const sealed = this.vault.sealTokens(blockpass_id, tokens);
+    await statement(
+      em,
+      sql`update blockpass_completion set sealed_tokens = ${sealed} where session_code = ${session_code}`,
+    );
+  }
+
+  private settle(
+    em: EntityManager,
+    { session_code, blockpass_id }: Completion,
+    outcome: 'completed' | 'refused',
+  ): Promise<void> {
+    return em.transactional(async (tx) => {
+      if (outcome === 'completed') await this.signIns.succeed(tx, session_code, blockpass_id);
+      else await this.signIns.fail(tx, session_code, blockpass_id);
+      await statement(tx, sql`delete from blockpass_completion where session_code = ${session_code}`);
+    });
+  }
+
+  private async putOff(em: EntityManager, { session_code, attempts }: Completion): Promise<void> {
+    const seconds = Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(attempts - 1, 10));
+    await statement(
+      em,
+      sql`update blockpass_completion set due_at = now() + make_interval(secs => ${seconds})
+          where session_code = ${session_code} and attempts = ${attempts}`,
+    );
+  }
+}
+
+export const oldCompletions = expiredRows(
+  'Blockpass sign-ins that could not be completed',
+  'blockpass_completion',
+  sql`created_at < now() - make_interval(secs => ${PATIENCE})`,
+);
