@@ -3,7 +3,7 @@ import { inRound } from '../guesses/index.ts';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict } from '../platform/errors.ts';
-import { readFields } from '../platform/input.ts';
+import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
@@ -141,6 +141,20 @@ export class Registration {
     });
     await tx.persist(user).flush();
     return user;
+  }
+
+  /** Why it cannot be the password of this account, as a sentence for people; null when it can. */
+  problemOfPassword(
+    password: string,
+    { username, email }: { username: string; email: string },
+  ): string | null {
+    try {
+      this.passwords.parseNew(password, { username, email });
+      return null;
+    } catch (error) {
+      if (error instanceof InvalidValue) return error.message;
+      throw error;
+    }
   }
 
   private parse(

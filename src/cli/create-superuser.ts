@@ -16,8 +16,8 @@ export async function createSuperuser(
   { username, passwordStdin = false }: CreateSuperuserOptions,
 ): Promise<void> {
   await withGateway(config, async ({ superusers, fork }) => {
-    const password = () =>
-      passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams);
+    const password = (problemOf: (password: string) => string | null) =>
+      passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams, problemOf);
     const result = await superusers.create(fork(), { email, username, password }, COMMAND_LINE);
     streams.output.write(
       `${result.accountCreated ? 'Created' : 'Found, with its own password,'} the account ${result.user.username}; ` +

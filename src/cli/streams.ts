@@ -29,14 +29,25 @@ export async function readLine(input: NodeJS.ReadStream): Promise<string> {
   return line;
 }
 
-/** Asks on a terminal, twice, without showing what is typed. @throws {CommandError} cancelled, or not the same twice. */
-export async function askNewSecret(name: string, { input, output }: Terminal): Promise<string> {
+/**
+ * Asks on a terminal, twice, without showing what is typed. Asks again for as long as the secret is refused or the two differ.
+ * @param problemOf why the secret cannot be used, as a sentence for people; null when it can
+ * @throws {CommandError} no terminal, or cancelled.
+ */
+export async function askNewSecret(
+  name: string,
+  { input, output }: Terminal,
+  problemOf: (secret: string) => string | null,
+): Promise<string> {
   if (!input.isTTY)
     throw new CommandError('No terminal to ask on: pipe the password in with --password-stdin.');
-  const first = await askHidden(`${name}: `, { input, output });
-  const second = await askHidden(`${name}, again: `, { input, output });
-  if (first !== second) throw new CommandError('The two are not the same.');
-  return first;
+  for (;;) {
+    const secret = await askHidden(`${name}: `, { input, output });
+    const problem = problemOf(secret);
+    if (problem !== null) output.write(`${problem}\n`);
+    else if ((await askHidden(`${name}, again: `, { input, output })) === secret) return secret;
+    else output.write('The two are not the same.\n');
+  }
 }
 
 async function askHidden(question: string, { input, output }: Terminal): Promise<string> {

@@ -13,8 +13,11 @@ export interface SuperuserInput {
   email: string;
   /** Of a new account, or to say which existing one is meant. */
   username: string | undefined;
-  /** Asked for only when the account does not exist. */
-  password: () => Promise<string>;
+  /**
+   * Asked for only when the account does not exist.
+   * @param problemOf why it cannot be the password, as a sentence for people; null when it can
+   */
+  password: (problemOf: (password: string) => string | null) => Promise<string>;
 }
 
 /** Makes superusers, for the command line: the only way to the first one. */
@@ -67,7 +70,9 @@ export class Superusers {
   ): Promise<{ user: User; accountCreated: boolean }> {
     const { email, username = usernameFrom(email) } = input;
     try {
-      const password = await input.password();
+      const password = await input.password((claimed) =>
+        this.registration.problemOfPassword(claimed, { email, username }),
+      );
       const user = await this.registration.createByOperator(em, { email, username, password }, origin);
       return { user, accountCreated: true };
     } catch (error) {

@@ -48,6 +48,34 @@ describe('a superuser', () => {
     expect(user.username).toBe('grace.hopper');
   });
 
+  it('is not made with a weak password: whoever asks for it hears the reason, and can ask again', async () => {
+    const reasons: (string | null)[] = [];
+    const made = await gateway.gateway.superusers.create(
+      gateway.gateway.fork(),
+      {
+        email: 'weak@example.test',
+        username: undefined,
+        password: async (problemOf) => {
+          for (const claimed of ['short', 'weak@example.test', PASSWORD]) reasons.push(problemOf(claimed));
+          return PASSWORD;
+        },
+      },
+      COMMAND_LINE,
+    );
+    expect(reasons).toEqual([
+      expect.stringMatching(/^Use at least \d+ characters/),
+      expect.stringMatching(/^The password must not contain your/),
+      null,
+    ]);
+    expect(made.accountCreated).toBe(true);
+    const refused = gateway.gateway.superusers.create(
+      gateway.gateway.fork(),
+      { email: 'piped@example.test', username: undefined, password: async () => 'short' },
+      COMMAND_LINE,
+    );
+    await expect(refused).rejects.toMatchObject({ fields: [{ field: 'input.password' }] });
+  });
+
   it('made twenty times at once is one account with one grant', async () => {
     const made = await race(20, () => create('racer@example.test'));
     expect(made.filter((result) => result.accountCreated)).toHaveLength(1);
