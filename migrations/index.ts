@@ -24,6 +24,7 @@ import { AuditFilters } from './20261128200800_audit_filters.ts';
 import { GuessRound } from './20261128202200_guess_round.ts';
 import { KycTokenRenewal } from './20261128202300_kyc_token_renewal.ts';
 import { BlockpassCompletion } from './20261128203000_blockpass_completion.ts';
+import { RoleNamesWithoutCase } from './20261128204900_role_names_without_case.ts';
 
 /** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
@@ -52,4 +53,5 @@ export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261128202200_guess_round', class: GuessRound },
   { name: '20261128202300_kyc_token_renewal', class: KycTokenRenewal },
   { name: '20261128203000_blockpass_completion', class: BlockpassCompletion },
+  { name: '20261128204900_role_names_without_case', class: RoleNamesWithoutCase },
 ];

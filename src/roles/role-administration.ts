@@ -15,6 +15,9 @@ import { parseDescription, parsePermissions, parseRoleName } from './role-words.
 /** Holders of a role that one transaction may concern: measured, below a second on a machine that is busy otherwise. */
 const MANY = 5_000;
 
+/** As it is written, and without regard to case. */
+const NAME_TAKEN: ReadonlySet<string | undefined> = new Set(['role_name_unique', 'role_name_case_unique']);
+
 export interface NewRole {
   name: string;
   description?: string | null | undefined;
@@ -43,7 +46,7 @@ export class RoleAdministration {
   ) {}
 
   /**
-   * @throws {Conflict} the name is taken.
+   * @throws {Conflict} the name is taken, without regard to case.
    * @throws {Forbidden} the role would permit more than the caller may do.
    */
   async create(em: EntityManager, caller: Caller, input: NewRole, origin: RequestOrigin): Promise<Role> {
@@ -169,7 +172,7 @@ export class RoleAdministration {
     try {
       return await this.endings.transactional(em, work);
     } catch (error) {
-      if (violatedUniqueConstraint(error) === 'role_name_unique') throw nameTaken();
+      if (NAME_TAKEN.has(violatedUniqueConstraint(error))) throw nameTaken();
       throw error;
     }
   }

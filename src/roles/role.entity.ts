@@ -1,13 +1,18 @@
 import type { Opt } from '@mikro-orm/core';
-import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
+import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { newId } from '../platform/id.ts';
 
 /** A named set of permissions. */
 @Entity({ tableName: 'role' })
+@Index({
+  name: 'role_name_case_unique',
+  expression: 'create unique index role_name_case_unique on role (lower(name collate "C"))',
+})
 export class Role {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
+  /** Unique without regard to case; tokens carry it, and look-ups take it, exactly as it is written. */
   @Property({ type: 'text', unique: 'role_name_unique' })
   name!: string;
 

@@ -91,7 +91,7 @@ export class RoleResolver {
   })
   async grantRole(
     @Arg('userId', () => ID) userId: string,
-    @Arg('role', () => String, { description: 'Its name.' }) role: string,
+    @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
@@ -105,7 +105,7 @@ export class RoleResolver {
   })
   async revokeRole(
     @Arg('userId', () => ID) userId: string,
-    @Arg('role', () => String, { description: 'Its name.' }) role: string,
+    @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {

@@ -6,7 +6,9 @@ export class RoleType {
   @Field(() => ID)
   id!: string;
 
-  @Field(() => String, { description: 'Unique. Access tokens carry it.' })
+  @Field(() => String, {
+    description: 'Unique without regard to case. Access tokens carry it as it is written here.',
+  })
   name!: string;
 
   @Field(() => String, { nullable: true })
@@ -22,7 +24,7 @@ export class RoleType {
 }
 
 const NAME =
-  'Unique; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it.';
+  'Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it.';
 const PERMISSIONS =
   'Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it.';
 

@@ -83,6 +83,9 @@ describe('a role', () => {
     });
     const { id } = await aRole(gateway);
     expect((await update(root, { id, name: 'taken' })).code).toBe('CONFLICT');
+    // Nobody can tell the two apart in a token.
+    expect(await create(root, 'Taken')).toMatchObject({ code: 'CONFLICT' });
+    expect((await update(root, { id, name: 'TAKEN' })).code).toBe('CONFLICT');
   });
 
   it.each([

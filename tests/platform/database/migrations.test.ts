@@ -80,6 +80,28 @@ describe('migrations', () => {
     );
   });
 
+  it('stop, and name them, where roles have names that differ only in case', async () => {
+    database = await createTestDatabase();
+    await withMigrations(foundation(), async (migrations) => {
+      while ((await migrations.newest()) !== '20261128174500_session_key') await migrations.down();
+      await database.query(
+        `insert into role (id, name, permissions)
+         select gen_random_uuid(), name, '{}' from unnest(array['support', 'Support', 'clerk', 'CLERK', 'own']) name`,
+      );
+      const upgrade = migrations.up();
+      await expect(upgrade).rejects.toThrow(CannotStart);
+      await expect(upgrade).rejects.toThrow(
+        /^Some roles have names that differ only in case: (CLERK, clerk|clerk, CLERK); (Support, support|support, Support)\. Rename or delete/,
+      );
+      await database.query(`delete from role where name in ('Support', 'CLERK')`);
+      await migrations.up();
+      const again = database.query(
+        `insert into role (id, name, permissions) values (gen_random_uuid(), 'OWN', '{}')`,
+      );
+      await expect(again).rejects.toThrow(/role_name_case_unique/);
+    });
+  });
+
   it('are written without the functions of the database, which only migrations know', async () => {
     database = await createTestDatabase();
     await database.query('alter table users drop column display_name');

@@ -57,7 +57,7 @@ export type CompleteLoginInput = {
 export type CreateRoleInput = {
   /** For people; at most 500 characters. */
   description?: string | null | undefined;
-  /** Unique; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. */
+  /** Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. */
   name: string;
   /** Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it. */
   permissions?: Array<string>;
@@ -195,7 +195,7 @@ export type UpdateRoleInput = {
   /** Removed by null or an empty text. */
   description?: string | null | undefined;
   id: string | number;
-  /** Unique; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. A new name voids the access tokens of everybody who has the role; they refresh. */
+  /** Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. A new name voids the access tokens of everybody who has the role; they refresh. */
   name?: string | null | undefined;
   /** All of them. Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it. */
   permissions?: Array<string> | null | undefined;
