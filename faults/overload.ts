@@ -27,10 +27,14 @@ const ALL_CORES = `0-${cpus().length - 1}`;
 
 type Kind = 'login' | 'me';
 
-const ask = async (connection: Connection, { body, bearer }: Request): Promise<boolean> => {
+/** @returns what went wrong; undefined for nothing. */
+const problemOf = async (connection: Connection, { body, bearer }: Request): Promise<string | undefined> => {
   const { status, body: answer } = await connection.ask(body, bearer);
-  return status === 200 && !answer.includes('"errors":');
+  return status === 200 && !answer.includes('"errors":') ? undefined : `${status} ${answer.slice(0, 80)}`;
 };
+
+const ask = async (connection: Connection, request: Request): Promise<boolean> =>
+  (await problemOf(connection, request)) === undefined;
 
 /** How many a second are answered when each client waits for the answer before. */
 async function capacity(url: string, kind: Kind, next: () => Request): Promise<number> {
@@ -90,7 +94,7 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
     const offered = { perSecond: TIMES * carries, seconds, connections: CONNECTIONS[kind] };
     const outcome = await offer({ url }, offered, next);
     isOver = true;
-    const { refused, longest } = await others;
+    const { problems, longest } = await others;
 
     while ((await quiet(url, next)) > 2 * quietTime && performance.now() - outcome.endedAt < 60_000)
       await pause(100);
@@ -107,7 +111,7 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
     );
     if (goodput < GOODPUT) tally.isWrong(`goodput of ${(goodput * 100).toFixed(0)} %`);
     if (outcome.shedSilently > 0) tally.isWrong('refused without Retry-After');
-    if (refused > 0) tally.isWrong(`${refused} requests of others failed`);
+    for (const problem of problems) tally.isWrong(`a request of others failed: ${problem}`);
     for (const [what, times] of outcome.neither) tally.isWrong(`${what}, ${times} times`);
     return tally;
   } finally {
@@ -121,15 +125,17 @@ async function serveOthers(
   { gateways }: World,
   me: () => Request,
   isOver: () => boolean,
-): Promise<{ refused: number; longest: number }> {
+): Promise<{ problems: string[]; longest: number }> {
   const url = gateways[0]?.url;
-  const seen = { refused: 0, longest: 0 };
+  const seen = { problems: [] as string[], longest: 0 };
   const connection = await Connection.open(`${url}/graphql`);
   while (!isOver()) {
     const startedAt = performance.now();
-    const live = fetch(`${url}/health/live`, { headers: { connection: 'close' } }).then(({ ok }) => ok);
-    const served = await Promise.all([live, ask(connection, me())]).catch(() => [false]);
-    if (served.includes(false)) seen.refused += 1;
+    const live = fetch(`${url}/health/live`, { headers: { connection: 'close' } }).then(({ ok, status }) =>
+      ok ? undefined : `/health/live ${status}`,
+    );
+    const served = await Promise.all([live, problemOf(connection, me())]).catch((error) => [String(error)]);
+    seen.problems.push(...served.flatMap((problem) => problem ?? []));
     seen.longest = Math.max(seen.longest, performance.now() - startedAt);
     await pause(OTHERS_EVERY);
   }
