@@ -1,4 +1,4 @@
-import { compose, type Gateway, withMigrations } from '../composition/index.ts';
+import { type CompositionOptions, compose, type Gateway, withMigrations } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { Hints } from '../platform/hints.ts';
@@ -37,7 +37,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   try {
     // Whether it was interrupted while the foundation was laid.
     await Promise.race([interrupted, undefined]);
-    raising = raise(config, foundation, log, output);
+    raising = raise(config, foundation, log, { output, hints });
     await Promise.race([raising, interrupted]);
     console.write(banner(config, foundation));
     await Promise.race([stopped, lost]);
@@ -67,7 +67,7 @@ async function raise(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  output: NodeJS.WritableStream,
+  options: CompositionOptions,
 ): Promise<Gateway> {
   if (!(await foundation.claimGateway())) {
     throw new CommandError(
@@ -75,7 +75,7 @@ async function raise(
     );
   }
   if (config.database.migrateOnStart) await migrate(config, foundation, log);
-  const gateway = await compose(config, foundation, log, { output });
+  const gateway = await compose(config, foundation, log, options);
   try {
     await listen(gateway, config);
     return gateway;

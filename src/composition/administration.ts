@@ -15,6 +15,7 @@ import {
   RoleGrants,
   RoleResolver,
   roleData,
+  roleHints,
   Superusers,
 } from '../roles/index.ts';
 import { EndingKind } from '../sessions/index.ts';
@@ -28,15 +29,21 @@ import type { Sessions } from './sessions.ts';
 
 /** Who may do what. */
 export function composeAdministration(
-  { clock, fork, audit }: Platform,
+  { config, clock, fork, audit, hints }: Platform,
   { revocations, endings }: Sessions,
   { passwords, accountFactors }: PasswordPart,
   { registration, addressBook }: Accounts,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
-  revocations.onChanged(EndingKind.ROLES, () => permissions.load());
+  const noteMistakes = roleHints(hints, GATEWAY_PERMISSIONS, config.secondFactor.requiredFor);
+  const loadRoles = async () => {
+    await permissions.load();
+    noteMistakes(permissions.roles);
+  };
+  revocations.onChanged(EndingKind.ROLES, loadRoles);
   const grants = new RoleGrants(endings, audit);
   return {
+    loadRoles,
     permissions,
     grants,
     isAuthorized: authorizationChecker(permissions, accountFactors, clock),

@@ -11,6 +11,7 @@ import { linkPages } from '../pages/index.ts';
 import { type AuditReceiver, AuditStream, StdoutReceiver, SyslogReceiver } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { databaseReady } from '../platform/database/index.ts';
+import { Hints } from '../platform/hints.ts';
 import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
 import type { Logger } from '../platform/logger.ts';
 import { MailWorker, type MailWriter, SmtpTransport } from '../platform/mail/index.ts';
@@ -53,6 +54,8 @@ export interface CompositionOptions {
   serving?: boolean;
   /** Standard output, for AUDIT_STREAM=stdout. */
   output?: NodeJS.WritableStream;
+  /** For mistakes of the operator. By default they go to the log alone. */
+  hints?: Hints;
 }
 
 /** The gateway, put together. */
@@ -88,11 +91,16 @@ export async function compose(
   config: Config,
   foundation: Foundation,
   log: Logger,
-  { clock, serving = true, output = process.stdout }: CompositionOptions = {},
+  {
+    clock,
+    serving = true,
+    output = process.stdout,
+    hints = new Hints(log, undefined),
+  }: CompositionOptions = {},
 ): Promise<Gateway> {
   const closing: Closing = [];
   try {
-    const platform = await composePlatform(config, foundation, log, clock, closing);
+    const platform = await composePlatform(config, foundation, log, hints, clock, closing);
     return await build(platform, { serving, output });
   } catch (error) {
     // What went wrong first is what the operator must read.
@@ -220,10 +228,11 @@ async function build(
     dpopProofs: sessions.dpopProofs,
     rateLimiter: platform.rateLimiter,
     log,
+    hints: platform.hints,
   });
   closing.push(() => app.close());
 
-  await administration.permissions.load();
+  await administration.loadRoles();
   await revocations.start();
   await Promise.all([feed.start(), redis?.start()]);
   sessions.signingKeys.start();

@@ -8,6 +8,7 @@ import type { Clock } from '../platform/clock.ts';
 import { createOrm, migrationsReady } from '../platform/database/index.ts';
 import { DatabaseClock } from '../platform/database-clock.ts';
 import { PostgresEventFeed, RedisEventFeed } from '../platform/events/index.ts';
+import type { Hints } from '../platform/hints.ts';
 import { checkKeys } from '../platform/key-check/key-check.ts';
 import type { Logger } from '../platform/logger.ts';
 import { DevMailbox, MailOutbox, oldDevMails, oldMailJobs } from '../platform/mail/index.ts';
@@ -35,6 +36,7 @@ export async function composePlatform(
   config: Config,
   { servingUrl, secrets }: Foundation,
   log: Logger,
+  hints: Hints,
   givenClock: Clock | undefined,
   closing: Closing,
 ) {
@@ -84,6 +86,7 @@ export async function composePlatform(
     clock,
     clockOffsetSeconds: () => databaseClock.machineOffsetSeconds,
     log,
+    hints,
     warn,
     closing,
     redis,

@@ -7,8 +7,10 @@ export interface OriginGuardOptions {
   readonly allowedOrigins: readonly string[];
   /** Cookies that carry tokens. */
   readonly tokenCookies: readonly string[];
-  /** In development `localhost` and `127.0.0.1` count as one. */
+  /** In development `localhost` and `127.0.0.1` count as one. Browsers still take them for two sites, with cookies apart. */
   readonly loopbackIsOne: boolean;
+  /** Told the header Origin of a request that is refused for it. */
+  readonly onForeign: (origin: string) => void;
 }
 
 export type OriginCheck = (origin: string) => boolean;
@@ -17,7 +19,7 @@ export type OriginCheck = (origin: string) => boolean;
 export function originCheck({
   allowedOrigins,
   loopbackIsOne,
-}: Omit<OriginGuardOptions, 'tokenCookies'>): OriginCheck {
+}: Pick<OriginGuardOptions, 'allowedOrigins' | 'loopbackIsOne'>): OriginCheck {
   const canonical = (origin: string) =>
     loopbackIsOne ? origin.replace(/^(https?:\/\/)(?:127\.0\.0\.1|\[::1\])(?=:|$)/, '$1localhost') : origin;
   const allowed = new Set(allowedOrigins.map(canonical));
@@ -45,6 +47,8 @@ export function originGuard(options: OriginGuardOptions) {
     if (authorization !== undefined && !carriesCookie) return;
     const crossSite = carriesCookie && request.headers['sec-fetch-site'] === 'cross-site';
     const foreign = origin === undefined ? crossSite : !isAllowed(origin);
-    if (foreign) throw new ForeignOrigin();
+    if (!foreign) return;
+    if (origin !== undefined) options.onForeign(origin);
+    throw new ForeignOrigin();
   };
 }

@@ -12,6 +12,7 @@ import Fastify, {
 import type { GraphQLSchema } from 'graphql';
 import { type FailureLog, type RecordRefusals, refusalOf, refusalTrail } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
+import type { Hints } from '../platform/hints.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
@@ -33,6 +34,7 @@ import { type HealthOptions, healthRoutes } from './health.routes.ts';
 import { knownHost } from './known-host.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
+import { lostCookieHint, refusedOriginHint, untrustedProxyHint } from './operator-hints.ts';
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
 import type { Budget } from './place-table.ts';
 import { limitRequestAge } from './request-age.ts';
@@ -49,6 +51,8 @@ const BODY_LIMIT = 100 * 1024;
 export interface ServerOptions {
   readonly production: boolean;
   readonly publicUrl: string;
+  /** Where this machine reaches the gateway without a proxy; its pages for developers are served there. */
+  readonly localUrl: string;
   readonly clientOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly requireRequestId: boolean;
@@ -77,11 +81,12 @@ export interface ServerOptions {
   readonly dpopProofs: ProofVerification | undefined;
   readonly rateLimiter: RateLimiter;
   readonly log: FastifyBaseLogger;
+  readonly hints: Hints;
 }
 
 /** The HTTP server: everything is mounted, nothing listens yet. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { production, publicUrl, tokenCookies, log } = options;
+  const { production, publicUrl, localUrl, tokenCookies, log, hints } = options;
   const security = securityHeaders({ https: publicUrl.startsWith('https:') });
   const app = Fastify({
     loggerInstance: log,
@@ -117,8 +122,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     if (options.health.isDraining() || isStillSending(request)) reply.header('connection', 'close');
   });
 
-  app.addHook('onRequest', async (_request, reply) => {
+  const noteForwarding = untrustedProxyHint(hints, options.trustedProxies);
+  app.addHook('onRequest', async (request, reply) => {
     reply.headers(security);
+    noteForwarding(request);
   });
   await app.register(cookie);
   await app.register(websocket, { options: SOCKET_OPTIONS, errorHandler: onSocketError });
@@ -127,7 +134,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.addHook('onRequest', knownHost);
   app.addHook('onRequest', oneCredential(tokenCookies));
 
-  const allowedOrigins = [publicUrl, ...options.clientOrigins];
+  const allowedOrigins = [publicUrl, ...options.clientOrigins, ...(production ? [] : [localUrl])];
   const isAllowed = originCheck({ allowedOrigins, loopbackIsOne: !production });
   await app.register(healthRoutes(options.health));
   for (const routes of options.routes) await app.register(routes);
@@ -145,7 +152,16 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate'],
       maxAge: 600,
     });
-    api.addHook('onRequest', originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production }));
+    const onForeign = refusedOriginHint(hints, options);
+    api.addHook(
+      'onRequest',
+      originGuard({ allowedOrigins, tokenCookies, loopbackIsOne: !production, onForeign }),
+    );
+    const noteCookies = lostCookieHint(hints, options);
+    api.addHook('onSend', (request, reply, _payload, done) => {
+      noteCookies(request, reply);
+      done();
+    });
     if (options.dpopProofs) api.addHook('onRequest', dpopHeader(options.dpopProofs));
     for (const routes of options.guardedRoutes) await api.register(routes);
     const { schema, introspection, maxOperations, contexts, rateLimiter, sockets } = options;

@@ -6,5 +6,6 @@ export { lockPowers, type Powers, powersOf } from './powers.ts';
 export { RoleResolver } from './role.resolver.ts';
 export { RoleAdministration } from './role-administration.ts';
 export { MAX_ROLES_OF_USER, RoleGrants } from './role-grants.ts';
+export { roleHints } from './role-hints.ts';
 export { isRoleName } from './role-words.ts';
 export { Superusers } from './superuser.ts';

@@ -20,6 +20,11 @@ export class PermissionTable {
     this.byRole = new Map(roles.map(({ name, permissions }) => [name, new Set(permissions)]));
   }
 
+  /** The roles that there are, with their permissions. */
+  get roles(): Iterable<readonly [name: string, permissions: ReadonlySet<string>]> {
+    return this.byRole;
+  }
+
   permits(roles: readonly string[], permission: string): boolean {
     return roles.some((role) => {
       const permissions = this.byRole.get(role);
