@@ -145,7 +145,7 @@ export class EmailChange {
 
   /**
    * The same, where the administrator vouches for the address: it is used from now on. Links that were mailed before are void.
-   * The old address may undo it for 72 hours: otherwise whoever may do this could take an account over unseen. Two
+   * The old address may undo it for 72 hours: otherwise an administrator could take an account over unseen. Two
    * exceptions, for an account that somebody else moved within the last 72 hours. The address that they moved it to gets no
    * undo link, and an account that comes back to an earlier address keeps none.
    * @throws {Conflict} the address is taken.

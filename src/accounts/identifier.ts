@@ -1,5 +1,6 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
-import { sql } from '../platform/database/index.ts';
+import { sql, statement } from '../platform/database/index.ts';
 import { emailKey } from './email-address.ts';
 import { usernameKey } from './username.ts';
 
@@ -15,4 +16,13 @@ export function identifierKey(identifier: string): string {
 export function isCalled(identifier: string): RawBuilder<unknown> {
   const column = identifier.includes('@') ? sql.ref('u.email_key') : sql.ref('u.username_key');
   return sql`${column} = ${identifierKey(identifier)}`;
+}
+
+/** The account that has this username or this e-mail address now. @returns null for an unknown one. */
+export async function findByName(em: EntityManager, identifier: string): Promise<string | null> {
+  const [found] = await statement(
+    em,
+    sql<{ id: string }>`select u.id from users u where ${isCalled(identifier)}`,
+  );
+  return found?.id ?? null;
 }

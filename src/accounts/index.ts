@@ -15,7 +15,7 @@ export { EmailAddressScalar } from './email-address.scalar.ts';
 export { type EmailAddress, emailKey, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 export { EMAIL_CHANGE_RULES, EmailChange, NewAddressMail, OldAddressMail } from './email-change.ts';
 export { CONFIRMATION_RULES, EmailConfirmation, type UnprovedAccounts } from './email-confirmation.ts';
-export { identifierKey, isCalled } from './identifier.ts';
+export { findByName, identifierKey, isCalled } from './identifier.ts';
 export { type LockedAccount, lockAccount, lockAccountByAddress, lockActiveAccount } from './lock-account.ts';
 export { createNewcomer } from './newcomer.ts';
 export { expiredRegistrations, pendingRegistrations } from './pending-registrations.ts';

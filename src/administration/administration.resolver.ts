@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { readAccount, recordLook, UserType } from '../accounts/index.ts';
+import { findByName, readAccount, recordLook, UserType } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
-import { NotFound } from '../platform/errors.ts';
+import { BadUserInput, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import {
   Authorize,
@@ -93,14 +93,23 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.READ })
   @Query(() => [SessionType], {
     description:
-      "An account's active sessions, most recently used first; none for an unknown id. Needs the permission session:read.",
+      "An account's active sessions, most recently used first; none for an unknown account. Needs the permission session:read. BAD_USER_INPUT unless one of the arguments names the account.",
   })
   async userSessions(
-    @Arg('userId', () => ID) userId: string,
+    @Arg('userId', () => ID, { nullable: true }) id: string | null | undefined,
+    @Arg('user', () => String, {
+      nullable: true,
+      description: 'Username or e-mail address, in place of userId.',
+    })
+    user: string | null | undefined,
     @CurrentCaller() { userId: actorId, sessionId }: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<SessionType[]> {
-    if (!(await find(em, userId))) return [];
+    if ((id == null) === (user == null)) {
+      throw new BadUserInput([{ field: 'userId', message: 'Give either userId or user.' }]);
+    }
+    const userId = id == null ? await findByName(em, user ?? '') : id;
+    if (userId === null || !(await find(em, userId))) return [];
     const sessions = await this.sessions.list(em, userId);
     await this.audit.record(em, origin, { action: 'session.listed', actorId, subjectId: userId });
     return sessions.map((session) => SessionType.of(session, sessionId));
@@ -189,7 +198,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(FactorPermission.REMOVE)
   @Mutation(() => UserType, {
-    description: `Removes every second factor of an account with its recovery codes, for an owner who lost them; its sessions end at once, and the owner is told by mail. Make sure first that it is the owner who asks. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing where there is none; BAD_USER_INPUT for one's own account.`,
+    description: `Removes every second factor of an account with its recovery codes, for an owner who lost them; its sessions end at once, and the owner is told by mail. Verify first that the request comes from the owner. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing where there is none; BAD_USER_INPUT for one's own account.`,
   })
   async removeSecondFactor(
     @Arg('userId', () => ID) userId: string,

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
-import { isCalled } from '../accounts/index.ts';
+import { findByName } from '../accounts/index.ts';
 import { AuditOutcome } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { isId } from '../platform/id.ts';
@@ -166,9 +166,8 @@ const outcomeIs = (outcome: AuditOutcome): Condition => sql`e.outcome = ${sql.li
 async function partyOf(em: EntityManager, { userId, user }: AuditQuery): Promise<string | null | undefined> {
   if (userId != null && !isId(userId)) return null;
   if (user == null) return userId ?? undefined;
-  const [found] = await statement(em, sql<{ id: string }>`select u.id from users u where ${isCalled(user)}`);
-  if (!found || (userId != null && found.id !== userId)) return null;
-  return found.id;
+  const found = await findByName(em, user);
+  return userId != null && found !== userId ? null : found;
 }
 
 /** @throws {InvalidValue} for text that is not an IP address. */
