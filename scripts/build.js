@@ -40,7 +40,8 @@ async function main() {
 function sourceFiles() {
   const inFolders = SOURCE_FOLDERS.flatMap((folder) =>
     readdirSync(at(folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      // Editors keep files of their own beside these for moments.
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
       .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length + 1)),
   );
   return [...SOURCE_FILES.filter((file) => existsSync(at(file))), ...inFolders.sort()];

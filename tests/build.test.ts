@@ -71,6 +71,7 @@ describe('the build', () => {
     expect(await run()).toBe(NOTHING_DONE);
     const later = new Date(Date.now() + 60_000);
     await utimes(at('src/main.ts'), later, later);
+    await write('src/.main.ts.swp', 'a file of an editor');
     expect(await run()).toBe(NOTHING_DONE);
   });
 
