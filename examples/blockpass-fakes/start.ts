@@ -2,7 +2,7 @@
  * npm run blockpass-fakes [-- --port 4100 --endpoints FILE.json]
  *
  * A Blockpass API and a page that plays the phone. FILE.json is what the service would register at Blockpass; without
- * it the service is expected on http://localhost:4000.
+ * it the service is expected on http://localhost:$PORT, by default 4000.
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
@@ -13,7 +13,7 @@ const { values } = parseArgs({
   options: { port: { type: 'string', default: '4100' }, endpoints: { type: 'string' } },
 });
 
-const prefix = 'http://localhost:4000/blockpass/api';
+const prefix = `http://localhost:${process.env.PORT || 4000}/blockpass/api`;
 const endpoints: Endpoints = values.endpoints
   ? (JSON.parse(readFileSync(values.endpoints, 'utf8')) as Endpoints)
   : {

@@ -1,5 +1,5 @@
 import { type CompositionOptions, compose, type Gateway, withMigrations } from '../composition/index.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, isHere } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { Hints } from '../platform/hints.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
@@ -120,7 +120,7 @@ function banner({ production, http, mail }: Config, foundation: Foundation): str
   const lines = [
     '',
     `  Gatehouse   ${url}`,
-    ...(url === publicUrl ? [] : [`  Public URL  ${publicUrl}`]),
+    ...(production || isHere(publicUrl) ? [] : [`  Public URL  ${publicUrl}`]),
     `  GraphQL     ${url}/graphql${production ? '' : '   (Apollo Sandbox in a browser)'}`,
     ...(production ? [] : [`  GraphiQL    ${url}/graphiql   (works without internet)`]),
     ...(production || mail.smtpUrl !== undefined ? [] : [`  Mailbox     ${url}/dev/mailbox`]),

@@ -335,11 +335,16 @@ function checkTogether(read: SettingsReader, config: Config): void {
   if (config.production) checkProduction(read, config);
 }
 
+/** Whether an origin is on this machine, without a proxy that ends TLS. */
+export function isHere(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin);
+  return protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
+}
+
 /** Links in mails and tokens name PUBLIC_URL, and lead nowhere when it names a port that has no listener. */
 function checkPort(read: SettingsReader, { port, publicUrl }: Config['http']): void {
   const url = new URL(publicUrl);
-  const isHere = url.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
-  if (!isHere || Number(url.port || 80) === port) return;
+  if (!isHere(publicUrl) || Number(url.port || 80) === port) return;
   const right = `http://${url.hostname}:${port}`;
   read.warning(
     `PUBLIC_URL is ${publicUrl}, but PORT is ${port}: leave PUBLIC_URL out, or set PUBLIC_URL=${right}. Only a proxy or a container that maps the ports makes both right.`,

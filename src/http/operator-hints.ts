@@ -43,7 +43,7 @@ export function untrustedProxyHint(hints: Hints, trustedProxies: readonly string
     const peer = bareAddress(request.socket.remoteAddress ?? '')?.split('%')[0];
     if (peer === undefined || isTrusted(peer)) return;
     hints.once('proxy', peer, () => ({
-      message: `X-Forwarded-For of ${peer} does not count, because TRUSTED_PROXIES does not name it. If it is your proxy, all of its clients share one rate limit until you set:`,
+      message: `X-Forwarded-For from ${peer} does not count, because TRUSTED_PROXIES does not name it. If it is your proxy, all of its clients share one rate limit until you set:`,
       set: `TRUSTED_PROXIES=${[...trustedProxies, peer].join(',')}`,
     }));
   };

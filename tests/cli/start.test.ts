@@ -241,6 +241,7 @@ describe('mistakes in the settings', () => {
     }
     const links = gateway.output.match(/http:\/\/\S+\/\S+/g) ?? [];
     expect(links).toHaveLength(3);
+    expect(gateway.output).not.toContain('Public URL');
     for (const link of links) {
       const page = await fetch(link.replace('localhost', '127.0.0.1'), { headers: { accept: 'text/html' } });
       expect([link, page.status]).toEqual([link, 200]);
