@@ -96,8 +96,11 @@ export class Person {
     const settled = await this.sender.ask((client) =>
       client.execute(LogoutDocument, { refreshToken: tokens.refreshToken }, { bearer: tokens.accessToken }),
     );
-    if (settled?.reply.code === undefined || settled.reply.code === 'UNAUTHENTICATED')
+    if (!settled) return;
+    const { reply, isRepeated } = settled;
+    if (reply.code === undefined || (isRepeated && reply.code === 'UNAUTHENTICATED'))
       this.#ended.push(tokens);
+    else if (reply.code !== 'UNAUTHENTICATED') this.sender.tally.isWrong(`a log-out: ${reply.code}`);
   }
 
   /** The last attempt may have been applied without an answer, so either password may be right while it lasts. */

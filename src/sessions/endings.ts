@@ -6,7 +6,7 @@ import { CLOCK_TOLERANCE } from './access-token.ts';
 import { EndingKind } from './ending.entity.ts';
 import { ENDING_COLUMNS, type EndingRow } from './ending-reader.ts';
 import type { RereadKind, Revocations } from './revocations.ts';
-import type { SessionRecord } from './session-store.ts';
+import type { SessionRecord, SessionReference } from './session-store.ts';
 
 /**
  * Seconds: how much longer than its life a token may be accepted. Twice: it may be dated ahead by the tolerance, and a life
@@ -18,6 +18,16 @@ const KEPT_DAYS_BEYOND_EXPIRY = 1;
 
 /** What an ending must know of a session. */
 export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
+
+/** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
+const LONGEST_LIFE = 31_536_000_000;
+
+/** A session that its store lost, as a genuine token names it. Its ending is kept as long as any session may live. */
+export const endableByToken = ({ userId, sessionId }: SessionReference): Endable => ({
+  id: sessionId,
+  userId,
+  expiresAt: new Date(Date.now() + LONGEST_LIFE),
+});
 
 /**
  * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the

@@ -3,7 +3,7 @@ import { type RawBuilder } from 'kysely';
 import { preparedStatement, sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
-import type { Endings } from './endings.ts';
+import { type Endings, endableByToken } from './endings.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type {
@@ -170,9 +170,22 @@ export class PostgresSessionStore implements SessionStore {
     return sightings.filter(({ sessionId }) => marked.has(sessionId));
   }
 
-  async remove(em: EntityManager, userId: string, sessionId: string): Promise<EndedSession | null> {
-    const ended = await this.end(em, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
-    return ended[0] ?? null;
+  async remove(
+    em: EntityManager,
+    userId: string,
+    sessionId: string,
+    { known = false }: { known?: boolean } = {},
+  ): Promise<EndedSession | null> {
+    const [ended] = await this.end(em, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
+    if (ended) return ended;
+    // A standby that took over without the last transactions lost the session, and its access token is still good.
+    const isLost = known && !(await this.has(em, sessionId));
+    const [lost] = isLost ? await this.endings.endSessions(em, [endableByToken({ userId, sessionId })]) : [];
+    return lost ?? null;
+  }
+
+  private async has(em: EntityManager, sessionId: string): Promise<boolean> {
+    return (await statement(em, sql`select from session where id = ${sessionId}`)).length > 0;
   }
 
   removeAll(

@@ -3,7 +3,7 @@ import { afterTransaction, type Outcome, timeLeft } from '../platform/database/i
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
-import type { Endable, Endings } from './endings.ts';
+import { type Endable, type Endings, endableByToken } from './endings.ts';
 import { CREATE, FIND, LIST, LOOK, MARK_SEEN, ROTATE, WRITE } from './redis-session-scripts.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
@@ -21,9 +21,6 @@ import type {
   Sighting,
 } from './session-store.ts';
 import { loadSubject, type Subject } from './subject.ts';
-
-/** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
-const LONGEST_LIFE = 31_536_000_000;
 
 /**
  * Keeps the active sessions in Redis, which may lose everything at any moment or come back with yesterday's data. What
@@ -120,7 +117,7 @@ export class RedisSessionStore implements SessionStore {
       throw error;
     });
     // A session that Redis lost (flushed, evicted) has access tokens that are still good.
-    const session = held ?? (known ? unseen(userId, sessionId) : null);
+    const session = held ?? (known ? endableByToken({ userId, sessionId }) : null);
     const [ended] = await this.end(em, userId, session ? [session] : []);
     return ended ?? null;
   }
@@ -199,13 +196,6 @@ export class RedisSessionStore implements SessionStore {
 
 /** The braces make a cluster choose the place by the user id alone. */
 const keyOf = (userId: string): string => `gatehouse:sessions:{${userId}}`;
-
-/** A session that is known from its token alone. Its ending is kept as long as any session may live. */
-const unseen = (userId: string, id: string): Endable => ({
-  id,
-  userId,
-  expiresAt: new Date(Date.now() + LONGEST_LIFE),
-});
 
 /** As the scripts keep it. */
 interface StoredSession {

@@ -129,7 +129,7 @@ export interface SessionStore {
   markSeen(em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]>;
   /**
    * @param options.known a genuine token names the session of this user, so it need not be found first: it is ended
-   * also while the store is away, or when the store lost it
+   * also when the store lost it, or is away
    * @returns the session when this call ended it.
    */
   remove(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { newId } from '../../src/platform/id.ts';
 import {
   type SessionProof,
   type SessionRecord,
@@ -303,6 +304,25 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       const stranger = await under.aUser();
       expect(await under.store.remove(under.fork(), stranger, session.id)).toBeNull();
       expect(await under.store.find(under.fork(), userId, session.id)).not.toBeNull();
+    });
+
+    it('ends a session that it lost where a genuine token names it, once, and otherwise knows none', async () => {
+      const lost = newId();
+      const remove = (options?: { known: boolean }) =>
+        under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, lost, options));
+      expect(await remove()).toBeNull();
+      const ended = await race(20, () => remove({ known: true }));
+      expect(ended.filter((one) => one !== null)).toMatchObject([{ id: lost, userId }]);
+      expect((await under.endingsOf(userId)).map(({ session_id }) => session_id)).toEqual([lost]);
+    });
+
+    it('writes no second ending for a session that had ended', async () => {
+      const remove = () =>
+        under.endings.transactional(under.fork(), (tx) =>
+          under.store.remove(tx, userId, session.id, { known: true }),
+        );
+      expect([await remove(), await remove()]).toMatchObject([{ id: session.id }, null]);
+      expect(await under.endingsOf(userId)).toHaveLength(1);
     });
 
     const callsOnEnded: Array<[string, (em: EntityManager) => Promise<unknown>, unknown]> = [
