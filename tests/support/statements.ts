@@ -38,6 +38,8 @@ const BESIDE = new RegExp(
     /^update session s set seen_generation/,
     /^select 1$/,
     /mail_job/,
+    // Sign-ins that Blockpass must still be told about, every two seconds.
+    /blockpass_completion/,
     /^select "r0"\.\* from "role" as "r0"$/,
     // The clock of the database every 5 s.
     /^select \(extract\(epoch from clock_timestamp/,
