@@ -44,7 +44,7 @@ export class PersonCalls {
     try {
       this.known = await this.renew(this.known);
     } catch (error) {
-      // The unit of the lifetime is a reading of an unclear protocol: tokens that look expired may still be good.
+      // The protocol is unclear about the unit of the lifetime: tokens that look expired may still be good.
       if (!(expired && error instanceof PersonMustReturn)) throw error;
     }
     try {

@@ -29,10 +29,10 @@ export type CompletionOutcome = 'completed' | 'refused' | 'later';
 const COLUMNS = sql`session_code, blockpass_id, sealed_tokens, attempts`;
 
 /**
- * Tells Blockpass that a sign-in by QR code is complete, and then the page. What must be told is a row that is written with the
- * change that it follows from, so Blockpass is told at least once, also when it is away or this process dies in the middle.
- * Telling it twice changes nothing: Blockpass refuses the second call, and the state of the session shows that the first
- * one was heard.
+ * Tells Blockpass that a sign-in by QR code is complete, and then the page. A row says that Blockpass must be told. It is written
+ * in the transaction of the upload, so Blockpass is told at least once, also when it is away or this process dies in the middle.
+ * Telling it twice changes nothing. If Blockpass refuses the second call, the state of the session shows that it heard the
+ * first one.
  */
 export class SignInCompletions {
   constructor(
@@ -44,7 +44,7 @@ export class SignInCompletions {
   ) {}
 
   /**
-   * Notes in the caller's transaction what Blockpass must be told. The caller then makes the first attempt.
+   * Writes the row in the caller's transaction. After its commit the caller makes the first attempt.
    * @returns null when the sign-in has ended, or another call of the app is at it.
    */
   async note(
@@ -83,7 +83,7 @@ export class SignInCompletions {
 
   /** One attempt. Never rejects: what the caller has stored is stored, and the row brings another attempt. */
   attempt(em: EntityManager, completion: Completion): Promise<CompletionOutcome> {
-    // It goes on when the operation that began it has used up its time.
+    // It goes on when the operation that began it runs out of time.
     return outsideDeadline(async () => {
       try {
         const outcome = await this.tell(em.fork(), completion);
