@@ -38,7 +38,7 @@ export type BlockpassSignInState =
   | 'EXPIRED'
   /** Blockpass refused it. Start another one. */
   | 'FAILED'
-  /** Somebody scanned it; for others the QR code is dead. It also stays so while Blockpass is away, until that has heard of the success. */
+  /** Somebody scanned it; for others the QR code is dead. It stays so while Blockpass is away and cannot be told of the success. */
   | 'PROCESSING'
   /** Call completeBlockpassSignIn. */
   | 'SUCCESS';
