@@ -48,7 +48,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => Authenticated, {
     description:
-      'Rotates the refresh token, taken from the argument, else the Authorization header when that has the form of a refresh token, else the cookie. A stale access token in the header does not get in the way. A call whose reply was lost may be repeated and gets the same successor: within the grace (REFRESH_GRACE_SECONDS, 30 by default), and later once, from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. A copy of a used token ends the session.',
+      'Rotates the refresh token, taken from the argument, else the Authorization header when that has the form of a refresh token, else the cookie. A stale access token in the header does not get in the way. A call whose reply was lost may be repeated and gets the same successor: within the grace (REFRESH_GRACE_SECONDS, 30 by default), and later once, from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. RATE_LIMITED and SERVICE_UNAVAILABLE do not end the session: repeat later. A copy of a used token ends the session.',
   })
   async refresh(
     @Arg('refreshToken', () => String, {

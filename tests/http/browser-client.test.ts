@@ -251,7 +251,7 @@ interface Answer {
     expect(refreshes).toHaveLength(2);
   });
 
-  it('meets the limit of refused refreshes with patience', async () => {
+  it('does not show the login when refused refreshes are limited', async () => {
     const refresh = () => gateway.client.raw('mutation { refresh { expiresIn } }');
     const strict = await gateway.another({
       PORT: await freePort(),
