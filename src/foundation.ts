@@ -17,6 +17,8 @@ export interface Foundation {
   readonly servingUrl: string;
   /** Of the login that owns the tables and migrates. */
   readonly ownerUrl: string;
+  /** The setting that `ownerUrl` comes from; undefined for the embedded PostgreSQL. */
+  readonly ownerSetting?: 'DATABASE_URL' | 'DATABASE_MIGRATION_URL';
   readonly secrets: {
     readonly tokenKeys: Keyring;
     readonly encryptionKeys: Keyring;
@@ -49,6 +51,8 @@ export async function layFoundation(config: Config, onLost: (error: Error) => vo
   return {
     servingUrl,
     ownerUrl: ownerUrl ?? servingUrl,
+    ownerSetting:
+      ownerUrl === undefined || ownerUrl === servingUrl ? 'DATABASE_URL' : 'DATABASE_MIGRATION_URL',
     secrets,
     dataLocation: `PostgreSQL at ${serversOf(servingUrl)
       .map(({ name }) => name)

@@ -9,7 +9,7 @@ import { SCHEMA, SERVING_RIGHTS } from '../tables.ts';
  * @throws {CannotStart} when that login lacks a right, or when the tables are there and are not recorded.
  */
 export async function withMigrations<T>(
-  { ownerUrl, servingUrl }: Foundation,
+  { ownerUrl, ownerSetting, servingUrl }: Foundation,
   work: (migrations: Migrations, orm: MikroORM) => Promise<T>,
   {
     auditRetentionDays,
@@ -24,7 +24,7 @@ export async function withMigrations<T>(
     });
     return await work(migrations, orm);
   } catch (error) {
-    throw migrationRefusal(error, { ownerUrl, servingUrl }) ?? error;
+    throw migrationRefusal(error, { ownerUrl, ownerSetting }) ?? error;
   } finally {
     await orm.close();
   }

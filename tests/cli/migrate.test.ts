@@ -87,6 +87,19 @@ describe('gatehouse migrate without rights', () => {
   });
 });
 
+describe('gatehouse migrate with a wrong DATABASE_MIGRATION_URL', () => {
+  it.each(['up', 'status'])('names that setting, and not DATABASE_URL: %s', async (work) => {
+    const wrong = new URL(database.ownerUrl);
+    wrong.password = 'wrong';
+    const command = GatehouseProcess.run(['migrate', work], {
+      ...environment,
+      DATABASE_MIGRATION_URL: wrong.href,
+    });
+    expect(await command.ended).toBe(1);
+    expect(command.errors).toBe('DATABASE_MIGRATION_URL: the database refused the login (28P01)\n');
+  });
+});
+
 describe('gatehouse --version', () => {
   it('prints the version of package.json', async () => {
     const command = GatehouseProcess.run(['--version'], {});

@@ -1,4 +1,5 @@
 import { CannotStart } from '../cannot-start.ts';
+import { connectionRefusal } from './failures.ts';
 import { loginOf } from './rights.ts';
 
 /** SQLSTATE insufficient_privilege (PostgreSQL appendix A). */
@@ -7,16 +8,20 @@ const NO_RIGHT = '42501';
 /** SQLSTATE codes of what is there already: a schema, table or index, a column, a function, another object. */
 const PRESENT = new Set(['42P06', '42P07', '42701', '42710', '42723']);
 
-interface Urls {
-  /** Of the login that owns the tables. */
+interface Owner {
+  /** Of the login that should own the tables. */
   readonly ownerUrl: string;
-  readonly servingUrl: string;
+  /** The setting that it comes from; undefined for the embedded PostgreSQL. */
+  readonly ownerSetting?: 'DATABASE_URL' | 'DATABASE_MIGRATION_URL' | undefined;
 }
 
 /** Why the database refused to migrate, as a sentence for an operator; undefined for any other failure. */
-export function migrationRefusal(error: unknown, urls: Urls): CannotStart | undefined {
+export function migrationRefusal(error: unknown, owner: Owner): CannotStart | undefined {
+  const unreachable = connectionRefusal(error);
+  if (owner.ownerSetting !== undefined && unreachable !== undefined)
+    return new CannotStart(`${owner.ownerSetting}: ${unreachable}`);
   const refused = serverError(error);
-  if (refused?.code === NO_RIGHT) return new CannotStart(missingRight(refused.message, urls));
+  if (refused?.code === NO_RIGHT) return new CannotStart(missingRight(refused.message, owner));
   if (refused !== undefined && PRESENT.has(refused.code)) {
     return new CannotStart(
       `A pending migration makes what the database already has (${refused.message}). ` +
@@ -26,10 +31,10 @@ export function migrationRefusal(error: unknown, urls: Urls): CannotStart | unde
   return undefined;
 }
 
-function missingRight(reason: string, { ownerUrl, servingUrl }: Urls): string {
+function missingRight(reason: string, { ownerUrl, ownerSetting }: Owner): string {
   const login = `the login ${loginOf(ownerUrl)}`;
   const needed = 'a login that owns the tables, with the rights USAGE and CREATE on the schema public';
-  return ownerUrl === servingUrl
+  return ownerSetting === 'DATABASE_URL'
     ? `DATABASE_MIGRATION_URL is not set, and ${login} of DATABASE_URL may not migrate (${reason}): set it to ${needed}.`
     : `DATABASE_MIGRATION_URL: ${login} may not migrate (${reason}): it must be ${needed}.`;
 }

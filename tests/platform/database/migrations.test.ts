@@ -138,12 +138,12 @@ describe('migrations', () => {
     it.each(['up', 'status'] as const)('name the setting and the right: %s', async (work) => {
       database = await createTestDatabase({ migrated: false });
       const { servingUrl } = database;
-      const alone = { ownerUrl: servingUrl, servingUrl } as Foundation;
+      const alone = { ownerUrl: servingUrl, ownerSetting: 'DATABASE_URL', servingUrl } as Foundation;
       await expect(withMigrations(alone, works[work])).rejects.toThrow(
         'DATABASE_MIGRATION_URL is not set, and the login gatehouse_app of DATABASE_URL may not migrate ' +
           '(permission denied for schema public): set it to a login that owns the tables, with the rights USAGE and CREATE on the schema public.',
       );
-      const wrong = { ownerUrl: servingUrl, servingUrl: database.ownerUrl } as Foundation;
+      const wrong = { ...alone, ownerSetting: 'DATABASE_MIGRATION_URL' } as Foundation;
       await expect(withMigrations(wrong, works[work])).rejects.toThrow(
         'DATABASE_MIGRATION_URL: the login gatehouse_app may not migrate (permission denied for schema public): it must be',
       );
@@ -152,8 +152,9 @@ describe('migrations', () => {
     it('name the setting when they may read the schema and not change it', async () => {
       database = await createTestDatabase();
       const { servingUrl } = database;
-      const refused = withMigrations({ ownerUrl: servingUrl, servingUrl } as Foundation, (migrations) =>
-        migrations.down(),
+      const refused = withMigrations(
+        { ownerUrl: servingUrl, ownerSetting: 'DATABASE_URL', servingUrl } as Foundation,
+        (migrations) => migrations.down(),
       );
       await expect(refused).rejects.toThrow(CannotStart);
       await expect(refused).rejects.toThrow(

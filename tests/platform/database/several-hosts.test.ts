@@ -149,7 +149,7 @@ describe('connections to several servers', () => {
     });
     expect(await command.ended).toBe(1);
     expect(command.errors).toBe(
-      `DATABASE_URL, or the embedded PostgreSQL without it: no server is a primary that answers (127.0.0.1:${closed}: ` +
+      `DATABASE_URL: no server is a primary that answers (127.0.0.1:${closed}: ` +
         `the database does not answer (ECONNREFUSED); 127.0.0.1:${standby.port}: the database refused the login (28P01))\n`,
     );
   });
