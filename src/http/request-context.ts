@@ -45,7 +45,7 @@ const factsOfRequests = new WeakMap<FastifyRequest, RequestFacts>();
 
 /** What is known of a request, for its line in the log. */
 export function factsOf(request: FastifyRequest): RequestFacts {
-  const known = factsOfRequests.get(request) ?? {};
+  const known = factsOfRequests.get(request) ?? { ip: clientAddressOf(request) };
   factsOfRequests.set(request, known);
   return known;
 }
@@ -70,10 +70,10 @@ class HttpRequestContext implements RequestContext {
   ) {
     const dpopProof = proofOf(request);
     // Each operation over a WebSocket has facts of its own.
-    this.facts = reply ? factsOf(request) : {};
+    this.facts = reply ? factsOf(request) : { ip: clientAddressOf(request) };
     this.origin = {
       requestId: request.id,
-      clientAddress: clientAddressOf(request),
+      clientAddress: this.facts.ip,
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,
       dpopThumbprint: dpopProof?.thumbprint ?? null,
@@ -116,7 +116,7 @@ class HttpRequestContext implements RequestContext {
 }
 
 /** Through trusted proxies. */
-export const clientAddressOf = (request: FastifyRequest): string | null =>
+const clientAddressOf = (request: FastifyRequest): string | null =>
   bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? '');
 
 /** Of another scheme: none. Of a malformed header: an empty token, so that it does not fall back to the cookie. */

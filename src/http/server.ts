@@ -38,7 +38,7 @@ import { lostCookieHint, refusedOriginHint, untrustedProxyHint } from './operato
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
 import type { Budget } from './place-table.ts';
 import { limitRequestAge } from './request-age.ts';
-import { clientAddressOf, factsOf, type RequestContexts } from './request-context.ts';
+import { factsOf, type RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -228,7 +228,6 @@ function logRequests(app: FastifyInstance): void {
         method: request.method,
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
-        ip: clientAddressOf(request),
         ...factsOf(request),
         ms: Math.round(reply.elapsedTime),
       },

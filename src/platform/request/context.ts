@@ -34,6 +34,8 @@ export interface CookieAttributes {
 
 /** What the log says of a request, as far as it is known by then. */
 export interface RequestFacts {
+  /** Of the client, through trusted proxies only. */
+  readonly ip: string | null;
   /** Of the verified caller. */
   userId?: string;
   /** Root fields of the document, as the schema names them. */
