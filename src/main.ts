@@ -9,7 +9,7 @@ const NEEDED = 24;
 
 if (Number.parseInt(process.versions.node, 10) < NEEDED) {
   process.stderr.write(
-    `Gatehouse needs Node ${NEEDED} or newer, and this is Node ${process.versions.node}: install a newer one, or use "npm start" and "npm run gatehouse", which bring theirs.\n`,
+    `Gatehouse needs Node ${NEEDED} or newer, and this is Node ${process.versions.node}: install it, or run "npm install" here and use "npm start" and "npm run gatehouse".\n`,
   );
   process.exit(1);
 }

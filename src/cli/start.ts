@@ -35,7 +35,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   const foundation = await layFoundation(config, lose);
   let raising: Promise<Gateway> | undefined;
   try {
-    // Whether it was interrupted while the foundation was laid.
+    // Ends here when it was interrupted while the foundation was laid.
     await Promise.race([interrupted, undefined]);
     raising = raise(config, foundation, log, { output, hints });
     await Promise.race([raising, interrupted]);

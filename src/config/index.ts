@@ -153,6 +153,7 @@ function everybodyOrRoles(value: string): 'all' | string[] {
   return 'all';
 }
 
+/** What the environment does not say. */
 export interface ConfigSurroundings {
   /** The rate limits that there are; undefined: any name is taken for one. */
   readonly rateLimitRules?: readonly string[];

@@ -22,8 +22,8 @@ const isOfOthers = (name: string): boolean =>
   OF_OTHERS.some((other) => (other.endsWith('*') ? name.startsWith(other.slice(0, -1)) : name === other));
 
 /**
- * Points out names that look like a setting and are none, because the setting that was meant keeps its default. In
- * production a long one stops the start. Call it after the last setting was read.
+ * Points out names that resemble a setting: the one that was meant keeps its default in silence otherwise. In production a
+ * long name stops the start. Call it after the last setting was read.
  */
 export function checkNames(read: SettingsReader, production: boolean): void {
   for (const [name, value] of read.unknown()) {

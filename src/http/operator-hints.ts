@@ -14,7 +14,7 @@ interface Origins {
 }
 
 /**
- * For a page that was refused. Its browser shows the reply to nobody, because it has no CORS header either.
+ * For a page that was refused. Its browser hides the reply, which has no CORS header.
  * @returns a function that takes the header Origin
  */
 export function refusedOriginHint(hints: Hints, { publicUrl, clientOrigins }: Origins) {
@@ -63,7 +63,7 @@ export function lostCookieHint(hints: Hints, { publicUrl }: Origins) {
     const isLocal = [page, gateway].every(({ hostname }) => LOOPBACK.includes(hostname));
     page.hostname = gateway.hostname;
     hints.once('cookie', origin, () => ({
-      message: `The browser of ${origin} keeps no cookie of the gateway, so nobody stays signed in there: ${
+      message: `The browser drops the cookies for the page ${origin}, so a sign-in there has no effect: ${
         isLocal
           ? `localhost and 127.0.0.1 are two sites. Open the page at ${page.origin}, and let it call ${publicUrl}.`
           : `it is not on the site of ${publicUrl}. Serve both under one domain, or send the tokens in the header Authorization.`

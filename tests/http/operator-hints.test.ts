@@ -130,7 +130,7 @@ describe('X-Forwarded-For', () => {
 });
 
 (hasBrowser ? describe : describe.skip)('a page in a browser', () => {
-  const LOST = /keeps no cookie/;
+  const LOST = /drops the cookies/;
   let browser: Browser;
   let frontend: Server;
   let pagePort: number;
@@ -202,7 +202,7 @@ describe('X-Forwarded-For', () => {
   it('at 127.0.0.1 loses the cookies of a gateway at localhost, and the log says why', async () => {
     expect(await signIn('127.0.0.1', 'localhost')).toEqual({ login: null, me: 'UNAUTHENTICATED' });
     const [hint, ...others] = hintsOf(gateway, LOST);
-    expect(hint?.msg).toContain(`The browser of http://127.0.0.1:${pagePort} keeps no cookie`);
+    expect(hint?.msg).toContain(`The browser drops the cookies for the page http://127.0.0.1:${pagePort}`);
     expect(hint?.msg).toContain(
       `Open the page at http://localhost:${pagePort}, and let it call http://localhost:${gatewayPort}.`,
     );
