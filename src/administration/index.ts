@@ -1,6 +1,6 @@
 export { AdministrationResolver } from './administration.resolver.ts';
 export { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
-export { ADMINISTRATION_RULES, UserAdministration } from './user-administration.ts';
+export { UserAdministration } from './user-administration.ts';
 export { UserCreation } from './user-creation.ts';
 export { UserDirectory } from './user-directory.ts';
 export { exportUsers } from './user-export.ts';

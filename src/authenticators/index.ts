@@ -1,5 +1,5 @@
 export { AccountFactors } from './account-factors.ts';
-export { fullAllowances, GuessAllowance, SECOND_FACTOR_RULES } from './guess-allowance.ts';
+export { fullAllowances, GuessAllowance } from './guess-allowance.ts';
 export {
   CREDENTIAL_OF,
   FACTOR_ARGUMENTS,
@@ -13,8 +13,8 @@ export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodesType } from './recovery-codes/recovery-code.types.ts';
 export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
-export { SECOND_FACTOR_CHANGE_RULES, SecondFactorChanges } from './second-factor-changes.ts';
+export { SecondFactorChanges } from './second-factor-changes.ts';
 export { SecondFactors } from './second-factors.ts';
 export { TotpResolver } from './totp/totp.resolver.ts';
-export { ENROLMENT_RULES, expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';
+export { expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';
 export { TotpSecrets } from './totp/totp-secrets.ts';

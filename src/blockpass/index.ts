@@ -1,5 +1,5 @@
 export { BlockpassApi } from './api/index.ts';
-export { AppCalls, BLOCKPASS_APP_RULES } from './app/app-calls.ts';
+export { AppCalls } from './app/app-calls.ts';
 export { blockpassRoutes } from './app/blockpass.routes.ts';
 export { PictureDecoder } from './app/picture-decoder.ts';
 export { bitcoinKey, readWalletImportFormat } from './protocol/index.ts';
@@ -23,4 +23,4 @@ export { CompletionWorker } from './sign-in/completion-worker.ts';
 export { ScannedSignIns } from './sign-in/scanned-sign-ins.ts';
 export { oldCompletions, SignInCompletions } from './sign-in/sign-in-completions.ts';
 export { SignInWatch } from './sign-in/sign-in-watch.ts';
-export { BLOCKPASS_SIGN_IN_RULES, oldSignIns, WebsiteSignIns } from './sign-in/website-sign-ins.ts';
+export { oldSignIns, WebsiteSignIns } from './sign-in/website-sign-ins.ts';

@@ -8,7 +8,7 @@ import {
 } from '../administration/index.ts';
 import { AuditResolver, AuditTrail } from '../audit/index.ts';
 import { authorizationChecker } from '../graphql/index.ts';
-import { GATEWAY_PERMISSIONS } from '../permissions.ts';
+import { GATEWAY_PERMISSIONS } from '../modules.ts';
 import {
   PermissionTable,
   RoleAdministration,

@@ -7,6 +7,7 @@ import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { buildSchema, ErrorCodesResolver } from '../graphql/index.ts';
 import { createServer, drained, requestContexts } from '../http/index.ts';
+import { RESOLVERS, SCHEMA } from '../modules.ts';
 import { linkPages } from '../pages/index.ts';
 import { type AuditReceiver, AuditStream, StdoutReceiver, SyslogReceiver } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -15,10 +16,8 @@ import { Hints } from '../platform/hints.ts';
 import { Housekeeping } from '../platform/housekeeping/housekeeping.ts';
 import type { Logger } from '../platform/logger.ts';
 import { MailWorker, type MailWriter, SmtpTransport } from '../platform/mail/index.ts';
-import { RESOLVERS } from '../resolvers.ts';
 import type { Superusers } from '../roles/index.ts';
 import { CallerVerification, type KeyRotation, type SigningKeys } from '../sessions/index.ts';
-import { SCHEMA } from '../tables.ts';
 import { composeAccountEnd, composeAccounts, composeConfirmation } from './accounts.ts';
 import { composeAdministration, composeUserAdministration } from './administration.ts';
 import { composeAuthentication, composeSignIn } from './authentication.ts';
@@ -35,8 +34,8 @@ import { composeRecovery } from './recovery.ts';
 import { composeSessions } from './sessions.ts';
 
 export { exportUsers, type ImportReport, type InputLine } from '../administration/index.ts';
+export { RATE_LIMIT_RULES } from '../modules.ts';
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
-export { RATE_LIMIT_RULES } from './rate-limit-rules.ts';
 export { withMigrations } from './with-migrations.ts';
 
 /**

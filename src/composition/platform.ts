@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { Letters } from '../letters/index.ts';
+import { RATE_LIMIT_RULES, SCHEMA } from '../modules.ts';
 import { OwnerNotices } from '../notices/index.ts';
 import { expiredTokens, mailedLinkData, OneTimeTokens } from '../one-time-tokens/index.ts';
 import { AuditLog, auditData, oldAuditEvents } from '../platform/audit/index.ts';
@@ -16,10 +17,8 @@ import { InProcessTokenBuckets, RateLimiter, RedisTokenBuckets } from '../platfo
 import { RedisConnection } from '../platform/redis/index.ts';
 import { CookieStyle } from '../platform/request/index.ts';
 import { SecretBox } from '../platform/secret-box.ts';
-import { SCHEMA } from '../tables.ts';
 import type { Closing } from './closing.ts';
 import type { Part } from './part.ts';
-import { RATE_LIMIT_RULES } from './rate-limit-rules.ts';
 
 /** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
 export const POOL_SIZE = 20;

@@ -1,8 +1,8 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Foundation } from '../foundation.ts';
+import { SCHEMA, SERVING_RIGHTS } from '../modules.ts';
 import { setAuditRetention } from '../platform/audit/index.ts';
 import { createOrm, grantRights, Migrations, migrationRefusal } from '../platform/database/index.ts';
-import { SCHEMA, SERVING_RIGHTS } from '../tables.ts';
 
 /**
  * Migrates as the owner of the tables.

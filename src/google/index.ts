@@ -4,7 +4,7 @@ export { GoogleAccounts } from './google-accounts.ts';
 export { GoogleIdentities } from './google-identities.ts';
 export { GoogleIssuer } from './google-issuer.ts';
 export { GoogleLinking } from './google-linking.ts';
-export { GOOGLE_RULES, GoogleSignIn } from './google-sign-in.ts';
+export { GoogleSignIn } from './google-sign-in.ts';
 export { expiredGoogleTickets, GoogleTickets } from './google-tickets.ts';
 export { IdTokens } from './id-tokens.ts';
 export { googleData } from './personal-data.ts';

@@ -1,5 +1,6 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema as build, type ClassType, type NonEmptyArray, type PubSub } from 'type-graphql';
+import type { ResolverClass } from '../platform/module-type.ts';
 import {
   type AuthorizationRequirement,
   RESOLVER_OF,
@@ -7,10 +8,8 @@ import {
 } from '../platform/request/index.ts';
 import type { AuthorizationChecker } from './authorization.ts';
 
-export type ResolverClasses = Readonly<NonEmptyArray<ClassType>>;
-
 export interface SchemaOptions {
-  readonly resolvers: ResolverClasses;
+  readonly resolvers: readonly ResolverClass[];
   /** The one instance of each class; not needed to print the schema. */
   readonly instances?: readonly object[];
   readonly isAuthorized?: AuthorizationChecker;
@@ -43,7 +42,7 @@ export async function buildSchema({
     return instance;
   };
   const schema = await build({
-    resolvers: [...resolvers] as NonEmptyArray<ClassType>,
+    resolvers: [...resolvers] as unknown as NonEmptyArray<ClassType>,
     container: { get: resolverOf },
     authChecker: async ({ context }: { context: RequestContext }, requirements: AuthorizationRequirement[]) =>
       (await isAuthorized?.(context, requirements)) ?? false,

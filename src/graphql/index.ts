@@ -1,5 +1,5 @@
 export { authorizationChecker } from './authorization.ts';
-export { buildSchema, type ResolverClasses } from './build-schema.ts';
+export { buildSchema } from './build-schema.ts';
 export { ErrorCodesResolver } from './error-codes.resolver.ts';
 export { type FailureLog, logFailures } from './failure-log.ts';
 export { formatError } from './format-error.ts';

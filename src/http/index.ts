@@ -1,4 +1,3 @@
 export { drained } from './drain.ts';
 export { type CallerVerification, type RequestContexts, requestContexts } from './request-context.ts';
 export { createServer } from './server.ts';
-export { SOCKET_RULES } from './subscription-socket.ts';

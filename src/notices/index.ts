@@ -1,1 +1,1 @@
-export { NOTICE_RULES, OwnerNotices } from './owner-notices.ts';
+export { OwnerNotices } from './owner-notices.ts';

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { Activation, DeactivatedBy } from '../../src/accounts/index.ts';
+import { SCHEMA } from '../../src/modules.ts';
 import { AuditLog } from '../../src/platform/audit/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { keepSuperuser } from '../../src/roles/index.ts';
 import { Endings, PostgresSessionStore, Revocations, SignOut } from '../../src/sessions/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { TestGateway } from '../support/gateway.ts';
 import type { Subject } from '../support/subject.ts';
 

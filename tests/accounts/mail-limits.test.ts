@@ -1,7 +1,7 @@
 /** @topology one: counts what the mail workers of one gateway send */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RATE_LIMIT_RULES } from '../../src/composition/rate-limit-rules.ts';
+import { RATE_LIMIT_RULES } from '../../src/modules.ts';
 import type { Client } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
 import {

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { withMigrations } from '../../src/composition/index.ts';
 import type { Foundation } from '../../src/foundation.ts';
+import { SCHEMA } from '../../src/modules.ts';
 import { oldAuditEvents } from '../../src/platform/audit/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { Housekeeping } from '../../src/platform/housekeeping/housekeeping.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;

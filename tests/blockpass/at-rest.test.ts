@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Person } from '../../examples/blockpass-fakes/index.ts';
 import { abandonedRecords, BlockpassIdentities, PictureDecoder } from '../../src/blockpass/index.ts';
 import { fieldHash } from '../../src/blockpass/protocol/index.ts';
+import { SCHEMA } from '../../src/modules.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import {
   DecideKycDocument,

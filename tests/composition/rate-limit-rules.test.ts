@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { RATE_LIMIT_RULES } from '../../src/composition/rate-limit-rules.ts';
+import { RATE_LIMIT_RULES } from '../../src/modules.ts';
 import { type BlockpassWorld, pointAppAt, startBlockpassWorld } from '../support/blockpass.ts';
 import type { Client } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { CloseCode } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { buildSchema } from '../../src/graphql/index.ts';
-import { RESOLVERS } from '../../src/resolvers.ts';
+import { RESOLVERS } from '../../src/modules.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { RecoverAccountDocument } from '../support/generated/operations.ts';

@@ -12,8 +12,7 @@ import {
   isRequiredInputField,
 } from 'graphql';
 import { buildSchema } from '../../src/graphql/index.ts';
-import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
-import { RESOLVERS } from '../../src/resolvers.ts';
+import { GATEWAY_PERMISSIONS, RESOLVERS } from '../../src/modules.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { enrol } from '../support/second-factor.ts';
 import { aSuperuser, staffWith } from '../support/staff.ts';

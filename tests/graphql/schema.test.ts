@@ -9,7 +9,7 @@ import {
   printSchema,
 } from 'graphql';
 import { buildSchema } from '../../src/graphql/index.ts';
-import { RESOLVERS } from '../../src/resolvers.ts';
+import { RESOLVERS } from '../../src/modules.ts';
 
 const schema: GraphQLSchema = await buildSchema({ resolvers: RESOLVERS });
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { type ExecutionResult, GraphQLInt, GraphQLObjectType, GraphQLSchema, parse } from 'graphql';
 import { subscribeInTime } from '../../src/graphql/index.ts';
+import { SCHEMA } from '../../src/modules.ts';
 import { createOrm, isDatabaseAway, sql, statement } from '../../src/platform/database/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 /** Milliseconds. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from '@jest/globals';
-import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
+import { GATEWAY_PERMISSIONS } from '../../src/modules.ts';
 
 describe('the permissions of the gateway', () => {
   it('are those that docs/administration.md lists', async () => {

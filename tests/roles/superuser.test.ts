@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { GATEWAY_PERMISSIONS } from '../../src/permissions.ts';
+import { GATEWAY_PERMISSIONS } from '../../src/modules.ts';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { TestGateway } from '../support/gateway.ts';
 import { RolesDocument } from '../support/generated/operations.ts';

@@ -2,13 +2,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type pg from 'pg';
+import { SCHEMA } from '../../src/modules.ts';
 import { AuditLog } from '../../src/platform/audit/index.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
 import type { Caller } from '../../src/platform/request/index.ts';
 import { Endings, LostEndings, Revocations } from '../../src/sessions/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { Client } from '../support/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import type { TestGateway } from '../support/gateway.ts';

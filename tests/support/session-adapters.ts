@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { SCHEMA } from '../../src/modules.ts';
 import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
@@ -12,7 +13,6 @@ import {
   type SessionStore,
   type SessionStoreOptions,
 } from '../../src/sessions/index.ts';
-import { SCHEMA } from '../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { hasRedis, TestRedis } from './redis.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { SCHEMA } from '../../../src/modules.ts';
 import { createOrm, sql, statement } from '../../../src/platform/database/index.ts';
-import { SCHEMA } from '../../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;

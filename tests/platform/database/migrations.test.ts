@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { withMigrations } from '../../../src/composition/index.ts';
 import type { Foundation } from '../../../src/foundation.ts';
+import { SCHEMA, SERVING_RIGHTS } from '../../../src/modules.ts';
 import { CannotStart } from '../../../src/platform/cannot-start.ts';
 import { createOrm, type Migrations, migrationsReady } from '../../../src/platform/database/index.ts';
-import { SCHEMA, SERVING_RIGHTS } from '../../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { race } from '../../support/race.ts';
 

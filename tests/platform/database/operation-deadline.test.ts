@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import { SCHEMA } from '../../../src/modules.ts';
 import {
   createOrm,
   holdingDeadline,
@@ -9,7 +10,6 @@ import {
   statement,
   withinDeadline,
 } from '../../../src/platform/database/index.ts';
-import { SCHEMA } from '../../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;

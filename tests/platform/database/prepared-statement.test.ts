@@ -1,8 +1,8 @@
 /** @topology one: looks into the connections of a single process */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { SCHEMA } from '../../../src/modules.ts';
 import { createOrm, preparedStatement, sql, statement } from '../../../src/platform/database/index.ts';
-import { SCHEMA } from '../../../src/tables.ts';
 import { TestGateway } from '../../support/gateway.ts';
 
 let gateway: TestGateway;

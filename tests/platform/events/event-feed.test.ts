@@ -1,9 +1,9 @@
 /** @topology one: has two processes of its own, and stops Redis under them */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SCHEMA } from '../../../src/modules.ts';
 import { createOrm } from '../../../src/platform/database/index.ts';
 import { PostgresEventFeed, RedisEventFeed } from '../../../src/platform/events/index.ts';
 import { RedisConnection } from '../../../src/platform/redis/index.ts';
-import { SCHEMA } from '../../../src/tables.ts';
 import { Client } from '../../support/client.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { TestGateway } from '../../support/gateway.ts';

@@ -6,12 +6,12 @@ import { expiredEnrolments, fullAllowances } from '../../../src/authenticators/i
 import { abandonedRecords, expiredPasses, oldSignIns } from '../../../src/blockpass/index.ts';
 import { expiredGoogleTickets } from '../../../src/google/index.ts';
 import { expiredLinkChallenges } from '../../../src/identities/index.ts';
+import { SCHEMA } from '../../../src/modules.ts';
 import { expiredTokens } from '../../../src/one-time-tokens/index.ts';
 import { AdvisoryLock, createOrm } from '../../../src/platform/database/index.ts';
 import { Housekeeping } from '../../../src/platform/housekeeping/housekeeping.ts';
 import { oldDevMails, oldMailJobs } from '../../../src/platform/mail/index.ts';
 import { expiredSessions, oldEndings } from '../../../src/sessions/index.ts';
-import { SCHEMA } from '../../../src/tables.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { race } from '../../support/race.ts';
 

@@ -1,0 +1,34 @@
+import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { AccountResolver } from './account.resolver.ts';
+import { AccountEndResolver } from './account-end.resolver.ts';
+import { RECIPIENT_RULES } from './address-book.ts';
+import { DATA_EXPORT_RULES } from './data-export.ts';
+import { EmailResolver } from './email.resolver.ts';
+import { EMAIL_CHANGE_RULES } from './email-change.ts';
+import { CONFIRMATION_RULES } from './email-confirmation.ts';
+import { PendingRegistration } from './pending-registration.entity.ts';
+import { PROFILE_RULES } from './profile.ts';
+import { REGISTRANT_PROOF_RULES } from './registrant-proof.ts';
+import { REGISTRATION_RULES } from './registration.ts';
+import { RegistrationMark } from './registration-mark.entity.ts';
+import { User } from './user.entity.ts';
+
+/** Accounts and their addresses. */
+export const accounts: Module = {
+  name: 'accounts',
+  tables: {
+    users: { entity: User, rights: ALL_RIGHTS },
+    pending_registration: { entity: PendingRegistration, rights: ALL_RIGHTS },
+    registration_mark: { entity: RegistrationMark, rights: NO_UPDATE },
+  },
+  resolvers: [AccountResolver, AccountEndResolver, EmailResolver],
+  rateLimits: {
+    ...REGISTRATION_RULES,
+    ...RECIPIENT_RULES,
+    ...CONFIRMATION_RULES,
+    ...REGISTRANT_PROOF_RULES,
+    ...EMAIL_CHANGE_RULES,
+    ...DATA_EXPORT_RULES,
+    ...PROFILE_RULES,
+  },
+};

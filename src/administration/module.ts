@@ -1,0 +1,12 @@
+import type { Module } from '../platform/module-type.ts';
+import { AdministrationResolver } from './administration.resolver.ts';
+import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
+import { ADMINISTRATION_RULES } from './user-administration.ts';
+
+/** What people do who look after the accounts of others. */
+export const administration: Module = {
+  name: 'administration',
+  resolvers: [AdministrationResolver],
+  permissions: [UserPermission, SessionPermission, FactorPermission],
+  rateLimits: { ...ADMINISTRATION_RULES },
+};

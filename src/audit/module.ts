@@ -1,0 +1,10 @@
+import type { Module } from '../platform/module-type.ts';
+import { AuditResolver } from './audit.resolver.ts';
+import { AuditPermission } from './permissions.ts';
+
+/** Reading the audit trail. */
+export const audit: Module = {
+  name: 'audit',
+  resolvers: [AuditResolver],
+  permissions: [AuditPermission],
+};

@@ -1,0 +1,10 @@
+import { type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { LinkChallenge } from './link-challenge.entity.ts';
+
+/** What identity providers share. */
+export const identities: Module = {
+  name: 'identities',
+  tables: {
+    link_challenge: { entity: LinkChallenge, rights: NO_UPDATE },
+  },
+};

@@ -1,0 +1,21 @@
+import { AuditEvent } from './audit/audit-event.entity.ts';
+import { AuditStreamPlace } from './audit/audit-stream-place.entity.ts';
+import { Retention } from './audit/retention.entity.ts';
+import { KeyCheck } from './key-check/key-check.entity.ts';
+import { DevMail } from './mail/dev-mail.entity.ts';
+import { MailJob } from './mail/mail-job.entity.ts';
+import { ALL_RIGHTS, type Module } from './module-type.ts';
+
+/** What every capability stands on: the audit trail, mail, and keys. */
+export const platform: Module = {
+  name: 'platform',
+  tables: {
+    audit_event: { entity: AuditEvent, rights: ['select', 'insert'] },
+    audit_stream: { entity: AuditStreamPlace, rights: ['select', 'insert', 'update'] },
+    retention: { entity: Retention, rights: ['select'] },
+    key_check: { entity: KeyCheck, rights: ['select', 'insert'] },
+    mail_job: { entity: MailJob, rights: ALL_RIGHTS },
+    dev_mail: { entity: DevMail, rights: ALL_RIGHTS },
+  },
+  functions: ['delete_old_audit_events(int)'],
+};

@@ -1,0 +1,11 @@
+import type { Module } from '../platform/module-type.ts';
+import { RECOVERY_RULES } from './account-recovery.ts';
+import { UNDO_RULES } from './email-change-undo.ts';
+import { RecoveryResolver } from './recovery.resolver.ts';
+
+/** The way back to an account. */
+export const recovery: Module = {
+  name: 'recovery',
+  resolvers: [RecoveryResolver],
+  rateLimits: { ...RECOVERY_RULES, ...UNDO_RULES },
+};

@@ -1,0 +1,21 @@
+import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
+import { Ending } from './ending.entity.ts';
+import { REFRESH_RULES } from './refresh-rotation.ts';
+import { ServiceTokenResolver } from './service-token.resolver.ts';
+import { SERVICE_TOKEN_RULES } from './service-tokens.ts';
+import { Session } from './session.entity.ts';
+import { SessionResolver } from './session.resolver.ts';
+import { SigningKey } from './signing-key.entity.ts';
+
+/** Sessions and their tokens. */
+export const sessions: Module = {
+  name: 'sessions',
+  tables: {
+    session: { entity: Session, rights: ALL_RIGHTS },
+    ending: { entity: Ending, rights: ['select', 'insert'] },
+    signing_key: { entity: SigningKey, rights: ['select', 'insert', 'update'] },
+  },
+  functions: ['delete_old_endings(int)'],
+  resolvers: [SessionResolver, ServiceTokenResolver],
+  rateLimits: { ...REFRESH_RULES, ...SERVICE_TOKEN_RULES },
+};
