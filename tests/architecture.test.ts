@@ -173,6 +173,21 @@ describe('imports', () => {
   });
 });
 
+describe('endings', () => {
+  /** Everything else calls the first, which takes only a transaction that tells the other processes. */
+  const WRITERS = ['src/sessions/endings.ts', 'src/sessions/lost-endings.ts'];
+
+  it('and epochs are written in one place', async () => {
+    const writers: string[] = [];
+    for (const file of files) {
+      const text = await readFile(file, 'utf8');
+      if (/insert into ending\b|set epoch =|\.(?:insert|create|nativeUpdate)\(Ending\b/.test(text))
+        writers.push(file);
+    }
+    expect(writers.sort()).toEqual(WRITERS);
+  });
+});
+
 describe('main.ts', () => {
   it('loads no module before it has checked the version of Node', async () => {
     const text = await readFile('src/main.ts', 'utf8');

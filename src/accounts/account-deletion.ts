@@ -7,7 +7,7 @@ import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
@@ -56,12 +56,12 @@ export class AccountDeletion {
 
   /**
    * An administrator removes the account: the same is erased as when its owner leaves. In the transaction of the caller,
-   * which Endings.transactional runs and which has judged who may do it. A change of address that can still be undone does not
+   * which has judged who may do it. A change of address that can still be undone does not
    * hold it back: a person who asks to be forgotten need not wait.
    * @throws {NotFound} no such account. @throws {Conflict} the last active superuser.
    */
   async byAdministrator(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     actorId: string,
     origin: RequestOrigin,
@@ -73,7 +73,12 @@ export class AccountDeletion {
   }
 
   /** The caller has locked the account. */
-  private async erase(tx: EntityManager, user: User, actorId: string, origin: RequestOrigin): Promise<void> {
+  private async erase(
+    tx: AnnouncedTransaction,
+    user: User,
+    actorId: string,
+    origin: RequestOrigin,
+  ): Promise<void> {
     const { id: userId, email, emailKey } = user;
     await this.signOut.allIn(tx, userId, origin, actorId);
     await this.endings.raiseEpoch(tx, userId);

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
 /**
@@ -20,8 +20,8 @@ export interface ActivationChange {
 }
 
 /**
- * Whether an account may be used. Each method works in the transaction of the use case that calls it, which
- * Endings.transactional runs, and tells whether it changed anything.
+ * Whether an account may be used. Each method works in the transaction of the use case that calls it, and tells
+ * whether it changed anything.
  */
 export class Activation {
   constructor(
@@ -38,7 +38,7 @@ export class Activation {
    * @throws {Conflict} for the last active superuser.
    */
   async deactivate(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     { userId, actorId }: ActivationChange,
     by: DeactivatedBy,
     origin: RequestOrigin,

@@ -14,6 +14,7 @@ import { isOutcomeUnknown } from '../platform/database/index.ts';
 import { type Credential, EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import {
+  type AnnouncedTransaction,
   type EndedSession,
   type Endings,
   type KeyBinding,
@@ -160,7 +161,7 @@ export class SignIn {
   private async decide<Made extends FirstDecision>(
     em: EntityManager,
     origin: RequestOrigin,
-    work: (tx: EntityManager) => Promise<Made>,
+    work: (tx: AnnouncedTransaction) => Promise<Made>,
   ): Promise<Made> {
     let made: FirstDecision | undefined;
     try {
@@ -176,7 +177,7 @@ export class SignIn {
   }
 
   private async issue(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     { userId, amr, link, aal }: PendingSignIn & { aal: 1 | 2 },
     origin: RequestOrigin,
   ): Promise<Decision> {

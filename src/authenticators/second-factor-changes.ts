@@ -7,7 +7,13 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SecondFactorRequirement, SessionRenewal, SignOut } from '../sessions/index.ts';
+import type {
+  AnnouncedTransaction,
+  Endings,
+  SecondFactorRequirement,
+  SessionRenewal,
+  SignOut,
+} from '../sessions/index.ts';
 import { CREDENTIAL_OF, type OfferedFactor, requireFactor } from './offered-factor.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { SecondFactors } from './second-factors.ts';
@@ -120,12 +126,12 @@ export class SecondFactorChanges {
 
   /**
    * Removes every second factor with the recovery codes, ends every session and tells the owner. In the transaction of the
-   * caller, which Endings.transactional runs and which has judged who may do it.
+   * caller, which has judged who may do it.
    * @param actorId null for the command line
    * @returns null where the account has no second factor: nothing was changed.
    */
   async removeIn(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     actorId: string | null,
     origin: RequestOrigin,
@@ -151,7 +157,7 @@ export class SecondFactorChanges {
     factor: OfferedFactor,
     origin: RequestOrigin,
     stillHolds: (tx: EntityManager) => Promise<boolean>,
-    work: (tx: EntityManager) => Promise<T>,
+    work: (tx: AnnouncedTransaction) => Promise<T>,
   ): Promise<T> {
     const guess = await this.secondFactors.guess(em, userId, factor, origin, { sessionId });
     if (!guess) throw new Conflict('The account has no second factor.');

@@ -66,7 +66,7 @@ export async function composeSessions({
   closing.push(() => revocations.stop());
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
 
-  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, (tx) => endings.keysChanged(tx));
+  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, endings);
   closing.push(() => signingKeys.stop());
   revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
 

@@ -13,7 +13,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccountClaim } from '../recovery/index.ts';
-import type { Endings } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings } from '../sessions/index.ts';
 import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
@@ -61,7 +61,7 @@ export class GoogleAccounts {
   }
 
   private async decideNew(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     claims: GoogleClaims,
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
@@ -98,7 +98,7 @@ export class GoogleAccounts {
    * either proved it or is claimed with it. In every other case the owner proves the account first.
    */
   private async join(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     claims: GoogleClaims,
     address: EmailAddress,
     userId: string,

@@ -15,7 +15,7 @@ import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 
 /** How the owner proved the address. */
 export type ClaimProof = 'google' | 'password-reset';
@@ -49,10 +49,10 @@ export class AccountClaim implements UnprovedAccounts {
 
   /**
    * A registration proved the address of an account that never did: the account loses the address, and everything that
-   * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address, knows
-   * that it has no owner (AddressBook.hasOwner), and runs in Endings.transactional.
+   * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address and
+   * knows that it has no owner (AddressBook.hasOwner).
    */
-  async vacate(tx: EntityManager, addressKey: string, origin: RequestOrigin): Promise<void> {
+  async vacate(tx: AnnouncedTransaction, addressKey: string, origin: RequestOrigin): Promise<void> {
     const user = await lockAccountByAddress(tx, addressKey);
     if (!user) return;
     tx.assign(user, { email: null, emailKey: null, updatedAt: new Date() });
@@ -66,9 +66,9 @@ export class AccountClaim implements UnprovedAccounts {
     });
   }
 
-  /** The caller has locked the account, and runs in Endings.transactional. */
+  /** The caller has locked the account. */
   async apply(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     user: User,
     { addressKey, by }: { addressKey: string; by: ClaimProof },
     origin: RequestOrigin,
@@ -89,7 +89,7 @@ export class AccountClaim implements UnprovedAccounts {
   }
 
   /** Takes away everything that could open the account. */
-  private async empty(tx: EntityManager, userId: string, origin: RequestOrigin) {
+  private async empty(tx: AnnouncedTransaction, userId: string, origin: RequestOrigin) {
     await this.passwords.remove(tx, userId);
     const removedSecondFactor = await this.secondFactors.turnOff(tx, userId);
     await this.devices.forgetAll(tx, userId);

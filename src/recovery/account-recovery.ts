@@ -12,7 +12,7 @@ import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
@@ -85,7 +85,7 @@ export class AccountRecovery {
   }
 
   private async apply(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     user: User,
     { userId, addressKey }: TokenBinding,
     replacement: StoredPassword,

@@ -11,7 +11,7 @@ import { InvalidToken } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const UNDO_RULES = { 'undoEmailChange.address': { burst: 20, perSeconds: 900 } } as const;
@@ -58,7 +58,11 @@ export class EmailChangeUndo {
     });
   }
 
-  private async restore(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<void> {
+  private async restore(
+    tx: AnnouncedTransaction,
+    binding: TokenBinding,
+    origin: RequestOrigin,
+  ): Promise<void> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
     if (!user || (await this.addressBook.isTaken(tx, addressKey, userId))) {

@@ -5,7 +5,7 @@ import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Endings } from '../sessions/index.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
 import { lockPowers, type Powers } from './powers.ts';
@@ -168,7 +168,7 @@ export class RoleAdministration {
     });
   }
 
-  private async change<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  private async change<T>(em: EntityManager, work: (tx: AnnouncedTransaction) => Promise<T>): Promise<T> {
     try {
       return await this.endings.transactional(em, work);
     } catch (error) {

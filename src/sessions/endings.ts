@@ -30,6 +30,15 @@ export const endableByToken = ({ userId, sessionId }: SessionReference): Endable
 });
 
 /**
+ * A transaction whose commit tells every process what ended in it. Only `Endings.transactional` makes one, so a change that
+ * ends sessions or raises an epoch does not compile in any other transaction.
+ */
+export type AnnouncedTransaction = EntityManager & { readonly [ANNOUNCED]: true };
+
+/** Exists for the compiler alone. */
+declare const ANNOUNCED: unique symbol;
+
+/**
  * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the
  * readers (revocations.ts) of every process.
  */
@@ -48,10 +57,10 @@ export class Endings {
    * the process knows: the next request here is refused at once, other processes follow when they are woken. Most
    * sign-ins end nothing.
    */
-  async transactional<T>(em: EntityManager, work: (tx: EntityManager) => Promise<T>): Promise<T> {
+  async transactional<T>(em: EntityManager, work: (tx: AnnouncedTransaction) => Promise<T>): Promise<T> {
     let written: EndingRow[] | undefined;
     const result = await em.transactional(async (tx) => {
-      const outcome = await work(tx);
+      const outcome = await work(tx as AnnouncedTransaction);
       written = this.written.get(tx);
       return outcome;
     });
@@ -69,7 +78,7 @@ export class Endings {
    * @returns those that this call ended; the others had ended before.
    */
   async endSessions<Session extends Endable>(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     sessions: readonly Session[],
   ): Promise<Session[]> {
     if (sessions.length === 0) return [];
@@ -110,12 +119,12 @@ export class Endings {
   }
 
   /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */
-  raiseEpoch(tx: EntityManager, userId: string): Promise<void> {
+  raiseEpoch(tx: AnnouncedTransaction, userId: string): Promise<void> {
     return this.raiseEpochs(tx, [userId]);
   }
 
   /** The same for many, at most a few thousand: what they wait for is one statement. */
-  async raiseEpochs(tx: EntityManager, userIds: readonly string[]): Promise<void> {
+  async raiseEpochs(tx: AnnouncedTransaction, userIds: readonly string[]): Promise<void> {
     if (userIds.length === 0) return;
     const raised = await statement(
       tx,
@@ -130,16 +139,16 @@ export class Endings {
   }
 
   /** Permissions of a role changed: every process rereads its table. */
-  rolesChanged(tx: EntityManager): Promise<void> {
+  rolesChanged(tx: AnnouncedTransaction): Promise<void> {
     return this.changed(tx, EndingKind.ROLES);
   }
 
   /** Signing keys changed: every process rereads them. */
-  keysChanged(tx: EntityManager): Promise<void> {
+  keysChanged(tx: AnnouncedTransaction): Promise<void> {
     return this.changed(tx, EndingKind.KEYS);
   }
 
-  private async changed(tx: EntityManager, kind: RereadKind): Promise<void> {
+  private async changed(tx: AnnouncedTransaction, kind: RereadKind): Promise<void> {
     await statement(
       tx,
       sql`insert into ending (kind, matters_until, kept_until)
@@ -148,7 +157,7 @@ export class Endings {
     await this.announce(tx);
   }
 
-  private announce(tx: EntityManager, rows: readonly EndingRow[] = []): Promise<void> {
+  private announce(tx: AnnouncedTransaction, rows: readonly EndingRow[] = []): Promise<void> {
     this.written.set(tx, [...(this.written.get(tx) ?? []), ...rows]);
     return this.feed.announce(tx, 'endings');
   }

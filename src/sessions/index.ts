@@ -4,7 +4,7 @@ export { DpopProofs } from './dpop/dpop-proofs.ts';
 export { type DpopMode, KeyBinding } from './dpop/key-binding.ts';
 export { InProcessReplayCache, RedisReplayCache } from './dpop/replay-cache.ts';
 export { EndingKind } from './ending.entity.ts';
-export { Endings, oldEndings } from './endings.ts';
+export { type AnnouncedTransaction, Endings, oldEndings } from './endings.ts';
 export { GenerationSightings } from './generation-sightings.ts';
 export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';

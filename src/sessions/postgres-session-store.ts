@@ -3,7 +3,7 @@ import { type RawBuilder } from 'kysely';
 import { preparedStatement, sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
-import { type Endings, endableByToken } from './endings.ts';
+import { type AnnouncedTransaction, type Endings, endableByToken } from './endings.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type {
@@ -40,10 +40,10 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   /** The parts of a statement share one snapshot: the new session is not among those that may have to go. */
-  async create(em: EntityManager, session: NewSession) {
+  async create(tx: AnnouncedTransaction, session: NewSession) {
     const { userId, amr, aal, userAgent, ipAddress, jkt = null, ttlSeconds } = session;
     const rows = await statement(
-      em,
+      tx,
       sql<SessionRow & { is_new: boolean }>`
         with created as (
           insert into session (id, user_id, amr, aal, user_agent, ip_address, dpop_jkt, expires_at)
@@ -61,7 +61,7 @@ export class PostgresSessionStore implements SessionStore {
     const created = rows.find((row) => row.is_new);
     if (!created) throw new Error('the session was not written');
     const displaced = rows.filter((row) => !row.is_new).map(toRecord);
-    return { session: toRecord(created), displaced: await this.endings.endSessions(em, displaced) };
+    return { session: toRecord(created), displaced: await this.endings.endSessions(tx, displaced) };
   }
 
   async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
@@ -171,16 +171,16 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   async remove(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     sessionId: string,
     { known = false }: { known?: boolean } = {},
   ): Promise<EndedSession | null> {
-    const [ended] = await this.end(em, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
+    const [ended] = await this.end(tx, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
     if (ended) return ended;
     // A standby that took over without the last transactions lost the session, and its access token is still good.
-    const isLost = known && !(await this.has(em, sessionId));
-    const [lost] = isLost ? await this.endings.endSessions(em, [endableByToken({ userId, sessionId })]) : [];
+    const isLost = known && !(await this.has(tx, sessionId));
+    const [lost] = isLost ? await this.endings.endSessions(tx, [endableByToken({ userId, sessionId })]) : [];
     return lost ?? null;
   }
 
@@ -189,23 +189,23 @@ export class PostgresSessionStore implements SessionStore {
   }
 
   removeAll(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     { except }: { except?: string } = {},
   ): Promise<EndedSession[]> {
     return this.end(
-      em,
+      tx,
       sql`user_id = ${userId} and ${this.timely} and id is distinct from ${except ?? null}::uuid`,
     );
   }
 
   /** A row goes with its ending, in one transaction. */
-  private async end(em: EntityManager, condition: RawBuilder<unknown>): Promise<EndedSession[]> {
+  private async end(tx: AnnouncedTransaction, condition: RawBuilder<unknown>): Promise<EndedSession[]> {
     const removed = await this.records(
-      em,
+      tx,
       sql<SessionRow>`delete from session where ${condition} returning *`,
     );
-    return this.endings.endSessions(em, removed);
+    return this.endings.endSessions(tx, removed);
   }
 
   private async records(em: EntityManager, query: RawBuilder<SessionRow>): Promise<SessionRecord[]> {

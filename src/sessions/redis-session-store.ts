@@ -3,7 +3,7 @@ import { afterTransaction, type Outcome, timeLeft } from '../platform/database/i
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
-import { type Endable, type Endings, endableByToken } from './endings.ts';
+import { type AnnouncedTransaction, type Endable, type Endings, endableByToken } from './endings.ts';
 import { CREATE, FIND, LIST, LOOK, MARK_SEEN, ROTATE, WRITE } from './redis-session-scripts.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
@@ -34,16 +34,16 @@ export class RedisSessionStore implements SessionStore {
     private readonly options: SessionStoreOptions,
   ) {}
 
-  async create(em: EntityManager, { userId, ttlSeconds, ...facts }: NewSession) {
+  async create(tx: AnnouncedTransaction, { userId, ttlSeconds, ...facts }: NewSession) {
     const { amr, aal, userAgent, ipAddress, jkt = null } = facts;
     const session = JSON.stringify({ id: newId(), generation: 0, amr, aal, userAgent, ipAddress, jkt });
     const texts = (await this.run(CREATE, userId, session, ttlSeconds * 1000)) as string[];
     const [created, ...held] = texts.map((text) => toRecord(userId, text));
     if (!created) throw new Error('the session was not written');
-    this.dropAfter(em, 'rolled back', userId, [created]);
-    const others = await this.withoutEnded(em, userId, held);
+    this.dropAfter(tx, 'rolled back', userId, [created]);
+    const others = await this.withoutEnded(tx, userId, held);
     const newestFirst = others.toSorted((a, b) => +b.createdAt - +a.createdAt || (a.id < b.id ? 1 : -1));
-    const displaced = await this.end(em, userId, newestFirst.slice(this.options.maxPerUser - 1));
+    const displaced = await this.end(tx, userId, newestFirst.slice(this.options.maxPerUser - 1));
     return { session: created, displaced };
   }
 
@@ -107,7 +107,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async remove(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     sessionId: string,
     { known = false }: { known?: boolean } = {},
@@ -118,18 +118,18 @@ export class RedisSessionStore implements SessionStore {
     });
     // A session that Redis lost (flushed, evicted) has access tokens that are still good.
     const session = held ?? (known ? endableByToken({ userId, sessionId }) : null);
-    const [ended] = await this.end(em, userId, session ? [session] : []);
+    const [ended] = await this.end(tx, userId, session ? [session] : []);
     return ended ?? null;
   }
 
   async removeAll(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     { except }: { except?: string } = {},
   ): Promise<EndedSession[]> {
     const held = await this.readAll(userId);
     return this.end(
-      em,
+      tx,
       userId,
       held.filter(({ id }) => id !== except),
     );
@@ -146,12 +146,12 @@ export class RedisSessionStore implements SessionStore {
   }
 
   private async end(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     sessions: readonly Endable[],
   ): Promise<EndedSession[]> {
-    const ended = await this.endings.endSessions(em, sessions);
-    this.dropAfter(em, 'committed', userId, sessions);
+    const ended = await this.endings.endSessions(tx, sessions);
+    this.dropAfter(tx, 'committed', userId, sessions);
     return ended;
   }
 

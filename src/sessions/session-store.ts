@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AnnouncedTransaction } from './endings.ts';
 import type { HeldGeneration, RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
 import type { Subject } from './subject.ts';
@@ -95,9 +96,9 @@ export interface SessionStoreOptions {
  * A session that has an ending, has expired, or was not refreshed within the idle limit does not exist for any of
  * these calls, whatever the store still holds. Time is the store's own clock.
  *
- * Whatever removes a session writes its ending in the transaction of `em`, and that insert, one for each session,
- * decides which of several calls has ended it. Call these, and create, in Endings.transactional. What write() wrote may
- * stand although the transaction is rolled back: make it the last thing there.
+ * Whatever removes a session writes its ending in that transaction, and that insert, one for each session,
+ * decides which of several calls has ended it. What write() wrote may stand although the transaction is rolled back: make
+ * it the last thing there.
  *
  * @throws {ServiceUnavailable} from every call, when the store is away.
  */
@@ -107,7 +108,7 @@ export interface SessionStore {
    * @returns the session, and the oldest ones of the user, which are over the limit and were ended.
    */
   create(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     session: NewSession,
   ): Promise<{ session: SessionRecord; displaced: EndedSession[] }>;
   find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
@@ -133,11 +134,11 @@ export interface SessionStore {
    * @returns the session when this call ended it.
    */
   remove(
-    em: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     sessionId: string,
     options?: { known?: boolean },
   ): Promise<EndedSession | null>;
   /** @returns those that this call ended. */
-  removeAll(em: EntityManager, userId: string, options?: { except?: string }): Promise<EndedSession[]>;
+  removeAll(tx: AnnouncedTransaction, userId: string, options?: { except?: string }): Promise<EndedSession[]>;
 }

@@ -4,7 +4,7 @@ import { NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
-import type { Endings } from './endings.ts';
+import type { AnnouncedTransaction, Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { EndedSession, SessionReference, SessionStore } from './session-store.ts';
 
@@ -53,7 +53,7 @@ export class SignOut {
    * @returns whether this call ended it; false for a session of another user.
    */
   async oneIn(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
     actorId: string = userId,
@@ -72,9 +72,9 @@ export class SignOut {
     return this.endings.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
   }
 
-  /** The same within the transaction of a change that causes it; run that by Endings.transactional. */
+  /** The same within the transaction of a change that causes it. */
   async othersIn(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<number> {
@@ -89,7 +89,7 @@ export class SignOut {
    * @returns how many.
    */
   async allIn(
-    tx: EntityManager,
+    tx: AnnouncedTransaction,
     userId: string,
     origin: RequestOrigin,
     actorId: string | null = userId,

@@ -3,6 +3,7 @@ import type { CryptoKey, JWK } from 'jose';
 import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
+import type { Endings } from './endings.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import {
   type CurrentSigningKey,
@@ -74,14 +75,14 @@ export class SigningKeys {
   /**
    * Loads the keys of the database; the first start makes one, and so does the first one with another JWT_ALG. With
    * a key file, that key alone signs.
-   * @param onMade runs in the transaction that made a key, so that running processes accept its tokens
+   * @param endings tell running processes of a key that was made, so that they accept its tokens
    */
   static async load(
     fork: () => EntityManager,
     box: SecretBox,
     options: SigningKeyOptions,
     log: (message: string, error: unknown) => void,
-    onMade: (tx: EntityManager) => Promise<void>,
+    endings: Endings,
   ): Promise<SigningKeys> {
     const own =
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
@@ -91,7 +92,7 @@ export class SigningKeys {
     const made = isThere(await loadKeys(fork(), await databaseTime(fork())))
       ? null
       : await makeKey(box, options);
-    await fork().transactional(async (tx) => {
+    await endings.transactional(fork(), async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       await dropRemovedPrivateKeys(tx);
       const time = await databaseTime(tx);
@@ -102,7 +103,7 @@ export class SigningKeys {
       const wait = known.some((key) => signsAt(key, time)) ? PUBLISHED_BEFORE_USE : 0;
       const signsFrom = new Date(time + wait * 1000);
       await tx.insert(SigningKey, { ...(made ?? (await makeKey(box, options))), signsFrom });
-      await onMade(tx);
+      await endings.keysChanged(tx);
     });
     const keys = new SigningKeys(fork, box, options, own, log);
     await keys.reload();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { MikroORM } from '@mikro-orm/postgresql';
 import { Activation, DeactivatedBy } from '../../src/accounts/index.ts';
 import { SCHEMA } from '../../src/modules.ts';
 import { AuditLog } from '../../src/platform/audit/index.ts';
@@ -7,12 +7,19 @@ import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { keepSuperuser } from '../../src/roles/index.ts';
-import { Endings, PostgresSessionStore, Revocations, SignOut } from '../../src/sessions/index.ts';
+import {
+  type AnnouncedTransaction,
+  Endings,
+  PostgresSessionStore,
+  Revocations,
+  SignOut,
+} from '../../src/sessions/index.ts';
 import { TestGateway } from '../support/gateway.ts';
 import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
 let orm: MikroORM;
+let endings: Endings;
 let activation: Activation;
 
 beforeAll(async () => {
@@ -27,7 +34,7 @@ beforeAll(async () => {
     { maxStalenessSeconds: 2, onReplaced: async () => {} },
     () => {},
   );
-  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
+  endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
   const store = new PostgresSessionStore(endings, {
     idleTtlSeconds: undefined,
     maxPerUser: 50,
@@ -41,7 +48,8 @@ afterAll(async () => {
   await gateway.close();
 });
 
-const inTransaction = <T>(work: (tx: EntityManager) => Promise<T>) => orm.em.fork().transactional(work);
+const inTransaction = <T>(work: (tx: AnnouncedTransaction) => Promise<T>) =>
+  endings.transactional(orm.em.fork(), work);
 const deactivate = ({ id }: Subject, by: DeactivatedBy) =>
   inTransaction((tx) => activation.deactivate(tx, { userId: id, actorId: null }, by, COMMAND_LINE));
 const comeBack = ({ id }: Subject) => inTransaction((tx) => activation.comeBack(tx, id, COMMAND_LINE));

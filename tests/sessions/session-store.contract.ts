@@ -29,7 +29,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
     afterAll(() => under.close());
     const create = (ttlSeconds = 3600) =>
-      under.store.create(under.fork(), { userId, amr: ['pwd'], aal: 1, ...use, ttlSeconds });
+      under.change((tx) => under.store.create(tx, { userId, amr: ['pwd'], aal: 1, ...use, ttlSeconds }));
     const aSession = async () => (await create()).session;
     beforeEach(async () => {
       userId = await under.aUser();
@@ -188,7 +188,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.store.list(em, userId)).toEqual([]);
       expect(await rotate(0)).toEqual({ kind: 'unknown' });
       expect(await stepUp(em)).toBeNull();
-      expect(await under.store.remove(em, userId, session.id)).toBeNull();
+      expect(await under.change((tx) => under.store.remove(tx, userId, session.id))).toBeNull();
     });
 
     it('lists the most recently used first', async () => {
@@ -271,9 +271,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
 
     it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
-      const removed = await race(20, () =>
-        under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, session.id)),
-      );
+      const removed = await race(20, () => under.change((tx) => under.store.remove(tx, userId, session.id)));
       expect(removed.filter((ended) => ended !== null)).toMatchObject([{ id: session.id, userId }]);
       const [ending, ...more] = await under.endingsOf(userId);
       expect(more).toEqual([]);
@@ -283,13 +281,13 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
 
     it('lets go of a session once its ending has committed', async () => {
-      await under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, session.id));
+      await under.change((tx) => under.store.remove(tx, userId, session.id));
       const holds = () => under.probe.count(userId);
       await eventually(holds, (count) => count === 0);
     });
 
     it('keeps a session whose removal was rolled back', async () => {
-      const rolledBack = under.endings.transactional(under.fork(), async (tx) => {
+      const rolledBack = under.change(async (tx) => {
         expect(await under.store.removeAll(tx, userId)).toHaveLength(1);
         expect(await under.store.find(tx, userId, session.id)).toBeNull();
         expect(await under.store.list(tx, userId)).toEqual([]);
@@ -302,14 +300,14 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
 
     it('does not remove the session of somebody else', async () => {
       const stranger = await under.aUser();
-      expect(await under.store.remove(under.fork(), stranger, session.id)).toBeNull();
+      expect(await under.change((tx) => under.store.remove(tx, stranger, session.id))).toBeNull();
       expect(await under.store.find(under.fork(), userId, session.id)).not.toBeNull();
     });
 
     it('ends a session that it lost where a genuine token names it, once, and otherwise knows none', async () => {
       const lost = newId();
       const remove = (options?: { known: boolean }) =>
-        under.endings.transactional(under.fork(), (tx) => under.store.remove(tx, userId, lost, options));
+        under.change((tx) => under.store.remove(tx, userId, lost, options));
       expect(await remove()).toBeNull();
       const ended = await race(20, () => remove({ known: true }));
       expect(ended.filter((one) => one !== null)).toMatchObject([{ id: lost, userId }]);
@@ -317,10 +315,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
 
     it('writes no second ending for a session that had ended', async () => {
-      const remove = () =>
-        under.endings.transactional(under.fork(), (tx) =>
-          under.store.remove(tx, userId, session.id, { known: true }),
-        );
+      const remove = () => under.change((tx) => under.store.remove(tx, userId, session.id, { known: true }));
       expect([await remove(), await remove()]).toMatchObject([{ id: session.id }, null]);
       expect(await under.endingsOf(userId)).toHaveLength(1);
     });
@@ -331,8 +326,8 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ['rotate', () => rotate(0), { kind: 'unknown' }],
       ['look', (em) => under.store.look(em, { userId, sessionId: session.id }), null],
       ['a step-up', (em) => stepUp(em), null],
-      ['remove', (em) => under.store.remove(em, userId, session.id), null],
-      ['removeAll', (em) => under.store.removeAll(em, userId), []],
+      ['remove', () => under.change((tx) => under.store.remove(tx, userId, session.id)), null],
+      ['removeAll', () => under.change((tx) => under.store.removeAll(tx, userId)), []],
     ];
     it.each(callsOnEnded)(
       'knows nothing of a session that has an ending, although it still holds it: %s',
@@ -353,22 +348,24 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
 
     it('removes all but one, and tells which', async () => {
       const others = [await aSession(), await aSession()];
-      const removed = await under.store.removeAll(under.fork(), userId, { except: session.id });
+      const removed = await under.change((tx) => under.store.removeAll(tx, userId, { except: session.id }));
       expect(removed.map(({ id }) => id).sort()).toEqual(others.map(({ id }) => id).sort());
       expect(await under.store.list(under.fork(), userId)).toHaveLength(1);
     });
 
     it('removes all of a user, and none of anybody else', async () => {
       const stranger = await under.aUser();
-      const theirs = await under.store.create(under.fork(), {
-        userId: stranger,
-        amr: ['pwd'],
-        aal: 1,
-        ...use,
-        ttlSeconds: 3600,
-      });
+      const theirs = await under.change((tx) =>
+        under.store.create(tx, {
+          userId: stranger,
+          amr: ['pwd'],
+          aal: 1,
+          ...use,
+          ttlSeconds: 3600,
+        }),
+      );
       await aSession();
-      expect(await under.store.removeAll(under.fork(), userId)).toHaveLength(2);
+      expect(await under.change((tx) => under.store.removeAll(tx, userId))).toHaveLength(2);
       expect(await under.store.list(under.fork(), userId)).toEqual([]);
       expect(await under.endingsOf(userId)).toHaveLength(2);
       expect(await under.store.list(under.fork(), stranger)).toEqual([theirs.session]);
@@ -377,7 +374,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     it('ends each session once, where two removals of all and a removal of one meet', async () => {
       for (let count = 1; count <= 4; count++) await aSession();
       const ended = await race(9, (index) =>
-        under.endings.transactional(under.fork(), async (tx) =>
+        under.change(async (tx) =>
           index % 3 === 0
             ? [await under.store.remove(tx, userId, session.id)].filter((one) => one !== null)
             : under.store.removeAll(tx, userId),
@@ -389,13 +386,15 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
 
     it('displaces the oldest session of the user by one more than there may be, and none of anybody else', async () => {
       const stranger = await under.aUser();
-      const theirs = await under.store.create(under.fork(), {
-        userId: stranger,
-        amr: ['pwd'],
-        aal: 1,
-        ...use,
-        ttlSeconds: 3600,
-      });
+      const theirs = await under.change((tx) =>
+        under.store.create(tx, {
+          userId: stranger,
+          amr: ['pwd'],
+          aal: 1,
+          ...use,
+          ttlSeconds: 3600,
+        }),
+      );
       await under.age(session, 60);
       for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
       expect((await create()).displaced.map(({ id }) => id)).toEqual([session.id]);
@@ -405,7 +404,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
 
     it('never displaces the session that it just made, also in a transaction that began before the others', async () => {
-      await under.fork().transactional(async (tx) => {
+      await under.change(async (tx) => {
         await under.store.list(tx, userId);
         for (let count = 1; count <= 5; count++) await create();
         const late = { userId, amr: ['pwd'], aal: 1, ...use, ttlSeconds: 3600 };
@@ -430,13 +429,15 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
 
     it('forgets a session that was not refreshed within it; a refresh starts it anew', async () => {
       const userId = await under.aUser();
-      const { session } = await under.store.create(under.fork(), {
-        userId,
-        amr: ['pwd'],
-        aal: 1,
-        ...use,
-        ttlSeconds: 3600,
-      });
+      const { session } = await under.change((tx) =>
+        under.store.create(tx, {
+          userId,
+          amr: ['pwd'],
+          aal: 1,
+          ...use,
+          ttlSeconds: 3600,
+        }),
+      );
       const rotate = (generation: number) =>
         under.store.rotate(under.fork(), { userId, sessionId: session.id, generation }, use);
       await under.age(session, 590);

@@ -69,7 +69,9 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     const userId = await under.aUser();
     const facts = { userId, amr: ['pwd'], aal: 1, ttlSeconds: 300 * 86_400 };
     const { clientAddress: ipAddress, userAgent } = PLACES[0];
-    const { session } = await under.store.create(under.fork(), { ...facts, ipAddress, userAgent });
+    const { session } = await under.change((tx) =>
+      under.store.create(tx, { ...facts, ipAddress, userAgent }),
+    );
     const sessionId = session.id;
     const reference = { userId, sessionId };
     /** How strong the tokens of each generation are. */

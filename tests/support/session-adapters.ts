@@ -5,6 +5,7 @@ import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
 import { RedisConnection } from '../../src/platform/redis/index.ts';
 import {
+  type AnnouncedTransaction,
   Endings,
   PostgresSessionStore,
   RedisSessionStore,
@@ -43,11 +44,14 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
   );
   const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
   const { store, probe, close } = await adapter.open(endings, limits, database);
+  /** Runs the work in a transaction that may end sessions. */
+  const change = <T>(work: (tx: AnnouncedTransaction) => Promise<T>) => endings.transactional(fork(), work);
   return {
     store,
     endings,
     probe,
     fork,
+    change,
     /** An account, since sessions belong to one. */
     async aUser() {
       const id = newId();
@@ -60,7 +64,7 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
     age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
     /** Writes an ending behind the store's back, as if what it holds were an old copy. */
     async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
-      await endings.endSessions(fork(), [{ id, userId, expiresAt }]);
+      await change((tx) => endings.endSessions(tx, [{ id, userId, expiresAt }]));
     },
     endingsOf: (userId: string) =>
       database.query<{ session_id: string; days: number }>(
