@@ -1,3 +1,4 @@
+/** @timing: compares how long kinds of logins take */
 /** @topology one: compares durations, which a second process would only blur */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hashSync as argon2Hash } from '@node-rs/argon2';

@@ -1,3 +1,4 @@
+/** @timing: stalls a process for longer than a request may wait */
 /** @topology one: this process is the gateway, and stands still */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

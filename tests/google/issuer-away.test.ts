@@ -1,3 +1,4 @@
+/** @timing: expects answers within a second while the issuer does not answer */
 /** @topology one: counts what one process asks of the issuer */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';

@@ -1,3 +1,4 @@
+/** @timing: stalls a process for longer than a request may wait, and expects others to be served in time */
 /** @topology one: what one process finds in its sockets after it stood still */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

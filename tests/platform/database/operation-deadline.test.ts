@@ -1,3 +1,4 @@
+/** @timing: lets deadlines of 50 to 300 ms pass */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { SCHEMA } from '../../../src/modules.ts';

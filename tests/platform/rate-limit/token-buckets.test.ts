@@ -1,3 +1,4 @@
+/** @timing: expects a refusal within 100 ms while Redis is away */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../../src/platform/id.ts';
 import { InProcessTokenBuckets, RedisTokenBuckets } from '../../../src/platform/rate-limit/index.ts';

@@ -1,3 +1,4 @@
+/** @timing: expects a refusal within 50 ms while Redis is away */
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ErrorCode } from '../../../src/platform/errors.ts';

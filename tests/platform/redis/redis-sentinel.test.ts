@@ -1,3 +1,4 @@
+/** @timing: expects a refusal within 50 ms while Redis is away */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { RedisAway, RedisConnection } from '../../../src/platform/redis/index.ts';
 import { eventually } from '../../support/race.ts';
