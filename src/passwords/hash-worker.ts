@@ -4,6 +4,7 @@
  */
 import { hashSync as argon2Hash, verifySync as argon2Verify } from '@node-rs/argon2';
 import { hashSync as bcryptHash, compareSync as bcryptVerify } from 'bcryptjs';
+import { isDerivedKey } from './derived-key.ts';
 import {
   ARGON2_LANES,
   ARGON2_MEMORY_KIB,
@@ -57,7 +58,9 @@ export function verify({ hash: stored, secret, target, matchShows, rehash }: Ver
   return { matches, rehashed: null };
 }
 
-/** Compares in constant time (both libraries do). */
+/** Compares in constant time (the libraries do). */
 function compare(hash: string, secret: string): boolean {
-  return parseStoredHash(hash).scheme === 'bcrypt' ? bcryptVerify(secret, hash) : argon2Verify(hash, secret);
+  const { scheme } = parseStoredHash(hash);
+  if (scheme === 'bcrypt') return bcryptVerify(secret, hash);
+  return scheme === 'argon2id' ? argon2Verify(hash, secret) : isDerivedKey(hash, secret);
 }

@@ -15,7 +15,7 @@ import {
   approximateRounds,
   currentCost,
   decoyHash,
-  fitsBcrypt,
+  isToldApart,
   MAX_BCRYPT_COST,
   MIN_BCRYPT_COST,
   parseStoredHash,
@@ -24,14 +24,14 @@ import {
 
 /** A password as the database keeps it. */
 export interface StoredPassword {
-  /** bcrypt in crypt(3) form, or an Argon2id PHC string; salt and cost are in it. */
+  /** bcrypt in crypt(3) form, or a PHC string of Argon2id, PBKDF2 or scrypt; salt and cost are in it. */
   hash: string;
   /** The pepper under which the password was keyed first; null for a plain hash that another system made. */
   pepperId: string | null;
 }
 
 export interface PasswordHasherOptions {
-  /** What new hashes are made with; both schemes are always verified. */
+  /** What new hashes are made with; all schemes are always verified. */
   scheme: 'bcrypt' | 'argon2id';
   /** log2 of the rounds of new bcrypt hashes, 4 to 16. */
   bcryptCost: number;
@@ -151,7 +151,7 @@ export class PasswordHasher {
    * `padTo`) and one turn in the queue, whatever the stored hash: also for null, which stands for no such account or one
    * without a password. So the duration does not tell (ASVS 6.3.8).
    *
-   * A plain bcrypt hash never matches a password that bcrypt cannot tell from others (`fitsBcrypt`): a wrong end would sign
+   * A plain hash never matches a password that its scheme cannot tell from others (`isToldApart`): a wrong end would sign
    * in, and would then become the password.
    *
    * @param matchShows whether the client learns of a match. Then a match is not padded, and an outdated hash is made anew in
@@ -220,7 +220,7 @@ export class PasswordHasher {
     const cost = parseStoredHash(hash);
     // An import of dearer hashes that ran after the start of this process.
     this.#raiseTarget(cost);
-    if (pepperId === null && cost.scheme === 'bcrypt' && !fitsBcrypt(password)) return null;
+    if (pepperId === null && !isToldApart(cost, password)) return null;
     const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
     return { hash, secret, isOutdated: pepperId !== this.#writing.id || this.#isWeaker(cost) };
   }
@@ -260,6 +260,7 @@ export class PasswordHasher {
     if (stored.scheme === 'bcrypt') {
       return scheme !== 'bcrypt' || stored.cost < bcryptCost;
     }
+    if (stored.scheme !== 'argon2id') return true;
     return scheme !== 'argon2id' || stored.memoryKib < ARGON2_MEMORY_KIB || stored.passes < ARGON2_PASSES;
   }
 

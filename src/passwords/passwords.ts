@@ -4,6 +4,7 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { InvalidValue } from '../platform/input.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { InvalidSettings } from '../platform/settings.ts';
+import { storedNotation } from './imported-hash.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import type { Asker, PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
@@ -41,19 +42,22 @@ export class Passwords {
   }
 
   /**
-   * A hash that another system made, or another gateway with the same pepper.
+   * A hash that another system made, or another gateway with the same pepper; in the one notation that is stored.
    * @throws {InvalidValue} which never repeats it.
    */
   parseStored(hash: string, pepperId: string | null): StoredPassword {
+    const stored = storedNotation(hash);
     try {
-      parseStoredHash(hash);
+      parseStoredHash(stored);
     } catch {
-      throw new InvalidValue('is neither bcrypt nor Argon2id in a form that is supported.');
+      throw new InvalidValue(
+        'is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
+      );
     }
     if (pepperId !== null && !this.hasher.knowsPepper(pepperId)) {
       throw new InvalidValue('PASSWORD_PEPPER lacks the key that it was made with.');
     }
-    return { hash, pepperId };
+    return { hash: stored, pepperId };
   }
 
   /** @throws {ServiceUnavailable} at once, when too many are waiting already. */
@@ -186,11 +190,11 @@ export class Passwords {
   async padToStored(em: EntityManager): Promise<void> {
     const rows = await statement(
       em,
-      // One for each scheme and cost: `$2b$12` or `$argon2id$v=19$m=65536,t=3,p=1`.
+      // One for each scheme and cost: `$2b$12`, `$argon2id$v=19$m=65536,t=3,p=1` or `$scrypt$ln=15,r=8,p=1`.
       sql<{ hash: string }>`
         select min(hash) as hash from password_credential
         group by case when hash like '$2%' then left(hash, 6)
-                      else substring(hash from '^[$]argon2id[$][^$]*[$][^$]*') end`,
+                      else substring(hash from '^[$](?:argon2id[$][^$]*|pbkdf2-sha[0-9]+|scrypt)[$][^$]*') end`,
     );
     this.hasher.padTo(rows.map(({ hash }) => hash));
   }

@@ -4,7 +4,13 @@ import { encodeBase64 as bcryptBase64 } from 'bcryptjs';
 /** What a stored password hash says of itself: enough to tell whether it is weaker than what is written today. */
 export type StoredHash =
   | { scheme: 'bcrypt'; cost: number }
-  | { scheme: 'argon2id'; memoryKib: number; passes: number; lanes: number };
+  | { scheme: 'argon2id'; memoryKib: number; passes: number; lanes: number }
+  | DerivedCost;
+
+/** Of hashes that only other systems make. `keyBytes` counts: PBKDF2 does all its iterations for each block of the digest. */
+export type DerivedCost =
+  | { scheme: 'pbkdf2'; digest: 'sha1' | 'sha256' | 'sha512'; iterations: number; keyBytes: number }
+  | { scheme: 'scrypt'; logN: number; blockSize: number; lanes: number };
 
 /**
  * Argon2id with the memory and passes of RFC 9106 section 4, second recommended option (64 MiB, t=3), about four
@@ -18,6 +24,7 @@ export const ARGON2_LANES = 1;
 /** Bytes; RFC 9106 section 4: 128-bit salt, 256-bit tag. */
 const ARGON2_SALT_BYTES = 16;
 export const ARGON2_TAG_BYTES = 32;
+const DECOY_SALT_BYTES = 16;
 
 /** log2 of the rounds that bcrypt defines (Provos and Mazières 1999, section 4: a two-digit cost from 4). */
 export const MIN_BCRYPT_COST = 4;
@@ -34,6 +41,74 @@ export const MAX_ARGON2_MEMORY_KIB = 262_144;
 const MAX_ARGON2_PASSES = 16;
 const MAX_ARGON2_LANES = 16;
 
+/** Iterations, counted for each block of the digest: 1 to 3 seconds, as bcrypt at its greatest cost. */
+export const MAX_PBKDF2_ITERATIONS = 10_000_000;
+/** KiB that scrypt fills at once (128 N r bytes), and in all its lanes one after the other: about 2 seconds. */
+export const MAX_SCRYPT_MEMORY_KIB = 262_144;
+const MAX_SCRYPT_TOTAL_KIB = 1_048_576;
+const MAX_SCRYPT_LANES = 16;
+/** Bytes of a derived key. A shorter one would accept too many passwords; a longer one only costs time. */
+const MIN_KEY_BYTES = 16;
+const MAX_KEY_BYTES = 64;
+const MAX_SALT_BYTES = 128;
+/** Bytes (FIPS 180-4). */
+const DIGEST_BYTES = { sha1: 20, sha256: 32, sha512: 64 } as const;
+
+/** The notation in which hashes of other systems are stored, whatever they wrote (PHC string format). */
+const DERIVED =
+  /^\$(?:pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,9})|scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,2}))\$([A-Za-z0-9+/]*)\$([A-Za-z0-9+/]+)$/;
+
+const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
+type Digits = string | number | undefined;
+
+/** Writes that notation. */
+export const phc = {
+  pbkdf2: (digest: string | undefined, iterations: Digits, salt: Buffer, key: Buffer): string =>
+    `$pbkdf2-${digest}$i=${Number(iterations)}$${unpadded(salt)}$${unpadded(key)}`,
+  scrypt: (logN: number, blockSize: Digits, lanes: Digits, salt: Buffer, key: Buffer): string =>
+    `$scrypt$ln=${logN},r=${Number(blockSize)},p=${Number(lanes)}$${unpadded(salt)}$${unpadded(key)}`,
+} as const;
+
+/** Reads that notation. @throws Error for another one, or one beyond the bounds; it never repeats the hash. */
+export function derivedParts(hash: string): { cost: DerivedCost; salt: Buffer; key: Buffer } {
+  const found = DERIVED.exec(hash);
+  if (!found) throw new Error('A stored password hash is in no notation that is supported.');
+  const [, digest, iterations, logN, blockSize, lanes, salt = '', key = ''] = found;
+  const parts = { salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
+  within(parts.salt.length, 1, MAX_SALT_BYTES, 'number of bytes of salt');
+  const keyBytes = within(parts.key.length, MIN_KEY_BYTES, MAX_KEY_BYTES, 'number of bytes');
+  const cost: DerivedCost =
+    digest === undefined
+      ? scryptCost(Number(logN), Number(blockSize), Number(lanes))
+      : pbkdf2Cost(digest as keyof typeof DIGEST_BYTES, Number(iterations), keyBytes);
+  return { cost, ...parts };
+}
+
+function pbkdf2Cost(
+  digest: keyof typeof DIGEST_BYTES,
+  iterations: number,
+  keyBytes: number,
+): DerivedCost & { scheme: 'pbkdf2' } {
+  const cost = { scheme: 'pbkdf2', digest, iterations, keyBytes } as const;
+  within(iterations * blocksOf(cost), 1, MAX_PBKDF2_ITERATIONS, 'number of PBKDF2 iterations');
+  return cost;
+}
+
+const blocksOf = ({ digest, keyBytes }: DerivedCost & { scheme: 'pbkdf2' }): number =>
+  Math.ceil(keyBytes / DIGEST_BYTES[digest]);
+
+function scryptCost(logN: number, blockSize: number, lanes: number): DerivedCost & { scheme: 'scrypt' } {
+  within(logN, 1, 20, 'log2 of the scrypt cost N');
+  within(lanes, 1, MAX_SCRYPT_LANES, 'number of scrypt lanes');
+  const cost = { scheme: 'scrypt', logN, blockSize, lanes } as const;
+  within(scryptKib(cost) / lanes, 0.25, MAX_SCRYPT_MEMORY_KIB, 'scrypt memory in KiB');
+  within(scryptKib(cost), 0.25, MAX_SCRYPT_TOTAL_KIB, 'scrypt memory in KiB, all lanes together,');
+  return cost;
+}
+
+const scryptKib = ({ logN, blockSize, lanes }: DerivedCost & { scheme: 'scrypt' }): number =>
+  (2 ** logN * blockSize * lanes) / 8;
+
 /** crypt(3) form: version, cost, 22 characters of salt, 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
@@ -44,8 +119,8 @@ const ARGON2ID =
 /**
  * Reads scheme and cost off a stored hash.
  *
- * @throws Error when it is neither bcrypt ($2a$, $2b$, $2y$) nor an Argon2id PHC string, or asks for more work than
- *   the bounds above. The message never repeats the hash.
+ * @throws Error when it is neither bcrypt ($2a$, $2b$, $2y$) nor a PHC string of Argon2id, PBKDF2 or scrypt, or asks for more
+ *   work than the bounds above. The message never repeats the hash.
  */
 export function parseStoredHash(hash: string): StoredHash {
   const bcrypt = BCRYPT.exec(hash);
@@ -61,7 +136,7 @@ export function parseStoredHash(hash: string): StoredHash {
     within(lanes, 1, MAX_ARGON2_LANES, 'number of Argon2id lanes');
     return { scheme: 'argon2id', memoryKib, passes, lanes };
   }
-  throw new Error('A stored password hash is neither bcrypt nor an Argon2id PHC string.');
+  return derivedParts(hash).cost;
 }
 
 /** The cost of a hash that is written today. */
@@ -77,9 +152,18 @@ export function currentCost(scheme: 'bcrypt' | 'argon2id', bcryptCost: number): 
  */
 const ROUNDS_OF_ARGON2 = 870;
 
+/** What takes the time of one round of bcrypt (54 µs), measured on one machine in three runs. */
+const PBKDF2_ITERATIONS_OF_ROUND = { sha1: 505, sha256: 490, sha512: 182 } as const;
+/** KiB; 38 in a memory of 16 MiB, 26 in one of 128 MiB. */
+const SCRYPT_KIB_OF_ROUND = 30;
+
 /** About what a comparison costs, in rounds of bcrypt: to compare costs of different schemes. */
 export function approximateRounds(cost: StoredHash): number {
   if (cost.scheme === 'bcrypt') return 2 ** cost.cost;
+  if (cost.scheme === 'pbkdf2') {
+    return (cost.iterations * blocksOf(cost)) / PBKDF2_ITERATIONS_OF_ROUND[cost.digest];
+  }
+  if (cost.scheme === 'scrypt') return scryptKib(cost) / SCRYPT_KIB_OF_ROUND;
   return (ROUNDS_OF_ARGON2 * cost.memoryKib * cost.passes) / (ARGON2_MEMORY_KIB * ARGON2_PASSES);
 }
 
@@ -92,6 +176,17 @@ export function decoyHash(cost: StoredHash): string {
     // 16 bytes of salt and 23 of digest, in bcrypt's own base64 (Provos and Mazières 1999).
     const [salt, digest] = [bcryptBase64(randomBytes(16), 16), bcryptBase64(randomBytes(23), 23)];
     return `$2b$${String(cost.cost).padStart(2, '0')}$${salt}${digest}`;
+  }
+  if (cost.scheme === 'pbkdf2') {
+    return phc.pbkdf2(
+      cost.digest,
+      cost.iterations,
+      randomBytes(DECOY_SALT_BYTES),
+      randomBytes(cost.keyBytes),
+    );
+  }
+  if (cost.scheme === 'scrypt') {
+    return phc.scrypt(cost.logN, cost.blockSize, cost.lanes, randomBytes(DECOY_SALT_BYTES), randomBytes(32));
   }
   const [salt, tag] = [ARGON2_SALT_BYTES, ARGON2_TAG_BYTES].map((bytes) =>
     randomBytes(bytes).toString('base64').replace(/=+$/, ''),
@@ -115,7 +210,7 @@ export function decoysForDifference(stored: StoredHash, target: StoredHash): str
   return decoysForShare(target, Math.max(0, 1 - approximateRounds(stored) / approximateRounds(target)));
 }
 
-/** Decoys that together take this share (0 to 1) of the time of a comparison at `target`; bcrypt to the nearest 32nd. */
+/** Decoys that together take this share (0 to 1) of the time of a comparison at `target`; bcrypt and scrypt to the nearest 32nd. */
 function decoysForShare(target: StoredHash, share: number): string[] {
   if (target.scheme === 'argon2id') {
     // Whole passes first: in less memory, more of which fits into the caches, a KiB takes less time.
@@ -128,10 +223,20 @@ function decoysForShare(target: StoredHash, share: number): string[] {
         : []),
     ];
   }
+  if (target.scheme === 'pbkdf2') {
+    const iterations = Math.floor(target.iterations * share);
+    return iterations >= 1 ? [decoyHash({ ...target, iterations })] : [];
+  }
   const shareIn32nds = Math.round(share * 32);
   // The binary digits of the share: each cost below that of the target takes half the time of the one above it.
-  return [0, 1, 2, 3, 4, 5]
-    .filter((step) => shareIn32nds & (32 >> step) && target.cost - step >= MIN_BCRYPT_COST)
+  const steps = [0, 1, 2, 3, 4, 5].filter((step) => shareIn32nds & (32 >> step));
+  if (target.scheme === 'scrypt') {
+    return steps
+      .filter((step) => target.logN - step >= 1)
+      .map((step) => decoyHash({ ...target, logN: target.logN - step }));
+  }
+  return steps
+    .filter((step) => target.cost - step >= MIN_BCRYPT_COST)
     .map((step) => decoyHash({ scheme: 'bcrypt', cost: target.cost - step }));
 }
 
@@ -139,11 +244,14 @@ function decoysForShare(target: StoredHash, share: number): string[] {
 const MAX_BCRYPT_BYTES = 72;
 
 /**
- * Whether bcrypt tells this password from every other one. It ignores what follows byte 72, and it repeats the password with a
- * NUL behind it until it has 72 bytes: `abc`, a NUL and `abc` have the hash of `abc`.
+ * Whether the scheme of a plain hash tells this password from every other one. bcrypt ignores what follows byte 72, and it repeats
+ * the password with a NUL behind it until it has 72 bytes: `abc`, a NUL and `abc` have the hash of `abc`. HMAC, which PBKDF2 and
+ * scrypt are built on, fills its key with NULs (RFC 2104 section 2): `abc` and a NUL have the hash of `abc`.
  */
-export function fitsBcrypt(password: string): boolean {
-  return Buffer.byteLength(password, 'utf8') <= MAX_BCRYPT_BYTES && !password.includes('\0');
+export function isToldApart({ scheme }: StoredHash, password: string): boolean {
+  if (scheme === 'argon2id') return true;
+  if (password.includes('\0')) return false;
+  return scheme !== 'bcrypt' || Buffer.byteLength(password, 'utf8') <= MAX_BCRYPT_BYTES;
 }
 
 function within(value: number, least: number, most: number, what: string): number {

@@ -13,6 +13,27 @@ const secrets = newSecrets();
 const PASSWORD = 'from the old system';
 /** As the other system wrote it: plain bcrypt. */
 const HASH = bcrypt.hashSync(PASSWORD, 4);
+/** Of PASSWORD, made by Werkzeug 3.1.9, Django 5.2.17, passlib 1.7.4 and Python's hashlib, at low cost. */
+const FOREIGN_HASHES: Readonly<Record<string, string>> = {
+  'werkzeug-pbkdf2':
+    'pbkdf2:sha256:2000$XRM3LQJoyjiKqCjO$9e9c1ad1f940f58bbee9b3866d4933b6affad5a262aa06b5e3f7cf207957eb5e',
+  'werkzeug-sha512':
+    'pbkdf2:sha512:1000$Pc4XQBRjXe83ueHy$9d28ddab3aa8dd6b770c637ec1a315e5896db2886c9ae44672130f722c1e7c0f22645373ee1859b9e58a458d26d322588d837e22142466346ab90879a9058f7c',
+  'werkzeug-scrypt':
+    'scrypt:1024:8:1$ry9Pxx31CK8pdUtN$0cb21071a327fbecc3b639a1029aca56ac6a3799faa3578b82a4d3647bea5943ce0b5bed8b0591aa35758ea871a92573fd74e5e808119c336ecbd6b5abca14e0',
+  'django-pbkdf2': 'pbkdf2_sha256$2000$kP2mXqUuYt1wZ4$E0dnyeDRAhU/ZP0flzqRDF2N39nxKzVCDw0+soR967Q=',
+  'django-sha1': 'pbkdf2_sha1$1000$kP2mXqUuYt1wZ4$vhHQPecKRIdXxCFn++rruU/wL9I=',
+  'django-scrypt':
+    'scrypt$1024$kP2mXqUuYt1wZ4$8$5$AMBZazpTNpEcTWpOMARuY0XSVDwZ9ChpUPht00tvQ2cti6i2Pz1hnmjzOQr5VtW8mQkGIMVwFd5HalpGdZC3rg==',
+  'passlib-sha256': '$pbkdf2-sha256$2000$lrJ2jnEOIeTcu7c2BqA0xg$0enitGmH3n1pzcVvUTKzuwCOHulIJEGsY9JLqRZUdtY',
+  'passlib-sha512':
+    '$pbkdf2-sha512$1000$K0UIwTinNAYA4Bwj5LxXKg$uafK3HG6wqDytBL88QUKUVB7oKZzJ7ladCFeutqeJ68GtYP0WOi2ZaN2OFn3eXHkhDMrJ1hKWHJhjjWorU6Arw',
+  'passlib-sha1': '$pbkdf2$1000$uXeuFeJcy9lbKwWgFMJYaw$YHLe8sJdM7gXaaKUNDr.BUy99pY',
+  'passlib-scrypt':
+    '$scrypt$ln=10,r=8,p=1$du59L2Xsvde6VyqldM6ZUw$ENmH21I7i3ZIHNe0UclWd5c1RaMMVQ9YQnEY8zYeGPA',
+  'phc-pbkdf2': '$pbkdf2-sha256$i=2000,l=32$AQIDc2FsdC1vZi1waGMh$ULB8bvfrS7DOQwgXLqAJ9tpJtXuGHhEddkeWF6xSgiU',
+  'phc-scrypt': '$scrypt$ln=10,r=8,p=2$AQIDc2FsdC1vZi1waGMh$gDSSyR0RKNxxISC2Sh5AGyTUiIxair4JQ4OmAHEcdGE',
+};
 let gateway: TestGateway;
 let folder: string;
 
@@ -101,6 +122,27 @@ describe('gatehouse users import', () => {
     expect((await login('carol')).code).toBe('INVALID_CREDENTIALS');
   });
 
+  it('takes the PBKDF2 and scrypt hashes of other tools: they sign in, and are hashed anew by that', async () => {
+    const people = Object.entries(FOREIGN_HASHES);
+    const records = people.map(([username, passwordHash]) => ({ username, passwordHash }));
+    expect(await importing(records)).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^Imported 12 accounts/),
+    });
+    for (const [username] of people) {
+      const wrong = { identifier: username, password: `${PASSWORD}!` };
+      expect((await gateway.client.execute(LoginDocument, { input: wrong })).code).toBe(
+        'INVALID_CREDENTIALS',
+      );
+      expect([username, (await login(username)).errors]).toEqual([username, []]);
+      expect(await account(username)).toMatchObject({
+        hash: expect.stringMatching(/^\$(2b|argon2id)\$/),
+        pepper_id: expect.any(String),
+      });
+    }
+    expect((await login('phc-scrypt')).errors).toEqual([]);
+  });
+
   it('reports a bad line by its number, without its values, and goes on', async () => {
     await importing([{ username: 'holder', email: 'holder@old.test' }]);
     await gateway.database.query(
@@ -133,7 +175,7 @@ describe('gatehouse users import', () => {
     const lines = errors.split('\n').filter((line) => line.startsWith('line '));
     expect(lines.sort((a, b) => Number(a.split(/[ :]/)[1]) - Number(b.split(/[ :]/)[1]))).toEqual([
       'line 2: username: A username has 3 to 32 characters.',
-      'line 3: passwordHash: is neither bcrypt nor Argon2id in a form that is supported.',
+      'line 3: passwordHash: is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
       expect.stringMatching(/^line 4: has 1 field\(s\) that are not known: there are id, username, /),
       'line 5: username: is taken.',
       'line 6: email: is taken.',

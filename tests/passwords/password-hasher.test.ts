@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, pbkdf2Sync, randomBytes, scryptSync } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { hashSync as argon2Hash } from '@node-rs/argon2';
@@ -10,6 +10,7 @@ import {
   decoyHash,
   decoysForDifference,
   parseStoredHash,
+  phc,
   type StoredHash,
 } from '../../src/passwords/stored-hash.ts';
 import { withinDeadline } from '../../src/platform/database/index.ts';
@@ -18,6 +19,8 @@ import { ErrorCode } from '../../src/platform/errors.ts';
 const PASSWORD = 'correct horse battery staple';
 const spring = { id: 'spring', secret: createSecretKey(randomBytes(32)) };
 const autumn = { id: 'autumn', secret: createSecretKey(randomBytes(32)) };
+
+const SALT = Buffer.from('of another system');
 
 const open: PasswordHasher[] = [];
 
@@ -100,6 +103,14 @@ const argon2Of = (memoryKib: number, passes: number): StoredHash => ({
 const roundsOf = (hashes: readonly string[]) =>
   hashes.map((hash) => approximateRounds(parseStoredHash(hash))).reduce((a, b) => a + b, 0);
 
+const pbkdf2Of = (iterations: number): StoredHash => ({
+  scheme: 'pbkdf2',
+  digest: 'sha256',
+  iterations,
+  keyBytes: 32,
+});
+const scryptOf = (logN: number): StoredHash => ({ scheme: 'scrypt', logN, blockSize: 8, lanes: 1 });
+
 describe('the padding of a wrong password', () => {
   it('in bcrypt is a decoy of the stored cost and of each one below the target', () => {
     const decoys = decoysForDifference(bcryptOf(4), bcryptOf(7));
@@ -115,6 +126,12 @@ describe('the padding of a wrong password', () => {
     [argon2Of(65_536, 3), bcryptOf(12)],
     [bcryptOf(4), argon2Of(65_536, 3)],
     [bcryptOf(9), argon2Of(65_536, 3)],
+    [pbkdf2Of(10_000), bcryptOf(12)],
+    [pbkdf2Of(100_000), pbkdf2Of(1_000_000)],
+    [bcryptOf(10), pbkdf2Of(1_000_000)],
+    [scryptOf(12), argon2Of(65_536, 3)],
+    [scryptOf(13), scryptOf(15)],
+    [bcryptOf(8), scryptOf(15)],
   ])('from %j makes up the rounds of %j', (stored, target) => {
     const taken = approximateRounds(stored) + roundsOf(decoysForDifference(stored, target));
     expect(Math.abs(taken / approximateRounds(target) - 1)).toBeLessThan(1 / 60);
@@ -206,6 +223,22 @@ describe('hashes that another system made', () => {
     expect((await passwords.verify('another', { hash, pepperId: null })).matches).toBe(false);
   });
 
+  it.each([
+    ['PBKDF2', phc.pbkdf2('sha256', 1_000, SALT, pbkdf2Sync('abc', SALT, 1_000, 32, 'sha256'))],
+    ['scrypt', phc.scrypt(10, 8, 1, SALT, scryptSync('abc', SALT, 32, { N: 1_024, r: 8, p: 1 }))],
+  ])(
+    'verifies plain %s, and not a password that ends in a NUL: HMAC cannot tell it apart',
+    async (_, hash) => {
+      const passwords = hasher();
+      const stored = { hash, pepperId: null };
+      expect((await passwords.verify('abc\0', stored)).matches).toBe(false);
+      expect((await passwords.verify('abd', stored)).matches).toBe(false);
+      const right = await passwords.verify('abc', stored, { matchShows: true });
+      expect(right).toMatchObject({ matches: true, outdated: true });
+      expect(right.rehashed?.hash).toMatch(/^\$2b\$04\$/);
+    },
+  );
+
   it('verifies the password as typed, not normalised', async () => {
     const passwords = hasher();
     const decomposed = 'crème'.normalize('NFD');
@@ -267,6 +300,11 @@ describe('peppers', () => {
   });
 });
 
+const pbkdf2 = (iterations: number, keyBytes = 32) =>
+  phc.pbkdf2('sha256', iterations, Buffer.from('a salt'), Buffer.alloc(keyBytes));
+const scrypt = (logN: number, blockSize: number, lanes: number) =>
+  phc.scrypt(logN, blockSize, lanes, Buffer.from('a salt'), Buffer.alloc(32));
+
 describe('stored hashes that no one can read', () => {
   const bcrypt = bcryptHash(PASSWORD, 4);
   const argon2 = argon2Hash(PASSWORD, { memoryCost: 1024, timeCost: 1, parallelism: 1 });
@@ -283,6 +321,16 @@ describe('stored hashes that no one can read', () => {
     ['Argon2id without lanes', argon2.replace('p=1', 'p=0')],
     ['Argon2id with a digest that is no base64', `${argon2.slice(0, -1)}B`],
     ['Argon2id with a line break', `${argon2}\n`],
+    ['PBKDF2 of 100,000,000 iterations', pbkdf2(100_000_000)],
+    ['PBKDF2 of a second block, which doubles its iterations', pbkdf2(9_000_000, 33)],
+    ['PBKDF2 of no iterations', pbkdf2(0)],
+    ['PBKDF2 with a digest of 8 bytes, which many passwords have', pbkdf2(1_000, 8)],
+    ['PBKDF2 with a digest of a kilobyte', pbkdf2(1, 1_024)],
+    ['scrypt of a gigabyte', scrypt(20, 8, 1)],
+    ['scrypt of 16 lanes in 256 MiB', scrypt(18, 8, 16)],
+    ['scrypt of no memory', scrypt(0, 1, 1)],
+    ['scrypt without lanes', scrypt(14, 8, 0)],
+    ['in the notation of another system, which only the import reads', 'pbkdf2:sha256:1000$salt$00'],
   ])('are faults: %s', async (_, hash) => {
     const passwords = hasher();
     const failure = passwords.verify(PASSWORD, { hash, pepperId: null });
