@@ -28,4 +28,5 @@ export { RepeatedRegistrations } from './repeated-registrations.ts';
 export { asConflict } from './taken.ts';
 export { DeactivatedBy, User } from './user.entity.ts';
 export { parseUsername, type Username, usernameKey } from './username.ts';
+export { usernameFrom } from './username-from.ts';
 export { fillUsernameSkeletons, missingUsernameSkeletons, reserveUsernames } from './username-reservation.ts';

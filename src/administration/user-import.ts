@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type AddressBook, reserveUsernames, User } from '../accounts/index.ts';
+import { type AddressBook, reserveUsernames, User, type Username } from '../accounts/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import { PasswordCredential } from '../passwords/password-credential.entity.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -8,24 +8,24 @@ import { newId } from '../platform/id.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { MAX_ROLES_OF_USER, SUPERUSER } from '../roles/index.ts';
 import { RoleGrant } from '../roles/role-grant.entity.ts';
-import { BadLine, type ParsedRecord, parseRecord } from './user-record.ts';
+import { BadRecord, type ParsedRecord, parseRecord } from './user-record.ts';
 
 /**
- * Lines of one transaction: its statements stay far from the 65,535 parameters that the protocol allows, its locks on
- * names (three each at most) from the 6,400 that a server has by default.
+ * Accounts of one transaction: its statements stay far from the 65,535 parameters that the protocol allows, its locks on
+ * names (three for each name, and two names, at most) from the 6,400 that a server has by default.
  */
 const BATCH = 500;
 /** Times that a batch is tried again when somebody registers one of its names at the same moment. */
 const MAX_ATTEMPTS = 5;
 
-/** A line of the file; its text is null when it was too long to read. */
-export interface InputLine {
-  readonly number: number;
-  readonly text: string | null;
-}
+/** An account of the file, as it was read, or why it could not be read. `number` is the line on which it stands. */
+export type InputRecord = { readonly number: number } & (
+  | { readonly record: Readonly<Record<string, unknown>> }
+  | { readonly problem: string }
+);
 
 export interface ImportReport {
-  /** Read so far, blank ones too. */
+  /** The line up to which the file was read. */
   lines: number;
   imported: number;
   /** Accounts with the same username and address: an import that is repeated goes on where it was stopped. */
@@ -36,8 +36,10 @@ export interface ImportReport {
 export interface ImportOptions {
   /** Otherwise a line with the role superuser is refused: a file should not make one unnoticed. */
   readonly withSuperusers: boolean;
-  /** Told of each line that was refused. */
-  readonly onRefused: (line: number, reason: string) => void;
+  /** Judges everything, against the database too, and changes nothing. */
+  readonly dryRun: boolean;
+  /** Told of each account that was refused, once for each of its problems. */
+  readonly onRefused: (line: number, problem: string) => void;
   /** After each batch. @returns false to stop there. */
   readonly onProgress: (report: Readonly<ImportReport>) => boolean;
 }
@@ -61,35 +63,38 @@ export class UserImport {
    */
   async run(
     fork: () => EntityManager,
-    lines: AsyncIterable<InputLine>,
+    records: AsyncIterable<InputRecord>,
     options: ImportOptions,
   ): Promise<ImportReport> {
     const report: ImportReport = { lines: 0, imported: 0, present: 0, refused: 0 };
-    const refuse = (line: number, reason: string): void => {
+    const refuse = (line: number, problems: readonly string[]): void => {
       report.refused += 1;
-      options.onRefused(line, reason);
+      for (const problem of problems) options.onRefused(line, problem);
     };
+    // Of earlier batches, which a dry run does not write.
+    const planned = options.dryRun ? noOwners() : null;
     const roles = await rolesByName(fork());
     let batch: Candidate[] = [];
     const flush = async (): Promise<boolean> => {
-      const { imported, present, refused } = await this.importBatch(fork, batch, roles);
+      const { imported, present, refused } = await this.importBatch(fork, batch, roles, planned);
       report.imported += imported;
       report.present += present;
-      for (const { line, reason } of refused) refuse(line, reason);
+      for (const { line, reason } of refused) refuse(line, [reason]);
       batch = [];
       return options.onProgress(report);
     };
 
     let unflushed = 0;
-    for await (const { number, text } of lines) {
-      report.lines = number;
+    for await (const read of records) {
+      const { number: line } = read;
+      report.lines = line;
       unflushed += 1;
       try {
-        if (text === null) throw new BadLine('is too long.');
-        if (text.trim() !== '') batch.push({ line: number, record: this.parse(text, roles, options) });
+        if ('problem' in read) throw new BadRecord([read.problem]);
+        batch.push({ line, record: this.parse(read.record, roles, options) });
       } catch (error) {
-        if (!(error instanceof BadLine)) throw error;
-        refuse(number, error.message);
+        if (!(error instanceof BadRecord)) throw error;
+        refuse(line, error.problems);
       }
       if (unflushed < BATCH) continue;
       unflushed = 0;
@@ -100,15 +105,17 @@ export class UserImport {
   }
 
   private parse(
-    text: string,
+    given: Readonly<Record<string, unknown>>,
     roles: ReadonlyMap<string, string>,
     { withSuperusers }: ImportOptions,
   ): ParsedRecord {
-    const record = parseRecord(text, (hash, pepperId) => this.passwords.parseStored(hash, pepperId));
-    if (!record.roles.every((name) => roles.has(name))) throw new BadLine('roles: there is no such role.');
-    if (record.roles.length > MAX_ROLES_OF_USER) throw new BadLine(`roles: at most ${MAX_ROLES_OF_USER}.`);
+    const record = parseRecord(given, (hash, pepperId) => this.passwords.parseStored(hash, pepperId));
+    if (!record.roles.every((name) => roles.has(name)))
+      throw new BadRecord(['roles: there is no such role.']);
+    if (record.roles.length > MAX_ROLES_OF_USER)
+      throw new BadRecord([`roles: at most ${MAX_ROLES_OF_USER}.`]);
     if (record.roles.includes(SUPERUSER) && !withSuperusers) {
-      throw new BadLine('roles: superuser is only imported with --with-superusers.');
+      throw new BadRecord(['roles: superuser is only imported with --with-superusers.']);
     }
     return record;
   }
@@ -117,12 +124,16 @@ export class UserImport {
     fork: () => EntityManager,
     candidates: readonly Candidate[],
     roles: ReadonlyMap<string, string>,
+    planned: Owners | null,
   ) {
     for (let attempt = 1; ; attempt++) {
       try {
         return await fork().transactional(async (tx) => {
-          const sorted = sortOut(candidates, await this.ownersOfKeys(tx, candidates));
-          await this.insert(tx, sorted.fresh, roles);
+          const owners = await this.ownersOfKeys(tx, candidates);
+          if (planned) addOwners(owners, planned);
+          const sorted = sortOut(candidates, owners);
+          if (!planned) await this.insert(tx, sorted.fresh, roles);
+          else for (const { record } of sorted.fresh) keep(planned, record);
           return { imported: sorted.fresh.length, present: sorted.present, refused: sorted.refused };
         });
       } catch (error) {
@@ -175,13 +186,14 @@ export class UserImport {
 
   private async ownersOfKeys(tx: EntityManager, candidates: readonly Candidate[]): Promise<Owners> {
     const records = candidates.map(({ record }) => record);
-    const usernames = records.map(({ username }) => username.key);
+    const names = records.flatMap(({ username, otherUsername }) => [
+      username,
+      ...(otherUsername ? [otherUsername] : []),
+    ]);
+    const usernames = names.map(({ key }) => key);
     const emails = records.flatMap(({ email }) => (email ? [email.key] : []));
     const ids = records.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    const taken = await reserveUsernames(
-      tx,
-      records.map(({ username }) => username),
-    );
+    const taken = await reserveUsernames(tx, names);
     const kept = await this.addressBook.keptAmong(tx, emails);
     const rows = await statement(
       tx,
@@ -192,12 +204,7 @@ export class UserImport {
         union
         select id, username_key, email_key from users where id = any(${ids}::uuid[])`,
     );
-    const owners: Owners = {
-      byUsername: new Map(),
-      byEmail: new Map(),
-      byId: new Map(),
-      skeletons: new Set(taken.skeletons),
-    };
+    const owners: Owners = { ...noOwners(), skeletons: new Set(taken.skeletons) };
     for (const key of taken.keys) owners.byUsername.set(key, SOMEBODY);
     for (const key of kept) owners.byEmail.set(key, SOMEBODY);
     for (const { id, ...owner } of rows) register(owners, id, owner);
@@ -222,36 +229,71 @@ interface Owners {
   skeletons: Set<string>;
 }
 
+const noOwners = (): Owners => ({
+  byUsername: new Map(),
+  byEmail: new Map(),
+  byId: new Map(),
+  skeletons: new Set(),
+});
+
+function addOwners(owners: Owners, more: Owners): void {
+  for (const map of ['byUsername', 'byEmail', 'byId'] as const) {
+    for (const [key, owner] of more[map]) owners[map].set(key, owner);
+  }
+  for (const skeleton of more.skeletons) owners.skeletons.add(skeleton);
+}
+
 function register(owners: Owners, id: string | undefined, owner: Owner): void {
   owners.byUsername.set(owner.username_key, owner);
   if (owner.email_key !== null) owners.byEmail.set(owner.email_key, owner);
   if (id !== undefined) owners.byId.set(id, owner);
 }
 
-/** Each candidate is new, there already, or in the way of somebody: also of a line before it. */
+function keep(owners: Owners, { id, username, email }: ParsedRecord): void {
+  register(owners, id, { username_key: username.key, email_key: email?.key ?? null });
+  for (const skeleton of username.skeletons) owners.skeletons.add(skeleton);
+}
+
+/** Each candidate is new, there already, or in the way of somebody: also of one before it. */
 function sortOut(candidates: readonly Candidate[], owners: Owners) {
   const fresh: Candidate[] = [];
   const refused: { line: number; reason: string }[] = [];
   let present = 0;
   for (const candidate of candidates) {
-    const { line, record } = candidate;
-    const wanted: Owner = { username_key: record.username.key, email_key: record.email?.key ?? null };
-    const byUsername = owners.byUsername.get(wanted.username_key);
-    const byEmail = wanted.email_key === null ? undefined : owners.byEmail.get(wanted.email_key);
-    if (byUsername?.email_key === wanted.email_key && byUsername !== undefined) present += 1;
+    const { line, record } = withFreeName(candidate, owners);
+    const byEmail = record.email ? owners.byEmail.get(record.email.key) : undefined;
+    const byUsername = owners.byUsername.get(record.username.key);
+    if (isPresent(candidate.record, owners)) present += 1;
     else if (byUsername) refused.push({ line, reason: 'username: is taken.' });
-    else if (record.username.skeletons.some((skeleton) => owners.skeletons.has(skeleton)))
+    else if (looksTaken(record.username, owners))
       refused.push({ line, reason: 'username: looks like one that is taken.' });
     else if (byEmail) refused.push({ line, reason: 'email: is taken.' });
     else if (record.id !== undefined && owners.byId.has(record.id))
       refused.push({ line, reason: 'id: is taken.' });
     else {
-      register(owners, record.id, wanted);
-      for (const skeleton of record.username.skeletons) owners.skeletons.add(skeleton);
-      fresh.push(candidate);
+      keep(owners, record);
+      fresh.push({ line, record });
     }
   }
   return { fresh, present, refused };
+}
+
+/** An account with the same username and address; for a name that was made from the address, with one of the two names. */
+const isPresent = ({ username, otherUsername, email }: ParsedRecord, owners: Owners): boolean =>
+  [username, otherUsername].some((name) => {
+    const owner = name ? owners.byUsername.get(name.key) : undefined;
+    return owner !== undefined && owner.email_key === (email?.key ?? null);
+  });
+
+const looksTaken = ({ skeletons }: Username, owners: Owners): boolean =>
+  skeletons.some((skeleton) => owners.skeletons.has(skeleton));
+
+/** With the other name, where the first one was made from the address and is taken. */
+function withFreeName({ line, record }: Candidate, owners: Owners): Candidate {
+  const { username, otherUsername } = record;
+  if (!otherUsername) return { line, record };
+  const isTaken = owners.byUsername.has(username.key) || looksTaken(username, owners);
+  return { line, record: isTaken ? { ...record, username: otherUsername } : record };
 }
 
 async function rolesByName(em: EntityManager): Promise<ReadonlyMap<string, string>> {

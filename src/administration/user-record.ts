@@ -1,22 +1,26 @@
+import { createHash } from 'node:crypto';
 import {
   DeactivatedBy,
+  type EmailAddress,
   parseDisplayName,
   parseEmailAddress,
   parseUsername,
   type Username,
+  usernameFrom,
 } from '../accounts/index.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue } from '../platform/input.ts';
 
-/** An account as a line of an export and of an import: JSON Lines, one object for each account. */
+/** An account in an export and in an import. */
 export interface UserRecord {
   /** Kept where it is given: other systems may refer to it. */
   id?: string;
-  username: string;
+  /** Made from the address where it is missing. */
+  username?: string | null;
   email?: string | null;
   emailConfirmed?: boolean;
   displayName?: string | null;
-  /** bcrypt in crypt(3) form, or an Argon2id PHC string. */
+  /** bcrypt, Argon2id, PBKDF2 or scrypt, in the notations of docs/administration.md. */
   passwordHash?: string | null;
   /** Which PASSWORD_PEPPER keyed the password first; only this gateway writes such hashes. */
   passwordPepper?: string | null;
@@ -31,6 +35,8 @@ export interface UserRecord {
 export interface ParsedRecord {
   id: string | undefined;
   username: Username;
+  /** Taken where the username, which was made from the address, is taken; null for one that was given. */
+  otherUsername: Username | null;
   email: { email: string; key: string } | null;
   emailConfirmed: boolean;
   displayName: string | null;
@@ -40,8 +46,12 @@ export interface ParsedRecord {
   createdAt: Date | undefined;
 }
 
-/** What is wrong with a line. It never holds a value of the line, which may be a hash. */
-export class BadLine extends Error {}
+/** What is wrong with an account, each with its field. It never holds a value, which may be a hash. */
+export class BadRecord extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join(' '));
+  }
+}
 
 /** Reads one field; `null` and absent are one. @throws {InvalidValue} */
 type FieldReader<T> = (value: unknown) => T;
@@ -80,7 +90,8 @@ const deactivatedBy: FieldReader<DeactivatedBy> = (value) => {
   return found;
 };
 
-const FIELDS: ReadonlySet<string> = new Set<keyof UserRecord>([
+/** What an account may have. */
+export const USER_FIELDS: ReadonlySet<string> = new Set<keyof UserRecord>([
   'id',
   'username',
   'email',
@@ -95,57 +106,83 @@ const FIELDS: ReadonlySet<string> = new Set<keyof UserRecord>([
 
 /**
  * @param parsePassword judges a hash and its pepper
- * @throws {BadLine} naming the first field that is wrong.
+ * @throws {BadRecord} naming every field that is wrong.
  */
 export function parseRecord(
-  line: string,
+  record: Readonly<Record<string, unknown>>,
   parsePassword: (hash: string, pepperId: string | null) => { hash: string; pepperId: string | null },
 ): ParsedRecord {
-  const record = parseObject(line);
-  const read = <T>(name: keyof UserRecord, reader: FieldReader<T>): T => {
+  // A misspelt name would silently leave out what it stands for: a password, for example.
+  const problems = Object.keys(record)
+    .filter((name) => !USER_FIELDS.has(name))
+    .map(unknownField);
+  const read = <T>(name: keyof UserRecord, reader: FieldReader<T>): T | undefined => {
     try {
       return reader(record[name]);
     } catch (error) {
-      if (error instanceof InvalidValue) throw new BadLine(`${name}: ${error.message}`);
-      throw error;
+      if (!(error instanceof InvalidValue)) throw error;
+      problems.push(`${name}: ${error.message}`);
+      return undefined;
     }
   };
-  const pepperId = read('passwordPepper', optional(text));
-  return {
+  const email = read(
+    'email',
+    optional((value) => parseEmailAddress(text(value))),
+  );
+  const names = read('username', (value) => {
+    if (value != null)
+      return { username: parseUsername(text(value), { reserved: true }), otherUsername: null };
+    if (!email) throw new InvalidValue('is missing, and there is no address to make it from.');
+    return namesFrom(email);
+  });
+  const pepperId = read('passwordPepper', optional(text)) ?? null;
+  const parsed = {
     id: read('id', optional(id)) ?? undefined,
-    username: read('username', (value) => parseUsername(text(value), { reserved: true })),
-    email: read(
-      'email',
-      optional((value) => parseEmailAddress(text(value))),
-    ),
+    email: email ?? null,
     emailConfirmed: read('emailConfirmed', optional(flag)) ?? false,
-    displayName: read(
-      'displayName',
-      optional((value) => parseDisplayName(text(value))),
-    ),
-    password: read(
-      'passwordHash',
-      optional((value) => parsePassword(text(value), pepperId)),
-    ),
+    displayName:
+      read(
+        'displayName',
+        optional((value) => parseDisplayName(text(value))),
+      ) ?? null,
+    password:
+      read(
+        'passwordHash',
+        optional((value) => parsePassword(text(value), pepperId)),
+      ) ?? null,
     roles: read('roles', optional(texts)) ?? [],
-    deactivatedBy: read('deactivatedBy', optional(deactivatedBy)),
+    deactivatedBy: read('deactivatedBy', optional(deactivatedBy)) ?? null,
     createdAt: read('createdAt', optional(time)) ?? undefined,
   };
+  if (!names || problems.length > 0) throw new BadRecord(problems);
+  return { ...names, ...parsed };
 }
 
-function parseObject(line: string): Record<string, unknown> {
-  let record: unknown;
+/** Only what looks like the name of a field is shown. */
+const unknownField = (name: string): string => {
+  const fields = [...USER_FIELDS].join(', ');
+  return /^[A-Za-z_]\w{0,31}$/.test(name)
+    ? `${name}: there is no such field: there are ${fields}.`
+    : `has a field that is not known: there are ${fields}.`;
+};
+
+/** Characters of an address that both names begin with: the second one adds seven, of 32. */
+const LONGEST_BEGINNING = 24;
+
+/**
+ * What stands before the @, or that with a number that depends on the whole address alone: the same file makes the same names.
+ * @throws {InvalidValue} when even that cannot be a username.
+ */
+function namesFrom({ email, key }: EmailAddress): Pick<ParsedRecord, 'username' | 'otherUsername'> {
+  const beginning = usernameFrom(email)
+    .slice(0, LONGEST_BEGINNING)
+    .replace(/[._-]+$/, '');
+  const number = createHash('sha256').update(key).digest().readUInt32BE(0) % 1_000_000;
+  const other = parseUsername(`${beginning}-${String(number).padStart(6, '0')}`);
   try {
-    record = JSON.parse(line);
-  } catch {
-    throw new BadLine('is not JSON.');
+    return { username: parseUsername(beginning), otherUsername: other };
+  } catch (error) {
+    if (error instanceof InvalidValue) return { username: other, otherUsername: null };
+    throw error;
   }
-  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
-    throw new BadLine('is not a JSON object.');
-  }
-  // A misspelt name would silently leave out what it stands for: a password, for example.
-  const unknown = Object.keys(record).filter((name) => !FIELDS.has(name)).length;
-  if (unknown > 0)
-    throw new BadLine(`has ${unknown} field(s) that are not known: there are ${[...FIELDS].join(', ')}.`);
-  return record as Record<string, unknown>;
 }

@@ -1,16 +1,15 @@
-import type { InputLine } from '../composition/index.ts';
+/** A line of the file; its text is null when it was too long to read. */
+export interface InputLine {
+  readonly number: number;
+  readonly text: string | null;
+}
 
 const NEWLINE = 0x0a;
 
 /**
  * The lines of a stream with their numbers. A line of more bytes than `longest` is passed over without being kept.
- * @param onBytes told how many bytes came
  */
-export async function* readLines(
-  input: AsyncIterable<Buffer>,
-  longest: number,
-  onBytes: (count: number) => void = () => {},
-): AsyncGenerator<InputLine> {
+export async function* readLines(input: AsyncIterable<Buffer>, longest: number): AsyncGenerator<InputLine> {
   let number = 0;
   let held: Buffer[] = [];
   let size = 0;
@@ -23,7 +22,6 @@ export async function* readLines(
     return { number, text: number === 1 && text !== null ? text.replace(/^\uFEFF/, '') : text };
   };
   for await (const chunk of input) {
-    onBytes(chunk.length);
     let start = 0;
     for (;;) {
       const end = chunk.indexOf(NEWLINE, start);

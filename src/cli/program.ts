@@ -113,8 +113,9 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action((email: string) => removeFactor(config(), output, email));
   users
     .command('import')
-    .argument('<file>', 'JSON Lines, one account each; - for standard input')
-    .option('--with-superusers', 'also lines with the role superuser')
+    .argument('<file>', 'JSON Lines, a JSON array, or CSV with a header; - for standard input')
+    .option('--dry-run', 'say what would happen, and change nothing')
+    .option('--with-superusers', 'also accounts with the role superuser')
     .description('make accounts; those that are there already stay as they are')
     .action((file: string, options: ImportUsersOptions) =>
       importUsers(config(), streams, { file, workingFolder, stopped }, options),

@@ -4,29 +4,28 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { exportUsers, type ImportReport } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
-import { readLines } from './lines.ts';
 import { CommandError, type Streams } from './streams.ts';
+import { readRecords } from './user-files.ts';
 import { withGateway } from './with-gateway.ts';
 
-/** Bytes of one line: an account takes a few hundred. */
-const LONGEST_LINE = 65_536;
 /** Milliseconds between two lines of progress where no terminal shows one that changes. */
 const PROGRESS_INTERVAL = 5_000;
 
 export interface ImportUsersOptions {
   readonly withSuperusers?: boolean;
+  readonly dryRun?: boolean;
 }
 
 /**
- * Imports a file of JSON Lines; `-` is standard input. Progress and refused lines go to the error stream, the report to
- * the output. Interrupted, it stops after the batch that is under way; repeated, it goes on.
- * @throws {CommandError} at the end, when lines were refused.
+ * Imports a file of JSON Lines, a JSON array or CSV; `-` is standard input. Progress and problems go to the error stream, the
+ * report to the output. Interrupted, it stops after the batch that is under way; repeated, it goes on.
+ * @throws {CommandError} at the end, when accounts were refused.
  */
 export async function importUsers(
   config: Config,
   streams: Streams,
   { file, workingFolder, stopped }: { file: string; workingFolder: string; stopped: Promise<void> },
-  { withSuperusers = false }: ImportUsersOptions,
+  { withSuperusers = false, dryRun = false }: ImportUsersOptions,
 ): Promise<void> {
   const { input, bytes } = await open(file, workingFolder, streams);
   let interrupted = false;
@@ -37,9 +36,10 @@ export async function importUsers(
   const report = await withGateway(config, ({ userImport, fork }) =>
     userImport.run(
       fork,
-      readLines(input, LONGEST_LINE, (count) => progress.read(count)),
+      readRecords(input, (count) => progress.read(count)),
       {
         withSuperusers,
+        dryRun,
         onRefused: (line, reason) => progress.interject(`line ${line}: ${reason}`),
         onProgress: (current) => {
           progress.show(current);
@@ -50,8 +50,8 @@ export async function importUsers(
   );
   progress.finish(report);
   streams.output.write(
-    `Imported ${count(report.imported, 'account')}; ${count(report.present, 'account')} there already; ` +
-      `${count(report.refused, 'line')} refused.\n`,
+    `${dryRun ? 'Would import' : 'Imported'} ${count(report.imported, 'account')}; ${count(report.present, 'account')} there already; ` +
+      `${count(report.refused, 'line')} refused.${dryRun ? ' Nothing was changed.' : ''}\n`,
   );
   if (interrupted)
     throw new CommandError(`Stopped after line ${report.lines}. Run it again to go on from there.`);

@@ -33,7 +33,7 @@ import { composePlatform, type Platform, POOL_SIZE } from './platform.ts';
 import { composeRecovery } from './recovery.ts';
 import { composeSessions } from './sessions.ts';
 
-export { exportUsers, type ImportReport, type InputLine } from '../administration/index.ts';
+export { exportUsers, type ImportReport, type InputRecord, USER_FIELDS } from '../administration/index.ts';
 export { RATE_LIMIT_RULES } from '../modules.ts';
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
 export { withMigrations } from './with-migrations.ts';

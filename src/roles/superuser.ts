@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { emailKey, type Registration, User, usernameKey } from '../accounts/index.ts';
+import { emailKey, type Registration, User, usernameFrom, usernameKey } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
@@ -108,13 +108,4 @@ export class Superusers {
       return true;
     });
   }
-}
-
-/** `jane.doe+gatehouse@example.com` becomes `jane.doe`. */
-function usernameFrom(email: string): string {
-  const local = email.split('@')[0]?.split('+')[0] ?? '';
-  return local
-    .replace(/[^\p{L}\p{N}._-]/gu, '')
-    .replace(/^[._-]+|[._-]+$/g, '')
-    .padEnd(3, '0');
 }

@@ -1,5 +1,5 @@
 /** @topology one: is about commands, not about requests */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -176,7 +176,7 @@ describe('gatehouse users import', () => {
     expect(lines.sort((a, b) => Number(a.split(/[ :]/)[1]) - Number(b.split(/[ :]/)[1]))).toEqual([
       'line 2: username: A username has 3 to 32 characters.',
       'line 3: passwordHash: is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
-      expect.stringMatching(/^line 4: has 1 field\(s\) that are not known: there are id, username, /),
+      expect.stringMatching(/^line 4: passwordhash: there is no such field: there are id, username, /),
       'line 5: username: is taken.',
       'line 6: email: is taken.',
       'line 7: roles: superuser is only imported with --with-superusers.',
@@ -233,6 +233,139 @@ describe('gatehouse users import', () => {
        where e.action = 'account.imported' and u.username like 'again-%'`,
     );
     expect(events).toHaveLength(2_500);
+  });
+
+  describe('of another form', () => {
+    const importText = (input: string, ...options: string[]) => users(['import', '-', ...options], { input });
+    const problems = (errors: string) => errors.split('\n').filter((line) => line.startsWith('line '));
+
+    it('takes the example of the documentation as it is pasted', async () => {
+      const docs = await readFile(new URL('../../docs/administration.md', import.meta.url), 'utf8');
+      const example = /### `gatehouse users import FILE`.*?```json\n(.*?)```/s.exec(docs)?.[1] ?? '';
+      expect(await importText(example)).toMatchObject({
+        code: 0,
+        output: expect.stringMatching(/^Imported 1 account;/),
+      });
+    });
+
+    it('takes a JSON array, on one line or over many, and names the line on which an account begins', async () => {
+      const accounts = [
+        { username: 'array-one', displayName: 'a } ] , " b' },
+        { username: 'x', email: 'nowhere' },
+        { username: 'array-two' },
+      ];
+      const { code, output, errors } = await importText(JSON.stringify(accounts, null, 2));
+      expect([code, output]).toEqual([1, 'Imported 2 accounts; 0 accounts there already; 1 line refused.\n']);
+      expect(problems(errors)).toEqual([
+        'line 6: email: This is not an e-mail address.',
+        'line 6: username: A username has 3 to 32 characters.',
+      ]);
+      expect((await importText(JSON.stringify(accounts))).output).toMatch(
+        /^Imported 0 accounts; 2 accounts there/,
+      );
+      expect((await account('array-one'))?.display_name).toBe('a } ] , " b');
+    });
+
+    it.each([
+      ['without an end', '[{"username": "cut-one"}, {"username": "cut-t', 'line 1: is not JSON.'],
+      [
+        'with something behind its end',
+        '[{"username": "cut-two"}]\n{"username": "cut-three"}',
+        'line 2: comes after',
+      ],
+      ['of texts', '["a-text"]', 'line 1: is not a JSON object.'],
+    ])('names what is wrong with an array %s', async (_, text, problem) => {
+      const { code, errors } = await importText(text);
+      expect([code, problems(errors)]).toEqual([1, [expect.stringContaining(problem)]]);
+    });
+
+    it('takes CSV with a header, with commas or semicolons', async () => {
+      const role = await aRole(gateway);
+      const csv = `username,email,emailConfirmed,displayName,passwordHash,roles
+        csv-one,csv-one@old.test,TRUE,"One, ""the first""",${HASH},${role.name}
+
+        csv-two,,,,,\r\n`.replaceAll('        ', '');
+      expect(await importText(`\uFEFF${csv}`)).toMatchObject({
+        code: 0,
+        output: expect.stringMatching(/^Imported 2 accounts/),
+      });
+      expect(await account('csv-one')).toMatchObject({
+        email: 'csv-one@old.test',
+        confirmed: true,
+        display_name: 'One, "the first"',
+        roles: [role.name],
+      });
+      expect((await login('csv-one')).errors).toEqual([]);
+      const semicolons = 'username;email\ncsv-three;csv-three@old.test\n';
+      expect((await importText(semicolons)).output).toMatch(/^Imported 1 account/);
+    });
+
+    it('names line and field of what is wrong with CSV, without its values', async () => {
+      const wrong = await importText(
+        'username,emailConfirmed,email\ncsv-four,perhaps,nowhere\ncsv-five,true\n',
+      );
+      expect(problems(wrong.errors)).toEqual([
+        'line 2: email: This is not an e-mail address.',
+        'line 2: emailConfirmed: must be true or false.',
+        'line 3: has 2 columns, the first line 3.',
+      ]);
+      const misspelt = await importText('username,pasword\ncsv-six,x\n');
+      expect(problems(misspelt.errors)).toEqual([
+        expect.stringMatching(/^line 1: has unknown columns \(pasword\): there are id, username,/),
+      ]);
+      const headless = await importText(`csv-seven,${HASH}\ncsv-eight,${HASH}\n`);
+      expect(problems(headless.errors)).toEqual([
+        expect.stringMatching(/^line 1: is neither JSON nor the header/),
+      ]);
+      const unclosed = await importText('username,displayName\ncsv-nine,"never closed\ncsv-ten,x\n');
+      expect(problems(unclosed.errors)).toEqual([expect.stringContaining('is not CSV: look for a "')]);
+      for (const { errors, code } of [wrong, misspelt, headless, unclosed]) {
+        expect(code).toBe(1);
+        expect(errors).not.toMatch(/csv-(four|seven|eight|nine|ten)|nowhere|perhaps|\$2b/);
+      }
+    });
+  });
+
+  it('with --dry-run says what would happen, over all batches, and changes nothing', async () => {
+    const records = [
+      ...Array.from({ length: 1_100 }, (_, n) => ({ username: `dry-${n}` })),
+      { username: 'dry-0', email: 'other@old.test' },
+    ];
+    expect(await importing(records, '--dry-run')).toMatchObject({
+      code: 1,
+      output: 'Would import 1100 accounts; 0 accounts there already; 1 line refused. Nothing was changed.\n',
+      errors: expect.stringContaining('line 1101: username: is taken.'),
+    });
+    expect(await account('dry-0')).toBeUndefined();
+  });
+
+  it('makes the username from the address where there is none, and another one where that is taken', async () => {
+    const records = [
+      'maker@one.test',
+      'maker+tag@two.test',
+      'maker@three.test',
+      'a@four.test',
+      'admin@five.test',
+    ];
+    const emails = records.map((email) => ({ email }));
+    expect((await importing(emails)).output).toMatch(/^Imported 5 accounts/);
+    const rows = await gateway.database.query<{ username: string }>(
+      `select username from users where email = any($1) order by array_position($1, email)`,
+      [records],
+    );
+    expect(rows.map(({ username }) => username)).toEqual([
+      'maker',
+      expect.stringMatching(/^maker-\d{6}$/),
+      expect.stringMatching(/^maker-\d{6}$/),
+      'a00',
+      expect.stringMatching(/^admin-\d{6}$/),
+    ]);
+    expect((await importing(emails)).output).toMatch(
+      /^Imported 0 accounts; 5 accounts there already; 0 lines/,
+    );
+    expect((await importing([{ displayName: 'Nobody' }])).errors).toContain(
+      'line 1: username: is missing, and there is no address to make it from.',
+    );
   });
 
   it('reads standard input, blank lines and a last line without an end', async () => {

@@ -1,0 +1,8 @@
+/** `jane.doe+gatehouse@example.com` becomes `jane.doe`. Whether it can be a username is for `parseUsername`. */
+export function usernameFrom(email: string): string {
+  const local = email.split('@')[0]?.split('+')[0] ?? '';
+  return local
+    .replace(/[^\p{L}\p{N}._-]/gu, '')
+    .replace(/^[._-]+|[._-]+$/g, '')
+    .padEnd(3, '0');
+}
