@@ -28,13 +28,14 @@ const openConnections = (server: Server): Promise<number> =>
   new Promise((resolve) => server.getConnections((error, count) => resolve(error ? 0 : count)));
 
 /**
- * Finds a moment in which the listener can close without losing a request. The kernel completes connections before they are
+ * Closes the listener in a moment in which that loses no request. The kernel completes connections before they are
  * accepted, and resets those that still wait when the listener closes. Their clients have sent a request by then, which a proxy
  * may not repeat: it answers 502.
  */
-export class RestBeforeClosing {
+export class ListenerClosing {
   private accepted = 0;
   private rest: Promise<void> | undefined;
+  private ended: Promise<void> | undefined;
 
   constructor(private readonly server: Server) {
     const count = () => {
@@ -49,14 +50,19 @@ export class RestBeforeClosing {
     else done();
   };
 
-  /** A hook for `preClose`, the last one: then nothing runs before Fastify closes the listener but its own promises. */
-  readonly find = async (): Promise<void> => {
+  /** A hook for `preClose`. Fastify closes the listener too, but some turns later. */
+  readonly close = async (): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.rest = promise;
     await this.turnWithoutArrivals();
+    // In the same turn. It ends when all connections have.
+    this.ended = new Promise((end) => this.server.close(() => end()));
     this.rest = undefined;
-    setImmediate(resolve);
+    resolve();
   };
+
+  /** A hook for `onClose`, registered last and so run first: Fastify, which finds the listener closed, waits for no request. */
+  readonly finish = async (): Promise<void> => this.ended;
 
   /** Each turn of the event loop accepts one connection, if there is one. */
   private async turnWithoutArrivals(): Promise<void> {

@@ -25,7 +25,7 @@ import {
   REQUEST_TIMEOUT,
 } from './connections.ts';
 import { dpopHeader, type ProofVerification } from './dpop-header.ts';
-import { RestBeforeClosing } from './drain.ts';
+import { ListenerClosing } from './drain.ts';
 import { errorReplies, replyToError, replyToParserError } from './error-replies.ts';
 import { explorerRoutes } from './explorer.routes.ts';
 import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
@@ -108,8 +108,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardConnections(app, security);
   const requestMaxAge = options.requestMaxAgeSeconds * 1_000;
   limitRequestAge(app, requestMaxAge);
-  const rest = new RestBeforeClosing(app.server);
-  app.addHook('onRequest', rest.hold);
+  const closing = new ListenerClosing(app.server);
+  app.addHook('onRequest', closing.hold);
   app.addHook('onClose', shareConnections(connectionSharing(app, options)));
   const failures = failureLog(log);
   const recordRefusals = refusalTrail(options.audit, failures);
@@ -187,7 +187,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       }),
     );
   });
-  app.addHook('preClose', rest.find);
+  app.addHook('preClose', closing.close);
+  app.addHook('onClose', closing.finish);
   return app;
 }
 
