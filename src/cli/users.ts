@@ -32,7 +32,7 @@ export async function importUsers(
   void stopped.then(() => {
     interrupted = true;
   });
-  const progress = new Progress(streams.errors, bytes);
+  const progress = new Progress(streams.errors, bytes, { dryRun });
   const report = await withGateway(config, ({ userImport, fork }) =>
     userImport.run(
       fork,
@@ -106,6 +106,7 @@ class Progress {
   constructor(
     private readonly out: Streams['errors'],
     private readonly bytes: number | null,
+    private readonly options: { readonly dryRun: boolean },
   ) {}
 
   read(bytes: number): void {
@@ -134,7 +135,7 @@ class Progress {
   private line({ lines, imported, present, refused }: Readonly<ImportReport>): string {
     const share = this.bytes ? `${Math.floor((100 * this.bytesRead) / this.bytes)} %, ` : '';
     const seconds = ((performance.now() - this.startedAt) / 1000).toFixed(1);
-    return `${share}${lines} lines read in ${seconds} s: ${imported} imported, ${present} present, ${refused} refused`;
+    return `${share}${lines} lines read in ${seconds} s: ${imported} ${this.options.dryRun ? 'to import' : 'imported'}, ${present} present, ${refused} refused`;
   }
 }
 
