@@ -188,6 +188,17 @@ describe('endings', () => {
   });
 });
 
+describe('fragments of GraphQL documents', () => {
+  it('are followed by one walker', async () => {
+    const walkers: string[] = [];
+    for (const file of files) {
+      const text = await readFile(file, 'utf8');
+      if (/INLINE_FRAGMENT|FRAGMENT_DEFINITION/.test(text)) walkers.push(file);
+    }
+    expect(walkers).toEqual(['src/graphql/fragments.ts']);
+  });
+});
+
 describe('main.ts', () => {
   it('loads no module before it has checked the version of Node', async () => {
     const text = await readFile('src/main.ts', 'utf8');

@@ -22,6 +22,7 @@ import {
   visitWithTypeInfo,
 } from 'graphql';
 import { BadUserInput, type FieldProblem } from '../platform/errors.ts';
+import { fragmentsOf } from './fragments.ts';
 
 /** Fields that one reply names: more than any operation takes. */
 const MAX_FIELDS = 20;
@@ -195,16 +196,12 @@ function usesOfValues(schema: GraphQLSchema, definitions: Iterable<DefinitionNod
 
 /** The operation with the fragments that it uses. */
 function executed(document: DocumentNode, operation: OperationDefinitionNode): Iterable<DefinitionNode> {
-  const fragments = new Map(
-    document.definitions.flatMap((definition) =>
-      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
-    ),
-  );
+  const fragmentOf = fragmentsOf(document);
   const reached = new Set<DefinitionNode>([operation]);
   for (const definition of reached) {
     visit(definition, {
       FragmentSpread({ name }) {
-        const fragment = fragments.get(name.value);
+        const fragment = fragmentOf(name.value);
         if (fragment) reached.add(fragment);
       },
     });

@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
-import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionSetNode } from 'graphql';
+import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import type { RequestContext } from '../platform/request/index.ts';
+import { fieldSum, fragmentsOf } from './fragments.ts';
 
 /** Notes for the log what a request asks for. */
 export const operationNote: ApolloServerPlugin<RequestContext> = {
@@ -19,21 +20,14 @@ export const operationNote: ApolloServerPlugin<RequestContext> = {
  */
 export function operationName(document: DocumentNode, operation: OperationDefinitionNode): string {
   const names = new Set<string>();
-  const visited = new Set<string>();
-  const collect = ({ selections }: SelectionSetNode): void => {
-    for (const node of selections) {
-      if (node.kind === Kind.FIELD) names.add(node.name.value);
-      else if (node.kind === Kind.INLINE_FRAGMENT) collect(node.selectionSet);
-      else if (!visited.has(node.name.value)) {
-        visited.add(node.name.value);
-        for (const definition of document.definitions) {
-          const isIt =
-            definition.kind === Kind.FRAGMENT_DEFINITION && definition.name.value === node.name.value;
-          if (isIt) collect(definition.selectionSet);
-        }
-      }
-    }
-  };
-  collect(operation.selectionSet);
+  const note = fieldSum({
+    fragmentOf: fragmentsOf(document),
+    weigh({ name }) {
+      names.add(name.value);
+      return 0;
+    },
+    upTo: 0,
+  });
+  note(operation.selectionSet);
   return [...names].join();
 }

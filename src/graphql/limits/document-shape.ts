@@ -6,6 +6,7 @@ import {
   type SelectionSetNode,
   type ValidationContext,
 } from 'graphql';
+import { fieldSum } from '../fragments.ts';
 import { DocumentRefused } from './document-refused.ts';
 
 /** Fields that a document may name, wherever they stand. Introspection by common tools names about a hundred. */
@@ -90,44 +91,16 @@ function refuseExpansion(
   context: ValidationContext,
   { operation, selectionSet }: OperationDefinitionNode,
 ): void {
+  const fragmentOf = (name: string) => context.getFragment(name);
   const limit = MAX_ROOT_FIELDS[operation];
-  if (countUses(context, selectionSet, { upTo: limit, below: false }) > limit) {
+  const rootFields = fieldSum({ fragmentOf, weigh: () => 1, upTo: limit });
+  if (rootFields(selectionSet) > limit) {
     throw new DocumentRefused(
       `A ${operation} may have at most ${limit} root field${limit === 1 ? '' : 's'}.`,
     );
   }
-  if (countUses(context, selectionSet, { upTo: MAX_EXPANSION, below: true }) > MAX_EXPANSION) {
+  const allFields = fieldSum({ fragmentOf, weigh: (_field, below) => 1 + below(), upTo: MAX_EXPANSION });
+  if (allFields(selectionSet) > MAX_EXPANSION) {
     throw new DocumentRefused(`The fragments of the document come to more than ${MAX_EXPANSION} fields.`);
   }
-}
-
-/**
- * Fields with every use of a fragment counted, those inside of fields or not; each fragment is looked at once. Fragments that
- * double one another come to more than a number can be, so counting ends beyond the limit.
- */
-function countUses(
-  context: ValidationContext,
-  selectionSet: SelectionSetNode,
-  { upTo, below }: { upTo: number; below: boolean },
-): number {
-  const ofFragments = new Map<string, number>();
-  const ofFragment = (name: string): number => {
-    const known = ofFragments.get(name);
-    if (known !== undefined) return known;
-    ofFragments.set(name, 0); // A cycle ends here; a rule of the specification refuses it.
-    const fragment = context.getFragment(name);
-    const found = fragment ? Math.min(upTo + 1, count(fragment.selectionSet)) : 0;
-    ofFragments.set(name, found);
-    return found;
-  };
-  const count = (set: SelectionSetNode): number => {
-    let total = 0;
-    for (const selection of set.selections) {
-      if (selection.kind === Kind.FRAGMENT_SPREAD) total += ofFragment(selection.name.value);
-      else if (selection.kind === Kind.INLINE_FRAGMENT) total += count(selection.selectionSet);
-      else total += 1 + (below && selection.selectionSet ? count(selection.selectionSet) : 0);
-    }
-    return total;
-  };
-  return count(selectionSet);
 }
