@@ -10,15 +10,16 @@ declare module 'fastify' {
     /** The same of its last bytes. A client can make `arrivedAt` old by sending slowly, but not this. */
     completeSince: number;
     /**
-     * Of a request whose route reads the body itself: call it when the body was read, and before it has an effect.
-     * @throws {ServiceUnavailable} when the last bytes lay here for longer than a request may.
+     * For a route that reads the body itself: runs what has an effect, under the deadline that other requests have from their
+     * arrival. Here the time begins when the last bytes arrived.
+     * @throws {ServiceUnavailable} when they lay here for longer than a request may.
      */
-    assertFresh(): void;
+    withinAge<T>(work: () => T): T;
   }
   interface FastifyContextConfig {
     /** Answered however old it is: it changes nothing, and an answer is worth more than a refusal. */
     anyAge?: boolean;
-    /** Its body may take longer than a request may otherwise. It calls `assertFresh`. */
+    /** Its body may take longer than a request may otherwise. It does its work in `withinAge`. */
     readsBody?: boolean;
   }
 }
@@ -45,8 +46,8 @@ export function limitRequestAge(app: FastifyInstance, maxAge: number): void {
   };
   app.decorateRequest('arrivedAt', 0);
   app.decorateRequest('completeSince', 0);
-  app.decorateRequest('assertFresh', function assertFresh(this: FastifyRequest) {
-    refuseLate(arrivals.since(this.socket));
+  app.decorateRequest('withinAge', function withinAge<T>(this: FastifyRequest, work: () => T): T {
+    return withinDeadline(refuseLate(arrivals.since(this.socket)), work);
   });
   app.addHook('onRequest', (request, _reply, done) => {
     request.arrivedAt = arrivals.since(request.socket);

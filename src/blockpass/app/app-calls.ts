@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { holdingDeadline } from '../../platform/database/index.ts';
 import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../../platform/request/index.ts';
@@ -187,7 +188,8 @@ export class AppCalls {
     if (!pass) return uploadThanks;
     const judged = await judgeParts(parts, this.pictures, memory);
     const person = this.person.ofHandshake(em, pass);
-    const { rootHash, items } = await this.verify(person, judged);
+    // Blockpass may be slow: what was uploaded is stored also when it does not answer.
+    const { rootHash, items } = await holdingDeadline(() => this.verify(person, judged));
     const { blockpassId, recordId, sessionCode } = pass;
     const { tokens } = person;
     const submission = { blockpassId, recordId, tokens, rootHash, items };

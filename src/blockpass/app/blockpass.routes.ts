@@ -56,13 +56,13 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
         const account = memory.open();
         let admitted: AdmittedUpload | undefined;
         try {
-          await calls.charge(origin);
+          await request.withinAge(() => calls.charge(origin));
           const { plan, parts } = await readUpload(request.raw, request.headers, account, async (pass) => {
-            admitted = await calls.admit(em, pass);
+            admitted = await request.withinAge(() => calls.admit(em, pass));
             return admitted;
           });
-          request.assertFresh();
-          return reply.send(await calls.receive(em, plan, parts, account, origin));
+          const answer = request.withinAge(() => calls.receive(em, plan, parts, account, origin));
+          return reply.send(await answer);
         } catch (error) {
           // "Try again" must be true: nothing was stored, and the next attempt brings the same pass.
           const mayPass = (asUnavailable(error) ?? error) instanceof ServiceUnavailable;

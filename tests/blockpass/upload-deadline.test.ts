@@ -1,0 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
+import { eventually } from '../support/race.ts';
+
+/** Milliseconds: longer than REQUEST_MAX_AGE_SECONDS, shorter than a statement waits for a lock. */
+const LOCKED = 2_500;
+
+let world: BlockpassWorld;
+beforeAll(async () => {
+  world = await startBlockpassWorld({ REQUEST_MAX_AGE_SECONDS: '2' });
+});
+afterAll(() => world.close());
+
+const items = (id: string) =>
+  world.gateway.database.query(
+    'select from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
+    [id],
+  );
+
+it('stores nothing of an upload after the deadline of the request, and takes the pass again', async () => {
+  const app = world.person();
+  const pass = await app.register();
+  const blocker = await world.gateway.database.connect();
+  await blocker.query('begin');
+  await blocker.query('lock table kyc_item in exclusive mode');
+  const upload = app.upload(pass).catch((error: unknown) => error);
+  await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
+  await sleep(LOCKED);
+  await blocker.query('commit');
+  await blocker.end();
+  expect(await upload).toMatchObject({ status: 503 });
+  expect(await items(app.person.id)).toEqual([]);
+
+  expect(await app.upload(pass)).toMatchObject({ nextAction: 'none' });
+  expect(await items(app.person.id)).not.toEqual([]);
+});
