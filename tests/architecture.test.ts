@@ -188,6 +188,18 @@ describe('endings', () => {
   });
 });
 
+describe('a database that is away', () => {
+  it('is recognised in platform/unavailable.ts; others only choose the words of a log line', async () => {
+    const readers: string[] = [];
+    for (const file of files) {
+      if (roomOf(file) === 'platform') continue;
+      if (/isDatabaseAway|ConnectionException|ECONNREFUSED/.test(await readFile(file, 'utf8')))
+        readers.push(file);
+    }
+    expect(readers).toEqual(['src/sessions/revocations.ts']);
+  });
+});
+
 describe('fragments of GraphQL documents', () => {
   it('are followed by one walker', async () => {
     const walkers: string[] = [];

@@ -5,16 +5,11 @@ import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { inRound } from '../guesses/index.ts';
 import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { isDatabaseAway } from '../platform/database/index.ts';
-import {
-  type Credential,
-  EmailNotConfirmed,
-  InvalidCredentials,
-  ServiceUnavailable,
-} from '../platform/errors.ts';
+import { type Credential, EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { isUnavailable } from '../platform/unavailable.ts';
 import { findByIdentifier } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
@@ -100,7 +95,8 @@ export class PasswordLogin {
             linkChallenge: input.linkChallenge ?? null,
           },
         )
-        .catch(this.givingBack(guess, isAway)));
+        // A refund reveals nothing here: only a right password gets this far.
+        .catch(this.givingBack(guess, isUnavailable)));
     if (outcome) {
       await this.rateLimiter.giveBack(guess);
       return outcome;
@@ -152,6 +148,3 @@ export class PasswordLogin {
  */
 const guessOfStranger = (account: string, network: string): Charges =>
   account === '' ? {} : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
-
-/** Where it follows a right password it tells no more than any other answer there; a wrong one never gets that far. */
-const isAway = (error: unknown): boolean => error instanceof ServiceUnavailable || isDatabaseAway(error);

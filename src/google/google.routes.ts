@@ -1,8 +1,8 @@
 import '@fastify/cookie';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
+import { ServiceUnavailable } from '../platform/errors.ts';
 import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
-import { asUnavailable } from '../platform/unavailable.ts';
+import { asGatehouseError } from '../platform/unavailable.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
 import { TICKET_TTL } from './google-tickets.ts';
 import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
@@ -69,8 +69,8 @@ const one = (value: unknown): string | undefined => (typeof value === 'string' ?
 /** A code of the API, or ACCESS_DENIED. Faults go on to where all faults are logged. */
 function reasonOf(failure: unknown, request: FastifyRequest): string {
   if (failure instanceof AccessDenied) return 'ACCESS_DENIED';
-  const error = asUnavailable(failure) ?? failure;
-  if (!(error instanceof GatehouseError)) throw error;
+  const error = asGatehouseError(failure);
+  if (!error) throw failure;
   // Away, or GOOGLE_CLIENT_SECRET is wrong: an operator can do something about it.
   const level = error instanceof ServiceUnavailable ? 'warn' : 'info';
   request.log[level]({ code: error.code, detail: error.detail }, 'a Google sign-in was refused');

@@ -2,7 +2,7 @@ import { type GraphQLError, Kind } from 'graphql';
 import type { GatehouseError } from '../platform/errors.ts';
 import { describeError } from '../platform/logger.ts';
 import type { RequestContext } from '../platform/request/index.ts';
-import { asGatehouseError } from './format-error.ts';
+import { expectedFailure } from './format-error.ts';
 
 export interface FailureLog {
   /** A fault of ours: with everything that helps to find it. */
@@ -26,7 +26,7 @@ export function logFailures(
   const refusals = new Map<string, Record<string, unknown> & { times: number }>();
   const faults: GraphQLError[] = [];
   for (const error of errors) {
-    const expected = asGatehouseError(error);
+    const expected = expectedFailure(error);
     if (!expected && error.originalError && error.path) {
       faults.push(error);
       continue;

@@ -1,7 +1,7 @@
 import { ApolloServerErrorCode } from '@apollo/server/errors';
 import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'graphql';
 import { ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
-import { asUnavailable } from '../platform/unavailable.ts';
+import { asGatehouseError } from '../platform/unavailable.ts';
 
 /** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
 const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
@@ -19,12 +19,10 @@ const NOT_READ =
 /** Characters of a protocol message that are worth sending. */
 const MAX_MESSAGE_LENGTH = 500;
 
-/** What the failure is, in our own terms; undefined for a fault. */
-export function asGatehouseError(raw: unknown): GatehouseError | undefined {
+/** What a client is told of an error of GraphQL; undefined for a fault. */
+export function expectedFailure(raw: unknown): GatehouseError | undefined {
   // Also without a path: a subscription is refused before any field of it is.
-  const cause = raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw;
-  if (cause instanceof GatehouseError) return cause;
-  return asUnavailable(cause);
+  return asGatehouseError(raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw);
 }
 
 /**
@@ -39,7 +37,7 @@ export function formatError(formatted: GraphQLFormattedError, raw: unknown): Gra
     extensions: { code, ...extensions },
   });
 
-  const expected = asGatehouseError(raw);
+  const expected = expectedFailure(raw);
   if (expected instanceof ServiceUnavailable && isBelowRootField(formatted)) {
     return reply(expected.code, NOT_READ, expected.extensions);
   }

@@ -1,9 +1,9 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import { isDatabaseAway } from '../platform/database/index.ts';
 import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 import { networkOf, type RequestContext } from '../platform/request/index.ts';
+import { isUnavailable } from '../platform/unavailable.ts';
 import type { FailureLog } from './failure-log.ts';
 
 /** Milliseconds for which what goes on being refused to one person, or about one account, is one event. */
@@ -80,7 +80,7 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
       } catch (error) {
         // Nothing was done that could be taken back.
         const facts = { requestId: origin.requestId, field: operation, detail: 'a refusal was not recorded' };
-        if (isDatabaseAway(error)) log.refusal(facts);
+        if (isUnavailable(error)) log.refusal(facts);
         else log.fault(error, facts);
       }
     }

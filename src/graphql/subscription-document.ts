@@ -9,7 +9,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
-import { asGatehouseError } from './format-error.ts';
+import { expectedFailure } from './format-error.ts';
 import { badVariables, withInputErrors } from './input-errors.ts';
 import { documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 
@@ -63,7 +63,7 @@ function parsed(query: string): DocumentNode | GraphQLError {
 
 /** What only the document and its variables are to blame for carries the code that it has over HTTP. */
 export function withProtocolCode(error: GraphQLError): GraphQLError {
-  if (error.extensions.code !== undefined || error.path || asGatehouseError(error)) return error;
+  if (error.extensions.code !== undefined || error.path || expectedFailure(error)) return error;
   const aboutVariable = /^Variable "\$/.test(error.message);
   return withCodeOf(
     error,
@@ -81,6 +81,6 @@ const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
 
 /** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
 const withoutSuggestion = (error: GraphQLError): GraphQLError =>
-  asGatehouseError(error)
+  expectedFailure(error)
     ? error
     : new GraphQLError(error.message.replace(/ ?Did you mean(.+?)\?$/, ''), { nodes: error.nodes ?? null });

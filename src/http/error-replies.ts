@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { ErrorCode, GatehouseError, HTTP_STATUS, InvalidDpopProof } from '../platform/errors.ts';
+import { ErrorCode, HTTP_STATUS, InvalidDpopProof } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
-import { asUnavailable } from '../platform/unavailable.ts';
+import { asGatehouseError } from '../platform/unavailable.ts';
 import type { AllowedMethods } from './allowed-methods.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
@@ -77,8 +77,8 @@ export function replyToError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const expected: Error = asUnavailable(error) ?? error;
-  if (expected instanceof GatehouseError) {
+  const expected = asGatehouseError(error);
+  if (expected) {
     request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
     const { code, message, extensions } = expected;
     // As in a reply of GraphQL (graphql/reply-plugin.ts).

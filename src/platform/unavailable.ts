@@ -1,8 +1,12 @@
 import { isDatabaseAway, isOutcomeUnknown } from './database/index.ts';
-import { ServiceUnavailable } from './errors.ts';
+import { GatehouseError, ServiceUnavailable } from './errors.ts';
 
-/** What a client is told of a failure of the database that may pass; undefined for any other failure. */
-export function asUnavailable(error: unknown): ServiceUnavailable | undefined {
+/**
+ * What a client is told of a failure: the failure itself when it is in our terms, ServiceUnavailable when the database is away
+ * or overloaded; undefined for a fault.
+ */
+export function asGatehouseError(error: unknown): GatehouseError | undefined {
+  if (error instanceof GatehouseError) return error;
   if (!isDatabaseAway(error)) return undefined;
   return new ServiceUnavailable({
     detail: 'the database is away',
@@ -10,3 +14,7 @@ export function asUnavailable(error: unknown): ServiceUnavailable | undefined {
     outcomeUnknown: isOutcomeUnknown(error),
   });
 }
+
+/** True for a failure that may pass: the same request may succeed later. */
+export const isUnavailable = (error: unknown): boolean =>
+  asGatehouseError(error) instanceof ServiceUnavailable;

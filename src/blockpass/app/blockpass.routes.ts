@@ -1,13 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import {
-  BadUserInput,
-  GatehouseError,
-  HTTP_STATUS,
-  RateLimited,
-  ServiceUnavailable,
-} from '../../platform/errors.ts';
+import { BadUserInput, GatehouseError, HTTP_STATUS, RateLimited } from '../../platform/errors.ts';
 import type { RequestContext } from '../../platform/request/index.ts';
-import { asUnavailable } from '../../platform/unavailable.ts';
+import { asGatehouseError, isUnavailable } from '../../platform/unavailable.ts';
 import type { AdmittedUpload, AppCalls, AppRequest } from './app-calls.ts';
 import { UploadTooSlow } from './app-errors.ts';
 import { readUpload } from './upload-form.ts';
@@ -65,8 +59,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
           return reply.send(await answer);
         } catch (error) {
           // "Try again" must be true: nothing was stored, and the next attempt brings the same pass.
-          const mayPass = (asUnavailable(error) ?? error) instanceof ServiceUnavailable;
-          if (admitted && mayPass) await calls.giveBack(em.fork(), admitted).catch(() => {});
+          if (admitted && isUnavailable(error)) await calls.giveBack(em.fork(), admitted).catch(() => {});
           throw error;
         } finally {
           account.close();
@@ -80,18 +73,15 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
 const anyRequestId = { anyRequestId: true };
 
 function replyToApp(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const expected = asUnavailable(error) ?? error;
-  const status = statusOf(expected);
+  const expected = asGatehouseError(error);
+  const status = statusOf(expected ?? error);
   if (status >= 500) request.log.error({ err: error }, 'a call of the Blockpass app failed');
-  else {
-    const detail = expected instanceof GatehouseError ? expected.detail : undefined;
-    request.log.info({ status, detail }, 'a call of the Blockpass app was refused');
-  }
-  const { retryAfterSeconds } = expected instanceof GatehouseError ? expected.extensions : {};
+  else request.log.info({ status, detail: expected?.detail }, 'a call of the Blockpass app was refused');
+  const retryAfterSeconds = expected?.extensions.retryAfterSeconds;
   if (expected instanceof RateLimited || retryAfterSeconds !== undefined) {
     reply.header('retry-after', String(retryAfterSeconds));
   }
-  return reply.code(status).send({ err: status, msg: messageOf(expected, status) });
+  return reply.code(status).send({ err: status, msg: messageOf(expected ?? error, status) });
 }
 
 function statusOf(error: FastifyError | Error): number {
