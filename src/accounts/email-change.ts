@@ -19,7 +19,7 @@ import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from '.
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
-import { addressTaken } from './taken.ts';
+import { addressTaken } from './unique-conflicts.ts';
 import { User } from './user.entity.ts';
 
 export const EMAIL_CHANGE_RULES = {

@@ -6,7 +6,7 @@ import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
-import { asConflict } from './taken.ts';
+import { asConflict } from './unique-conflicts.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, type Username, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';

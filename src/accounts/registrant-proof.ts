@@ -7,7 +7,7 @@ import { BadUserInput, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import { isStillGood } from '../sessions/index.ts';
+import { isUnrevoked } from '../sessions/index.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
 
@@ -54,7 +54,7 @@ export class RegistrantProof {
   ): Promise<StillHolds> {
     if (await registrationMarks.matches(em, userId, claim.mark)) return async () => true;
     const caller = await claim.caller();
-    if (caller?.userId === userId) return (tx) => isStillGood(tx, caller);
+    if (caller?.userId === userId) return (tx) => isUnrevoked(tx, caller);
     const { password } = claim;
     if (password == null) throw passwordNeeded();
     return this.byPassword(em, userId, password, origin);

@@ -15,7 +15,7 @@ import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
 import type { EarlierRegistration, RepeatedRegistrations } from './repeated-registrations.ts';
-import { addressTaken, asConflict } from './taken.ts';
+import { addressTaken, asConflict } from './unique-conflicts.ts';
 import { User } from './user.entity.ts';
 import { parseUsername, type Username } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
-import { usernameTaken } from './taken.ts';
+import { usernameTaken } from './unique-conflicts.ts';
 import type { Username } from './username.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
 

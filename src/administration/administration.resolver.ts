@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { findByName, readAccount, recordLook, UserType } from '../accounts/index.ts';
+import { auditAccountAccess, findByName, readAccount, UserType } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { BadUserInput, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
@@ -46,7 +46,7 @@ export class AdministrationResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType | null> {
     const account = await find(em, id);
-    if (account) await recordLook(em, this.audit, { actorId, userId: id }, origin);
+    if (account) await auditAccountAccess(em, this.audit, { actorId, userId: id }, origin);
     return account;
   }
 

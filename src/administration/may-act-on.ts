@@ -3,7 +3,11 @@ import { sql, statement } from '../platform/database/index.ts';
 import { BadUserInput, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import type { Caller } from '../platform/request/index.ts';
-import { lockPowers, type Powers, powersOf } from '../roles/index.ts';
+import {
+  type EffectivePermissions,
+  effectivePermissionsOf,
+  lockEffectivePermissions,
+} from '../roles/index.ts';
 
 /**
  * Whether the caller may act on an account: they need the permission, and every permission of the account. Call it first in
@@ -16,12 +20,14 @@ export async function requireMayActOn(
   caller: Caller,
   userId: string,
   permission: string,
-): Promise<Powers> {
-  const powers = await lockPowers(tx, caller.userId, permission, { subjectId: isId(userId) ? userId : null });
+): Promise<EffectivePermissions> {
+  const powers = await lockEffectivePermissions(tx, caller.userId, permission, {
+    subjectId: isId(userId) ? userId : null,
+  });
   const exists =
     isId(userId) && (await statement(tx, sql`select from users where id = ${userId}`)).length > 0;
   if (!exists) throw new NotFound();
-  powers.requireAtLeast(await powersOf(tx, userId));
+  powers.requireAtLeast(await effectivePermissionsOf(tx, userId));
   return powers;
 }
 

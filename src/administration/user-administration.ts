@@ -2,9 +2,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import {
   type AccountDeletion,
   type Activation,
+  auditAccountAccess,
   DeactivatedBy,
   lockAccount,
-  recordLook,
 } from '../accounts/index.ts';
 import type { SecondFactorChanges, SecondFactors } from '../authenticators/index.ts';
 import { guessRounds } from '../guesses/index.ts';
@@ -60,7 +60,7 @@ export class UserAdministration {
         ? await this.activation.activate(tx, change, origin)
         : await this.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
       // The reply shows the account either way.
-      if (!changed) await recordLook(tx, this.audit, change, origin);
+      if (!changed) await auditAccountAccess(tx, this.audit, change, origin);
     });
   }
 
@@ -133,7 +133,7 @@ export class UserAdministration {
       await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
       const actorId = caller.userId;
       const removed = await this.secondFactorChanges.removeIn(tx, userId, actorId, origin);
-      if (!removed) await recordLook(tx, this.audit, { actorId, userId }, origin);
+      if (!removed) await auditAccountAccess(tx, this.audit, { actorId, userId }, origin);
     });
   }
 

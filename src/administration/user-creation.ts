@@ -14,7 +14,7 @@ import { InvalidValue, readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
-import { lockPowers, type RoleGrants } from '../roles/index.ts';
+import { lockEffectivePermissions, type RoleGrants } from '../roles/index.ts';
 import { UserPermission } from './permissions.ts';
 
 export interface UserCreationInput {
@@ -58,7 +58,7 @@ export class UserCreation {
     const credential = password === null ? null : await this.passwords.hash(password);
     try {
       return await em.transactional(async (tx) => {
-        const powers = await lockPowers(tx, caller.userId, UserPermission.CREATE);
+        const powers = await lockEffectivePermissions(tx, caller.userId, UserPermission.CREATE);
         const user = await this.registration.createIn(tx, account, credential);
         await this.audit.record(tx, origin, {
           action: 'account.created',

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import {
   type AddressBook,
   asConflict,
+  auditAccountAccess,
   type EmailAddress,
   type EmailChange,
   emailKey,
@@ -11,7 +12,6 @@ import {
   parseEmailAddress,
   parsePublicEmailAddress,
   readUsername,
-  recordLook,
   type User,
 } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -115,7 +115,7 @@ export class UserUpdate {
     if (email && vouches) await this.emailChange.moveByAdministrator(tx, user, email, actorId, origin);
     else if (email) await this.emailChange.requestByAdministrator(tx, user, email, actorId, origin);
     else if (vouches) await this.emailChange.vouchFor(tx, user, actorId, origin);
-    else if (!renames) await recordLook(tx, this.audit, { actorId, userId: user.id }, origin);
+    else if (!renames) await auditAccountAccess(tx, this.audit, { actorId, userId: user.id }, origin);
   }
 }
 

@@ -3,7 +3,7 @@ import { type LockedAccount, lockActiveAccount } from '../accounts/index.ts';
 import {
   CREDENTIAL_OF,
   type FactorKind,
-  type OfferedFactor,
+  type SecondFactorInput,
   type SecondFactors,
 } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
@@ -56,7 +56,7 @@ type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge
 
 /** What comes along with a first factor. */
 export interface SignInCompanions {
-  readonly offered?: OfferedFactor | null;
+  readonly offered?: SecondFactorInput | null;
   /** What the message names when that factor is wrong; the factor alone unless given. */
   readonly asked?: readonly Credential[] | undefined;
   readonly linkChallenge?: string | null;
@@ -134,7 +134,7 @@ export class SignIn {
   async complete(
     em: EntityManager,
     token: string,
-    offered: OfferedFactor,
+    offered: SecondFactorInput,
     origin: RequestOrigin,
   ): Promise<TokenPair> {
     this.keyBinding.keyOf(origin);

@@ -4,7 +4,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import type { BucketRule, Charges, RateLimiter } from '../platform/rate-limit/index.ts';
-import type { FactorKind } from './offered-factor.ts';
+import type { FactorKind } from './second-factor-input.ts';
 
 /**
  * Guesses at the second factor of one account, wherever they come from. Ten, then ten an hour: 240 a day find a code

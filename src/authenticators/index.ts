@@ -1,19 +1,19 @@
 export { AccountFactors } from './account-factors.ts';
 export { fullAllowances, GuessAllowance } from './guess-allowance.ts';
-export {
-  CREDENTIAL_OF,
-  FACTOR_ARGUMENTS,
-  type FactorArguments,
-  type FactorKind,
-  type OfferedFactor,
-  readFactor,
-  requireFactor,
-} from './offered-factor.ts';
 export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodesType } from './recovery-codes/recovery-code.types.ts';
 export { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 export { SecondFactorChanges } from './second-factor-changes.ts';
+export {
+  CREDENTIAL_OF,
+  FACTOR_ARGUMENTS,
+  type FactorArguments,
+  type FactorKind,
+  readFactor,
+  requireFactor,
+  type SecondFactorInput,
+} from './second-factor-input.ts';
 export { SecondFactors } from './second-factors.ts';
 export { TotpResolver } from './totp/totp.resolver.ts';
 export { expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';

@@ -14,8 +14,8 @@ import type {
   SessionRenewal,
   SignOut,
 } from '../sessions/index.ts';
-import { CREDENTIAL_OF, type OfferedFactor, requireFactor } from './offered-factor.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
+import { CREDENTIAL_OF, requireFactor, type SecondFactorInput } from './second-factor-input.ts';
 import type { SecondFactors } from './second-factors.ts';
 
 export const SECOND_FACTOR_CHANGE_RULES = {
@@ -154,7 +154,7 @@ export class SecondFactorChanges {
   private async withFactor<T>(
     em: EntityManager,
     { userId, sessionId }: Caller,
-    factor: OfferedFactor,
+    factor: SecondFactorInput,
     origin: RequestOrigin,
     stillHolds: (tx: EntityManager) => Promise<boolean>,
     work: (tx: AnnouncedTransaction) => Promise<T>,

@@ -5,8 +5,8 @@ import type { Clock } from '../platform/clock.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { GuessAllowance } from './guess-allowance.ts';
-import type { FactorKind, OfferedFactor } from './offered-factor.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
+import type { FactorKind, SecondFactorInput } from './second-factor-input.ts';
 import { TotpAuthenticator } from './totp/totp-authenticator.entity.ts';
 import { matchingStep } from './totp/totp-codes.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
@@ -48,7 +48,7 @@ export class SecondFactors {
   async guess(
     em: EntityManager,
     userId: string,
-    { kind, code }: OfferedFactor,
+    { kind, code }: SecondFactorInput,
     origin: RequestOrigin,
     { sessionId = null }: { sessionId?: string | null } = {},
   ): Promise<CountedGuess | null> {

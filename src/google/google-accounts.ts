@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import {
   type AddressBook,
-  createNewcomer,
   type EmailAddress,
   emailKey,
   lockAccount,
   pendingRegistrations,
+  registerFederated,
 } from '../accounts/index.ts';
 import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
@@ -81,7 +81,7 @@ export class GoogleAccounts {
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
     const verified = claims.emailVerified ? address : null;
-    const { id: userId } = await createNewcomer(tx, verified);
+    const { id: userId } = await registerFederated(tx, verified);
     if (verified) await pendingRegistrations.dropOthers(tx, verified.key);
     const identity = await this.identities.add(tx, userId, claims);
     await this.audit.record(tx, origin, {

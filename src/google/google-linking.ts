@@ -5,7 +5,7 @@ import type { LinkedIdentities } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import { isStillGood, type SessionRenewal } from '../sessions/index.ts';
+import { isUnrevoked, type SessionRenewal } from '../sessions/index.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
@@ -95,7 +95,7 @@ export class GoogleLinking {
   /** An owner who got rid of a thief shall not find a link that the thief asked for a moment before. */
   private async lock(tx: EntityManager, caller: Caller): Promise<void> {
     const user = await lockAccount(tx, caller.userId);
-    if (!user || user.deactivatedBy || !(await isStillGood(tx, caller))) {
+    if (!user || user.deactivatedBy || !(await isUnrevoked(tx, caller))) {
       throw new Unauthenticated('the session or the account ended meanwhile');
     }
   }

@@ -18,7 +18,7 @@ const CHECKING_INTERVAL = 1_000;
  */
 export const MAX_REQUESTS_PER_SOCKET = 1_000;
 
-/** What Node is told about connections. Requests without `Host` are refused by knownHost, as JSON. */
+/** What Node is told about connections. Requests without `Host` are refused by checkHostHeader, as JSON. */
 export const CONNECTION_OPTIONS: ServerOptions = {
   headersTimeout: HEADERS_TIMEOUT,
   connectionsCheckingInterval: CHECKING_INTERVAL,

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { within } from '../platform/within.ts';
+import { withTimeout } from '../platform/with-timeout.ts';
 
 /** Resolves when the part answers. The message of a rejection is for the log; the reply only names the part. */
 export type Probe = () => Promise<void>;
@@ -30,7 +30,7 @@ export function healthRoutes({ probes, isDraining, clockOffsetSeconds }: HealthO
       const results = await Promise.all(
         Object.entries(probes).map(async ([part, probe]) => {
           try {
-            await within(PROBE_TIMEOUT, probe());
+            await withTimeout(PROBE_TIMEOUT, probe());
             return [part, 'up'] as const;
           } catch (error) {
             request.log.warn({ part, err: error }, 'a part is away');

@@ -31,7 +31,7 @@ import { explorerRoutes } from './explorer.routes.ts';
 import { GRAPHQL_PATH, graphqlRoutes } from './graphql.routes.ts';
 import { refuseHandshakes } from './handshakes.ts';
 import { type HealthOptions, healthRoutes } from './health.routes.ts';
-import { knownHost } from './known-host.ts';
+import { checkHostHeader } from './host-header-check.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
 import { oneCredential } from './one-credential.ts';
 import { lostCookieHint, refusedOriginHint, untrustedProxyHint } from './operator-hints.ts';
@@ -131,7 +131,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   await app.register(websocket, { options: SOCKET_OPTIONS, errorHandler: onSocketError });
   refuseHandshakes(app, GRAPHQL_PATH, security);
   app.addHook('onRequest', requestIdHook({ required: options.requireRequestId }));
-  app.addHook('onRequest', knownHost);
+  app.addHook('onRequest', checkHostHeader);
   app.addHook('onRequest', oneCredential(tokenCookies));
 
   const allowedOrigins = [publicUrl, ...options.clientOrigins, ...(production ? [] : [localUrl])];

@@ -1,6 +1,6 @@
 import { brotliDecompressSync } from 'node:zlib';
 import { COMMON_PASSWORDS } from './common-passwords.data.ts';
-import { collapseRuns } from './predictable.ts';
+import { collapseRuns } from './password-patterns.ts';
 
 /** Characters, runs counted as one and years as two; more than that beside a common password is a secret of its own. */
 const MAX_PADDING = 6;

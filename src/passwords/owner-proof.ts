@@ -13,7 +13,7 @@ import {
   type RequestOrigin,
   reauthenticationMethods,
 } from '../platform/request/index.ts';
-import { isStillGood } from '../sessions/index.ts';
+import { isUnrevoked } from '../sessions/index.ts';
 import { NotHashed } from './password-hasher.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
@@ -155,7 +155,7 @@ export class OwnerProof {
    */
   async stillHolds(tx: EntityManager, caller: Caller, proof: PasswordProof | null): Promise<boolean> {
     if (proof) return this.passwords.stillHolds(tx, proof);
-    return (await this.passwords.find(tx, caller.userId)) === null && isStillGood(tx, caller);
+    return (await this.passwords.find(tx, caller.userId)) === null && isUnrevoked(tx, caller);
   }
 
   private async guessOf(

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
+import { FifoSemaphore, type Line } from '../platform/fifo-semaphore.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import { type Line, Turnstile } from '../platform/turnstile.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
@@ -94,7 +94,7 @@ export class PasswordHasher {
   /** Stands in for an account that does not exist. */
   #decoy: string;
   readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
-  readonly #turnstile: Turnstile;
+  readonly #semaphore: FifoSemaphore;
   readonly #accepted = new Set<Promise<unknown>>();
   /** Aborted when no job is accepted any more. */
   readonly #closing = new AbortController();
@@ -115,7 +115,7 @@ export class PasswordHasher {
     this.#writing = options.peppers[0];
     this.#target = currentCost(options.scheme, options.bcryptCost);
     this.#decoy = decoyHash(this.#target);
-    this.#turnstile = new Turnstile({
+    this.#semaphore = new FifoSemaphore({
       places: options.threads,
       queue: options.queue,
       reserved: options.reserved ?? 0,
@@ -273,8 +273,8 @@ export class PasswordHasher {
     if (this.#closing.signal.aborted) {
       throw new NotHashed({ detail: 'The password hasher is closed.' });
     }
-    if (this.#turnstile.isFull(line) || this.#expectedWaitMs(line) > this.#options.maxWaitMs) {
-      throw this.#refusal(line, `${this.#turnstile.waiting} password hashing jobs are waiting already.`);
+    if (this.#semaphore.isFull(line) || this.#expectedWaitMs(line) > this.#options.maxWaitMs) {
+      throw this.#refusal(line, `${this.#semaphore.waiting} password hashing jobs are waiting already.`);
     }
     const result = this.#take(name, job, line);
     this.#accepted.add(result);
@@ -290,7 +290,7 @@ export class PasswordHasher {
     const deadline = timeout(allowedMs);
     // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
     const tooLate = timeout(allowedMs - this.#runMs);
-    await this.#turnstile.enter(AbortSignal.any([tooLate, this.#ended.signal]), line).catch(() => {
+    await this.#semaphore.enter(AbortSignal.any([tooLate, this.#ended.signal]), line).catch(() => {
       throw this.#refusal(line, 'No thread was free in time.');
     });
     try {
@@ -298,7 +298,7 @@ export class PasswordHasher {
       try {
         return await this.#pool.run(job, { name, signal: AbortSignal.any([deadline, this.#ended.signal]) });
       } finally {
-        this.#turnstile.leave();
+        this.#semaphore.leave();
         this.#runMs += (performance.now() - begun - this.#runMs) / RUNS_REMEMBERED;
       }
     } catch (cause) {
@@ -315,7 +315,7 @@ export class PasswordHasher {
 
   /** Of a job that would begin to wait now. */
   #expectedWaitMs(line: Line): number {
-    return (this.#turnstile.ahead(line) * this.#runMs) / this.#options.threads;
+    return (this.#semaphore.ahead(line) * this.#runMs) / this.#options.threads;
   }
 
   #refusal(line: Line, detail: string): NotHashed {

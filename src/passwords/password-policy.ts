@@ -1,6 +1,6 @@
 import { isCommonPassword, paddingLength, plainLetters } from './common-passwords.ts';
+import { isSequence, isShortRepetition, repeatedUnit } from './password-patterns.ts';
 import { codePoints, passwordSizeProblem } from './password-size.ts';
-import { isSequence, isShortRepetition, repeatedUnit } from './predictable.ts';
 
 export { MAX_PASSWORD_BYTES, MAX_PASSWORD_CODE_POINTS, passwordSizeProblem } from './password-size.ts';
 

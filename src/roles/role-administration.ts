@@ -6,11 +6,11 @@ import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Endings } from '../sessions/index.ts';
+import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
-import { lockPowers, type Powers } from './powers.ts';
 import { Role } from './role.entity.ts';
-import { parseDescription, parsePermissions, parseRoleName } from './role-words.ts';
+import { parseDescription, parsePermissions, parseRoleName } from './role-validation.ts';
 
 /** Holders of a role that one transaction may concern: measured, below a second on a machine that is busy otherwise. */
 const MANY = 5_000;
@@ -56,7 +56,7 @@ export class RoleAdministration {
       permissions: () => parsePermissions(input.permissions),
     });
     return this.change(em, async (tx) => {
-      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.MANAGE);
       powers.requireWithin(permissions);
       requireFree(name);
       const role = tx.create(Role, { name, description, permissions });
@@ -84,7 +84,7 @@ export class RoleAdministration {
       permissions: () => (input.permissions == null ? undefined : parsePermissions(input.permissions)),
     });
     return this.change(em, async (tx) => {
-      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.MANAGE);
       const role = await findById(tx, input.id);
       requireMayChange(powers, role);
       powers.requireWithin(permissions ?? []);
@@ -143,7 +143,7 @@ export class RoleAdministration {
     origin: RequestOrigin,
   ): Promise<boolean> {
     return this.change(em, async (tx) => {
-      const powers = await lockPowers(tx, caller.userId, RolePermission.MANAGE);
+      const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.MANAGE);
       const role = await findById(tx, roleId);
       requireMayChange(powers, role);
       if (role.name === SUPERUSER) throw new Conflict('The role superuser cannot be deleted.');
@@ -194,7 +194,7 @@ async function findById(tx: EntityManager, id: string): Promise<Role> {
   return role;
 }
 
-function requireMayChange(powers: Powers, role: Role): void {
+function requireMayChange(powers: EffectivePermissions, role: Role): void {
   powers.requireWithin(role.permissions);
   if (powers.has(role.name) && !powers.unlimited) throw new Forbidden('nobody changes a role that they have');
 }

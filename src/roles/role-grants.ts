@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { recordLook } from '../accounts/index.ts';
+import { auditAccountAccess } from '../accounts/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
@@ -7,11 +7,11 @@ import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
+import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
-import { lockPowers, type Powers } from './powers.ts';
 import { Role } from './role.entity.ts';
-import { isRoleName } from './role-words.ts';
+import { isRoleName } from './role-validation.ts';
 
 /** Roles of one user: every access token names them, and a token has a greatest length. */
 export const MAX_ROLES_OF_USER = 20;
@@ -50,7 +50,7 @@ export class RoleGrants {
         throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
       }
       const look = { actorId: caller.userId, userId };
-      if (!(await grantTo(tx, userId, role.id))) return recordLook(tx, this.audit, look, origin);
+      if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, origin);
       await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.granted',
@@ -80,7 +80,7 @@ export class RoleGrants {
         sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
       );
       const look = { actorId: caller.userId, userId };
-      if (revoked.length === 0) return recordLook(tx, this.audit, look, origin);
+      if (revoked.length === 0) return auditAccountAccess(tx, this.audit, look, origin);
       await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.revoked',
@@ -99,7 +99,7 @@ export class RoleGrants {
    */
   async grantToNew(
     tx: EntityManager,
-    powers: Powers,
+    powers: EffectivePermissions,
     { userId, roles: names }: { userId: string; roles: readonly string[] },
     origin: RequestOrigin,
   ): Promise<void> {
@@ -125,9 +125,9 @@ export class RoleGrants {
     tx: EntityManager,
     caller: Caller,
     { userId, role: name }: Grant,
-  ): Promise<{ powers: Powers; role: Role }> {
+  ): Promise<{ powers: EffectivePermissions; role: Role }> {
     const subjectId = isId(userId) ? userId : null;
-    const powers = await lockPowers(tx, caller.userId, RolePermission.GRANT, { subjectId });
+    const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.GRANT, { subjectId });
     const role = isRoleName(name) ? await tx.findOne(Role, { name }) : null;
     if (!role || !(await accountExists(tx, userId))) throw new NotFound();
     powers.requireWithin(role.permissions, userId);

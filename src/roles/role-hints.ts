@@ -1,7 +1,7 @@
 import { nearest } from '../platform/edit-distance.ts';
 import type { Hints } from '../platform/hints.ts';
 import { SUPERUSER } from './last-superuser.ts';
-import { isRoleName } from './role-words.ts';
+import { isRoleName } from './role-validation.ts';
 
 /** Edits between a misspelt role or permission and the one that was meant. */
 const MAX_EDITS = { role: 2, permission: 1 };

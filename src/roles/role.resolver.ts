@@ -18,7 +18,7 @@ import { Role } from './role.entity.ts';
 import { CreateRoleInput, RoleType, UpdateRoleInput } from './role.types.ts';
 import type { RoleAdministration } from './role-administration.ts';
 import type { RoleGrants } from './role-grants.ts';
-import { isRoleName } from './role-words.ts';
+import { isRoleName } from './role-validation.ts';
 
 /** Roles, and what they add to a user. */
 @Resolver(() => UserType)

@@ -14,6 +14,7 @@ export { expiredSessions, PostgresSessionStore } from './postgres-session-store.
 export { RedisSessionStore } from './redis-session-store.ts';
 export { RefreshRotation } from './refresh-rotation.ts';
 export { RefreshTokens } from './refresh-token.ts';
+export { isUnrevoked } from './revocation-lookup.ts';
 export { Revocations } from './revocations.ts';
 export { SecondFactorRequirement } from './second-factor-requirement.ts';
 export { ServiceTokenResolver } from './service-token.resolver.ts';
@@ -32,7 +33,6 @@ export type {
 } from './session-store.ts';
 export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
-export { isStillGood } from './still-good.ts';
 export { loadSubject, type Subject } from './subject.ts';
 export { supersedeTokens, type TokenStrength } from './supersession.ts';
 export { TokenCookies } from './token-cookies.ts';

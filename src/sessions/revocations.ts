@@ -6,7 +6,7 @@ import type { Caller } from '../platform/request/index.ts';
 import { EndingKind } from './ending.entity.ts';
 import { EndingReader, type EndingRow, type ReadPoint } from './ending-reader.ts';
 import type { KnownEndings } from './lost-endings.ts';
-import { isStillGood } from './still-good.ts';
+import { isUnrevoked } from './revocation-lookup.ts';
 
 /** Milliseconds between two looks without being woken. */
 const READ_INTERVAL = 500;
@@ -110,7 +110,7 @@ export class Revocations {
 
   private async isVoidInDatabase(caller: Caller, em: EntityManager): Promise<boolean> {
     try {
-      return !(await isStillGood(em, caller));
+      return !(await isUnrevoked(em, caller));
     } catch (cause) {
       throw new ServiceUnavailable({ detail: 'endings cannot be read', cause });
     }

@@ -8,8 +8,8 @@ import {
   type RequestContext,
 } from '../../platform/request/index.ts';
 import type { SessionRenewals } from '../../sessions/index.ts';
-import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
+import { FACTOR_ARGUMENTS } from '../second-factor-input.ts';
 import { RecoveryCodesType } from './recovery-code.types.ts';
 import type { RecoveryCodes } from './recovery-codes.ts';
 

@@ -10,9 +10,9 @@ import {
 } from '../../platform/request/index.ts';
 import type { SessionRenewals } from '../../sessions/index.ts';
 import type { AccountFactors } from '../account-factors.ts';
-import { FACTOR_ARGUMENTS } from '../offered-factor.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
+import { FACTOR_ARGUMENTS } from '../second-factor-input.ts';
 import { TotpEnrolmentType } from './totp.types.ts';
 import type { TotpEnrolments } from './totp-enrolments.ts';
 

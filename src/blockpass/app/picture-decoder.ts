@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ServiceUnavailable } from '../../platform/errors.ts';
-import { Turnstile } from '../../platform/turnstile.ts';
+import { FifoSemaphore } from '../../platform/fifo-semaphore.ts';
 import { MAX_STORED, NOT_A_PICTURE } from './picture-limits.ts';
 
 /** Milliseconds for one picture. The most expensive one that is let in takes 2 to 3 seconds of a free core. */
@@ -26,7 +26,7 @@ const WORKER = fileURLToPath(new URL(`./picture-worker${extname(import.meta.url)
  * never loads libvips.
  */
 export class PictureDecoder {
-  private readonly turnstile = new Turnstile({ places: 1, queue: QUEUE });
+  private readonly semaphore = new FifoSemaphore({ places: 1, queue: QUEUE });
 
   constructor(private readonly limits = { time: TIME }) {}
 
@@ -37,14 +37,14 @@ export class PictureDecoder {
    * @throws {ServiceUnavailable} too many wait, or it took too long, or the decoder failed.
    */
   async encodeAnew(received: Buffer): Promise<Buffer | null> {
-    if (this.turnstile.isFull()) throw unavailable('pictures wait for the decoder');
-    await this.turnstile.enter(AbortSignal.timeout(WAIT)).catch((cause) => {
+    if (this.semaphore.isFull()) throw unavailable('pictures wait for the decoder');
+    await this.semaphore.enter(AbortSignal.timeout(WAIT)).catch((cause) => {
       throw unavailable('pictures wait for the decoder', cause);
     });
     try {
       return await decode(received, this.limits.time);
     } finally {
-      this.turnstile.leave();
+      this.semaphore.leave();
     }
   }
 }

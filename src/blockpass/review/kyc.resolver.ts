@@ -1,6 +1,6 @@
 import { GraphQLURL } from 'graphql-scalars';
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { readAccount, recordLook, UserType } from '../../accounts/index.ts';
+import { auditAccountAccess, readAccount, UserType } from '../../accounts/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { Forbidden, ReauthenticationRequired } from '../../platform/errors.ts';
 import type { Connection } from '../../platform/pagination/index.ts';
@@ -141,7 +141,7 @@ export class KycRecordResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType | null> {
     if (userId === null) return null;
-    await recordLook(em, this.audit, { actorId, userId }, origin);
+    await auditAccountAccess(em, this.audit, { actorId, userId }, origin);
     return readAccount(em, userId);
   }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { createNewcomer, lockActiveAccount } from '../../accounts/index.ts';
+import { lockActiveAccount, registerFederated } from '../../accounts/index.ts';
 import type { SignIn, SignInOutcome } from '../../authentication/index.ts';
 import type { OwnerNotices } from '../../notices/index.ts';
 import type { AuditLog } from '../../platform/audit/index.ts';
@@ -10,7 +10,7 @@ import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { type Caller, networksOf, type RequestOrigin } from '../../platform/request/index.ts';
-import { isStillGood } from '../../sessions/index.ts';
+import { isUnrevoked } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
@@ -188,7 +188,7 @@ export class WebsiteSignIns {
 
   /** The account before what hangs on it. An owner who got rid of a thief shall not find a link asked for a moment before. */
   private async lock(tx: EntityManager, linker: Caller): Promise<void> {
-    if (!(await lockActiveAccount(tx, linker.userId)) || !(await isStillGood(tx, linker))) {
+    if (!(await lockActiveAccount(tx, linker.userId)) || !(await isUnrevoked(tx, linker))) {
       throw new Unauthenticated('the session or the account ended meanwhile');
     }
   }
@@ -210,7 +210,7 @@ export class WebsiteSignIns {
   }
 
   private async admitNewcomer(tx: EntityManager, recordId: string, origin: RequestOrigin): Promise<string> {
-    const { id } = await createNewcomer(tx);
+    const { id } = await registerFederated(tx);
     await this.identities.link(tx, id, { recordId });
     await this.audit.record(tx, origin, {
       action: 'account.registered',

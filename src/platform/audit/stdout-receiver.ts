@@ -1,4 +1,4 @@
-import { within } from '../within.ts';
+import { withTimeout } from '../with-timeout.ts';
 import { type AuditReceiver, type StreamedEvent, toJsonLine } from './audit-receiver.ts';
 
 /** Milliseconds for the reader of a pipe to make room. */
@@ -19,9 +19,9 @@ export class StdoutReceiver implements AuditReceiver {
 
   async send(events: readonly StreamedEvent[]): Promise<void> {
     const text = events.map((event) => `${toJsonLine(event)}\n`).join('');
-    if (this.pending && this.pending.text !== text) await within(this.deadline, this.pending.written);
+    if (this.pending && this.pending.text !== text) await withTimeout(this.deadline, this.pending.written);
     this.pending ??= { text, written: this.write(text) };
-    await within(this.deadline, this.pending.written);
+    await withTimeout(this.deadline, this.pending.written);
   }
 
   private write(text: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { ErrorReply } from 'redis';
-import { within } from '../within.ts';
-import { fitForLog } from './fit-for-log.ts';
+import { withTimeout } from '../with-timeout.ts';
+import { redactRedisError } from './redact-redis-error.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
 import { type KnownPrimary, openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
@@ -89,7 +89,7 @@ export class RedisConnection {
     );
     this.link = link;
     try {
-      await within(CONNECT_DEADLINE, this.prepared(link));
+      await withTimeout(CONNECT_DEADLINE, this.prepared(link));
       if (this.link === link) this.up(link);
     } catch (error) {
       this.lost(link, error);
@@ -107,11 +107,11 @@ export class RedisConnection {
     if (!link || this.state !== 'up') throw new RedisAway();
     try {
       const latest = Math.floor(performance.now() + ANSWER_DEADLINE + this.clockOffset);
-      return await within(ANSWER_DEADLINE, work(link.client, latest));
+      return await withTimeout(ANSWER_DEADLINE, work(link.client, latest));
     } catch (cause) {
       // A refusal (out of memory, no right) is an answer: the connection is good.
       if (!(cause instanceof ErrorReply) || WRONG_PLACE.test(cause.message)) this.lost(link, cause);
-      throw new RedisAway(fitForLog(cause));
+      throw new RedisAway(redactRedisError(cause));
     }
   }
 
@@ -165,7 +165,7 @@ export class RedisConnection {
     const wasAway = this.state === 'away';
     this.state = 'away';
     link.cut();
-    if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, fitForLog(error));
+    if (!wasAway) this.options.log(`Redis is away (${this.options.purpose})`, redactRedisError(error));
     this.reconnect = setTimeout(() => void this.start(), this.delay);
     this.delay = Math.min(this.delay * 2, LONGEST_DELAY);
   }

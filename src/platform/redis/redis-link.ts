@@ -1,5 +1,5 @@
 import { createClient, createCluster, ErrorReply } from 'redis';
-import { fitForLog } from './fit-for-log.ts';
+import { redactRedisError } from './redact-redis-error.ts';
 import type { Endpoint, RedisAddress } from './redis-address.ts';
 
 /** Milliseconds for a TCP or TLS connection; shorter than an attempt (redis-connection.ts), so that no socket outlives one. */
@@ -189,7 +189,7 @@ async function primaryOf(address: RedisAddress): Promise<Endpoint> {
   } catch (error) {
     const reasons = error instanceof AggregateError ? error.errors : [error];
     throw new Error(
-      `no Sentinel told the primary: ${reasons.map((reason) => String(fitForLog(reason))).join('; ')}`,
+      `no Sentinel told the primary: ${reasons.map((reason) => String(redactRedisError(reason))).join('; ')}`,
     );
   }
 }

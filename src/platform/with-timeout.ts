@@ -7,7 +7,7 @@ const USUAL_LATENESS = 50;
  * what needs another round trip gets the lost time once more, up to the same number of milliseconds.
  * @throws when `work` has not ended within the milliseconds; what it does goes on unheard.
  */
-export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+export async function withTimeout<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
     const late = () => reject(new Error(`no answer within ${milliseconds} ms`));

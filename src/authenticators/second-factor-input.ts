@@ -11,7 +11,7 @@ export const CREDENTIAL_OF: Readonly<Record<FactorKind, Credential>> = {
 };
 
 /** What somebody offers as a second factor, unchecked. */
-export interface OfferedFactor {
+export interface SecondFactorInput {
   readonly kind: FactorKind;
   readonly code: string;
 }
@@ -32,7 +32,7 @@ export const FACTOR_ARGUMENTS = {
 export function readFactor(
   path: string,
   { securityCode, recoveryCode }: FactorArguments,
-): OfferedFactor | null {
+): SecondFactorInput | null {
   // A form sends an empty text for a field that nobody filled in.
   const code = securityCode?.trim() || undefined;
   const recovery = recoveryCode?.trim() || undefined;
@@ -42,7 +42,7 @@ export function readFactor(
 }
 
 /** @throws {BadUserInput} unless exactly one code is given. */
-export function requireFactor(path: string, given: FactorArguments): OfferedFactor {
+export function requireFactor(path: string, given: FactorArguments): SecondFactorInput {
   return readFactor(path, given) ?? refuse(path, 'The security code or a recovery code is needed.');
 }
 

@@ -9,7 +9,7 @@ import { headerCount } from './header-count.ts';
  * A target in absolute form (`GET http://host/path`) may differ from `Host` and stands above it (section 3.2.2). That needs
  * no rule: the service knows its own name from `PUBLIC_URL`. Only pages for developers look at `Host`, on loopback.
  */
-export async function knownHost(
+export async function checkHostHeader(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply | undefined> {

@@ -7,7 +7,7 @@ import type { Caller } from '../platform/request/index.ts';
  * the lock on the account before something is added that outlives the session (a password, a way to sign in): the
  * request may have been let in before its session ended, and have waited since.
  */
-export async function isStillGood(
+export async function isUnrevoked(
   em: EntityManager,
   { userId, sessionId, epoch, keyId }: Caller,
 ): Promise<boolean> {

@@ -5,7 +5,7 @@ import { lockSuperuserRole } from './last-superuser.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
 
 /** What a user may do. */
-export class Powers {
+export class EffectivePermissions {
   constructor(
     readonly userId: string,
     private readonly roles: ReadonlySet<string>,
@@ -43,7 +43,7 @@ export class Powers {
    * Nobody acts on an account that may do more than themselves.
    * @throws {Forbidden}
    */
-  requireAtLeast(other: Powers): void {
+  requireAtLeast(other: EffectivePermissions): void {
     if (!this.covers(other.permissions)) {
       throw new Forbidden('the account may do more than the caller', { subjectId: other.userId });
     }
@@ -55,29 +55,32 @@ export class Powers {
  * were when it was made. Takes the lock under which they stay so.
  * @throws {Forbidden} when the caller has lost the permission, or the use of the account, meanwhile.
  */
-export async function lockPowers(
+export async function lockEffectivePermissions(
   tx: EntityManager,
   userId: string,
   permission: string,
   { subjectId = null }: { subjectId?: string | null } = {},
-): Promise<Powers> {
+): Promise<EffectivePermissions> {
   await lockSuperuserRole(tx);
   // A deactivation takes that lock too: who waited behind it must not undo it, or do anything else.
   const active = await statement(tx, sql`select from users where id = ${userId} and deactivated_by is null`);
   if (active.length === 0) throw new Forbidden('the account of the caller is out of use', { subjectId });
-  const powers = await powersOf(tx, userId);
+  const powers = await effectivePermissionsOf(tx, userId);
   powers.require(permission, subjectId);
   return powers;
 }
 
 /** Of a deactivated account too: it may be activated again. */
-export async function powersOf(em: EntityManager, userId: string): Promise<Powers> {
+export async function effectivePermissionsOf(
+  em: EntityManager,
+  userId: string,
+): Promise<EffectivePermissions> {
   const rows = await statement(
     em,
     sql<{ name: string; permissions: string[] }>`
       select r.name, r.permissions from role_grant g join role r on r.id = g.role_id where g.user_id = ${userId}`,
   );
-  return new Powers(
+  return new EffectivePermissions(
     userId,
     new Set(rows.map(({ name }) => name)),
     new Set(rows.flatMap(({ permissions }) => permissions)),

@@ -8,7 +8,7 @@ export type Line = 'open' | 'reserved';
  * Some of the places in the queue may be reserved. Those who wait in them form a line of their own, and the two lines go in
  * turn: neither can keep the other waiting for more than one turn each.
  */
-export class Turnstile {
+export class FifoSemaphore {
   readonly #places: number;
   /** A set keeps the order of arrival and lets go from the middle. */
   readonly #waiting: Readonly<Record<Line, Set<() => void>>> = { open: new Set(), reserved: new Set() };

@@ -1,24 +1,24 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Line, Turnstile } from '../../src/platform/turnstile.ts';
+import { FifoSemaphore, type Line } from '../../src/platform/fifo-semaphore.ts';
 
 const never = new AbortController().signal;
 
 /** One place that is taken, and a queue in which some wait. */
 function occupied(queue: number, reserved: number) {
-  const turnstile = new Turnstile({ places: 1, queue, reserved });
+  const semaphore = new FifoSemaphore({ places: 1, queue, reserved });
   const served: string[] = [];
-  void turnstile.enter(never);
+  void semaphore.enter(never);
   return {
-    turnstile,
+    semaphore,
     served,
     wait: (name: string, line?: Line, signal = never) =>
-      turnstile.enter(signal, line).then(
+      semaphore.enter(signal, line).then(
         () => void served.push(name),
         () => {},
       ),
     async serve(count: number) {
       for (let n = 0; n < count; n += 1) {
-        turnstile.leave();
+        semaphore.leave();
         await Promise.resolve();
         await new Promise(setImmediate);
       }
@@ -26,41 +26,41 @@ function occupied(queue: number, reserved: number) {
   };
 }
 
-describe('a turnstile with reserved places', () => {
+describe('a semaphore with reserved places', () => {
   it('keeps them free when all others are taken', () => {
-    const { turnstile, wait } = occupied(4, 1);
+    const { semaphore, wait } = occupied(4, 1);
     for (const name of ['a', 'b', 'c']) void wait(name);
-    expect([turnstile.isFull(), turnstile.isFull('reserved')]).toEqual([true, false]);
+    expect([semaphore.isFull(), semaphore.isFull('reserved')]).toEqual([true, false]);
     void wait('known', 'reserved');
-    expect([turnstile.isFull(), turnstile.isFull('reserved')]).toEqual([true, true]);
+    expect([semaphore.isFull(), semaphore.isFull('reserved')]).toEqual([true, true]);
   });
 
   it('gives the other places to those who may use reserved ones too', () => {
-    const { turnstile, wait } = occupied(4, 1);
+    const { semaphore, wait } = occupied(4, 1);
     for (const name of ['a', 'b', 'c']) void wait(name, 'reserved');
-    expect([turnstile.waiting, turnstile.isFull('reserved')]).toEqual([3, false]);
+    expect([semaphore.waiting, semaphore.isFull('reserved')]).toEqual([3, false]);
     void wait('d', 'reserved');
-    expect(turnstile.isFull('reserved')).toBe(true);
+    expect(semaphore.isFull('reserved')).toBe(true);
   });
 
   it('serves both lines in turn, each in the order of arrival, and says how many go before', async () => {
-    const { turnstile, served, wait, serve } = occupied(8, 4);
+    const { semaphore, served, wait, serve } = occupied(8, 4);
     for (const name of ['a', 'b', 'c', 'd']) void wait(name);
-    expect([turnstile.ahead(), turnstile.ahead('reserved')]).toEqual([4, 1]);
+    expect([semaphore.ahead(), semaphore.ahead('reserved')]).toEqual([4, 1]);
     for (const name of ['K', 'L']) void wait(name, 'reserved');
-    expect([turnstile.ahead(), turnstile.ahead('reserved')]).toEqual([6, 5]);
+    expect([semaphore.ahead(), semaphore.ahead('reserved')]).toEqual([6, 5]);
     await serve(6);
     expect(served).toEqual(['K', 'a', 'L', 'b', 'c', 'd']);
   });
 
   it('frees the place of one who gives up', async () => {
-    const { turnstile, served, wait, serve } = occupied(2, 1);
+    const { semaphore, served, wait, serve } = occupied(2, 1);
     const impatience = new AbortController();
     const gaveUp = wait('K', 'reserved', impatience.signal);
     void wait('a');
     impatience.abort();
     await gaveUp;
-    expect([turnstile.waiting, turnstile.isFull('reserved')]).toEqual([1, false]);
+    expect([semaphore.waiting, semaphore.isFull('reserved')]).toEqual([1, false]);
     await serve(1);
     expect(served).toEqual(['a']);
   });

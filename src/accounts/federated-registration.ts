@@ -17,7 +17,7 @@ const ATTEMPTS = 5;
  * owner may change.
  * @param email that the other side verified; without one the account has none
  */
-export async function createNewcomer(tx: EntityManager, email: EmailAddress | null = null): Promise<User> {
+export async function registerFederated(tx: EntityManager, email: EmailAddress | null = null): Promise<User> {
   const { username, key, skeletons } = await reserveNeutralName(tx);
   const user = tx.create(User, {
     username,

@@ -3,16 +3,16 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 
 /** Who saw whose account. */
-export interface AccountLook {
+export interface AccountAccess {
   readonly actorId: string;
   readonly userId: string;
 }
 
 /** Records that somebody was shown an account, where no event of a change says so; one's own needs no record. */
-export async function recordLook(
+export async function auditAccountAccess(
   em: EntityManager,
   audit: AuditLog,
-  { actorId, userId }: AccountLook,
+  { actorId, userId }: AccountAccess,
   origin: RequestOrigin,
 ): Promise<void> {
   if (actorId === userId) return;
