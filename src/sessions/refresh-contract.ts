@@ -55,7 +55,7 @@ export interface RefreshContractOptions {
   readonly graceSeconds: number;
 }
 
-/** Why an outcome is recorded: the row of the table in docs/architecture.md. */
+/** Why an outcome is recorded: the row of the table in docs/design/sessions.md. */
 export type Circumstance =
   /** Within the grace, from another network or another browser. */
   | 'elsewhere'
@@ -109,7 +109,7 @@ export type Judgement =
 
 /**
  * The refresh contract: every rule of what becomes of a presented token, in one place and without any effect. The table with
- * the reasons is in docs/architecture.md.
+ * the reasons is in docs/design/sessions.md.
  */
 export function judgePresentation(
   held: HeldGeneration,

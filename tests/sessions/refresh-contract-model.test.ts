@@ -17,7 +17,7 @@ interface Proof {
 }
 
 /**
- * The table of docs/architecture.md once more, told from the whole history of a session and not from what the store
+ * The table of docs/design/sessions.md once more, told from the whole history of a session and not from what the store
  * remembers. The two must agree on every answer.
  */
 class History {
