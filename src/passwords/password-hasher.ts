@@ -9,6 +9,7 @@ import { FifoSemaphore, type Line } from '../platform/fifo-semaphore.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
+import { StandingQueue } from './standing-queue.ts';
 import {
   ARGON2_MEMORY_KIB,
   ARGON2_PASSES,
@@ -43,7 +44,10 @@ export interface PasswordHasherOptions {
   queue: number;
   /** How many of those only a `reserved` job may take; 0 unless it says so. */
   reserved?: number;
-  /** Milliseconds; what would have to wait for longer, by the time that jobs take now, is refused at once too. */
+  /**
+   * Milliseconds. A job that would have to wait for longer, by the time that jobs take now, is refused at once too. During
+   * overload strangers wait for less (standing-queue.ts).
+   */
   maxWaitMs: number;
 }
 
@@ -95,6 +99,7 @@ export class PasswordHasher {
   #decoy: string;
   readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
   readonly #semaphore: FifoSemaphore;
+  readonly #openQueue: StandingQueue;
   readonly #accepted = new Set<Promise<unknown>>();
   /** Aborted when no job is accepted any more. */
   readonly #closing = new AbortController();
@@ -120,6 +125,7 @@ export class PasswordHasher {
       queue: options.queue,
       reserved: options.reserved ?? 0,
     });
+    this.#openQueue = new StandingQueue(options.maxWaitMs);
     this.#pool = new Piscina({
       // Node picks up src/hash-worker.ts by stripping its types, dist/hash-worker.js as it is.
       filename: fileURLToPath(new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url)),
@@ -273,7 +279,7 @@ export class PasswordHasher {
     if (this.#closing.signal.aborted) {
       throw new NotHashed({ detail: 'The password hasher is closed.' });
     }
-    if (this.#semaphore.isFull(line) || this.#expectedWaitMs(line) > this.#options.maxWaitMs) {
+    if (this.#semaphore.isFull(line) || this.#wouldWaitTooLong(line)) {
       throw this.#refusal(line, `${this.#semaphore.waiting} password hashing jobs are waiting already.`);
     }
     const result = this.#take(name, job, line);
@@ -311,6 +317,12 @@ export class PasswordHasher {
       }
       throw new Error('A password hashing job failed.', { cause });
     }
+  }
+
+  #wouldWaitTooLong(line: Line): boolean {
+    const expected = this.#expectedWaitMs(line);
+    const allowed = line === 'open' ? this.#openQueue.allowedWait(expected) : this.#options.maxWaitMs;
+    return expected > allowed;
   }
 
   /** Of a job that would begin to wait now. */
