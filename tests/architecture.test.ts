@@ -211,6 +211,25 @@ describe('fragments of GraphQL documents', () => {
   });
 });
 
+describe('the networks of a client', () => {
+  /** Where there is no request yet, or no longer: a connection, and what sessions and the audit trail keep. */
+  const ELSEWHERE = [
+    'src/accounts/repeated-registrations.ts',
+    'src/http/connection-places.ts',
+    'src/sessions/refresh-contract.ts',
+  ];
+
+  it('are computed in the context of the request', async () => {
+    const readers: string[] = [];
+    for (const file of files) {
+      if (file.startsWith('src/platform/request/')) continue;
+      const text = await readFile(file, 'utf8');
+      if (/import[^;]*\bnetworks?Of\b[^;]*;/.test(text)) readers.push(file);
+    }
+    expect(readers.sort()).toEqual([...ELSEWHERE, 'src/http/request-context.ts'].sort());
+  });
+});
+
 describe('main.ts', () => {
   it('loads no module before it has checked the version of Node', async () => {
     const text = await readFile('src/main.ts', 'utf8');

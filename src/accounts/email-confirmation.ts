@@ -7,7 +7,7 @@ import { BadUserInput, InvalidCredentials, InvalidToken } from '../platform/erro
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { Endings } from '../sessions/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail } from './confirmation-mails.ts';
@@ -63,7 +63,7 @@ export class EmailConfirmation {
     claim: RegistrantClaim,
     origin: RequestOrigin,
   ): Promise<User> {
-    await this.rateLimiter.charge({ 'confirmEmail.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'confirmEmail.address': origin.networks });
     const seen = await this.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
     const stillHolds = await this.prove(em, token, seen, claim, origin);
@@ -129,7 +129,7 @@ export class EmailConfirmation {
   ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.rateLimiter.charge({
-      'resendEmailConfirmation.address': networksOf(origin.clientAddress ?? ''),
+      'resendEmailConfirmation.address': origin.networks,
     });
     await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email, mark }));
   }

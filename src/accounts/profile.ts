@@ -3,7 +3,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './unique-conflicts.ts';
@@ -33,7 +33,7 @@ export class Profiles {
 
   /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
   async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
-    await this.rateLimiter.charge({ 'publicProfile.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'publicProfile.address': origin.networks });
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 

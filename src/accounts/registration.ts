@@ -6,7 +6,7 @@ import { Conflict } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
@@ -85,7 +85,7 @@ export class Registration {
    *   also the address.
    */
   async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
-    await this.rateLimiter.charge({ 'register.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'register.address': origin.networks });
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
     const mail = { 'register.recipient': mailboxKey(parsed.email.key) };

@@ -32,7 +32,7 @@ export class RepeatedRegistrations {
   async find(
     em: EntityManager,
     registration: ParsedRegistration,
-    { clientAddress }: RequestOrigin,
+    { clientAddress, networks }: RequestOrigin,
   ): Promise<EarlierRegistration | null> {
     if (clientAddress === null) return null;
     const { key } = registration.username;
@@ -40,7 +40,7 @@ export class RepeatedRegistrations {
       this.options.emailConfirmation === 'required'
         ? await this.findPending(em, key)
         : await this.findAccount(em, key);
-    if (!earlier || !(await registeredFrom(em, earlier.account, networkOf(clientAddress)))) return null;
+    if (!earlier || !(await registeredFrom(em, earlier.account, networks[0]))) return null;
     return isSame(earlier.account, registration) ? earlier : { ...earlier, password: null };
   }
 

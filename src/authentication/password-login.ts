@@ -8,7 +8,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { type Credential, EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import { isUnavailable } from '../platform/unavailable.ts';
 import { findByIdentifier } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
@@ -62,7 +62,7 @@ export class PasswordLogin {
     const offered = readFactor('input', { securityCode: input.securityCode });
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
-    const [network, ...wider] = networksOf(origin.clientAddress ?? '');
+    const [network, ...wider] = origin.networks;
     await this.rateLimiter.charge({ 'login.address': [network] });
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.

@@ -14,7 +14,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type Caller, type RequestOrigin } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
 /** As OWNER_PROOF_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
@@ -76,7 +76,7 @@ export class Reauthentication {
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
       ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
     ];
-    await this.rateLimiter.charge({ 'reauthenticate.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'reauthenticate.address': origin.networks });
     const attempt = await this.attemptOf(em, caller, origin);
     await this.rateLimiter.charge(attempt);
     const proof = password === null ? null : await this.verify(em, userId, password, attempt, asked, origin);

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type FactorArguments, requireFactor } from '../authenticators/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { TokenPair } from '../sessions/index.ts';
 import type { SignIn } from './sign-in.ts';
 
@@ -22,7 +22,7 @@ export class SecondStep {
     origin: RequestOrigin,
   ): Promise<TokenPair> {
     const offered = requireFactor('input', input);
-    await this.rateLimiter.charge({ 'completeLogin.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'completeLogin.address': origin.networks });
     return this.signIn.complete(em, input.challenge, offered, origin);
   }
 }

@@ -5,7 +5,7 @@ import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { GoogleAccounts } from './google-accounts.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import { GOOGLE_METHOD, type GoogleIdentities } from './google-identities.ts';
@@ -117,7 +117,7 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'google.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'google.address': origin.networks });
   }
 
   private async signInAs(

@@ -2,7 +2,7 @@ import type { ApolloServerPlugin } from '@apollo/server';
 import { type GraphQLError, Kind } from 'graphql';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { ErrorCode, GatehouseError } from '../platform/errors.ts';
-import { networkOf, type RequestContext } from '../platform/request/index.ts';
+import { type RequestContext } from '../platform/request/index.ts';
 import { isUnavailable } from '../platform/unavailable.ts';
 import type { FailureLog } from './failure-log.ts';
 
@@ -67,7 +67,7 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
       try {
         const actorId = (await context.authenticate())?.userId ?? null;
         const isStranger = actorId === null && subjectId === null;
-        const whose = isStranger ? networkOf(origin.clientAddress ?? '') : `${actorId} ${subjectId}`;
+        const whose = isStranger ? origin.networks[0] : `${actorId} ${subjectId}`;
         if (!notLately(`${code} ${operation} ${whose}`)) continue;
         if (isStranger && isFlood(operation)) continue;
         await audit.record(context.em, origin, {

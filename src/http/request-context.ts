@@ -10,7 +10,7 @@ import type {
   RequestFacts,
   RequestOrigin,
 } from '../platform/request/index.ts';
-import { bareAddress } from '../platform/request/index.ts';
+import { bareAddress, networksOf } from '../platform/request/index.ts';
 import { proofOf } from './dpop-header.ts';
 
 /** Characters of a user agent that are worth keeping. */
@@ -74,6 +74,7 @@ class HttpRequestContext implements RequestContext {
     this.origin = {
       requestId: request.id,
       clientAddress: this.facts.ip,
+      networks: networksOf(this.facts.ip),
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,
       dpopThumbprint: dpopProof?.thumbprint ?? null,

@@ -20,7 +20,7 @@ import {
 import { withinDeadline } from '../platform/database/index.ts';
 import { ErrorCode, RateLimited, ServiceUnavailable } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestContext } from '../platform/request/index.ts';
+import { type RequestContext } from '../platform/request/index.ts';
 import type { RequestContexts } from './request-context.ts';
 import { routeName } from './route-name.ts';
 import { boundSocket } from './socket-bounds.ts';
@@ -141,7 +141,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   return async function onSocket(socket, request) {
     const context = contexts.ofSocket(request, undefined);
-    const networks = networksOf(context.origin.clientAddress ?? '');
+    const networks = context.origin.networks;
     const limit = { operation: routeName(request), code: ErrorCode.RATE_LIMITED, subjectId: null } as const;
     const refuse = (reason: string): Promise<void> => {
       socket.close(TRY_AGAIN_LATER, reason);

@@ -9,7 +9,6 @@ import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
-  networksOf,
   type RequestOrigin,
   reauthenticationMethods,
 } from '../platform/request/index.ts';
@@ -79,7 +78,7 @@ export class OwnerProof {
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'ownerProof.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'ownerProof.address': origin.networks });
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */

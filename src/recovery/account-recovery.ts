@@ -11,7 +11,7 @@ import { InvalidToken } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
@@ -49,7 +49,7 @@ export class AccountRecovery {
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge({ 'recoverAccount.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'recoverAccount.address': origin.networks });
     await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
   }
 
@@ -63,7 +63,7 @@ export class AccountRecovery {
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
   async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.rateLimiter.charge({ 'resetPassword.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'resetPassword.address': origin.networks });
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));

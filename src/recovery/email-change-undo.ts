@@ -10,7 +10,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidToken } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
@@ -50,7 +50,7 @@ export class EmailChangeUndo {
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'undoEmailChange.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'undoEmailChange.address': origin.networks });
     await this.endings.transactional(em, async (tx) => {
       const binding = await this.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');

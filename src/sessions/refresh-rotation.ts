@@ -8,7 +8,7 @@ import {
   ServiceUnavailable,
 } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestOrigin } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
 import type { Endings } from './endings.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
@@ -77,7 +77,7 @@ export class RefreshRotation {
     } catch (error) {
       // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
-        await this.rateLimiter.charge({ 'refreshRefused.address': networksOf(origin.clientAddress ?? '') });
+        await this.rateLimiter.charge({ 'refreshRefused.address': origin.networks });
       }
       throw error;
     }
@@ -86,7 +86,7 @@ export class RefreshRotation {
   private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.refreshTokens.read(token);
     await this.rateLimiter.charge({
-      'refresh.address': networksOf(origin.clientAddress ?? ''),
+      'refresh.address': origin.networks,
       ...(presented && { 'refresh.session': chargedAs(presented, origin) }),
     });
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');

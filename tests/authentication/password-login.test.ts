@@ -8,6 +8,7 @@ import { PasswordHasher, Passwords } from '../../src/passwords/index.ts';
 import { AuditLog } from '../../src/platform/audit/index.ts';
 import type { Keyring } from '../../src/platform/keyring.ts';
 import { InProcessTokenBuckets, RateLimiter } from '../../src/platform/rate-limit/index.ts';
+import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import type { Reply } from '../support/client.ts';
 import { TestClock } from '../support/clock.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -341,7 +342,7 @@ describe('a login whose password nobody had time to look at', () => {
       new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
       { emailConfirmation: 'optional' },
     );
-    const origin = { requestId: 'none', clientAddress: '192.0.2.1', userAgent: null, deviceMark: null };
+    const origin = { ...COMMAND_LINE, requestId: 'none', clientAddress: '192.0.2.1' };
     const input = { identifier: 'nobody-of-that-name', password: 'a wrong password' };
     const guess = () =>
       passwordLogin.login(gateway.gateway.fork(), input, origin).catch(({ code }: { code: string }) => code);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { keyFromBytes } from '../../src/platform/keyring.ts';
-import type { RequestOrigin } from '../../src/platform/request/index.ts';
+import { networksOf, type RequestOrigin } from '../../src/platform/request/index.ts';
 import {
   GenerationSightings,
   RefreshRotation,
@@ -61,6 +61,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
   const originOf = (place: PlaceNumber): RequestOrigin => ({
     requestId: null,
     deviceMark: null,
+    networks: networksOf(PLACES[place].clientAddress),
     ...PLACES[place],
   });
 

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { holdingDeadline } from '../../platform/database/index.ts';
 import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import { networksOf, type RequestOrigin } from '../../platform/request/index.ts';
+import { type RequestOrigin } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
@@ -135,7 +135,7 @@ export class AppCalls {
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
   charge(origin: RequestOrigin): Promise<void> {
-    return this.rateLimiter.charge({ 'blockpassApp.address': networksOf(origin.clientAddress ?? '') });
+    return this.rateLimiter.charge({ 'blockpassApp.address': origin.networks });
   }
 
   /** Uses the pass up. @throws {PassNotValid} */

@@ -9,7 +9,7 @@ import { Conflict, InvalidToken, ServiceUnavailable, Unauthenticated } from '../
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import { type Caller, networksOf, type RequestOrigin } from '../../platform/request/index.ts';
+import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
 import { isUnrevoked } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
@@ -65,7 +65,7 @@ export class WebsiteSignIns {
     caller: Caller | null,
     origin: RequestOrigin,
   ): Promise<SignInView & { secret: string }> {
-    await this.rateLimiter.charge({ 'startBlockpassSignIn.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'startBlockpassSignIn.address': origin.networks });
     const sessionCode = await this.api.createSession().catch((cause) => {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
@@ -86,7 +86,7 @@ export class WebsiteSignIns {
 
   /** @returns null for everybody but whoever started it. */
   async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
-    await this.rateLimiter.charge({ 'blockpassSignIn.address': networksOf(origin.clientAddress ?? '') });
+    await this.rateLimiter.charge({ 'blockpassSignIn.address': origin.networks });
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) return null;
     const [row] = await statement(
@@ -123,7 +123,7 @@ export class WebsiteSignIns {
     origin: RequestOrigin,
   ): Promise<SignInOutcome> {
     await this.rateLimiter.charge({
-      'completeBlockpassSignIn.address': networksOf(origin.clientAddress ?? ''),
+      'completeBlockpassSignIn.address': origin.networks,
     });
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');

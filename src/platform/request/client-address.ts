@@ -21,11 +21,15 @@ export function bareAddress(text: string): string | null {
 const IPV6_PREFIXES = [64, 56, 48] as const;
 const GROUP_BITS = 16;
 
+/** The networks of one client, the narrowest first. */
+export type ClientNetworks = readonly [string, ...string[]];
+
 /**
  * The networks that a bare address is counted in, the narrowest first: the IPv4 address itself, or the /64, the /56 and
- * the /48 of an IPv6 address.
+ * the /48 of an IPv6 address. Clients without an address share one network. `RequestOrigin` has those of a request.
  */
-export function networksOf(address: string): readonly [string, ...string[]] {
+export function networksOf(address: string | null): ClientNetworks {
+  if (address === null) return [''];
   const bare = address.split('%')[0] ?? address;
   if (!isIPv6(bare)) return [address];
   const groups = expand(bare);

@@ -8,7 +8,7 @@ export {
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
-export { bareAddress, networkOf, networksOf } from './client-address.ts';
+export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-address.ts';
 export type {
   CookieAttributes,
   DpopProof,

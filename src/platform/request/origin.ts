@@ -1,8 +1,12 @@
+import { type ClientNetworks, networksOf } from './client-address.ts';
+
 /** Where a request came from: what sessions show to their owner and the audit trail keeps. */
 export interface RequestOrigin {
   readonly requestId: string | null;
   /** Of the client, through trusted proxies only. Null for the command line. */
   readonly clientAddress: string | null;
+  /** The networks that the client is counted in, the narrowest first: computed once for a request (client-address.ts). */
+  readonly networks: ClientNetworks;
   /** At most 512 characters, without control characters. */
   readonly userAgent: string | null;
   /** What the cookie of known devices carries, unchecked: tells browsers apart and proves nothing. */
@@ -17,6 +21,7 @@ export interface RequestOrigin {
 export const COMMAND_LINE: RequestOrigin = {
   requestId: null,
   clientAddress: null,
+  networks: networksOf(null),
   userAgent: null,
   deviceMark: null,
 };
