@@ -13,9 +13,9 @@ interface Block {
   readonly text: string;
 }
 
-/** The code blocks of a section of the README, in order. */
-function blocksOf(heading: string): Block[] {
-  const [, ...sections] = readFileSync('README.md', 'utf8').split(/^## /m);
+/** The code blocks of a section of a document, in order. */
+function blocksOf(document: string, heading: string): Block[] {
+  const [, ...sections] = readFileSync(document, 'utf8').split(/^## /m);
   const section = sections.find((text) => text.startsWith(`${heading}\n`)) ?? '';
   const blocks = [...section.matchAll(/^```(\w+)\n(.*?)\n```$/gms)];
   return blocks.map(([, language = '', text = '']) => ({ language, text }));
@@ -32,7 +32,7 @@ function asPrinted(line: string): unknown {
   return expect.stringMatching(new RegExp(`^${pattern}$`));
 }
 
-describe('the README', () => {
+describe('the README and the first steps', () => {
   const secrets = newSecrets();
   let gateway: TestGateway;
   let folder: string;
@@ -66,8 +66,9 @@ describe('the README', () => {
     return (await promise).trimEnd().split('\n');
   };
 
-  it('shows with curl what the gateway prints', async () => {
-    const [definition, ...blocks] = blocksOf('Five minutes with curl');
+  /** Runs the commands of a section, the first of which defines a function. @returns the lines that it compared. */
+  const walkCurl = async (document: string, heading: string): Promise<number> => {
+    const [definition, ...blocks] = blocksOf(document, heading);
     const variables: Record<string, string> = {};
     let printed: string[] = [];
     let compared = 0;
@@ -87,11 +88,25 @@ describe('the README', () => {
         printed = await run(`${definition?.text}\n${text}`, variables);
       }
     }
-    expect(compared).toBeGreaterThanOrEqual(13);
+    return compared;
+  };
+  const forget = async () => {
+    await gateway.database.query(`delete from users where username = 'ada'`);
+    await gateway.database.query('delete from dev_mail');
+  };
+
+  it.each([
+    ['README.md', 'A first login', 3],
+    ['docs/first-steps.md', 'Accounts and sessions', 13],
+  ])('show with curl what the gateway prints: %s, %s', async (document, heading, lines) => {
+    await forget();
+    expect(await walkCurl(document, heading)).toBe(lines);
   });
 
-  describe('shows for a superuser what the command prints', () => {
-    const blocks = blocksOf('A superuser').filter(({ language }) => language === 'console');
+  describe('show for a superuser what the command prints', () => {
+    const blocks = blocksOf('docs/first-steps.md', 'A superuser').filter(
+      ({ language }) => language === 'console',
+    );
     const walk = async ({ text }: Block) => {
       const steps = text.split(/^\$ /m).slice(1);
       for (const step of steps) {
@@ -101,10 +116,6 @@ describe('the README', () => {
       return steps.length;
     };
     const anAda = (): Promise<Subject> => gateway.aSubject({ username: 'ada', email: 'ada@example.com' });
-    const forget = async () => {
-      await gateway.database.query(`delete from users where username = 'ada'`);
-      await gateway.database.query('delete from dev_mail');
-    };
 
     it('for a new account', async () => {
       expect(await walk(blocks[0] as Block)).toBe(1);
