@@ -3,6 +3,7 @@
  * Nothing here runs.
  */
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
 import type { Endings, SessionStore } from '../src/sessions/index.ts';
 
 /** Another process would go on accepting the tokens until its next look. */
@@ -25,4 +26,23 @@ export async function anyTransactionMayEndSessions(
     await endings.rolesChanged(tx);
     await store.remove(tx, id, id);
   });
+}
+
+/** A misspelt rule would be found only when the operation is called. */
+export async function anyTextMayBeCharged(
+  limiter: RateLimiter<'login.address' | 'login.account'>,
+  networks: readonly [string, ...string[]],
+): Promise<void> {
+  await limiter.charge(['login.address', networks], ['login.account', 'alice']);
+  // @ts-expect-error There is no such rule.
+  await limiter.charge(['login.acount', 'alice']);
+  // @ts-expect-error An account has no networks.
+  await limiter.charge(['login.account', networks]);
+  // @ts-expect-error A client is counted by its networks.
+  await limiter.charge(['login.address', networks[0]]);
+  // @ts-expect-error An object has no order that a reader can rely on.
+  await limiter.charge({ 'login.account': 'alice' });
+  // @ts-expect-error Its user would charge a rule that this one does not have.
+  void (limiter satisfies RateLimiter<'login.address' | 'login.account' | 'register.address'>);
+  void (limiter satisfies RateLimiter<'login.account'>);
 }

@@ -10,11 +10,11 @@ export const DATA_EXPORT_RULES = { 'exportMyData.account': { burst: 5, perSecond
 export class DataExport {
   constructor(
     private readonly sources: readonly PersonalData[],
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof DATA_EXPORT_RULES>,
   ) {}
 
   async of(em: EntityManager, userId: string): Promise<Record<string, unknown>> {
-    await this.rateLimiter.charge({ 'exportMyData.account': userId });
+    await this.rateLimiter.charge(['exportMyData.account', userId]);
     const account = await readAccount(em, userId);
     if (!account) throw new Unauthenticated('the account is gone');
     const sections: Record<string, unknown> = { exportedAt: new Date(), account };

@@ -44,7 +44,7 @@ export class EmailChange {
       readonly toOldAddress: OldAddressMail;
     },
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof EMAIL_CHANGE_RULES>,
     private readonly options: {
       /** Refuse addresses of the local machine and network. */
       readonly publicEmailsOnly: boolean;
@@ -75,10 +75,10 @@ export class EmailChange {
         return address;
       },
     });
-    await this.rateLimiter.charge({
-      'changeEmail.account': userId,
-      'changeEmail.recipient': mailboxKey(newEmail.key),
-    });
+    await this.rateLimiter.charge(
+      ['changeEmail.account', userId],
+      ['changeEmail.recipient', mailboxKey(newEmail.key)],
+    );
 
     const user = await em.transactional(async (tx) => {
       const user = await lockAccount(tx, userId);

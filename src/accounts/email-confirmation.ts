@@ -47,7 +47,7 @@ export class EmailConfirmation {
     private readonly outbox: MailOutbox,
     private readonly mail: ConfirmationMail,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof CONFIRMATION_RULES>,
   ) {}
 
   /**
@@ -63,7 +63,7 @@ export class EmailConfirmation {
     claim: RegistrantClaim,
     origin: RequestOrigin,
   ): Promise<User> {
-    await this.rateLimiter.charge({ 'confirmEmail.address': origin.networks });
+    await this.rateLimiter.charge(['confirmEmail.address', origin.networks]);
     const seen = await this.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
     const stillHolds = await this.prove(em, token, seen, claim, origin);
@@ -128,9 +128,7 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge({
-      'resendEmailConfirmation.address': origin.networks,
-    });
+    await this.rateLimiter.charge(['resendEmailConfirmation.address', origin.networks]);
     await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email, mark }));
   }
 

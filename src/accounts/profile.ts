@@ -28,12 +28,12 @@ export const PROFILE_RULES = {
 export class Profiles {
   constructor(
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof PROFILE_RULES>,
   ) {}
 
   /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
   async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
-    await this.rateLimiter.charge({ 'publicProfile.address': origin.networks });
+    await this.rateLimiter.charge(['publicProfile.address', origin.networks]);
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 
@@ -47,7 +47,7 @@ export class Profiles {
     change: ProfileChange,
     origin: RequestOrigin,
   ): Promise<User> {
-    await this.rateLimiter.charge({ 'updateProfile.account': userId });
+    await this.rateLimiter.charge(['updateProfile.account', userId]);
     try {
       return await em.transactional(async (tx) => {
         const user = await lockAccount(tx, userId);

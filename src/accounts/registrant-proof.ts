@@ -37,7 +37,7 @@ export class RegistrantProof {
   constructor(
     private readonly passwords: Passwords,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof REGISTRANT_PROOF_RULES>,
   ) {}
 
   /**
@@ -67,7 +67,7 @@ export class RegistrantProof {
     origin: RequestOrigin,
   ): Promise<StillHolds> {
     const { password } = readFields('', { password: () => this.passwords.parseClaimed(claimed) });
-    const guess = { 'confirmEmail.registration': inRound(userId, await guessRounds.of(em, userId)) };
+    const guess = ['confirmEmail.registration', inRound(userId, await guessRounds.of(em, userId))] as const;
     await this.rateLimiter.charge(guess);
     const stillHolds = await this.verify(em, userId, password).catch(async (error) => {
       if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);

@@ -67,7 +67,7 @@ export class Registration {
       readonly registration: RegistrationMail;
     },
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof REGISTRATION_RULES>,
     private readonly options: {
       readonly emailConfirmation: 'optional' | 'required';
       /** Refuse addresses of the local machine and network; not where an operator vouches for them. */
@@ -85,10 +85,10 @@ export class Registration {
    *   also the address.
    */
   async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
-    await this.rateLimiter.charge({ 'register.address': origin.networks });
+    await this.rateLimiter.charge(['register.address', origin.networks]);
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
-    const mail = { 'register.recipient': mailboxKey(parsed.email.key) };
+    const mail = ['register.recipient', mailboxKey(parsed.email.key)] as const;
     await this.rateLimiter.charge(mail);
     try {
       return await this.make(em, parsed, await this.passwords.hash(password), origin);
@@ -190,7 +190,7 @@ export class Registration {
     password: string,
   ): Promise<boolean> {
     const round = account instanceof User ? account.guessRound : 0;
-    const guess = { 'register.repeated': inRound(account.usernameKey, round) };
+    const guess = ['register.repeated', inRound(account.usernameKey, round)] as const;
     await this.rateLimiter.charge(guess);
     let isWrong = false;
     try {

@@ -40,7 +40,7 @@ export class UserAdministration {
     private readonly secondFactorChanges: SecondFactorChanges,
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof ADMINISTRATION_RULES>,
   ) {}
 
   /**
@@ -148,7 +148,7 @@ export class UserAdministration {
     userId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.rateLimiter.charge({ 'sendPasswordReset.account': `${caller.userId} ${userId}` });
+    await this.rateLimiter.charge(['sendPasswordReset.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
       const user = await lockAccount(tx, userId);
@@ -175,7 +175,7 @@ export class UserAdministration {
    */
   async unlock(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Ask another administrator to unlock it.');
-    await this.rateLimiter.charge({ 'unlockUser.account': `${caller.userId} ${userId}` });
+    await this.rateLimiter.charge(['unlockUser.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
       await guessRounds.beginNext(tx, userId);

@@ -7,7 +7,7 @@ import { type Asker, NotHashed, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { type Credential, EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
-import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
 import { isUnavailable } from '../platform/unavailable.ts';
 import { findByIdentifier } from './credential-lookup.ts';
@@ -28,6 +28,9 @@ export const LOGIN_RULES = {
   'login.account': { burst: 10, perSeconds: 1800 },
 } as const;
 
+/** What a guess at the password is charged to. */
+type Guess = Charge<keyof typeof LOGIN_RULES>;
+
 /** What somebody types. */
 export interface PasswordLoginInput {
   readonly identifier: string;
@@ -43,7 +46,7 @@ export class PasswordLogin {
     private readonly signIn: SignIn,
     private readonly devices: KnownDevices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof LOGIN_RULES>,
     private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
   ) {}
 
@@ -63,17 +66,17 @@ export class PasswordLogin {
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = origin.networks;
-    await this.rateLimiter.charge({ 'login.address': [network] });
+    await this.rateLimiter.charge(['login.address', [network]]);
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
     const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
-    const guess: Charges = isKnown
-      ? { 'login.device': `${account} ${deviceKey(origin)}` }
+    const guess: readonly Guess[] = isKnown
+      ? [['login.device', `${account} ${deviceKey(origin)}`]]
       : guessOfStranger(account, network);
     // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
     const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
-    await this.rateLimiter.charge({ 'login.address': around, ...guess });
+    await this.rateLimiter.charge(['login.address', around], ...guess);
     // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
     const proof = await this.passwords
       .verify(em, subject?.password ?? null, password, {
@@ -98,7 +101,7 @@ export class PasswordLogin {
         // A refund reveals nothing here: only a right password gets this far.
         .catch(this.givingBack(guess, isUnavailable)));
     if (outcome) {
-      await this.rateLimiter.giveBack(guess);
+      await this.rateLimiter.giveBack(...guess);
       return outcome;
     }
     await this.refusePending(em, identifier, password, { reserved: isKnown });
@@ -116,9 +119,9 @@ export class PasswordLogin {
   }
 
   /** For what fails: SERVICE_UNAVAILABLE is safe to repeat, so whoever repeats it shall not run out. */
-  private givingBack(guess: Charges, wasNone: (error: unknown) => boolean) {
+  private givingBack(guess: readonly Guess[], wasNone: (error: unknown) => boolean) {
     return async (error: unknown): Promise<never> => {
-      if (wasNone(error)) await this.rateLimiter.giveBack(guess);
+      if (wasNone(error)) await this.rateLimiter.giveBack(...guess);
       throw error;
     };
   }
@@ -146,5 +149,10 @@ export class PasswordLogin {
  * Nothing for what no account can be called: all of it has the empty key, under which people would keep one another out.
  * No account has that key, so there is nothing to guess; the address was charged, and a hash is computed as for any other.
  */
-const guessOfStranger = (account: string, network: string): Charges =>
-  account === '' ? {} : { 'login.accountAtAddress': `${account} ${network}`, 'login.account': account };
+const guessOfStranger = (account: string, network: string): readonly Guess[] =>
+  account === ''
+    ? []
+    : [
+        ['login.accountAtAddress', `${account} ${network}`],
+        ['login.account', account],
+      ];

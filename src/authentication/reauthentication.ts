@@ -13,7 +13,7 @@ import { NotHashed, type PasswordProof, type Passwords } from '../passwords/inde
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, type RequestOrigin } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
@@ -24,6 +24,9 @@ export const REAUTHENTICATION_RULES = {
   'reauthenticate.session': { burst: 5, perSeconds: 300 },
   'reauthenticate.account': { burst: 10, perSeconds: 300 },
 } as const;
+
+/** What an attempt is charged to. */
+type Attempt = Charge<keyof typeof REAUTHENTICATION_RULES>;
 
 /** What the holder of a session offers, unchecked: at least one. */
 export interface ReauthenticationInput extends FactorArguments {
@@ -42,7 +45,7 @@ export class Reauthentication {
     private readonly store: SessionStore,
     private readonly tokenPairs: TokenPairs,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof REAUTHENTICATION_RULES>,
   ) {}
 
   /**
@@ -76,9 +79,9 @@ export class Reauthentication {
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
       ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
     ];
-    await this.rateLimiter.charge({ 'reauthenticate.address': origin.networks });
+    await this.rateLimiter.charge(['reauthenticate.address', origin.networks]);
     const attempt = await this.attemptOf(em, caller, origin);
-    await this.rateLimiter.charge(attempt);
+    await this.rateLimiter.charge(...attempt);
     const proof = password === null ? null : await this.verify(em, userId, password, attempt, asked, origin);
     const byGoogle =
       input.googleIdToken == null
@@ -112,7 +115,7 @@ export class Reauthentication {
     });
     if (decision === 'wrong') return this.fail(em, userId, asked, origin);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
-    await this.rateLimiter.giveBack(attempt);
+    await this.rateLimiter.giveBack(...attempt);
     return this.tokenPairs.issue(decision.session, decision.subject);
   }
 
@@ -120,19 +123,22 @@ export class Reauthentication {
     em: EntityManager,
     { userId, sessionId }: Caller,
     origin: RequestOrigin,
-  ): Promise<Charges> {
+  ): Promise<readonly Attempt[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
     return (await this.devices.isKnown(em, userId, origin))
-      ? { 'reauthenticate.device': `${account} ${deviceKey(origin)}` }
-      : { 'reauthenticate.session': inRound(sessionId, round), 'reauthenticate.account': account };
+      ? [['reauthenticate.device', `${account} ${deviceKey(origin)}`]]
+      : [
+          ['reauthenticate.session', inRound(sessionId, round)],
+          ['reauthenticate.account', account],
+        ];
   }
 
   private async verify(
     em: EntityManager,
     userId: string,
     password: string,
-    attempt: Charges,
+    attempt: readonly Attempt[],
     asked: readonly Credential[],
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
@@ -140,7 +146,7 @@ export class Reauthentication {
     const proof = await this.passwords
       .verify(em, known, password, { reserved: true })
       .catch(async (error: unknown) => {
-        if (error instanceof NotHashed) await this.rateLimiter.giveBack(attempt);
+        if (error instanceof NotHashed) await this.rateLimiter.giveBack(...attempt);
         throw error;
       });
     return proof ?? this.fail(em, userId, asked, origin);

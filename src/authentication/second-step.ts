@@ -12,7 +12,7 @@ export const SECOND_STEP_RULES = { 'completeLogin.address': { burst: 30, perSeco
 export class SecondStep {
   constructor(
     private readonly signIn: SignIn,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof SECOND_STEP_RULES>,
   ) {}
 
   /** @throws as SignIn.complete does, and {BadUserInput} unless exactly one code is given. */
@@ -22,7 +22,7 @@ export class SecondStep {
     origin: RequestOrigin,
   ): Promise<TokenPair> {
     const offered = requireFactor('input', input);
-    await this.rateLimiter.charge({ 'completeLogin.address': origin.networks });
+    await this.rateLimiter.charge(['completeLogin.address', origin.networks]);
     return this.signIn.complete(em, input.challenge, offered, origin);
   }
 }

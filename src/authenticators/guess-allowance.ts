@@ -3,7 +3,7 @@ import { guessRounds, inRound } from '../guesses/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
-import type { BucketRule, Charges, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { BucketRule, Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import type { FactorKind } from './second-factor-input.ts';
 
 /**
@@ -28,7 +28,7 @@ export const SECOND_FACTOR_RULES = {
  * A bucket is one time, the one at which it will be full; each guess moves it on by what one takes to come back.
  */
 export class GuessAllowance {
-  constructor(private readonly rateLimiter: RateLimiter) {}
+  constructor(private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_RULES>) {}
 
   /**
    * @param sessionId of the caller; null at a sign-in
@@ -41,7 +41,7 @@ export class GuessAllowance {
     kind: FactorKind,
     sessionId: string | null,
   ): Promise<boolean> {
-    await this.rateLimiter.charge(await ofSession(em, userId, sessionId));
+    await this.rateLimiter.charge(...(await ofSession(em, userId, sessionId)));
     return this.spendOfAccount(em, userId, kind);
   }
 
@@ -78,7 +78,7 @@ export class GuessAllowance {
     kind: FactorKind,
     sessionId: string | null,
   ): Promise<void> {
-    await this.rateLimiter.giveBack(await ofSession(tx, userId, sessionId));
+    await this.rateLimiter.giveBack(...(await ofSession(tx, userId, sessionId)));
     const { all, recovery } = this.rules();
     if (!all || !recovery) return;
     await statement(
@@ -131,8 +131,12 @@ export class GuessAllowance {
   }
 }
 
-const ofSession = async (em: EntityManager, userId: string, sessionId: string | null): Promise<Charges> =>
-  sessionId === null ? {} : { 'secondFactor.session': inRound(sessionId, await guessRounds.of(em, userId)) };
+const ofSession = async (
+  em: EntityManager,
+  userId: string,
+  sessionId: string | null,
+): Promise<ReadonlyArray<Charge<'secondFactor.session'>>> =>
+  sessionId === null ? [] : [['secondFactor.session', inRound(sessionId, await guessRounds.of(em, userId))]];
 
 /** Seconds that one guess takes to come back. */
 const costOf = ({ burst, perSeconds }: BucketRule): number => perSeconds / burst;

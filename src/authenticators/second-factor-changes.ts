@@ -40,7 +40,7 @@ export class SecondFactorChanges {
     private readonly requirement: SecondFactorRequirement,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_CHANGE_RULES>,
   ) {}
 
   /**
@@ -91,7 +91,7 @@ export class SecondFactorChanges {
     const { userId } = caller;
     const factor = requireFactor('', offered);
     const account = inRound(userId, await guessRounds.of(em, userId));
-    await this.rateLimiter.charge({ 'regenerateRecoveryCodes.account': account });
+    await this.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
     const nothingMore = async () => true;
     return this.withFactor(em, caller, factor, origin, nothingMore, async (tx) => {
       await this.notices.tell(tx, userId, 'recovery-codes-replaced', origin);

@@ -28,7 +28,7 @@ export class GoogleSignIn implements IdentityProver {
     private readonly identities: GoogleIdentities,
     private readonly signIn: SignIn,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof GOOGLE_RULES>,
   ) {}
 
   /** A nonce to ask Google for an ID token with. */
@@ -117,7 +117,7 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'google.address': origin.networks });
+    await this.rateLimiter.charge(['google.address', origin.networks]);
   }
 
   private async signInAs(

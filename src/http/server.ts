@@ -43,7 +43,12 @@ import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { SocketBudget } from './socket-places.ts';
-import { onSocketError, SOCKET_OPTIONS, subscriptionSocket } from './subscription-socket.ts';
+import {
+  onSocketError,
+  SOCKET_OPTIONS,
+  type SOCKET_RULES,
+  subscriptionSocket,
+} from './subscription-socket.ts';
 
 /** Bytes: a registration with every field at its limit takes about 5 kB. */
 const BODY_LIMIT = 100 * 1024;
@@ -79,7 +84,7 @@ export interface ServerOptions {
   readonly contexts: RequestContexts;
   /** Undefined: the header DPoP is not looked at. */
   readonly dpopProofs: ProofVerification | undefined;
-  readonly rateLimiter: RateLimiter;
+  readonly rateLimiter: RateLimiter<keyof typeof SOCKET_RULES>;
   readonly log: FastifyBaseLogger;
   readonly hints: Hints;
 }

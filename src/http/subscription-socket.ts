@@ -53,7 +53,7 @@ export interface SocketOptions {
   /** Into the audit trail. */
   readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
-  readonly rateLimiter: RateLimiter;
+  readonly rateLimiter: RateLimiter<keyof typeof SOCKET_RULES>;
   readonly sockets: SocketBudget;
   /** Milliseconds for the beginning of a subscription, and for each of its events. */
   readonly deadline: number;
@@ -175,7 +175,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    await rateLimiter.charge({ 'socket.address': networks }).catch((error) => {
+    await rateLimiter.charge(['socket.address', networks]).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
       return refuse('Too many attempts');
     });

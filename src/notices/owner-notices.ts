@@ -30,7 +30,7 @@ export class OwnerNotices implements MailWriter<Notice> {
     private readonly outbox: MailOutbox,
     private readonly letters: Letters,
     private readonly tokens: OneTimeTokens,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof NOTICE_RULES>,
   ) {}
 
   /**
@@ -60,7 +60,7 @@ export class OwnerNotices implements MailWriter<Notice> {
 
   private async isWithinLimit(userId: string, kind: NoticeKind): Promise<boolean> {
     try {
-      await this.rateLimiter.charge({ 'notice.account': `${userId}:${kind}` });
+      await this.rateLimiter.charge(['notice.account', `${userId}:${kind}`]);
       return true;
     } catch (error) {
       if (error instanceof RateLimited) return false;

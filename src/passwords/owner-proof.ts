@@ -5,7 +5,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials, RateLimited, ReauthenticationRequired } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Charges, RateLimiter } from '../platform/rate-limit/index.ts';
+import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
@@ -29,6 +29,9 @@ export const OWNER_PROOF_RULES = {
   'ownerProof.account': { burst: 10, perSeconds: 900 },
 } as const;
 
+/** What a guess at the password is charged to. */
+type Guess = Charge<keyof typeof OWNER_PROOF_RULES>;
+
 /** Seconds within which a sign-in stands in for the password that an account does not have. */
 const RECENT_SIGN_IN = 300;
 
@@ -50,7 +53,7 @@ export class OwnerProof {
     private readonly factors: FactorLookup,
     private readonly devices: KnownDevices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof OWNER_PROOF_RULES>,
     private readonly clock: Clock,
   ) {}
 
@@ -78,7 +81,7 @@ export class OwnerProof {
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'ownerProof.address': origin.networks });
+    await this.rateLimiter.charge(['ownerProof.address', origin.networks]);
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
@@ -119,16 +122,16 @@ export class OwnerProof {
     em: EntityManager,
     known: PasswordCandidate,
     password: string,
-    guess: Charges,
+    guess: readonly Guess[],
   ): Promise<PasswordProof | null> {
-    await this.rateLimiter.charge(guess);
+    await this.rateLimiter.charge(...guess);
     const proof = await this.passwords
       .verify(em, known, password, { reserved: true })
       .catch(async (error: unknown) => {
-        if (error instanceof NotHashed) await this.rateLimiter.giveBack(guess);
+        if (error instanceof NotHashed) await this.rateLimiter.giveBack(...guess);
         throw error;
       });
-    if (proof) await this.rateLimiter.giveBack(guess);
+    if (proof) await this.rateLimiter.giveBack(...guess);
     return proof;
   }
 
@@ -137,13 +140,13 @@ export class OwnerProof {
     em: EntityManager,
     known: PasswordCandidate,
     password: string,
-    guess: Charges,
+    guess: readonly Guess[],
   ): Promise<PasswordProof | null> {
     const proof = await this.compare(em, known, password, guess).catch((error: unknown) => {
       if (error instanceof RateLimited) return null;
       throw error;
     });
-    if (proof) await this.rateLimiter.giveBack(guess);
+    if (proof) await this.rateLimiter.giveBack(...guess);
     return proof;
   }
 
@@ -161,12 +164,15 @@ export class OwnerProof {
     em: EntityManager,
     { userId, sessionId }: Caller,
     origin: RequestOrigin,
-  ): Promise<Charges> {
+  ): Promise<readonly Guess[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
     return (await this.devices.isKnown(em, userId, origin))
-      ? { 'ownerProof.device': `${account} ${deviceKey(origin)}` }
-      : { 'ownerProof.session': inRound(sessionId, round), 'ownerProof.account': account };
+      ? [['ownerProof.device', `${account} ${deviceKey(origin)}`]]
+      : [
+          ['ownerProof.session', inRound(sessionId, round)],
+          ['ownerProof.account', account],
+        ];
   }
 
   private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {

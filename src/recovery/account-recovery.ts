@@ -43,13 +43,13 @@ export class AccountRecovery {
     private readonly devices: KnownDevices,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof RECOVERY_RULES>,
   ) {}
 
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge({ 'recoverAccount.address': origin.networks });
+    await this.rateLimiter.charge(['recoverAccount.address', origin.networks]);
     await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
   }
 
@@ -63,7 +63,7 @@ export class AccountRecovery {
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
   async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.rateLimiter.charge({ 'resetPassword.address': origin.networks });
+    await this.rateLimiter.charge(['resetPassword.address', origin.networks]);
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));

@@ -39,7 +39,7 @@ export class EmailChangeUndo {
     private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof UNDO_RULES>,
   ) {}
 
   /**
@@ -50,7 +50,7 @@ export class EmailChangeUndo {
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge({ 'undoEmailChange.address': origin.networks });
+    await this.rateLimiter.charge(['undoEmailChange.address', origin.networks]);
     await this.endings.transactional(em, async (tx) => {
       const binding = await this.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');

@@ -58,7 +58,7 @@ export class RefreshRotation {
     private readonly tokenPairs: TokenPairs,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof REFRESH_RULES>,
     private readonly options: { readonly refreshGraceSeconds: number },
     private readonly keyBinding: KeyBinding,
   ) {}
@@ -77,7 +77,7 @@ export class RefreshRotation {
     } catch (error) {
       // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
-        await this.rateLimiter.charge({ 'refreshRefused.address': origin.networks });
+        await this.rateLimiter.charge(['refreshRefused.address', origin.networks]);
       }
       throw error;
     }
@@ -85,10 +85,10 @@ export class RefreshRotation {
 
   private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.refreshTokens.read(token);
-    await this.rateLimiter.charge({
-      'refresh.address': origin.networks,
-      ...(presented && { 'refresh.session': chargedAs(presented, origin) }),
-    });
+    await this.rateLimiter.charge(
+      ['refresh.address', origin.networks],
+      ...(presented ? [['refresh.session', chargedAs(presented, origin)] as const] : []),
+    );
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
     await this.keyBinding.requireForRefresh(em, presented, origin);
 

@@ -36,7 +36,7 @@ export class ServiceTokens {
   constructor(
     private readonly keys: SigningKeys,
     private readonly clock: Clock,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof SERVICE_TOKEN_RULES>,
     private readonly options: ServiceTokenOptions,
   ) {}
 
@@ -52,7 +52,7 @@ export class ServiceTokens {
     const { issuer, serviceAudiences, serviceTtlSeconds } = this.options;
     if (serviceAudiences.length === 0) throw new NotFound('Tokens for single services are not set up here.');
     readFields('', { audience: () => requireKnown(audience, serviceAudiences) });
-    await this.rateLimiter.charge({ 'serviceToken.session': caller.sessionId });
+    await this.rateLimiter.charge(['serviceToken.session', caller.sessionId]);
 
     const { exp = 0, kyc } = decodeJwt(presented);
     const now = Math.floor(this.clock.now() / 1000);

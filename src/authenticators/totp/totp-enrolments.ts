@@ -38,7 +38,7 @@ export class TotpEnrolments {
     private readonly endings: Endings,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>,
     private readonly clock: Clock,
     /** `issuer`: what apps show above the code. */
     private readonly options: { readonly issuer: string },
@@ -96,7 +96,7 @@ export class TotpEnrolments {
   ): Promise<readonly string[]> {
     const { userId, sessionId } = caller;
     const account = inRound(userId, await guessRounds.of(em, userId));
-    await this.rateLimiter.charge({ 'confirmTotp.account': account });
+    await this.rateLimiter.charge(['confirmTotp.account', account]);
     const [enrolment] = await statement(
       em,
       sql<{ sealed_secret: Buffer }>`

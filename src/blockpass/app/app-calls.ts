@@ -71,7 +71,7 @@ export class AppCalls {
     private readonly signIns: ScannedSignIns,
     private readonly completions: SignInCompletions,
     private readonly pictures: PictureDecoder,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_APP_RULES>,
     private readonly requirements: Requirements,
   ) {}
 
@@ -135,7 +135,7 @@ export class AppCalls {
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
   charge(origin: RequestOrigin): Promise<void> {
-    return this.rateLimiter.charge({ 'blockpassApp.address': origin.networks });
+    return this.rateLimiter.charge(['blockpassApp.address', origin.networks]);
   }
 
   /** Uses the pass up. @throws {PassNotValid} */
@@ -164,7 +164,7 @@ export class AppCalls {
    */
   async giveBack(em: EntityManager, { pass }: AdmittedUpload): Promise<void> {
     if (!pass) return;
-    await this.rateLimiter.charge({ 'blockpassApp.person': pass.blockpassId });
+    await this.rateLimiter.charge(['blockpassApp.person', pass.blockpassId]);
     await this.passes.giveBack(em, pass);
   }
 
@@ -233,7 +233,7 @@ export class AppCalls {
     try {
       const tokens = await this.api.handshake(code, sessionCode);
       const { id: blockpassId } = await this.api.profile(tokens);
-      await this.rateLimiter.charge({ 'blockpassApp.person': blockpassId });
+      await this.rateLimiter.charge(['blockpassApp.person', blockpassId]);
       if (sessionCode !== null && !(await this.signIns.take(em, sessionCode, blockpassId))) {
         throw new Conflict('Somebody else has scanned this QR code.');
       }

@@ -56,7 +56,7 @@ export class WebsiteSignIns {
     private readonly identities: BlockpassIdentities,
     private readonly notices: OwnerNotices,
     private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_SIGN_IN_RULES>,
   ) {}
 
   /** @param caller whoever is signed in where it is started: a newcomer's Blockpass identity is linked to them */
@@ -65,7 +65,7 @@ export class WebsiteSignIns {
     caller: Caller | null,
     origin: RequestOrigin,
   ): Promise<SignInView & { secret: string }> {
-    await this.rateLimiter.charge({ 'startBlockpassSignIn.address': origin.networks });
+    await this.rateLimiter.charge(['startBlockpassSignIn.address', origin.networks]);
     const sessionCode = await this.api.createSession().catch((cause) => {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
@@ -86,7 +86,7 @@ export class WebsiteSignIns {
 
   /** @returns null for everybody but whoever started it. */
   async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
-    await this.rateLimiter.charge({ 'blockpassSignIn.address': origin.networks });
+    await this.rateLimiter.charge(['blockpassSignIn.address', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) return null;
     const [row] = await statement(
@@ -122,9 +122,7 @@ export class WebsiteSignIns {
     prove: ProveWithin,
     origin: RequestOrigin,
   ): Promise<SignInOutcome> {
-    await this.rateLimiter.charge({
-      'completeBlockpassSignIn.address': origin.networks,
-    });
+    await this.rateLimiter.charge(['completeBlockpassSignIn.address', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOf(secret);

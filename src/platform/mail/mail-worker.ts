@@ -61,7 +61,7 @@ export class MailWorker {
     feed: EventFeed,
     private readonly transport: MailTransport,
     writers: readonly MailWriter<never>[],
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiter<RecipientRule>,
     private readonly log: MailWorkerLog,
   ) {
     this.writers = new Map(writers.map((writer) => [writer.kind, writer]));
@@ -159,10 +159,9 @@ export class MailWorker {
   private async charge(rules: readonly RecipientRule[], mailbox: string): Promise<void> {
     for (const [index, rule] of rules.entries()) {
       try {
-        await this.rateLimiter.charge(chargeOf(rule, mailbox));
+        await this.rateLimiter.charge([rule, mailbox]);
       } catch (error) {
-        for (const charged of rules.slice(0, index))
-          await this.rateLimiter.giveBack(chargeOf(charged, mailbox));
+        for (const charged of rules.slice(0, index)) await this.rateLimiter.giveBack([charged, mailbox]);
         throw error;
       }
     }
@@ -219,9 +218,6 @@ export class MailWorker {
     );
   }
 }
-
-const chargeOf = (rule: RecipientRule, mailbox: string) =>
-  ({ [rule]: mailbox }) as Record<RecipientRule, string>;
 
 const retryDelay = (attempts: number): number =>
   Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** Math.min(attempts - 1, 10));

@@ -5,17 +5,13 @@ import type { Bucket, TokenBuckets } from './token-bucket.ts';
 /** Rules with their defaults, declared next to the operation that they guard. */
 export type RuleTable = Readonly<Record<string, DeclaredRule>>;
 
-/** The networks of one client, as `networksOf` gives them (platform/request), or some of them. */
-export type ClientNetworks = readonly string[];
-
 /**
- * Rule name and what is counted under it. Rules that end in `.address` count the networks of the client, all others one
- * subject, such as an account.
+ * A rule and what is counted under it. A rule that ends in `.address` counts the networks of a client (`RequestOrigin`), or
+ * some of them. Any other rule counts one subject, such as an account.
  */
-export interface Charges {
-  readonly [rule: `${string}.address`]: ClientNetworks;
-  readonly [rule: string]: string | ClientNetworks;
-}
+export type Charge<Rule extends string> = Rule extends `${string}.address`
+  ? readonly [rule: Rule, networks: readonly string[]]
+  : readonly [rule: Rule, subject: string];
 
 interface NamedBucket extends Bucket {
   readonly name: string;
@@ -24,8 +20,10 @@ interface NamedBucket extends Bucket {
 /**
  * Charges sensitive operations. It is called in the operation, once for each executed field, and before anything
  * costly: a limit in the HTTP layer would count a document with fifty aliased logins as one attempt.
+ *
+ * A capability takes it with the names of its own rules, so that charging any other name does not compile.
  */
-export class RateLimiter {
+export class RateLimiter<in Rule extends string> {
   constructor(
     private readonly buckets: TokenBuckets,
     private readonly options: {
@@ -36,7 +34,7 @@ export class RateLimiter {
   ) {}
 
   /** The rule as it is configured, for what is counted elsewhere; null while limits are off. */
-  rule(name: string): BucketRule | null {
+  rule(name: Rule): BucketRule | null {
     const rule = this.options.overrides[name] ?? this.declared(name);
     return this.options.enabled ? rule : null;
   }
@@ -47,8 +45,8 @@ export class RateLimiter {
    *   of them is empty, nothing is taken from the others.
    * @throws {RateLimited} when a bucket is empty.
    */
-  async charge(charges: Charges): Promise<void> {
-    for (const [rule, subjects] of Object.entries(charges)) {
+  async charge(...charges: ReadonlyArray<Charge<Rule>>): Promise<void> {
+    for (const [rule, subjects] of charges) {
       const buckets = this.bucketsOf(rule, subjects);
       if (!this.options.enabled || buckets.length === 0) continue;
       const waits = await this.buckets.take(buckets);
@@ -62,9 +60,9 @@ export class RateLimiter {
    * out. What was not spent on this attempt is not given back.
    * @param charges as they were charged.
    */
-  async giveBack(charges: Charges): Promise<void> {
+  async giveBack(...charges: ReadonlyArray<Charge<Rule>>): Promise<void> {
     if (!this.options.enabled) return;
-    for (const [rule, subjects] of Object.entries(charges)) {
+    for (const [rule, subjects] of charges) {
       for (const bucket of this.bucketsOf(rule, subjects)) await this.buckets.giveBack(bucket);
     }
   }
@@ -75,7 +73,7 @@ export class RateLimiter {
     return rule;
   }
 
-  private bucketsOf(rule: string, subjects: string | ClientNetworks): NamedBucket[] {
+  private bucketsOf(rule: string, subjects: string | readonly string[]): NamedBucket[] {
     const listed = typeof subjects === 'string' ? [subjects] : subjects;
     const group = `${rule}:${listed.at(-1)}`;
     return listed.map((subject) => {

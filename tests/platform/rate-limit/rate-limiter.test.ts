@@ -51,12 +51,13 @@ describe('token buckets of which there are too many', () => {
 });
 
 describe('the rate limiter', () => {
+  type Rule = keyof typeof rules;
   const limiter = (overrides = {}) =>
-    new RateLimiter(new InProcessTokenBuckets(new TestClock()), { enabled: true, rules, overrides });
+    new RateLimiter<Rule>(new InProcessTokenBuckets(new TestClock()), { enabled: true, rules, overrides });
 
   it('refuses when any of the buckets is empty', async () => {
     const limits = limiter();
-    const charge = (address: string) => limits.charge({ 'a.address': [address], 'a.account': 'alice' });
+    const charge = (address: string) => limits.charge(['a.address', [address]], ['a.account', 'alice']);
     await charge('one');
     await charge('two');
     await expect(charge('three')).rejects.toBeInstanceOf(RateLimited);
@@ -64,31 +65,32 @@ describe('the rate limiter', () => {
 
   it('lets nobody whose address is refused empty the bucket of an account', async () => {
     const limits = limiter();
-    const attack = () => limits.charge({ 'a.address': ['attacker'], 'a.account': 'another' });
+    const attack = () => limits.charge(['a.address', ['attacker']], ['a.account', 'another']);
     await race(3, () => attack().catch(() => {}));
-    await race(50, () => limits.charge({ 'a.address': ['attacker'], 'a.account': 'alice' }).catch(() => {}));
-    await limits.charge({ 'a.address': ['alice at home'], 'a.account': 'alice' });
+    await race(50, () => limits.charge(['a.address', ['attacker']], ['a.account', 'alice']).catch(() => {}));
+    await limits.charge(['a.address', ['alice at home']], ['a.account', 'alice']);
   });
 
   it('takes single rules from the settings', async () => {
     const limits = limiter({ 'a.account': { burst: 1, perSeconds: 60 } });
-    await limits.charge({ 'a.account': 'alice' });
-    await expect(limits.charge({ 'a.account': 'alice' })).rejects.toBeInstanceOf(RateLimited);
+    await limits.charge(['a.account', 'alice']);
+    await expect(limits.charge(['a.account', 'alice'])).rejects.toBeInstanceOf(RateLimited);
   });
 });
 
 describe('the networks of an IPv6 client', () => {
+  type Rule = 'usual.address' | 'strict.address';
   const strict = { burst: 20, perSeconds: 3600, wider: SCARCE };
   const limiter = (overrides = {}) =>
-    new RateLimiter(new InProcessTokenBuckets(new TestClock()), {
+    new RateLimiter<Rule>(new InProcessTokenBuckets(new TestClock()), {
       enabled: true,
       rules: { 'usual.address': { burst: 10, perSeconds: 60 }, 'strict.address': strict },
       overrides,
     });
   /** @returns how many of the addresses are let through. */
-  const letThrough = async (limits: RateLimiter, rule: `${string}.address`, addresses: string[]) => {
+  const letThrough = async (limits: RateLimiter<Rule>, rule: Rule, addresses: string[]) => {
     const outcomes = await Promise.allSettled(
-      addresses.map((address) => limits.charge({ [rule]: networksOf(address) })),
+      addresses.map((address) => limits.charge([rule, networksOf(address)])),
     );
     return outcomes.filter(({ status }) => status === 'fulfilled').length;
   };
