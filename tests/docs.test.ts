@@ -97,4 +97,18 @@ describe('the documents', () => {
     const inDocs = documents.filter((file) => file.startsWith('docs/') && file !== 'docs/README.md');
     expect(inDocs.filter((file) => !index.includes(`](${file.slice('docs/'.length)}`))).toEqual([]);
   });
+
+  it('keep each recipe of CONTRIBUTING.md within ten lines', () => {
+    const [, recipes = ''] = readFileSync('CONTRIBUTING.md', 'utf8').split(/^## Recipes$/m);
+    const [, ...each] = (recipes.split(/^## /m)[0] ?? '').split(/^### /m);
+    const tooLong = each.filter(
+      (text) =>
+        text
+          .split('\n')
+          .slice(1)
+          .filter((line) => line !== '').length > 10,
+    );
+    expect(each.length).toBeGreaterThan(5);
+    expect(tooLong.map((text) => text.split('\n')[0])).toEqual([]);
+  });
 });
