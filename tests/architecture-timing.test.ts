@@ -113,3 +113,21 @@ describe('in CI a test that fails the first time', () => {
     );
   });
 });
+
+describe('a fixed wait', () => {
+  /** Code for another process, and bounds that end with what they bound. */
+  const OTHERS = [
+    'tests/blockpass/browser.test.ts',
+    'tests/build.test.ts',
+    'tests/cli/start.test.ts',
+    'tests/fuzz/every-operation.test.ts',
+    'tests/support/race.ts',
+  ];
+
+  it('gives its reason, since it is made by elapse()', () => {
+    const waiting = globSync('tests/**/*.ts').filter((file) =>
+      /setTimeout\((?:resolve|done)\b|from 'node:timers\/promises'/.test(read(file)),
+    );
+    expect(waiting.sort()).toEqual(OTHERS);
+  });
+});

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { eventually } from './support/race.ts';
+import { elapse, eventually } from './support/race.ts';
 
 /** A small project with our build script; its compiler is ours, or one that the test writes. */
 let project: string;
@@ -129,8 +129,7 @@ describe('the build', () => {
       () => readFile(at('log'), 'utf8').catch(() => ''),
       (log) => log !== '',
     );
-    // Long enough for the others to reach the lock; a second compiler would note its start.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await elapse(500, 'the others reach the lock, and a second compiler would note its start');
     await write('go', '');
     const reports = await Promise.all(commands.map(({ ended }) => ended));
     expect(reports.sort()).toEqual([NOTHING_DONE, NOTHING_DONE, BUILT]);

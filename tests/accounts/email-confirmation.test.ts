@@ -7,7 +7,7 @@ import {
   ResendEmailConfirmationDocument,
 } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -204,8 +204,10 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     await register(email, one);
     const first = await strict.mailbox.token(email, 'confirm-email');
     await register(email, two);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const [newest] = await strict.mailbox.to(email);
+    const [newest] = await eventually(
+      () => strict.mailbox.to(email),
+      (mails) => mails.length === 2,
+    );
     if (!newest) throw new Error('no mail');
     const replies = await Promise.all(
       [first, tokenOf(newest)].map((token) => confirm(token, PASSWORD, strict)),

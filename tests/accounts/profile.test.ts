@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { PublicProfileDocument, UpdateProfileDocument } from '../support/generated/operations.ts';
+import { eventually } from '../support/race.ts';
 import { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -79,7 +80,7 @@ describe('updateProfile', () => {
     ]);
     const input = { username: alice.username.toUpperCase() };
     const changing = gateway.client.execute(UpdateProfileDocument, { input }, { bearer: accessToken });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     await other.query('commit');
     await other.end();
     expect((await changing).errors).toEqual([]);

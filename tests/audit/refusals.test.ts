@@ -1,13 +1,12 @@
 /** @topology one: what was lately recorded is known to one process */
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { AuditEventsDocument, LoginDocument, RolesDocument } from '../support/generated/operations.ts';
 import { GoogleStandIn } from '../support/google-stand-in.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 import { RedirectBrowser } from '../support/redirect-browser.ts';
 
 let google: GoogleStandIn;
@@ -47,8 +46,10 @@ async function recorded(attempt: () => Promise<unknown>, times = 4): Promise<str
   const before = (await refusals()).length;
   for (let n = 0; n < times; n += 1) await attempt();
   await eventually(refusals, (rows) => rows.length > before);
-  // Sockets are closed before it is recorded.
-  await sleep(100);
+  await elapse(
+    100,
+    'a second event must not follow, and sockets are closed before their refusal is recorded',
+  );
   return (await refusals()).slice(before);
 }
 

@@ -18,7 +18,7 @@ import {
   type LoginMutation,
   ReauthenticateDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -247,7 +247,7 @@ describe('the place that issues sessions', () => {
     await administrator.query('begin');
     await administrator.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [bob.id]);
     const login = bob.login();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     await administrator.query('commit');
     await administrator.end();
     expect((await login).code).toBe('INVALID_CREDENTIALS');
@@ -260,7 +260,7 @@ describe('the place that issues sessions', () => {
     await owner.query('begin');
     await owner.query(`update password_credential set hash = 'another' where user_id = $1`, [bob.id]);
     const login = bob.login();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     await owner.query('commit');
     await owner.end();
     expect((await login).code).toBe('INVALID_CREDENTIALS');

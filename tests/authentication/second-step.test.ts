@@ -9,7 +9,7 @@ import {
   RecoverAccountDocument,
   ResetPasswordDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { challengeOf, completeLogin, type Enrolled, enrol } from '../support/second-factor.ts';
 import { type Subject, tokensOf } from '../support/subject.ts';
 
@@ -111,7 +111,7 @@ describe('a login with a second factor', () => {
     await owner.query('begin');
     await owner.query('update users set second_factor_since = now() where id = $1', [bob.id]);
     const login = bob.login();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     await owner.query('commit');
     await owner.end();
     expect((await login).data?.login.__typename).toBe('SecondFactorRequired');
@@ -265,7 +265,7 @@ describe('a challenge', () => {
     );
     const before = await sessionsOf(alice);
     const completed = complete(challenge);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     await owner.query('commit');
     await owner.end();
     expect((await completed).code).toBe('INVALID_TOKEN');

@@ -6,7 +6,7 @@ import {
   ReauthenticateDocument,
   RegenerateRecoveryCodesDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { challengeOf, completeLogin, type Enrolled, enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -278,7 +278,7 @@ describe('the allowance', () => {
     await blocker.query('begin');
     await blocker.query('select from users where id = $1 for no key update', [alice.id]);
     const guess = guessOnce(0);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(gateway.database.lockWaiters, (count) => count > 0);
     const spent = await gateway.database.query(
       'select from second_factor_guesses where user_id = $1 and full_at > now()',
       [alice.id],

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type FakeApp,
@@ -7,7 +6,7 @@ import {
   ServiceError,
 } from '../../examples/blockpass-fakes/index.ts';
 import { type BlockpassWorld, pointAppAt, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -143,7 +142,7 @@ describe('an upload pass', () => {
     const pass = await newcomer.login(session);
     const again = await known.resubmit(['selfie'], []);
     world.blockpass.rules.tokenLifetime = 3_600;
-    await sleep(2_100);
+    await elapse(2_100, 'longer than the tokens of Blockpass live');
     await newcomer.upload(pass);
     expect(await page.state()).toBe('SUCCESS');
     expect(await verdicts(newcomer)).toEqual(

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
 import type { FakeApp, ServiceError } from '../../examples/blockpass-fakes/index.ts';
 import {
   type BlockpassWorld,
@@ -360,8 +361,11 @@ describe('the subscription', () => {
     const { promise: heard, resolve } = Promise.withResolvers<string>();
     const following = page.follow(socket, page.secret, resolve);
     expect(await heard).toBe('CREATED');
-    // A socket that is neither signed in nor subscribed is closed after five seconds.
-    await sleep(7_000);
+    // A socket that is neither signed in nor subscribed is closed after five seconds, so this one is closed last.
+    const idle = new WebSocket(`${world.gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    await once(idle, 'open');
+    idle.send('{"type":"connection_init"}');
+    await once(idle, 'close');
     await world.person().scan(page.qrText);
     expect((await following).at(-1)).toBe('SUCCESS');
     await socket.dispose();

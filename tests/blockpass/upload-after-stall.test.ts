@@ -1,13 +1,14 @@
 /** @timing: stalls a process for longer than a request may wait */
 /** @topology one: this process is the gateway, and stands still */
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { picture } from '../../examples/blockpass-fakes/index.ts';
 import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
+import { elapse } from '../support/race.ts';
 
 /** Milliseconds: longer than REQUEST_MAX_AGE_SECONDS. */
 const STALL = 5_000;
+const SLOW_BODY = 'the time that the body takes';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -60,16 +61,16 @@ it('may take longer than other requests, unless its last bytes lay in a process 
     const until = performance.now() + STALL;
     while (performance.now() < until);
   };
-  expect(await upload(accessToken, () => sleep(200), standStill)).toBe(503);
-  await sleep(400);
+  expect(await upload(accessToken, () => elapse(200, SLOW_BODY), standStill)).toBe(503);
+  await elapse(400, 'requests count as old for a while after a stall');
   expect(await items(app.person.id)).toEqual([]);
   // "Try again" was true: the pass was given back.
-  expect(await upload(accessToken, () => sleep(200))).toBe(200);
-  expect(await upload(accessToken, () => sleep(200))).toBe(200);
+  expect(await upload(accessToken, () => elapse(200, SLOW_BODY))).toBe(200);
+  expect(await upload(accessToken, () => elapse(200, SLOW_BODY))).toBe(200);
   expect(await items(app.person.id)).toHaveLength(2);
 
   const other = world.person();
   const pass = (await other.register()).accessToken ?? '';
-  expect(await upload(pass, () => sleep(4_000))).toBe(200);
+  expect(await upload(pass, () => elapse(4_000, SLOW_BODY))).toBe(200);
   expect(await items(other.person.id)).toHaveLength(2);
 }, 40_000);

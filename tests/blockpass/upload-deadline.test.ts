@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type BlockpassWorld, startBlockpassWorld } from '../support/blockpass.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 /** Milliseconds: longer than REQUEST_MAX_AGE_SECONDS, shorter than a statement waits for a lock. */
 const LOCKED = 2_500;
@@ -26,7 +25,7 @@ it('stores nothing of an upload after the deadline of the request, and takes the
   await blocker.query('lock table kyc_item in exclusive mode');
   const upload = app.upload(pass).catch((error: unknown) => error);
   await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
-  await sleep(LOCKED);
+  await elapse(LOCKED, 'the upload waits for its lock for longer than it may take');
   await blocker.query('commit');
   await blocker.end();
   expect(await upload).toMatchObject({ status: 503 });

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { picture } from '../../examples/blockpass-fakes/index.ts';
 import { imageTypeOf } from '../../src/blockpass/app/image.ts';
@@ -10,7 +9,7 @@ import { UploadMemory } from '../../src/blockpass/app/upload-memory.ts';
 import { type BlockpassWorld, SignInPage, startBlockpassWorld } from '../support/blockpass.ts';
 import { DeleteAccountDocument } from '../support/generated/operations.ts';
 import { claiming, pngChunk, withChunks } from '../support/pictures.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 let world: BlockpassWorld;
 beforeAll(async () => {
@@ -141,7 +140,7 @@ describe('an upload', () => {
   it('that announces too much is refused before its body', async () => {
     const reply = await send(
       async () => {
-        await sleep(2_000);
+        await elapse(2_000, 'the answer must come before the body');
       },
       { 'content-length': String(17 * MB) },
     );
@@ -193,7 +192,7 @@ describe('an upload', () => {
       const isMore = socket.write(bytes);
       sent += 10_000;
       peak = Math.max(peak, process.memoryUsage.rss());
-      if (!isMore) await sleep(10);
+      if (!isMore) await elapse(10, 'the pace of an attacker who does not wait for room');
     }
     expect(await answered).toMatch(/^HTTP\/1\.1 413 /);
     expect(peak - before).toBeLessThan(64 * MB);
@@ -207,7 +206,9 @@ describe('an upload', () => {
     const half = send(async (put) => void (await put(body.subarray(0, 200))), {
       'content-length': String(body.length),
     });
-    await expect(Promise.race([half, sleep(1_500).then(() => 'waits')])).resolves.toBe('waits');
+    await expect(
+      Promise.race([half, elapse(1_500, 'no answer must come').then(() => 'waits')]),
+    ).resolves.toBe('waits');
     expect(await stored(id)).toBe(0);
     const other = await aPass();
     const shortened = formOf([pass(other.accessToken), selfie(picture())]);

@@ -61,8 +61,11 @@ describe('gatehouse keys', () => {
     expect((await keys(['rotate', '--now'])).lines[0]).toMatch(
       /^The key [\w-]{43} is published, and signs from /,
     );
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
-    expect((await keys(['list'])).lines).toEqual([
+    const { lines } = await eventually(
+      () => keys(['list']),
+      ({ lines: [newest] }) => newest?.includes('signing') === true,
+    );
+    expect(lines).toEqual([
       expect.stringMatching(line('signing', '-')),
       expect.stringMatching(line('retiring', TIME)),
     ]);

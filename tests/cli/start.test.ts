@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from '../support/client.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { Subject, tokensOf } from '../support/subject.ts';
 
 jest.setTimeout(90_000);
@@ -129,7 +129,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
   it('finishes the requests in flight when it is asked to stop', async () => {
     const gateway = await GatehouseProcess.start({ ...environment, PASSWORD_BCRYPT_COST: '12' });
     const registering = Subject.register(client);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await elapse(100, 'the request arrives and its hash begins, of which nothing can be seen from outside');
     expect(await gateway.stop()).toBe(0);
     expect((await registering).id).toBeTruthy();
   });
@@ -141,7 +141,9 @@ describe('the gateway on its embedded PostgreSQL', () => {
     half.write(
       'POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
     );
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await once(half, 'connect');
+    // The gateway has read the half before it answers a later connection.
+    await fetch(`http://127.0.0.1:${environment.PORT}/health/live`);
     expect(await gateway.stop()).toBe(0);
     half.destroy();
     expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');

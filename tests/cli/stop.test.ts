@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 jest.setTimeout(90_000);
 
@@ -50,6 +50,8 @@ function ask(port: string, path: string, agent?: Agent) {
 }
 
 const QUERY = '/graphql?query={errorCodes{code}}';
+/** Requests of all clients so far. */
+let answered = 0;
 
 /** Sends on one kept connection, and goes on at the next gateway when that is closed. @returns what went wrong. */
 async function client(ports: readonly string[], isOver: () => boolean): Promise<string[]> {
@@ -64,7 +66,8 @@ async function client(ports: readonly string[], isOver: () => boolean): Promise<
     } catch (error) {
       wrong.push(String((error as NodeJS.ErrnoException).code));
     }
-    await new Promise((resolve) => setTimeout(resolve, THINKING));
+    answered += 1;
+    await elapse(THINKING, 'the pace of a client');
   }
   agent.destroy();
   return wrong;
@@ -77,7 +80,10 @@ describe('a gateway that is asked to stop', () => {
     await GatehouseProcess.start(second);
     let over = false;
     const clients = Array.from({ length: CLIENTS }, () => client([first.PORT, second.PORT], () => over));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await eventually(
+      async () => answered,
+      (count) => count > 5 * CLIENTS,
+    );
     expect(await stopping.stop()).toBe(0);
     over = true;
     expect((await Promise.all(clients)).flat()).toEqual([]);

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { RATE_LIMIT_RULES } from '../../src/modules.ts';
@@ -153,7 +152,9 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       const socket = new WebSocket(`${at.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
       const closed = once(socket, 'close').then(([code]) => code as number);
       await once(socket, 'open');
-      const code = await Promise.race([closed, sleep(500, undefined)]);
+      socket.send('{"type":"connection_init"}');
+      const welcomed = once(socket, 'message').then(() => undefined);
+      const code = await Promise.race([closed, welcomed]);
       socket.terminate();
       return code === 1013 ? LIMITED : undefined;
     },

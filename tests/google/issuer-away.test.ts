@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { LoginWithGoogleDocument } from '../support/generated/operations.ts';
 import { aPerson, type Failure, GoogleStandIn, newNonce, oneTap } from '../support/google-stand-in.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { RedirectBrowser } from '../support/redirect-browser.ts';
 
 /** Seconds between two fetches (google/remote-document.ts). */
@@ -86,7 +86,10 @@ describe('who comes late to the keys, since the token endpoint is slow,', () => 
 
   it('waits no longer for somebody else who fetches them', async () => {
     const late = finishing({ '/token': 2_500, '/jwks': 60_000 });
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await elapse(
+      1_500,
+      'the other fetch ends after the deadline of the first sign-in only if it begins later',
+    );
     const other = signIn();
     const { error, milliseconds } = await late;
     expect(error).toBe('SERVICE_UNAVAILABLE');

@@ -6,6 +6,7 @@ import { subscribeInTime } from '../../src/graphql/index.ts';
 import { SCHEMA } from '../../src/modules.ts';
 import { createOrm, isDatabaseAway, sql, statement } from '../../src/platform/database/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { elapse } from '../support/race.ts';
 
 /** Milliseconds. */
 const DEADLINE = 400;
@@ -95,7 +96,7 @@ describe('the deadline of a subscription', () => {
 
 async function* eventsOf(seconds: readonly number[], apart = 0): AsyncIterable<number> {
   for (const event of seconds) {
-    await new Promise((resolve) => setTimeout(resolve, apart));
+    await elapse(apart, 'the deadline counts from the time of each event');
     yield event;
   }
 }

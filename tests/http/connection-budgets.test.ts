@@ -1,10 +1,9 @@
 /** @topology one: what one process holds at once */
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { idleAllowance, peersIn } from '../../src/http/connection-places.ts';
 import { TestGateway } from '../support/gateway.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 const extra: TestGateway[] = [];
@@ -27,6 +26,7 @@ const POST =
 const UNREAD = 'GET /graphiql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(12);
 /** Milliseconds in which no connection is closed for others, and some more. */
 const GRACE = 1_200;
+const NOT_CLOSED_YET = 'until then no connection is closed for another one';
 
 /** A connection from an address of its own, kept alive. */
 class TestConnection {
@@ -58,7 +58,7 @@ class TestConnection {
         connection.ask();
         if (request === UNREAD) socket.pause();
         if (request === GET) socket.once('data', () => resolve());
-        else setTimeout(resolve, 100);
+        else void elapse(100, 'there is no answer that would tell that the gateway kept it').then(resolve);
       });
     });
     return connection;
@@ -107,11 +107,17 @@ describe('one address', () => {
     const small = await another({ MAX_CONNECTIONS: '100', MAX_CONNECTIONS_PER_CLIENT: '10' });
     const held = await openMany(small, 10, () => '127.0.0.2');
     expect((await TestConnection.open(small, '127.0.0.2')).answers).toBe(0);
-    await sleep(GRACE);
+    await elapse(GRACE, NOT_CLOSED_YET);
     held[0]?.ask();
-    await sleep(100);
+    await eventually(
+      async () => held[0]?.answers,
+      (answers) => answers === 2,
+    );
     expect((await TestConnection.open(small, '127.0.0.2')).answers).toBe(1);
-    await sleep(100);
+    await eventually(
+      async () => stillOpen(held),
+      (count) => count < 10,
+    );
     expect(held.map(({ isOpen }) => isOpen)).toEqual([true, false, ...Array(8).fill(true)]);
   });
 
@@ -141,7 +147,7 @@ describe('a full process', () => {
       const count = () =>
         new Promise<number>((resolve) => server.getConnections((_error, held) => resolve(held)));
       expect(await eventually(count, (held) => held >= 29, { withinMilliseconds: 20_000 })).toBe(29);
-      await sleep(GRACE);
+      await elapse(GRACE, NOT_CLOSED_YET);
       const newcomers = await openMany(small, 10, (n) => `127.0.2.${n}`);
       expect(newcomers.map(({ answers }) => answers)).toEqual(Array(10).fill(1));
       expect((await fetch(`${small.url}/health/ready`)).status).toBe(200);
@@ -152,9 +158,11 @@ describe('a full process', () => {
   it('says in its log that it had to refuse or close connections', async () => {
     const small = await another({ MAX_CONNECTIONS: '10' });
     await openMany(small, 12, () => '127.0.0.2');
-    await sleep(GRACE);
-    const [line = '{}'] = small.logLines.filter((text) => text.includes('see MAX_CONNECTIONS'));
-    expect(JSON.parse(line)).toMatchObject({ level: 'warn', refused: 7, closed: 0 });
+    const [line] = await eventually(
+      async () => small.logLines.filter((text) => text.includes('see MAX_CONNECTIONS')),
+      (lines) => lines.length > 0,
+    );
+    expect(JSON.parse(line ?? '{}')).toMatchObject({ level: 'warn', refused: 7, closed: 0 });
   });
 });
 
@@ -172,10 +180,13 @@ describe('idle connections', () => {
     });
     const proxied = await openMany(small, 20, () => '127.0.0.3');
     const idle = await openMany(small, 75, () => '127.0.0.2');
-    await sleep(4_500);
-    expect([stillOpen(proxied), stillOpen(idle)]).toEqual([20, 0]);
+    await eventually(
+      async () => stillOpen(idle),
+      (count) => count === 0,
+    );
+    expect(stillOpen(proxied)).toBe(20);
     const few = await openMany(small, 30, () => '127.0.0.2');
-    await sleep(4_500);
+    await elapse(4_500, 'longer than the idle connections of a crowded process were kept');
     expect(stillOpen(few)).toBe(30);
   }, 30_000);
 });

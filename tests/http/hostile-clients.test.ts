@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { UpdateProfileDocument } from '../support/generated/operations.ts';
+import { eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 let small: TestGateway;
@@ -307,8 +308,10 @@ describe('connections', () => {
     const get = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
     expect((await raw(get, { at: small })).status).toBe(0);
     open[0]?.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect((await raw(get, { at: small })).status).toBe(200);
+    await eventually(
+      () => raw(get, { at: small }),
+      ({ status }) => status === 200,
+    );
     for (const socket of open) socket.destroy();
   });
 });

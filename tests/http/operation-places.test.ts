@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { OperationPlaces } from '../../src/http/operation-places.ts';
+import { elapse } from '../support/race.ts';
 
 const STAYS = () => false;
 const MEGABYTE = 1024 * 1024;
@@ -59,7 +60,7 @@ describe('a place', () => {
         await places.enter(0, STAYS);
         atWork += 1;
         most = Math.max(most, atWork);
-        await new Promise((resolve) => setTimeout(resolve, turn % 4));
+        await elapse(turn % 4, 'places are left in another order than they were taken in');
         atWork -= 1;
         places.leave();
       }),

@@ -1,13 +1,12 @@
 /** @timing: stalls a process for longer than a request may wait, and expects others to be served in time */
 /** @topology one: what one process finds in its sockets after it stood still */
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { print } from 'graphql';
 import { TestGateway } from '../support/gateway.ts';
 import { GatewayPair } from '../support/gateway-pair.ts';
 import { LogoutDocument, RefreshDocument, UpdateProfileDocument } from '../support/generated/operations.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 import { STORES } from '../support/session-stores.ts';
 import { Subject } from '../support/subject.ts';
 
@@ -44,7 +43,7 @@ class RawConnection {
     this.socket.write(
       `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${authorization}Content-Length: ${text.length}\r\n\r\n${text.slice(0, 9)}`,
     );
-    if (pause > 0) await sleep(pause);
+    if (pause > 0) await elapse(pause, 'the time that the body takes');
     this.socket.write(text.slice(9));
   }
 
@@ -102,13 +101,13 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
     );
     const probe = await RawConnection.open(one.url);
     probe.get('/health/live');
-    await sleep(STALL);
+    await elapse(STALL, 'how long the process stands still');
     // Meanwhile the client went on elsewhere.
     const goneOn = await alice.refresh(kept?.refreshToken ?? '', two);
     pair.goOn(0);
 
     const answers = await Promise.all([established, ...waiting].map((connection) => connection.answer()));
-    await sleep(AFTERMATH);
+    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
     expect(answers.filter(({ status, code }) => status !== 503 || code !== TOO_OLD.code)).toEqual([]);
     expect(answers[0]).toMatchObject(TOO_OLD);
     expect((await probe.answer()).status).toBe(200);
@@ -135,11 +134,11 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
     await connection.answer();
     pair.stall(0);
     await connection.post({ query: print(LogoutDocument) }, { bearer: accessToken });
-    await sleep(STALL);
+    await elapse(STALL, 'how long the process stands still');
     pair.goOn(0);
     expect(await connection.answer()).toMatchObject(TOO_OLD);
     connection.close();
-    await sleep(AFTERMATH);
+    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
     expect((await alice.me(accessToken)).data?.me?.username).toBe(alice.username);
     expect((await one.execute(LogoutDocument, {}, { bearer: accessToken })).status).toBe(200);
   });
@@ -164,7 +163,7 @@ describe.each(STORES)('a process that stood still for less than a request may ta
     await connection.post(refreshOf(refreshToken));
     const second = await alice.refresh(refreshToken, two);
     const third = await alice.refresh(second.data?.refresh.refreshToken ?? '', two);
-    await sleep(STALL);
+    await elapse(STALL, 'how long the process stands still');
     pair.goOn(0);
     expect(await connection.answer()).toMatchObject(TOO_OLD);
     connection.close();
@@ -172,7 +171,7 @@ describe.each(STORES)('a process that stood still for less than a request may ta
     const fourth = await alice.refresh(third.data?.refresh.refreshToken ?? '', one);
     expect(fourth.errors).toEqual([]);
 
-    await sleep(AFTERMATH);
+    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
     expect((await alice.refresh(refreshToken, one)).code).toBe('INVALID_REFRESH_TOKEN');
     expect(await pair.sessions.count(alice.id)).toBe(0);
   });
@@ -209,7 +208,7 @@ describe('the age of a request', () => {
     const until = performance.now() + STALL;
     while (performance.now() < until);
     expect(await connection.answer()).toMatchObject(TOO_OLD);
-    await sleep(AFTERMATH);
+    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
     expect(await gateway.sessions.generation(alice.id, sessionId)).toBe(0);
     connection.close();
   });
@@ -228,7 +227,7 @@ describe('the age of a request', () => {
     expect((await probe?.answer())?.status).toBe(200);
     expect((await keys?.answer())?.status).toBe(200);
     for (const connection of connections) connection.close();
-    await sleep(AFTERMATH);
+    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
   });
 
   it('counts the time that its body takes', async () => {
@@ -265,7 +264,7 @@ describe('the age of a request', () => {
     const alice = await gateway.aSubject();
     const { refreshToken } = await alice.signedIn();
     const connection = await RawConnection.open(gateway.url);
-    await sleep(1_500);
+    await elapse(1_500, 'the connection is older than a request may become');
     await connection.post(refreshOf(refreshToken));
     expect((await connection.answer()).status).toBe(200);
     connection.close();

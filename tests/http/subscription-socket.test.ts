@@ -1,10 +1,9 @@
 import { once } from 'node:events';
 import type { Socket as NetSocket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { TestGateway } from '../support/gateway.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -198,7 +197,7 @@ describe('the WebSocket', () => {
     // As much as a second allows, until what the system itself keeps for the connection is full.
     for (let second = 0; second < 14 && clients.size === before; second += 1) {
       for (let count = 0; count < 80; count += 1) deaf.send(ping);
-      await sleep(1_000);
+      await elapse(1_000, 'the limit of messages is one for each second');
     }
     expect(clients.size).toBe(before - 1);
     deaf.ws.terminate();
@@ -222,7 +221,7 @@ describe('the WebSocket', () => {
     const anonymous = await Socket.open();
     gateway.clock.advance(3_601);
     expect(await byCookie.closed).toBe(4401);
-    await sleep(1_200);
+    await elapse(1_200, 'longer than the second between two looks, in which it must not be closed');
     expect(anonymous.ws.readyState).toBe(WebSocket.OPEN);
     anonymous.close();
     gateway.clock.advance(-3_601);
@@ -235,7 +234,10 @@ describe('the WebSocket', () => {
     await owner.query('begin');
     await owner.query('lock table ending in access exclusive mode');
     try {
-      await sleep(1_500);
+      await eventually(
+        () => strict.client.raw('{ me { id } }', {}, { bearer: accessToken }),
+        ({ code }) => code === 'SERVICE_UNAVAILABLE',
+      );
       const socket = await Socket.open({ url: strict.url, hello: null });
       socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${accessToken}` } });
       expect(await socket.closed).toBe(1013);
@@ -260,8 +262,12 @@ describe('the WebSocket', () => {
       // A reset, after which writing fails.
       (socket.ws as unknown as { _socket: NetSocket })._socket.resetAndDestroy();
     };
+    const others = gateway.gateway.app.websocketServer.clients.size;
     await Promise.all(Array.from({ length: 30 }, leaving));
-    await sleep(200);
+    await eventually(
+      async () => gateway.gateway.app.websocketServer.clients.size,
+      (count) => count <= others,
+    );
     expect(gateway.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
@@ -376,7 +382,7 @@ describe('the WebSocket', () => {
       expect((await fetch(`${attacked.url}/health/ready`)).status).toBe(200);
       neighbour.close();
       inTheOffice.close();
-      await sleep(100);
+      await elapse(100, 'the pace of the neighbours, while the attack goes on');
     }
     await attack;
     const held = () => attackers.filter(({ readyState }) => readyState === WebSocket.OPEN).length;
@@ -407,7 +413,7 @@ describe('the WebSocket', () => {
     await anonymous.ask('subscription { blockpassSignIn(id: "x") { state } }');
     expect(await anonymous.closed).toBe(1000);
     expect(performance.now() - before).toBeLessThan(7_000);
-    await sleep(2_000);
+    await elapse(500, 'the other socket began at nearly the same time, so it would be closed by now');
     expect(signedIn.ws.readyState).toBe(WebSocket.OPEN);
     signedIn.close();
   }, 20_000);

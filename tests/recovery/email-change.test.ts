@@ -10,7 +10,7 @@ import {
   UndoEmailChangeDocument,
 } from '../support/generated/operations.ts';
 import { tokenOf } from '../support/mailbox.ts';
-import { race } from '../support/race.ts';
+import { eventually, race } from '../support/race.ts';
 import { enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -94,8 +94,10 @@ describe('changeEmail', () => {
     const tokens: string[] = [];
     for (const person of people) {
       await change((await person.signedIn()).accessToken, next, person.password);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const [newest] = await gateway.mailbox.to(next);
+      const [newest] = await eventually(
+        () => gateway.mailbox.to(next),
+        (mails) => mails.length > tokens.length,
+      );
       if (!newest) throw new Error('no mail');
       tokens.push(tokenOf(newest));
     }

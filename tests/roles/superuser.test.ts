@@ -148,7 +148,10 @@ describe('permissions', () => {
       `with changed as (update role set permissions = '{}' where name = 'auditor')
        insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
     );
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await eventually(
+      async () => second.logLines.filter((line) => line.includes('endings cannot be read')),
+      (lines) => lines.length > 0,
+    );
     await gateway.database.query('grant select on role to gatehouse_app');
     await eventually(roles, ({ code }) => code === 'FORBIDDEN', { withinMilliseconds: 1_500 });
   });

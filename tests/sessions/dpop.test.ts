@@ -1,5 +1,4 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { WebSocket } from 'ws';
@@ -17,7 +16,7 @@ import {
   RefreshDocument,
   SessionsDocument,
 } from '../support/generated/operations.ts';
-import { race } from '../support/race.ts';
+import { elapse, race } from '../support/race.ts';
 import { hasRedis, TestRedis } from '../support/redis.ts';
 import type { Subject, Tokens } from '../support/subject.ts';
 import { tokensOf } from '../support/subject.ts';
@@ -395,7 +394,7 @@ describe('the memory of used proofs', () => {
     const cache = new InProcessReplayCache();
     expect(await cache.use('a', 0.05)).toBe(true);
     expect(await cache.use('a', 0.05)).toBe(false);
-    await pause(100);
+    await elapse(100, 'longer than the 50 ms for which it is kept');
     expect(await cache.use('a', 0.05)).toBe(true);
   });
 

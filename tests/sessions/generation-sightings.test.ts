@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { GenerationSightings, type SessionStore, type Sighting } from '../../src/sessions/index.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 const caller = (generation: number | null, sessionId = 'session') => ({
   userId: 'user',
   sessionId,
   generation,
 });
-const later = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const WOULD_BE_WRITTEN = 'longer than a sighting waits before it is written';
 
 /** Sightings on a store that answers as `markSeen` says; all of its calls. */
 function sightingsOn(
@@ -37,7 +37,7 @@ describe('a sighting of a generation', () => {
     );
     sightings.note(caller(3));
     sightings.note(caller(2));
-    await later(300);
+    await elapse(300, WOULD_BE_WRITTEN);
     expect(calls).toEqual([[caller(3)]]);
     await sightings.stop();
   });
@@ -57,7 +57,7 @@ describe('a sighting of a generation', () => {
     const { calls, sightings } = sightingsOn();
     sightings.note(caller(0));
     sightings.note(caller(null));
-    await later(300);
+    await elapse(300, WOULD_BE_WRITTEN);
     expect(calls).toEqual([]);
     await sightings.stop();
   });
@@ -67,7 +67,11 @@ describe('a sighting of a generation', () => {
       throw new Error('away');
     });
     sightings.note(caller(1));
-    await later(800);
+    await eventually(
+      async () => calls.length,
+      (count) => count === 2,
+    );
+    await elapse(500, 'a third attempt must not follow');
     expect(calls).toHaveLength(2);
     await sightings.stop();
   });
@@ -90,12 +94,12 @@ describe('a sighting of a generation', () => {
     const stopping = sightings.stop().then(() => {
       stopped = true;
     });
-    await later(50);
+    await elapse(50, 'it must not stop before the write has ended');
     expect(stopped).toBe(false);
     finish();
     await stopping;
     sightings.note(caller(1, 'a third'));
-    await later(300);
+    await elapse(300, WOULD_BE_WRITTEN);
     expect(calls).toHaveLength(1);
   });
 });

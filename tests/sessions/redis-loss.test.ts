@@ -8,7 +8,7 @@ import {
   RevokeSessionDocument,
   SessionsDocument,
 } from '../support/generated/operations.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { hasRedis, TestRedis } from '../support/redis.ts';
 import { isSeen, probeRedis, type SessionProbe } from '../support/session-probe.ts';
 import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
@@ -211,7 +211,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
         const before = performance.now();
         expect((await calls[name]()).code).toBe('SERVICE_UNAVAILABLE');
         expect(performance.now() - before).toBeLessThan(1_000);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await elapse(50, 'Redis finds the script after its deadline');
       } finally {
         redis.thaw();
       }

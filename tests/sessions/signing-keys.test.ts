@@ -8,7 +8,7 @@ import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 
 import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import type { RotationMode } from '../../src/sessions/index.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { type Subject, tokensOf } from '../support/subject.ts';
 
 /** Seconds: small, so that a whole rotation is a few dozen steps. */
@@ -393,7 +393,7 @@ describe('an emergency', () => {
        select 'damaged', algorithm, public_key, 'damaged', now() + interval '1 hour' from signing_key`,
     );
     await gateway.database.query(wake);
-    await new Promise((resolve) => setTimeout(resolve, 1_600));
+    await elapse(1_600, 'longer than the allowed staleness: from now on the database is asked');
     expect((await alice.me(token, second.client)).errors).toEqual([]);
     expect(kidOf(await signIn(second))).toBe(kid);
 
@@ -411,7 +411,7 @@ describe('an emergency', () => {
   it('is known after a gap in reading endings, also when its own ending matters no more by then', async () => {
     const kid = list(second)[0]?.kid;
     await gateway.database.query('revoke select on ending from gatehouse_app');
-    await new Promise((resolve) => setTimeout(resolve, 1_600));
+    await elapse(1_600, 'longer than the allowed staleness: only then it is a gap');
     await gateway.database.query(
       'update signing_key set retires_at = now(), removed_after = now() where kid = $1',
       [kid],

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { GatewayPair } from '../support/gateway-pair.ts';
 import { LogoutDocument, ReauthenticateDocument } from '../support/generated/operations.ts';
-import { eventually, race } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { isSeen } from '../support/session-probe.ts';
 import { STORES } from '../support/session-stores.ts';
 import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
@@ -11,7 +11,6 @@ import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
 const LONG = process.env.TEST_LONG === '1';
 jest.setTimeout(LONG ? 300_000 : 120_000);
 
-const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const between = (least: number, most: number) => least + Math.random() * (most - least);
 /** Where the generation stands in a refresh token: behind version, key id, user id and session id. */
 const generationIn = (refreshToken: string) => Buffer.from(refreshToken, 'base64url').readUInt32BE(37);
@@ -94,11 +93,11 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
         });
         inFlight[at] -= 1;
         if (reply && reply.code !== 'SERVICE_UNAVAILABLE') return tokensOf(reply).refreshToken;
-        await pause(50);
+        await elapse(50, 'the pace of a client that tries again');
       }
     };
     const killAndRestart = async (index: 0 | 1) => {
-      while (inFlight[index] < people / 4 && !isOver) await pause(1);
+      while (inFlight[index] < people / 4 && !isOver) await elapse(1, 'the time between two looks');
       await pair.kill(index);
       await pair.start(index);
     };
@@ -118,14 +117,16 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       if (performance.now() >= nextKill) {
         nextKill = performance.now() + (LONG ? between(4_000, 8_000) : 3_000);
         const index = (kills.length % 2) as 0 | 1;
-        kills.push(pause(between(0, 80)).then(() => killAndRestart(index)));
+        kills.push(
+          elapse(between(0, 80), 'the moment of the kill is random').then(() => killAndRestart(index)),
+        );
       }
       await race(people, async (index) => {
         const presented = tokens[index] as string;
         tokens[index] = await refresh(subjects[index] as Subject, presented, wave + index);
         expect(generationIn(tokens[index])).toBe(generationIn(presented) + 1);
       });
-      await pause(LONG ? 1_500 : 700);
+      await elapse(LONG ? 1_500 : 700, 'the pace of the clients');
     }
     isOver = true;
     await Promise.all(kills);
@@ -205,7 +206,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
         person.tokens = tokensOf(await person.alice.refresh(person.tokens.refreshToken, there));
         expect((await person.alice.me(person.tokens.accessToken, there)).errors).toEqual([]);
       }
-      await pause(3_000);
+      await elapse(3_000, 'how long the process stands still');
       pair.goOn(0);
       for (const [index, reply] of (await Promise.all(late)).entries()) {
         // The same successor, or nothing: a machine under load may find the request too old.

@@ -15,6 +15,14 @@ export async function eventually<T>(
     if (wanted(answer)) return answer;
     if (Date.now() > deadline)
       throw new Error(`not within ${withinMilliseconds} ms: ${JSON.stringify(answer)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await elapse(20, 'the time between two questions');
   }
+}
+
+/**
+ * Lets time pass. The reason tells why there is nothing to wait for with `eventually`: something must not happen meanwhile, the
+ * time is itself the rule, or it is the pace of a load.
+ */
+export function elapse(milliseconds: number, _reason: string): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isDatabaseAway } from '../../../src/platform/database/index.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { LogoutDocument } from '../../support/generated/operations.ts';
-import { eventually, race } from '../../support/race.ts';
+import { elapse, eventually, race } from '../../support/race.ts';
 import type { Subject, Tokens } from '../../support/subject.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
@@ -144,7 +144,11 @@ describe('a database that refuses connections', () => {
     await direct.database.querySuperuser(`alter database ${name} with allow_connections false`);
     try {
       proxy.cut();
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await eventually(
+        async () => lines('endings cannot be read').length,
+        (count) => count === 1,
+      );
+      await elapse(1_000, 'each attempt in this time fails too, and must not be logged again');
     } finally {
       await direct.database.querySuperuser(`alter database ${name} with allow_connections true`);
     }

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { SCHEMA } from '../../../src/modules.ts';
 import { createOrm, sql, statement } from '../../../src/platform/database/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { eventually } from '../../support/race.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -15,7 +15,14 @@ it('a database is left also while a connection to it is being made', async () =>
   // The only connection is busy, so that the next statement makes one.
   await statement(orm.em.fork(), sql`select 1`);
   const first = statement(orm.em.fork(), sql`select pg_sleep(0.3)`);
-  await sleep(50);
+  await eventually(
+    () =>
+      database.query(
+        `select from pg_stat_activity
+         where query like 'select pg_sleep%' and state = 'active' and datname = current_database()`,
+      ),
+    (rows) => rows.length === 1,
+  );
   const second = statement(orm.em.fork(), sql`select 1`).catch((error: Error) => error.message);
   await orm.close();
   await first;

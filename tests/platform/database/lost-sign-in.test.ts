@@ -3,12 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId } from '../../../src/platform/id.ts';
 import { TestGateway } from '../../support/gateway.ts';
 import { ChangePasswordDocument, RegisterDocument } from '../../support/generated/operations.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 import { type GatewayOnStore, STORES, startOn } from '../../support/session-stores.ts';
 import type { Subject } from '../../support/subject.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
-const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const NEW_PASSWORD = 'seven quiet lanterns';
 
 describe.each(STORES)('with sessions in %s, when nobody can tell what became of a COMMIT', (store) => {
@@ -64,7 +63,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
       alice.id,
       () => alice.login({ client: gateway.client }),
       // The first attempt to end the session fails.
-      () => pause(1_500),
+      () => elapse(1_500, 'attempts are a second apart, and one that fails is not logged'),
     );
     expect(reply.code).toBe('SERVICE_UNAVAILABLE');
     expect(reply.text).toContain('may have been made or not');
@@ -106,7 +105,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
       },
     );
     expect(closedWithin).toBeLessThan(20_000);
-    await pause(1_500);
+    await elapse(1_500, 'an attempt of the closed process would have ended the session by now');
     expect((await sessionEvents(alice.id)).map(({ action }) => action)).toEqual(['session.created']);
   });
 

@@ -12,6 +12,7 @@ import {
   withinDeadline,
 } from '../../../src/platform/database/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { elapse } from '../../support/race.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -26,6 +27,7 @@ afterAll(async () => {
 });
 
 const sleep = (seconds: number) => statement(orm.em.fork(), sql`select pg_sleep(${seconds})`);
+const PAST = 'longer than the deadline';
 const sleeping = async () =>
   (
     await database.query(
@@ -105,7 +107,7 @@ describe('the deadline of an operation', () => {
       failure(
         orm.em.fork().transactional(async (tx) => {
           await statement(tx, sql`insert into key_check (setting, key_id, proof) values ('late', 'x', '')`);
-          await new Promise((resolve) => setTimeout(resolve, 300));
+          await elapse(300, PAST);
           await statement(tx, sql`select 1`);
         }),
       ),
@@ -117,7 +119,7 @@ describe('the deadline of an operation', () => {
 
   it('that is over before a transaction begins costs no place in the pool', async () => {
     const error = await withinDeadline(50, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await elapse(100, PAST);
       return failure(orm.em.fork().transactional((tx) => statement(tx, sql`select 1`)));
     });
     expect(isDatabaseAway(error)).toBe(true);
@@ -129,7 +131,7 @@ describe('the deadline of an operation', () => {
     await withinDeadline(200, () =>
       orm.em.fork().transactional(async (tx) => {
         await statement(tx, sql`select 1`);
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await elapse(300, PAST);
       }),
     );
     expect(await sleep(0.3)).toHaveLength(1);

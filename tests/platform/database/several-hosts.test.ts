@@ -10,7 +10,7 @@ import { CERTIFICATE, CERTIFICATE_KEY } from '../../support/certificate.ts';
 import { Client } from '../../support/client.ts';
 import { newSecrets } from '../../support/gateway.ts';
 import { freePort, GatehouseProcess } from '../../support/process.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 import { Subject, type Tokens, tokensOf } from '../../support/subject.ts';
 
 jest.setTimeout(180_000);
@@ -19,7 +19,6 @@ jest.setTimeout(180_000);
 const HEALS_WITHIN = 5_000;
 /** Milliseconds: the deadline of an operation, and what a busy machine may add. */
 const REFUSED_WITHIN = 10_000;
-const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 let primary: FaultPostgres;
 let standby: FaultPostgres;
@@ -91,8 +90,7 @@ describe('a gateway whose connection string names a standby and then its primary
 
   it('says SERVICE_UNAVAILABLE in time while both are away, and serves within 5 s of the return of one', async () => {
     await standby.kill();
-    // Longer than a search.
-    await pause(3_000);
+    await elapse(3_000, 'longer than a search for the primary takes');
     const askedAt = performance.now();
     const { code, status } = await alice.login();
     expect([code, status]).toEqual(['SERVICE_UNAVAILABLE', 503]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { EventFeed } from '../../../src/platform/events/index.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 
 /** What the contract needs to try an adapter out. */
 export interface FeedUnderTest {
@@ -39,7 +39,7 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
       Object.assign(heard, { here: 0, there: 0 });
     });
 
-    const pause = () => new Promise((resolve) => setTimeout(resolve, LONG_ENOUGH));
+    const pause = () => elapse(LONG_ENOUGH, 'a wake-up must not come');
     const quiet = async () => {
       const before = { ...heard };
       await pause();

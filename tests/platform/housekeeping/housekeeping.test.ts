@@ -13,7 +13,7 @@ import { Housekeeping } from '../../../src/platform/housekeeping/housekeeping.ts
 import { oldDevMails, oldMailJobs } from '../../../src/platform/mail/index.ts';
 import { expiredSessions, oldEndings } from '../../../src/sessions/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { race } from '../../support/race.ts';
+import { eventually, race } from '../../support/race.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -114,7 +114,7 @@ describe('housekeeping', () => {
     await owner.query('begin');
     await owner.query(`update session set expires_at = now() + interval '1 hour'`);
     const sweeping = expiredSessions.sweep(orm.em.fork(), 10);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(database.lockWaiters, (count) => count > 0);
     await owner.query('commit');
     await owner.end();
     expect(await sweeping).toBe(0);

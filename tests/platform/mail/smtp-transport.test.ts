@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { SmtpTransport, Undeliverable } from '../../../src/platform/mail/index.ts';
 import { CERTIFICATE } from '../../support/certificate.ts';
 import { freePort } from '../../support/process.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 import { type SmtpOptions, TestSmtp } from '../../support/smtp.ts';
 
 const FROM = 'Orchard <hello@orchard.example>';
@@ -119,7 +119,7 @@ describe('a server that hangs', () => {
     resolve('take');
     server.answer = () => 'take';
     await transport?.deliver({ ...MAIL, to: 'grace@example.test' }, 'another-id', never);
-    await new Promise((done) => setTimeout(done, 300));
+    await elapse(300, 'the first mail must not come after the second one');
     expect(server.mails.map(({ to }) => to)).toEqual(['grace@example.test']);
   });
 

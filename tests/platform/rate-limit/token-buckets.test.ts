@@ -4,7 +4,7 @@ import { newId } from '../../../src/platform/id.ts';
 import { InProcessTokenBuckets, RedisTokenBuckets } from '../../../src/platform/rate-limit/index.ts';
 import { RedisConnection } from '../../../src/platform/redis/index.ts';
 import { TestClock } from '../../support/clock.ts';
-import { eventually, race } from '../../support/race.ts';
+import { elapse, eventually, race } from '../../support/race.ts';
 import { hasRedis, TestCluster, TestRedis, TestSentinel } from '../../support/redis.ts';
 import { takeOne, tokenBucketsContract } from './token-buckets.contract.ts';
 
@@ -43,7 +43,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     return {
       buckets,
       elsewhere,
-      pass: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+      pass: (milliseconds) => elapse(milliseconds, 'Redis counts by its own clock'),
       async close() {
         for (const connection of connections) connection.close();
         await redis.close();

@@ -1,7 +1,7 @@
 /** @timing: expects a refusal within 50 ms while Redis is away */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { RedisAway, RedisConnection } from '../../../src/platform/redis/index.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 import { hasRedis, TestCluster, type TestRedis } from '../../support/redis.ts';
 
 const WRITE = `return redis.call('INCR', KEYS[1])`;
@@ -80,7 +80,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     const { error, milliseconds } = await failure(() => write('any'));
     expect(error).toBeInstanceOf(RedisAway);
     expect(milliseconds).toBeLessThan(50);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await elapse(1_500, 'three attempts to connect again, which must not be logged');
     expect(log).toEqual(['Redis is away (commands)']);
     await third().restart();
     await cluster.isWhole();
@@ -97,7 +97,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
       expect(waited.error).toBeInstanceOf(RedisAway);
       expect(waited.milliseconds).toBeLessThan(700);
       expect((await failure(() => write(key))).milliseconds).toBeLessThan(50);
-      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      await elapse(2_500, 'an attempt to connect, which a frozen server accepts and never answers');
       expect(connection.isUp()).toBe(false);
     } finally {
       third().thaw();
@@ -111,7 +111,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     for (let delay = 0; delay < 30; delay += 1) {
       const closing = new RedisConnection({ url: cluster.url, purpose: 'commands', log: () => {} });
       const starting = closing.start();
-      await new Promise((resolve) => setTimeout(resolve, delay));
+      await elapse(delay, 'each moment of a connection is met');
       closing.close();
       await starting;
     }

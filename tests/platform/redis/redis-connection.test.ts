@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { ErrorCode } from '../../../src/platform/errors.ts';
 import { RedisAway, RedisConnection, redisAddress, redisUrl } from '../../../src/platform/redis/index.ts';
 import { freePort } from '../../support/process.ts';
-import { eventually } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 import { hasRedis, TestRedis } from '../../support/redis.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
@@ -128,7 +128,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(error).toBeInstanceOf(RedisAway);
     expect(error).toMatchObject({ code: ErrorCode.SERVICE_UNAVAILABLE });
     expect(milliseconds).toBeLessThan(50);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await elapse(1_500, 'three attempts to connect again, which must not be logged');
     expect(log).toEqual(['Redis is away (commands)']);
     await redis.restart();
     await comesBack();
@@ -142,8 +142,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
       const first = await failure(() => connection.probe());
       expect(first.error).toBeInstanceOf(RedisAway);
       expect(first.milliseconds).toBeLessThan(700);
-      // Long enough for attempts that a frozen server accepts and never answers.
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await elapse(2_000, 'an attempt to connect, which a frozen server accepts and never answers');
       const later = await failure(() => connection.probe());
       expect(later.error).toBeInstanceOf(RedisAway);
       expect(later.milliseconds).toBeLessThan(50);
@@ -215,7 +214,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     try {
       const refused = await failure(() => connection.run((client) => client.eval(WRITE, { keys: ['a'] })));
       expect(refused.error).toBeInstanceOf(RedisAway);
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await elapse(600, 'an attempt to connect again, which must not count a replica');
       expect(connection.isUp()).toBe(false);
       expect(log).toEqual(['Redis is away (commands)']);
     } finally {
