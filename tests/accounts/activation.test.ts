@@ -15,6 +15,7 @@ import {
   SignOut,
 } from '../../src/sessions/index.ts';
 import { TestGateway } from '../support/gateway.ts';
+import { partOf } from '../support/part-of.ts';
 import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -39,8 +40,7 @@ beforeAll(async () => {
     idleTtlSeconds: undefined,
     maxPerUser: 50,
   });
-  // It looks at no token here.
-  const signOut = new SignOut(store, endings, undefined as never, undefined as never, audit);
+  const signOut = new SignOut(store, endings, partOf('AccessTokens'), partOf('RefreshTokens'), audit);
   activation = new Activation(keepSuperuser, endings, signOut, audit);
 });
 afterAll(async () => {

@@ -18,6 +18,7 @@ import {
   type LoginMutation,
   ReauthenticateDocument,
 } from '../support/generated/operations.ts';
+import { partOf } from '../support/part-of.ts';
 import { eventually, race } from '../support/race.ts';
 import type { Subject } from '../support/subject.ts';
 
@@ -333,11 +334,10 @@ describe('a login whose password nobody had time to look at', () => {
       maxWaitMs: 0,
     });
     const limits = { enabled: true, rules: LOGIN_RULES, overrides: {} };
-    const nobodyGetsIn = undefined as never;
     const passwordLogin = new PasswordLogin(
       new Passwords(hasher, { minLength: 12, productName: 'Gatehouse' }),
-      nobodyGetsIn,
-      new KnownDevices(nobodyGetsIn),
+      partOf('SignIn'),
+      new KnownDevices(partOf('OwnerNotices')),
       new AuditLog(),
       new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
       { emailConfirmation: 'optional' },

@@ -16,6 +16,7 @@ import {
   RefreshDocument,
   SessionsDocument,
 } from '../support/generated/operations.ts';
+import { partOf } from '../support/part-of.ts';
 import { elapse, race } from '../support/race.ts';
 import { hasRedis, TestRedis } from '../support/redis.ts';
 import type { Subject, Tokens } from '../support/subject.ts';
@@ -399,7 +400,7 @@ describe('the memory of used proofs', () => {
   });
 
   it('goes on in each process for itself while Redis is away', async () => {
-    const away = { run: () => Promise.reject(new RedisAway()) } as unknown as RedisConnection;
+    const away = partOf<RedisConnection>('RedisConnection', { run: () => Promise.reject(new RedisAway()) });
     const [one, two] = [new RedisReplayCache(away), new RedisReplayCache(away)];
     expect([await one.use('a', 60), await one.use('a', 60), await two.use('a', 60)]).toEqual([
       true,

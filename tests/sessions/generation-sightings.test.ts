@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { GenerationSightings, type SessionStore, type Sighting } from '../../src/sessions/index.ts';
+import { partOf } from '../support/part-of.ts';
 import { elapse, eventually } from '../support/race.ts';
 
 const caller = (generation: number | null, sessionId = 'session') => ({
@@ -15,12 +16,12 @@ function sightingsOn(
   markSeen: (sightings: readonly Sighting[]) => Promise<Sighting[]> = async (all) => [...all],
 ) {
   const calls: Array<readonly Sighting[]> = [];
-  const store = {
-    markSeen: (_em: unknown, sightings: readonly Sighting[]) => {
+  const store = partOf<SessionStore>('SessionStore', {
+    markSeen: (_em, sightings) => {
       calls.push(sightings);
       return markSeen(sightings);
     },
-  } as unknown as SessionStore;
+  });
   return { calls, sightings: new GenerationSightings(() => ({}) as EntityManager, store) };
 }
 

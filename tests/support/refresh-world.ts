@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import type { OwnerNotices } from '../../src/notices/index.ts';
+import type { AuditLog } from '../../src/platform/audit/index.ts';
 import { keyFromBytes } from '../../src/platform/keyring.ts';
 import { networksOf, type RequestOrigin } from '../../src/platform/request/index.ts';
 import {
   GenerationSightings,
+  type KeyBinding,
   RefreshRotation,
   RefreshTokens,
   type SessionRecord,
   supersedeTokens,
   type TokenPair,
+  type TokenPairs,
 } from '../../src/sessions/index.ts';
+import { partOf } from './part-of.ts';
 import { type AdapterUnderTest, prepareOn } from './session-adapters.ts';
 
 /** Where a request may come from: two networks, two browsers. */
@@ -44,19 +49,15 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     under.store,
     sightings,
     under.endings,
-    { issue: async (session: SessionRecord) => ({ session }) as TokenPair } as never,
-    { tell: async (_tx: unknown, _user: string, kind: string) => void told.push(kind) } as never,
-    {
-      record: async (
-        _em: unknown,
-        _origin: unknown,
-        { action, details }: { action: string; details: object },
-      ) =>
+    partOf<TokenPairs>('TokenPairs', { issue: async (session) => ({ session }) as TokenPair }),
+    partOf<OwnerNotices>('OwnerNotices', { tell: async (_tx, _user, kind) => void told.push(kind) }),
+    partOf<AuditLog>('AuditLog', {
+      record: async (_em, _origin, { action, details = {} }) =>
         void events.push('circumstance' in details ? `${action}: ${String(details.circumstance)}` : action),
-    } as never,
-    { charge: async () => {} } as never,
+    }),
+    partOf('RateLimiter', { charge: async () => {} }),
     { refreshGraceSeconds: 30 },
-    { requireForRefresh: async () => {} } as never,
+    partOf<KeyBinding>('KeyBinding', { requireForRefresh: async () => {} }),
   );
   const originOf = (place: PlaceNumber): RequestOrigin => ({
     requestId: null,
