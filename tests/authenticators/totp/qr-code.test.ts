@@ -23,6 +23,13 @@ describe('the QR code', () => {
     expect(read(drawn.asPng())).toBe(uri);
   });
 
+  it('as PNG has one grey byte for each pixel, so it is drawn fast and stays small', async () => {
+    const png = Buffer.from((await qrCodePng('x'.repeat(120))).split(',')[1] ?? '', 'base64');
+    // The ninth byte of IHDR, behind signature, length and type (PNG section 11.2.1): 0 is greyscale.
+    expect(png[25]).toBe(0);
+    expect(png.length).toBeLessThan(3_000);
+  });
+
   it('as SVG carries no script and loads nothing', async () => {
     const svg = await qrCodeSvg('text');
     expect(svg).not.toMatch(/script|href|url\(|<!|on\w+=/i);
