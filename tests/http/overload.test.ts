@@ -73,10 +73,12 @@ describe('more operations than a process can have at work', () => {
     const replies = Array.from({ length: MANY }, () => me(accessToken));
     let answered = 0;
     for (const reply of replies) void reply.finally(() => (answered += 1));
+    const live = isLive();
     await eventually(gateway.database.lockWaiters, (count) => count > 0);
-    expect(await isLive()).toBe(true);
     expect(answered).toBe(0);
+    // Within a second: then they would be refused.
     await unblock();
+    expect(await live).toBe(true);
     expect((await Promise.all(replies)).filter(({ status }) => status !== 200)).toEqual([]);
   });
 

@@ -15,6 +15,8 @@ export interface TestDatabase {
   querySuperuserHere(text: string): Promise<unknown>;
   /** Connections to this database that wait for a lock: other test files lock on the same cluster meanwhile. */
   lockWaiters(): Promise<number>;
+  /** Statements like the pattern that run in this database now. Only a superuser can read those of another login. */
+  running(pattern: string): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -55,6 +57,14 @@ export async function createTestDatabase({ migrated = true } = {}): Promise<Test
          where not granted and datname = current_database()`,
       );
       return rows[0]?.count ?? 0;
+    },
+    running: async (pattern) => {
+      const rows = await asSuperuser(
+        `select from pg_stat_activity
+         where query like $1 and state = 'active' and datname = $2 and pid <> pg_backend_pid()`,
+        [pattern, name],
+      );
+      return rows.length;
     },
     drop: async () => {
       await pool.end();

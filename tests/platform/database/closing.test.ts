@@ -14,14 +14,10 @@ it('a database is left also while a connection to it is being made', async () =>
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
   // The only connection is busy, so that the next statement makes one.
   await statement(orm.em.fork(), sql`select 1`);
-  const first = statement(orm.em.fork(), sql`select pg_sleep(0.3)`);
+  const first = statement(orm.em.fork(), sql`select pg_sleep(1)`);
   await eventually(
-    () =>
-      database.query(
-        `select from pg_stat_activity
-         where query like 'select pg_sleep%' and state = 'active' and datname = current_database()`,
-      ),
-    (rows) => rows.length === 1,
+    () => database.running('%pg_sleep%'),
+    (count) => count === 1,
   );
   const second = statement(orm.em.fork(), sql`select 1`).catch((error: Error) => error.message);
   await orm.close();

@@ -12,7 +12,7 @@ import {
   withinDeadline,
 } from '../../../src/platform/database/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { elapse } from '../../support/race.ts';
+import { elapse, eventually } from '../../support/race.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -28,13 +28,7 @@ afterAll(async () => {
 
 const sleep = (seconds: number) => statement(orm.em.fork(), sql`select pg_sleep(${seconds})`);
 const PAST = 'longer than the deadline';
-const sleeping = async () =>
-  (
-    await database.query(
-      `select from pg_stat_activity
-       where query like '%pg_sleep%' and state = 'active' and datname = current_database() and pid <> pg_backend_pid()`,
-    )
-  ).length;
+const sleeping = () => database.running('%pg_sleep%');
 const failure = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => 'none',
@@ -97,7 +91,7 @@ describe('the deadline of an operation', () => {
     const error = await withinDeadline(300, () => failure(sleep(4)));
     expect(isDatabaseAway(error)).toBe(true);
     expect(performance.now() - startedAt).toBeLessThan(3_000);
-    expect(await sleeping()).toBe(0);
+    await eventually(sleeping, (count) => count === 0, { withinMilliseconds: 1_000 });
     const [row] = await statement(orm.em.fork(), sql<{ one: number }>`select 1 as one`);
     expect(row?.one).toBe(1);
   });
