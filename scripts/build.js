@@ -77,11 +77,12 @@ function outputsMissing(/** @type {string[]} */ sources) {
 }
 
 function build(/** @type {string} */ compiler, /** @type {string[]} */ sources) {
+  const isFirst = !existsSync(ENTRY);
   rmSync(STAMP, { force: true });
   // An incremental compiler does not write again what it believes to be there.
   if (outputsMissing(sources).length > 0) rmSync(BUILD_INFO, { force: true });
-  say('Building, because something changed.');
-  noteOldNode();
+  say(isFirst ? 'Building for the first time.' : 'Building, because something changed.');
+  if (isFirst) noteOldNode();
   const before = sourcesOf(stampOf(sources));
   const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
     cwd: ROOT,
