@@ -81,7 +81,7 @@ describe('gatehouse migrate without rights', () => {
     });
     expect(await command.ended).toBe(1);
     expect(command.errors).toMatch(
-      /^DATABASE_MIGRATION_URL is not set, .*\bCREATE on the schema public\.\n$/,
+      /^DATABASE_URL: .* set DATABASE_MIGRATION_URL .*\bCREATE on the schema public\.\n$/,
     );
     await empty.drop();
   });

@@ -35,7 +35,7 @@ function missingRight(reason: string, { ownerUrl, ownerSetting }: Owner): string
   const login = `the login ${loginOf(ownerUrl)}`;
   const needed = 'a login that owns the tables, with the rights USAGE and CREATE on the schema public';
   return ownerSetting === 'DATABASE_URL'
-    ? `DATABASE_MIGRATION_URL is not set, and ${login} of DATABASE_URL may not migrate (${reason}): set it to ${needed}.`
+    ? `DATABASE_URL: ${login} may not migrate (${reason}): set DATABASE_MIGRATION_URL to ${needed}.`
     : `DATABASE_MIGRATION_URL: ${login} may not migrate (${reason}): it must be ${needed}.`;
 }
 

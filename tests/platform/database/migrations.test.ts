@@ -140,7 +140,7 @@ describe('migrations', () => {
       const { servingUrl } = database;
       const alone = { ownerUrl: servingUrl, ownerSetting: 'DATABASE_URL', servingUrl } as Foundation;
       await expect(withMigrations(alone, works[work])).rejects.toThrow(
-        'DATABASE_MIGRATION_URL is not set, and the login gatehouse_app of DATABASE_URL may not migrate ' +
+        'DATABASE_URL: the login gatehouse_app may not migrate ' +
           '(permission denied for schema public): set it to a login that owns the tables, with the rights USAGE and CREATE on the schema public.',
       );
       const wrong = { ...alone, ownerSetting: 'DATABASE_MIGRATION_URL' } as Foundation;
@@ -158,7 +158,7 @@ describe('migrations', () => {
       );
       await expect(refused).rejects.toThrow(CannotStart);
       await expect(refused).rejects.toThrow(
-        /^DATABASE_MIGRATION_URL is not set.* may not migrate \((must be owner|permission denied).*\)/,
+        /^DATABASE_URL: .* may not migrate \((must be owner|permission denied).*\)/,
       );
     });
   });
