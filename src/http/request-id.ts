@@ -18,13 +18,19 @@ const SOURCES = ['x-request-id', 'traceparent', 'x-amzn-trace-id', 'x-cloud-trac
 /** No space, comma or quote: two headers that Node joined, or text that breaks a log line, are not an id. */
 const WELL_FORMED = /^[A-Za-z0-9._:/;=+|-]{8,128}$/;
 
+/** The field of X-Amzn-Trace-Id that all parts of AWS keep. Each adds fields of its own, until the whole is too long for an id. */
+const AWS_ROOT = /(?:^|;) ?(Root=1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)/;
+
 /** In words, for errors and documentation. */
 const FORM = '8 to 128 letters, digits and . _ : / ; = + | -';
 
 function presented(headers: FastifyRequest['raw']['headers']): string | undefined {
   for (const source of SOURCES) {
     const value = headers[source];
-    if (typeof value === 'string' && WELL_FORMED.test(value)) return value;
+    if (typeof value !== 'string') continue;
+    if (WELL_FORMED.test(value)) return value;
+    const root = source === 'x-amzn-trace-id' ? AWS_ROOT.exec(value)?.[1] : undefined;
+    if (root !== undefined) return root;
   }
   return undefined;
 }

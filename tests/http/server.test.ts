@@ -205,6 +205,17 @@ describe('the request id', () => {
     expect((await get('/health/live', both)).headers.get('x-request-id')).toBe(id);
   });
 
+  it.each([
+    [
+      'is too long',
+      `Self=1-67891234-12456789abcdef012345678;${ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0|68fd508a:5|c512fbe3:2`,
+    ],
+    ['has spaces', `${ROOT}; Parent=53995c3f42cd8ad8; Sampled=1`],
+  ])('is the root alone where the trace of AWS %s', async (_, trace) => {
+    const { headers } = await get('/health/live', { 'x-amzn-trace-id': trace });
+    expect(headers.get('x-request-id')).toBe(ROOT);
+  });
+
   describe('where it is required', () => {
     let strict: TestGateway;
     beforeAll(async () => {
