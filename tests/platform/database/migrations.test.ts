@@ -141,7 +141,7 @@ describe('migrations', () => {
       const alone = { ownerUrl: servingUrl, ownerSetting: 'DATABASE_URL', servingUrl } as Foundation;
       await expect(withMigrations(alone, works[work])).rejects.toThrow(
         'DATABASE_URL: the login gatehouse_app may not migrate ' +
-          '(permission denied for schema public): set it to a login that owns the tables, with the rights USAGE and CREATE on the schema public.',
+          '(permission denied for schema public): set DATABASE_MIGRATION_URL to a login that owns the tables, with the rights USAGE and CREATE on the schema public.',
       );
       const wrong = { ...alone, ownerSetting: 'DATABASE_MIGRATION_URL' } as Foundation;
       await expect(withMigrations(wrong, works[work])).rejects.toThrow(
