@@ -250,6 +250,13 @@ describe('a name that is not a setting', () => {
     expect(loadConfig({ [name]: 'x' }).warnings).toEqual([text]);
   });
 
+  it('stops a start in production when it takes a setting for a secret that a file may hold', () => {
+    const text =
+      'CLIENT_ORIGIN_FILE is not a setting: only secrets are read from files. Set CLIENT_ORIGIN itself.';
+    expect(problemsOf({ ...production(), CLIENT_ORIGIN_FILE: '/run/secrets/origin' })).toEqual([text]);
+    expect(loadConfig({ CLIENT_ORIGIN_FILE: '/run/secrets/origin' }).warnings).toEqual([text]);
+  });
+
   it('is a warning in production too when it is shorter than eight characters', () => {
     expect(loadConfig({ ...production(), PROT: '4208' }).warnings).toEqual([
       'PROT is not a setting: did you mean PORT?',

@@ -29,12 +29,22 @@ export function checkNames(read: SettingsReader, production: boolean): void {
   for (const [name, value] of read.unknown()) {
     if (isOfOthers(name)) continue;
     const isLong = name.length >= LONG;
-    const meant = nearest(name.toUpperCase(), read.known, isLong ? MAX_EDITS.long : MAX_EDITS.short);
+    const upper = name.toUpperCase();
+    const wanted = inFile(upper, read.known);
+    const meant = nearest(upper, read.known, isLong ? MAX_EDITS.long : MAX_EDITS.short) ?? wanted;
     if (meant === undefined) continue;
-    const text = `${name} is not a setting: did you mean ${meant}?`;
+    const advice =
+      meant === wanted ? `only secrets are read from files. Set ${meant} itself.` : `did you mean ${meant}?`;
+    const text = `${name} is not a setting: ${advice}`;
     // NODE_EVN=production would otherwise run the parts of development in production.
     const isStrict = production || (meant === 'NODE_ENV' && value === 'production');
     if (isStrict && isLong) read.problem(text);
     else read.warning(text);
   }
+}
+
+/** The setting that NAME_FILE means, as if it were a secret. */
+function inFile(name: string, known: ReadonlySet<string>): string | undefined {
+  const setting = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
+  return known.has(setting) ? setting : undefined;
 }
