@@ -1,6 +1,7 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import type { InputRecord } from '../composition/index.ts';
+import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
 export interface CsvOptions {
   readonly delimiter: string;
@@ -16,23 +17,25 @@ interface Row {
 }
 
 /**
- * CSV (RFC 4180), whose first line names the columns. An empty cell counts as absent. Ends with the first line that is not CSV: what
- * follows it cannot be told apart.
+ * CSV (RFC 4180), whose first line names the columns. An empty cell counts as absent. Ends with the first account that is not CSV
+ * or is too long: what follows it cannot be told apart.
  */
 export async function* csvRecords(
-  lines: AsyncIterable<{ readonly text: string | null }>,
+  chunks: AsyncIterable<Buffer>,
   { delimiter, longest, known }: CsvOptions,
 ): AsyncGenerator<InputRecord> {
-  const parser = Readable.from(withEnds(lines)).pipe(
-    parse({
-      delimiter,
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-      max_record_size: longest,
-    }),
-  );
+  const parser = parse({
+    bom: true,
+    delimiter,
+    info: true,
+    record_delimiter: ['\r\n', '\n'],
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: true,
+    max_record_size: longest,
+  });
+  // The loop below gets every error from the parser.
+  pipeline(Readable.from(chunks), parser, () => undefined);
   let columns: readonly string[] | null = null;
   try {
     for await (const { record, info } of parser as AsyncIterable<Row>) {
@@ -44,8 +47,13 @@ export async function* csvRecords(
         yield { number, problem };
         return;
       }
-      if (record.length === columns.length) yield { number, record: valuesOf(columns, record) };
-      else yield { number, problem: `has ${record.length} columns, the first line ${columns.length}.` };
+      if (!record.every(isUtf8)) yield { number, problem: NOT_UTF8 };
+      else if (record.length === columns.length) yield { number, record: valuesOf(columns, record) };
+      else
+        yield {
+          number,
+          problem: `must have ${columns.length} columns, as the first line has. It has ${record.length}.`,
+        };
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
@@ -57,10 +65,6 @@ export async function* csvRecords(
         : 'is not CSV: look for a " that is missing or too many.';
     yield { number, problem: `${problem} What follows was not read.` };
   }
-}
-
-async function* withEnds(lines: AsyncIterable<{ readonly text: string | null }>): AsyncGenerator<string> {
-  for await (const { text } of lines) yield `${(text ?? '').replace(/\r$/, '')}\n`;
 }
 
 /** Without a header the first line is an account, whose values must not be repeated. */

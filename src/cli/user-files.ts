@@ -2,6 +2,7 @@ import type { InputRecord } from '../composition/index.ts';
 import { USER_FIELDS } from '../composition/index.ts';
 import { type InputLine, readLines } from './lines.ts';
 import { type CsvOptions, csvRecords } from './user-csv.ts';
+import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
 /** Characters of one account, bytes of one line: an account takes a few hundred. */
 export const LONGEST_RECORD = 65_536;
@@ -17,19 +18,21 @@ export async function* readRecords(
 ): AsyncGenerator<InputRecord> {
   const chunks = input[Symbol.asyncIterator]();
   const held: Buffer[] = [];
+  let size = 0;
   let first = '';
   // A loop over the chunks would close the input behind it.
-  while (!first.startsWith('[') && !first.includes('\n') && first.length <= LONGEST_RECORD) {
+  while (!first.startsWith('[') && !first.includes('\n') && size <= LONGEST_RECORD) {
     const { value, done } = await chunks.next();
     if (done) break;
     held.push(value);
+    size += value.length;
     first = textOf(Buffer.concat(held)).trimStart();
   }
   const all = continued(held, chunks, onBytes);
   const [line = ''] = first.split('\n', 1);
   if (first.startsWith('[') || line.trim() === '{') yield* jsonValues(decoded(all));
   else if (first === '' || first.startsWith('{')) yield* jsonLines(readLines(all, LONGEST_RECORD));
-  else yield* csvRecords(readLines(all, LONGEST_RECORD), csvOptions(line));
+  else yield* csvRecords(all, csvOptions(line));
 }
 
 /** Without the byte order mark, as some editors write it. */
@@ -107,6 +110,10 @@ async function* jsonValues(text: AsyncIterable<string>): AsyncGenerator<InputRec
       else if (character === '}' || character === ']') {
         depth -= 1;
         if (depth === 0) yield take();
+        else if (depth < 0) {
+          yield { number: line, problem: 'is not JSON. What follows was not read.' };
+          return;
+        }
       }
     }
   }
@@ -117,6 +124,7 @@ async function* jsonValues(text: AsyncIterable<string>): AsyncGenerator<InputRec
 const tooLong = (number: number): InputRecord => ({ number, problem: 'is too long.' });
 
 function parsed(number: number, text: string): InputRecord {
+  if (!isUtf8(text)) return { number, problem: NOT_UTF8 };
   try {
     const record: unknown = JSON.parse(text);
     if (typeof record !== 'object' || record === null || Array.isArray(record))

@@ -32,9 +32,10 @@ export async function importUsers(
   void stopped.then(() => {
     interrupted = true;
   });
-  const progress = new Progress(streams.errors, bytes, { dryRun });
-  const report = await withGateway(config, ({ userImport, fork }) =>
-    userImport.run(
+  const report = await withGateway(config, async ({ userImport, fork }) => {
+    // Its clock starts now: connecting is not part of the import.
+    const progress = new Progress(streams.errors, bytes, { dryRun });
+    const done = await userImport.run(
       fork,
       readRecords(input, (count) => progress.read(count)),
       {
@@ -46,9 +47,10 @@ export async function importUsers(
           return !interrupted;
         },
       },
-    ),
-  );
-  progress.finish(report);
+    );
+    progress.finish(done);
+    return done;
+  });
   streams.output.write(
     `${dryRun ? 'Would import' : 'Imported'} ${count(report.imported, 'account')}; ${count(report.present, 'account')} there already; ` +
       `${count(report.refused, 'line')} refused.${dryRun ? ' Nothing was changed.' : ''}\n`,

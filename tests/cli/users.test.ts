@@ -274,6 +274,7 @@ describe('gatehouse users import', () => {
         'line 2: comes after',
       ],
       ['of texts', '["a-text"]', 'line 1: is not a JSON object.'],
+      ['with a bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. What follows'],
     ])('names what is wrong with an array %s', async (_, text, problem) => {
       const { code, errors } = await importText(text);
       expect([code, problems(errors)]).toEqual([1, [expect.stringContaining(problem)]]);
@@ -307,7 +308,7 @@ describe('gatehouse users import', () => {
       expect(problems(wrong.errors)).toEqual([
         'line 2: email: This is not an e-mail address.',
         'line 2: emailConfirmed: must be true or false.',
-        'line 3: has 2 columns, the first line 3.',
+        'line 3: must have 3 columns, as the first line has. It has 2.',
       ]);
       const misspelt = await importText('username,pasword\ncsv-six,x\n');
       expect(problems(misspelt.errors)).toEqual([
@@ -323,6 +324,36 @@ describe('gatehouse users import', () => {
         expect(code).toBe(1);
         expect(errors).not.toMatch(/csv-(four|seven|eight|nine|ten)|nowhere|perhaps|\$2b/);
       }
+    });
+
+    it('reports a CSV account that is too long, and says that it read no further', async () => {
+      const long = await importText(
+        `username,displayName\ncsv-eleven,\ncsv-twelve,${'x'.repeat(70_000)}\ncsv-13,\n`,
+      );
+      expect([long.code, long.output]).toEqual([
+        1,
+        'Imported 1 account; 0 accounts there already; 1 line refused.\n',
+      ]);
+      expect(problems(long.errors)).toEqual(['line 3: is too long. What follows was not read.']);
+    });
+
+    it('takes CSV whose lines end differently', async () => {
+      const mixed = await importText(
+        'username,displayName\r\nends-one,One\nends-two,Two\r\n"ends-three",""\n',
+      );
+      expect(mixed).toMatchObject({ code: 0, output: expect.stringMatching(/^Imported 3 accounts/) });
+    });
+
+    it.each([
+      ['CSV', 'username,displayName\nlatin-one,José\nlatin-two,Ada\n'],
+      ['JSON lines', '{}\n{"username":"latin-one","displayName":"José"}\n{"username":"latin-three"}\n'],
+      ['a JSON array', '[\n{"username":"latin-one","displayName":"José"},{"username":"latin-four"}]'],
+    ])('refuses an account of %s that is not UTF-8, and goes on', async (_, text) => {
+      const file = join(folder, 'latin');
+      await writeFile(file, Buffer.from(text, 'latin1'));
+      const { code, output, errors } = await users(['import', file]);
+      expect([code, output]).toEqual([1, expect.stringMatching(/^Imported 1 account;/)]);
+      expect(problems(errors)).toContain('line 2: is not UTF-8. Save the file in that encoding.');
     });
   });
 
