@@ -109,7 +109,7 @@ export class Registration {
 
   /**
    * An administrator makes an account, with or without a password and an address. In the transaction of the caller, which has
-   * judged who may do it, records it, and translates a clash of unique keys (taken.ts).
+   * judged who may do it, records it, and translates a clash of unique keys (unique-conflicts.ts).
    * @throws {Conflict} the username is taken, or the address.
    */
   async createIn(tx: EntityManager, account: NewAccount, credential: StoredPassword | null): Promise<User> {

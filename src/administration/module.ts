@@ -3,7 +3,7 @@ import { AdministrationResolver } from './administration.resolver.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 import { ADMINISTRATION_RULES } from './user-administration.ts';
 
-/** What people do who look after the accounts of others. */
+/** Administration of other people's accounts. */
 export const administration: Module = {
   name: 'administration',
   resolvers: [AdministrationResolver],

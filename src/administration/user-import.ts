@@ -254,7 +254,7 @@ function keep(owners: Owners, { id, username, email }: ParsedRecord): void {
   for (const skeleton of username.skeletons) owners.skeletons.add(skeleton);
 }
 
-/** Each candidate is new, there already, or in the way of somebody: also of one before it. */
+/** Sorts candidates into new, present and refused ones. A name or address belongs to the first candidate that asks for it. */
 function sortOut(candidates: readonly Candidate[], owners: Owners) {
   const fresh: Candidate[] = [];
   const refused: { line: number; reason: string }[] = [];

@@ -46,7 +46,7 @@ export interface ParsedRecord {
   createdAt: Date | undefined;
 }
 
-/** What is wrong with an account, each with its field. It never holds a value, which may be a hash. */
+/** The problems of an account, each with its field. It never holds a value, which may be a hash. */
 export class BadRecord extends Error {
   constructor(readonly problems: readonly string[]) {
     super(problems.join(' '));
@@ -170,7 +170,8 @@ const unknownField = (name: string): string => {
 const LONGEST_BEGINNING = 24;
 
 /**
- * What stands before the @, or that with a number that depends on the whole address alone: the same file makes the same names.
+ * Two names: the part before the @, and the same with a number. The number depends on the address alone, so the same file makes
+ * the same names.
  * @throws {InvalidValue} when even that cannot be a username.
  */
 function namesFrom({ email, key }: EmailAddress): Pick<ParsedRecord, 'username' | 'otherUsername'> {

@@ -75,7 +75,7 @@ export class UserUpdate {
     return key === '' ? lockAccount(tx, id) : this.addressBook.lockForMove(tx, id, key);
   }
 
-  /** What is undefined or false is not to be changed. */
+  /** Leaves undefined or false what the update does not change. */
   private parse(input: UserUpdateInput, user: User) {
     const { username, displayName, email } = readFields('input', {
       username: () => readUsername(input.username, user, { reserved: true }),

@@ -52,7 +52,7 @@ export class KycRecord {
   @Property({ type: 'blob' })
   sealedTokens!: Buffer;
 
-  /** Until when one process renews these tokens alone; null while nobody does. */
+  /** When the lease ends under which one process renews these tokens; null without a lease. */
   @Property({ type: 'timestamptz', nullable: true })
   renewalUntil: Date | null = null;
 

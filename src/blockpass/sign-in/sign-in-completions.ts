@@ -65,7 +65,7 @@ export class SignInCompletions {
     return noted ?? null;
   }
 
-  /** Takes one whose time has come, whoever began it. */
+  /** Leases a completion that is due, from whichever process began it. */
   async claim(em: EntityManager): Promise<Completion | undefined> {
     const [claimed] = await statement(
       em,
