@@ -211,6 +211,21 @@ describe('fragments of GraphQL documents', () => {
   });
 });
 
+describe('bearer secrets', () => {
+  it('are made, hashed, compared and consumed in platform/one-time-secret.ts', async () => {
+    const makers: string[] = [];
+    for (const file of files) {
+      const text = await readFile(file, 'utf8');
+      const makes = /randomBytes\([^)]*\)\.toString\('base64url'\)/.test(text);
+      const hashes = /const \w+ = .*=> createHash\('sha256'\)\.update\(\w+\)\.digest\(\);/.test(text);
+      const consumes = /delete from \w+[^`]*hash = [^`]*expires_at > now\(\)/.test(text);
+      if (makes || hashes || consumes) makers.push(file);
+    }
+    // The other one makes passwords of the embedded PostgreSQL, which are kept as they are.
+    expect(makers.sort()).toEqual(['src/platform/generated-secrets.ts', 'src/platform/one-time-secret.ts']);
+  });
+});
+
 describe('the networks of a client', () => {
   /** Where there is no request yet, or no longer: a connection, and what sessions and the audit trail keep. */
   const ELSEWHERE = [

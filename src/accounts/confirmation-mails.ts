@@ -2,11 +2,12 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Letters, RegistrationFacts } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
+import { isSecretOf } from '../platform/one-time-secret.ts';
 import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
 import { lockAccountByAddress } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
-import { hashOf, registrationMarks } from './registration-marks.ts';
+import { registrationMarks } from './registration-marks.ts';
 import { User } from './user.entity.ts';
 
 interface ConfirmationFacts {
@@ -71,7 +72,11 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
       tx,
       waiting.map(({ id }) => id),
     );
-    const own = mark === null ? [] : waiting.filter(({ id }) => marks.get(id)?.markHash.equals(hashOf(mark)));
+    const isOwn = ({ id }: { readonly id: string }): boolean => {
+      const kept = marks.get(id);
+      return mark !== null && kept !== undefined && isSecretOf(mark, kept.markHash);
+    };
+    const own = waiting.filter(isOwn);
     const listed = (own.length > 0 ? own : waiting).slice(0, MAX_LISTED);
     const registrations: RegistrationFacts[] = [];
     for (const one of listed) {

@@ -1,24 +1,23 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
+import { hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import { describeUserAgent, type RequestOrigin } from '../platform/request/index.ts';
 import { RegistrationMark } from './registration-mark.entity.ts';
 
 /** Seconds: as long as the mailed link. */
 export const REGISTRATION_MARK_TTL = 24 * 3600;
-const MARK_BYTES = 32;
 
 /** Which browser made which registration: a random mark in its cookie, kept as a hash. */
 export const registrationMarks = {
   /** Call it in the transaction of the registration. @returns the mark for the cookie. */
   async add(tx: EntityManager, registrationId: string, { userAgent }: RequestOrigin): Promise<string> {
-    const mark = randomBytes(MARK_BYTES).toString('base64url');
+    const mark = newSecret();
     await statement(
       tx,
       sql`insert into registration_mark (registration_id, mark_hash, client, expires_at)
-          values (${registrationId}, ${hashOf(mark)}, ${describeUserAgent(userAgent)},
+          values (${registrationId}, ${hashOfSecret(mark)}, ${describeUserAgent(userAgent)},
                   now() + make_interval(secs => ${REGISTRATION_MARK_TTL}))`,
     );
     return mark;
@@ -36,7 +35,7 @@ export const registrationMarks = {
     const rows = await statement(
       em,
       sql`select from registration_mark
-          where registration_id = ${registrationId} and mark_hash = ${hashOf(mark)} and expires_at > now()`,
+          where registration_id = ${registrationId} and mark_hash = ${hashOfSecret(mark)} and expires_at > now()`,
     );
     return rows.length > 0;
   },
@@ -55,8 +54,6 @@ export const registrationMarks = {
     await tx.nativeDelete(RegistrationMark, { registrationId });
   },
 };
-
-export const hashOf = (mark: string): Buffer => createHash('sha256').update(mark).digest();
 
 export const expiredRegistrationMarks = expiredRows(
   'expired marks of registrations',

@@ -1,9 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
+import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 
-const TOKEN_BYTES = 32;
 /** Seconds for finding the phone. */
 const CHALLENGE_TTL = 300;
 /** Codes that one challenge takes. Guesses are limited by account; this ends a challenge that is being abused. */
@@ -36,12 +35,12 @@ const accountState = sql<string>`
 export class SignInChallenges {
   /** The caller holds locks on the account and on what the first step rests on. */
   async issue(tx: EntityManager, { userId, amr, link }: PendingSignIn): Promise<IssuedChallenge> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const token = newSecret();
     const [row] = await statement(
       tx,
       sql<{ expires_at: string }>`
         insert into sign_in_challenge (token_hash, user_id, amr, link_challenge_hash, account_state, expires_at)
-        select ${hashOf(token)}, u.id, ${[...amr]}::text[], ${link}::bytea, ${accountState},
+        select ${hashOfSecret(token)}, u.id, ${[...amr]}::text[], ${link}::bytea, ${accountState},
                now() + make_interval(secs => ${CHALLENGE_TTL})
         from users u left join password_credential c on c.user_id = u.id where u.id = ${userId}
         returning expires_at`,
@@ -57,7 +56,7 @@ export class SignInChallenges {
       sql<{ user_id: string; amr: string[]; link: Buffer | null }>`
         update sign_in_challenge s set attempts = attempts + 1
         from users u left join password_credential c on c.user_id = u.id
-        where s.token_hash = ${hashOf(token)} and u.id = s.user_id
+        where s.token_hash = ${hashOfSecret(token)} and u.id = s.user_id
           and s.expires_at > now() and s.attempts < ${MAX_ATTEMPTS} and s.account_state = ${accountState}
         returning s.user_id, s.amr, s.link_challenge_hash as link`,
     );
@@ -70,20 +69,20 @@ export class SignInChallenges {
    */
   async consume(tx: EntityManager, userId: string, token: string): Promise<boolean> {
     await statement(tx, sql`select from password_credential where user_id = ${userId} for share`);
-    const rows = await statement(
+    const consumed = await consumeSecret(
       tx,
-      sql`delete from sign_in_challenge s
-          using users u left join password_credential c on c.user_id = u.id
-          where s.token_hash = ${hashOf(token)} and u.id = ${userId} and s.user_id = u.id
-            and s.expires_at > now() and s.account_state = ${accountState}
-          returning s.user_id`,
+      {
+        table: 'sign_in_challenge',
+        column: 'token_hash',
+        hash: hashOfSecret(token),
+        using: sql`users u left join password_credential c on c.user_id = u.id`,
+        condition: sql`u.id = ${userId} and sign_in_challenge.user_id = u.id and account_state = ${accountState}`,
+      },
+      sql`u.id`,
     );
-    return rows.length > 0;
+    return consumed !== null;
   }
 }
-
-/** A plain hash is enough for 256 random bits, which nobody can try. */
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export const expiredChallenges = expiredRows(
   'expired sign-in challenges',

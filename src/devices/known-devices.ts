@@ -1,12 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import { DEVICE_MEMORY } from './device-cookie.ts';
 
-const MARK_BYTES = 32;
 const MARK = /^[\w-]{43}$/;
 /** Devices of one account. Each has an allowance of its own, so their number bounds what all of them may guess. */
 const MAX_DEVICES = 20;
@@ -23,7 +22,7 @@ export class KnownDevices {
     if (!isMark(deviceMark)) return false;
     const rows = await statement(
       em,
-      sql`select from known_device where user_id = ${userId} and mark_hash = ${hashOf(deviceMark)}`,
+      sql`select from known_device where user_id = ${userId} and mark_hash = ${hashOfSecret(deviceMark)}`,
     );
     return rows.length > 0;
   }
@@ -55,10 +54,8 @@ export class KnownDevices {
     userId: string,
     origin: RequestOrigin,
   ): Promise<{ mark: string; isNew: boolean }> {
-    const mark = isMark(origin.deviceMark)
-      ? origin.deviceMark
-      : randomBytes(MARK_BYTES).toString('base64url');
-    const hash = hashOf(mark);
+    const mark = isMark(origin.deviceMark) ? origin.deviceMark : newSecret();
+    const hash = hashOfSecret(mark);
     const agent = (origin.userAgent ?? '').replace(/\d+/g, '');
     const [known] = await statement(
       tx,
@@ -83,11 +80,9 @@ export class KnownDevices {
 
 /** What a known device is counted under, in place of the mark itself. */
 export const deviceKey = ({ deviceMark }: RequestOrigin): string =>
-  hashOf(deviceMark ?? '').toString('base64url');
+  hashOfSecret(deviceMark ?? '').toString('base64url');
 
 const isMark = (text: string | null): text is string => text !== null && MARK.test(text);
-
-const hashOf = (mark: string): Buffer => createHash('sha256').update(mark).digest();
 
 /**
  * A client that keeps no cookies leaves a mark at each sign-in that never comes back; those shall not push a browser out. So

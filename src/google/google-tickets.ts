@@ -1,11 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
+import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
-
-const BYTES = 32;
 
 /** Seconds. */
 export const TICKET_TTL: Readonly<Record<TicketPurpose, number>> = {
@@ -34,7 +32,7 @@ export class GoogleTickets {
       em,
       sql<{ expires_at: string }>`
         insert into google_ticket (hash, purpose, browser_hash, claims, expires_at)
-        values (${hashOf(token)}, ${purpose}, ${browser === null ? null : hashOf(browser)},
+        values (${hashOfSecret(token)}, ${purpose}, ${browser === null ? null : hashOfSecret(browser)},
                 ${claims === null ? null : JSON.stringify(claims)}::jsonb,
                 now() + make_interval(secs => ${TICKET_TTL[purpose]}))
         returning expires_at`,
@@ -53,21 +51,19 @@ export class GoogleTickets {
     token: string,
     browser: string | null = null,
   ): Promise<{ claims: GoogleClaims | null } | null> {
-    const [row] = await statement(
+    const browserHash = browser === null ? null : hashOfSecret(browser);
+    return consumeSecret(
       em,
-      sql<{ claims: GoogleClaims | null }>`
-        delete from google_ticket
-        where hash = ${hashOf(token)} and purpose = ${purpose} and expires_at > now()
-          and browser_hash is not distinct from ${browser === null ? null : hashOf(browser)}::bytea
-        returning claims`,
+      {
+        table: 'google_ticket',
+        column: 'hash',
+        hash: hashOfSecret(token),
+        condition: sql`purpose = ${purpose} and browser_hash is not distinct from ${browserHash}::bytea`,
+      },
+      sql`claims`,
     );
-    return row ?? null;
   }
 }
-
-export const newSecret = (): string => randomBytes(BYTES).toString('base64url');
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export const expiredGoogleTickets = expiredRows(
   'expired Google tickets',

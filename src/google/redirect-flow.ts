@@ -1,11 +1,12 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { InvalidCredentials, InvalidToken } from '../platform/errors.ts';
+import { newSecret } from '../platform/one-time-secret.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 import { TicketPurpose } from './google-ticket.entity.ts';
-import { type GoogleTickets, newSecret } from './google-tickets.ts';
+import type { GoogleTickets } from './google-tickets.ts';
 import type { IdTokens } from './id-tokens.ts';
 
 /** What the issuer sends the browser back with (RFC 6749 section 4.1.2, RFC 9207). */

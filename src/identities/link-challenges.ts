@@ -1,11 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
+import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
 
-const TOKEN_BYTES = 32;
 /** Seconds for finding a password and a phone. */
 const CHALLENGE_TTL = 600;
 
@@ -32,12 +31,12 @@ export class LinkChallenges {
     provider: IdentityProvider,
     identity: ProvidedIdentity,
   ): Promise<IssuedLinkChallenge> {
-    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const token = newSecret();
     const [row] = await statement(
       tx,
       sql<{ expires_at: string }>`
         insert into link_challenge (token_hash, user_id, provider, identity, expires_at)
-        values (${hashOf(token)}, ${userId}, ${provider.name}, ${JSON.stringify(identity)}::jsonb,
+        values (${hashOfSecret(token)}, ${userId}, ${provider.name}, ${JSON.stringify(identity)}::jsonb,
                 now() + make_interval(secs => ${CHALLENGE_TTL}))
         returning expires_at`,
     );
@@ -47,7 +46,7 @@ export class LinkChallenges {
 
   /** What a sign-in of this account keeps of the challenge until its second step; null when it is not good. */
   async look(em: EntityManager, userId: string, token: string): Promise<Buffer | null> {
-    const hash = hashOf(token);
+    const hash = hashOfSecret(token);
     const rows = await statement(
       em,
       sql`select from link_challenge
@@ -63,11 +62,10 @@ export class LinkChallenges {
    * @throws {Conflict} the identity was bound to another account meanwhile.
    */
   async consume(tx: EntityManager, userId: string, hash: Buffer, origin: RequestOrigin): Promise<boolean> {
-    const [row] = await statement(
+    const row = await consumeSecret<{ provider: string; identity: ProvidedIdentity }>(
       tx,
-      sql<{ provider: string; identity: ProvidedIdentity }>`
-        delete from link_challenge where token_hash = ${hash} and user_id = ${userId} and expires_at > now()
-        returning provider, identity`,
+      { table: 'link_challenge', column: 'token_hash', hash, condition: sql`user_id = ${userId}` },
+      sql`provider, identity`,
     );
     const provider = row && this.providers.get(row.provider);
     if (!row || !provider) return false;
@@ -79,8 +77,6 @@ export class LinkChallenges {
     await statement(tx, sql`delete from link_challenge where user_id = ${userId}`);
   }
 }
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export const expiredLinkChallenges = expiredRows(
   'expired link challenges',

@@ -1,11 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
+import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import { TokenPurpose } from './one-time-token.entity.ts';
-
-const BYTES = 32;
 
 /** Seconds. */
 const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
@@ -56,11 +54,11 @@ export class OneTimeTokens {
   ): Promise<string> {
     const kept = KEPT_BESIDE_A_NEW_ONE[purpose];
     if (kept !== undefined) await this.voidAllBut(tx, userId, purpose, kept);
-    const token = randomBytes(BYTES).toString('base64url');
+    const token = newSecret();
     await statement(
       tx,
       sql`insert into one_time_token (id, purpose, hash, user_id, address, address_key, expires_at)
-          values (${newId()}, ${purpose}, ${hashOf(token)}, ${userId}, ${address}, ${addressKey},
+          values (${newId()}, ${purpose}, ${hashOfSecret(token)}, ${userId}, ${address}, ${addressKey},
                   now() + make_interval(secs => ${lifetimeSeconds}))`,
     );
     return token;
@@ -76,9 +74,10 @@ export class OneTimeTokens {
       em,
       sql<BindingRow>`
         select purpose, user_id, address, address_key, created_at::text as issued_at from one_time_token
-        where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()`,
+        where hash = ${hashOfSecret(token)} and purpose = any(${purposes}) and expires_at > now()`,
     );
-    return bindingOf(rows);
+    const [row] = rows;
+    return row ? bindingOf(row) : null;
   }
 
   /** Uses a token up, by one conditional statement: of any number of attempts at once, one gets the binding. */
@@ -87,14 +86,17 @@ export class OneTimeTokens {
     token: string,
     purposes: readonly TokenPurpose[],
   ): Promise<TokenBinding | null> {
-    const rows = await statement(
+    const row = await consumeSecret<BindingRow>(
       tx,
-      sql<BindingRow>`
-        delete from one_time_token
-        where hash = ${hashOf(token)} and purpose = any(${purposes}) and expires_at > now()
-        returning purpose, user_id, address, address_key, created_at::text as issued_at`,
+      {
+        table: 'one_time_token',
+        column: 'hash',
+        hash: hashOfSecret(token),
+        condition: sql`purpose = any(${purposes})`,
+      },
+      sql`purpose, user_id, address, address_key, created_at::text as issued_at`,
     );
-    return bindingOf(rows);
+    return row && bindingOf(row);
   }
 
   /** @returns whether there was one. */
@@ -252,10 +254,7 @@ interface BindingRow {
   issued_at: string;
 }
 
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
-
-function bindingOf([row]: BindingRow[]): TokenBinding | null {
-  if (!row) return null;
+function bindingOf(row: BindingRow): TokenBinding {
   const { purpose, user_id: userId, address, address_key: addressKey, issued_at: issuedAt } = row;
   return { purpose, userId, address, addressKey, issuedAt };
 }

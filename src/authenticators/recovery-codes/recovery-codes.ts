@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
+import { hashOfSecret } from '../../platform/one-time-secret.ts';
 import { RecoveryCode } from './recovery-code.entity.ts';
 
 const CODES = 10;
@@ -78,5 +79,5 @@ function newCode(): string {
 /** Of what the code means, however it was typed: case, dashes and spaces do not count, and O, I and L are digits. */
 function hashOf(code: string): Buffer {
   const read = code.toLowerCase().replace(/[\s-]/g, '').replaceAll('o', '0').replace(/[il]/g, '1');
-  return createHash('sha256').update(read).digest();
+  return hashOfSecret(read);
 }

@@ -1,11 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
+import { consumeSecret, hashOfSecret, newSecret } from '../../platform/one-time-secret.ts';
 import type { TokenSet } from '../api/index.ts';
 import type { KycVault } from './kyc-vault.ts';
 
-const BYTES = 32;
 /** Seconds in which the person looks at what is asked for, takes the pictures and agrees. */
 const LIFETIME = 15 * 60;
 
@@ -33,12 +32,12 @@ export class UploadPasses {
   /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no pass with it. */
   async issue(em: EntityManager, binding: PassBinding): Promise<string | null> {
     const { blockpassId, recordId, sessionCode, fields, certificates, tokens } = binding;
-    const pass = randomBytes(BYTES).toString('base64url');
+    const pass = newSecret();
     const issued = await statement(
       em,
       sql`insert into upload_pass
             (hash, blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at)
-          select ${hashOf(pass)}::bytea, ${blockpassId}::text, ${sessionCode}::text,
+          select ${hashOfSecret(pass)}::bytea, ${blockpassId}::text, ${sessionCode}::text,
                  ${[...fields]}::text[], ${[...certificates]}::text[],
                  ${this.vault.sealTokens(blockpassId, tokens)}::bytea, now() + make_interval(secs => ${LIFETIME})
           where ${recordId}::uuid is null or exists (select from kyc_record where id = ${recordId} for key share)
@@ -52,14 +51,17 @@ export class UploadPasses {
    * costs its sender the pass, not the gateway its memory. The app asks for another one by the same call.
    */
   async consume(em: EntityManager, pass: string): Promise<SpentPass | null> {
-    const hash = hashOf(pass);
-    const [row] = await statement(
+    const hash = hashOfSecret(pass);
+    const row = await consumeSecret<PassRow>(
       em,
-      sql<PassRow>`
-        delete from upload_pass where hash = ${hash} and expires_at > now()
-          and not exists (select from upload_receipt where hash = ${hash})
-        returning blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at::text,
-                  (select id from kyc_record r where r.blockpass_id = upload_pass.blockpass_id) as record_id`,
+      {
+        table: 'upload_pass',
+        column: 'hash',
+        hash,
+        condition: sql`not exists (select from upload_receipt where hash = ${hash})`,
+      },
+      sql`blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at::text,
+          (select id from kyc_record r where r.blockpass_id = upload_pass.blockpass_id) as record_id`,
     );
     if (!row) return null;
     return {
@@ -100,7 +102,7 @@ export class UploadPasses {
   async wasStored(em: EntityManager, pass: string): Promise<boolean> {
     const receipts = await statement(
       em,
-      sql`select from upload_receipt where hash = ${hashOf(pass)} and expires_at > now()`,
+      sql`select from upload_receipt where hash = ${hashOfSecret(pass)} and expires_at > now()`,
     );
     return receipts.length > 0;
   }
@@ -115,8 +117,6 @@ interface PassRow {
   sealed_tokens: Buffer;
   expires_at: string;
 }
-
-const hashOf = (pass: string): Buffer => createHash('sha256').update(pass).digest();
 
 export const expiredPasses = expiredRows('expired upload passes', 'upload_pass', sql`expires_at < now()`);
 

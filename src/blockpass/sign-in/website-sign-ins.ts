@@ -1,4 +1,3 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount, registerFederated } from '../../accounts/index.ts';
 import type { SignIn, SignInOutcome } from '../../authentication/index.ts';
@@ -8,6 +7,7 @@ import { sql, statement, violatedUniqueConstraint } from '../../platform/databas
 import { Conflict, InvalidToken, ServiceUnavailable, Unauthenticated } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
+import { hashOfSecret, isSecretOf, newSecret } from '../../platform/one-time-secret.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
 import { isUnrevoked } from '../../sessions/index.ts';
@@ -24,7 +24,6 @@ export const BLOCKPASS_SIGN_IN_RULES = {
 
 /** Seconds from the picture to the session: a newcomer takes pictures of documents meanwhile. */
 const LIFETIME = 15 * 60;
-const SECRET_BYTES = 32;
 /** Seconds before the start of a sign-in within which whoever links must have proved who they are. */
 const RECENT = 300;
 
@@ -70,12 +69,12 @@ export class WebsiteSignIns {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
     });
-    const secret = randomBytes(SECRET_BYTES).toString('base64url');
+    const secret = newSecret();
     const [row] = await statement(
       em,
       sql<SignInRow>`
         insert into blockpass_sign_in (id, secret_hash, session_code, user_id, expires_at)
-        values (${newId()}, ${hashOf(secret)}, ${sessionCode}, ${caller?.userId ?? null},
+        values (${newId()}, ${hashOfSecret(secret)}, ${sessionCode}, ${caller?.userId ?? null},
                 now() + make_interval(secs => ${LIFETIME}))
         on conflict (session_code) do nothing
         returning ${viewColumns}`,
@@ -94,7 +93,7 @@ export class WebsiteSignIns {
       sql<SignInRow & { secret_hash: Buffer }>`
         select ${viewColumns}, secret_hash from blockpass_sign_in where id = ${id}`,
     );
-    return row && timingSafeEqual(row.secret_hash, hashOf(secret)) ? viewOf(row) : null;
+    return row && isSecretOf(secret, row.secret_hash) ? viewOf(row) : null;
   }
 
   /** How sign-ins stand, for those who were found entitled to know. */
@@ -125,7 +124,7 @@ export class WebsiteSignIns {
     await this.rateLimiter.charge(['completeBlockpassSignIn.address', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
-    const secretHash = hashOf(secret);
+    const secretHash = hashOfSecret(secret);
     const begun = await this.sinceLinkBegan(em, id, secretHash);
     const linker = begun === null ? null : caller;
     if (linker) await prove(RECENT + (begun ?? 0));
@@ -256,8 +255,6 @@ async function consume(tx: EntityManager, id: string, secretHash: Buffer, userId
   );
   return rows.length > 0;
 }
-
-const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
 
 /** Kept for a day, so that a page which comes back late is told what became of it. */
 export const oldSignIns = expiredRows(
