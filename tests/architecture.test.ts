@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { parse } from '@swc/core';
 import { MODULES } from '../src/modules.ts';
 
 /** Which folder may import which: the full table behind the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
@@ -209,6 +210,36 @@ describe('fragments of GraphQL documents', () => {
     }
     expect(walkers).toEqual(['src/graphql/fragments.ts']);
   });
+});
+
+describe('parameters', () => {
+  /** Readers cannot tell five arguments apart by their places, and two of one type can be swapped unnoticed. */
+  const MOST = 4;
+  /** Functions and constructors that still have more. Lower it with each one that takes an object of names instead. */
+  const EXCEPTIONS = 52;
+
+  it('are at most four by position', async () => {
+    const long: string[] = [];
+    for (const file of files) {
+      const program = await parse(await readFile(file, 'utf8'), { syntax: 'typescript', decorators: true });
+      eachNode(program.body, (node) => {
+        // Of functions, methods and constructors. type-graphql fills parameters with decorators by name.
+        const params = Array.isArray(node.params) ? (node.params as Array<{ decorators?: unknown[] }>) : [];
+        if (params.some(({ decorators = [] }) => decorators.length > 0)) return;
+        if (params.length > MOST) long.push(`${file}: ${params.length}`);
+      });
+    }
+    expect({ count: long.length, long: long.length > EXCEPTIONS ? long : [] }).toEqual({
+      count: EXCEPTIONS,
+      long: [],
+    });
+  });
+
+  function eachNode(node: unknown, visit: (node: Record<string, unknown>) => void): void {
+    if (typeof node !== 'object' || node === null) return;
+    if (!Array.isArray(node)) visit(node as Record<string, unknown>);
+    for (const child of Object.values(node)) eachNode(child, visit);
+  }
 });
 
 describe('bearer secrets', () => {

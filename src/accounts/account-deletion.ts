@@ -13,21 +13,24 @@ import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import type { User } from './user.entity.ts';
 
+/** What `AccountDeletion` works with. */
+export interface AccountDeletionDependencies {
+  readonly ownerProof: OwnerProof;
+  readonly keepSuperuser: RemovalGuard;
+  readonly tokens: OneTimeTokens;
+  readonly endings: Endings;
+  readonly signOut: SignOut;
+  readonly personalData: readonly PersonalData[];
+  readonly mails: { readonly outbox: MailOutbox; readonly farewell: FarewellMail };
+  readonly audit: AuditLog;
+}
+
 /**
  * An account ends. The row goes, and with it by foreign key or by name (PersonalData.erase) everything else that is kept
  * about the person; the audit trail keeps the bare id.
  */
 export class AccountDeletion {
-  constructor(
-    private readonly ownerProof: OwnerProof,
-    private readonly keepSuperuser: RemovalGuard,
-    private readonly tokens: OneTimeTokens,
-    private readonly endings: Endings,
-    private readonly signOut: SignOut,
-    private readonly personalData: readonly PersonalData[],
-    private readonly mails: { readonly outbox: MailOutbox; readonly farewell: FarewellMail },
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: AccountDeletionDependencies) {}
 
   /**
    * The owner leaves.
@@ -42,11 +45,11 @@ export class AccountDeletion {
     origin: RequestOrigin,
   ): Promise<void> {
     const { userId } = caller;
-    const proof = await this.ownerProof.prove(em, caller, password, 'account.deletion', origin);
-    const deleted = await this.endings.transactional(em, async (tx) => {
-      await this.keepSuperuser(tx, userId);
+    const proof = await this.deps.ownerProof.prove(em, caller, password, 'account.deletion', origin);
+    const deleted = await this.deps.endings.transactional(em, async (tx) => {
+      await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
-      if (!user || !(await this.ownerProof.stillHolds(tx, caller, proof))) return false;
+      if (!user || !(await this.deps.ownerProof.stillHolds(tx, caller, proof))) return false;
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
       await this.erase(tx, user, userId, origin);
       return true;
@@ -66,7 +69,7 @@ export class AccountDeletion {
     actorId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.keepSuperuser(tx, userId);
+    await this.deps.keepSuperuser(tx, userId);
     const user = await lockAccount(tx, userId);
     if (!user) throw new NotFound();
     await this.erase(tx, user, actorId, origin);
@@ -80,15 +83,15 @@ export class AccountDeletion {
     origin: RequestOrigin,
   ): Promise<void> {
     const { id: userId, email, emailKey } = user;
-    await this.signOut.allIn(tx, userId, origin, actorId);
-    await this.endings.raiseEpoch(tx, userId);
-    for (const part of this.personalData) await part.erase?.(tx, userId);
+    await this.deps.signOut.allIn(tx, userId, origin, actorId);
+    await this.deps.endings.raiseEpoch(tx, userId);
+    for (const part of this.deps.personalData) await part.erase?.(tx, userId);
     if (email && emailKey) {
       await pendingRegistrations.dropOthers(tx, emailKey);
-      await this.mails.outbox.put(tx, this.mails.farewell, { address: email });
+      await this.deps.mails.outbox.put(tx, this.deps.mails.farewell, { address: email });
     }
     await tx.remove(user).flush();
-    await this.audit.record(tx, origin, { action: 'account.deleted', actorId, subjectId: userId });
+    await this.deps.audit.record(tx, origin, { action: 'account.deleted', actorId, subjectId: userId });
   }
 
   private async refuseWhileUndoable(
@@ -96,7 +99,12 @@ export class AccountDeletion {
     userId: string,
     addressKey: string | null,
   ): Promise<void> {
-    const undoable = await this.tokens.expiryOfOther(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
+    const undoable = await this.deps.tokens.expiryOfOther(
+      tx,
+      userId,
+      TokenPurpose.UNDO_EMAIL_CHANGE,
+      addressKey,
+    );
     if (!undoable) return;
     throw new Conflict(
       `The address of this account was changed, which can be undone until ${undoable.toISOString()}. It can be deleted after that.`,

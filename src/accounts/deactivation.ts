@@ -9,16 +9,19 @@ import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
+/** What `Deactivation` works with. */
+export interface DeactivationDependencies {
+  readonly ownerProof: OwnerProof;
+  readonly keepSuperuser: RemovalGuard;
+  readonly activation: Activation;
+  readonly tokens: OneTimeTokens;
+  readonly endings: Endings;
+  readonly notices: OwnerNotices;
+}
+
 /** An owner puts the account to sleep. A password reset wakes it (recovery/account-recovery.ts). */
 export class Deactivation {
-  constructor(
-    private readonly ownerProof: OwnerProof,
-    private readonly keepSuperuser: RemovalGuard,
-    private readonly activation: Activation,
-    private readonly tokens: OneTimeTokens,
-    private readonly endings: Endings,
-    private readonly notices: OwnerNotices,
-  ) {}
+  constructor(private readonly deps: DeactivationDependencies) {}
 
   /**
    * @throws {InvalidCredentials} wrong password.
@@ -31,17 +34,17 @@ export class Deactivation {
     origin: RequestOrigin,
   ): Promise<void> {
     const { userId } = caller;
-    const proof = await this.ownerProof.prove(em, caller, password, 'account.deactivation', origin);
-    await this.endings.transactional(em, async (tx) => {
-      await this.keepSuperuser(tx, userId);
+    const proof = await this.deps.ownerProof.prove(em, caller, password, 'account.deactivation', origin);
+    await this.deps.endings.transactional(em, async (tx) => {
+      await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
-      const holds = user && (await this.ownerProof.stillHolds(tx, caller, proof));
+      const holds = user && (await this.deps.ownerProof.stillHolds(tx, caller, proof));
       const who = { userId, actorId: userId };
-      if (!holds || !(await this.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
+      if (!holds || !(await this.deps.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
         throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
       }
-      await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
-      await this.notices.tell(tx, userId, 'account-deactivated', origin);
+      await this.deps.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
+      await this.deps.notices.tell(tx, userId, 'account-deactivated', origin);
     });
   }
 }

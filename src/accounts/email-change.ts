@@ -27,6 +27,24 @@ export const EMAIL_CHANGE_RULES = {
   'changeEmail.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
+/** What `EmailChange` works with. */
+export interface EmailChangeDependencies {
+  readonly ownerProof: OwnerProof;
+  readonly tokens: OneTimeTokens;
+  readonly addressBook: AddressBook;
+  readonly mails: {
+    readonly outbox: MailOutbox;
+    readonly toNewAddress: NewAddressMail;
+    readonly toOldAddress: OldAddressMail;
+  };
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof EMAIL_CHANGE_RULES>;
+  readonly options: {
+    /** Refuse addresses of the local machine and network. */
+    readonly publicEmailsOnly: boolean;
+  };
+}
+
 /**
  * An owner moves the account to another address. The new address proves itself by a link; the old one, which stays in
  * use until then, is told at once and again afterwards, each time with a link that brings it back
@@ -34,22 +52,7 @@ export const EMAIL_CHANGE_RULES = {
  * kept by a stranger's account.
  */
 export class EmailChange {
-  constructor(
-    private readonly ownerProof: OwnerProof,
-    private readonly tokens: OneTimeTokens,
-    private readonly addressBook: AddressBook,
-    private readonly mails: {
-      readonly outbox: MailOutbox;
-      readonly toNewAddress: NewAddressMail;
-      readonly toOldAddress: OldAddressMail;
-    },
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof EMAIL_CHANGE_RULES>,
-    private readonly options: {
-      /** Refuse addresses of the local machine and network. */
-      readonly publicEmailsOnly: boolean;
-    },
-  ) {}
+  constructor(private readonly deps: EmailChangeDependencies) {}
 
   /**
    * Answers the same whether or not the new address has an account.
@@ -63,11 +66,17 @@ export class EmailChange {
     origin: RequestOrigin,
   ): Promise<User> {
     const { userId } = caller;
-    const proof = await this.ownerProof.prove(em, caller, input.password, 'account.email_change', origin);
+    const proof = await this.deps.ownerProof.prove(
+      em,
+      caller,
+      input.password,
+      'account.email_change',
+      origin,
+    );
     const current = await em.findOne(User, { id: userId });
     const { newEmail } = readFields('', {
       newEmail: () => {
-        const address = this.options.publicEmailsOnly
+        const address = this.deps.options.publicEmailsOnly
           ? parsePublicEmailAddress(input.newEmail)
           : parseEmailAddress(input.newEmail);
         if (address.key === current?.emailKey)
@@ -75,14 +84,15 @@ export class EmailChange {
         return address;
       },
     });
-    await this.rateLimiter.charge(
+    await this.deps.rateLimiter.charge(
       ['changeEmail.account', userId],
       ['changeEmail.recipient', mailboxKey(newEmail.key)],
     );
 
     const user = await em.transactional(async (tx) => {
       const user = await lockAccount(tx, userId);
-      if (!user || user.deactivatedBy || !(await this.ownerProof.stillHolds(tx, caller, proof))) return null;
+      if (!user || user.deactivatedBy || !(await this.deps.ownerProof.stillHolds(tx, caller, proof)))
+        return null;
       await this.begin(tx, user, newEmail, userId, origin);
       return user;
     });
@@ -95,8 +105,8 @@ export class EmailChange {
     return em.transactional(async (tx) => {
       const user = await tx.findOne(User, { id: userId });
       if (!user) throw new Unauthenticated('the account is gone');
-      if (await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL])) {
-        await this.audit.record(tx, origin, {
+      if (await this.deps.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL])) {
+        await this.deps.audit.record(tx, origin, {
           action: 'account.email_change_cancelled',
           actorId: userId,
           subjectId: userId,
@@ -108,7 +118,7 @@ export class EmailChange {
 
   /** Of many users the new address that was asked for and is not confirmed yet. */
   pendingAddresses(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    return this.tokens.addressesOf(em, userIds, TokenPurpose.CHANGE_EMAIL);
+    return this.deps.tokens.addressesOf(em, userIds, TokenPurpose.CHANGE_EMAIL);
   }
 
   /**
@@ -118,7 +128,7 @@ export class EmailChange {
   async complete(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<User> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
-    if (!user || user.deactivatedBy || (await this.addressBook.isTaken(tx, addressKey, userId))) {
+    if (!user || user.deactivatedBy || (await this.deps.addressBook.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is not active, or the address was taken meanwhile');
     }
     await this.move(tx, user, { email: address, key: addressKey }, userId, origin);
@@ -139,7 +149,7 @@ export class EmailChange {
     actorId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    if (await this.addressBook.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
+    if (await this.deps.addressBook.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
     await this.begin(tx, user, newEmail, actorId, origin);
   }
 
@@ -158,10 +168,10 @@ export class EmailChange {
     origin: RequestOrigin,
   ): Promise<void> {
     const { id: userId } = user;
-    if (await this.addressBook.isTaken(tx, newEmail.key, userId)) throw addressTaken();
-    const earlier = await this.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
+    if (await this.deps.addressBook.isTaken(tx, newEmail.key, userId)) throw addressTaken();
+    const earlier = await this.deps.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
     await this.move(tx, user, newEmail, actorId, origin);
-    if (earlier.has(newEmail.key)) await this.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
+    if (earlier.has(newEmail.key)) await this.deps.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
   }
 
   /** An administrator vouches for the address that the account has. As above. */
@@ -170,10 +180,14 @@ export class EmailChange {
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
-    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
+    await this.deps.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
     await registrationMarks.remove(tx, userId);
     if (emailKey) await pendingRegistrations.dropOthers(tx, emailKey);
-    await this.audit.record(tx, origin, { action: 'account.email_confirmed', actorId, subjectId: userId });
+    await this.deps.audit.record(tx, origin, {
+      action: 'account.email_confirmed',
+      actorId,
+      subjectId: userId,
+    });
   }
 
   /** Mails the link that moves the account, and tells the old address. */
@@ -185,15 +199,19 @@ export class EmailChange {
     origin: RequestOrigin,
   ): Promise<void> {
     const { id: userId } = user;
-    const token = await this.tokens.issue(tx, {
+    const token = await this.deps.tokens.issue(tx, {
       purpose: TokenPurpose.CHANGE_EMAIL,
       userId,
       address: newEmail.email,
       addressKey: newEmail.key,
     });
-    await this.mails.outbox.put(tx, this.mails.toNewAddress, { userId, address: newEmail.email, token });
+    await this.deps.mails.outbox.put(tx, this.deps.mails.toNewAddress, {
+      userId,
+      address: newEmail.email,
+      token,
+    });
     await this.tellOldAddress(tx, user, newEmail.email, { done: false, actorId });
-    await this.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, origin, {
       action: 'account.email_change_requested',
       actorId,
       subjectId: userId,
@@ -212,13 +230,13 @@ export class EmailChange {
     const now = new Date();
     tx.assign(user, { email, emailKey: key, emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
-    await this.tokens.void(tx, userId, [
+    await this.deps.tokens.void(tx, userId, [
       TokenPurpose.CONFIRM_EMAIL,
       TokenPurpose.CHANGE_EMAIL,
       TokenPurpose.RESET_PASSWORD,
     ]);
     await pendingRegistrations.dropOthers(tx, key);
-    await this.audit.record(tx, origin, { action: 'account.email_changed', actorId, subjectId: userId });
+    await this.deps.audit.record(tx, origin, { action: 'account.email_changed', actorId, subjectId: userId });
   }
 
   private async tellOldAddress(
@@ -232,11 +250,11 @@ export class EmailChange {
     const undo = TokenPurpose.UNDO_EMAIL_CHANGE;
     const mayUndo =
       emailConfirmedAt !== null &&
-      !(byAdministrator && (await this.tokens.expiryOfOther(tx, userId, undo, emailKey)));
+      !(byAdministrator && (await this.deps.tokens.expiryOfOther(tx, userId, undo, emailKey)));
     const undoToken = mayUndo
-      ? await this.tokens.issue(tx, { purpose: undo, userId, address: email, addressKey: emailKey })
+      ? await this.deps.tokens.issue(tx, { purpose: undo, userId, address: email, addressKey: emailKey })
       : null;
-    await this.mails.outbox.put(tx, this.mails.toOldAddress, {
+    await this.deps.mails.outbox.put(tx, this.deps.mails.toOldAddress, {
       address: email,
       newAddress,
       undoToken,

@@ -34,21 +34,24 @@ export interface UnprovedAccounts {
   vacate(tx: EntityManager, addressKey: string, origin: RequestOrigin): Promise<void>;
 }
 
+/** What `EmailConfirmation` works with. */
+export interface EmailConfirmationDependencies {
+  readonly tokens: OneTimeTokens;
+  readonly addressBook: AddressBook;
+  readonly emailChange: EmailChange;
+  readonly passwords: Passwords;
+  readonly registrant: RegistrantProof;
+  readonly unproved: UnprovedAccounts;
+  readonly endings: Endings;
+  readonly outbox: MailOutbox;
+  readonly mail: ConfirmationMail;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof CONFIRMATION_RULES>;
+}
+
 /** People prove that an address is theirs. The first who does claims it from everything that was set up with it before. */
 export class EmailConfirmation {
-  constructor(
-    private readonly tokens: OneTimeTokens,
-    private readonly addressBook: AddressBook,
-    private readonly emailChange: EmailChange,
-    private readonly passwords: Passwords,
-    private readonly registrant: RegistrantProof,
-    private readonly unproved: UnprovedAccounts,
-    private readonly endings: Endings,
-    private readonly outbox: MailOutbox,
-    private readonly mail: ConfirmationMail,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof CONFIRMATION_RULES>,
-  ) {}
+  constructor(private readonly deps: EmailConfirmationDependencies) {}
 
   /**
    * Uses a mailed token: confirms the address of an account, makes an account of a pending registration, or completes
@@ -63,17 +66,17 @@ export class EmailConfirmation {
     claim: RegistrantClaim,
     origin: RequestOrigin,
   ): Promise<User> {
-    await this.rateLimiter.charge(['confirmEmail.address', origin.networks]);
-    const seen = await this.tokens.look(em, token, CONFIRMING);
+    await this.deps.rateLimiter.charge(['confirmEmail.address', origin.networks]);
+    const seen = await this.deps.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
     const stillHolds = await this.prove(em, token, seen, claim, origin);
     try {
-      return await this.endings.transactional(em, async (tx) => {
-        const binding = await this.addressBook.consume(tx, token, CONFIRMING);
+      return await this.deps.endings.transactional(em, async (tx) => {
+        const binding = await this.deps.addressBook.consume(tx, token, CONFIRMING);
         if (!binding) throw new InvalidToken('used meanwhile');
         if (!(await stillHolds(tx))) throw new InvalidToken('the session or the password ended meanwhile');
         if (binding.purpose === TokenPurpose.CHANGE_EMAIL) {
-          return this.emailChange.complete(tx, binding, origin);
+          return this.deps.emailChange.complete(tx, binding, origin);
         }
         const account =
           (await this.confirmAccount(tx, binding, origin)) ?? (await this.makeAccount(tx, binding, origin));
@@ -98,11 +101,11 @@ export class EmailConfirmation {
   ): Promise<StillHolds> {
     if (!(await this.needsProof(em, binding))) return async () => true;
     try {
-      return await this.registrant.prove(em, binding, claim, origin);
+      return await this.deps.registrant.prove(em, binding, claim, origin);
     } catch (error) {
       // Another confirmation may have taken the registration away meanwhile: then no password helps.
       const isRefused = error instanceof BadUserInput || error instanceof InvalidCredentials;
-      if (isRefused && !(await this.tokens.look(em, token, CONFIRMING))) {
+      if (isRefused && !(await this.deps.tokens.look(em, token, CONFIRMING))) {
         throw new InvalidToken('voided while the registrant was proved');
       }
       throw error;
@@ -128,8 +131,8 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge(['resendEmailConfirmation.address', origin.networks]);
-    await em.transactional((tx) => this.outbox.put(tx, this.mail, { address: email.email, mark }));
+    await this.deps.rateLimiter.charge(['resendEmailConfirmation.address', origin.networks]);
+    await em.transactional((tx) => this.deps.outbox.put(tx, this.deps.mail, { address: email.email, mark }));
   }
 
   private async confirmAccount(
@@ -144,7 +147,7 @@ export class EmailConfirmation {
       { emailConfirmedAt: now, updatedAt: now },
     );
     if (confirmed === 0) return null;
-    await this.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
+    await this.deps.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
     await this.record(tx, userId, origin);
     await pendingRegistrations.dropOthers(tx, addressKey);
     return tx.findOneOrFail(User, { id: userId }, { refresh: true });
@@ -156,10 +159,10 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<User> {
     const pending = await pendingRegistrations.claim(tx, userId);
-    if (!pending || (await this.addressBook.hasOwner(tx, addressKey))) {
+    if (!pending || (await this.deps.addressBook.hasOwner(tx, addressKey))) {
       throw new InvalidToken('the registration is gone, or its address was taken meanwhile');
     }
-    await this.unproved.vacate(tx, addressKey, origin);
+    await this.deps.unproved.vacate(tx, addressKey, origin);
     const user = tx.create(User, {
       id: pending.id,
       username: pending.username,
@@ -173,9 +176,9 @@ export class EmailConfirmation {
       createdAt: pending.createdAt,
     });
     await tx.persist(user).flush();
-    await this.passwords.store(tx, user.id, { hash: pending.hash, pepperId: pending.pepperId });
+    await this.deps.passwords.store(tx, user.id, { hash: pending.hash, pepperId: pending.pepperId });
     await pendingRegistrations.dropOthers(tx, addressKey);
-    await this.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, origin, {
       action: 'account.registered',
       actorId: user.id,
       subjectId: user.id,
@@ -185,7 +188,7 @@ export class EmailConfirmation {
   }
 
   private record(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
-    return this.audit.record(tx, origin, {
+    return this.deps.audit.record(tx, origin, {
       action: 'account.email_confirmed',
       actorId: userId,
       subjectId: userId,

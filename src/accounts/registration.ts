@@ -55,25 +55,28 @@ export interface Registered {
   readonly mark: string | null;
 }
 
+/** What `Registration` works with. */
+export interface RegistrationDependencies {
+  readonly passwords: Passwords;
+  readonly addressBook: AddressBook;
+  readonly repeated: RepeatedRegistrations;
+  readonly mails: {
+    readonly outbox: MailOutbox;
+    readonly confirmation: ConfirmationMail;
+    readonly registration: RegistrationMail;
+  };
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof REGISTRATION_RULES>;
+  readonly options: {
+    readonly emailConfirmation: 'optional' | 'required';
+    /** Refuse addresses of the local machine and network; not where an operator vouches for them. */
+    readonly publicEmailsOnly: boolean;
+  };
+}
+
 /** Makes accounts. */
 export class Registration {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly addressBook: AddressBook,
-    private readonly repeated: RepeatedRegistrations,
-    private readonly mails: {
-      readonly outbox: MailOutbox;
-      readonly confirmation: ConfirmationMail;
-      readonly registration: RegistrationMail;
-    },
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof REGISTRATION_RULES>,
-    private readonly options: {
-      readonly emailConfirmation: 'optional' | 'required';
-      /** Refuse addresses of the local machine and network; not where an operator vouches for them. */
-      readonly publicEmailsOnly: boolean;
-    },
-  ) {}
+  constructor(private readonly deps: RegistrationDependencies) {}
 
   /**
    * A person registers. Where confirmation is optional the account is there at once, its address unconfirmed; where
@@ -85,16 +88,16 @@ export class Registration {
    *   also the address.
    */
   async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
-    await this.rateLimiter.charge(['register.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['register.address', origin.networks]);
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
     const mail = ['register.recipient', mailboxKey(parsed.email.key)] as const;
-    await this.rateLimiter.charge(mail);
+    await this.deps.rateLimiter.charge(mail);
     try {
-      return await this.make(em, parsed, await this.passwords.hash(password), origin);
+      return await this.make(em, parsed, await this.deps.passwords.hash(password), origin);
     } catch (error) {
-      await this.rateLimiter.giveBack(mail);
-      const earlier = error instanceof Conflict ? await this.repeated.find(em, parsed, origin) : null;
+      await this.deps.rateLimiter.giveBack(mail);
+      const earlier = error instanceof Conflict ? await this.deps.repeated.find(em, parsed, origin) : null;
       if (!earlier || !(await this.isRepeated(earlier, password))) throw error;
       return this.answerAgain(em, earlier.account, origin);
     }
@@ -103,7 +106,7 @@ export class Registration {
   /** An operator makes an account: vouches for its address, and may give it a reserved name. */
   async createByOperator(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
-    const credential = await this.passwords.hash(password);
+    const credential = await this.deps.passwords.hash(password);
     return (await this.create(em, parsed, credential, origin, { byOperator: true })).account;
   }
 
@@ -114,13 +117,16 @@ export class Registration {
    */
   async createIn(tx: EntityManager, account: NewAccount, credential: StoredPassword | null): Promise<User> {
     const { email, emailConfirmed } = account;
-    if (email) await this.addressBook.reserve(tx, email.key);
+    if (email) await this.deps.addressBook.reserve(tx, email.key);
     const user = await this.insert(tx, account);
-    if (credential) await this.passwords.store(tx, user.id, credential);
+    if (credential) await this.deps.passwords.store(tx, user.id, credential);
     if (email && emailConfirmed) await pendingRegistrations.dropOthers(tx, email.key);
     // Without a password the link that sets one confirms the address too.
     else if (email && credential)
-      await this.mails.outbox.put(tx, this.mails.confirmation, { address: email.email, registers: true });
+      await this.deps.mails.outbox.put(tx, this.deps.mails.confirmation, {
+        address: email.email,
+        registers: true,
+      });
     return user;
   }
 
@@ -129,7 +135,7 @@ export class Registration {
     { username, email, emailConfirmed, displayName }: NewAccount,
   ): Promise<User> {
     await reserveUsername(tx, username);
-    if (email && (await this.addressBook.isTaken(tx, email.key))) throw addressTaken();
+    if (email && (await this.deps.addressBook.isTaken(tx, email.key))) throw addressTaken();
     const user = tx.create(User, {
       username: username.username,
       usernameKey: username.key,
@@ -149,7 +155,7 @@ export class Registration {
     { username, email }: { username: string; email: string },
   ): string | null {
     try {
-      this.passwords.parseNew(password, { username, email });
+      this.deps.passwords.parseNew(password, { username, email });
       return null;
     } catch (error) {
       if (error instanceof InvalidValue) return error.message;
@@ -164,12 +170,12 @@ export class Registration {
     return readFields('input', {
       username: () => parseUsername(input.username, { reserved: byOperator }),
       email: () =>
-        this.options.publicEmailsOnly && !byOperator
+        this.deps.options.publicEmailsOnly && !byOperator
           ? parsePublicEmailAddress(input.email)
           : parseEmailAddress(input.email),
       displayName: () => parseDisplayName(input.displayName),
       password: () =>
-        this.passwords.parseNew(input.password, { username: input.username, email: input.email }),
+        this.deps.passwords.parseNew(input.password, { username: input.username, email: input.email }),
     });
   }
 
@@ -179,7 +185,7 @@ export class Registration {
     credential: StoredPassword,
     origin: RequestOrigin,
   ): Promise<Registered> {
-    return this.options.emailConfirmation === 'required'
+    return this.deps.options.emailConfirmation === 'required'
       ? this.pend(em, parsed, credential, origin)
       : this.create(em, parsed, credential, origin, { byOperator: false });
   }
@@ -191,13 +197,13 @@ export class Registration {
   ): Promise<boolean> {
     const round = account instanceof User ? account.guessRound : 0;
     const guess = ['register.repeated', inRound(account.usernameKey, round)] as const;
-    await this.rateLimiter.charge(guess);
+    await this.deps.rateLimiter.charge(guess);
     let isWrong = false;
     try {
-      isWrong = !(await this.passwords.matches(stored, password));
+      isWrong = !(await this.deps.passwords.matches(stored, password));
       return !isWrong;
     } finally {
-      if (!isWrong) await this.rateLimiter.giveBack(guess);
+      if (!isWrong) await this.deps.rateLimiter.giveBack(guess);
     }
   }
 
@@ -217,11 +223,11 @@ export class Registration {
     credential: StoredPassword,
     origin: RequestOrigin,
   ): Promise<Registered> {
-    const { outbox, registration } = this.mails;
+    const { outbox, registration } = this.deps.mails;
     return em.transactional(async (tx) => {
       const pending = await pendingRegistrations.create(tx, parsed, credential);
       await outbox.put(tx, registration, { registrationId: pending.id });
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'account.registration_requested',
         actorId: null,
         subjectId: pending.id,
@@ -240,14 +246,14 @@ export class Registration {
     try {
       return await em.transactional(async (tx) => {
         const user = await this.insert(tx, { ...parsed, emailConfirmed: byOperator });
-        await this.passwords.store(tx, user.id, credential);
+        await this.deps.passwords.store(tx, user.id, credential);
         if (!byOperator) {
-          await this.mails.outbox.put(tx, this.mails.confirmation, {
+          await this.deps.mails.outbox.put(tx, this.deps.mails.confirmation, {
             address: parsed.email.email,
             registers: true,
           });
         }
-        await this.audit.record(tx, origin, {
+        await this.deps.audit.record(tx, origin, {
           action: 'account.registered',
           actorId: byOperator ? null : user.id,
           subjectId: user.id,

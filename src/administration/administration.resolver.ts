@@ -23,17 +23,20 @@ import type { UserUpdate } from './user-update.ts';
 /** Of a page, where nobody says. */
 const ACCOUNTS = 20;
 
+/** What `AdministrationResolver` works with. */
+export interface AdministrationResolverDependencies {
+  readonly directory: UserDirectory;
+  readonly administration: UserAdministration;
+  readonly creation: UserCreation;
+  readonly updates: UserUpdate;
+  readonly sessions: SessionStore;
+  readonly audit: AuditLog;
+}
+
 /** Other people's accounts, for those who may. Each look at personal data is recorded. */
 @Resolver(() => UserConnection)
 export class AdministrationResolver {
-  constructor(
-    private readonly directory: UserDirectory,
-    private readonly administration: UserAdministration,
-    private readonly creation: UserCreation,
-    private readonly updates: UserUpdate,
-    private readonly sessions: SessionStore,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: AdministrationResolverDependencies) {}
 
   @Authorize({ permission: UserPermission.READ })
   @Query(() => UserType, {
@@ -46,7 +49,7 @@ export class AdministrationResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType | null> {
     const account = await find(em, id);
-    if (account) await auditAccountAccess(em, this.audit, { actorId, userId: id }, origin);
+    if (account) await auditAccountAccess(em, this.deps.audit, { actorId, userId: id }, origin);
     return account;
   }
 
@@ -66,8 +69,8 @@ export class AdministrationResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserPage> {
     const query = filter ?? {};
-    const page = await this.directory.page(em, { first: first ?? ACCOUNTS, after }, query);
-    await this.audit.record(em, origin, {
+    const page = await this.deps.directory.page(em, { first: first ?? ACCOUNTS, after }, query);
+    await this.deps.audit.record(em, origin, {
       action: 'account.listed',
       actorId,
       subjectId: null,
@@ -87,7 +90,7 @@ export class AdministrationResolver {
       'Of all pages together. Counted only when it is selected: ask for it once, not with every page.',
   })
   totalCount(@Root() { query }: UserPage, @Ctx() { em }: RequestContext): Promise<number> {
-    return this.directory.count(em, query);
+    return this.deps.directory.count(em, query);
   }
 
   @Authorize({ permission: SessionPermission.READ })
@@ -110,8 +113,8 @@ export class AdministrationResolver {
     }
     const userId = id == null ? await findByName(em, user ?? '') : id;
     if (userId === null || !(await find(em, userId))) return [];
-    const sessions = await this.sessions.list(em, userId);
-    await this.audit.record(em, origin, { action: 'session.listed', actorId, subjectId: userId });
+    const sessions = await this.deps.sessions.list(em, userId);
+    await this.deps.audit.record(em, origin, { action: 'session.listed', actorId, subjectId: userId });
     return sessions.map((session) => SessionType.of(session, sessionId));
   }
 
@@ -125,7 +128,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    await this.administration.setActive(em, caller, { userId, active }, origin);
+    await this.deps.administration.setActive(em, caller, { userId, active }, origin);
     return found(await readAccount(em, userId));
   }
 
@@ -139,7 +142,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<number> {
-    return this.administration.endSessions(em, caller, userId, origin);
+    return this.deps.administration.endSessions(em, caller, userId, origin);
   }
 
   @Authorize({ permission: SessionPermission.REVOKE })
@@ -153,7 +156,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {
-    await this.administration.endSession(em, caller, { userId, sessionId }, origin);
+    await this.deps.administration.endSession(em, caller, { userId, sessionId }, origin);
     return true;
   }
 
@@ -166,7 +169,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    const { id } = await this.creation.create(em, caller, input, origin);
+    const { id } = await this.deps.creation.create(em, caller, input, origin);
     return found(await readAccount(em, id));
   }
 
@@ -179,7 +182,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    await this.updates.update(em, caller, input, origin);
+    await this.deps.updates.update(em, caller, input, origin);
     return found(await readAccount(em, input.id));
   }
 
@@ -192,7 +195,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {
-    await this.administration.delete(em, caller, userId, origin);
+    await this.deps.administration.delete(em, caller, userId, origin);
     return true;
   }
 
@@ -205,7 +208,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType> {
-    await this.administration.removeSecondFactor(em, caller, userId, origin);
+    await this.deps.administration.removeSecondFactor(em, caller, userId, origin);
     return found(await readAccount(em, userId));
   }
 
@@ -218,7 +221,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {
-    await this.administration.sendPasswordReset(em, caller, userId, origin);
+    await this.deps.administration.sendPasswordReset(em, caller, userId, origin);
     return true;
   }
 
@@ -231,7 +234,7 @@ export class AdministrationResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<boolean> {
-    await this.administration.unlock(em, caller, userId, origin);
+    await this.deps.administration.unlock(em, caller, userId, origin);
     return true;
   }
 }

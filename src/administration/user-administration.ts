@@ -29,19 +29,22 @@ export const ADMINISTRATION_RULES = {
   'sendPasswordReset.account': { burst: 5, perSeconds: 3600 },
 } as const;
 
+/** What `UserAdministration` works with. */
+export interface UserAdministrationDependencies {
+  readonly activation: Activation;
+  readonly deletion: AccountDeletion;
+  readonly signOut: SignOut;
+  readonly endings: Endings;
+  readonly secondFactors: SecondFactors;
+  readonly secondFactorChanges: SecondFactorChanges;
+  readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof ADMINISTRATION_RULES>;
+}
+
 /** What administrators change about other people's accounts; never about an account that may do more than they. */
 export class UserAdministration {
-  constructor(
-    private readonly activation: Activation,
-    private readonly deletion: AccountDeletion,
-    private readonly signOut: SignOut,
-    private readonly endings: Endings,
-    private readonly secondFactors: SecondFactors,
-    private readonly secondFactorChanges: SecondFactorChanges,
-    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof ADMINISTRATION_RULES>,
-  ) {}
+  constructor(private readonly deps: UserAdministrationDependencies) {}
 
   /**
    * Deactivating voids the account's tokens, ends its sessions and lasts until an administrator activates it again.
@@ -53,14 +56,14 @@ export class UserAdministration {
     { userId, active }: { userId: string; active: boolean },
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.endings.transactional(em, async (tx) => {
+    await this.deps.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DEACTIVATE);
       const change = { userId, actorId: caller.userId };
       const changed = active
-        ? await this.activation.activate(tx, change, origin)
-        : await this.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
+        ? await this.deps.activation.activate(tx, change, origin)
+        : await this.deps.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
       // The reply shows the account either way.
-      if (!changed) await auditAccountAccess(tx, this.audit, change, origin);
+      if (!changed) await auditAccountAccess(tx, this.deps.audit, change, origin);
     });
   }
 
@@ -69,12 +72,12 @@ export class UserAdministration {
    * @returns how many. @throws {NotFound} @throws {Forbidden}
    */
   endSessions(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<number> {
-    return this.endings.transactional(em, async (tx) => {
+    return this.deps.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
-      const ended = await this.signOut.allIn(tx, userId, origin, caller.userId);
+      const ended = await this.deps.signOut.allIn(tx, userId, origin, caller.userId);
       // Also the tokens of sessions that the store has lost.
-      await this.endings.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
+      await this.deps.endings.raiseEpoch(tx, userId);
+      await this.deps.audit.record(tx, origin, {
         action: 'account.sessions_ended',
         actorId: caller.userId,
         subjectId: userId,
@@ -94,9 +97,9 @@ export class UserAdministration {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<void> {
-    const ended = await this.endings.transactional(em, async (tx) => {
+    const ended = await this.deps.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
-      return this.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
+      return this.deps.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
     });
     if (!ended) throw new NotFound();
   }
@@ -107,12 +110,12 @@ export class UserAdministration {
    * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
    */
   async delete(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
-    await this.endings.transactional(em, async (tx) => {
+    await this.deps.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
       // First: to the last superuser, deleteAccount would say the same.
       await keepSuperuser(tx, userId);
       refuseOneself(caller, userId, 'userId', 'Use deleteAccount, which asks for your password.');
-      await this.deletion.byAdministrator(tx, userId, caller.userId, origin);
+      await this.deps.deletion.byAdministrator(tx, userId, caller.userId, origin);
     });
   }
 
@@ -129,11 +132,11 @@ export class UserAdministration {
     origin: RequestOrigin,
   ): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Use disableTotp, which asks for password and code.');
-    await this.endings.transactional(em, async (tx) => {
+    await this.deps.endings.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
       const actorId = caller.userId;
-      const removed = await this.secondFactorChanges.removeIn(tx, userId, actorId, origin);
-      if (!removed) await auditAccountAccess(tx, this.audit, { actorId, userId }, origin);
+      const removed = await this.deps.secondFactorChanges.removeIn(tx, userId, actorId, origin);
+      if (!removed) await auditAccountAccess(tx, this.deps.audit, { actorId, userId }, origin);
     });
   }
 
@@ -148,7 +151,7 @@ export class UserAdministration {
     userId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.rateLimiter.charge(['sendPasswordReset.account', `${caller.userId} ${userId}`]);
+    await this.deps.rateLimiter.charge(['sendPasswordReset.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
       const user = await lockAccount(tx, userId);
@@ -158,8 +161,11 @@ export class UserAdministration {
           'An administrator deactivated this account. Activate it with setUserActive first.',
         );
       }
-      await this.mails.outbox.put(tx, this.mails.recovery, { address: user.email, sentBy: 'administrator' });
-      await this.audit.record(tx, origin, {
+      await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, {
+        address: user.email,
+        sentBy: 'administrator',
+      });
+      await this.deps.audit.record(tx, origin, {
         action: 'account.password_reset_sent',
         actorId: caller.userId,
         subjectId: userId,
@@ -175,12 +181,12 @@ export class UserAdministration {
    */
   async unlock(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Ask another administrator to unlock it.');
-    await this.rateLimiter.charge(['unlockUser.account', `${caller.userId} ${userId}`]);
+    await this.deps.rateLimiter.charge(['unlockUser.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
       await guessRounds.beginNext(tx, userId);
-      await this.secondFactors.refillGuesses(tx, userId);
-      await this.audit.record(tx, origin, {
+      await this.deps.secondFactors.refillGuesses(tx, userId);
+      await this.deps.audit.record(tx, origin, {
         action: 'account.unlocked',
         actorId: caller.userId,
         subjectId: userId,

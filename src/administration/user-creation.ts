@@ -28,19 +28,22 @@ export interface UserCreationInput {
   readonly roles: readonly string[];
 }
 
+/** What `UserCreation` works with. */
+export interface UserCreationDependencies {
+  readonly registration: Registration;
+  readonly passwords: Passwords;
+  readonly grants: RoleGrants;
+  readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
+  readonly audit: AuditLog;
+  readonly options: {
+    /** Refuse addresses of the local machine and network. */
+    readonly publicEmailsOnly: boolean;
+  };
+}
+
 /** Administrators make accounts for others. */
 export class UserCreation {
-  constructor(
-    private readonly registration: Registration,
-    private readonly passwords: Passwords,
-    private readonly grants: RoleGrants,
-    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
-    private readonly audit: AuditLog,
-    private readonly options: {
-      /** Refuse addresses of the local machine and network. */
-      readonly publicEmailsOnly: boolean;
-    },
-  ) {}
+  constructor(private readonly deps: UserCreationDependencies) {}
 
   /**
    * Makes an account, with its roles. Without a password the person gets a link that sets one and proves the address.
@@ -55,20 +58,23 @@ export class UserCreation {
     origin: RequestOrigin,
   ): Promise<User> {
     const { password, ...account } = this.parse(input);
-    const credential = password === null ? null : await this.passwords.hash(password);
+    const credential = password === null ? null : await this.deps.passwords.hash(password);
     try {
       return await em.transactional(async (tx) => {
         const powers = await lockEffectivePermissions(tx, caller.userId, UserPermission.CREATE);
-        const user = await this.registration.createIn(tx, account, credential);
-        await this.audit.record(tx, origin, {
+        const user = await this.deps.registration.createIn(tx, account, credential);
+        await this.deps.audit.record(tx, origin, {
           action: 'account.created',
           actorId: caller.userId,
           subjectId: user.id,
           details: { emailConfirmed: account.emailConfirmed, password: credential !== null },
         });
-        await this.grants.grantToNew(tx, powers, { userId: user.id, roles: input.roles }, origin);
+        await this.deps.grants.grantToNew(tx, powers, { userId: user.id, roles: input.roles }, origin);
         if (!credential && user.email) {
-          await this.mails.outbox.put(tx, this.mails.recovery, { address: user.email, sentBy: 'creation' });
+          await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, {
+            address: user.email,
+            sentBy: 'creation',
+          });
         }
         return user;
       });
@@ -83,7 +89,9 @@ export class UserCreation {
       username: () => parseUsername(username, { reserved: true }),
       email: () => {
         if (email != null) {
-          return this.options.publicEmailsOnly ? parsePublicEmailAddress(email) : parseEmailAddress(email);
+          return this.deps.options.publicEmailsOnly
+            ? parsePublicEmailAddress(email)
+            : parseEmailAddress(email);
         }
         if (password != null) return null;
         throw new InvalidValue(
@@ -97,7 +105,9 @@ export class UserCreation {
       },
       displayName: () => parseDisplayName(displayName),
       password: () =>
-        password == null ? null : this.passwords.parseNew(password, { username, email: email ?? undefined }),
+        password == null
+          ? null
+          : this.deps.passwords.parseNew(password, { username, email: email ?? undefined }),
     });
   }
 }

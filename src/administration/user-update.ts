@@ -33,18 +33,21 @@ export interface UserUpdateInput {
   readonly displayName?: string | null | undefined;
 }
 
+/** What `UserUpdate` works with. */
+export interface UserUpdateDependencies {
+  readonly profiles: Profiles;
+  readonly emailChange: EmailChange;
+  readonly addressBook: AddressBook;
+  readonly audit: AuditLog;
+  readonly options: {
+    /** Refuse addresses of the local machine and network. */
+    readonly publicEmailsOnly: boolean;
+  };
+}
+
 /** Administrators change the name and the address of other people's accounts. */
 export class UserUpdate {
-  constructor(
-    private readonly profiles: Profiles,
-    private readonly emailChange: EmailChange,
-    private readonly addressBook: AddressBook,
-    private readonly audit: AuditLog,
-    private readonly options: {
-      /** Refuse addresses of the local machine and network. */
-      readonly publicEmailsOnly: boolean;
-    },
-  ) {}
+  constructor(private readonly deps: UserUpdateDependencies) {}
 
   /**
    * Changes everything that is given, or nothing. A new address that nobody vouches for waits until it proved itself; sessions
@@ -72,7 +75,7 @@ export class UserUpdate {
 
   private lock(tx: EntityManager, { id, email }: UserUpdateInput): Promise<User | null> {
     const key = emailKey(email?.trim() ?? '');
-    return key === '' ? lockAccount(tx, id) : this.addressBook.lockForMove(tx, id, key);
+    return key === '' ? lockAccount(tx, id) : this.deps.addressBook.lockForMove(tx, id, key);
   }
 
   /** Leaves undefined or false what the update does not change. */
@@ -90,7 +93,9 @@ export class UserUpdate {
   /** @returns undefined for the address that the account has: clients send the whole form. @throws {InvalidValue} */
   private readEmail(text: string | null | undefined, { emailKey }: User): EmailAddress | undefined {
     if (text == null) return undefined;
-    const email = this.options.publicEmailsOnly ? parsePublicEmailAddress(text) : parseEmailAddress(text);
+    const email = this.deps.options.publicEmailsOnly
+      ? parsePublicEmailAddress(text)
+      : parseEmailAddress(text);
     return email.key === emailKey ? undefined : email;
   }
 
@@ -111,11 +116,11 @@ export class UserUpdate {
       );
     }
     const renames = username !== undefined || displayName !== undefined;
-    if (renames) await this.profiles.changeIn(tx, user, { username, displayName }, actorId, origin);
-    if (email && vouches) await this.emailChange.moveByAdministrator(tx, user, email, actorId, origin);
-    else if (email) await this.emailChange.requestByAdministrator(tx, user, email, actorId, origin);
-    else if (vouches) await this.emailChange.vouchFor(tx, user, actorId, origin);
-    else if (!renames) await auditAccountAccess(tx, this.audit, { actorId, userId: user.id }, origin);
+    if (renames) await this.deps.profiles.changeIn(tx, user, { username, displayName }, actorId, origin);
+    if (email && vouches) await this.deps.emailChange.moveByAdministrator(tx, user, email, actorId, origin);
+    else if (email) await this.deps.emailChange.requestByAdministrator(tx, user, email, actorId, origin);
+    else if (vouches) await this.deps.emailChange.vouchFor(tx, user, actorId, origin);
+    else if (!renames) await auditAccountAccess(tx, this.deps.audit, { actorId, userId: user.id }, origin);
   }
 }
 

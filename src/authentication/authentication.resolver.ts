@@ -10,16 +10,19 @@ import type { Reauthentication } from './reauthentication.ts';
 import type { SecondStep } from './second-step.ts';
 import { issuesSession, type TokenDelivery } from './token-delivery.ts';
 
+/** What `AuthenticationResolver` works with. */
+export interface AuthenticationResolverDependencies {
+  readonly passwordLogin: PasswordLogin;
+  readonly secondStep: SecondStep;
+  readonly reauthentication: Reauthentication;
+  readonly rotation: RefreshRotation;
+  readonly cookies: TokenCookies;
+  readonly delivery: TokenDelivery;
+}
+
 @Resolver(() => Authenticated)
 export class AuthenticationResolver {
-  constructor(
-    private readonly passwordLogin: PasswordLogin,
-    private readonly secondStep: SecondStep,
-    private readonly reauthentication: Reauthentication,
-    private readonly rotation: RefreshRotation,
-    private readonly cookies: TokenCookies,
-    private readonly delivery: TokenDelivery,
-  ) {}
+  constructor(private readonly deps: AuthenticationResolverDependencies) {}
 
   @issuesSession
   @Mutation(() => LoginResult, {
@@ -30,7 +33,10 @@ export class AuthenticationResolver {
     @Arg('input', () => LoginInput) input: LoginInput,
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
-    return this.delivery.answer(context, await this.passwordLogin.login(context.em, input, context.origin));
+    return this.deps.delivery.answer(
+      context,
+      await this.deps.passwordLogin.login(context.em, input, context.origin),
+    );
   }
 
   @issuesSession
@@ -42,7 +48,10 @@ export class AuthenticationResolver {
     @Arg('input', () => CompleteLoginInput) input: CompleteLoginInput,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    return this.delivery.deliver(context, await this.secondStep.complete(context.em, input, context.origin));
+    return this.deps.delivery.deliver(
+      context,
+      await this.deps.secondStep.complete(context.em, input, context.origin),
+    );
   }
 
   @issuesSession
@@ -58,8 +67,11 @@ export class AuthenticationResolver {
     refreshToken: string | null | undefined,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    const token = refreshToken ?? this.cookies.refreshToken(context.credentials);
-    return this.delivery.deliver(context, await this.rotation.rotate(context.em, token, context.origin));
+    const token = refreshToken ?? this.deps.cookies.refreshToken(context.credentials);
+    return this.deps.delivery.deliver(
+      context,
+      await this.deps.rotation.rotate(context.em, token, context.origin),
+    );
   }
 
   @issuesSession
@@ -90,9 +102,9 @@ export class AuthenticationResolver {
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
     const offered = { password, securityCode, recoveryCode, googleIdToken };
-    return this.delivery.deliver(
+    return this.deps.delivery.deliver(
       context,
-      await this.reauthentication.prove(context.em, caller, offered, context.origin),
+      await this.deps.reauthentication.prove(context.em, caller, offered, context.origin),
     );
   }
 

@@ -39,16 +39,19 @@ export interface PasswordLoginInput {
   readonly linkChallenge?: string | null | undefined;
 }
 
+/** What `PasswordLogin` works with. */
+export interface PasswordLoginDependencies {
+  readonly passwords: Passwords;
+  readonly signIn: SignIn;
+  readonly devices: KnownDevices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof LOGIN_RULES>;
+  readonly options: { readonly emailConfirmation: 'optional' | 'required' };
+}
+
 /** Signs in by username or e-mail address and password. */
 export class PasswordLogin {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly signIn: SignIn,
-    private readonly devices: KnownDevices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof LOGIN_RULES>,
-    private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
-  ) {}
+  constructor(private readonly deps: PasswordLoginDependencies) {}
 
   /**
    * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
@@ -60,25 +63,27 @@ export class PasswordLogin {
    * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
    */
   async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
-    const { password } = readFields('input', { password: () => this.passwords.parseClaimed(input.password) });
+    const { password } = readFields('input', {
+      password: () => this.deps.passwords.parseClaimed(input.password),
+    });
     const identifier = input.identifier.trim();
     const offered = readFactor('input', { securityCode: input.securityCode });
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = origin.networks;
-    await this.rateLimiter.charge(['login.address', [network]]);
+    await this.deps.rateLimiter.charge(['login.address', [network]]);
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
-    const isKnown = await this.devices.isKnown(em, subject?.userId ?? null, origin);
+    const isKnown = await this.deps.devices.isKnown(em, subject?.userId ?? null, origin);
     const guess: readonly Guess[] = isKnown
       ? [['login.device', `${account} ${deviceKey(origin)}`]]
       : guessOfStranger(account, network);
     // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
     const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
-    await this.rateLimiter.charge(['login.address', around], ...guess);
+    await this.deps.rateLimiter.charge(['login.address', around], ...guess);
     // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
-    const proof = await this.passwords
+    const proof = await this.deps.passwords
       .verify(em, subject?.password ?? null, password, {
         matchShows: subject?.isActive ?? false,
         reserved: isKnown,
@@ -86,10 +91,10 @@ export class PasswordLogin {
       .catch(this.givingBack(guess, (error) => error instanceof NotHashed));
     const outcome =
       proof &&
-      (await this.signIn
+      (await this.deps.signIn
         .begin(
           em,
-          { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.passwords.stillHolds(tx, proof) },
+          { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.deps.passwords.stillHolds(tx, proof) },
           origin,
           {
             // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
@@ -101,12 +106,12 @@ export class PasswordLogin {
         // A refund reveals nothing here: only a right password gets this far.
         .catch(this.givingBack(guess, isUnavailable)));
     if (outcome) {
-      await this.rateLimiter.giveBack(...guess);
+      await this.deps.rateLimiter.giveBack(...guess);
       return outcome;
     }
     await this.refusePending(em, identifier, password, { reserved: isKnown });
 
-    await this.audit.record(em, origin, {
+    await this.deps.audit.record(em, origin, {
       action: 'login.failed',
       actorId: null,
       subjectId: subject?.userId ?? null,
@@ -121,7 +126,7 @@ export class PasswordLogin {
   /** For what fails: SERVICE_UNAVAILABLE is safe to repeat, so whoever repeats it shall not run out. */
   private givingBack(guess: readonly Guess[], wasNone: (error: unknown) => boolean) {
     return async (error: unknown): Promise<never> => {
-      if (wasNone(error)) await this.rateLimiter.giveBack(...guess);
+      if (wasNone(error)) await this.deps.rateLimiter.giveBack(...guess);
       throw error;
     };
   }
@@ -138,9 +143,9 @@ export class PasswordLogin {
     password: string,
     asker: Asker,
   ): Promise<void> {
-    if (this.options.emailConfirmation === 'optional') return;
+    if (this.deps.options.emailConfirmation === 'optional') return;
     const pending = await pendingRegistrations.findByIdentifier(em, identifier);
-    const isRight = await this.passwords.matches(pending, password, asker);
+    const isRight = await this.deps.passwords.matches(pending, password, asker);
     if (isRight) throw new EmailNotConfirmed();
   }
 }

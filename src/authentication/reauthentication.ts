@@ -34,19 +34,22 @@ export interface ReauthenticationInput extends FactorArguments {
   readonly googleIdToken?: string | null | undefined;
 }
 
+/** What `Reauthentication` works with. */
+export interface ReauthenticationDependencies {
+  readonly passwords: Passwords;
+  readonly secondFactors: SecondFactors;
+  /** Null where nobody signs in by Google. */
+  readonly google: IdentityProver | null;
+  readonly devices: KnownDevices;
+  readonly store: SessionStore;
+  readonly tokenPairs: TokenPairs;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof REAUTHENTICATION_RULES>;
+}
+
 /** The holder of a session proves again who they are (NIST SP 800-63B section 2, reauthentication). */
 export class Reauthentication {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly secondFactors: SecondFactors,
-    /** Null where nobody signs in by Google. */
-    private readonly google: IdentityProver | null,
-    private readonly devices: KnownDevices,
-    private readonly store: SessionStore,
-    private readonly tokenPairs: TokenPairs,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof REAUTHENTICATION_RULES>,
-  ) {}
+  constructor(private readonly deps: ReauthenticationDependencies) {}
 
   /**
    * Raises the authentication time and, with a code, the level of the access token to 2. The session keeps its id, and from
@@ -67,7 +70,7 @@ export class Reauthentication {
     const offered = readFactor('', input);
     const { password } = readFields('', {
       password: () => {
-        if (input.password != null) return this.passwords.parseClaimed(input.password);
+        if (input.password != null) return this.deps.passwords.parseClaimed(input.password);
         if (!offered && input.googleIdToken == null) {
           throw new InvalidValue('The password, a code or a Google ID token is needed.');
         }
@@ -79,24 +82,24 @@ export class Reauthentication {
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
       ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
     ];
-    await this.rateLimiter.charge(['reauthenticate.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['reauthenticate.address', origin.networks]);
     const attempt = await this.attemptOf(em, caller, origin);
-    await this.rateLimiter.charge(...attempt);
+    await this.deps.rateLimiter.charge(...attempt);
     const proof = password === null ? null : await this.verify(em, userId, password, attempt, asked, origin);
     const byGoogle =
       input.googleIdToken == null
         ? null
         : await this.verifyGoogle(em, userId, input.googleIdToken, asked, origin);
-    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin, caller));
+    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, origin, caller));
     if (offered && !guess) await this.fail(em, userId, asked, origin);
     const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
 
     const decision = await em.transactional(async (tx) => {
       if (!(await lockActiveAccount(tx, userId))) return 'gone';
-      if (proof && !(await this.passwords.stillHolds(tx, proof))) return 'gone';
+      if (proof && !(await this.deps.passwords.stillHolds(tx, proof))) return 'gone';
       if (byGoogle && !(await byGoogle.holds(tx))) return 'gone';
       if (guess && !(await guess.consume(tx))) return 'wrong';
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'session.reauthenticated',
         actorId: userId,
         subjectId: userId,
@@ -104,7 +107,7 @@ export class Reauthentication {
       });
       // Last: Redis does not take it back when the transaction is rolled back.
       const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
-      const raised = await supersedeTokens(this.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
+      const raised = await supersedeTokens(this.deps.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
       if (raised === 'stronger') {
         throw new BadUserInput([
           { field: 'securityCode', message: 'This session has a second factor: a code is needed too.' },
@@ -115,8 +118,8 @@ export class Reauthentication {
     });
     if (decision === 'wrong') return this.fail(em, userId, asked, origin);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
-    await this.rateLimiter.giveBack(...attempt);
-    return this.tokenPairs.issue(decision.session, decision.subject);
+    await this.deps.rateLimiter.giveBack(...attempt);
+    return this.deps.tokenPairs.issue(decision.session, decision.subject);
   }
 
   private async attemptOf(
@@ -126,7 +129,7 @@ export class Reauthentication {
   ): Promise<readonly Attempt[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
-    return (await this.devices.isKnown(em, userId, origin))
+    return (await this.deps.devices.isKnown(em, userId, origin))
       ? [['reauthenticate.device', `${account} ${deviceKey(origin)}`]]
       : [
           ['reauthenticate.session', inRound(sessionId, round)],
@@ -142,11 +145,11 @@ export class Reauthentication {
     asked: readonly Credential[],
     origin: RequestOrigin,
   ): Promise<PasswordProof> {
-    const known = await this.passwords.find(em, userId);
-    const proof = await this.passwords
+    const known = await this.deps.passwords.find(em, userId);
+    const proof = await this.deps.passwords
       .verify(em, known, password, { reserved: true })
       .catch(async (error: unknown) => {
-        if (error instanceof NotHashed) await this.rateLimiter.giveBack(...attempt);
+        if (error instanceof NotHashed) await this.deps.rateLimiter.giveBack(...attempt);
         throw error;
       });
     return proof ?? this.fail(em, userId, asked, origin);
@@ -160,7 +163,7 @@ export class Reauthentication {
     origin: RequestOrigin,
   ): Promise<IdentityProof> {
     try {
-      const proof = await this.google?.prove(em, userId, idToken, origin);
+      const proof = await this.deps.google?.prove(em, userId, idToken, origin);
       if (proof) return proof;
     } catch (error) {
       if (!(error instanceof InvalidCredentials)) throw error;
@@ -181,7 +184,7 @@ export class Reauthentication {
   }
 
   private recordFailure(em: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
-    return this.audit.record(em, origin, {
+    return this.deps.audit.record(em, origin, {
       action: 'session.reauthentication_failed',
       actorId: userId,
       subjectId: userId,

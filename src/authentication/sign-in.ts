@@ -62,29 +62,32 @@ export interface SignInCompanions {
   readonly linkChallenge?: string | null;
 }
 
+/** What `SignIn` works with. */
+export interface SignInDependencies {
+  readonly store: SessionStore;
+  readonly unclaimed: UnclaimedSessions;
+  readonly endings: Endings;
+  readonly tokenPairs: TokenPairs;
+  readonly secondFactors: SecondFactors;
+  readonly challenges: SignInChallenges;
+  readonly linkChallenges: LinkChallenges;
+  readonly devices: KnownDevices;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly keyBinding: KeyBinding;
+  readonly options: {
+    readonly sessionTtlSeconds: number;
+    readonly emailConfirmation: 'optional' | 'required';
+  };
+}
+
 /**
  * The one place where a session is issued. Every way of signing in begins here and ends here, so that no way can skip a
  * rule: the account is active, the proof still holds, and the second factor of an account that has one was proved,
  * all judged under locks in the transaction that writes the session.
  */
 export class SignIn {
-  constructor(
-    private readonly store: SessionStore,
-    private readonly unclaimed: UnclaimedSessions,
-    private readonly endings: Endings,
-    private readonly tokenPairs: TokenPairs,
-    private readonly secondFactors: SecondFactors,
-    private readonly challenges: SignInChallenges,
-    private readonly linkChallenges: LinkChallenges,
-    private readonly devices: KnownDevices,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly keyBinding: KeyBinding,
-    private readonly options: {
-      readonly sessionTtlSeconds: number;
-      readonly emailConfirmation: 'optional' | 'required';
-    },
-  ) {}
+  constructor(private readonly deps: SignInDependencies) {}
 
   /**
    * After the first factor.
@@ -104,8 +107,8 @@ export class SignIn {
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
     // Before a guess or a challenge is spent.
-    this.keyBinding.keyOf(origin);
-    const guess = offered && (await this.secondFactors.guess(em, userId, offered, origin));
+    this.deps.keyBinding.keyOf(origin);
+    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, origin));
     const decision = await this.decide(em, origin, async (tx): Promise<FirstDecision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
@@ -113,7 +116,7 @@ export class SignIn {
       const link = linkChallenge === null ? null : await this.requireLink(tx, userId, linkChallenge);
       if (!account.secondFactor) return this.issue(tx, { userId, amr, link, aal: 1 }, origin);
       if (!guess) {
-        return { kind: 'challenged', challenge: await this.challenges.issue(tx, { userId, amr, link }) };
+        return { kind: 'challenged', challenge: await this.deps.challenges.issue(tx, { userId, amr, link }) };
       }
       if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
       return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
@@ -137,9 +140,9 @@ export class SignIn {
     offered: SecondFactorInput,
     origin: RequestOrigin,
   ): Promise<TokenPair> {
-    this.keyBinding.keyOf(origin);
-    const pending = await this.challenges.attempt(em, token);
-    const guess = pending && (await this.secondFactors.guess(em, pending.userId, offered, origin));
+    this.deps.keyBinding.keyOf(origin);
+    const pending = await this.deps.challenges.attempt(em, token);
+    const guess = pending && (await this.deps.secondFactors.guess(em, pending.userId, offered, origin));
     if (!guess) throw new InvalidToken('no such challenge');
     const { userId, amr, link } = pending;
     const decision = await this.decide(em, origin, async (tx): Promise<Decision> => {
@@ -148,7 +151,7 @@ export class SignIn {
       this.requireProvedAddress(account);
       if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
       // Thrown inside: the code was good and goes unused.
-      if (!(await this.challenges.consume(tx, userId, token)))
+      if (!(await this.deps.challenges.consume(tx, userId, token)))
         throw new InvalidToken('used or void meanwhile');
       return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
     });
@@ -165,13 +168,13 @@ export class SignIn {
   ): Promise<Made> {
     let made: FirstDecision | undefined;
     try {
-      return await this.endings.transactional(em, async (tx) => {
+      return await this.deps.endings.transactional(em, async (tx) => {
         const decision = await work(tx);
         made = decision;
         return decision;
       });
     } catch (error) {
-      if (made?.kind === 'issued' && isOutcomeUnknown(error)) this.unclaimed.end(made.session, origin);
+      if (made?.kind === 'issued' && isOutcomeUnknown(error)) this.deps.unclaimed.end(made.session, origin);
       throw error;
     }
   }
@@ -181,30 +184,30 @@ export class SignIn {
     { userId, amr, link, aal }: PendingSignIn & { aal: 1 | 2 },
     origin: RequestOrigin,
   ): Promise<Decision> {
-    if (link && !(await this.linkChallenges.consume(tx, userId, link, origin))) throw linkRefused();
-    const { session, displaced } = await this.store.create(tx, {
+    if (link && !(await this.deps.linkChallenges.consume(tx, userId, link, origin))) throw linkRefused();
+    const { session, displaced } = await this.deps.store.create(tx, {
       userId,
       amr,
       aal,
       userAgent: origin.userAgent,
       ipAddress: origin.clientAddress,
-      jkt: this.keyBinding.keyOf(origin),
-      ttlSeconds: this.options.sessionTtlSeconds,
+      jkt: this.deps.keyBinding.keyOf(origin),
+      ttlSeconds: this.deps.options.sessionTtlSeconds,
     });
-    await this.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, origin, {
       action: 'session.created',
       actorId: userId,
       subjectId: userId,
       details: { sessionId: session.id, amr },
     });
     await this.recordDisplaced(tx, displaced, origin);
-    const deviceMark = await this.devices.remember(tx, userId, origin);
+    const deviceMark = await this.deps.devices.remember(tx, userId, origin);
     const subject = await loadSubject(tx, userId, session.id);
     return subject ? { kind: 'issued', session, subject, deviceMark } : { kind: 'refused' };
   }
 
   private async requireLink(tx: EntityManager, userId: string, token: string): Promise<Buffer> {
-    const link = await this.linkChallenges.look(tx, userId, token);
+    const link = await this.deps.linkChallenges.look(tx, userId, token);
     if (!link) throw linkRefused();
     return link;
   }
@@ -218,26 +221,26 @@ export class SignIn {
   ): Promise<TokenPair | null> {
     if (decision.kind === 'issued') {
       const { session, subject, deviceMark } = decision;
-      return { ...(await this.tokenPairs.issue(session, subject)), deviceMark };
+      return { ...(await this.deps.tokenPairs.issue(session, subject)), deviceMark };
     }
     if (decision.kind === 'refused') return null;
     const { amr, factor } = decision;
     await em.transactional(async (tx) => {
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'login.failed',
         actorId: null,
         subjectId: userId,
         outcome: AuditOutcome.FAILURE,
         details: { factor },
       });
-      if (amr.includes('pwd')) await this.notices.tell(tx, userId, 'right-password-wrong-code', origin);
+      if (amr.includes('pwd')) await this.deps.notices.tell(tx, userId, 'right-password-wrong-code', origin);
     });
     throw new InvalidCredentials(asked ?? [CREDENTIAL_OF[factor]], 'wrong second factor');
   }
 
   /** Only after a right proof: that there is an account is news to anybody else. */
   private requireProvedAddress({ addressProved }: LockedAccount): void {
-    if (this.options.emailConfirmation === 'required' && !addressProved) throw new EmailNotConfirmed();
+    if (this.deps.options.emailConfirmation === 'required' && !addressProved) throw new EmailNotConfirmed();
   }
 
   /** The oldest sessions, which the new one pushed over the limit for one account. */
@@ -247,7 +250,7 @@ export class SignIn {
     origin: RequestOrigin,
   ): Promise<void> {
     for (const { id, userId } of displaced) {
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'session.displaced',
         actorId: userId,
         subjectId: userId,

@@ -29,19 +29,22 @@ export interface OfferedProofs {
   readonly recoveryCode?: string | null | undefined;
 }
 
+/** What `SecondFactorChanges` works with. */
+export interface SecondFactorChangesDependencies {
+  readonly secondFactors: SecondFactors;
+  readonly recoveryCodes: RecoveryCodes;
+  readonly ownerProof: OwnerProof;
+  readonly signOut: SignOut;
+  readonly endings: Endings;
+  readonly requirement: SecondFactorRequirement;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_CHANGE_RULES>;
+}
+
 /** Changes to a second factor that is on. */
 export class SecondFactorChanges {
-  constructor(
-    private readonly secondFactors: SecondFactors,
-    private readonly recoveryCodes: RecoveryCodes,
-    private readonly ownerProof: OwnerProof,
-    private readonly signOut: SignOut,
-    private readonly endings: Endings,
-    private readonly requirement: SecondFactorRequirement,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_CHANGE_RULES>,
-  ) {}
+  constructor(private readonly deps: SecondFactorChangesDependencies) {}
 
   /**
    * Ends every session but the caller's, which is renewed; sign-ins that wait for their second step are void.
@@ -57,16 +60,16 @@ export class SecondFactorChanges {
   ): Promise<void> {
     const { userId } = caller;
     const factor = requireFactor('', offered);
-    const proof = await this.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
-    const stillHolds = (tx: EntityManager) => this.ownerProof.stillHolds(tx, caller, proof);
+    const proof = await this.deps.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
+    const stillHolds = (tx: EntityManager) => this.deps.ownerProof.stillHolds(tx, caller, proof);
 
     await this.withFactor(em, caller, factor, origin, stillHolds, async (tx) => {
-      await this.secondFactors.turnOff(tx, userId);
-      const ended = await this.signOut.othersIn(tx, caller, origin);
+      await this.deps.secondFactors.turnOff(tx, userId);
+      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
       // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
-      if (this.requirement.coversRoles(caller.roles)) await this.endings.raiseEpoch(tx, userId);
-      await this.notices.tell(tx, userId, 'factor-disabled', origin);
-      await this.audit.record(tx, origin, {
+      if (this.deps.requirement.coversRoles(caller.roles)) await this.deps.endings.raiseEpoch(tx, userId);
+      await this.deps.notices.tell(tx, userId, 'factor-disabled', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'totp.disabled',
         actorId: userId,
         subjectId: userId,
@@ -91,17 +94,17 @@ export class SecondFactorChanges {
     const { userId } = caller;
     const factor = requireFactor('', offered);
     const account = inRound(userId, await guessRounds.of(em, userId));
-    await this.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
+    await this.deps.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
     const nothingMore = async () => true;
     return this.withFactor(em, caller, factor, origin, nothingMore, async (tx) => {
-      await this.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
-      await this.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'recovery_codes.regenerated',
         actorId: userId,
         subjectId: userId,
         details: { factor: factor.kind },
       });
-      const codes = await this.recoveryCodes.replace(tx, userId);
+      const codes = await this.deps.recoveryCodes.replace(tx, userId);
       await renewal.rotate(tx);
       return codes;
     });
@@ -120,7 +123,9 @@ export class SecondFactorChanges {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
     if (!user) throw new NotFound('No account has this address.');
     const { id: userId, username } = user;
-    const removal = await this.endings.transactional(em, (tx) => this.removeIn(tx, userId, null, origin));
+    const removal = await this.deps.endings.transactional(em, (tx) =>
+      this.removeIn(tx, userId, null, origin),
+    );
     return { username, removed: removal !== null, endedSessions: removal?.endedSessions ?? 0 };
   }
 
@@ -136,12 +141,12 @@ export class SecondFactorChanges {
     actorId: string | null,
     origin: RequestOrigin,
   ): Promise<{ endedSessions: number } | null> {
-    if (!(await this.secondFactors.turnOff(tx, userId))) return null;
-    const endedSessions = await this.signOut.allIn(tx, userId, origin, actorId);
+    if (!(await this.deps.secondFactors.turnOff(tx, userId))) return null;
+    const endedSessions = await this.deps.signOut.allIn(tx, userId, origin, actorId);
     // Also the tokens of sessions that the store has lost.
-    await this.endings.raiseEpoch(tx, userId);
-    await this.notices.tell(tx, userId, 'factor-removed', origin);
-    await this.audit.record(tx, origin, {
+    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.notices.tell(tx, userId, 'factor-removed', origin);
+    await this.deps.audit.record(tx, origin, {
       action: 'second_factor.removed',
       actorId,
       subjectId: userId,
@@ -159,15 +164,15 @@ export class SecondFactorChanges {
     stillHolds: (tx: EntityManager) => Promise<boolean>,
     work: (tx: AnnouncedTransaction) => Promise<T>,
   ): Promise<T> {
-    const guess = await this.secondFactors.guess(em, userId, factor, origin, { sessionId });
+    const guess = await this.deps.secondFactors.guess(em, userId, factor, origin, { sessionId });
     if (!guess) throw new Conflict('The account has no second factor.');
-    const done = await this.endings.transactional(em, async (tx) => {
+    const done = await this.deps.endings.transactional(em, async (tx) => {
       const account = await lockActiveAccount(tx, userId);
       if (!account?.secondFactor || !(await stillHolds(tx))) return null;
       return (await guess.consume(tx)) ? { result: await work(tx) } : null;
     });
     if (done) return done.result;
-    await this.secondFactors.recordWrong(em, userId, factor.kind, origin);
+    await this.deps.secondFactors.recordWrong(em, userId, factor.kind, origin);
     throw new InvalidCredentials(
       [CREDENTIAL_OF[factor.kind]],
       'wrong code, or the password was changed meanwhile',

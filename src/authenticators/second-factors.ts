@@ -27,16 +27,19 @@ export interface RemovedFactors {
   readonly recoveryCodes: number;
 }
 
+/** What `SecondFactors` works with. */
+export interface SecondFactorsDependencies {
+  readonly allowance: GuessAllowance;
+  readonly secrets: TotpSecrets;
+  readonly recoveryCodes: RecoveryCodes;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+}
+
 /** Judges second factors. There is one way to it, and that way counts first. */
 export class SecondFactors {
-  constructor(
-    private readonly allowance: GuessAllowance,
-    private readonly secrets: TotpSecrets,
-    private readonly recoveryCodes: RecoveryCodes,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly clock: Clock,
-  ) {}
+  constructor(private readonly deps: SecondFactorsDependencies) {}
 
   /**
    * Counts a guess, for good unless it turns out to be right.
@@ -52,13 +55,13 @@ export class SecondFactors {
     origin: RequestOrigin,
     { sessionId = null }: { sessionId?: string | null } = {},
   ): Promise<CountedGuess | null> {
-    if (!(await this.allowance.spend(em, userId, kind, sessionId))) return null;
+    if (!(await this.deps.allowance.spend(em, userId, kind, sessionId))) return null;
     const use = kind === 'otp' ? this.useTotp.bind(this) : this.useRecoveryCode.bind(this);
     return {
       kind,
       consume: async (tx) => {
         if (!(await use(tx, userId, code, origin))) return false;
-        await this.allowance.giveBack(tx, userId, kind, sessionId);
+        await this.deps.allowance.giveBack(tx, userId, kind, sessionId);
         return true;
       },
     };
@@ -66,7 +69,7 @@ export class SecondFactors {
 
   /** For an account that an administrator unlocks. Guesses of its sessions are counted by round (guesses/guess-rounds.ts). */
   refillGuesses(tx: EntityManager, userId: string): Promise<void> {
-    return this.allowance.refill(tx, userId);
+    return this.deps.allowance.refill(tx, userId);
   }
 
   /** A code works once: the step of the accepted one is kept, and none that is not newer is good (RFC 6238 section 5.2). */
@@ -74,7 +77,7 @@ export class SecondFactors {
     const authenticator = await tx.findOne(TotpAuthenticator, { userId }, { disableIdentityMap: true });
     if (!authenticator) return false;
     const { sealedSecret } = authenticator;
-    const step = matchingStep(this.secrets.open(userId, sealedSecret), code, this.clock.now());
+    const step = matchingStep(this.deps.secrets.open(userId, sealedSecret), code, this.deps.clock.now());
     if (step === null) return false;
     const rows = await statement(
       tx,
@@ -90,13 +93,13 @@ export class SecondFactors {
     code: string,
     origin: RequestOrigin,
   ): Promise<boolean> {
-    if (!(await this.recoveryCodes.consume(tx, userId, code))) return false;
-    await this.notices.tell(tx, userId, 'recovery-code-used', origin);
-    await this.audit.record(tx, origin, {
+    if (!(await this.deps.recoveryCodes.consume(tx, userId, code))) return false;
+    await this.deps.notices.tell(tx, userId, 'recovery-code-used', origin);
+    await this.deps.audit.record(tx, origin, {
       action: 'recovery_code.used',
       actorId: userId,
       subjectId: userId,
-      details: { left: await this.recoveryCodes.count(tx, userId) },
+      details: { left: await this.deps.recoveryCodes.count(tx, userId) },
     });
     return true;
   }
@@ -114,7 +117,7 @@ export class SecondFactors {
     );
     await tx.nativeDelete(TotpAuthenticator, { userId });
     await tx.nativeDelete(TotpEnrolment, { userId });
-    await this.recoveryCodes.removeAll(tx, userId);
+    await this.deps.recoveryCodes.removeAll(tx, userId);
     return rows.length > 0;
   }
 
@@ -132,7 +135,7 @@ export class SecondFactors {
     if (user?.is_newer) return { secondFactor: await this.turnOff(tx, userId), recoveryCodes: 0 };
     return {
       secondFactor: false,
-      recoveryCodes: await this.recoveryCodes.removeNewerThan(tx, userId, time),
+      recoveryCodes: await this.deps.recoveryCodes.removeNewerThan(tx, userId, time),
     };
   }
 
@@ -143,7 +146,7 @@ export class SecondFactors {
     kind: FactorKind,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.audit.record(em, origin, {
+    await this.deps.audit.record(em, origin, {
       action: 'second_factor.failed',
       actorId: userId,
       subjectId: userId,

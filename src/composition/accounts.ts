@@ -48,24 +48,24 @@ export function composeAccounts(
   const confirmationMail = new ConfirmationMail(tokens, letters, addressBook);
   const toNewAddress = new NewAddressMail(letters, addressBook);
   const toOldAddress = new OldAddressMail(letters);
-  const registration = new Registration(
+  const registration = new Registration({
     passwords,
     addressBook,
-    new RepeatedRegistrations(passwords, { emailConfirmation }),
-    { outbox, confirmation: confirmationMail, registration: registrationMail },
+    repeated: new RepeatedRegistrations(passwords, { emailConfirmation }),
+    mails: { outbox, confirmation: confirmationMail, registration: registrationMail },
     audit,
     rateLimiter,
-    { emailConfirmation, publicEmailsOnly },
-  );
-  const emailChange = new EmailChange(
+    options: { emailConfirmation, publicEmailsOnly },
+  });
+  const emailChange = new EmailChange({
     ownerProof,
     tokens,
     addressBook,
-    { outbox, toNewAddress, toOldAddress },
+    mails: { outbox, toNewAddress, toOldAddress },
     audit,
     rateLimiter,
-    { publicEmailsOnly },
-  );
+    options: { publicEmailsOnly },
+  });
   const profiles = new Profiles(audit, rateLimiter);
   return {
     addressBook,
@@ -91,19 +91,19 @@ export function composeConfirmation(
   { addressBook, emailChange, confirmationMail, registrationCookie }: Accounts,
   { claim }: { readonly claim: UnprovedAccounts },
 ) {
-  const confirmation = new EmailConfirmation(
+  const confirmation = new EmailConfirmation({
     tokens,
     addressBook,
     emailChange,
     passwords,
-    new RegistrantProof(passwords, audit, rateLimiter),
-    claim,
+    registrant: new RegistrantProof(passwords, audit, rateLimiter),
+    unproved: claim,
     endings,
     outbox,
-    confirmationMail,
+    mail: confirmationMail,
     audit,
     rateLimiter,
-  );
+  });
   return {
     resolvers: [new EmailResolver(confirmation, emailChange, registrationCookie)],
   } satisfies Part;
@@ -120,22 +120,22 @@ export function composeAccountEnd(
   personalData: readonly PersonalData[],
 ) {
   const farewell = new FarewellMail(letters);
-  const deletion = new AccountDeletion(
+  const deletion = new AccountDeletion({
     ownerProof,
     keepSuperuser,
     tokens,
     endings,
     signOut,
     personalData,
-    { outbox, farewell },
+    mails: { outbox, farewell },
     audit,
-  );
+  });
   return {
     deletion,
     resolvers: [
       new AccountEndResolver(
         new DataExport(personalData, rateLimiter),
-        new Deactivation(ownerProof, keepSuperuser, activation, tokens, endings, notices),
+        new Deactivation({ ownerProof, keepSuperuser, activation, tokens, endings, notices }),
         deletion,
       ),
     ],

@@ -71,7 +71,7 @@ export function composeUserAdministration(
   { grants }: Administration,
 ) {
   const mails = { outbox, recovery: recoveryMail };
-  const administration = new UserAdministration(
+  const administration = new UserAdministration({
     activation,
     deletion,
     signOut,
@@ -81,13 +81,20 @@ export function composeUserAdministration(
     mails,
     audit,
     rateLimiter,
-  );
+  });
   const options = { publicEmailsOnly: config.production };
-  const creation = new UserCreation(registration, passwords, grants, mails, audit, options);
-  const updates = new UserUpdate(profiles, emailChange, addressBook, audit, options);
+  const creation = new UserCreation({ registration, passwords, grants, mails, audit, options });
+  const updates = new UserUpdate({ profiles, emailChange, addressBook, audit, options });
   return {
     resolvers: [
-      new AdministrationResolver(new UserDirectory(), administration, creation, updates, store, audit),
+      new AdministrationResolver({
+        directory: new UserDirectory(),
+        administration,
+        creation,
+        updates,
+        sessions: store,
+        audit,
+      }),
     ],
   } satisfies Part;
 }

@@ -33,20 +33,20 @@ export function composeSignIn(
     cookies: session.tokenDelivery !== 'body',
     body: session.tokenDelivery !== 'cookie',
   };
-  const signIn = new SignIn(
+  const signIn = new SignIn({
     store,
     unclaimed,
     endings,
     tokenPairs,
     secondFactors,
-    new SignInChallenges(),
+    challenges: new SignInChallenges(),
     linkChallenges,
     devices,
     notices,
     audit,
     keyBinding,
-    { sessionTtlSeconds: session.ttlSeconds, emailConfirmation },
-  );
+    options: { sessionTtlSeconds: session.ttlSeconds, emailConfirmation },
+  });
   return {
     signIn,
     tokenDelivery: new TokenDelivery(cookies, deviceCookie, delivery),
@@ -68,23 +68,30 @@ export function composeAuthentication(
   const { emailConfirmation } = config;
   return {
     resolvers: [
-      new AuthenticationResolver(
-        new PasswordLogin(passwords, signIn, devices, audit, rateLimiter, { emailConfirmation }),
-        new SecondStep(signIn, rateLimiter),
-        new Reauthentication(
+      new AuthenticationResolver({
+        passwordLogin: new PasswordLogin({
+          passwords,
+          signIn,
+          devices,
+          audit,
+          rateLimiter,
+          options: { emailConfirmation },
+        }),
+        secondStep: new SecondStep(signIn, rateLimiter),
+        reauthentication: new Reauthentication({
           passwords,
           secondFactors,
-          google.signIn,
+          google: google.signIn,
           devices,
           store,
           tokenPairs,
           audit,
           rateLimiter,
-        ),
-        refreshRotation,
+        }),
+        rotation: refreshRotation,
         cookies,
-        tokenDelivery,
-      ),
+        delivery: tokenDelivery,
+      }),
       new RecoveryCodeTokensResolver(tokenDelivery),
     ],
   } satisfies Part;

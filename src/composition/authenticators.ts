@@ -31,9 +31,16 @@ export async function composeAuthenticators(
   await totpSecrets.checkKeys(fork());
   const recoveryCodes = new RecoveryCodes();
   const allowance = new GuessAllowance(rateLimiter);
-  const secondFactors = new SecondFactors(allowance, totpSecrets, recoveryCodes, notices, audit, clock);
-  const enrolments = new TotpEnrolments(
-    totpSecrets,
+  const secondFactors = new SecondFactors({
+    allowance,
+    secrets: totpSecrets,
+    recoveryCodes,
+    notices,
+    audit,
+    clock,
+  });
+  const enrolments = new TotpEnrolments({
+    secrets: totpSecrets,
     recoveryCodes,
     ownerProof,
     signOut,
@@ -42,9 +49,9 @@ export async function composeAuthenticators(
     audit,
     rateLimiter,
     clock,
-    { issuer: config.productName },
-  );
-  const secondFactorChanges = new SecondFactorChanges(
+    options: { issuer: config.productName },
+  });
+  const secondFactorChanges = new SecondFactorChanges({
     secondFactors,
     recoveryCodes,
     ownerProof,
@@ -54,7 +61,7 @@ export async function composeAuthenticators(
     notices,
     audit,
     rateLimiter,
-  );
+  });
   return {
     secondFactors,
     secondFactorChanges,

@@ -63,46 +63,60 @@ export function composeBlockpass(
   const api = new BlockpassApi(blockpass, clock);
   const evidence = new Evidence(api, blockpass);
   const records = new KycRecords(vault, blockpass);
-  const websiteSignIns = new WebsiteSignIns(api, signIn, blockpassIdentities, notices, audit, rateLimiter);
+  const websiteSignIns = new WebsiteSignIns({
+    api,
+    signIn,
+    identities: blockpassIdentities,
+    notices,
+    audit,
+    rateLimiter,
+  });
   const watch = new SignInWatch(websiteSignIns, fork, feed, warn);
   closing.push(async () => watch.stop());
   const person = new BlockpassPerson(api, vault);
   const issuing = certificateIssuing(blockpass);
-  const review = new KycReview(
+  const review = new KycReview({
     api,
     person,
     records,
-    new OpenEvidence(person, records, evidence, vault),
+    openEvidence: new OpenEvidence(person, records, evidence, vault),
     vault,
     audit,
-    issuing && new CertificateIssuer(api, person, records, vault, clock, issuing),
+    certificates: issuing && new CertificateIssuer({ api, person, records, vault, clock, issuing }),
     warn,
-  );
+  });
   const demand: Demand = (context, requirement) => isAuthorized(context, [requirement]);
   const scannedSignIns = new ScannedSignIns(feed);
-  const completions = new SignInCompletions(api, person, vault, scannedSignIns, warn);
-  const appCalls = new AppCalls(
+  const completions = new SignInCompletions({ api, person, vault, signIns: scannedSignIns, warn });
+  const appCalls = new AppCalls({
     api,
     records,
-    new KycSubmissions(vault, endings, audit),
+    submissions: new KycSubmissions(vault, endings, audit),
     vault,
-    new UploadPasses(vault),
+    passes: new UploadPasses(vault),
     person,
     evidence,
-    scannedSignIns,
+    signIns: scannedSignIns,
     completions,
-    new PictureDecoder(),
+    pictures: new PictureDecoder(),
     rateLimiter,
-    blockpass,
-  );
+    requirements: blockpass,
+  });
   return {
     cookieNames: [bindingCookieName(platform.cookieStyle)],
     resolvers: [
-      new BlockpassSignInResolver(websiteSignIns, watch, tokenDelivery, platform.cookieStyle, demand, {
-        ...blockpass,
-        bindingCookie: deliversCookies,
+      new BlockpassSignInResolver({
+        signIns: websiteSignIns,
+        watch,
+        delivery: tokenDelivery,
+        cookies: platform.cookieStyle,
+        demand,
+        options: {
+          ...blockpass,
+          bindingCookie: deliversCookies,
+        },
       }),
-      new KycRecordResolver(review, records, vault, blockpass, audit),
+      new KycRecordResolver({ review, records, vault, requirements: blockpass, audit }),
       new KycItemResolver(new KycValues(vault, audit), demand, platform.publicUrl),
       new KycUserResolver(records),
     ],

@@ -50,32 +50,32 @@ export function composeGoogle(
     if (!config.google) return null;
     const issuer = new GoogleIssuer({ ...config.google, redirectUri: `${publicUrl}${CALLBACK_PATH}` }, clock);
     const idTokens = new IdTokens(issuer, clock);
-    const googleAccounts = new GoogleAccounts(
-      googleIdentities,
+    const googleAccounts = new GoogleAccounts({
+      identities: googleIdentities,
       linkChallenges,
-      accounts.addressBook,
+      addressBook: accounts.addressBook,
       claim,
-      sessions.endings,
+      endings: sessions.endings,
       notices,
       audit,
-    );
-    const googleSignIn = new GoogleSignIn(
+    });
+    const googleSignIn = new GoogleSignIn({
       issuer,
       idTokens,
       tickets,
-      googleAccounts,
-      googleIdentities,
+      accounts: googleAccounts,
+      identities: googleIdentities,
       signIn,
       audit,
       rateLimiter,
-    );
-    const linking = new GoogleLinking(
-      googleSignIn,
-      googleIdentities,
-      linkedIdentities,
-      passwordPart.accountFactors,
+    });
+    const linking = new GoogleLinking({
+      signIn: googleSignIn,
+      identities: googleIdentities,
+      linked: linkedIdentities,
+      accountFactors: passwordPart.accountFactors,
       audit,
-    );
+    });
     return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };
   };
   const google = feature();
@@ -89,7 +89,15 @@ export function composeGoogle(
   ];
   return {
     signIn: google?.signIn ?? null,
-    resolvers: [new GoogleResolver(google, googleIdentities, tokenDelivery, cookieStyle, sessions.renewals)],
+    resolvers: [
+      new GoogleResolver({
+        feature: google,
+        identities: googleIdentities,
+        delivery: tokenDelivery,
+        cookies: cookieStyle,
+        renewals: sessions.renewals,
+      }),
+    ],
     cookieNames: [bindingCookieName(cookieStyle)],
     // Without any page a redirect has nowhere to end.
     routes: google && linkPages !== 'off' ? redirects(google.flow) : [],

@@ -135,7 +135,7 @@ async function build(
   const { cookies, accessTokens, revocations, keyBinding, sightings } = sessions;
   const contexts = requestContexts(
     fork,
-    new CallerVerification(cookies, accessTokens, revocations, keyBinding, sightings),
+    new CallerVerification({ cookies, accessTokens, revocations, keyBinding, sightings }),
     devices.deviceCookie.name,
   );
   const google = composeGoogle(
@@ -275,8 +275,16 @@ function background(
   if (!transport) log.warn('SMTP_URL is not set: mails wait in the database until it is');
   const mailWorker =
     transport &&
-    new MailWorker(fork, box, feed, transport, broughtBy(parts, 'mailWriters'), rateLimiter, {
-      warn: (message, facts) => log.warn(facts, message),
+    new MailWorker({
+      fork,
+      box,
+      feed,
+      transport,
+      writers: broughtBy(parts, 'mailWriters'),
+      rateLimiter,
+      log: {
+        warn: (message, facts) => log.warn(facts, message),
+      },
     });
   if (mailWorker) closing.push(() => mailWorker.stop());
   const workers = broughtBy(parts, 'workers');

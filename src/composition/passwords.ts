@@ -51,8 +51,24 @@ export async function composePasswords(
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   await passwords.padToStored(fork());
   const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
-  const ownerProof = new OwnerProof(passwords, accountFactors, devices, audit, rateLimiter, clock);
-  const change = new PasswordChange(passwords, ownerProof, tokens, endings, signOut, devices, notices, audit);
+  const ownerProof = new OwnerProof({
+    passwords,
+    factors: accountFactors,
+    devices,
+    audit,
+    rateLimiter,
+    clock,
+  });
+  const change = new PasswordChange({
+    passwords,
+    ownerProof,
+    tokens,
+    endings,
+    signOut,
+    devices,
+    notices,
+    audit,
+  });
   return {
     passwords,
     ownerProof,

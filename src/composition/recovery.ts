@@ -27,45 +27,45 @@ export function composeRecovery(
   { devices, deviceCookie }: Devices,
 ) {
   const recoveryMail = new RecoveryMail(tokens, letters);
-  const claim = new AccountClaim(
+  const claim = new AccountClaim({
     passwords,
     secondFactors,
     devices,
-    linkedIdentities,
+    identities: linkedIdentities,
     tokens,
     endings,
     signOut,
     notices,
     audit,
-  );
-  const recovery = new AccountRecovery(
+  });
+  const recovery = new AccountRecovery({
     tokens,
     passwords,
     endings,
     signOut,
     activation,
-    linkedIdentities,
+    identities: linkedIdentities,
     claim,
-    { outbox, recovery: recoveryMail },
+    mails: { outbox, recovery: recoveryMail },
     devices,
     notices,
     audit,
     rateLimiter,
-  );
-  const undo = new EmailChangeUndo(
+  });
+  const undo = new EmailChangeUndo({
     tokens,
     addressBook,
-    linkedIdentities,
+    identities: linkedIdentities,
     passwords,
     secondFactors,
     devices,
     endings,
     signOut,
-    { outbox, recovery: recoveryMail },
+    mails: { outbox, recovery: recoveryMail },
     notices,
     audit,
     rateLimiter,
-  );
+  });
   return {
     claim,
     recoveryMail,

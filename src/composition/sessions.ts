@@ -80,9 +80,9 @@ export async function composeSessions({
       : new PostgresSessionStore(endings, session);
   const sightings = new GenerationSightings(fork, store);
   closing.push(() => sightings.stop());
-  const unclaimed = new UnclaimedSessions(fork, store, endings, audit, warn);
+  const unclaimed = new UnclaimedSessions({ fork, store, endings, audit, warn });
   closing.push(() => unclaimed.stop());
-  const signOut = new SignOut(store, endings, accessTokens, refreshTokens, audit);
+  const signOut = new SignOut({ store, endings, accessTokens, refreshTokens, audit });
   const cookies = new TokenCookies(clock, cookieStyle);
   const keyBinding = new KeyBinding(session.dpop, audit);
   const replays = redis ? new RedisReplayCache(redis) : new InProcessReplayCache();
@@ -102,7 +102,7 @@ export async function composeSessions({
     renewals: new SessionRenewals(store, tokenPairs, cookies, {
       deliversCookies: session.tokenDelivery !== 'body',
     }),
-    refreshRotation: new RefreshRotation(
+    refreshRotation: new RefreshRotation({
       refreshTokens,
       store,
       sightings,
@@ -111,9 +111,9 @@ export async function composeSessions({
       notices,
       audit,
       rateLimiter,
-      session,
+      options: session,
       keyBinding,
-    ),
+    }),
     keyBinding,
     dpopProofs: session.dpop === 'off' ? undefined : new DpopProofs(clock, replays, { publicUrl }),
     cookies,

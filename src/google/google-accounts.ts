@@ -34,25 +34,28 @@ export type AccountDecision =
   | { readonly kind: 'linkRequired'; readonly challenge: IssuedLinkChallenge }
   | { readonly kind: 'refused'; readonly userId: string };
 
+/** What `GoogleAccounts` works with. */
+export interface GoogleAccountsDependencies {
+  readonly identities: GoogleIdentities;
+  readonly linkChallenges: LinkChallenges;
+  readonly addressBook: AddressBook;
+  readonly claim: AccountClaim;
+  readonly endings: Endings;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+}
+
 /** Which account a Google account belongs to. Signs nobody in. */
 export class GoogleAccounts {
-  constructor(
-    private readonly identities: GoogleIdentities,
-    private readonly linkChallenges: LinkChallenges,
-    private readonly addressBook: AddressBook,
-    private readonly claim: AccountClaim,
-    private readonly endings: Endings,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: GoogleAccountsDependencies) {}
 
   /** Finds the account, makes it, or links one that belongs to the same person beyond doubt. */
   async decide(em: EntityManager, claims: GoogleClaims, origin: RequestOrigin): Promise<AccountDecision> {
     for (let attempt = 1; ; attempt += 1) {
-      const known = await this.identities.find(em.fork(), claims);
+      const known = await this.deps.identities.find(em.fork(), claims);
       if (known) return { kind: 'account', identity: known };
       try {
-        return await this.endings.transactional(em.fork(), (tx) => this.decideNew(tx, claims, origin));
+        return await this.deps.endings.transactional(em.fork(), (tx) => this.decideNew(tx, claims, origin));
       } catch (error) {
         const constraint = violatedUniqueConstraint(error);
         if (attempt === ATTEMPTS || constraint === undefined || !OVERTAKEN.has(constraint)) throw error;
@@ -66,8 +69,8 @@ export class GoogleAccounts {
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
     const address = addressOf(claims);
-    if (address) await this.addressBook.reserve(tx, address.key);
-    const holder = address && (await this.addressBook.holderOf(tx, address.key));
+    if (address) await this.deps.addressBook.reserve(tx, address.key);
+    const holder = address && (await this.deps.addressBook.holderOf(tx, address.key));
     return address && holder
       ? this.join(tx, claims, address, holder, origin)
       : this.create(tx, claims, address, origin);
@@ -83,8 +86,8 @@ export class GoogleAccounts {
     const verified = claims.emailVerified ? address : null;
     const { id: userId } = await registerFederated(tx, verified);
     if (verified) await pendingRegistrations.dropOthers(tx, verified.key);
-    const identity = await this.identities.add(tx, userId, claims);
-    await this.audit.record(tx, origin, {
+    const identity = await this.deps.identities.add(tx, userId, claims);
+    await this.deps.audit.record(tx, origin, {
       action: 'account.registered',
       actorId: userId,
       subjectId: userId,
@@ -108,21 +111,21 @@ export class GoogleAccounts {
     // Deleted while this waited.
     if (!user) return this.create(tx, claims, address, origin);
     // The same person, a moment earlier.
-    const known = await this.identities.find(tx, claims);
+    const known = await this.deps.identities.find(tx, claims);
     if (known) return { kind: 'account', identity: known };
     const isTheirs = user.emailKey === address.key && isAuthoritative(claims);
     if (!isTheirs) return this.requireProof(tx, userId, claims);
     if (user.deactivatedBy) return { kind: 'refused', userId };
     if (user.emailConfirmedAt === null) {
-      if (!(await this.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
-      await this.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, origin);
-    } else if (await this.identities.isLinked(tx, userId)) {
+      if (!(await this.deps.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
+      await this.deps.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, origin);
+    } else if (await this.deps.identities.isLinked(tx, userId)) {
       // Another Google account with this address: a mailbox that changed hands looks the same.
       return this.requireProof(tx, userId, claims);
     }
-    const identity = await this.identities.add(tx, userId, claims);
-    await this.notices.tell(tx, userId, 'google-linked', origin);
-    await this.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
+    const identity = await this.deps.identities.add(tx, userId, claims);
+    await this.deps.notices.tell(tx, userId, 'google-linked', origin);
+    await this.deps.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
     return { kind: 'account', identity };
   }
 
@@ -132,7 +135,7 @@ export class GoogleAccounts {
     { issuer, subject }: GoogleClaims,
   ): Promise<AccountDecision> {
     const identity = { issuer, subject };
-    const challenge = await this.linkChallenges.issue(tx, userId, this.identities, identity);
+    const challenge = await this.deps.linkChallenges.issue(tx, userId, this.deps.identities, identity);
     return { kind: 'linkRequired', challenge };
   }
 }

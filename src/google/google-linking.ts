@@ -10,15 +10,18 @@ import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
+/** What `GoogleLinking` works with. */
+export interface GoogleLinkingDependencies {
+  readonly signIn: GoogleSignIn;
+  readonly identities: GoogleIdentities;
+  readonly linked: LinkedIdentities;
+  readonly accountFactors: AccountFactors;
+  readonly audit: AuditLog;
+}
+
 /** Owners link a Google account to theirs and unlink it. That they are the owners was proved just now. */
 export class GoogleLinking {
-  constructor(
-    private readonly signIn: GoogleSignIn,
-    private readonly identities: GoogleIdentities,
-    private readonly linked: LinkedIdentities,
-    private readonly accountFactors: AccountFactors,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: GoogleLinkingDependencies) {}
 
   /**
    * Linking what is linked already changes nothing.
@@ -32,17 +35,17 @@ export class GoogleLinking {
     origin: RequestOrigin,
     renewal: SessionRenewal,
   ): Promise<void> {
-    await this.signIn.charge(origin);
+    await this.deps.signIn.charge(origin);
     const { userId } = caller;
     const claims = await this.prove(em, userId, idToken, origin);
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
-      const bound = await this.identities.find(tx, claims);
-      if (!bound && (await this.identities.isLinked(tx, userId))) {
+      const bound = await this.deps.identities.find(tx, claims);
+      if (!bound && (await this.deps.identities.isLinked(tx, userId))) {
         throw new Conflict('Another Google account is linked. Unlink it first.');
       }
       const { issuer, subject } = claims;
-      await this.identities.link(tx, userId, { issuer, subject }, origin);
+      await this.deps.identities.link(tx, userId, { issuer, subject }, origin);
       if (!bound) await renewal.rotate(tx);
     });
   }
@@ -57,16 +60,16 @@ export class GoogleLinking {
     origin: RequestOrigin,
     renewal: SessionRenewal,
   ): Promise<void> {
-    await this.signIn.charge(origin);
+    await this.deps.signIn.charge(origin);
     const { userId } = caller;
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
-      if ((await this.identities.removeFrom(tx, userId)) === 0) return;
-      const { password } = await this.accountFactors.of(tx, userId);
-      if (!password && !(await this.linked.hasOtherThan(tx, userId, this.identities))) {
+      if ((await this.deps.identities.removeFrom(tx, userId)) === 0) return;
+      const { password } = await this.deps.accountFactors.of(tx, userId);
+      if (!password && !(await this.deps.linked.hasOtherThan(tx, userId, this.deps.identities))) {
         throw new Conflict('Nothing else signs in to this account. Set a password first.');
       }
-      await this.identities.tellUnlinked(tx, userId, origin);
+      await this.deps.identities.tellUnlinked(tx, userId, origin);
       await renewal.rotate(tx);
     });
   }
@@ -78,10 +81,10 @@ export class GoogleLinking {
     origin: RequestOrigin,
   ): Promise<GoogleClaims> {
     try {
-      return await this.signIn.proveIdToken(em, idToken, null);
+      return await this.deps.signIn.proveIdToken(em, idToken, null);
     } catch (error) {
       if (error instanceof InvalidCredentials) {
-        await this.audit.record(em, origin, {
+        await this.deps.audit.record(em, origin, {
           action: 'google.link_failed',
           actorId: userId,
           subjectId: userId,

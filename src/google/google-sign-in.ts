@@ -18,23 +18,26 @@ import type { IdTokens } from './id-tokens.ts';
 /** Every step of a Google sign-in spends one. */
 export const GOOGLE_RULES = { 'google.address': { burst: 60, perSeconds: 60 } } as const;
 
+/** What `GoogleSignIn` works with. */
+export interface GoogleSignInDependencies {
+  readonly issuer: GoogleIssuer;
+  readonly idTokens: IdTokens;
+  readonly tickets: GoogleTickets;
+  readonly accounts: GoogleAccounts;
+  readonly identities: GoogleIdentities;
+  readonly signIn: SignIn;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof GOOGLE_RULES>;
+}
+
 /** Signs in whom Google vouches for. */
 export class GoogleSignIn implements IdentityProver {
-  constructor(
-    private readonly issuer: GoogleIssuer,
-    private readonly idTokens: IdTokens,
-    private readonly tickets: GoogleTickets,
-    private readonly accounts: GoogleAccounts,
-    private readonly identities: GoogleIdentities,
-    private readonly signIn: SignIn,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof GOOGLE_RULES>,
-  ) {}
+  constructor(private readonly deps: GoogleSignInDependencies) {}
 
   /** A nonce to ask Google for an ID token with. */
   async start(em: EntityManager, origin: RequestOrigin): Promise<IssuedTicket> {
     await this.charge(origin);
-    return this.tickets.issue(em, TicketPurpose.NONCE);
+    return this.deps.tickets.issue(em, TicketPurpose.NONCE);
   }
 
   /**
@@ -67,7 +70,9 @@ export class GoogleSignIn implements IdentityProver {
     await this.charge(origin);
     const claims = await this.recordingRefusal(em, origin, async () => {
       const result =
-        browser === undefined ? null : await this.tickets.consume(em, TicketPurpose.RESULT, code, browser);
+        browser === undefined
+          ? null
+          : await this.deps.tickets.consume(em, TicketPurpose.RESULT, code, browser);
       if (!result?.claims) throw new InvalidToken('no such result for this browser');
       return result.claims;
     });
@@ -85,10 +90,10 @@ export class GoogleSignIn implements IdentityProver {
     idToken: string,
     nonce: string | null | undefined,
   ): Promise<GoogleClaims> {
-    const { clientIds } = this.issuer;
-    const verified = await this.idTokens.verify(idToken, { clientIds }, this.issuer.deadline());
+    const { clientIds } = this.deps.issuer;
+    const verified = await this.deps.idTokens.verify(idToken, { clientIds }, this.deps.issuer.deadline());
     const issued = issuedNonce(verified.nonce, nonce);
-    if (issued === null || !(await this.tickets.consume(em, TicketPurpose.NONCE, issued))) {
+    if (issued === null || !(await this.deps.tickets.consume(em, TicketPurpose.NONCE, issued))) {
       throw new InvalidCredentials(['Google ID token'], 'ID token refused: not a nonce of ours, or used');
     }
     return verified.claims;
@@ -112,12 +117,12 @@ export class GoogleSignIn implements IdentityProver {
     origin: RequestOrigin,
   ): Promise<IdentityProof | null> {
     await this.charge(origin);
-    const identity = await this.identities.find(em, await this.proveIdToken(em, idToken, null));
+    const identity = await this.deps.identities.find(em, await this.proveIdToken(em, idToken, null));
     return identity?.userId === userId ? this.proofOf(identity) : null;
   }
 
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge(['google.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['google.address', origin.networks]);
   }
 
   private async signInAs(
@@ -125,14 +130,14 @@ export class GoogleSignIn implements IdentityProver {
     claims: GoogleClaims,
     origin: RequestOrigin,
   ): Promise<LoginOutcome> {
-    const decision = await this.accounts.decide(em, claims, origin);
+    const decision = await this.deps.accounts.decide(em, claims, origin);
     if (decision.kind === 'linkRequired') {
       return { kind: 'accountLinkRequired', challenge: decision.challenge };
     }
     if (decision.kind === 'account') {
       const { identity } = decision;
       const proof = { userId: identity.userId, amr: [GOOGLE_METHOD], ...this.proofOf(identity) };
-      const outcome = await this.signIn.begin(em, proof, origin);
+      const outcome = await this.deps.signIn.begin(em, proof, origin);
       if (outcome) return outcome;
     }
     const userId = decision.kind === 'account' ? decision.identity.userId : decision.userId;
@@ -141,11 +146,11 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   private proofOf(identity: GoogleIdentity): IdentityProof {
-    return { holds: (tx) => this.identities.stillHolds(tx, identity) };
+    return { holds: (tx) => this.deps.identities.stillHolds(tx, identity) };
   }
 
   private recordFailure(em: EntityManager, subjectId: string | null, origin: RequestOrigin): Promise<void> {
-    return this.audit.record(em, origin, {
+    return this.deps.audit.record(em, origin, {
       action: 'login.failed',
       actorId: null,
       subjectId,

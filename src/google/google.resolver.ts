@@ -27,18 +27,21 @@ export interface GoogleFeature {
   readonly linking: GoogleLinking;
 }
 
+/** What `GoogleResolver` works with. */
+export interface GoogleResolverDependencies {
+  readonly feature: GoogleFeature | null;
+  readonly identities: GoogleIdentities;
+  readonly delivery: TokenDelivery;
+  readonly cookies: CookieStyle;
+  readonly renewals: SessionRenewals;
+}
+
 @Resolver(() => UserType)
 export class GoogleResolver {
   private readonly isLinked: (context: RequestContext, userId: string) => Promise<true | undefined>;
 
-  constructor(
-    private readonly feature: GoogleFeature | null,
-    identities: GoogleIdentities,
-    private readonly delivery: TokenDelivery,
-    private readonly cookies: CookieStyle,
-    private readonly renewals: SessionRenewals,
-  ) {
-    this.isLinked = batched((em, userIds) => identities.linkedAmong(em, userIds));
+  constructor(private readonly deps: GoogleResolverDependencies) {
+    this.isLinked = batched((em, userIds) => deps.identities.linkedAmong(em, userIds));
   }
 
   @Mutation(() => GoogleSignInType, {
@@ -65,7 +68,7 @@ export class GoogleResolver {
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
     const outcome = await this.on.signIn.byIdToken(context.em, idToken, nonce, context.origin);
-    return this.delivery.answer(context, outcome);
+    return this.deps.delivery.answer(context, outcome);
   }
 
   @issuesSession
@@ -77,11 +80,11 @@ export class GoogleResolver {
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
     const { signIn } = this.on;
-    const cookieName = bindingCookieName(this.cookies);
+    const cookieName = bindingCookieName(this.deps.cookies);
     const browser = context.credentials.cookies[cookieName];
     const outcome = await signIn.byResult(context.em, code, browser, context.origin);
-    context.setCookie(cookieName, '', this.cookies.attributes(0));
-    return this.delivery.answer(context, outcome);
+    context.setCookie(cookieName, '', this.deps.cookies.attributes(0));
+    return this.deps.delivery.answer(context, outcome);
   }
 
   @Authorize({ maxAgeSeconds: RECENT })
@@ -94,7 +97,7 @@ export class GoogleResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    const renewal = this.renewals.of(context, caller, 'cookies');
+    const renewal = this.deps.renewals.of(context, caller, 'cookies');
     await this.on.linking.link(context.em, caller, idToken, context.origin, renewal);
     await renewal.deliver();
     return account(context, caller);
@@ -105,7 +108,7 @@ export class GoogleResolver {
     description: `Unlinks the Google account. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when nothing else signs in to the account. The owner is told by mail. ${OFF}`,
   })
   async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
-    const renewal = this.renewals.of(context, caller, 'cookies');
+    const renewal = this.deps.renewals.of(context, caller, 'cookies');
     await this.on.linking.unlink(context.em, caller, context.origin, renewal);
     await renewal.deliver();
     return account(context, caller);
@@ -117,8 +120,8 @@ export class GoogleResolver {
   }
 
   private get on(): GoogleFeature {
-    if (!this.feature) throw new NotFound('Google sign-in is not set up here.');
-    return this.feature;
+    if (!this.deps.feature) throw new NotFound('Google sign-in is not set up here.');
+    return this.deps.feature;
   }
 }
 

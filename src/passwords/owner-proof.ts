@@ -43,19 +43,22 @@ export interface OwnerClaim {
   readonly repeated?: string | null;
 }
 
+/** What `OwnerProof` works with. */
+export interface OwnerProofDependencies {
+  readonly passwords: Passwords;
+  readonly factors: FactorLookup;
+  readonly devices: KnownDevices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof OWNER_PROOF_RULES>;
+  readonly clock: Clock;
+}
+
 /**
  * That a signed-in caller is the owner, before the account changes hands or shape: the password, where the account has
  * one; else a sign-in within five minutes.
  */
 export class OwnerProof {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly factors: FactorLookup,
-    private readonly devices: KnownDevices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof OWNER_PROOF_RULES>,
-    private readonly clock: Clock,
-  ) {}
+  constructor(private readonly deps: OwnerProofDependencies) {}
 
   /**
    * @param operation names the failed attempt in the audit trail: `password.change` becomes `password.change_failed`
@@ -74,21 +77,21 @@ export class OwnerProof {
     origin: RequestOrigin,
   ): Promise<PasswordProof | null> {
     await this.charge(origin);
-    const known = await this.passwords.find(em, caller.userId);
+    const known = await this.deps.passwords.find(em, caller.userId);
     const claim = readFields('', { password: () => this.read(known, password) });
     return this.verify(em, caller, { known, password: claim.password }, operation, origin);
   }
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge(['ownerProof.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['ownerProof.address', origin.networks]);
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
   read(known: PasswordCandidate, password: string | null | undefined): string | null {
     if (!known) return null;
     if (password == null) throw new InvalidValue('The current password is needed.');
-    return this.passwords.parseClaimed(password);
+    return this.deps.passwords.parseClaimed(password);
   }
 
   /** @see prove */
@@ -108,7 +111,7 @@ export class OwnerProof {
       (await this.compare(em, known, password, guess)) ??
       (repeated === null ? null : await this.compareRepeated(em, known, repeated, guess));
     if (proof) return proof;
-    await this.audit.record(em, origin, {
+    await this.deps.audit.record(em, origin, {
       action: `${operation}_failed`,
       actorId: caller.userId,
       subjectId: caller.userId,
@@ -124,14 +127,14 @@ export class OwnerProof {
     password: string,
     guess: readonly Guess[],
   ): Promise<PasswordProof | null> {
-    await this.rateLimiter.charge(...guess);
-    const proof = await this.passwords
+    await this.deps.rateLimiter.charge(...guess);
+    const proof = await this.deps.passwords
       .verify(em, known, password, { reserved: true })
       .catch(async (error: unknown) => {
-        if (error instanceof NotHashed) await this.rateLimiter.giveBack(...guess);
+        if (error instanceof NotHashed) await this.deps.rateLimiter.giveBack(...guess);
         throw error;
       });
-    if (proof) await this.rateLimiter.giveBack(...guess);
+    if (proof) await this.deps.rateLimiter.giveBack(...guess);
     return proof;
   }
 
@@ -146,7 +149,7 @@ export class OwnerProof {
       if (error instanceof RateLimited) return null;
       throw error;
     });
-    if (proof) await this.rateLimiter.giveBack(...guess);
+    if (proof) await this.deps.rateLimiter.giveBack(...guess);
     return proof;
   }
 
@@ -156,8 +159,8 @@ export class OwnerProof {
    *   stood in for it is over.
    */
   async stillHolds(tx: EntityManager, caller: Caller, proof: PasswordProof | null): Promise<boolean> {
-    if (proof) return this.passwords.stillHolds(tx, proof);
-    return (await this.passwords.find(tx, caller.userId)) === null && isUnrevoked(tx, caller);
+    if (proof) return this.deps.passwords.stillHolds(tx, proof);
+    return (await this.deps.passwords.find(tx, caller.userId)) === null && isUnrevoked(tx, caller);
   }
 
   private async guessOf(
@@ -167,7 +170,7 @@ export class OwnerProof {
   ): Promise<readonly Guess[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
-    return (await this.devices.isKnown(em, userId, origin))
+    return (await this.deps.devices.isKnown(em, userId, origin))
       ? [['ownerProof.device', `${account} ${deviceKey(origin)}`]]
       : [
           ['ownerProof.session', inRound(sessionId, round)],
@@ -176,11 +179,11 @@ export class OwnerProof {
   }
 
   private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {
-    if (this.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return;
+    if (this.deps.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return;
     throw new ReauthenticationRequired({
       requiredAal: null,
       maxAgeSeconds: RECENT_SIGN_IN,
-      methods: reauthenticationMethods(await this.factors.of(em, caller.userId), { tooWeak: false }),
+      methods: reauthenticationMethods(await this.deps.factors.of(em, caller.userId), { tooWeak: false }),
       enrolmentRequired: false,
     });
   }

@@ -18,18 +18,21 @@ const VOIDED = [TokenPurpose.RESET_PASSWORD, TokenPurpose.CHANGE_EMAIL];
 /** Seconds after a change for which its client may repeat it. */
 const REPEATABLE_FOR = 600;
 
+/** What `PasswordChange` works with. */
+export interface PasswordChangeDependencies {
+  readonly passwords: Passwords;
+  readonly ownerProof: OwnerProof;
+  readonly tokens: OneTimeTokens;
+  readonly endings: Endings;
+  readonly signOut: SignOut;
+  readonly devices: KnownDevices;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+}
+
 /** The holder of an account replaces its password. */
 export class PasswordChange {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly ownerProof: OwnerProof,
-    private readonly tokens: OneTimeTokens,
-    private readonly endings: Endings,
-    private readonly signOut: SignOut,
-    private readonly devices: KnownDevices,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: PasswordChangeDependencies) {}
 
   /**
    * Ends every session but the caller's, which is renewed, and forgets every device but this one: a person who knew the former password guesses at
@@ -48,40 +51,40 @@ export class PasswordChange {
     renewal: SessionRenewal,
   ): Promise<string> {
     const { userId } = caller;
-    await this.ownerProof.charge(origin);
+    await this.deps.ownerProof.charge(origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
-    const known = await this.passwords.find(em, userId);
+    const known = await this.deps.passwords.find(em, userId);
     const { currentPassword, newPassword } = readFields('', {
-      currentPassword: () => this.ownerProof.read(known, current),
+      currentPassword: () => this.deps.ownerProof.read(known, current),
       newPassword: () =>
-        this.passwords.parseNew(next, { username: user.username, email: user.email ?? undefined }),
+        this.deps.passwords.parseNew(next, { username: user.username, email: user.email ?? undefined }),
     });
     const mayRepeat = await wasChangedLately(em, userId);
     const claim = { known, password: currentPassword, repeated: mayRepeat ? newPassword : null };
-    const proof = await this.ownerProof.verify(em, caller, claim, 'password.change', origin);
-    const replacement = await this.passwords.hash(newPassword, { reserved: true });
+    const proof = await this.deps.ownerProof.verify(em, caller, claim, 'password.change', origin);
+    const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
-    const deviceMark = await this.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.deps.endings.transactional(em, async (tx) => {
       // The account before its password: accounts/lock-account.ts tells why.
       if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
         return null;
-      if (!proof && !(await this.ownerProof.stillHolds(tx, caller, null))) return null;
+      if (!proof && !(await this.deps.ownerProof.stillHolds(tx, caller, null))) return null;
       const stored = proof
-        ? await this.passwords.replace(tx, proof, replacement)
-        : await this.passwords.store(tx, userId, replacement);
+        ? await this.deps.passwords.replace(tx, proof, replacement)
+        : await this.deps.passwords.store(tx, userId, replacement);
       if (!stored) return null;
-      const ended = await this.signOut.othersIn(tx, caller, origin);
-      await this.tokens.void(tx, userId, VOIDED);
-      await this.notices.tell(tx, userId, 'password-changed', origin);
-      await this.audit.record(tx, origin, {
+      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
+      await this.deps.tokens.void(tx, userId, VOIDED);
+      await this.deps.notices.tell(tx, userId, 'password-changed', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'password.changed',
         actorId: userId,
         subjectId: userId,
         details: { endedSessions: ended },
       });
-      await this.devices.forgetAll(tx, userId);
-      const mark = await this.devices.expect(tx, userId, origin);
+      await this.deps.devices.forgetAll(tx, userId);
+      const mark = await this.deps.devices.expect(tx, userId, origin);
       await renewal.rotate(tx);
       return mark;
     });

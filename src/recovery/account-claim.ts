@@ -20,23 +20,26 @@ import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.t
 /** How the owner proved the address. */
 export type ClaimProof = 'google' | 'password-reset';
 
+/** What `AccountClaim` works with. */
+export interface AccountClaimDependencies {
+  readonly passwords: Passwords;
+  readonly secondFactors: SecondFactors;
+  readonly devices: KnownDevices;
+  readonly identities: LinkedIdentities;
+  readonly tokens: OneTimeTokens;
+  readonly endings: Endings;
+  readonly signOut: SignOut;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+}
+
 /**
  * The owner of an address takes over an account that was registered with it and never confirmed. Whoever registered it
  * was perhaps somebody else, who waits for the owner to move in (Sudhodanan and Paverd, "Pre-hijacked accounts", 2022):
  * so nothing that could open the account stays.
  */
 export class AccountClaim implements UnprovedAccounts {
-  constructor(
-    private readonly passwords: Passwords,
-    private readonly secondFactors: SecondFactors,
-    private readonly devices: KnownDevices,
-    private readonly identities: LinkedIdentities,
-    private readonly tokens: OneTimeTokens,
-    private readonly endings: Endings,
-    private readonly signOut: SignOut,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: AccountClaimDependencies) {}
 
   /**
    * Not an account with a role: whoever gave it that meant its holder, and an address with a typing error belongs to a
@@ -58,7 +61,7 @@ export class AccountClaim implements UnprovedAccounts {
     tx.assign(user, { email: null, emailKey: null, updatedAt: new Date() });
     await tx.flush();
     const emptied = await this.empty(tx, user.id, origin);
-    await this.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, origin, {
       action: 'account.address_lost',
       actorId: null,
       subjectId: user.id,
@@ -79,8 +82,8 @@ export class AccountClaim implements UnprovedAccounts {
     await tx.flush();
     const emptied = await this.empty(tx, userId, origin);
     await pendingRegistrations.dropOthers(tx, addressKey);
-    if (emptied.removedSecondFactor) await this.notices.tell(tx, userId, 'factor-disabled', origin);
-    await this.audit.record(tx, origin, {
+    if (emptied.removedSecondFactor) await this.deps.notices.tell(tx, userId, 'factor-disabled', origin);
+    await this.deps.audit.record(tx, origin, {
       action: 'account.claimed',
       actorId: userId,
       subjectId: userId,
@@ -90,15 +93,15 @@ export class AccountClaim implements UnprovedAccounts {
 
   /** Takes away everything that could open the account. */
   private async empty(tx: AnnouncedTransaction, userId: string, origin: RequestOrigin) {
-    await this.passwords.remove(tx, userId);
-    const removedSecondFactor = await this.secondFactors.turnOff(tx, userId);
-    await this.devices.forgetAll(tx, userId);
-    const removedIdentities = await this.identities.removeAll(tx, userId);
-    await this.tokens.voidAll(tx, userId);
+    await this.deps.passwords.remove(tx, userId);
+    const removedSecondFactor = await this.deps.secondFactors.turnOff(tx, userId);
+    await this.deps.devices.forgetAll(tx, userId);
+    const removedIdentities = await this.deps.identities.removeAll(tx, userId);
+    await this.deps.tokens.voidAll(tx, userId);
     await registrationMarks.remove(tx, userId);
-    const endedSessions = await this.signOut.allIn(tx, userId, origin);
+    const endedSessions = await this.deps.signOut.allIn(tx, userId, origin);
     // Voids access tokens, and the sign-ins that wait for their second step.
-    await this.endings.raiseEpoch(tx, userId);
+    await this.deps.endings.raiseEpoch(tx, userId);
     return { endedSessions, removedSecondFactor, removedIdentities };
   }
 }

@@ -29,28 +29,33 @@ export const RECOVERY_RULES = {
 /** A reset voids every other way in that was on its way; an undo of a change of address stays good. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
 
+/** What `AccountRecovery` works with. */
+export interface AccountRecoveryDependencies {
+  readonly tokens: OneTimeTokens;
+  readonly passwords: Passwords;
+  readonly endings: Endings;
+  readonly signOut: SignOut;
+  readonly activation: Activation;
+  readonly identities: LinkedIdentities;
+  readonly claim: AccountClaim;
+  readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
+  readonly devices: KnownDevices;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof RECOVERY_RULES>;
+}
+
 /** Owners who cannot get in set a new password by a mailed link. */
 export class AccountRecovery {
-  constructor(
-    private readonly tokens: OneTimeTokens,
-    private readonly passwords: Passwords,
-    private readonly endings: Endings,
-    private readonly signOut: SignOut,
-    private readonly activation: Activation,
-    private readonly identities: LinkedIdentities,
-    private readonly claim: AccountClaim,
-    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
-    private readonly devices: KnownDevices,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof RECOVERY_RULES>,
-  ) {}
+  constructor(private readonly deps: AccountRecoveryDependencies) {}
 
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.rateLimiter.charge(['recoverAccount.address', origin.networks]);
-    await em.transactional((tx) => this.mails.outbox.put(tx, this.mails.recovery, { address: email.email }));
+    await this.deps.rateLimiter.charge(['recoverAccount.address', origin.networks]);
+    await em.transactional((tx) =>
+      this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address: email.email }),
+    );
   }
 
   /**
@@ -63,21 +68,21 @@ export class AccountRecovery {
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
   async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.rateLimiter.charge(['resetPassword.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['resetPassword.address', origin.networks]);
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
-    const seen = await this.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
+    const seen = await this.deps.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));
     if (!user) throw new InvalidToken('unknown, expired or used');
     const { newPassword } = readFields('', {
       newPassword: () =>
-        this.passwords.parseNew(password, { username: user.username, email: user.email ?? undefined }),
+        this.deps.passwords.parseNew(password, { username: user.username, email: user.email ?? undefined }),
     });
-    const replacement = await this.passwords.hash(newPassword, { reserved: true });
+    const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
-    const deviceMark = await this.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.deps.endings.transactional(em, async (tx) => {
       const account = await lockAccount(tx, user.id);
       if (!account) return null;
-      const binding = await this.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
+      const binding = await this.deps.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
       return binding && this.apply(tx, account, binding, replacement, origin);
     });
     if (deviceMark === null) throw new InvalidToken('used meanwhile, or the account may not be used');
@@ -92,25 +97,30 @@ export class AccountRecovery {
     origin: RequestOrigin,
   ): Promise<string | null> {
     if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return null;
-    const unproved = user.emailConfirmedAt === null && (await this.claim.isOpen(tx, userId));
-    if (unproved) await this.claim.apply(tx, user, { addressKey, by: 'password-reset' }, origin);
-    await this.passwords.set(tx, userId, replacement);
+    const unproved = user.emailConfirmedAt === null && (await this.deps.claim.isOpen(tx, userId));
+    if (unproved) await this.deps.claim.apply(tx, user, { addressKey, by: 'password-reset' }, origin);
+    await this.deps.passwords.set(tx, userId, replacement);
     tx.assign(user, { emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
     await tx.flush();
-    await this.activation.comeBack(tx, userId, origin);
-    const ended = await this.signOut.allIn(tx, userId, origin);
-    await this.endings.raiseEpoch(tx, userId);
-    await this.tokens.void(tx, userId, VOIDED);
-    const others = await this.identities.isAnyLinked(tx, userId);
-    await this.notices.tell(tx, userId, others ? 'password-reset-identities-stay' : 'password-reset', origin);
-    await this.audit.record(tx, origin, {
+    await this.deps.activation.comeBack(tx, userId, origin);
+    const ended = await this.deps.signOut.allIn(tx, userId, origin);
+    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.tokens.void(tx, userId, VOIDED);
+    const others = await this.deps.identities.isAnyLinked(tx, userId);
+    await this.deps.notices.tell(
+      tx,
+      userId,
+      others ? 'password-reset-identities-stay' : 'password-reset',
+      origin,
+    );
+    await this.deps.audit.record(tx, origin, {
       action: 'password.reset',
       actorId: userId,
       subjectId: userId,
       details: { endedSessions: ended },
     });
     // Whoever knew the former password guesses at the new one as a stranger, and the owner hears of their success.
-    await this.devices.forgetAll(tx, userId);
-    return this.devices.expect(tx, userId, origin);
+    await this.deps.devices.forgetAll(tx, userId);
+    return this.deps.devices.expect(tx, userId, origin);
   }
 }

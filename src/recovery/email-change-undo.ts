@@ -25,22 +25,25 @@ const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurp
  */
 const SUSPECT_TIME = 24 * 3600 * 1000;
 
+/** What `EmailChangeUndo` works with. */
+export interface EmailChangeUndoDependencies {
+  readonly tokens: OneTimeTokens;
+  readonly addressBook: AddressBook;
+  readonly identities: LinkedIdentities;
+  readonly passwords: Passwords;
+  readonly secondFactors: SecondFactors;
+  readonly devices: KnownDevices;
+  readonly endings: Endings;
+  readonly signOut: SignOut;
+  readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof UNDO_RULES>;
+}
+
 /** An owner takes back an account that somebody else moved to another address. */
 export class EmailChangeUndo {
-  constructor(
-    private readonly tokens: OneTimeTokens,
-    private readonly addressBook: AddressBook,
-    private readonly identities: LinkedIdentities,
-    private readonly passwords: Passwords,
-    private readonly secondFactors: SecondFactors,
-    private readonly devices: KnownDevices,
-    private readonly endings: Endings,
-    private readonly signOut: SignOut,
-    private readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail },
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof UNDO_RULES>,
-  ) {}
+  constructor(private readonly deps: EmailChangeUndoDependencies) {}
 
   /**
    * Brings the address back that the notice went to, whatever happened since. It ends every session, forgets every
@@ -50,9 +53,9 @@ export class EmailChangeUndo {
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
-    await this.rateLimiter.charge(['undoEmailChange.address', origin.networks]);
-    await this.endings.transactional(em, async (tx) => {
-      const binding = await this.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
+    await this.deps.rateLimiter.charge(['undoEmailChange.address', origin.networks]);
+    await this.deps.endings.transactional(em, async (tx) => {
+      const binding = await this.deps.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');
       await this.restore(tx, binding, origin);
     });
@@ -65,7 +68,7 @@ export class EmailChangeUndo {
   ): Promise<void> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
-    if (!user || (await this.addressBook.isTaken(tx, addressKey, userId))) {
+    if (!user || (await this.deps.addressBook.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is gone, or the address has another one');
     }
     // The link was in its mailbox, which proves it.
@@ -76,21 +79,21 @@ export class EmailChangeUndo {
       updatedAt: new Date(),
     });
     await tx.flush();
-    const requestedAt = await this.tokens.firstIssuedAt(tx, binding);
+    const requestedAt = await this.deps.tokens.firstIssuedAt(tx, binding);
     const suspectSince = new Date(requestedAt.getTime() - SUSPECT_TIME);
-    await this.tokens.void(tx, userId, VOIDED);
-    await this.tokens.voidLaterUndos(tx, binding);
-    await this.passwords.remove(tx, userId);
-    const removed = await this.secondFactors.removeNewerThan(tx, userId, suspectSince);
-    const identities = await this.identities.removeAll(tx, userId);
-    await this.devices.forgetAll(tx, userId);
-    const ended = await this.signOut.allIn(tx, userId, origin);
-    await this.endings.raiseEpoch(tx, userId);
-    await this.mails.outbox.put(tx, this.mails.recovery, { address, undoes: true });
-    if (removed.secondFactor) await this.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
+    await this.deps.tokens.void(tx, userId, VOIDED);
+    await this.deps.tokens.voidLaterUndos(tx, binding);
+    await this.deps.passwords.remove(tx, userId);
+    const removed = await this.deps.secondFactors.removeNewerThan(tx, userId, suspectSince);
+    const identities = await this.deps.identities.removeAll(tx, userId);
+    await this.deps.devices.forgetAll(tx, userId);
+    const ended = await this.deps.signOut.allIn(tx, userId, origin);
+    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address, undoes: true });
+    if (removed.secondFactor) await this.deps.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
     if (removed.recoveryCodes > 0)
-      await this.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', origin);
-    await this.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', origin);
+    await this.deps.audit.record(tx, origin, {
       action: 'account.email_change_undone',
       actorId: userId,
       subjectId: userId,

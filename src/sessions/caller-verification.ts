@@ -6,15 +6,18 @@ import type { GenerationSightings } from './generation-sightings.ts';
 import type { Revocations } from './revocations.ts';
 import type { TokenCookies } from './token-cookies.ts';
 
+/** What `CallerVerification` works with. */
+export interface CallerVerificationDependencies {
+  readonly cookies: TokenCookies;
+  readonly accessTokens: AccessTokens;
+  readonly revocations: Revocations;
+  readonly keyBinding: KeyBinding;
+  readonly sightings: GenerationSightings;
+}
+
 /** Tells who is calling. Every door of the gateway asks here; that of GraphQL alone lets in who must still enrol. */
 export class CallerVerification {
-  constructor(
-    private readonly cookies: TokenCookies,
-    private readonly accessTokens: AccessTokens,
-    private readonly revocations: Revocations,
-    private readonly keyBinding: KeyBinding,
-    private readonly sightings: GenerationSightings,
-  ) {}
+  constructor(private readonly deps: CallerVerificationDependencies) {}
 
   /**
    * @param em for the rare case that endings must be asked of the database
@@ -29,12 +32,12 @@ export class CallerVerification {
 
   /** The same, and those whose session can only enrol a second factor: look at `enrolmentRequired`. */
   async identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
-    const token = this.cookies.accessToken(credentials);
-    const caller = token === undefined ? null : await this.accessTokens.verify(token);
-    if (token === undefined || !caller || (await this.revocations.isVoid(caller, em))) return null;
-    this.keyBinding.requireKeyOf(caller, token, credentials);
+    const token = this.deps.cookies.accessToken(credentials);
+    const caller = token === undefined ? null : await this.deps.accessTokens.verify(token);
+    if (token === undefined || !caller || (await this.deps.revocations.isVoid(caller, em))) return null;
+    this.deps.keyBinding.requireKeyOf(caller, token, credentials);
     // After it: a token that was stolen without its key is not in use.
-    this.sightings.note(caller);
+    this.deps.sightings.note(caller);
     return caller;
   }
 }

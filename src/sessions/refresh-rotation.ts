@@ -44,24 +44,27 @@ interface Outcome {
 /** Thrown inside the transaction, which takes the audit event and the notice back. */
 class ChangedMeanwhile extends Error {}
 
+/** What `RefreshRotation` works with. */
+export interface RefreshRotationDependencies {
+  readonly refreshTokens: RefreshTokens;
+  readonly store: SessionStore;
+  readonly sightings: GenerationSightings;
+  readonly endings: Endings;
+  readonly tokenPairs: TokenPairs;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof REFRESH_RULES>;
+  readonly options: { readonly refreshGraceSeconds: number };
+  readonly keyBinding: KeyBinding;
+}
+
 /**
  * Exchanges a refresh token for a new pair (RFC 6749 section 6), rotating it (RFC 9700 section 4.14.2). The current token
  * advances the generation in one statement. For every other one the refresh contract decides (refresh-contract.ts); this
  * class carries the decision out. What the contract counts, the audit event and the mail to the owner stand or fall together.
  */
 export class RefreshRotation {
-  constructor(
-    private readonly refreshTokens: RefreshTokens,
-    private readonly store: SessionStore,
-    private readonly sightings: GenerationSightings,
-    private readonly endings: Endings,
-    private readonly tokenPairs: TokenPairs,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof REFRESH_RULES>,
-    private readonly options: { readonly refreshGraceSeconds: number },
-    private readonly keyBinding: KeyBinding,
-  ) {}
+  constructor(private readonly deps: RefreshRotationDependencies) {}
 
   /**
    * @param token undefined when the client sent none
@@ -77,23 +80,23 @@ export class RefreshRotation {
     } catch (error) {
       // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
-        await this.rateLimiter.charge(['refreshRefused.address', origin.networks]);
+        await this.deps.rateLimiter.charge(['refreshRefused.address', origin.networks]);
       }
       throw error;
     }
   }
 
   private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
-    const presented = this.refreshTokens.read(token);
-    await this.rateLimiter.charge(
+    const presented = this.deps.refreshTokens.read(token);
+    await this.deps.rateLimiter.charge(
       ['refresh.address', origin.networks],
       ...(presented ? [['refresh.session', chargedAs(presented, origin)] as const] : []),
     );
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
-    await this.keyBinding.requireForRefresh(em, presented, origin);
+    await this.deps.keyBinding.requireForRefresh(em, presented, origin);
 
     const { session, subject } = await this.present(em, presented, origin);
-    return this.tokenPairs.issue(session, subject);
+    return this.deps.tokenPairs.issue(session, subject);
   }
 
   /** Judges by what the store holds, and begins again when that changed before the judgement was written. */
@@ -104,7 +107,7 @@ export class RefreshRotation {
   ): Promise<Outcome> {
     const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const rotation = await this.store.rotate(em, presented, use);
+      const rotation = await this.deps.store.rotate(em, presented, use);
       if (rotation.kind === 'rotated') return rotation;
       if (rotation.kind === 'unknown') throw new InvalidRefreshToken('no such session');
       const { found } = rotation;
@@ -121,11 +124,11 @@ export class RefreshRotation {
   }
 
   private judge({ session, held }: HeldSession, presented: RefreshTokenClaims, use: SessionUse): Judgement {
-    const seen = held.seen || this.sightings.has(session.id, held.generation);
+    const seen = held.seen || this.deps.sightings.has(session.id, held.generation);
     return judgePresentation(
       { ...held, seen },
       { generation: presented.generation, place: use },
-      { graceSeconds: this.options.refreshGraceSeconds },
+      { graceSeconds: this.deps.options.refreshGraceSeconds },
     );
   }
 
@@ -149,8 +152,8 @@ export class RefreshRotation {
       default: {
         const { outcome, recorded, tellOwner } = judgement;
         await em.transactional(async (tx) => {
-          if (tellOwner) await this.notices.tell(tx, presented.userId, 'refresh-refused', origin);
-          await this.audit.record(tx, origin, {
+          if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-refused', origin);
+          await this.deps.audit.record(tx, origin, {
             action: outcome === 'superseded' ? 'session.refresh_superseded' : 'session.refresh_refused',
             actorId: null,
             subjectId: presented.userId,
@@ -172,15 +175,15 @@ export class RefreshRotation {
     origin: RequestOrigin,
   ): Promise<Outcome> {
     return em.transactional(async (tx) => {
-      if (tellOwner) await this.notices.tell(tx, presented.userId, 'refresh-repeated', origin);
-      await this.audit.record(tx, origin, {
+      if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-repeated', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'session.refresh_repeated',
         actorId: null,
         subjectId: presented.userId,
         details: { ...generationsOf(found, presented), circumstance: recorded },
       });
       // Last: Redis does not take it back when the transaction is rolled back.
-      if (!(await this.store.write(tx, found, { notes }))) throw new ChangedMeanwhile();
+      if (!(await this.deps.store.write(tx, found, { notes }))) throw new ChangedMeanwhile();
       return found;
     });
   }
@@ -194,7 +197,7 @@ export class RefreshRotation {
   ): Promise<Outcome> {
     const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
     return em.transactional(async (tx) => {
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'session.refresh_moved_forward',
         actorId: null,
         subjectId: presented.userId,
@@ -202,7 +205,7 @@ export class RefreshRotation {
       });
       // Last, as above.
       const advance = { to: presented.generation + 1, use };
-      const session = await this.store.write(tx, found, { notes, advance });
+      const session = await this.deps.store.write(tx, found, { notes, advance });
       if (!session) throw new ChangedMeanwhile();
       return { session, subject: found.subject };
     });
@@ -214,11 +217,11 @@ export class RefreshRotation {
     presented: RefreshTokenClaims,
     origin: RequestOrigin,
   ) {
-    await this.endings.transactional(em, async (tx) => {
-      const ended = await this.store.remove(tx, session.userId, session.id, { known: true });
+    await this.deps.endings.transactional(em, async (tx) => {
+      const ended = await this.deps.store.remove(tx, session.userId, session.id, { known: true });
       if (!ended) return;
-      await this.notices.tell(tx, session.userId, 'refresh-reuse', origin);
-      await this.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, session.userId, 'refresh-reuse', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'session.refresh_reused',
         actorId: null,
         subjectId: session.userId,

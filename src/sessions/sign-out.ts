@@ -8,15 +8,18 @@ import type { AnnouncedTransaction, Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { EndedSession, SessionReference, SessionStore } from './session-store.ts';
 
+/** What `SignOut` works with. */
+export interface SignOutDependencies {
+  readonly store: SessionStore;
+  readonly endings: Endings;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly audit: AuditLog;
+}
+
 /** Ends sessions. Ending is always the safe direction: it asks for no fresh authentication. */
 export class SignOut {
-  constructor(
-    private readonly store: SessionStore,
-    private readonly endings: Endings,
-    private readonly accessTokens: AccessTokens,
-    private readonly refreshTokens: RefreshTokens,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly deps: SignOutDependencies) {}
 
   /** Ends every session that one of the tokens names, also where the token itself has expired or was rotated. */
   async byTokens(
@@ -25,13 +28,13 @@ export class SignOut {
     origin: RequestOrigin,
   ): Promise<void> {
     const named = [
-      access === undefined ? null : await this.accessTokens.verifyIgnoringExpiry(access),
-      refresh === undefined ? null : this.refreshTokens.read(refresh),
+      access === undefined ? null : await this.deps.accessTokens.verifyIgnoringExpiry(access),
+      refresh === undefined ? null : this.deps.refreshTokens.read(refresh),
     ].filter((reference) => reference !== null);
     if (named.length === 0) return;
-    await this.endings.transactional(em, async (tx) => {
+    await this.deps.endings.transactional(em, async (tx) => {
       for (const { userId, sessionId } of named) {
-        const ended = await this.store.remove(tx, userId, sessionId, { known: true });
+        const ended = await this.deps.store.remove(tx, userId, sessionId, { known: true });
         await this.record(tx, ended ? [ended] : [], userId, origin);
       }
     });
@@ -43,7 +46,9 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<void> {
-    const ended = await this.endings.transactional(em, (tx) => this.oneIn(tx, { userId, sessionId }, origin));
+    const ended = await this.deps.endings.transactional(em, (tx) =>
+      this.oneIn(tx, { userId, sessionId }, origin),
+    );
     if (!ended) throw new NotFound();
   }
 
@@ -58,7 +63,7 @@ export class SignOut {
     origin: RequestOrigin,
     actorId: string = userId,
   ): Promise<boolean> {
-    const removed = isId(sessionId) ? await this.store.remove(tx, userId, sessionId) : null;
+    const removed = isId(sessionId) ? await this.deps.store.remove(tx, userId, sessionId) : null;
     if (removed) await this.record(tx, [removed], actorId, origin);
     return removed !== null;
   }
@@ -69,7 +74,7 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<number> {
-    return this.endings.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
+    return this.deps.endings.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
   }
 
   /** The same within the transaction of a change that causes it. */
@@ -78,7 +83,7 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<number> {
-    const removed = await this.store.removeAll(tx, userId, { except: sessionId });
+    const removed = await this.deps.store.removeAll(tx, userId, { except: sessionId });
     await this.record(tx, removed, userId, origin);
     return removed.length;
   }
@@ -94,7 +99,7 @@ export class SignOut {
     origin: RequestOrigin,
     actorId: string | null = userId,
   ): Promise<number> {
-    const removed = await this.store.removeAll(tx, userId);
+    const removed = await this.deps.store.removeAll(tx, userId);
     await this.record(tx, removed, actorId, origin);
     return removed.length;
   }
@@ -106,7 +111,7 @@ export class SignOut {
     origin: RequestOrigin,
   ): Promise<void> {
     for (const { id, userId } of ended) {
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'session.ended',
         actorId,
         subjectId: userId,

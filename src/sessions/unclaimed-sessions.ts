@@ -19,6 +19,15 @@ interface Unclaimed {
   readonly giveUpAt: number;
 }
 
+/** What `UnclaimedSessions` works with. */
+export interface UnclaimedSessionsDependencies {
+  readonly fork: () => EntityManager;
+  readonly store: SessionStore;
+  readonly endings: Endings;
+  readonly audit: AuditLog;
+  readonly warn: (message: string, error?: unknown) => void;
+}
+
 /**
  * Ends sessions whose tokens never reached a client: the answer to the COMMIT of the sign-in was lost, and its outcome is
  * not known. It retries in the background until the database answers. Sessions that wait are lost with the process, and
@@ -32,13 +41,7 @@ export class UnclaimedSessions {
   private stopped = false;
 
   /** @param fork gives an EntityManager for writes in the background */
-  constructor(
-    private readonly fork: () => EntityManager,
-    private readonly store: SessionStore,
-    private readonly endings: Endings,
-    private readonly audit: AuditLog,
-    private readonly warn: (message: string, error?: unknown) => void,
-  ) {}
+  constructor(private readonly deps: UnclaimedSessionsDependencies) {}
 
   /** Returns at once. @param origin of the sign-in, for the audit trail */
   end(session: SessionRecord, origin: RequestOrigin): void {
@@ -76,7 +79,10 @@ export class UnclaimedSessions {
         await this.endNow(unclaimed);
       } catch (error) {
         if (performance.now() > unclaimed.giveUpAt) {
-          this.warn('a session that no client received was not ended, and lives until it expires', error);
+          this.deps.warn(
+            'a session that no client received was not ended, and lives until it expires',
+            error,
+          );
         } else if (!this.stopped) this.waiting.set(id, unclaimed);
         return;
       }
@@ -89,11 +95,11 @@ export class UnclaimedSessions {
    */
   private async endNow({ session, origin }: Unclaimed): Promise<void> {
     const { id, userId } = session;
-    await this.endings.transactional(this.fork(), async (tx) => {
-      const removed = await this.store.remove(tx, userId, id, { known: true });
-      const ended = removed ? [removed] : await this.endings.endSessions(tx, [session]);
+    await this.deps.endings.transactional(this.deps.fork(), async (tx) => {
+      const removed = await this.deps.store.remove(tx, userId, id, { known: true });
+      const ended = removed ? [removed] : await this.deps.endings.endSessions(tx, [session]);
       if (ended.length === 0) return;
-      await this.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, origin, {
         action: 'session.ended',
         actorId: null,
         subjectId: userId,

@@ -40,7 +40,13 @@ beforeAll(async () => {
     idleTtlSeconds: undefined,
     maxPerUser: 50,
   });
-  const signOut = new SignOut(store, endings, partOf('AccessTokens'), partOf('RefreshTokens'), audit);
+  const signOut = new SignOut({
+    store,
+    endings,
+    accessTokens: partOf('AccessTokens'),
+    refreshTokens: partOf('RefreshTokens'),
+    audit,
+  });
   activation = new Activation(keepSuperuser, endings, signOut, audit);
 });
 afterAll(async () => {

@@ -334,14 +334,14 @@ describe('a login whose password nobody had time to look at', () => {
       maxWaitMs: 0,
     });
     const limits = { enabled: true, rules: LOGIN_RULES, overrides: {} };
-    const passwordLogin = new PasswordLogin(
-      new Passwords(hasher, { minLength: 12, productName: 'Gatehouse' }),
-      partOf('SignIn'),
-      new KnownDevices(partOf('OwnerNotices')),
-      new AuditLog(),
-      new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
-      { emailConfirmation: 'optional' },
-    );
+    const passwordLogin = new PasswordLogin({
+      passwords: new Passwords(hasher, { minLength: 12, productName: 'Gatehouse' }),
+      signIn: partOf('SignIn'),
+      devices: new KnownDevices(partOf('OwnerNotices')),
+      audit: new AuditLog(),
+      rateLimiter: new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
+      options: { emailConfirmation: 'optional' },
+    });
     const origin = { ...COMMAND_LINE, requestId: 'none', clientAddress: '192.0.2.1' };
     const input = { identifier: 'nobody-of-that-name', password: 'a wrong password' };
     const guess = () =>

@@ -44,21 +44,21 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
   const told: string[] = [];
   const events: string[] = [];
   const sightings = new GenerationSightings(under.fork, under.store);
-  const rotation = new RefreshRotation(
-    tokens,
-    under.store,
+  const rotation = new RefreshRotation({
+    refreshTokens: tokens,
+    store: under.store,
     sightings,
-    under.endings,
-    partOf<TokenPairs>('TokenPairs', { issue: async (session) => ({ session }) as TokenPair }),
-    partOf<OwnerNotices>('OwnerNotices', { tell: async (_tx, _user, kind) => void told.push(kind) }),
-    partOf<AuditLog>('AuditLog', {
+    endings: under.endings,
+    tokenPairs: partOf<TokenPairs>('TokenPairs', { issue: async (session) => ({ session }) as TokenPair }),
+    notices: partOf<OwnerNotices>('OwnerNotices', { tell: async (_tx, _user, kind) => void told.push(kind) }),
+    audit: partOf<AuditLog>('AuditLog', {
       record: async (_em, _origin, { action, details = {} }) =>
         void events.push('circumstance' in details ? `${action}: ${String(details.circumstance)}` : action),
     }),
-    partOf('RateLimiter', { charge: async () => {} }),
-    { refreshGraceSeconds: 30 },
-    partOf<KeyBinding>('KeyBinding', { requireForRefresh: async () => {} }),
-  );
+    rateLimiter: partOf('RateLimiter', { charge: async () => {} }),
+    options: { refreshGraceSeconds: 30 },
+    keyBinding: partOf<KeyBinding>('KeyBinding', { requireForRefresh: async () => {} }),
+  });
   const originOf = (place: PlaceNumber): RequestOrigin => ({
     requestId: null,
     deviceMark: null,

@@ -28,21 +28,24 @@ export interface StartedEnrolment {
   readonly expiresAt: Date;
 }
 
+/** What `TotpEnrolments` works with. */
+export interface TotpEnrolmentsDependencies {
+  readonly secrets: TotpSecrets;
+  readonly recoveryCodes: RecoveryCodes;
+  readonly ownerProof: OwnerProof;
+  readonly signOut: SignOut;
+  readonly endings: Endings;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>;
+  readonly clock: Clock;
+  /** `issuer`: what apps show above the code. */
+  readonly options: { readonly issuer: string };
+}
+
 /** Puts an authenticator app in place: a secret is shown, and turned on once the app has shown that it has it. */
 export class TotpEnrolments {
-  constructor(
-    private readonly secrets: TotpSecrets,
-    private readonly recoveryCodes: RecoveryCodes,
-    private readonly ownerProof: OwnerProof,
-    private readonly signOut: SignOut,
-    private readonly endings: Endings,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>,
-    private readonly clock: Clock,
-    /** `issuer`: what apps show above the code. */
-    private readonly options: { readonly issuer: string },
-  ) {}
+  constructor(private readonly deps: TotpEnrolmentsDependencies) {}
 
   /**
    * Shows a new secret; the one before it, if it was not confirmed, is void. An authenticator in use goes on.
@@ -56,7 +59,7 @@ export class TotpEnrolments {
     origin: RequestOrigin,
   ): Promise<StartedEnrolment> {
     const { userId, sessionId } = caller;
-    await this.ownerProof.prove(em, caller, password, 'totp.enrolment', origin);
+    await this.deps.ownerProof.prove(em, caller, password, 'totp.enrolment', origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
 
@@ -65,7 +68,7 @@ export class TotpEnrolments {
       em,
       sql<{ expires_at: string }>`
         insert into totp_enrolment (user_id, session_id, sealed_secret, expires_at)
-        values (${userId}, ${sessionId}, ${this.secrets.seal(userId, secret)},
+        values (${userId}, ${sessionId}, ${this.deps.secrets.seal(userId, secret)},
                 now() + make_interval(secs => ${ENROLMENT_TTL}))
         on conflict (user_id) do update
         set session_id = excluded.session_id, sealed_secret = excluded.sealed_secret,
@@ -75,7 +78,7 @@ export class TotpEnrolments {
     if (!row) throw new Error('the enrolment was not written');
     return {
       secret: toBase32(secret),
-      uri: keyUri(secret, this.options.issuer, user.username),
+      uri: keyUri(secret, this.deps.options.issuer, user.username),
       expiresAt: new Date(row.expires_at),
     };
   }
@@ -96,7 +99,7 @@ export class TotpEnrolments {
   ): Promise<readonly string[]> {
     const { userId, sessionId } = caller;
     const account = inRound(userId, await guessRounds.of(em, userId));
-    await this.rateLimiter.charge(['confirmTotp.account', account]);
+    await this.deps.rateLimiter.charge(['confirmTotp.account', account]);
     const [enrolment] = await statement(
       em,
       sql<{ sealed_secret: Buffer }>`
@@ -105,9 +108,9 @@ export class TotpEnrolments {
     );
     if (!enrolment) throw new NotFound();
     const { sealed_secret: sealed } = enrolment;
-    const step = matchingStep(this.secrets.open(userId, sealed), code, this.clock.now());
+    const step = matchingStep(this.deps.secrets.open(userId, sealed), code, this.deps.clock.now());
     if (step === null) {
-      await this.audit.record(em, origin, {
+      await this.deps.audit.record(em, origin, {
         action: 'totp.confirmation_failed',
         actorId: userId,
         subjectId: userId,
@@ -116,19 +119,19 @@ export class TotpEnrolments {
       throw new InvalidCredentials(['security code'], 'wrong code for the new secret');
     }
 
-    return this.endings.transactional(em, async (tx) => {
+    return this.deps.endings.transactional(em, async (tx) => {
       // Thrown inside: the secret is on together with its codes and a raised session, or not at all.
       if (!(await lockActiveAccount(tx, userId)) || !(await this.turnOn(tx, caller, sealed, step)))
         throw new NotFound();
-      const ended = await this.signOut.othersIn(tx, caller, origin);
-      await this.notices.tell(tx, userId, 'factor-enabled', origin);
-      await this.audit.record(tx, origin, {
+      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
+      await this.deps.notices.tell(tx, userId, 'factor-enabled', origin);
+      await this.deps.audit.record(tx, origin, {
         action: 'totp.enabled',
         actorId: userId,
         subjectId: userId,
         details: { sessionId, endedSessions: ended },
       });
-      const codes = await this.recoveryCodes.replace(tx, userId);
+      const codes = await this.deps.recoveryCodes.replace(tx, userId);
       // Last: Redis does not take it back when the transaction is rolled back.
       if (!(await renewal.rotate(tx, { amr: ['otp'], aal: 2 }))) throw new NotFound();
       return codes;

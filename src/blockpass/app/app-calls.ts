@@ -58,22 +58,25 @@ export interface AdmittedUpload extends UploadPlan {
   readonly pass: SpentPass | null;
 }
 
+/** What `AppCalls` works with. */
+export interface AppCallsDependencies {
+  readonly api: BlockpassApi;
+  readonly records: KycRecords;
+  readonly submissions: KycSubmissions;
+  readonly vault: KycVault;
+  readonly passes: UploadPasses;
+  readonly person: BlockpassPerson;
+  readonly evidence: Evidence;
+  readonly signIns: ScannedSignIns;
+  readonly completions: SignInCompletions;
+  readonly pictures: PictureDecoder;
+  readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_APP_RULES>;
+  readonly requirements: Requirements;
+}
+
 /** What the Blockpass app asks of a service: the five calls of the protocol. */
 export class AppCalls {
-  constructor(
-    private readonly api: BlockpassApi,
-    private readonly records: KycRecords,
-    private readonly submissions: KycSubmissions,
-    private readonly vault: KycVault,
-    private readonly passes: UploadPasses,
-    private readonly person: BlockpassPerson,
-    private readonly evidence: Evidence,
-    private readonly signIns: ScannedSignIns,
-    private readonly completions: SignInCompletions,
-    private readonly pictures: PictureDecoder,
-    private readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_APP_RULES>,
-    private readonly requirements: Requirements,
-  ) {}
+  constructor(private readonly deps: AppCallsDependencies) {}
 
   /**
    * How the person's record stands. A known person who scanned a QR code is signed in by it, however the record
@@ -82,12 +85,12 @@ export class AppCalls {
   async status(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<StatusAnswer> {
     const person = await this.identify(em, request, origin);
     const { record } = person;
-    if (!record) return notFound(this.requirements.requiredFields);
+    if (!record) return notFound(this.deps.requirements.requiredFields);
     if (request.sessionCode !== null) {
       await this.completeSession(em, person, record, request.sessionCode);
     }
-    const message = this.vault.openMessage(record.id, record.sealedMessage);
-    return statusOf(record, message, await this.records.standing(em, record.id));
+    const message = this.deps.vault.openMessage(record.id, record.sealedMessage);
+    return statusOf(record, message, await this.deps.records.standing(em, record.id));
   }
 
   /** After a QR code was scanned, for somebody who is not known yet or owes something. */
@@ -116,7 +119,7 @@ export class AppCalls {
     request: AppRequest & { readonly fieldList: readonly string[]; readonly certList: readonly string[] },
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
-    const { requiredFields, optionalFields, certificates } = this.requirements;
+    const { requiredFields, optionalFields, certificates } = this.deps.requirements;
     const known = (list: readonly string[], slugs: readonly string[], field: string) => {
       const isKnown = slugs.every((slug) => list.includes(slug));
       return isKnown ? [] : [{ field, message: 'A slug is not one that this service asks for.' }];
@@ -135,14 +138,14 @@ export class AppCalls {
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
   charge(origin: RequestOrigin): Promise<void> {
-    return this.rateLimiter.charge(['blockpassApp.address', origin.networks]);
+    return this.deps.rateLimiter.charge(['blockpassApp.address', origin.networks]);
   }
 
   /** Uses the pass up. @throws {PassNotValid} */
   async admit(em: EntityManager, pass: string): Promise<AdmittedUpload> {
-    const binding = await this.passes.consume(em, pass);
+    const binding = await this.deps.passes.consume(em, pass);
     if (!binding) {
-      if (await this.passes.wasStored(em, pass)) return { pass: null, limitOf: () => undefined };
+      if (await this.deps.passes.wasStored(em, pass)) return { pass: null, limitOf: () => undefined };
       throw new PassNotValid();
     }
     const fields = new Set(binding.fields);
@@ -164,8 +167,8 @@ export class AppCalls {
    */
   async giveBack(em: EntityManager, { pass }: AdmittedUpload): Promise<void> {
     if (!pass) return;
-    await this.rateLimiter.charge(['blockpassApp.person', pass.blockpassId]);
-    await this.passes.giveBack(em, pass);
+    await this.deps.rateLimiter.charge(['blockpassApp.person', pass.blockpassId]);
+    await this.deps.passes.giveBack(em, pass);
   }
 
   /**
@@ -186,22 +189,22 @@ export class AppCalls {
     origin: RequestOrigin,
   ): Promise<NextActionAnswer> {
     if (!pass) return uploadThanks;
-    const judged = await judgeParts(parts, this.pictures, memory);
-    const person = this.person.ofHandshake(em, pass);
+    const judged = await judgeParts(parts, this.deps.pictures, memory);
+    const person = this.deps.person.ofHandshake(em, pass);
     // Blockpass may be slow: what was uploaded is stored also when it does not answer.
     const { rootHash, items } = await holdingDeadline(() => this.verify(person, judged));
     const { blockpassId, recordId, sessionCode } = pass;
     const { tokens } = person;
     const submission = { blockpassId, recordId, tokens, rootHash, items };
-    const stored = await this.submissions.store(em, submission, origin, async (tx, id) => {
-      await this.passes.noteStored(tx, pass, id);
+    const stored = await this.deps.submissions.store(em, submission, origin, async (tx, id) => {
+      await this.deps.passes.noteStored(tx, pass, id);
       return sessionCode === null
         ? null
-        : this.completions.note(tx, sessionCode, { blockpassId, tokens }, id);
+        : this.deps.completions.note(tx, sessionCode, { blockpassId, tokens }, id);
     });
     if (!stored) throw new Conflict('A reviewer is looking at this record.');
     const completion = stored.alongside;
-    const outcome = completion && (await this.completions.attempt(em, completion));
+    const outcome = completion && (await this.deps.completions.attempt(em, completion));
     return outcome === 'refused' ? scanAgain : uploadThanks;
   }
 
@@ -215,7 +218,7 @@ export class AppCalls {
         kind === KycItemKind.IDENTITY ? [[slug, receivedHash] as const] : [],
       ),
     );
-    const { rootHash, verdicts } = await this.evidence.ofFields(person, fields).catch(nothingKnown);
+    const { rootHash, verdicts } = await this.deps.evidence.ofFields(person, fields).catch(nothingKnown);
     const items = judged.map((item) => {
       const verdict = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
       return { ...item, verified: verdict ?? null };
@@ -231,14 +234,14 @@ export class AppCalls {
   ): Promise<Person> {
     await this.charge(origin);
     try {
-      const tokens = await this.api.handshake(code, sessionCode);
-      const { id: blockpassId } = await this.api.profile(tokens);
-      await this.rateLimiter.charge(['blockpassApp.person', blockpassId]);
-      if (sessionCode !== null && !(await this.signIns.take(em, sessionCode, blockpassId))) {
+      const tokens = await this.deps.api.handshake(code, sessionCode);
+      const { id: blockpassId } = await this.deps.api.profile(tokens);
+      await this.deps.rateLimiter.charge(['blockpassApp.person', blockpassId]);
+      if (sessionCode !== null && !(await this.deps.signIns.take(em, sessionCode, blockpassId))) {
         throw new Conflict('Somebody else has scanned this QR code.');
       }
-      const record = await this.records.find(em, blockpassId);
-      if (record) await this.records.keepTokens(em, record, tokens);
+      const record = await this.deps.records.find(em, blockpassId);
+      if (record) await this.deps.records.keepTokens(em, record, tokens);
       return { blockpassId, tokens, record };
     } catch (error) {
       if (error instanceof BlockpassRefused) throw new CodeNotConfirmed(error.message);
@@ -252,9 +255,9 @@ export class AppCalls {
     sessionCode: string | null,
   ): Promise<NextActionAnswer> {
     const { record } = person;
-    const { requiredFields: fields, certificates } = this.requirements;
+    const { requiredFields: fields, certificates } = this.deps.requirements;
     if (!record) return this.upload(em, person, sessionCode, { fields, certificates });
-    const { due } = await this.records.standing(em, record.id);
+    const { due } = await this.deps.records.standing(em, record.id);
     // Certificates are wanted, not owed: for them alone nobody is asked again.
     if (!takesUploads(record) || due.fields.length === 0) return nothingMore;
     return this.upload(em, person, sessionCode, due);
@@ -267,8 +270,8 @@ export class AppCalls {
     asked: { readonly fields: readonly string[]; readonly certificates: readonly string[] },
   ): Promise<NextActionAnswer> {
     if (asked.fields.length + asked.certificates.length === 0) return nothingMore;
-    const optionalFields = record ? [] : this.requirements.optionalFields;
-    const accessToken = await this.passes.issue(em, {
+    const optionalFields = record ? [] : this.deps.requirements.optionalFields;
+    const accessToken = await this.deps.passes.issue(em, {
       blockpassId,
       recordId: record?.id ?? null,
       tokens,
@@ -294,9 +297,9 @@ export class AppCalls {
     sessionCode: string,
   ): Promise<void> {
     const completion = await em.transactional((tx) =>
-      this.completions.note(tx, sessionCode, { blockpassId, tokens }, id),
+      this.deps.completions.note(tx, sessionCode, { blockpassId, tokens }, id),
     );
-    if (completion && (await this.completions.attempt(em, completion)) === 'refused')
+    if (completion && (await this.deps.completions.attempt(em, completion)) === 'refused')
       throw new SignInRefused();
   }
 }

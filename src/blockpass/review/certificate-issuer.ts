@@ -17,19 +17,22 @@ export interface CertificateIssuing {
   readonly organization: { readonly identifier: string } & Readonly<Record<string, string>>;
 }
 
+/** What `CertificateIssuer` works with. */
+export interface CertificateIssuerDependencies {
+  readonly api: BlockpassApi;
+  readonly person: BlockpassPerson;
+  readonly records: KycRecords;
+  readonly vault: KycVault;
+  readonly clock: Clock;
+  readonly issuing: CertificateIssuing;
+}
+
 /** Makes certificates about people and hands them to Blockpass, which countersigns and delivers them. */
 export class CertificateIssuer {
-  constructor(
-    private readonly api: BlockpassApi,
-    private readonly person: BlockpassPerson,
-    private readonly records: KycRecords,
-    private readonly vault: KycVault,
-    private readonly clock: Clock,
-    private readonly issuing: CertificateIssuing,
-  ) {}
+  constructor(private readonly deps: CertificateIssuerDependencies) {}
 
   get slug(): string {
-    return this.issuing.slug;
+    return this.deps.issuing.slug;
   }
 
   /**
@@ -38,8 +41,8 @@ export class CertificateIssuer {
    * @throws {Conflict} the schema of such certificates has no word for something in the record.
    */
   async issue(em: EntityManager, record: KycRecord, summary: string): Promise<void> {
-    const { issuing } = this;
-    const rootHash = this.vault.openRootHash(record.id, record.sealedRootHash);
+    const { issuing } = this.deps;
+    const rootHash = this.deps.vault.openRootHash(record.id, record.sealedRootHash);
     if (rootHash === null)
       throw new ServiceUnavailable({ detail: "the root of the person's tree is not known" });
     try {
@@ -53,10 +56,12 @@ export class CertificateIssuer {
           review: { summary, details: 'reviewed' },
         },
         issuing.key,
-        await this.api.schema(issuing.slug),
-        new Date(this.clock.now()),
+        await this.deps.api.schema(issuing.slug),
+        new Date(this.deps.clock.now()),
       );
-      await this.person.of(em, record).ask((tokens) => this.api.putCertificate(tokens, certificate));
+      await this.deps.person
+        .of(em, record)
+        .ask((tokens) => this.deps.api.putCertificate(tokens, certificate));
     } catch (error) {
       if (error instanceof MalformedCertificate) {
         throw new Conflict(`No certificate can be made of this record: ${error.message}.`);
@@ -70,8 +75,8 @@ export class CertificateIssuer {
 
   /** A rejected one is left that is not asked for any more: nobody certifies it. */
   private async fieldsOf(em: EntityManager, recordId: string): Promise<Map<string, string>> {
-    const fields = await this.records.fieldHashes(em, recordId);
-    for (const { kind, slug, status } of await this.records.items(em, recordId)) {
+    const fields = await this.deps.records.fieldHashes(em, recordId);
+    for (const { kind, slug, status } of await this.deps.records.items(em, recordId)) {
       if (kind === KycItemKind.IDENTITY && status === KycItemStatus.REJECTED) fields.delete(slug);
     }
     return fields;

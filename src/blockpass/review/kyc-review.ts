@@ -21,19 +21,22 @@ const APPROVAL_CLAIM = 60;
 /** Seconds after which a review that nobody goes on with can be taken over: reviewers fall ill, and leave. */
 const REVIEW_ABANDONED = 24 * 3600;
 
+/** What `KycReview` works with. */
+export interface KycReviewDependencies {
+  readonly api: BlockpassApi;
+  readonly person: BlockpassPerson;
+  readonly records: KycRecords;
+  readonly openEvidence: OpenEvidence;
+  readonly vault: KycVault;
+  readonly audit: AuditLog;
+  /** Undefined where an approval issues none. */
+  readonly certificates: CertificateIssuer | undefined;
+  readonly warn: (message: string, error: unknown) => void;
+}
+
 /** What reviewers do with records. Who may is asked before. */
 export class KycReview {
-  constructor(
-    private readonly api: BlockpassApi,
-    private readonly person: BlockpassPerson,
-    private readonly records: KycRecords,
-    private readonly openEvidence: OpenEvidence,
-    private readonly vault: KycVault,
-    private readonly audit: AuditLog,
-    /** Undefined where an approval issues none. */
-    private readonly certificates: CertificateIssuer | undefined,
-    private readonly warn: (message: string, error: unknown) => void,
-  ) {}
+  constructor(private readonly deps: KycReviewDependencies) {}
 
   find(em: EntityManager, id: string): Promise<KycRecord | null> {
     return isId(id) ? em.findOne(KycRecord, { id }) : Promise.resolve(null);
@@ -58,9 +61,9 @@ export class KycReview {
       if (taken.length === 0) throw new Conflict('This record does not wait for a review.');
       await this.record(tx, 'kyc.review_started', record, reviewer, origin);
     });
-    await this.openEvidence
+    await this.deps.openEvidence
       .ask(em, await this.reread(em, id))
-      .catch((error) => this.warn('KYC evidence could not be asked for', error));
+      .catch((error) => this.deps.warn('KYC evidence could not be asked for', error));
     return this.reread(em, id);
   }
 
@@ -85,7 +88,7 @@ export class KycReview {
     await em.transactional(async (tx) => {
       await this.holdForReviewer(tx, id, reviewer);
       for (const decision of decisions) await this.judge(tx, id, decision);
-      const sealedMessage = message === null ? null : this.vault.sealMessage(id, message);
+      const sealedMessage = message === null ? null : this.deps.vault.sealMessage(id, message);
       await statement(
         tx,
         rejected
@@ -130,13 +133,17 @@ export class KycReview {
     const record = await this.recordFor(em, id, reviewer);
     if (record.reviewerId !== reviewer.userId) throw notYours();
     // Before the claim: Blockpass may be asked for a dozen things, and takes up to five seconds for each.
-    await this.openEvidence.ask(em, record);
+    await this.deps.openEvidence.ask(em, record);
     const claim = await this.claimApproval(em, id, reviewer);
     // The claim bounds it from here on: what Blockpass has taken must be written, however long it took.
     return holdingDeadline(async () => {
       try {
         const accepted = await this.assertApprovable(em, id, acceptUnverified);
-        await this.certificates?.issue(em, await this.reread(em, id), message ?? 'All items were checked.');
+        await this.deps.certificates?.issue(
+          em,
+          await this.reread(em, id),
+          message ?? 'All items were checked.',
+        );
         await this.writeApproval(em, record, claim, { message, accepted }, reviewer, origin);
       } catch (error) {
         // At the latest it lapses; what went wrong first is what the reviewer must read.
@@ -176,7 +183,7 @@ export class KycReview {
     origin: RequestOrigin,
   ): Promise<void> {
     return em.transactional(async (tx) => {
-      const sealed = message === null ? null : this.vault.sealMessage(record.id, message);
+      const sealed = message === null ? null : this.deps.vault.sealMessage(record.id, message);
       const approved = await statement(
         tx,
         sql`update kyc_record
@@ -193,7 +200,7 @@ export class KycReview {
               and (verified or kind = 'CERTIFICATE' and slug = any(${[...accepted]}))`,
       );
       await this.record(tx, 'kyc.approved', record, reviewer, origin, {
-        certificate: this.certificates?.slug ?? null,
+        certificate: this.deps.certificates?.slug ?? null,
         ...(accepted.length > 0 && { acceptedUnverified: accepted }),
       });
     });
@@ -208,18 +215,18 @@ export class KycReview {
     id: string,
     acceptUnverified: readonly string[],
   ): Promise<string[]> {
-    const { due } = await this.records.standing(em, id);
+    const { due } = await this.deps.records.standing(em, id);
     if (due.fields.length > 0) throw new Conflict(`Missing or rejected: ${due.fields.join(', ')}.`);
-    return assertVouchedFor(await this.records.items(em, id), acceptUnverified);
+    return assertVouchedFor(await this.deps.records.items(em, id), acceptUnverified);
   }
 
   /** The decision stands whether or not the phone hears of it: the app asks for the status anyway. */
   private async notify(em: EntityManager, id: string, title: string, message: string): Promise<void> {
     try {
       const record = await this.reread(em, id);
-      await this.person.of(em, record).ask((tokens) => this.api.notify(tokens, title, message));
+      await this.deps.person.of(em, record).ask((tokens) => this.deps.api.notify(tokens, title, message));
     } catch (error) {
-      this.warn('a notice did not reach Blockpass', error);
+      this.deps.warn('a notice did not reach Blockpass', error);
     }
   }
 
@@ -238,7 +245,7 @@ export class KycReview {
     if (!item) throw new Conflict(`${slug} was not uploaded.`);
     if (approve && item.verified === false) throw notVouchedFor([slug]);
     item.status = approve ? KycItemStatus.APPROVED : KycItemStatus.REJECTED;
-    item.sealedComment = comment ? this.vault.sealComment({ recordId, kind, slug }, comment) : null;
+    item.sealedComment = comment ? this.deps.vault.sealComment({ recordId, kind, slug }, comment) : null;
     item.updatedAt = new Date();
     await tx.flush();
   }
@@ -263,7 +270,7 @@ export class KycReview {
     origin: RequestOrigin,
     details: Record<string, unknown> = {},
   ): Promise<void> {
-    return this.audit.record(tx, origin, {
+    return this.deps.audit.record(tx, origin, {
       action,
       actorId: reviewer.userId,
       subjectId: record.userId,

@@ -25,18 +25,21 @@ import { KycPermission } from './permissions.ts';
 const RECORDS = 20;
 const MESSAGE = 'What the app shows above the items. At most 500 characters.';
 
+/** What `KycRecordResolver` works with. */
+export interface KycRecordResolverDependencies {
+  readonly review: KycReview;
+  readonly records: KycRecords;
+  readonly vault: KycVault;
+  readonly requirements: Requirements;
+  readonly audit: AuditLog;
+}
+
 @Resolver(() => KycRecordType)
 export class KycRecordResolver {
   private readonly itemsOf: (context: RequestContext, recordId: string) => Promise<KycItem[] | undefined>;
 
-  constructor(
-    private readonly review: KycReview,
-    private readonly records: KycRecords,
-    private readonly vault: KycVault,
-    private readonly requirements: Requirements,
-    private readonly audit: AuditLog,
-  ) {
-    this.itemsOf = batched((em, recordIds) => records.itemsAmong(em, recordIds));
+  constructor(private readonly deps: KycRecordResolverDependencies) {
+    this.itemsOf = batched((em, recordIds) => deps.records.itemsAmong(em, recordIds));
   }
 
   @Authorize()
@@ -58,7 +61,7 @@ export class KycRecordResolver {
     @Arg('id', () => ID) id: string,
     @Ctx() { em }: RequestContext,
   ): Promise<KycRecordType | null> {
-    const record = await this.review.find(em, id);
+    const record = await this.deps.review.find(em, id);
     return record && this.shown(record);
   }
 
@@ -75,7 +78,7 @@ export class KycRecordResolver {
     @Arg('status', () => KycStatus, { nullable: true }) status: KycStatus | null | undefined,
     @Ctx() { em }: RequestContext,
   ): Promise<Connection<KycRecordType>> {
-    return this.records.page(em, { first: first ?? RECORDS, after }, { status }, (record) =>
+    return this.deps.records.page(em, { first: first ?? RECORDS, after }, { status }, (record) =>
       this.shown(record),
     );
   }
@@ -90,7 +93,7 @@ export class KycRecordResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.review.start(em, recordId, caller, origin));
+    return this.shown(await this.deps.review.start(em, recordId, caller, origin));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -108,7 +111,7 @@ export class KycRecordResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.review.decide(em, recordId, { decisions, message }, caller, origin));
+    return this.shown(await this.deps.review.decide(em, recordId, { decisions, message }, caller, origin));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -131,7 +134,9 @@ export class KycRecordResolver {
     @CurrentCaller() caller: Caller,
     @Ctx() { em, origin }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.review.approve(em, recordId, { message, acceptUnverified }, caller, origin));
+    return this.shown(
+      await this.deps.review.approve(em, recordId, { message, acceptUnverified }, caller, origin),
+    );
   }
 
   @FieldResolver(() => UserType, { nullable: true, description: 'Null until the person has an account.' })
@@ -141,13 +146,13 @@ export class KycRecordResolver {
     @Ctx() { em, origin }: RequestContext,
   ): Promise<UserType | null> {
     if (userId === null) return null;
-    await auditAccountAccess(em, this.audit, { actorId, userId }, origin);
+    await auditAccountAccess(em, this.deps.audit, { actorId, userId }, origin);
     return readAccount(em, userId);
   }
 
   @FieldResolver(() => [KycItemType], { description: 'Fields that are required or were uploaded.' })
   identities(@Root() record: KycRecordType, @Ctx() context: RequestContext): Promise<KycItemType[]> {
-    return this.items(context, record, KycItemKind.IDENTITY, this.requirements.requiredFields);
+    return this.items(context, record, KycItemKind.IDENTITY, this.deps.requirements.requiredFields);
   }
 
   @FieldResolver(() => [KycItemType], { description: 'Certificates that were uploaded.' })
@@ -170,7 +175,7 @@ export class KycRecordResolver {
           kind,
           slug: item.slug,
           status: item.status,
-          comment: this.vault.openComment(item, item.sealedComment),
+          comment: this.deps.vault.openComment(item, item.sealedComment),
           contentType: item.contentType,
           verified: item.verified,
           updatedAt: item.updatedAt,
@@ -196,7 +201,7 @@ export class KycRecordResolver {
       id: record.id,
       userId: record.userId,
       status: record.status,
-      message: this.vault.openMessage(record.id, record.sealedMessage),
+      message: this.deps.vault.openMessage(record.id, record.sealedMessage),
       createdAt: record.createdAt,
       updatedAt: record.updatedAt,
     });

@@ -41,19 +41,22 @@ const secretArgument = {
   description: 'Needed unless the browser carries the binding cookie.',
 } as const;
 
+/** What `BlockpassSignInResolver` works with. */
+export interface BlockpassSignInResolverDependencies {
+  readonly signIns: WebsiteSignIns;
+  readonly watch: SignInWatch;
+  readonly delivery: TokenDelivery;
+  readonly cookies: CookieStyle;
+  readonly demand: Demand;
+  readonly options: SignInPageOptions;
+}
+
 @Resolver(() => BlockpassSignInType)
 export class BlockpassSignInResolver {
   private readonly cookieName: string;
 
-  constructor(
-    private readonly signIns: WebsiteSignIns,
-    private readonly watch: SignInWatch,
-    private readonly delivery: TokenDelivery,
-    private readonly cookies: CookieStyle,
-    private readonly demand: Demand,
-    private readonly options: SignInPageOptions,
-  ) {
-    this.cookieName = bindingCookieName(cookies);
+  constructor(private readonly deps: BlockpassSignInResolverDependencies) {
+    this.cookieName = bindingCookieName(deps.cookies);
   }
 
   @Mutation(() => BlockpassSignInType, {
@@ -64,10 +67,10 @@ export class BlockpassSignInResolver {
     const authenticated = await context.authenticate();
     // Whoever must enrol a second factor first can do nothing else: linking would be another way in.
     const caller = authenticated?.enrolmentRequired ? null : authenticated;
-    const { secret, ...view } = await this.signIns.start(context.em, caller, context.origin);
-    if (this.options.bindingCookie) {
+    const { secret, ...view } = await this.deps.signIns.start(context.em, caller, context.origin);
+    if (this.deps.options.bindingCookie) {
       const seconds = Math.max(0, Math.floor((view.expiresAt.getTime() - Date.now()) / 1000));
-      context.setCookie(this.cookieName, secret, this.cookies.attributes(seconds));
+      context.setCookie(this.cookieName, secret, this.deps.cookies.attributes(seconds));
     }
     return this.shown(view, secret);
   }
@@ -81,7 +84,7 @@ export class BlockpassSignInResolver {
     @Arg('secret', () => String, secretArgument) secret: string | null | undefined,
     @Ctx() context: RequestContext,
   ): Promise<BlockpassSignInType | null> {
-    const view = await this.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.origin);
     return view && this.shown(view);
   }
 
@@ -101,9 +104,9 @@ export class BlockpassSignInResolver {
 
   /** @throws {NotFound} for everybody but whoever started it. */
   async follow(context: RequestContext, { id, secret }: SignInArguments): Promise<AsyncIterable<SignInView>> {
-    const view = await this.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.origin);
     if (!view) throw new NotFound();
-    return this.watch.follow(view);
+    return this.deps.watch.follow(view);
   }
 
   @issuesSession
@@ -118,10 +121,11 @@ export class BlockpassSignInResolver {
   ): Promise<typeof LoginResult> {
     const caller = await context.authenticate();
     const claim = this.claim(id, secret, context);
-    const prove = (maxAgeSeconds: number) => this.demand(context, { maxAgeSeconds });
-    const outcome = await this.signIns.complete(context.em, claim, caller, prove, context.origin);
-    if (this.options.bindingCookie) context.setCookie(this.cookieName, '', this.cookies.attributes(0));
-    return this.delivery.answer(context, outcome);
+    const prove = (maxAgeSeconds: number) => this.deps.demand(context, { maxAgeSeconds });
+    const outcome = await this.deps.signIns.complete(context.em, claim, caller, prove, context.origin);
+    if (this.deps.options.bindingCookie)
+      context.setCookie(this.cookieName, '', this.deps.cookies.attributes(0));
+    return this.deps.delivery.answer(context, outcome);
   }
 
   @FieldResolver(() => String, { description: 'PNG as a data: URL.' })
@@ -135,7 +139,7 @@ export class BlockpassSignInResolver {
   }
 
   private shown(view: SignInView, secret: string | null = null): BlockpassSignInType {
-    const { clientId, appScheme } = this.options;
+    const { clientId, appScheme } = this.deps.options;
     const session = view.sessionCode;
     return Object.assign(new BlockpassSignInType(), {
       id: view.id,

@@ -28,6 +28,15 @@ export type CompletionOutcome = 'completed' | 'refused' | 'later';
 
 const COLUMNS = sql`session_code, blockpass_id, sealed_tokens, attempts`;
 
+/** What `SignInCompletions` works with. */
+export interface SignInCompletionsDependencies {
+  readonly api: BlockpassApi;
+  readonly person: BlockpassPerson;
+  readonly vault: KycVault;
+  readonly signIns: ScannedSignIns;
+  readonly warn: (message: string, error: unknown) => void;
+}
+
 /**
  * Tells Blockpass that a sign-in by QR code is complete, and then the page. A row says that Blockpass must be told. It is written
  * in the transaction of the upload, so Blockpass is told at least once, also when it is away or this process dies in the middle.
@@ -35,13 +44,7 @@ const COLUMNS = sql`session_code, blockpass_id, sealed_tokens, attempts`;
  * first one.
  */
 export class SignInCompletions {
-  constructor(
-    private readonly api: BlockpassApi,
-    private readonly person: BlockpassPerson,
-    private readonly vault: KycVault,
-    private readonly signIns: ScannedSignIns,
-    private readonly warn: (message: string, error: unknown) => void,
-  ) {}
+  constructor(private readonly deps: SignInCompletionsDependencies) {}
 
   /**
    * Writes the row in the caller's transaction. After its commit the caller makes the first attempt.
@@ -53,12 +56,12 @@ export class SignInCompletions {
     { blockpassId, tokens }: { readonly blockpassId: string; readonly tokens: TokenSet },
     recordId: string,
   ): Promise<Completion | null> {
-    if (!(await this.signIns.beginEnd(tx, sessionCode, blockpassId, recordId))) return null;
+    if (!(await this.deps.signIns.beginEnd(tx, sessionCode, blockpassId, recordId))) return null;
     const [noted] = await statement(
       tx,
       sql<Completion>`
         insert into blockpass_completion (session_code, blockpass_id, sealed_tokens, due_at)
-        values (${sessionCode}, ${blockpassId}, ${this.vault.sealTokens(blockpassId, tokens)},
+        values (${sessionCode}, ${blockpassId}, ${this.deps.vault.sealTokens(blockpassId, tokens)},
                 now() + make_interval(secs => ${LEASE}))
         on conflict (session_code) do nothing returning ${COLUMNS}`,
     );
@@ -90,7 +93,7 @@ export class SignInCompletions {
         await this.settle(em.fork(), completion, outcome);
         return outcome;
       } catch (error) {
-        this.warn('a sign-in by Blockpass could not be completed yet', error);
+        this.deps.warn('a sign-in by Blockpass could not be completed yet', error);
         await this.putOff(em.fork(), completion).catch(() => {});
         return 'later';
       }
@@ -100,17 +103,17 @@ export class SignInCompletions {
   /** @throws {BlockpassAway} it is not known whether Blockpass heard it. */
   private async tell(em: EntityManager, completion: Completion): Promise<'completed' | 'refused'> {
     const { session_code: sessionCode, blockpass_id: blockpassId } = completion;
-    const known = this.vault.openTokens(blockpassId, completion.sealed_tokens);
-    const person = this.person.ofHandshake(em, { blockpassId, tokens: known });
-    const signInId = await this.signIns.idOf(em, sessionCode);
+    const known = this.deps.vault.openTokens(blockpassId, completion.sealed_tokens);
+    const person = this.deps.person.ofHandshake(em, { blockpassId, tokens: known });
+    const signInId = await this.deps.signIns.idOf(em, sessionCode);
     try {
-      await person.ask((tokens) => this.api.completeSession(tokens, sessionCode, signInId));
+      await person.ask((tokens) => this.deps.api.completeSession(tokens, sessionCode, signInId));
       return 'completed';
     } catch (error) {
       if (!(error instanceof BlockpassRefused || error instanceof PersonMustReturn)) throw error;
       // An earlier attempt may have been heard although its answer was lost.
-      if (await this.api.isSessionCompleted(sessionCode)) return 'completed';
-      this.warn('Blockpass refused to complete a sign-in', error);
+      if (await this.deps.api.isSessionCompleted(sessionCode)) return 'completed';
+      this.deps.warn('Blockpass refused to complete a sign-in', error);
       return 'refused';
     } finally {
       if (person.tokens !== known) await this.keep(em, completion, person.tokens).catch(() => {});
@@ -123,7 +126,7 @@ export class SignInCompletions {
     { session_code, blockpass_id }: Completion,
     tokens: TokenSet,
   ): Promise<void> {
-    const sealed = this.vault.sealTokens(blockpass_id, tokens);
+    const sealed = this.deps.vault.sealTokens(blockpass_id, tokens);
     await statement(
       em,
       sql`update blockpass_completion set sealed_tokens = ${sealed} where session_code = ${session_code}`,
@@ -136,8 +139,8 @@ export class SignInCompletions {
     outcome: 'completed' | 'refused',
   ): Promise<void> {
     return em.transactional(async (tx) => {
-      if (outcome === 'completed') await this.signIns.succeed(tx, session_code, blockpass_id);
-      else await this.signIns.fail(tx, session_code, blockpass_id);
+      if (outcome === 'completed') await this.deps.signIns.succeed(tx, session_code, blockpass_id);
+      else await this.deps.signIns.fail(tx, session_code, blockpass_id);
       await statement(tx, sql`delete from blockpass_completion where session_code = ${session_code}`);
     });
   }

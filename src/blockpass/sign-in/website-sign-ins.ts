@@ -44,19 +44,22 @@ export interface SignInClaim {
   readonly secret: string | undefined;
 }
 
+/** What `WebsiteSignIns` works with. */
+export interface WebsiteSignInsDependencies {
+  readonly api: BlockpassApi;
+  readonly signIn: SignIn;
+  readonly identities: BlockpassIdentities;
+  readonly notices: OwnerNotices;
+  readonly audit: AuditLog;
+  readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_SIGN_IN_RULES>;
+}
+
 /**
  * Sign-ins by QR code, as the page has them. Everybody who sees the code knows what it holds, so it proves nothing: the page that shows it
  * has a secret of its own, and only that turns the sign-in into a session.
  */
 export class WebsiteSignIns {
-  constructor(
-    private readonly api: BlockpassApi,
-    private readonly signIn: SignIn,
-    private readonly identities: BlockpassIdentities,
-    private readonly notices: OwnerNotices,
-    private readonly audit: AuditLog,
-    private readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_SIGN_IN_RULES>,
-  ) {}
+  constructor(private readonly deps: WebsiteSignInsDependencies) {}
 
   /** @param caller whoever is signed in where it is started: a newcomer's Blockpass identity is linked to them */
   async start(
@@ -64,8 +67,8 @@ export class WebsiteSignIns {
     caller: Caller | null,
     origin: RequestOrigin,
   ): Promise<SignInView & { secret: string }> {
-    await this.rateLimiter.charge(['startBlockpassSignIn.address', origin.networks]);
-    const sessionCode = await this.api.createSession().catch((cause) => {
+    await this.deps.rateLimiter.charge(['startBlockpassSignIn.address', origin.networks]);
+    const sessionCode = await this.deps.api.createSession().catch((cause) => {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
     });
@@ -85,7 +88,7 @@ export class WebsiteSignIns {
 
   /** @returns null for everybody but whoever started it. */
   async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
-    await this.rateLimiter.charge(['blockpassSignIn.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['blockpassSignIn.address', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) return null;
     const [row] = await statement(
@@ -121,7 +124,7 @@ export class WebsiteSignIns {
     prove: ProveWithin,
     origin: RequestOrigin,
   ): Promise<SignInOutcome> {
-    await this.rateLimiter.charge(['completeBlockpassSignIn.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['completeBlockpassSignIn.address', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOfSecret(secret);
@@ -130,7 +133,7 @@ export class WebsiteSignIns {
     if (linker) await prove(RECENT + (begun ?? 0));
     const userId = await this.findAccount(em, id, secretHash, linker, origin);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
-    const outcome = await this.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
+    const outcome = await this.deps.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
     return outcome;
   }
@@ -196,9 +199,9 @@ export class WebsiteSignIns {
     userId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.identities.link(tx, userId, { recordId });
-    await this.notices.tell(tx, userId, 'blockpass-linked', origin);
-    await this.audit.record(tx, origin, {
+    await this.deps.identities.link(tx, userId, { recordId });
+    await this.deps.notices.tell(tx, userId, 'blockpass-linked', origin);
+    await this.deps.audit.record(tx, origin, {
       action: 'blockpass.linked',
       actorId: userId,
       subjectId: userId,
@@ -208,8 +211,8 @@ export class WebsiteSignIns {
 
   private async admitNewcomer(tx: EntityManager, recordId: string, origin: RequestOrigin): Promise<string> {
     const { id } = await registerFederated(tx);
-    await this.identities.link(tx, id, { recordId });
-    await this.audit.record(tx, origin, {
+    await this.deps.identities.link(tx, id, { recordId });
+    await this.deps.audit.record(tx, origin, {
       action: 'account.registered',
       actorId: id,
       subjectId: id,

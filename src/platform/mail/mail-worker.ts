@@ -41,6 +41,17 @@ export interface MailWorkerLog {
   warn(message: string, facts: Record<string, unknown>): void;
 }
 
+/** What `MailWorker` works with. */
+export interface MailWorkerDependencies {
+  readonly fork: () => EntityManager;
+  readonly box: SecretBox;
+  readonly feed: EventFeed;
+  readonly transport: MailTransport;
+  readonly writers: readonly MailWriter<never>[];
+  readonly rateLimiter: RateLimiter<RecipientRule>;
+  readonly log: MailWorkerLog;
+}
+
 /**
  * Sends what the outbox holds. Every process has a worker; a job belongs to the one that claimed it, until its lease
  * is over. A mail is sent at least once, and twice only if the process died between sending it and noting that, or the
@@ -55,17 +66,9 @@ export class MailWorker {
   private stopped = true;
   private away = false;
 
-  constructor(
-    private readonly fork: () => EntityManager,
-    private readonly box: SecretBox,
-    feed: EventFeed,
-    private readonly transport: MailTransport,
-    writers: readonly MailWriter<never>[],
-    private readonly rateLimiter: RateLimiter<RecipientRule>,
-    private readonly log: MailWorkerLog,
-  ) {
-    this.writers = new Map(writers.map((writer) => [writer.kind, writer]));
-    feed.subscribe('mail', () => this.wake());
+  constructor(private readonly deps: MailWorkerDependencies) {
+    this.writers = new Map(deps.writers.map((writer) => [writer.kind, writer]));
+    deps.feed.subscribe('mail', () => this.wake());
   }
 
   start(): void {
@@ -81,7 +84,7 @@ export class MailWorker {
     const impatience = setTimeout(() => this.cut.abort(), STOP_PATIENCE);
     await Promise.all(this.hands);
     clearTimeout(impatience);
-    await this.transport.close();
+    await this.deps.transport.close();
   }
 
   private wake(): void {
@@ -106,7 +109,7 @@ export class MailWorker {
   private async claim(): Promise<Claim | undefined> {
     try {
       const [job] = await statement(
-        this.fork(),
+        this.deps.fork(),
         sql<Claim>`
           update mail_job set due_at = now() + make_interval(secs => ${LEASE}), attempts = attempts + 1
           where id = (
@@ -119,7 +122,7 @@ export class MailWorker {
       return job;
     } catch (error) {
       // The database is away: a later look finds it back. Said once, not with every look.
-      if (!this.away) this.log.warn('the mail outbox could not be read', { err: error });
+      if (!this.away) this.deps.log.warn('the mail outbox could not be read', { err: error });
       this.away = true;
       return undefined;
     }
@@ -131,7 +134,7 @@ export class MailWorker {
     const renewal = setInterval(() => void this.hold(job, LEASE).catch(() => {}), RENEWAL);
     try {
       const mail = await this.write(job);
-      if (mail) await this.transport.deliver(mail, job.id, this.cut.signal);
+      if (mail) await this.deps.transport.deliver(mail, job.id, this.cut.signal);
       await this.noteSent(job);
     } catch (error) {
       if (error instanceof RateLimited) await this.noteHeldBack(job, error);
@@ -145,8 +148,8 @@ export class MailWorker {
     if (expired) throw new Undeliverable(`it waited for ${PATIENCE} hours`);
     const writer = this.writers.get(kind);
     if (!writer) throw new Error(`this version writes no mail of kind ${kind}`);
-    const facts = JSON.parse(this.box.open(MAIL_JOB, sealed_facts).toString()) as never;
-    return this.fork().transactional(async (tx) => {
+    const facts = JSON.parse(this.deps.box.open(MAIL_JOB, sealed_facts).toString()) as never;
+    return this.deps.fork().transactional(async (tx) => {
       const mail = await writer.write(tx, facts);
       // A refusal rolls the transaction back: the token of a mail that is not sent must not replace an earlier one. The next
       // attempts at the same mail are the same mail.
@@ -159,9 +162,9 @@ export class MailWorker {
   private async charge(rules: readonly RecipientRule[], mailbox: string): Promise<void> {
     for (const [index, rule] of rules.entries()) {
       try {
-        await this.rateLimiter.charge([rule, mailbox]);
+        await this.deps.rateLimiter.charge([rule, mailbox]);
       } catch (error) {
-        for (const charged of rules.slice(0, index)) await this.rateLimiter.giveBack([charged, mailbox]);
+        for (const charged of rules.slice(0, index)) await this.deps.rateLimiter.giveBack([charged, mailbox]);
         throw error;
       }
     }
@@ -169,7 +172,7 @@ export class MailWorker {
 
   private async noteHeldBack(job: Claim, error: RateLimited): Promise<void> {
     const facts = { job: job.id, kind: job.kind, err: error };
-    this.log.warn('a mail was not sent: its mailbox has had enough for now', facts);
+    this.deps.log.warn('a mail was not sent: its mailbox has had enough for now', facts);
     await this.noteSent(job);
   }
 
@@ -181,7 +184,7 @@ export class MailWorker {
         return await this.blank(id, sql`true`);
       } catch (error) {
         const facts = { job: id, kind, attempts, err: error };
-        if (tries === 0) this.log.warn('a mail was sent, which could not be noted yet', facts);
+        if (tries === 0) this.deps.log.warn('a mail was sent, which could not be noted yet', facts);
         if (this.cut.signal.aborted) return;
         await delay(NOTE_RETRY);
       }
@@ -198,13 +201,13 @@ export class MailWorker {
     // When the database is away too, the lease runs out and another worker tries.
     await noted.catch(() => {});
     const facts = { job: id, kind, attempts, err: error };
-    this.log.warn(givenUp ? 'a mail was given up' : 'a mail could not be sent yet', facts);
+    this.deps.log.warn(givenUp ? 'a mail was given up' : 'a mail could not be sent yet', facts);
   }
 
   /** Nobody else takes the job for so many seconds, unless somebody else has it already. */
   private async hold({ id, attempts }: Claim, seconds: number): Promise<void> {
     await statement(
-      this.fork(),
+      this.deps.fork(),
       sql`update mail_job set due_at = now() + make_interval(secs => ${seconds})
           where id = ${id} and attempts = ${attempts} and finished_at is null`,
     );
@@ -213,7 +216,7 @@ export class MailWorker {
   /** What the job said about people is gone. */
   private async blank(id: string, condition: RawBuilder<unknown>): Promise<void> {
     await statement(
-      this.fork(),
+      this.deps.fork(),
       sql`update mail_job set sealed_facts = null, finished_at = now() where id = ${id} and ${condition}`,
     );
   }
