@@ -93,7 +93,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   audit: ['accounts', 'platform'],
   blockpass: ['accounts', 'authentication', 'identities', 'notices', 'sessions', 'platform'],
-  roles: ['accounts', 'sessions', 'platform'],
+  roles: ['accounts', 'one-time-tokens', 'sessions', 'platform'],
   recovery: [
     'accounts',
     'authenticators',

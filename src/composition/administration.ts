@@ -29,7 +29,7 @@ import type { Sessions } from './sessions.ts';
 
 /** Who may do what. */
 export function composeAdministration(
-  { config, clock, fork, audit, hints }: Platform,
+  { config, clock, fork, audit, hints, tokens }: Platform,
   { revocations, endings }: Sessions,
   { passwords, accountFactors }: PasswordPart,
   { registration, addressBook }: Accounts,
@@ -41,7 +41,7 @@ export function composeAdministration(
     noteMistakes(permissions.roles);
   };
   revocations.onChanged(EndingKind.ROLES, loadRoles);
-  const grants = new RoleGrants(endings, audit);
+  const grants = new RoleGrants(endings, tokens, audit);
   return {
     loadRoles,
     permissions,

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { auditAccountAccess } from '../accounts/index.ts';
+import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
@@ -29,11 +30,13 @@ export interface Grant {
 export class RoleGrants {
   constructor(
     private readonly endings: Endings,
+    private readonly tokens: OneTimeTokens,
     private readonly audit: AuditLog,
   ) {}
 
   /**
-   * Voids the user's access tokens: the next refresh brings one with the role. Nothing happens when they have it, but
+   * Voids the user's access tokens: the next refresh brings one with the role. Voids a change of e-mail address that waits for
+   * its link, too. Nothing happens when they have it, but
    * for the event of a look: the reply shows the account.
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
    * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
@@ -51,6 +54,8 @@ export class RoleGrants {
       }
       const look = { actorId: caller.userId, userId };
       if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, origin);
+      // An administrator may have begun it while they could act on this account, and would come to the new role by it.
+      await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
       await this.endings.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.granted',

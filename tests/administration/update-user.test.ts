@@ -3,6 +3,7 @@ import { TestGateway } from '../support/gateway.ts';
 import {
   ChangeEmailDocument,
   ConfirmEmailDocument,
+  GrantRoleDocument,
   RecoverAccountDocument,
   ResetPasswordDocument,
   UndoEmailChangeDocument,
@@ -10,7 +11,7 @@ import {
   type UpdateUserMutationVariables,
 } from '../support/generated/operations.ts';
 import { enrol } from '../support/second-factor.ts';
-import { staffWith } from '../support/staff.ts';
+import { aSuperuser, staffWith } from '../support/staff.ts';
 import type { Subject, Tokens } from '../support/subject.ts';
 
 let gateway: TestGateway;
@@ -107,6 +108,23 @@ describe('a new address that nobody vouches for', () => {
     expect(told[0]?.text).toContain(`An administrator wants to change`);
     for (const { text } of told) expect(text).toContain('undo-email-change');
     expect(await eventsOf(alice.id)).toEqual(['account.email_change_requested']);
+  });
+
+  it('is void once the account has been given a role', async () => {
+    const alice = await aConfirmedSubject();
+    const email = newAddress();
+    await update({ id: alice.id, email });
+    const token = await gateway.mailbox.token(email, 'confirm-email');
+    const root = await aSuperuser(gateway);
+    const input = { userId: alice.id, role: 'superuser' };
+    const granted = await gateway.client.execute(GrantRoleDocument, input, {
+      bearer: root.tokens.accessToken,
+    });
+    expect(granted.errors).toEqual([]);
+    const confirmed = await gateway.client.execute(ConfirmEmailDocument, { token });
+    expect(confirmed.code).toBe('INVALID_TOKEN');
+    await gateway.client.execute(RecoverAccountDocument, { email });
+    expect((await mailsTo(email)).filter(({ text }) => text.includes('reset-password'))).toEqual([]);
   });
 
   it('does not take the second factor from its owner', async () => {
