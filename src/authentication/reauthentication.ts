@@ -28,6 +28,14 @@ export const REAUTHENTICATION_RULES = {
 /** What an attempt is charged to. */
 type Attempt = Charge<keyof typeof REAUTHENTICATION_RULES>;
 
+interface PasswordClaim {
+  readonly userId: string;
+  readonly password: string;
+  readonly attempt: readonly Attempt[];
+  /** Every credential that was given, for the error: it must not tell which one was wrong. */
+  readonly asked: readonly Credential[];
+}
+
 /** What the holder of a session offers, unchecked: at least one. */
 export interface ReauthenticationInput extends FactorArguments {
   readonly password?: string | null | undefined;
@@ -85,7 +93,8 @@ export class Reauthentication {
     await this.deps.rateLimiter.charge(['reauthenticate.address', origin.networks]);
     const attempt = await this.attemptOf(em, caller, origin);
     await this.deps.rateLimiter.charge(...attempt);
-    const proof = password === null ? null : await this.verify(em, userId, password, attempt, asked, origin);
+    const proof =
+      password === null ? null : await this.verify(em, origin, { userId, password, attempt, asked });
     const byGoogle =
       input.googleIdToken == null
         ? null
@@ -139,11 +148,8 @@ export class Reauthentication {
 
   private async verify(
     em: EntityManager,
-    userId: string,
-    password: string,
-    attempt: readonly Attempt[],
-    asked: readonly Credential[],
     origin: RequestOrigin,
+    { userId, password, attempt, asked }: PasswordClaim,
   ): Promise<PasswordProof> {
     const known = await this.deps.passwords.find(em, userId);
     const proof = await this.deps.passwords

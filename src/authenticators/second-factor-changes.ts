@@ -29,6 +29,14 @@ export interface OfferedProofs {
   readonly recoveryCode?: string | null | undefined;
 }
 
+/** What a change of second factors is proved with. */
+interface FactorProof {
+  readonly caller: Caller;
+  readonly factor: SecondFactorInput;
+  /** Whether what was proved before the transaction holds in it. */
+  readonly stillHolds: (tx: EntityManager) => Promise<boolean>;
+}
+
 /** What `SecondFactorChanges` works with. */
 export interface SecondFactorChangesDependencies {
   readonly secondFactors: SecondFactors;
@@ -63,7 +71,7 @@ export class SecondFactorChanges {
     const proof = await this.deps.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
     const stillHolds = (tx: EntityManager) => this.deps.ownerProof.stillHolds(tx, caller, proof);
 
-    await this.withFactor(em, caller, factor, origin, stillHolds, async (tx) => {
+    await this.withFactor(em, origin, { caller, factor, stillHolds }, async (tx) => {
       await this.deps.secondFactors.turnOff(tx, userId);
       const ended = await this.deps.signOut.othersIn(tx, caller, origin);
       // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
@@ -96,7 +104,7 @@ export class SecondFactorChanges {
     const account = inRound(userId, await guessRounds.of(em, userId));
     await this.deps.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
     const nothingMore = async () => true;
-    return this.withFactor(em, caller, factor, origin, nothingMore, async (tx) => {
+    return this.withFactor(em, origin, { caller, factor, stillHolds: nothingMore }, async (tx) => {
       await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
       await this.deps.audit.record(tx, origin, {
         action: 'recovery_codes.regenerated',
@@ -158,10 +166,8 @@ export class SecondFactorChanges {
   /** Does the work in the transaction that uses the code up. */
   private async withFactor<T>(
     em: EntityManager,
-    { userId, sessionId }: Caller,
-    factor: SecondFactorInput,
     origin: RequestOrigin,
-    stillHolds: (tx: EntityManager) => Promise<boolean>,
+    { caller: { userId, sessionId }, factor, stillHolds }: FactorProof,
     work: (tx: AnnouncedTransaction) => Promise<T>,
   ): Promise<T> {
     const guess = await this.deps.secondFactors.guess(em, userId, factor, origin, { sessionId });

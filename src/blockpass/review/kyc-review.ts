@@ -59,7 +59,7 @@ export class KycReview {
               and user_id is distinct from ${reviewer.userId} returning id`,
       );
       if (taken.length === 0) throw new Conflict('This record does not wait for a review.');
-      await this.record(tx, 'kyc.review_started', record, reviewer, origin);
+      await this.record(tx, origin, { action: 'kyc.review_started', record, reviewer });
     });
     await this.deps.openEvidence
       .ask(em, await this.reread(em, id))
@@ -97,9 +97,14 @@ export class KycReview {
           : sql`update kyc_record set sealed_message = coalesce(${sealedMessage}::bytea, sealed_message), updated_at = now()
                 where id = ${id}`,
       );
-      await this.record(tx, 'kyc.decided', record, reviewer, origin, {
-        approved: decisions.filter(({ approve }) => approve).map(({ slug }) => slug),
-        rejected: decisions.filter(({ approve }) => !approve).map(({ slug }) => slug),
+      await this.record(tx, origin, {
+        action: 'kyc.decided',
+        record,
+        reviewer,
+        details: {
+          approved: decisions.filter(({ approve }) => approve).map(({ slug }) => slug),
+          rejected: decisions.filter(({ approve }) => !approve).map(({ slug }) => slug),
+        },
       });
     });
     if (rejected)
@@ -144,7 +149,7 @@ export class KycReview {
           await this.reread(em, id),
           message ?? 'All items were checked.',
         );
-        await this.writeApproval(em, record, claim, { message, accepted }, reviewer, origin);
+        await this.writeApproval(em, origin, { record, claim, message, accepted, reviewer });
       } catch (error) {
         // At the latest it lapses; what went wrong first is what the reviewer must read.
         await statement(
@@ -176,11 +181,8 @@ export class KycReview {
 
   private writeApproval(
     em: EntityManager,
-    record: KycRecord,
-    claim: string,
-    { message, accepted }: { readonly message: string | null; readonly accepted: readonly string[] },
-    reviewer: Caller,
     origin: RequestOrigin,
+    { record, claim, message, accepted, reviewer }: Approval,
   ): Promise<void> {
     return em.transactional(async (tx) => {
       const sealed = message === null ? null : this.deps.vault.sealMessage(record.id, message);
@@ -199,9 +201,14 @@ export class KycReview {
             where record_id = ${record.id} and status = 'RECEIVED'
               and (verified or kind = 'CERTIFICATE' and slug = any(${[...accepted]}))`,
       );
-      await this.record(tx, 'kyc.approved', record, reviewer, origin, {
-        certificate: this.deps.certificates?.slug ?? null,
-        ...(accepted.length > 0 && { acceptedUnverified: accepted }),
+      await this.record(tx, origin, {
+        action: 'kyc.approved',
+        record,
+        reviewer,
+        details: {
+          certificate: this.deps.certificates?.slug ?? null,
+          ...(accepted.length > 0 && { acceptedUnverified: accepted }),
+        },
       });
     });
   }
@@ -264,11 +271,8 @@ export class KycReview {
 
   private record(
     tx: EntityManager,
-    action: string,
-    record: KycRecord,
-    reviewer: Caller,
     origin: RequestOrigin,
-    details: Record<string, unknown> = {},
+    { action, record, reviewer, details = {} }: ReviewEvent,
   ): Promise<void> {
     return this.deps.audit.record(tx, origin, {
       action,
@@ -277,6 +281,24 @@ export class KycReview {
       details: { recordId: record.id, ...details },
     });
   }
+}
+
+/** What a reviewer did, for the audit trail. */
+interface ReviewEvent {
+  readonly action: string;
+  readonly record: KycRecord;
+  readonly reviewer: Caller;
+  readonly details?: Record<string, unknown>;
+}
+
+/** An approval that is written while its claim holds. */
+interface Approval {
+  readonly record: KycRecord;
+  readonly claim: string;
+  readonly message: string | null;
+  /** Certificates that the reviewer accepts although Blockpass does not vouch for them. */
+  readonly accepted: readonly string[];
+  readonly reviewer: Caller;
 }
 
 /** None is under way that could still be written. */
