@@ -89,7 +89,10 @@ function build(/** @type {string} */ compiler, /** @type {string[]} */ sources) 
     // Standard output belongs to the command that follows.
     stdio: ['ignore', process.stderr, process.stderr],
   });
-  if (status !== 0) return status ?? 1;
+  if (status !== 0) {
+    noteMissingPackages();
+    return status ?? 1;
+  }
   const after = stampOf(sources);
   // A file that was saved meanwhile: the next command builds again.
   if (sourcesOf(after) === before) writeFileSync(STAMP, after);
@@ -107,6 +110,15 @@ function noteOldNode() {
   say(
     `Node ${version} no longer gets security fixes. These scripts run on the Node ${process.versions.node} that npm installed here.`,
   );
+}
+
+/** After a pull that brought another package, the compiler only says that it cannot find a module. */
+function noteMissingPackages() {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
+  const missing = Object.keys({ ...dependencies, ...devDependencies }).filter(
+    (name) => !existsSync(at(`node_modules/${name}`)),
+  );
+  if (missing.length > 0) say(`Not installed: ${missing.join(', ')}. Run "npm install".`);
 }
 
 /** @returns the program of TypeScript, a development dependency; undefined where it is not installed. */

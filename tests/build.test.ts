@@ -123,6 +123,16 @@ describe('the build', () => {
     expect(await run()).toBe(BUILT);
   });
 
+  it('names packages that are not installed where it fails', async () => {
+    await installTypeScript();
+    await write(
+      'package.json',
+      '{ "type": "module", "dependencies": { "left-out": "1" }, "devDependencies": { "typescript": "7" } }',
+    );
+    await write('src/main.ts', `import 'left-out/part.js';\n`);
+    expect(await run()).toMatch(/^1: .*\nNot installed: left-out\. Run "npm install"\.\n$/s);
+  });
+
   it('runs once for two commands that start at the same time', async () => {
     await installSlowCompiler();
     const commands = [start(), start(), start()];
