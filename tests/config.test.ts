@@ -7,7 +7,7 @@ import { loadConfig } from '../src/config/index.ts';
 import { type Environment, InvalidSettings } from '../src/platform/settings.ts';
 import { key, newSecrets } from './support/gateway.ts';
 
-const RULES = ['login.address', 'login.account', 'register.address'];
+const RULES = ['login.ip', 'login.account', 'register.ip'];
 const problemsOf = (environment: Environment): readonly string[] => {
   try {
     loadConfig(environment, { rateLimitRules: RULES });
@@ -95,10 +95,10 @@ describe('the settings', () => {
   });
 
   it('report a rate limit that does not exist with all other problems, and name the one that may be meant', () => {
-    const problems = problemsOf({ PORT: 'x', RATE_LIMIT_RULES: 'login.adress=5/60,login.account=5/60' });
+    const problems = problemsOf({ PORT: 'x', RATE_LIMIT_RULES: 'login.pi=5/60,login.account=5/60' });
     expect(problems).toEqual([
       expect.stringMatching(/^PORT /),
-      'RATE_LIMIT_RULES names a rule that does not exist: did you mean login.address?',
+      'RATE_LIMIT_RULES names a rule that does not exist: did you mean login.ip?',
     ]);
   });
 
@@ -113,11 +113,11 @@ describe('the settings', () => {
     ['a list with one bad key', 'PASSWORD_PEPPER', `${key()},nonsense`],
     ['an origin with a path', 'CLIENT_ORIGIN', 'https://app.example.test/path'],
     ['a foreign scheme', 'PUBLIC_URL', 'ftp://example.test'],
-    ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.address=5'],
-    ['a width of network that is not counted', 'RATE_LIMIT_RULES', 'login.address/60=5/60'],
+    ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.ip=5'],
+    ['a width of network that is not counted', 'RATE_LIMIT_RULES', 'login.ip/60=5/60'],
     ['a network of an account', 'RATE_LIMIT_RULES', 'login.account/48=5/60'],
     ['a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.rule=5/60'],
-    ['the network of a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.address/48=5/60'],
+    ['the network of a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.ip/48=5/60'],
     ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
     ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
     ['pages of a frontend that is not named', 'LINK_PAGES', 'client'],

@@ -30,19 +30,19 @@ export async function anyTransactionMayEndSessions(
 
 /** A misspelt rule would be found only when the operation is called. */
 export async function anyTextMayBeCharged(
-  limiter: RateLimiter<'login.address' | 'login.account'>,
+  limiter: RateLimiter<'login.ip' | 'login.account'>,
   networks: readonly [string, ...string[]],
 ): Promise<void> {
-  await limiter.charge(['login.address', networks], ['login.account', 'alice']);
+  await limiter.charge(['login.ip', networks], ['login.account', 'alice']);
   // @ts-expect-error There is no such rule.
   await limiter.charge(['login.acount', 'alice']);
   // @ts-expect-error An account has no networks.
   await limiter.charge(['login.account', networks]);
   // @ts-expect-error A client is counted by its networks.
-  await limiter.charge(['login.address', networks[0]]);
+  await limiter.charge(['login.ip', networks[0]]);
   // @ts-expect-error An object has no order that a reader can rely on.
   await limiter.charge({ 'login.account': 'alice' });
   // @ts-expect-error Its user would charge a rule that this one does not have.
-  void (limiter satisfies RateLimiter<'login.address' | 'login.account' | 'register.address'>);
+  void (limiter satisfies RateLimiter<'login.ip' | 'login.account' | 'register.ip'>);
   void (limiter satisfies RateLimiter<'login.account'>);
 }

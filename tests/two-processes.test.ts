@@ -33,8 +33,7 @@ import { Subject, tokensOf } from './support/subject.ts';
       DATABASE_MIGRATION_URL: database.ownerUrl,
       REDIS_URL: redis.url,
       PASSWORD_BCRYPT_COST: '4',
-      RATE_LIMIT_RULES:
-        'login.account=6/3600,login.accountAtAddress=9999/60,login.address=9999/60,register.address=9999/60',
+      RATE_LIMIT_RULES: 'login.account=6/3600,login.accountAtIp=9999/60,login.ip=9999/60,register.ip=9999/60',
       ...newSecrets(),
     };
     const urls: { url: string }[] = [];

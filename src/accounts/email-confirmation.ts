@@ -20,8 +20,8 @@ import { User } from './user.entity.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
 
 export const CONFIRMATION_RULES = {
-  'confirmEmail.address': { burst: 60, perSeconds: 3600 },
-  'resendEmailConfirmation.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'confirmEmail.ip': { burst: 60, perSeconds: 3600 },
+  'resendEmailConfirmation.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
   /** Charged by the worker for a mail that it sends. */
   'resendEmailConfirmation.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
@@ -66,7 +66,7 @@ export class EmailConfirmation {
     claim: RegistrantClaim,
     origin: RequestOrigin,
   ): Promise<User> {
-    await this.deps.rateLimiter.charge(['confirmEmail.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['confirmEmail.ip', origin.networks]);
     const seen = await this.deps.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
     const stillHolds = await this.prove(em, token, seen, claim, origin);
@@ -131,7 +131,7 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.deps.rateLimiter.charge(['resendEmailConfirmation.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['resendEmailConfirmation.ip', origin.networks]);
     await em.transactional((tx) => this.deps.outbox.put(tx, this.deps.mail, { address: email.email, mark }));
   }
 

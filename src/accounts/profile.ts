@@ -20,7 +20,7 @@ export interface ProfileChange {
 
 export const PROFILE_RULES = {
   /** Generous, since people look at many; a document may ask for twenty. */
-  'publicProfile.address': { burst: 120, perSeconds: 120, wider: SCARCE },
+  'publicProfile.ip': { burst: 120, perSeconds: 120, wider: SCARCE },
   'updateProfile.account': { burst: 30, perSeconds: 3600 },
 } as const;
 
@@ -33,7 +33,7 @@ export class Profiles {
 
   /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
   async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
-    await this.rateLimiter.charge(['publicProfile.address', origin.networks]);
+    await this.rateLimiter.charge(['publicProfile.ip', origin.networks]);
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 

@@ -22,7 +22,7 @@ import { reserveUsername } from './username-reservation.ts';
 
 /** A registration spends one of each. One that fails mails nothing, and the recipient gets it back. */
 export const REGISTRATION_RULES = {
-  'register.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'register.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
   'register.recipient': { burst: 5, perSeconds: 3600 },
   /** Bounds the guesses at the password of an account through a registration that is repeated. */
   'register.repeated': { burst: 5, perSeconds: 3600 },
@@ -88,7 +88,7 @@ export class Registration {
    *   also the address.
    */
   async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
-    await this.deps.rateLimiter.charge(['register.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['register.ip', origin.networks]);
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
     const mail = ['register.recipient', mailboxKey(parsed.email.key)] as const;

@@ -22,9 +22,9 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * for the owner. The address keeps its charge: it bounds the hashing for one client.
  */
 export const LOGIN_RULES = {
-  'login.address': { burst: 30, perSeconds: 60 },
+  'login.ip': { burst: 30, perSeconds: 60 },
   'login.device': { burst: 10, perSeconds: 300 },
-  'login.accountAtAddress': { burst: 5, perSeconds: 150 },
+  'login.accountAtIp': { burst: 5, perSeconds: 150 },
   'login.account': { burst: 10, perSeconds: 1800 },
 } as const;
 
@@ -71,7 +71,7 @@ export class PasswordLogin {
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = origin.networks;
-    await this.deps.rateLimiter.charge(['login.address', [network]]);
+    await this.deps.rateLimiter.charge(['login.ip', [network]]);
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
@@ -81,7 +81,7 @@ export class PasswordLogin {
       : guessOfStranger(account, network);
     // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
     const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
-    await this.deps.rateLimiter.charge(['login.address', around], ...guess);
+    await this.deps.rateLimiter.charge(['login.ip', around], ...guess);
     // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
     const proof = await this.deps.passwords
       .verify(em, subject?.password ?? null, password, {
@@ -158,6 +158,6 @@ const guessOfStranger = (account: string, network: string): readonly Guess[] =>
   account === ''
     ? []
     : [
-        ['login.accountAtAddress', `${account} ${network}`],
+        ['login.accountAtIp', `${account} ${network}`],
         ['login.account', account],
       ];

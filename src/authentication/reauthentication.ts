@@ -19,7 +19,7 @@ import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } f
 
 /** As OWNER_PROOF_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
 export const REAUTHENTICATION_RULES = {
-  'reauthenticate.address': { burst: 30, perSeconds: 60 },
+  'reauthenticate.ip': { burst: 30, perSeconds: 60 },
   'reauthenticate.device': { burst: 10, perSeconds: 300 },
   'reauthenticate.session': { burst: 5, perSeconds: 300 },
   'reauthenticate.account': { burst: 10, perSeconds: 300 },
@@ -90,7 +90,7 @@ export class Reauthentication {
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
       ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
     ];
-    await this.deps.rateLimiter.charge(['reauthenticate.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['reauthenticate.ip', origin.networks]);
     const attempt = await this.attemptOf(em, caller, origin);
     await this.deps.rateLimiter.charge(...attempt);
     const proof =

@@ -6,7 +6,7 @@ import type { TokenPair } from '../sessions/index.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** Beside the guesses that an account has, whatever the address. */
-export const SECOND_STEP_RULES = { 'completeLogin.address': { burst: 30, perSeconds: 60 } } as const;
+export const SECOND_STEP_RULES = { 'completeLogin.ip': { burst: 30, perSeconds: 60 } } as const;
 
 /** Ends a sign-in that was answered with a challenge. */
 export class SecondStep {
@@ -22,7 +22,7 @@ export class SecondStep {
     origin: RequestOrigin,
   ): Promise<TokenPair> {
     const offered = requireFactor('input', input);
-    await this.rateLimiter.charge(['completeLogin.address', origin.networks]);
+    await this.rateLimiter.charge(['completeLogin.ip', origin.networks]);
     return this.signIn.complete(em, input.challenge, offered, origin);
   }
 }

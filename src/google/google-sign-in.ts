@@ -16,7 +16,7 @@ import type { GoogleTickets, IssuedTicket } from './google-tickets.ts';
 import type { IdTokens } from './id-tokens.ts';
 
 /** Every step of a Google sign-in spends one. */
-export const GOOGLE_RULES = { 'google.address': { burst: 60, perSeconds: 60 } } as const;
+export const GOOGLE_RULES = { 'google.ip': { burst: 60, perSeconds: 60 } } as const;
 
 /** What `GoogleSignIn` works with. */
 export interface GoogleSignInDependencies {
@@ -122,7 +122,7 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['google.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['google.ip', origin.networks]);
   }
 
   private async signInAs(

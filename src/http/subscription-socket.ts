@@ -27,7 +27,7 @@ import { boundSocket } from './socket-bounds.ts';
 import { type SocketBudget, type SocketPlace, SocketPlaces, TRY_AGAIN_LATER } from './socket-places.ts';
 
 /** Sockets that one network opens: an office of 300 people with three tabs each comes back within a minute. */
-export const SOCKET_RULES = { 'socket.address': { burst: 600, perSeconds: 60 } } as const;
+export const SOCKET_RULES = { 'socket.ip': { burst: 600, perSeconds: 60 } } as const;
 
 /** Bytes of a message: documents of subscriptions are short. */
 const MAX_MESSAGE = 16 * 1024;
@@ -175,7 +175,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
     // After the listeners: what the client says meanwhile is not lost.
-    await rateLimiter.charge(['socket.address', networks]).catch((error) => {
+    await rateLimiter.charge(['socket.ip', networks]).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
       return refuse('Too many attempts');
     });

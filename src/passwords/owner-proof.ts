@@ -23,7 +23,7 @@ import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts
  * when the password was right or was never compared.
  */
 export const OWNER_PROOF_RULES = {
-  'ownerProof.address': { burst: 30, perSeconds: 900 },
+  'ownerProof.ip': { burst: 30, perSeconds: 900 },
   'ownerProof.device': { burst: 10, perSeconds: 900 },
   'ownerProof.session': { burst: 5, perSeconds: 900 },
   'ownerProof.account': { burst: 10, perSeconds: 900 },
@@ -84,7 +84,7 @@ export class OwnerProof {
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['ownerProof.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['ownerProof.ip', origin.networks]);
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */

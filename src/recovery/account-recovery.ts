@@ -17,13 +17,13 @@ import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
-  'recoverAccount.address': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'recoverAccount.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
   /**
    * The worker charges it for a mail that it sends. Other mails have other rules, so asking for those does not hold this one back.
    * A stranger who empties this one has had five links sent to the owner.
    */
   'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
-  'resetPassword.address': { burst: 20, perSeconds: 900 },
+  'resetPassword.ip': { burst: 20, perSeconds: 900 },
 } as const;
 
 /** A reset voids every other way in that was on its way; an undo of a change of address stays good. */
@@ -52,7 +52,7 @@ export class AccountRecovery {
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
   async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.deps.rateLimiter.charge(['recoverAccount.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['recoverAccount.ip', origin.networks]);
     await em.transactional((tx) =>
       this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address: email.email }),
     );
@@ -68,7 +68,7 @@ export class AccountRecovery {
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
   async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.deps.rateLimiter.charge(['resetPassword.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['resetPassword.ip', origin.networks]);
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.deps.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));

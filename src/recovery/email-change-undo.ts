@@ -14,7 +14,7 @@ import { type RequestOrigin } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
-export const UNDO_RULES = { 'undoEmailChange.address': { burst: 20, perSeconds: 900 } } as const;
+export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900 } } as const;
 
 /** What was mailed because of the change that is undone, or could lead to the address that it set. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
@@ -53,7 +53,7 @@ export class EmailChangeUndo {
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['undoEmailChange.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['undoEmailChange.ip', origin.networks]);
     await this.deps.endings.transactional(em, async (tx) => {
       const binding = await this.deps.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');

@@ -24,9 +24,9 @@ import type { TokenPair, TokenPairs } from './token-pair.ts';
  * also when no token came: a page without a session that asks in a loop is bounded, and people who refresh never meet the rule.
  */
 export const REFRESH_RULES = {
-  'refresh.address': { burst: 300, perSeconds: 60 },
+  'refresh.ip': { burst: 300, perSeconds: 60 },
   'refresh.session': { burst: 60, perSeconds: 60 },
-  'refreshRefused.address': { burst: 120, perSeconds: 60 },
+  'refreshRefused.ip': { burst: 120, perSeconds: 60 },
 } as const;
 
 /**
@@ -80,7 +80,7 @@ export class RefreshRotation {
     } catch (error) {
       // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
-        await this.deps.rateLimiter.charge(['refreshRefused.address', origin.networks]);
+        await this.deps.rateLimiter.charge(['refreshRefused.ip', origin.networks]);
       }
       throw error;
     }
@@ -89,7 +89,7 @@ export class RefreshRotation {
   private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
     const presented = this.deps.refreshTokens.read(token);
     await this.deps.rateLimiter.charge(
-      ['refresh.address', origin.networks],
+      ['refresh.ip', origin.networks],
       ...(presented ? [['refresh.session', chargedAs(presented, origin)] as const] : []),
     );
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');

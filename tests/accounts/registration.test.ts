@@ -42,7 +42,7 @@ describe('in production', () => {
     production = await gateway.another({
       NODE_ENV: 'production',
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'register.address=9999/60',
+      RATE_LIMIT_RULES: 'register.ip=9999/60',
       PASSWORD_BCRYPT_COST: '10',
     });
   });

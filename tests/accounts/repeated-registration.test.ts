@@ -21,7 +21,7 @@ beforeAll(async () => {
     optional: await optional.another(),
     required: await optional.another({ EMAIL_CONFIRMATION: 'required' }),
   };
-  limited = await optional.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.address=9999/60' });
+  limited = await optional.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.ip=9999/60' });
 });
 afterAll(async () => {
   for (const gateway of [limited, second.required, second.optional, required, optional])

@@ -15,7 +15,7 @@ import type { Subject, Tokens } from '../support/subject.ts';
 
 const LIMITS = {
   RATE_LIMIT: 'on',
-  RATE_LIMIT_RULES: 'register.address=9999/60,login.address=9999/60,reauthenticate.address=9999/60',
+  RATE_LIMIT_RULES: 'register.ip=9999/60,login.ip=9999/60,reauthenticate.ip=9999/60',
   TRUSTED_PROXIES: '127.0.0.0/8',
 };
 const from = (ip: string): RequestOptions => ({ headers: { 'x-forwarded-for': ip } });

@@ -327,7 +327,7 @@ describe('recorded exactly once is', () => {
   });
 
   it('a limit that goes on being hit', async () => {
-    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'login.address=1/600' });
+    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'login.ip=1/600' });
     const alice = await gateway.aSubject();
     expect(
       await recorded('operation.limited', async () => {
@@ -340,7 +340,7 @@ describe('recorded exactly once is', () => {
   it('a limit that is hit from many addresses of one IPv6 network, once', async () => {
     const limited = await gateway.another({
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'login.address=1/600',
+      RATE_LIMIT_RULES: 'login.ip=1/600',
       TRUSTED_PROXIES: '127.0.0.0/8',
     });
     const alice = await gateway.aSubject();

@@ -15,7 +15,7 @@ let gateway: TestGateway;
 /** Where each limit is hit by the second attempt. */
 let limited: TestGateway;
 
-const RULES = ['blockpassApp.address', 'google.address', 'socket.address', 'blockpassSignIn.address'];
+const RULES = ['blockpassApp.ip', 'google.ip', 'socket.ip', 'blockpassSignIn.ip'];
 
 beforeAll(async () => {
   google = await GoogleStandIn.start();
@@ -161,7 +161,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
   it('when a subscription hits a limit, and when a socket has too many', async () => {
     const open = await gateway.another({
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'blockpassSignIn.address=1/3600',
+      RATE_LIMIT_RULES: 'blockpassSignIn.ip=1/3600',
     });
     expect(await recorded(() => subscribe(open, { id: 'x' }, 2))).toEqual([
       'operation.limited: blockpassSignIn, nobody',

@@ -17,7 +17,7 @@ import type { Subject } from '../support/subject.ts';
 import { topology } from '../support/topology.ts';
 
 /** With the limits as they are by default, but for registrations. */
-const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.address=9999/60' };
+const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.ip=9999/60' };
 let direct: TestGateway;
 let proxied: TestGateway;
 
@@ -326,7 +326,7 @@ describe('several operations in one document', () => {
 
     beforeAll(async () => {
       redis = await TestRedis.start();
-      const rules = 'register.address=9999/60,refresh.address=20/3600,completeLogin.address=20/3600';
+      const rules = 'register.ip=9999/60,refresh.ip=20/3600,completeLogin.ip=20/3600';
       one = await TestGateway.start({
         RATE_LIMIT: 'on',
         RATE_LIMIT_RULES: rules,

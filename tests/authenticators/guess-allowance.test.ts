@@ -18,10 +18,10 @@ const SESSION_LIMIT = 4;
 
 /** Limits are on; those that a test must not run into are wide. */
 const WIDE = [
-  ...['login', 'reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.address`, `${name}.account`]),
+  ...['login', 'reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.ip`, `${name}.account`]),
   ...['reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.session`, `${name}.device`]),
-  ...['login.accountAtAddress', 'login.device'],
-  ...['completeLogin.address', 'register.address', 'regenerateRecoveryCodes.account'],
+  ...['login.accountAtIp', 'login.device'],
+  ...['completeLogin.ip', 'register.ip', 'regenerateRecoveryCodes.account'],
 ];
 const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: WIDE.map((name) => `${name}=9999/1`).join(',') };
 

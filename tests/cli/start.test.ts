@@ -269,7 +269,7 @@ describe('mistakes in the settings', () => {
         ...environment,
         NODE_ENV: 'production',
         SMPT_URL: 'smtp://mail',
-        RATE_LIMIT_RULES: 'login.adress=5/60',
+        RATE_LIMIT_RULES: 'login.pi=5/60',
       },
       { cwd: folder },
     );
@@ -277,7 +277,7 @@ describe('mistakes in the settings', () => {
     expect(gateway.errors).toContain('\n- DATABASE_URL must be set');
     expect(gateway.errors).toContain('\n- SMPT_URL is not a setting: did you mean SMTP_URL?');
     expect(gateway.errors).toContain(
-      '\n- RATE_LIMIT_RULES names a rule that does not exist: did you mean login.address?',
+      '\n- RATE_LIMIT_RULES names a rule that does not exist: did you mean login.ip?',
     );
     expect(gateway.errors).toContain('\nPerhaps also:\n- The file .env is not read when NODE_ENV=production');
   });

@@ -121,34 +121,32 @@ const ask = (name: string) => async (at: TestGateway) => async () => {
 /** In each round every rule allows one run in an hour; those that guard one operation together are in different rounds. */
 const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
   {
-    'login.address': asNobody(() => login(unique())),
-    'register.address': asNobody(() => register(`${unique()}@example.test`)),
-    'publicProfile.address': asNobody(() => '{ publicProfile(username: "x") { username } }'),
-    'confirmEmail.address': asNobody(() => 'mutation { confirmEmail(token: "x") { id } }'),
-    'resendEmailConfirmation.address': asNobody(
+    'login.ip': asNobody(() => login(unique())),
+    'register.ip': asNobody(() => register(`${unique()}@example.test`)),
+    'publicProfile.ip': asNobody(() => '{ publicProfile(username: "x") { username } }'),
+    'confirmEmail.ip': asNobody(() => 'mutation { confirmEmail(token: "x") { id } }'),
+    'resendEmailConfirmation.ip': asNobody(
       () => `mutation { resendEmailConfirmation(email: "${unique()}@example.test") }`,
     ),
-    'recoverAccount.address': asNobody(
-      () => `mutation { recoverAccount(email: "${unique()}@example.test") }`,
-    ),
-    'resetPassword.address': asNobody(
+    'recoverAccount.ip': asNobody(() => `mutation { recoverAccount(email: "${unique()}@example.test") }`),
+    'resetPassword.ip': asNobody(
       () => 'mutation { resetPassword(token: "x", newPassword: "velvet anchor rising") }',
     ),
-    'undoEmailChange.address': asNobody(() => 'mutation { undoEmailChange(token: "x") }'),
-    'completeLogin.address': asNobody(
+    'undoEmailChange.ip': asNobody(() => 'mutation { undoEmailChange(token: "x") }'),
+    'completeLogin.ip': asNobody(
       () => 'mutation { completeLogin(input: { challenge: "x", securityCode: "123456" }) { tokenType } }',
     ),
-    'refresh.address': asNobody(() => 'mutation { refresh(refreshToken: "x") { tokenType } }'),
-    'reauthenticate.address': asSomebody(() => reauthenticate),
-    'ownerProof.address': asSomebody(() => changePassword),
-    'google.address': asNobody(() => 'mutation { loginWithGoogle(idToken: "x") { __typename } }'),
-    'startBlockpassSignIn.address': asNobody(() => 'mutation { startBlockpassSignIn { id } }'),
-    'blockpassSignIn.address': asNobody(() => '{ blockpassSignIn(id: "x") { id } }'),
-    'completeBlockpassSignIn.address': asNobody(
+    'refresh.ip': asNobody(() => 'mutation { refresh(refreshToken: "x") { tokenType } }'),
+    'reauthenticate.ip': asSomebody(() => reauthenticate),
+    'ownerProof.ip': asSomebody(() => changePassword),
+    'google.ip': asNobody(() => 'mutation { loginWithGoogle(idToken: "x") { __typename } }'),
+    'startBlockpassSignIn.ip': asNobody(() => 'mutation { startBlockpassSignIn { id } }'),
+    'blockpassSignIn.ip': asNobody(() => '{ blockpassSignIn(id: "x") { id } }'),
+    'completeBlockpassSignIn.ip': asNobody(
       () => 'mutation { completeBlockpassSignIn(id: "x") { __typename } }',
     ),
-    'blockpassApp.address': ask('status'),
-    'socket.address': async (at) => async () => {
+    'blockpassApp.ip': ask('status'),
+    'socket.ip': async (at) => async () => {
       const socket = new WebSocket(`${at.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
       const closed = once(socket, 'close').then(([code]) => code as number);
       await once(socket, 'open');
@@ -176,7 +174,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     ),
   },
   {
-    'login.accountAtAddress': async (at) => {
+    'login.accountAtIp': async (at) => {
       const { username } = await free.aSubject();
       return () => codeOf(at.client, login(username));
     },
@@ -213,7 +211,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     'refresh.session': asSomebody(
       (_, token) => `mutation { refresh(refreshToken: "${token}") { tokenType } }`,
     ),
-    'refreshRefused.address': asNobody(() => 'mutation { refresh { tokenType } }'),
+    'refreshRefused.ip': asNobody(() => 'mutation { refresh { tokenType } }'),
     'serviceToken.session': asSomebody(
       () => 'mutation { accessTokenFor(audience: "reports") { expiresIn } }',
     ),
@@ -281,7 +279,7 @@ const noticesTo = async ({ email }: Subject) =>
 /** What counts guesses at an account, which unlockUser refills. */
 const GUESSES = [
   'login.device',
-  'login.accountAtAddress',
+  'login.accountAtIp',
   'login.account',
   'register.repeated',
   'confirmEmail.registration',
@@ -319,7 +317,7 @@ async function unlockEverybody(): Promise<void> {
 }
 
 it('every rule is either of networks and mailboxes, or is known to count guesses at an account or not', () => {
-  const ofAccounts = Object.keys(RATE_LIMIT_RULES).filter((rule) => !/\.(address|recipient)$/.test(rule));
+  const ofAccounts = Object.keys(RATE_LIMIT_RULES).filter((rule) => !/\.(ip|recipient)$/.test(rule));
   expect(ofAccounts.toSorted()).toEqual([...GUESSES, ...NOT_GUESSES].toSorted());
 });
 

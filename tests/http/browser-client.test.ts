@@ -61,7 +61,7 @@ interface Answer {
       PUBLIC_URL: gatewayUrl,
       CLIENT_ORIGIN: frontendUrl,
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'register.address=999/60',
+      RATE_LIMIT_RULES: 'register.ip=999/60',
     });
     browser = await launchBrowser();
     alice = await gateway.aSubject();
@@ -255,7 +255,7 @@ interface Answer {
     const refresh = () => gateway.client.raw('mutation { refresh { expiresIn } }');
     const strict = await gateway.another({
       PORT: await freePort(),
-      RATE_LIMIT_RULES: 'refreshRefused.address=1/3600',
+      RATE_LIMIT_RULES: 'refreshRefused.ip=1/3600',
     });
     try {
       const target = `${strict.url.replace('127.0.0.1', 'localhost')}/graphql`;

@@ -281,7 +281,7 @@ describe('the WebSocket', () => {
   });
 
   it('is limited in number for one address', async () => {
-    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'socket.address=2/3600' });
+    const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'socket.ip=2/3600' });
     const sockets = await Promise.all([1, 2, 3].map(() => Socket.open({ url: limited.url, hello: null })));
     expect(await Promise.race(sockets.map(({ closed }) => closed))).toBe(1013);
     for (const socket of sockets) socket.close();
@@ -291,7 +291,7 @@ describe('the WebSocket', () => {
   it('counts clients of IPv4 apart, also where the address comes mapped into IPv6', async () => {
     const limited = await gateway.another({
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'socket.address=1/3600',
+      RATE_LIMIT_RULES: 'socket.ip=1/3600',
       TRUSTED_PROXIES: '127.0.0.0/8',
     });
     const from = (address: string) =>

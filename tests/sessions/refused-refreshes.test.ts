@@ -5,10 +5,10 @@ import { hasRedis, TestRedis } from '../support/redis.ts';
 import { isSeen } from '../support/session-probe.ts';
 import { tokensOf } from '../support/subject.ts';
 
-/** Of the rule refreshRefused.address. */
+/** Of the rule refreshRefused.ip. */
 const BURST = 120;
 const PER_SECOND = 2;
-const RULES = 'register.address=9999/60,refresh.address=9999/60,login.address=9999/60';
+const RULES = 'register.ip=9999/60,refresh.ip=9999/60,login.ip=9999/60';
 const REFRESH = 'mutation ($token: String) { refresh(refreshToken: $token) { expiresIn } }';
 
 const LIMITERS = hasRedis ? (['in memory', 'in Redis'] as const) : (['in memory'] as const);
@@ -26,7 +26,7 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
       TRUSTED_PROXIES: '127.0.0.0/8',
       ...(redis && { REDIS_URL: redis.url }),
     });
-    slow = await gateway.another({ RATE_LIMIT_RULES: `${RULES},refreshRefused.address=${BURST}/99999` });
+    slow = await gateway.another({ RATE_LIMIT_RULES: `${RULES},refreshRefused.ip=${BURST}/99999` });
   });
   afterAll(async () => {
     await slow.close();

@@ -34,7 +34,7 @@ import { CERTIFICATE_PART, type JudgedItem, judgeParts } from './uploaded-items.
 
 export const BLOCKPASS_APP_RULES = {
   /** Phones of one mobile network share addresses. */
-  'blockpassApp.address': { burst: 120, perSeconds: 60 },
+  'blockpassApp.ip': { burst: 120, perSeconds: 60 },
   'blockpassApp.person': { burst: 60, perSeconds: 3600 },
 } as const;
 
@@ -138,7 +138,7 @@ export class AppCalls {
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
   charge(origin: RequestOrigin): Promise<void> {
-    return this.deps.rateLimiter.charge(['blockpassApp.address', origin.networks]);
+    return this.deps.rateLimiter.charge(['blockpassApp.ip', origin.networks]);
   }
 
   /** Uses the pass up. @throws {PassNotValid} */

@@ -16,10 +16,10 @@ import type { BlockpassIdentities } from './blockpass-identities.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 
 export const BLOCKPASS_SIGN_IN_RULES = {
-  'startBlockpassSignIn.address': { burst: 30, perSeconds: 300 },
+  'startBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
   /** A page that polls asks once a second. */
-  'blockpassSignIn.address': { burst: 600, perSeconds: 300 },
-  'completeBlockpassSignIn.address': { burst: 30, perSeconds: 300 },
+  'blockpassSignIn.ip': { burst: 600, perSeconds: 300 },
+  'completeBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
 } as const;
 
 /** Seconds from the picture to the session: a newcomer takes pictures of documents meanwhile. */
@@ -67,7 +67,7 @@ export class WebsiteSignIns {
     caller: Caller | null,
     origin: RequestOrigin,
   ): Promise<SignInView & { secret: string }> {
-    await this.deps.rateLimiter.charge(['startBlockpassSignIn.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['startBlockpassSignIn.ip', origin.networks]);
     const sessionCode = await this.deps.api.createSession().catch((cause) => {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
@@ -88,7 +88,7 @@ export class WebsiteSignIns {
 
   /** @returns null for everybody but whoever started it. */
   async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
-    await this.deps.rateLimiter.charge(['blockpassSignIn.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['blockpassSignIn.ip', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) return null;
     const [row] = await statement(
@@ -124,7 +124,7 @@ export class WebsiteSignIns {
     prove: ProveWithin,
     origin: RequestOrigin,
   ): Promise<SignInOutcome> {
-    await this.deps.rateLimiter.charge(['completeBlockpassSignIn.address', origin.networks]);
+    await this.deps.rateLimiter.charge(['completeBlockpassSignIn.ip', origin.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOfSecret(secret);

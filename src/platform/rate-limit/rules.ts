@@ -9,7 +9,7 @@ export interface BucketRule {
 
 /** A rule as it is declared next to the operation that it guards. */
 export interface DeclaredRule extends BucketRule {
-  /** For a rule that ends in `.address`: what the wider networks of an IPv6 client have; SHARED unless it says so. */
+  /** For a rule that ends in `.ip`: what the wider networks of an IPv6 client have; SHARED unless it says so. */
   readonly wider?: WiderNetworks;
 }
 
@@ -36,7 +36,7 @@ export const SCARCE: WiderNetworks = { '/56': 1.2, '/48': 1.4 };
 const MAX_EDITS = 2;
 
 /**
- * For RATE_LIMIT_RULES: `login.address=30/60,login.address/48=60/60` (burst / seconds until full again). A name that
+ * For RATE_LIMIT_RULES: `login.ip=30/60,login.ip/48=60/60` (burst / seconds until full again). A name that
  * ends in `/56` or `/48` sets what that IPv6 network has.
  * @param known the rules that there are; undefined: every name is taken
  */
@@ -45,10 +45,10 @@ export function bucketRules(known: readonly string[] | undefined): Parser<Record
     const rules: Record<string, BucketRule> = {};
     const unknown = new Set<string>();
     for (const item of value.split(',')) {
-      const match = /^\s*(([a-zA-Z.]+)(?:(?<=\.address)\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
+      const match = /^\s*(([a-zA-Z.]+)(?:(?<=\.ip)\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
       const [, name, rule = '', burst, perSeconds] = match ?? [];
       if (name === undefined || Number(burst) < 1 || Number(perSeconds) < 1) {
-        throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.address=30/60');
+        throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.ip=30/60');
       }
       if (known && !known.includes(rule)) unknown.add(rule);
       rules[name] = { burst: Number(burst), perSeconds: Number(perSeconds) };

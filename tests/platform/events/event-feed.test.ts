@@ -96,7 +96,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     gateway = await TestGateway.start({
       REDIS_URL: redis.url,
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'login.account=4/3600,login.address=9999/60,register.address=9999/60',
+      RATE_LIMIT_RULES: 'login.account=4/3600,login.ip=9999/60,register.ip=9999/60',
     });
     second = await gateway.another();
   });

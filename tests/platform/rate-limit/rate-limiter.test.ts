@@ -8,12 +8,12 @@ import { race } from '../../support/race.ts';
 import { inOneProcess } from '../../support/topology.ts';
 import { takeOne } from './token-buckets.contract.ts';
 
-const rules = { 'a.address': { burst: 3, perSeconds: 30 }, 'a.account': { burst: 2, perSeconds: 60 } };
+const rules = { 'a.ip': { burst: 3, perSeconds: 30 }, 'a.account': { burst: 2, perSeconds: 60 } };
 
 describe('a token bucket', () => {
   const clock = new TestClock();
   const buckets = new InProcessTokenBuckets(clock);
-  const take = (key: string) => takeOne(buckets, key, rules['a.address']);
+  const take = (key: string) => takeOne(buckets, key, rules['a.ip']);
 
   it('gives its burst at once, then tells when to come back, and refills evenly', async () => {
     expect(await Promise.all([take('x'), take('x'), take('x')])).toEqual([0, 0, 0]);
@@ -39,7 +39,7 @@ describe('token buckets of which there are too many', () => {
   it('forget those that say least: nobody has an empty one forgotten by making new ones', async () => {
     const clock = new TestClock();
     const buckets = new InProcessTokenBuckets(clock, 100);
-    const rule = rules['a.address'];
+    const rule = rules['a.ip'];
     await race(3, () => takeOne(buckets, 'the account', rule));
     await race(5_000, (index) => takeOne(buckets, `another ${index}`, rule));
     expect(await takeOne(buckets, 'the account', rule)).toBeGreaterThan(0);
@@ -57,7 +57,7 @@ describe('the rate limiter', () => {
 
   it('refuses when any of the buckets is empty', async () => {
     const limits = limiter();
-    const charge = (address: string) => limits.charge(['a.address', [address]], ['a.account', 'alice']);
+    const charge = (address: string) => limits.charge(['a.ip', [address]], ['a.account', 'alice']);
     await charge('one');
     await charge('two');
     await expect(charge('three')).rejects.toBeInstanceOf(RateLimited);
@@ -65,10 +65,10 @@ describe('the rate limiter', () => {
 
   it('lets nobody whose address is refused empty the bucket of an account', async () => {
     const limits = limiter();
-    const attack = () => limits.charge(['a.address', ['attacker']], ['a.account', 'another']);
+    const attack = () => limits.charge(['a.ip', ['attacker']], ['a.account', 'another']);
     await race(3, () => attack().catch(() => {}));
-    await race(50, () => limits.charge(['a.address', ['attacker']], ['a.account', 'alice']).catch(() => {}));
-    await limits.charge(['a.address', ['alice at home']], ['a.account', 'alice']);
+    await race(50, () => limits.charge(['a.ip', ['attacker']], ['a.account', 'alice']).catch(() => {}));
+    await limits.charge(['a.ip', ['alice at home']], ['a.account', 'alice']);
   });
 
   it('takes single rules from the settings', async () => {
@@ -79,12 +79,12 @@ describe('the rate limiter', () => {
 });
 
 describe('the networks of an IPv6 client', () => {
-  type Rule = 'usual.address' | 'strict.address';
+  type Rule = 'usual.ip' | 'strict.ip';
   const strict = { burst: 20, perSeconds: 3600, wider: SCARCE };
   const limiter = (overrides = {}) =>
     new RateLimiter<Rule>(new InProcessTokenBuckets(new TestClock()), {
       enabled: true,
-      rules: { 'usual.address': { burst: 10, perSeconds: 60 }, 'strict.address': strict },
+      rules: { 'usual.ip': { burst: 10, perSeconds: 60 }, 'strict.ip': strict },
       overrides,
     });
   /** @returns how many of the addresses are let through. */
@@ -103,29 +103,29 @@ describe('the networks of an IPv6 client', () => {
   const ofMany48 = Array.from({ length: 400 }, (_, n) => `2001:db8:${n.toString(16)}::1`);
 
   it('have a burst each: one for a /64, twice that for a /56, four times for a /48', async () => {
-    expect(await letThrough(limiter(), 'usual.address', of64)).toBe(10);
-    expect(await letThrough(limiter(), 'usual.address', of56)).toBe(20);
-    expect(await letThrough(limiter(), 'usual.address', of48)).toBe(40);
-    expect(await letThrough(limiter(), 'usual.address', ofMany48)).toBe(400);
+    expect(await letThrough(limiter(), 'usual.ip', of64)).toBe(10);
+    expect(await letThrough(limiter(), 'usual.ip', of56)).toBe(20);
+    expect(await letThrough(limiter(), 'usual.ip', of48)).toBe(40);
+    expect(await letThrough(limiter(), 'usual.ip', ofMany48)).toBe(400);
   });
 
   it('have little more than a single /64 where a rule guards what is worth doing in bulk', async () => {
-    expect(await letThrough(limiter(), 'strict.address', of64)).toBe(20);
-    expect(await letThrough(limiter(), 'strict.address', of56)).toBe(24);
-    expect(await letThrough(limiter(), 'strict.address', of48)).toBe(28);
+    expect(await letThrough(limiter(), 'strict.ip', of64)).toBe(20);
+    expect(await letThrough(limiter(), 'strict.ip', of56)).toBe(24);
+    expect(await letThrough(limiter(), 'strict.ip', of48)).toBe(28);
   });
 
   it('are not drained by a /64 that is refused', async () => {
     const limits = limiter();
-    await letThrough(limits, 'usual.address', of64);
-    expect(await letThrough(limits, 'usual.address', of48.slice(1))).toBe(30);
+    await letThrough(limits, 'usual.ip', of64);
+    expect(await letThrough(limits, 'usual.ip', of48.slice(1))).toBe(30);
   });
 
   it('grow with the setting of the rule, and each takes a setting of its own', async () => {
-    const grown = limiter({ 'usual.address': { burst: 50, perSeconds: 60 } });
-    expect(await letThrough(grown, 'usual.address', of48)).toBe(200);
-    const own = limiter({ 'usual.address/48': { burst: 15, perSeconds: 60 } });
-    expect(await letThrough(own, 'usual.address', of48)).toBe(15);
+    const grown = limiter({ 'usual.ip': { burst: 50, perSeconds: 60 } });
+    expect(await letThrough(grown, 'usual.ip', of48)).toBe(200);
+    const own = limiter({ 'usual.ip/48': { burst: 15, perSeconds: 60 } });
+    expect(await letThrough(own, 'usual.ip', of48)).toBe(15);
   });
 });
 
@@ -170,7 +170,7 @@ describe('sensitive operations', () => {
   beforeAll(async () => {
     gateway = await TestGateway.start({
       RATE_LIMIT: 'on',
-      RATE_LIMIT_RULES: 'login.account=3/300,login.address=100/60',
+      RATE_LIMIT_RULES: 'login.account=3/300,login.ip=100/60',
     });
   });
   afterAll(() => gateway.close());
