@@ -174,15 +174,15 @@ describe('imports', () => {
   });
 });
 
-describe('endings', () => {
+describe('revocations', () => {
   /** Everything else calls the first, which takes only a transaction that tells the other processes. */
-  const WRITERS = ['src/sessions/endings.ts', 'src/sessions/lost-endings.ts'];
+  const WRITERS = ['src/sessions/lost-revocations.ts', 'src/sessions/revocations.ts'];
 
   it('and epochs are written in one place', async () => {
     const writers: string[] = [];
     for (const file of files) {
       const text = await readFile(file, 'utf8');
-      if (/insert into ending\b|set epoch =|\.(?:insert|create|nativeUpdate)\(Ending\b/.test(text))
+      if (/insert into ending\b|set epoch =|\.(?:insert|create|nativeUpdate)\(Revocation\b/.test(text))
         writers.push(file);
     }
     expect(writers.sort()).toEqual(WRITERS);
@@ -197,7 +197,7 @@ describe('a database that is away', () => {
       if (/isDatabaseAway|ConnectionException|ECONNREFUSED/.test(await readFile(file, 'utf8')))
         readers.push(file);
     }
-    expect(readers).toEqual(['src/sessions/revocations.ts']);
+    expect(readers).toEqual(['src/sessions/revocation-cache.ts']);
   });
 });
 
@@ -317,7 +317,7 @@ describe('a table', () => {
    * Every capability may read `users`.
    */
   const READ_BY_OTHERS = [
-    'src/accounts/address-book.ts: role_grant',
+    'src/accounts/email-ownership.ts: role_grant',
     'src/accounts/pending-registrations.ts: one_time_token',
     'src/accounts/repeated-registrations.ts: audit_event',
     'src/administration/user-directory.ts: role',

@@ -4,26 +4,26 @@
  */
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
-import type { Endings, SessionStore } from '../src/sessions/index.ts';
+import type { Revocations, SessionStore } from '../src/sessions/index.ts';
 
 /** Another process would go on accepting the tokens until its next look. */
 export async function anyTransactionMayEndSessions(
   em: EntityManager,
-  endings: Endings,
+  revocations: Revocations,
   store: SessionStore,
   id: string,
 ): Promise<void> {
   await em.transactional(async (tx) => {
     // @ts-expect-error The transaction does not announce what ends in it.
-    await endings.raiseEpoch(tx, id);
+    await revocations.raiseEpoch(tx, id);
     // @ts-expect-error
-    await endings.rolesChanged(tx);
+    await revocations.rolesChanged(tx);
     // @ts-expect-error
     await store.remove(tx, id, id);
   });
-  await endings.transactional(em, async (tx) => {
-    await endings.raiseEpoch(tx, id);
-    await endings.rolesChanged(tx);
+  await revocations.transactional(em, async (tx) => {
+    await revocations.raiseEpoch(tx, id);
+    await revocations.rolesChanged(tx);
     await store.remove(tx, id, id);
   });
 }

@@ -1,13 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
-import type { OwnerProof } from '../passwords/index.ts';
+import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
@@ -15,10 +15,10 @@ import type { User } from './user.entity.ts';
 
 /** What `AccountDeletion` works with. */
 export interface AccountDeletionDependencies {
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly keepSuperuser: RemovalGuard;
   readonly tokens: OneTimeTokens;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly personalData: readonly PersonalData[];
   readonly mails: { readonly outbox: MailOutbox; readonly farewell: FarewellMail };
@@ -45,11 +45,17 @@ export class AccountDeletion {
     origin: RequestOrigin,
   ): Promise<void> {
     const { userId } = caller;
-    const proof = await this.deps.ownerProof.prove(em, caller, password, 'account.deletion', origin);
-    const deleted = await this.deps.endings.transactional(em, async (tx) => {
+    const proof = await this.deps.currentPasswordCheck.prove(
+      em,
+      caller,
+      password,
+      'account.deletion',
+      origin,
+    );
+    const deleted = await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
-      if (!user || !(await this.deps.ownerProof.stillHolds(tx, caller, proof))) return false;
+      if (!user || !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))) return false;
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
       await this.erase(tx, user, userId, origin);
       return true;
@@ -84,7 +90,7 @@ export class AccountDeletion {
   ): Promise<void> {
     const { id: userId, email, emailKey } = user;
     await this.deps.signOut.allIn(tx, userId, origin, actorId);
-    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.revocations.raiseEpoch(tx, userId);
     for (const part of this.deps.personalData) await part.erase?.(tx, userId);
     if (email && emailKey) {
       await pendingRegistrations.dropOthers(tx, emailKey);

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
 /**
@@ -26,7 +26,7 @@ export interface ActivationChange {
 export class Activation {
   constructor(
     private readonly keepSuperuser: RemovalGuard,
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly signOut: SignOut,
     private readonly audit: AuditLog,
   ) {}
@@ -51,7 +51,7 @@ export class Activation {
       sql`update users set deactivated_by = ${by} where id = ${userId} and ${replaceable} returning id`,
     );
     if (changed.length === 0) return false;
-    await this.endings.raiseEpoch(tx, userId);
+    await this.revocations.raiseEpoch(tx, userId);
     const endedSessions = await this.signOut.allIn(tx, userId, origin, actorId);
     await this.audit.record(tx, origin, {
       action: 'account.deactivated',

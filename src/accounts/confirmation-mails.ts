@@ -3,8 +3,8 @@ import type { Letters, RegistrationFacts } from '../letters/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 import { isSecretOf } from '../platform/one-time-secret.ts';
-import type { AddressBook } from './address-book.ts';
 import { emailKey } from './email-address.ts';
+import type { EmailOwnership } from './email-ownership.ts';
 import { lockAccountByAddress } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
@@ -56,7 +56,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   constructor(
     private readonly tokens: OneTimeTokens,
     private readonly letters: Letters,
-    private readonly addressBook: AddressBook,
+    private readonly emailOwnership: EmailOwnership,
   ) {}
 
   async write(tx: EntityManager, { address, mark = null }: ConfirmationFacts): Promise<Mail | null> {
@@ -64,7 +64,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
     const user = await lockAccountByAddress(tx, key);
     if (user?.emailConfirmedAt) return null;
     const pending = await pendingRegistrations.listByAddress(tx, key, MAX_LISTED);
-    const taken = await this.addressBook.hasOwner(tx, key);
+    const taken = await this.emailOwnership.hasOwner(tx, key);
     const waiting = [...(taken ? [] : pending), ...(user ? [waitingAccount(user)] : [])];
     const [newest] = waiting;
     if (!newest) return pending[0] ? this.letters.addressTaken(pending[0].email) : null;
@@ -97,14 +97,14 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
   constructor(
     private readonly tokens: OneTimeTokens,
     private readonly letters: Letters,
-    private readonly addressBook: AddressBook,
+    private readonly emailOwnership: EmailOwnership,
   ) {}
 
   async write(tx: EntityManager, { registrationId }: { registrationId: string }): Promise<Mail | null> {
     const pending = await pendingRegistrations.find(tx, registrationId);
     if (!pending) return null;
     const { id, email, emailKey } = pending;
-    if (await this.addressBook.hasOwner(tx, emailKey)) return this.letters.addressTaken(email);
+    if (await this.emailOwnership.hasOwner(tx, emailKey)) return this.letters.addressTaken(email);
     const marks = await registrationMarks.of(tx, [id]);
     const registration = await withLink(tx, this.tokens, pending, marks.get(id)?.client ?? null);
     const replacesAccount = (await tx.count(User, { emailKey })) > 0;

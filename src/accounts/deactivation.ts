@@ -1,21 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
-import type { OwnerProof } from '../passwords/index.ts';
+import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from '../sessions/index.ts';
+import type { Revocations } from '../sessions/index.ts';
 import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
 /** What `Deactivation` works with. */
 export interface DeactivationDependencies {
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly keepSuperuser: RemovalGuard;
   readonly activation: Activation;
   readonly tokens: OneTimeTokens;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly notices: OwnerNotices;
 }
 
@@ -34,11 +34,17 @@ export class Deactivation {
     origin: RequestOrigin,
   ): Promise<void> {
     const { userId } = caller;
-    const proof = await this.deps.ownerProof.prove(em, caller, password, 'account.deactivation', origin);
-    await this.deps.endings.transactional(em, async (tx) => {
+    const proof = await this.deps.currentPasswordCheck.prove(
+      em,
+      caller,
+      password,
+      'account.deactivation',
+      origin,
+    );
+    await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
-      const holds = user && (await this.deps.ownerProof.stillHolds(tx, caller, proof));
+      const holds = user && (await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof));
       const who = { userId, actorId: userId };
       if (!holds || !(await this.deps.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
         throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
-import type { OwnerProof } from '../passwords/index.ts';
+import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
@@ -14,8 +14,8 @@ import {
 } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { AddressBook } from './address-book.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import type { EmailOwnership } from './email-ownership.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
@@ -29,9 +29,9 @@ export const EMAIL_CHANGE_RULES = {
 
 /** What `EmailChange` works with. */
 export interface EmailChangeDependencies {
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly tokens: OneTimeTokens;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly mails: {
     readonly outbox: MailOutbox;
     readonly toNewAddress: NewAddressMail;
@@ -66,7 +66,7 @@ export class EmailChange {
     origin: RequestOrigin,
   ): Promise<User> {
     const { userId } = caller;
-    const proof = await this.deps.ownerProof.prove(
+    const proof = await this.deps.currentPasswordCheck.prove(
       em,
       caller,
       input.password,
@@ -91,7 +91,11 @@ export class EmailChange {
 
     const user = await em.transactional(async (tx) => {
       const user = await lockAccount(tx, userId);
-      if (!user || user.deactivatedBy || !(await this.deps.ownerProof.stillHolds(tx, caller, proof)))
+      if (
+        !user ||
+        user.deactivatedBy ||
+        !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))
+      )
         return null;
       await this.begin(tx, user, newEmail, userId, origin);
       return user;
@@ -128,7 +132,7 @@ export class EmailChange {
   async complete(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<User> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
-    if (!user || user.deactivatedBy || (await this.deps.addressBook.isTaken(tx, addressKey, userId))) {
+    if (!user || user.deactivatedBy || (await this.deps.emailOwnership.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is not active, or the address was taken meanwhile');
     }
     await this.move(tx, user, { email: address, key: addressKey }, userId, origin);
@@ -149,7 +153,7 @@ export class EmailChange {
     actorId: string,
     origin: RequestOrigin,
   ): Promise<void> {
-    if (await this.deps.addressBook.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
+    if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
     await this.begin(tx, user, newEmail, actorId, origin);
   }
 
@@ -168,7 +172,7 @@ export class EmailChange {
     origin: RequestOrigin,
   ): Promise<void> {
     const { id: userId } = user;
-    if (await this.deps.addressBook.isTaken(tx, newEmail.key, userId)) throw addressTaken();
+    if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, userId)) throw addressTaken();
     const earlier = await this.deps.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
     await this.move(tx, user, newEmail, actorId, origin);
     if (earlier.has(newEmail.key)) await this.deps.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
@@ -270,7 +274,7 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
 
   constructor(
     private readonly letters: Letters,
-    private readonly addressBook: AddressBook,
+    private readonly emailOwnership: EmailOwnership,
   ) {}
 
   async write(
@@ -278,7 +282,7 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
     { userId, address, token }: { userId: string; address: string; token: string },
   ): Promise<Mail | null> {
     const { key } = parseEmailAddress(address);
-    if (await this.addressBook.isTaken(tx, key, userId)) return null;
+    if (await this.emailOwnership.isTaken(tx, key, userId)) return null;
     return this.letters.confirmNewEmail(address, token);
   }
 

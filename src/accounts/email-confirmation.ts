@@ -8,11 +8,11 @@ import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from '../sessions/index.ts';
-import type { AddressBook } from './address-book.ts';
+import type { Revocations } from '../sessions/index.ts';
 import type { ConfirmationMail } from './confirmation-mails.ts';
 import { parseEmailAddress } from './email-address.ts';
 import type { EmailChange } from './email-change.ts';
+import type { EmailOwnership } from './email-ownership.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import type { RegistrantClaim, RegistrantProof, StillHolds } from './registrant-proof.ts';
 import { registrationMarks } from './registration-marks.ts';
@@ -37,12 +37,12 @@ export interface UnprovedAccounts {
 /** What `EmailConfirmation` works with. */
 export interface EmailConfirmationDependencies {
   readonly tokens: OneTimeTokens;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly emailChange: EmailChange;
   readonly passwords: Passwords;
   readonly registrant: RegistrantProof;
   readonly unproved: UnprovedAccounts;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly outbox: MailOutbox;
   readonly mail: ConfirmationMail;
   readonly audit: AuditLog;
@@ -71,8 +71,8 @@ export class EmailConfirmation {
     if (!seen) throw new InvalidToken('unknown, expired or used');
     const stillHolds = await this.prove(em, token, seen, claim, origin);
     try {
-      return await this.deps.endings.transactional(em, async (tx) => {
-        const binding = await this.deps.addressBook.consume(tx, token, CONFIRMING);
+      return await this.deps.revocations.transactional(em, async (tx) => {
+        const binding = await this.deps.emailOwnership.consume(tx, token, CONFIRMING);
         if (!binding) throw new InvalidToken('used meanwhile');
         if (!(await stillHolds(tx))) throw new InvalidToken('the session or the password ended meanwhile');
         if (binding.purpose === TokenPurpose.CHANGE_EMAIL) {
@@ -159,7 +159,7 @@ export class EmailConfirmation {
     origin: RequestOrigin,
   ): Promise<User> {
     const pending = await pendingRegistrations.claim(tx, userId);
-    if (!pending || (await this.deps.addressBook.hasOwner(tx, addressKey))) {
+    if (!pending || (await this.deps.emailOwnership.hasOwner(tx, addressKey))) {
       throw new InvalidToken('the registration is gone, or its address was taken meanwhile');
     }
     await this.deps.unproved.vacate(tx, addressKey, origin);

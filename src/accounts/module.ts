@@ -1,11 +1,11 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { AccountResolver } from './account.resolver.ts';
 import { AccountEndResolver } from './account-end.resolver.ts';
-import { RECIPIENT_RULES } from './address-book.ts';
 import { DATA_EXPORT_RULES } from './data-export.ts';
 import { EmailResolver } from './email.resolver.ts';
 import { EMAIL_CHANGE_RULES } from './email-change.ts';
 import { CONFIRMATION_RULES } from './email-confirmation.ts';
+import { RECIPIENT_RULES } from './email-ownership.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
 import { PROFILE_RULES } from './profile.ts';
 import { REGISTRANT_PROOF_RULES } from './registrant-proof.ts';

@@ -7,10 +7,10 @@ import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
-import type { AddressBook } from './address-book.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import type { EmailOwnership } from './email-ownership.ts';
 import type { PendingRegistration } from './pending-registration.entity.ts';
 import { type ParsedRegistration, pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
@@ -58,7 +58,7 @@ export interface Registered {
 /** What `Registration` works with. */
 export interface RegistrationDependencies {
   readonly passwords: Passwords;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly repeated: RepeatedRegistrations;
   readonly mails: {
     readonly outbox: MailOutbox;
@@ -117,7 +117,7 @@ export class Registration {
    */
   async createIn(tx: EntityManager, account: NewAccount, credential: StoredPassword | null): Promise<User> {
     const { email, emailConfirmed } = account;
-    if (email) await this.deps.addressBook.reserve(tx, email.key);
+    if (email) await this.deps.emailOwnership.reserve(tx, email.key);
     const user = await this.insert(tx, account);
     if (credential) await this.deps.passwords.store(tx, user.id, credential);
     if (email && emailConfirmed) await pendingRegistrations.dropOthers(tx, email.key);
@@ -135,7 +135,7 @@ export class Registration {
     { username, email, emailConfirmed, displayName }: NewAccount,
   ): Promise<User> {
     await reserveUsername(tx, username);
-    if (email && (await this.deps.addressBook.isTaken(tx, email.key))) throw addressTaken();
+    if (email && (await this.deps.emailOwnership.isTaken(tx, email.key))) throw addressTaken();
     const user = tx.create(User, {
       username: username.username,
       usernameKey: username.key,

@@ -15,7 +15,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
 import { keepSuperuser } from '../roles/index.ts';
-import type { Endings, SessionReference, SignOut } from '../sessions/index.ts';
+import type { Revocations, SessionReference, SignOut } from '../sessions/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 
@@ -34,7 +34,7 @@ export interface UserAdministrationDependencies {
   readonly activation: Activation;
   readonly deletion: AccountDeletion;
   readonly signOut: SignOut;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly secondFactors: SecondFactors;
   readonly secondFactorChanges: SecondFactorChanges;
   readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
@@ -56,7 +56,7 @@ export class UserAdministration {
     { userId, active }: { userId: string; active: boolean },
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.deps.endings.transactional(em, async (tx) => {
+    await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DEACTIVATE);
       const change = { userId, actorId: caller.userId };
       const changed = active
@@ -72,11 +72,11 @@ export class UserAdministration {
    * @returns how many. @throws {NotFound} @throws {Forbidden}
    */
   endSessions(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<number> {
-    return this.deps.endings.transactional(em, async (tx) => {
+    return this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       const ended = await this.deps.signOut.allIn(tx, userId, origin, caller.userId);
       // Also the tokens of sessions that the store has lost.
-      await this.deps.endings.raiseEpoch(tx, userId);
+      await this.deps.revocations.raiseEpoch(tx, userId);
       await this.deps.audit.record(tx, origin, {
         action: 'account.sessions_ended',
         actorId: caller.userId,
@@ -97,7 +97,7 @@ export class UserAdministration {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<void> {
-    const ended = await this.deps.endings.transactional(em, async (tx) => {
+    const ended = await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       return this.deps.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
     });
@@ -110,7 +110,7 @@ export class UserAdministration {
    * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
    */
   async delete(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
-    await this.deps.endings.transactional(em, async (tx) => {
+    await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
       // First: to the last superuser, deleteAccount would say the same.
       await keepSuperuser(tx, userId);
@@ -132,7 +132,7 @@ export class UserAdministration {
     origin: RequestOrigin,
   ): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Use disableTotp, which asks for password and code.');
-    await this.deps.endings.transactional(em, async (tx) => {
+    await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
       const actorId = caller.userId;
       const removed = await this.deps.secondFactorChanges.removeIn(tx, userId, actorId, origin);

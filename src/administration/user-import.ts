@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type AddressBook, reserveUsernames, User, type Username } from '../accounts/index.ts';
+import { type EmailOwnership, reserveUsernames, User, type Username } from '../accounts/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import { PasswordCredential } from '../passwords/password-credential.entity.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
@@ -53,7 +53,7 @@ interface Candidate {
 export class UserImport {
   constructor(
     private readonly passwords: Passwords,
-    private readonly addressBook: AddressBook,
+    private readonly emailOwnership: EmailOwnership,
     private readonly audit: AuditLog,
   ) {}
 
@@ -194,7 +194,7 @@ export class UserImport {
     const emails = records.flatMap(({ email }) => (email ? [email.key] : []));
     const ids = records.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const taken = await reserveUsernames(tx, names);
-    const kept = await this.addressBook.keptAmong(tx, emails);
+    const kept = await this.emailOwnership.keptAmong(tx, emails);
     const rows = await statement(
       tx,
       sql<Owner & { id: string }>`

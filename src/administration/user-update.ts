@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import {
-  type AddressBook,
   asConflict,
   auditAccountAccess,
   type EmailAddress,
   type EmailChange,
+  type EmailOwnership,
   emailKey,
   lockAccount,
   type Profiles,
@@ -37,7 +37,7 @@ export interface UserUpdateInput {
 export interface UserUpdateDependencies {
   readonly profiles: Profiles;
   readonly emailChange: EmailChange;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly audit: AuditLog;
   readonly options: {
     /** Refuse addresses of the local machine and network. */
@@ -75,7 +75,7 @@ export class UserUpdate {
 
   private lock(tx: EntityManager, { id, email }: UserUpdateInput): Promise<User | null> {
     const key = emailKey(email?.trim() ?? '');
-    return key === '' ? lockAccount(tx, id) : this.deps.addressBook.lockForMove(tx, id, key);
+    return key === '' ? lockAccount(tx, id) : this.deps.emailOwnership.lockForMove(tx, id, key);
   }
 
   /** Leaves undefined or false what the update does not change. */

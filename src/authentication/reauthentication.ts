@@ -17,7 +17,7 @@ import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, type RequestOrigin } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
-/** As OWNER_PROOF_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
+/** As CURRENT_PASSWORD_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
 export const REAUTHENTICATION_RULES = {
   'reauthenticate.ip': { burst: 30, perSeconds: 60 },
   'reauthenticate.device': { burst: 10, perSeconds: 300 },

@@ -16,9 +16,9 @@ import type { RequestOrigin } from '../platform/request/index.ts';
 import {
   type AnnouncedTransaction,
   type EndedSession,
-  type Endings,
   type KeyBinding,
   loadSubject,
+  type Revocations,
   type SessionRecord,
   type SessionStore,
   type Subject,
@@ -66,7 +66,7 @@ export interface SignInCompanions {
 export interface SignInDependencies {
   readonly store: SessionStore;
   readonly unclaimed: UnclaimedSessions;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly tokenPairs: TokenPairs;
   readonly secondFactors: SecondFactors;
   readonly challenges: SignInChallenges;
@@ -168,7 +168,7 @@ export class SignIn {
   ): Promise<Made> {
     let made: FirstDecision | undefined;
     try {
-      return await this.deps.endings.transactional(em, async (tx) => {
+      return await this.deps.revocations.transactional(em, async (tx) => {
         const decision = await work(tx);
         made = decision;
         return decision;

@@ -1,5 +1,4 @@
 export { AccountFactors } from './account-factors.ts';
-export { fullAllowances, GuessAllowance } from './guess-allowance.ts';
 export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodesType } from './recovery-codes/recovery-code.types.ts';
@@ -14,6 +13,7 @@ export {
   requireFactor,
   type SecondFactorInput,
 } from './second-factor-input.ts';
+export { fullAllowances, SecondFactorThrottle } from './second-factor-throttle.ts';
 export { SecondFactors } from './second-factors.ts';
 export { TotpResolver } from './totp/totp.resolver.ts';
 export { expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';

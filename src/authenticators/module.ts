@@ -1,9 +1,9 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
-import { SECOND_FACTOR_RULES } from './guess-allowance.ts';
 import { RecoveryCode } from './recovery-codes/recovery-code.entity.ts';
 import { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 import { SECOND_FACTOR_CHANGE_RULES } from './second-factor-changes.ts';
 import { SecondFactorGuesses } from './second-factor-guesses.entity.ts';
+import { SECOND_FACTOR_RULES } from './second-factor-throttle.ts';
 import { TotpResolver } from './totp/totp.resolver.ts';
 import { TotpAuthenticator } from './totp/totp-authenticator.entity.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';

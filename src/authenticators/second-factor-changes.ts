@@ -2,14 +2,14 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { emailKey, lockActiveAccount, User } from '../accounts/index.ts';
 import { guessRounds, inRound } from '../guesses/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
-import type { OwnerProof } from '../passwords/index.ts';
+import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import type {
   AnnouncedTransaction,
-  Endings,
+  Revocations,
   SecondFactorRequirement,
   SessionRenewal,
   SignOut,
@@ -41,9 +41,9 @@ interface FactorProof {
 export interface SecondFactorChangesDependencies {
   readonly secondFactors: SecondFactors;
   readonly recoveryCodes: RecoveryCodes;
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly signOut: SignOut;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly requirement: SecondFactorRequirement;
   readonly notices: OwnerNotices;
   readonly audit: AuditLog;
@@ -68,14 +68,20 @@ export class SecondFactorChanges {
   ): Promise<void> {
     const { userId } = caller;
     const factor = requireFactor('', offered);
-    const proof = await this.deps.ownerProof.prove(em, caller, offered.password, 'totp.disable', origin);
-    const stillHolds = (tx: EntityManager) => this.deps.ownerProof.stillHolds(tx, caller, proof);
+    const proof = await this.deps.currentPasswordCheck.prove(
+      em,
+      caller,
+      offered.password,
+      'totp.disable',
+      origin,
+    );
+    const stillHolds = (tx: EntityManager) => this.deps.currentPasswordCheck.stillHolds(tx, caller, proof);
 
     await this.withFactor(em, origin, { caller, factor, stillHolds }, async (tx) => {
       await this.deps.secondFactors.turnOff(tx, userId);
       const ended = await this.deps.signOut.othersIn(tx, caller, origin);
       // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
-      if (this.deps.requirement.coversRoles(caller.roles)) await this.deps.endings.raiseEpoch(tx, userId);
+      if (this.deps.requirement.coversRoles(caller.roles)) await this.deps.revocations.raiseEpoch(tx, userId);
       await this.deps.notices.tell(tx, userId, 'factor-disabled', origin);
       await this.deps.audit.record(tx, origin, {
         action: 'totp.disabled',
@@ -131,7 +137,7 @@ export class SecondFactorChanges {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
     if (!user) throw new NotFound('No account has this address.');
     const { id: userId, username } = user;
-    const removal = await this.deps.endings.transactional(em, (tx) =>
+    const removal = await this.deps.revocations.transactional(em, (tx) =>
       this.removeIn(tx, userId, null, origin),
     );
     return { username, removed: removal !== null, endedSessions: removal?.endedSessions ?? 0 };
@@ -152,7 +158,7 @@ export class SecondFactorChanges {
     if (!(await this.deps.secondFactors.turnOff(tx, userId))) return null;
     const endedSessions = await this.deps.signOut.allIn(tx, userId, origin, actorId);
     // Also the tokens of sessions that the store has lost.
-    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.notices.tell(tx, userId, 'factor-removed', origin);
     await this.deps.audit.record(tx, origin, {
       action: 'second_factor.removed',
@@ -172,7 +178,7 @@ export class SecondFactorChanges {
   ): Promise<T> {
     const guess = await this.deps.secondFactors.guess(em, userId, factor, origin, { sessionId });
     if (!guess) throw new Conflict('The account has no second factor.');
-    const done = await this.deps.endings.transactional(em, async (tx) => {
+    const done = await this.deps.revocations.transactional(em, async (tx) => {
       const account = await lockActiveAccount(tx, userId);
       if (!account?.secondFactor || !(await stillHolds(tx))) return null;
       return (await guess.consume(tx)) ? { result: await work(tx) } : null;

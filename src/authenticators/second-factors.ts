@@ -4,9 +4,9 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { GuessAllowance } from './guess-allowance.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { FactorKind, SecondFactorInput } from './second-factor-input.ts';
+import type { SecondFactorThrottle } from './second-factor-throttle.ts';
 import { TotpAuthenticator } from './totp/totp-authenticator.entity.ts';
 import { matchingStep } from './totp/totp-codes.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
@@ -29,7 +29,7 @@ export interface RemovedFactors {
 
 /** What `SecondFactors` works with. */
 export interface SecondFactorsDependencies {
-  readonly allowance: GuessAllowance;
+  readonly allowance: SecondFactorThrottle;
   readonly secrets: TotpSecrets;
   readonly recoveryCodes: RecoveryCodes;
   readonly notices: OwnerNotices;

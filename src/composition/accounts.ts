@@ -3,12 +3,12 @@ import {
   AccountEndResolver,
   AccountResolver,
   Activation,
-  AddressBook,
   ConfirmationMail,
   DataExport,
   Deactivation,
   EmailChange,
   EmailConfirmation,
+  EmailOwnership,
   EmailResolver,
   expiredRegistrationMarks,
   expiredRegistrations,
@@ -37,20 +37,20 @@ export type Accounts = ReturnType<typeof composeAccounts>;
 /** Accounts and their addresses. */
 export function composeAccounts(
   { config, rateLimiter, audit, outbox, letters, tokens, secure }: Platform,
-  { endings, signOut }: Sessions,
-  { passwords, ownerProof }: PasswordPart,
+  { revocations, signOut }: Sessions,
+  { passwords, currentPasswordCheck }: PasswordPart,
 ) {
   const { emailConfirmation } = config;
   const publicEmailsOnly = config.production;
   const registrationCookie = new RegistrationCookie({ secure });
-  const addressBook = new AddressBook(tokens);
-  const registrationMail = new RegistrationMail(tokens, letters, addressBook);
-  const confirmationMail = new ConfirmationMail(tokens, letters, addressBook);
-  const toNewAddress = new NewAddressMail(letters, addressBook);
+  const emailOwnership = new EmailOwnership(tokens);
+  const registrationMail = new RegistrationMail(tokens, letters, emailOwnership);
+  const confirmationMail = new ConfirmationMail(tokens, letters, emailOwnership);
+  const toNewAddress = new NewAddressMail(letters, emailOwnership);
   const toOldAddress = new OldAddressMail(letters);
   const registration = new Registration({
     passwords,
-    addressBook,
+    emailOwnership,
     repeated: new RepeatedRegistrations(passwords, { emailConfirmation }),
     mails: { outbox, confirmation: confirmationMail, registration: registrationMail },
     audit,
@@ -58,9 +58,9 @@ export function composeAccounts(
     options: { emailConfirmation, publicEmailsOnly },
   });
   const emailChange = new EmailChange({
-    ownerProof,
+    currentPasswordCheck,
     tokens,
-    addressBook,
+    emailOwnership,
     mails: { outbox, toNewAddress, toOldAddress },
     audit,
     rateLimiter,
@@ -68,13 +68,13 @@ export function composeAccounts(
   });
   const profiles = new Profiles(audit, rateLimiter);
   return {
-    addressBook,
+    emailOwnership,
     profiles,
     registration,
     confirmationMail,
     emailChange,
     registrationCookie,
-    activation: new Activation(keepSuperuser, endings, signOut, audit),
+    activation: new Activation(keepSuperuser, revocations, signOut, audit),
     resolvers: [new AccountResolver(registration, profiles, registrationCookie, passwords)],
     mailWriters: [confirmationMail, registrationMail, toNewAddress, toOldAddress],
     cookieNames: [registrationCookie.name],
@@ -86,19 +86,19 @@ export function composeAccounts(
 /** How an address is confirmed: the first confirmation may take it from an account, which recovery knows how to empty. */
 export function composeConfirmation(
   { rateLimiter, audit, outbox, tokens }: Platform,
-  { endings }: Sessions,
+  { revocations }: Sessions,
   { passwords }: PasswordPart,
-  { addressBook, emailChange, confirmationMail, registrationCookie }: Accounts,
+  { emailOwnership, emailChange, confirmationMail, registrationCookie }: Accounts,
   { claim }: { readonly claim: UnprovedAccounts },
 ) {
   const confirmation = new EmailConfirmation({
     tokens,
-    addressBook,
+    emailOwnership,
     emailChange,
     passwords,
     registrant: new RegistrantProof(passwords, audit, rateLimiter),
     unproved: claim,
-    endings,
+    revocations,
     outbox,
     mail: confirmationMail,
     audit,
@@ -114,17 +114,17 @@ export type AccountEnd = ReturnType<typeof composeAccountEnd>;
 /** How an account ends, and what its owner takes along: for which every part must have said what it keeps. */
 export function composeAccountEnd(
   { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
-  { endings, signOut }: Sessions,
-  { ownerProof }: PasswordPart,
+  { revocations, signOut }: Sessions,
+  { currentPasswordCheck }: PasswordPart,
   { activation }: Accounts,
   personalData: readonly PersonalData[],
 ) {
   const farewell = new FarewellMail(letters);
   const deletion = new AccountDeletion({
-    ownerProof,
+    currentPasswordCheck,
     keepSuperuser,
     tokens,
-    endings,
+    revocations,
     signOut,
     personalData,
     mails: { outbox, farewell },
@@ -135,7 +135,7 @@ export function composeAccountEnd(
     resolvers: [
       new AccountEndResolver(
         new DataExport(personalData, rateLimiter),
-        new Deactivation({ ownerProof, keepSuperuser, activation, tokens, endings, notices }),
+        new Deactivation({ currentPasswordCheck, keepSuperuser, activation, tokens, revocations, notices }),
         deletion,
       ),
     ],

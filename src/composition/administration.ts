@@ -18,7 +18,7 @@ import {
   roleHints,
   Superusers,
 } from '../roles/index.ts';
-import { EndingKind } from '../sessions/index.ts';
+import { RevocationKind } from '../sessions/index.ts';
 import type { AccountEnd, Accounts } from './accounts.ts';
 import type { Authenticators } from './authenticators.ts';
 import type { Part } from './part.ts';
@@ -30,9 +30,9 @@ import type { Sessions } from './sessions.ts';
 /** Who may do what. */
 export function composeAdministration(
   { config, clock, fork, audit, hints, tokens }: Platform,
-  { revocations, endings }: Sessions,
+  { revocationCache, revocations }: Sessions,
   { passwords, accountFactors }: PasswordPart,
-  { registration, addressBook }: Accounts,
+  { registration, emailOwnership }: Accounts,
 ) {
   const permissions = new PermissionTable(fork, GATEWAY_PERMISSIONS);
   const noteMistakes = roleHints(hints, GATEWAY_PERMISSIONS, config.secondFactor.requiredFor);
@@ -40,17 +40,17 @@ export function composeAdministration(
     await permissions.load();
     noteMistakes(permissions.roles);
   };
-  revocations.onChanged(EndingKind.ROLES, loadRoles);
-  const grants = new RoleGrants(endings, tokens, audit);
+  revocationCache.onChanged(RevocationKind.ROLES, loadRoles);
+  const grants = new RoleGrants(revocations, tokens, audit);
   return {
     loadRoles,
     permissions,
     grants,
     isAuthorized: authorizationChecker(permissions, accountFactors, clock),
-    superusers: new Superusers(registration, endings, audit),
-    userImport: new UserImport(passwords, addressBook, audit),
+    superusers: new Superusers(registration, revocations, audit),
+    userImport: new UserImport(passwords, emailOwnership, audit),
     resolvers: [
-      new RoleResolver(permissions, new RoleAdministration(endings, audit), grants),
+      new RoleResolver(permissions, new RoleAdministration(revocations, audit), grants),
       new AuditResolver(new AuditTrail(), audit),
     ],
     personalData: [roleData],
@@ -62,9 +62,9 @@ export type Administration = ReturnType<typeof composeAdministration>;
 /** The people who look after the accounts of others. */
 export function composeUserAdministration(
   { config, audit, rateLimiter, outbox }: Platform,
-  { endings, store, signOut }: Sessions,
+  { revocations, store, signOut }: Sessions,
   { passwords }: PasswordPart,
-  { activation, registration, profiles, emailChange, addressBook }: Accounts,
+  { activation, registration, profiles, emailChange, emailOwnership }: Accounts,
   { secondFactors, secondFactorChanges }: Authenticators,
   { recoveryMail }: Recovery,
   { deletion }: AccountEnd,
@@ -75,7 +75,7 @@ export function composeUserAdministration(
     activation,
     deletion,
     signOut,
-    endings,
+    revocations,
     secondFactors,
     secondFactorChanges,
     mails,
@@ -84,7 +84,7 @@ export function composeUserAdministration(
   });
   const options = { publicEmailsOnly: config.production };
   const creation = new UserCreation({ registration, passwords, grants, mails, audit, options });
-  const updates = new UserUpdate({ profiles, emailChange, addressBook, audit, options });
+  const updates = new UserUpdate({ profiles, emailChange, emailOwnership, audit, options });
   return {
     resolvers: [
       new AdministrationResolver({

@@ -23,7 +23,7 @@ export type SignInPart = ReturnType<typeof composeSignIn>;
 /** The gate that every way in leads through. */
 export function composeSignIn(
   { config, audit, notices }: Platform,
-  { endings, store, unclaimed, tokenPairs, cookies, keyBinding }: Sessions,
+  { revocations, store, unclaimed, tokenPairs, cookies, keyBinding }: Sessions,
   { secondFactors }: Authenticators,
   { linkChallenges }: Identities,
   { devices, deviceCookie }: Devices,
@@ -36,7 +36,7 @@ export function composeSignIn(
   const signIn = new SignIn({
     store,
     unclaimed,
-    endings,
+    revocations,
     tokenPairs,
     secondFactors,
     challenges: new SignInChallenges(),

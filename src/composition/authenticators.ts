@@ -1,11 +1,11 @@
 import {
   expiredEnrolments,
   fullAllowances,
-  GuessAllowance,
   RecoveryCodeResolver,
   RecoveryCodes,
   SecondFactorChanges,
   SecondFactors,
+  SecondFactorThrottle,
   secondFactorData,
   TotpEnrolments,
   TotpResolver,
@@ -24,13 +24,13 @@ export type Authenticators = Awaited<ReturnType<typeof composeAuthenticators>>;
  */
 export async function composeAuthenticators(
   { config, secrets, clock, rateLimiter, fork, audit, notices }: Platform,
-  { endings, signOut, requirement, renewals }: Sessions,
-  { ownerProof, accountFactors }: PasswordPart,
+  { revocations, signOut, requirement, renewals }: Sessions,
+  { currentPasswordCheck, accountFactors }: PasswordPart,
 ) {
   const totpSecrets = new TotpSecrets(secrets.encryptionKeys);
   await totpSecrets.checkKeys(fork());
   const recoveryCodes = new RecoveryCodes();
-  const allowance = new GuessAllowance(rateLimiter);
+  const allowance = new SecondFactorThrottle(rateLimiter);
   const secondFactors = new SecondFactors({
     allowance,
     secrets: totpSecrets,
@@ -42,9 +42,9 @@ export async function composeAuthenticators(
   const enrolments = new TotpEnrolments({
     secrets: totpSecrets,
     recoveryCodes,
-    ownerProof,
+    currentPasswordCheck,
     signOut,
-    endings,
+    revocations,
     notices,
     audit,
     rateLimiter,
@@ -54,9 +54,9 @@ export async function composeAuthenticators(
   const secondFactorChanges = new SecondFactorChanges({
     secondFactors,
     recoveryCodes,
-    ownerProof,
+    currentPasswordCheck,
     signOut,
-    endings,
+    revocations,
     requirement,
     notices,
     audit,

@@ -51,7 +51,7 @@ import type { Sessions } from './sessions.ts';
  */
 export function composeBlockpass(
   platform: Platform,
-  { endings }: Sessions,
+  { revocations }: Sessions,
   { blockpassIdentities }: Identities,
   { signIn, tokenDelivery, deliversCookies }: SignInPart,
   { isAuthorized }: Administration,
@@ -91,7 +91,7 @@ export function composeBlockpass(
   const appCalls = new AppCalls({
     api,
     records,
-    submissions: new KycSubmissions(vault, endings, audit),
+    submissions: new KycSubmissions(vault, revocations, audit),
     vault,
     passes: new UploadPasses(vault),
     person,

@@ -53,9 +53,9 @@ export function composeGoogle(
     const googleAccounts = new GoogleAccounts({
       identities: googleIdentities,
       linkChallenges,
-      addressBook: accounts.addressBook,
+      emailOwnership: accounts.emailOwnership,
       claim,
-      endings: sessions.endings,
+      revocations: sessions.revocations,
       notices,
       audit,
     });

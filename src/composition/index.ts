@@ -40,7 +40,7 @@ export { withMigrations } from './with-migrations.ts';
 
 /**
  * Operations at once, beside those that may wait for a hash: five for each connection to the database. More would only
- * wait for one, and so would the reading of endings, without which every access token costs a query.
+ * wait for one, and so would the reading of revocations, without which every access token costs a query.
  */
 const MAX_OPERATIONS = 5 * POOL_SIZE;
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
@@ -132,10 +132,10 @@ async function build(
     identities,
     devices,
   );
-  const { cookies, accessTokens, revocations, keyBinding, sightings } = sessions;
+  const { cookies, accessTokens, revocationCache, keyBinding, sightings } = sessions;
   const contexts = requestContexts(
     fork,
-    new CallerVerification({ cookies, accessTokens, revocations, keyBinding, sightings }),
+    new CallerVerification({ cookies, accessTokens, revocationCache, keyBinding, sightings }),
     devices.deviceCookie.name,
   );
   const google = composeGoogle(
@@ -232,7 +232,7 @@ async function build(
   closing.push(() => app.close());
 
   await administration.loadRoles();
-  await revocations.start();
+  await revocationCache.start();
   await Promise.all([feed.start(), redis?.start()]);
   sessions.signingKeys.start();
   if (serving) await startBackground();
@@ -244,7 +244,7 @@ async function build(
     userImport: administration.userImport,
     signingKeys: sessions.signingKeys,
     keyRotation: sessions.keyRotation,
-    caughtUp: () => revocations.catchUp(),
+    caughtUp: () => revocationCache.catchUp(),
     mailsWithToken: { 'confirm-email': accounts.confirmationMail, 'reset-password': recovery.recoveryMail },
     drain() {
       draining = true;

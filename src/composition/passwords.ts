@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { AccountFactors } from '../authenticators/index.ts';
 import {
-  OwnerProof,
+  CurrentPasswordCheck,
   PasswordChange,
   PasswordHasher,
   PasswordResolver,
@@ -32,7 +32,7 @@ export type PasswordPart = Awaited<ReturnType<typeof composePasswords>>;
 /** @throws {InvalidSettings} a pepper is missing that a stored hash needs. */
 export async function composePasswords(
   { config, secrets, clock, closing, rateLimiter, fork, audit, tokens, notices }: Platform,
-  { endings, signOut, renewals }: Sessions,
+  { revocations, signOut, renewals }: Sessions,
   { googleIdentities }: Identities,
   { devices, deviceCookie }: Devices,
 ) {
@@ -51,7 +51,7 @@ export async function composePasswords(
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   await passwords.padToStored(fork());
   const accountFactors = new AccountFactors(config.google ? googleIdentities : null);
-  const ownerProof = new OwnerProof({
+  const currentPasswordCheck = new CurrentPasswordCheck({
     passwords,
     factors: accountFactors,
     devices,
@@ -61,9 +61,9 @@ export async function composePasswords(
   });
   const change = new PasswordChange({
     passwords,
-    ownerProof,
+    currentPasswordCheck,
     tokens,
-    endings,
+    revocations,
     signOut,
     devices,
     notices,
@@ -71,7 +71,7 @@ export async function composePasswords(
   });
   return {
     passwords,
-    ownerProof,
+    currentPasswordCheck,
     accountFactors,
     /** Who hashes and who waits for it, at most. */
     hashPlaces: threads * (1 + HASH_QUEUE_PER_THREAD),

@@ -19,9 +19,9 @@ export type Recovery = ReturnType<typeof composeRecovery>;
 /** The ways back into an account. */
 export function composeRecovery(
   { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
-  { endings, signOut }: Sessions,
+  { revocations, signOut }: Sessions,
   { passwords }: PasswordPart,
-  { activation, addressBook }: Accounts,
+  { activation, emailOwnership }: Accounts,
   { secondFactors }: Authenticators,
   { linkedIdentities }: Identities,
   { devices, deviceCookie }: Devices,
@@ -33,7 +33,7 @@ export function composeRecovery(
     devices,
     identities: linkedIdentities,
     tokens,
-    endings,
+    revocations,
     signOut,
     notices,
     audit,
@@ -41,7 +41,7 @@ export function composeRecovery(
   const recovery = new AccountRecovery({
     tokens,
     passwords,
-    endings,
+    revocations,
     signOut,
     activation,
     identities: linkedIdentities,
@@ -54,12 +54,12 @@ export function composeRecovery(
   });
   const undo = new EmailChangeUndo({
     tokens,
-    addressBook,
+    emailOwnership,
     identities: linkedIdentities,
     passwords,
     secondFactors,
     devices,
-    endings,
+    revocations,
     signOut,
     mails: { outbox, recovery: recoveryMail },
     notices,

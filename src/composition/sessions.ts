@@ -1,21 +1,21 @@
 import {
   AccessTokens,
   DpopProofs,
-  EndingKind,
-  Endings,
   expiredSessions,
   GenerationSightings,
   InProcessReplayCache,
   jwksRoutes,
   KeyBinding,
   KeyRotation,
-  LostEndings,
-  oldEndings,
+  LostRevocations,
+  oldRevocations,
   PostgresSessionStore,
   RedisReplayCache,
   RedisSessionStore,
   RefreshRotation,
   RefreshTokens,
+  RevocationCache,
+  RevocationKind,
   Revocations,
   SecondFactorRequirement,
   ServiceTokenResolver,
@@ -53,22 +53,24 @@ export async function composeSessions({
   publicUrl,
 }: Platform) {
   const { accessToken, session } = config;
-  const lostEndings = new LostEndings(fork, audit, (message, facts) => log.warn(facts, message));
-  const revocations = new Revocations(
+  const lostRevocations = new LostRevocations(fork, audit, (message, facts) => log.warn(facts, message));
+  const revocationCache = new RevocationCache(
     fork,
     feed,
     {
       maxStalenessSeconds: session.revocationMaxStalenessSeconds,
-      onReplaced: (known) => lostEndings.writeAgain(known),
+      onReplaced: (known) => lostRevocations.writeAgain(known),
     },
     warn,
   );
-  closing.push(() => revocations.stop());
-  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: accessToken.ttlSeconds });
+  closing.push(() => revocationCache.stop());
+  const revocations = new Revocations(feed, revocationCache, {
+    accessTokenTtlSeconds: accessToken.ttlSeconds,
+  });
 
-  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, endings);
+  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, revocations);
   closing.push(() => signingKeys.stop());
-  revocations.onChanged(EndingKind.KEYS, () => signingKeys.reload());
+  revocationCache.onChanged(RevocationKind.KEYS, () => signingKeys.reload());
 
   const requirement = new SecondFactorRequirement(config.secondFactor.requiredFor);
   const accessTokens = new AccessTokens(signingKeys, clock, requirement, accessToken);
@@ -76,22 +78,22 @@ export async function composeSessions({
   const tokenPairs = new TokenPairs(accessTokens, refreshTokens);
   const store =
     redis && session.store === 'redis'
-      ? new RedisSessionStore(redis, endings, session)
-      : new PostgresSessionStore(endings, session);
+      ? new RedisSessionStore(redis, revocations, session)
+      : new PostgresSessionStore(revocations, session);
   const sightings = new GenerationSightings(fork, store);
   closing.push(() => sightings.stop());
-  const unclaimed = new UnclaimedSessions({ fork, store, endings, audit, warn });
+  const unclaimed = new UnclaimedSessions({ fork, store, revocations, audit, warn });
   closing.push(() => unclaimed.stop());
-  const signOut = new SignOut({ store, endings, accessTokens, refreshTokens, audit });
+  const signOut = new SignOut({ store, revocations, accessTokens, refreshTokens, audit });
   const cookies = new TokenCookies(clock, cookieStyle);
   const keyBinding = new KeyBinding(session.dpop, audit);
   const replays = redis ? new RedisReplayCache(redis) : new InProcessReplayCache();
   const serviceTokens = new ServiceTokens(signingKeys, clock, rateLimiter, accessToken);
   return {
+    revocationCache,
     revocations,
-    endings,
     signingKeys,
-    keyRotation: new KeyRotation(endings, audit, box, accessToken),
+    keyRotation: new KeyRotation(revocations, audit, box, accessToken),
     requirement,
     accessTokens,
     tokenPairs,
@@ -106,7 +108,7 @@ export async function composeSessions({
       refreshTokens,
       store,
       sightings,
-      endings,
+      revocations,
       tokenPairs,
       notices,
       audit,
@@ -124,6 +126,6 @@ export async function composeSessions({
     ],
     routes: [jwksRoutes(signingKeys)],
     personalData: [sessionData(store)],
-    chores: [expiredSessions, oldEndings],
+    chores: [expiredSessions, oldRevocations],
   } satisfies Part & Record<string, unknown>;
 }

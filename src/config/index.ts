@@ -106,7 +106,7 @@ export interface Config {
     readonly maxPerUser: number;
     /** How long the immediate predecessor of a refresh token still gets the same successor. */
     readonly refreshGraceSeconds: number;
-    /** Age of the list of endings beyond which each request asks the database. */
+    /** Age of the list of revocations beyond which each request asks the database. */
     readonly revocationMaxStalenessSeconds: number;
     readonly tokenDelivery: TokenDelivery;
     /** Whether sessions are bound to keys of their clients. */

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import {
-  type AddressBook,
   type EmailAddress,
+  type EmailOwnership,
   emailKey,
   lockAccount,
   pendingRegistrations,
@@ -13,7 +13,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccountClaim } from '../recovery/index.ts';
-import type { AnnouncedTransaction, Endings } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
@@ -38,9 +38,9 @@ export type AccountDecision =
 export interface GoogleAccountsDependencies {
   readonly identities: GoogleIdentities;
   readonly linkChallenges: LinkChallenges;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly claim: AccountClaim;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly notices: OwnerNotices;
   readonly audit: AuditLog;
 }
@@ -55,7 +55,9 @@ export class GoogleAccounts {
       const known = await this.deps.identities.find(em.fork(), claims);
       if (known) return { kind: 'account', identity: known };
       try {
-        return await this.deps.endings.transactional(em.fork(), (tx) => this.decideNew(tx, claims, origin));
+        return await this.deps.revocations.transactional(em.fork(), (tx) =>
+          this.decideNew(tx, claims, origin),
+        );
       } catch (error) {
         const constraint = violatedUniqueConstraint(error);
         if (attempt === ATTEMPTS || constraint === undefined || !OVERTAKEN.has(constraint)) throw error;
@@ -69,8 +71,8 @@ export class GoogleAccounts {
     origin: RequestOrigin,
   ): Promise<AccountDecision> {
     const address = addressOf(claims);
-    if (address) await this.deps.addressBook.reserve(tx, address.key);
-    const holder = address && (await this.deps.addressBook.holderOf(tx, address.key));
+    if (address) await this.deps.emailOwnership.reserve(tx, address.key);
+    const holder = address && (await this.deps.emailOwnership.holderOf(tx, address.key));
     return address && holder
       ? this.join(tx, claims, address, holder, origin)
       : this.create(tx, claims, address, origin);

@@ -1,4 +1,4 @@
-export { OWNER_PROOF_RULES, OwnerProof } from './owner-proof.ts';
+export { CURRENT_PASSWORD_RULES, CurrentPasswordCheck } from './current-password-check.ts';
 export { PasswordResolver } from './password.resolver.ts';
 export { PasswordChange } from './password-change.ts';
 export { type Asker, NotHashed, PasswordHasher, type StoredPassword } from './password-hasher.ts';

@@ -1,5 +1,5 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
-import { OWNER_PROOF_RULES } from './owner-proof.ts';
+import { CURRENT_PASSWORD_RULES } from './current-password-check.ts';
 import { PasswordResolver } from './password.resolver.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 
@@ -10,5 +10,5 @@ export const passwords: Module = {
     password_credential: { entity: PasswordCredential, rights: ALL_RIGHTS },
   },
   resolvers: [PasswordResolver],
-  rateLimits: { ...OWNER_PROOF_RULES },
+  rateLimits: { ...CURRENT_PASSWORD_RULES },
 };

@@ -8,8 +8,8 @@ import { sql, statement } from '../platform/database/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings, SessionRenewal, SignOut } from '../sessions/index.ts';
-import type { OwnerProof } from './owner-proof.ts';
+import type { Revocations, SessionRenewal, SignOut } from '../sessions/index.ts';
+import type { CurrentPasswordCheck } from './current-password-check.ts';
 import type { Passwords } from './passwords.ts';
 
 /** Whoever changes the password because somebody else knew it also undoes what that somebody has asked for. */
@@ -21,9 +21,9 @@ const REPEATABLE_FOR = 600;
 /** What `PasswordChange` works with. */
 export interface PasswordChangeDependencies {
   readonly passwords: Passwords;
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly tokens: OneTimeTokens;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly devices: KnownDevices;
   readonly notices: OwnerNotices;
@@ -51,25 +51,25 @@ export class PasswordChange {
     renewal: SessionRenewal,
   ): Promise<string> {
     const { userId } = caller;
-    await this.deps.ownerProof.charge(origin);
+    await this.deps.currentPasswordCheck.charge(origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
     const known = await this.deps.passwords.find(em, userId);
     const { currentPassword, newPassword } = readFields('', {
-      currentPassword: () => this.deps.ownerProof.read(known, current),
+      currentPassword: () => this.deps.currentPasswordCheck.read(known, current),
       newPassword: () =>
         this.deps.passwords.parseNew(next, { username: user.username, email: user.email ?? undefined }),
     });
     const mayRepeat = await wasChangedLately(em, userId);
     const claim = { known, password: currentPassword, repeated: mayRepeat ? newPassword : null };
-    const proof = await this.deps.ownerProof.verify(em, caller, claim, 'password.change', origin);
+    const proof = await this.deps.currentPasswordCheck.verify(em, caller, claim, 'password.change', origin);
     const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
-    const deviceMark = await this.deps.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.deps.revocations.transactional(em, async (tx) => {
       // The account before its password: accounts/lock-account.ts tells why.
       if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
         return null;
-      if (!proof && !(await this.deps.ownerProof.stillHolds(tx, caller, null))) return null;
+      if (!proof && !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, null))) return null;
       const stored = proof
         ? await this.deps.passwords.replace(tx, proof, replacement)
         : await this.deps.passwords.store(tx, userId, replacement);

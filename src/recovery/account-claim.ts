@@ -15,7 +15,7 @@ import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 
 /** How the owner proved the address. */
 export type ClaimProof = 'google' | 'password-reset';
@@ -27,7 +27,7 @@ export interface AccountClaimDependencies {
   readonly devices: KnownDevices;
   readonly identities: LinkedIdentities;
   readonly tokens: OneTimeTokens;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly notices: OwnerNotices;
   readonly audit: AuditLog;
@@ -53,7 +53,7 @@ export class AccountClaim implements UnprovedAccounts {
   /**
    * A registration proved the address of an account that never did: the account loses the address, and everything that
    * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address and
-   * knows that it has no owner (AddressBook.hasOwner).
+   * knows that it has no owner (EmailOwnership.hasOwner).
    */
   async vacate(tx: AnnouncedTransaction, addressKey: string, origin: RequestOrigin): Promise<void> {
     const user = await lockAccountByAddress(tx, addressKey);
@@ -101,7 +101,7 @@ export class AccountClaim implements UnprovedAccounts {
     await registrationMarks.remove(tx, userId);
     const endedSessions = await this.deps.signOut.allIn(tx, userId, origin);
     // Voids access tokens, and the sign-ins that wait for their second step.
-    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.revocations.raiseEpoch(tx, userId);
     return { endedSessions, removedSecondFactor, removedIdentities };
   }
 }

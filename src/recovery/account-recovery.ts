@@ -12,7 +12,7 @@ import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
@@ -33,7 +33,7 @@ const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurp
 export interface AccountRecoveryDependencies {
   readonly tokens: OneTimeTokens;
   readonly passwords: Passwords;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly activation: Activation;
   readonly identities: LinkedIdentities;
@@ -79,7 +79,7 @@ export class AccountRecovery {
     });
     const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
-    const deviceMark = await this.deps.endings.transactional(em, async (tx) => {
+    const deviceMark = await this.deps.revocations.transactional(em, async (tx) => {
       const account = await lockAccount(tx, user.id);
       if (!account) return null;
       const binding = await this.deps.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
@@ -104,7 +104,7 @@ export class AccountRecovery {
     await tx.flush();
     await this.deps.activation.comeBack(tx, userId, origin);
     const ended = await this.deps.signOut.allIn(tx, userId, origin);
-    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.tokens.void(tx, userId, VOIDED);
     const others = await this.deps.identities.isAnyLinked(tx, userId);
     await this.deps.notices.tell(

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type AddressBook, lockAccount } from '../accounts/index.ts';
+import { type EmailOwnership, lockAccount } from '../accounts/index.ts';
 import type { SecondFactors } from '../authenticators/index.ts';
 import type { KnownDevices } from '../devices/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
@@ -11,7 +11,7 @@ import { InvalidToken } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings, SignOut } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900 } } as const;
@@ -28,12 +28,12 @@ const SUSPECT_TIME = 24 * 3600 * 1000;
 /** What `EmailChangeUndo` works with. */
 export interface EmailChangeUndoDependencies {
   readonly tokens: OneTimeTokens;
-  readonly addressBook: AddressBook;
+  readonly emailOwnership: EmailOwnership;
   readonly identities: LinkedIdentities;
   readonly passwords: Passwords;
   readonly secondFactors: SecondFactors;
   readonly devices: KnownDevices;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
   readonly notices: OwnerNotices;
@@ -54,8 +54,8 @@ export class EmailChangeUndo {
    */
   async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
     await this.deps.rateLimiter.charge(['undoEmailChange.ip', origin.networks]);
-    await this.deps.endings.transactional(em, async (tx) => {
-      const binding = await this.deps.addressBook.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
+    await this.deps.revocations.transactional(em, async (tx) => {
+      const binding = await this.deps.emailOwnership.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');
       await this.restore(tx, binding, origin);
     });
@@ -68,7 +68,7 @@ export class EmailChangeUndo {
   ): Promise<void> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
-    if (!user || (await this.deps.addressBook.isTaken(tx, addressKey, userId))) {
+    if (!user || (await this.deps.emailOwnership.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is gone, or the address has another one');
     }
     // The link was in its mailbox, which proves it.
@@ -88,7 +88,7 @@ export class EmailChangeUndo {
     const identities = await this.deps.identities.removeAll(tx, userId);
     await this.deps.devices.forgetAll(tx, userId);
     const ended = await this.deps.signOut.allIn(tx, userId, origin);
-    await this.deps.endings.raiseEpoch(tx, userId);
+    await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address, undoes: true });
     if (removed.secondFactor) await this.deps.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
     if (removed.recoveryCodes > 0)

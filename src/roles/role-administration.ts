@@ -5,7 +5,7 @@ import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { AnnouncedTransaction, Endings } from '../sessions/index.ts';
+import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
@@ -41,7 +41,7 @@ export interface RoleChange {
  */
 export class RoleAdministration {
   constructor(
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly audit: AuditLog,
   ) {}
 
@@ -61,7 +61,7 @@ export class RoleAdministration {
       requireFree(name);
       const role = tx.create(Role, { name, description, permissions });
       await tx.persist(role).flush();
-      await this.endings.rolesChanged(tx);
+      await this.revocations.rolesChanged(tx);
       await this.audit.record(tx, origin, {
         action: 'role.created',
         actorId: caller.userId,
@@ -99,7 +99,7 @@ export class RoleAdministration {
         if (holders.length === MANY) {
           throw new Conflict(`A role that ${MANY} accounts or more have keeps its name.`);
         }
-        await this.endings.raiseEpochs(tx, holders);
+        await this.revocations.raiseEpochs(tx, holders);
       }
       tx.assign(role, {
         ...(renamed && { name }),
@@ -107,7 +107,7 @@ export class RoleAdministration {
         ...(permissions !== undefined && { permissions }),
       });
       await tx.flush();
-      await this.endings.rolesChanged(tx);
+      await this.revocations.rolesChanged(tx);
       await this.audit.record(tx, origin, {
         action: 'role.updated',
         actorId: caller.userId,
@@ -152,11 +152,11 @@ export class RoleAdministration {
         tx,
         sql`delete from role_grant where role_id = ${role.id} and user_id = any(${holders}::uuid[])`,
       );
-      await this.endings.raiseEpochs(tx, holders);
+      await this.revocations.raiseEpochs(tx, holders);
       const isLast = holders.length < MANY;
       if (isLast) {
         await tx.remove(role).flush();
-        await this.endings.rolesChanged(tx);
+        await this.revocations.rolesChanged(tx);
       }
       await this.audit.record(tx, origin, {
         action: isLast ? 'role.deleted' : 'role.revoked',
@@ -170,7 +170,7 @@ export class RoleAdministration {
 
   private async change<T>(em: EntityManager, work: (tx: AnnouncedTransaction) => Promise<T>): Promise<T> {
     try {
-      return await this.endings.transactional(em, work);
+      return await this.revocations.transactional(em, work);
     } catch (error) {
       if (NAME_TAKEN.has(violatedUniqueConstraint(error))) throw nameTaken();
       throw error;

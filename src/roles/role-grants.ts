@@ -7,7 +7,7 @@ import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from '../sessions/index.ts';
+import type { Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
 import { RolePermission } from './permissions.ts';
@@ -29,7 +29,7 @@ export interface Grant {
  */
 export class RoleGrants {
   constructor(
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly tokens: OneTimeTokens,
     private readonly audit: AuditLog,
   ) {}
@@ -47,7 +47,7 @@ export class RoleGrants {
     { userId, role: name }: Grant,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.endings.transactional(em, async (tx) => {
+    await this.revocations.transactional(em, async (tx) => {
       const { powers, role } = await this.begin(tx, caller, { userId, role: name });
       if (userId === caller.userId && !powers.unlimited) {
         throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
@@ -56,7 +56,7 @@ export class RoleGrants {
       if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, origin);
       // An administrator may have begun it while they could act on this account, and would come to the new role by it.
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
-      await this.endings.raiseEpoch(tx, userId);
+      await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.granted',
         actorId: caller.userId,
@@ -77,7 +77,7 @@ export class RoleGrants {
     { userId, role: name }: Grant,
     origin: RequestOrigin,
   ): Promise<void> {
-    await this.endings.transactional(em, async (tx) => {
+    await this.revocations.transactional(em, async (tx) => {
       const { role } = await this.begin(tx, caller, { userId, role: name });
       if (name === SUPERUSER) await keepSuperuser(tx, userId);
       const revoked = await statement(
@@ -86,7 +86,7 @@ export class RoleGrants {
       );
       const look = { actorId: caller.userId, userId };
       if (revoked.length === 0) return auditAccountAccess(tx, this.audit, look, origin);
-      await this.endings.raiseEpoch(tx, userId);
+      await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.revoked',
         actorId: caller.userId,

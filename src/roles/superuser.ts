@@ -5,7 +5,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from '../sessions/index.ts';
+import type { Revocations } from '../sessions/index.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
 
@@ -24,7 +24,7 @@ export interface SuperuserInput {
 export class Superusers {
   constructor(
     private readonly registration: Registration,
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly audit: AuditLog,
   ) {}
 
@@ -84,21 +84,21 @@ export class Superusers {
   }
 
   private grant(em: EntityManager, userId: string, origin: RequestOrigin): Promise<boolean> {
-    return this.endings.transactional(em, async (tx) => {
+    return this.revocations.transactional(em, async (tx) => {
       const made = await statement(
         tx,
         sql`insert into role (id, name, description, permissions)
             values (${newId()}, ${SUPERUSER}, 'Holds every permission.', ${[EVERY_PERMISSION]})
             on conflict (name) do nothing returning id`,
       );
-      if (made.length > 0) await this.endings.rolesChanged(tx);
+      if (made.length > 0) await this.revocations.rolesChanged(tx);
       const granted = await statement(
         tx,
         sql`insert into role_grant (user_id, role_id) select ${userId}, id from role where name = ${SUPERUSER}
             on conflict do nothing returning role_id`,
       );
       if (granted.length === 0) return false;
-      await this.endings.raiseEpoch(tx, userId);
+      await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, origin, {
         action: 'role.granted',
         actorId: null,

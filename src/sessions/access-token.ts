@@ -111,7 +111,7 @@ export class AccessTokens {
   private isTimely({ issuedAt, expiresAt }: GenuineToken): boolean {
     const now = this.now();
     if (expiresAt <= now || issuedAt > now + CLOCK_TOLERANCE) return false;
-    // The life that is configured now, not the one at issue: endings are remembered no longer than this.
+    // The life that is configured now, not the one at issue: revocations are remembered no longer than this.
     return issuedAt + this.options.ttlSeconds > now - CLOCK_TOLERANCE;
   }
 

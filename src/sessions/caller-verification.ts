@@ -3,14 +3,14 @@ import type { Caller, PresentedCredentials } from '../platform/request/index.ts'
 import type { AccessTokens } from './access-token.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
-import type { Revocations } from './revocations.ts';
+import type { RevocationCache } from './revocation-cache.ts';
 import type { TokenCookies } from './token-cookies.ts';
 
 /** What `CallerVerification` works with. */
 export interface CallerVerificationDependencies {
   readonly cookies: TokenCookies;
   readonly accessTokens: AccessTokens;
-  readonly revocations: Revocations;
+  readonly revocationCache: RevocationCache;
   readonly keyBinding: KeyBinding;
   readonly sightings: GenerationSightings;
 }
@@ -20,7 +20,7 @@ export class CallerVerification {
   constructor(private readonly deps: CallerVerificationDependencies) {}
 
   /**
-   * @param em for the rare case that endings must be asked of the database
+   * @param em for the rare case that revocations must be asked of the database
    * @returns null without a token that is good now: a bad one makes the request anonymous.
    * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
    * @throws {InvalidDpopProof} the token is good, and the request does not prove the key that it is bound to.
@@ -34,7 +34,7 @@ export class CallerVerification {
   async identify(credentials: PresentedCredentials, em: () => EntityManager): Promise<Caller | null> {
     const token = this.deps.cookies.accessToken(credentials);
     const caller = token === undefined ? null : await this.deps.accessTokens.verify(token);
-    if (token === undefined || !caller || (await this.deps.revocations.isVoid(caller, em))) return null;
+    if (token === undefined || !caller || (await this.deps.revocationCache.isVoid(caller, em))) return null;
     this.deps.keyBinding.requireKeyOf(caller, token, credentials);
     // After it: a token that was stolen without its key is not in use.
     this.deps.sightings.note(caller);

@@ -4,7 +4,7 @@ import { AdvisoryLock, lockInTransaction } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
-import { CLOCK_SLACK, type Endings } from './endings.ts';
+import { CLOCK_SLACK, type Revocations } from './revocations.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import { makeKey, type NewSigningKey, type SigningKeyOptions } from './signing-key-material.ts';
 import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts';
@@ -18,7 +18,7 @@ import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts'
  */
 export type RotationMode = 'announced' | 'now' | 'emergency';
 
-/** Seconds from the commit until every gateway has read a new key, with room for a late one: endings are known within a second. */
+/** Seconds from the commit until every gateway has read a new key, with room for a late one: revocations are known within a second. */
 const READ_EVERYWHERE = 2;
 /** Seconds for which another key goes on signing. */
 const WAIT: Readonly<Record<RotationMode, number>> = {
@@ -38,7 +38,7 @@ export interface KeyRotationOptions extends SigningKeyOptions {
  */
 export class KeyRotation {
   constructor(
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly audit: AuditLog,
     private readonly box: SecretBox,
     private readonly options: KeyRotationOptions,
@@ -64,7 +64,7 @@ export class KeyRotation {
     }
     // Before the transaction: nobody waits for the lock while a large RSA key is searched for.
     const made = await makeKey(this.box, this.options);
-    return this.endings.transactional(em, async (tx) => {
+    return this.revocations.transactional(em, async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       const time = await databaseTime(tx);
       const known = await loadKeys(tx, time);
@@ -85,7 +85,7 @@ export class KeyRotation {
         subjectId: null,
         details: { kid, mode, signsFrom: signsFrom.toISOString() },
       });
-      await this.endings.keysChanged(tx);
+      await this.revocations.keysChanged(tx);
       return { kid, signsFrom };
     });
   }
@@ -106,11 +106,11 @@ export class KeyRotation {
 
   /** A key file signs: the keys of the database only let tokens pass, and whoever has one of them could make some. */
   private voidAll(em: EntityManager, origin: RequestOrigin): Promise<null> {
-    return this.endings.transactional(em, async (tx) => {
+    return this.revocations.transactional(em, async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       const time = await databaseTime(tx);
       await this.void(tx, await loadKeys(tx, time), new Date(time), origin);
-      await this.endings.keysChanged(tx);
+      await this.revocations.keysChanged(tx);
       return null;
     });
   }

@@ -1,6 +1,6 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
-import { Ending } from './ending.entity.ts';
 import { REFRESH_RULES } from './refresh-rotation.ts';
+import { Revocation } from './revocation.entity.ts';
 import { ServiceTokenResolver } from './service-token.resolver.ts';
 import { SERVICE_TOKEN_RULES } from './service-tokens.ts';
 import { Session } from './session.entity.ts';
@@ -12,7 +12,7 @@ export const sessions: Module = {
   name: 'sessions',
   tables: {
     session: { entity: Session, rights: ALL_RIGHTS },
-    ending: { entity: Ending, rights: ['select', 'insert'] },
+    ending: { entity: Revocation, rights: ['select', 'insert'] },
     signing_key: { entity: SigningKey, rights: ['select', 'insert', 'update'] },
   },
   functions: ['delete_old_endings(int)'],

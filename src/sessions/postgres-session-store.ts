@@ -3,9 +3,9 @@ import { type RawBuilder } from 'kysely';
 import { preparedStatement, sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
-import { type AnnouncedTransaction, type Endings, endableByToken } from './endings.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
+import { type AnnouncedTransaction, endableByToken, type Revocations } from './revocations.ts';
 import type {
   EndedSession,
   HeldSession,
@@ -29,7 +29,7 @@ export class PostgresSessionStore implements SessionStore {
   private readonly alive: RawBuilder<boolean>;
 
   constructor(
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly options: SessionStoreOptions,
   ) {
     const { idleTtlSeconds } = options;
@@ -61,7 +61,7 @@ export class PostgresSessionStore implements SessionStore {
     const created = rows.find((row) => row.is_new);
     if (!created) throw new Error('the session was not written');
     const displaced = rows.filter((row) => !row.is_new).map(toRecord);
-    return { session: toRecord(created), displaced: await this.endings.endSessions(tx, displaced) };
+    return { session: toRecord(created), displaced: await this.revocations.endSessions(tx, displaced) };
   }
 
   async find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null> {
@@ -180,7 +180,9 @@ export class PostgresSessionStore implements SessionStore {
     if (ended) return ended;
     // A standby that took over without the last transactions lost the session, and its access token is still good.
     const isLost = known && !(await this.has(tx, sessionId));
-    const [lost] = isLost ? await this.endings.endSessions(tx, [endableByToken({ userId, sessionId })]) : [];
+    const [lost] = isLost
+      ? await this.revocations.endSessions(tx, [endableByToken({ userId, sessionId })])
+      : [];
     return lost ?? null;
   }
 
@@ -205,7 +207,7 @@ export class PostgresSessionStore implements SessionStore {
       tx,
       sql<SessionRow>`delete from session where ${condition} returning *`,
     );
-    return this.endings.endSessions(tx, removed);
+    return this.revocations.endSessions(tx, removed);
   }
 
   private async records(em: EntityManager, query: RawBuilder<SessionRow>): Promise<SessionRecord[]> {

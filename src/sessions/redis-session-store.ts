@@ -3,10 +3,10 @@ import { afterTransaction, type Outcome, timeLeft } from '../platform/database/i
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { RedisAway, type RedisConnection, type RedisScript } from '../platform/redis/index.ts';
-import { type AnnouncedTransaction, type Endable, type Endings, endableByToken } from './endings.ts';
 import { CREATE, FIND, LIST, LOOK, MARK_SEEN, ROTATE, WRITE } from './redis-session-scripts.ts';
 import { notesOfEarlierRelease, type RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
+import { type AnnouncedTransaction, type Endable, endableByToken, type Revocations } from './revocations.ts';
 import type {
   EndedSession,
   HeldSession,
@@ -30,7 +30,7 @@ import { loadSubject, type Subject } from './subject.ts';
 export class RedisSessionStore implements SessionStore {
   constructor(
     private readonly redis: RedisConnection,
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly options: SessionStoreOptions,
   ) {}
 
@@ -150,7 +150,7 @@ export class RedisSessionStore implements SessionStore {
     userId: string,
     sessions: readonly Endable[],
   ): Promise<EndedSession[]> {
-    const ended = await this.endings.endSessions(tx, sessions);
+    const ended = await this.revocations.endSessions(tx, sessions);
     this.dropAfter(tx, 'committed', userId, sessions);
     return ended;
   }
@@ -161,7 +161,7 @@ export class RedisSessionStore implements SessionStore {
     userId: string,
     held: readonly Held[],
   ): Promise<Held[]> {
-    const standing = await this.endings.withoutEnded(em, held);
+    const standing = await this.revocations.withoutEnded(em, held);
     const ended = held.filter((session) => !standing.includes(session));
     this.dropAfter(em, 'committed', userId, ended);
     return standing;

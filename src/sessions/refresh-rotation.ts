@@ -10,10 +10,10 @@ import {
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type RequestOrigin } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
-import type { Endings } from './endings.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
 import { type Judgement, judgePresentation } from './refresh-contract.ts';
 import type { RefreshTokenClaims, RefreshTokens } from './refresh-token.ts';
+import type { Revocations } from './revocations.ts';
 import type { HeldSession, SessionRecord, SessionStore, SessionUse } from './session-store.ts';
 import type { Subject } from './subject.ts';
 import { MOST_ATTEMPTS } from './supersession.ts';
@@ -49,7 +49,7 @@ export interface RefreshRotationDependencies {
   readonly refreshTokens: RefreshTokens;
   readonly store: SessionStore;
   readonly sightings: GenerationSightings;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly tokenPairs: TokenPairs;
   readonly notices: OwnerNotices;
   readonly audit: AuditLog;
@@ -217,7 +217,7 @@ export class RefreshRotation {
     presented: RefreshTokenClaims,
     origin: RequestOrigin,
   ) {
-    await this.deps.endings.transactional(em, async (tx) => {
+    await this.deps.revocations.transactional(em, async (tx) => {
       const ended = await this.deps.store.remove(tx, session.userId, session.id, { known: true });
       if (!ended) return;
       await this.deps.notices.tell(tx, session.userId, 'refresh-reuse', origin);

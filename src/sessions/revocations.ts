@@ -1,184 +1,181 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { isDatabaseAway, outsideDeadline } from '../platform/database/index.ts';
-import { ServiceUnavailable } from '../platform/errors.ts';
+import { sql, statement } from '../platform/database/index.ts';
 import type { EventFeed } from '../platform/events/index.ts';
-import type { Caller } from '../platform/request/index.ts';
-import { EndingKind } from './ending.entity.ts';
-import { EndingReader, type EndingRow, type ReadPoint } from './ending-reader.ts';
-import type { KnownEndings } from './lost-endings.ts';
-import { isUnrevoked } from './revocation-lookup.ts';
-
-/** Milliseconds between two looks without being woken. */
-const READ_INTERVAL = 500;
-/** Milliseconds between two clearings of entries that no longer matter. */
-const FORGET_INTERVAL = 60_000;
-
-/** Kinds of ending that say nothing but: something held in memory changed, read it again. */
-export type RereadKind = EndingKind.ROLES | EndingKind.KEYS;
-
-export interface RevocationOptions {
-  /** Age of the last successful read beyond which each request is checked in the database. */
-  readonly maxStalenessSeconds: number;
-  /** Called with everything that this process knows when another server took over. While it fails, reading counts as failed. */
-  readonly onReplaced: (known: KnownEndings) => Promise<void>;
-}
+import type { Chore } from '../platform/housekeeping/housekeeping.ts';
+import { CLOCK_TOLERANCE } from './access-token.ts';
+import { RevocationKind } from './revocation.entity.ts';
+import type { RereadKind, RevocationCache } from './revocation-cache.ts';
+import { REVOCATION_COLUMNS, type RevocationRow } from './revocation-reader.ts';
+import type { SessionRecord, SessionReference } from './session-store.ts';
 
 /**
- * What this process knows of endings: every request is judged here, in memory, without a look-up.
- * It reads what is new in the table whenever it is woken and every half second (ending-reader.ts). When reading fails for
- * longer than the allowed staleness, each request asks the database instead, and when that fails too, it is refused.
+ * Seconds: how much longer than its life a token may be accepted. Twice: it may be dated ahead by the tolerance, and a life
+ * that was shortened since is judged with it once more.
+ */
+export const CLOCK_SLACK = 2 * CLOCK_TOLERANCE;
+/** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
+const KEPT_DAYS_BEYOND_EXPIRY = 1;
+
+/** What an ending must know of a session. */
+export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
+
+/** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
+const LONGEST_LIFE = 31_536_000_000;
+
+/** A session that its store lost, as a genuine token names it. Its ending is kept as long as any session may live. */
+export const endableByToken = ({ userId, sessionId }: SessionReference): Endable => ({
+  id: sessionId,
+  userId,
+  expiresAt: new Date(Date.now() + LONGEST_LIFE),
+});
+
+/**
+ * A transaction whose commit tells every process what ended in it. Only `Revocations.transactional` makes one, so a change that
+ * ends sessions or raises an epoch does not compile in any other transaction.
+ */
+export type AnnouncedTransaction = EntityManager & { readonly [ANNOUNCED]: true };
+
+/** Exists for the compiler alone. */
+declare const ANNOUNCED: unique symbol;
+
+/**
+ * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the
+ * readers (revocation-cache.ts) of every process.
  */
 export class Revocations {
-  private readonly endedSessions = new Map<string, number>();
-  private readonly firstGoodEpochs = new Map<string, { epoch: number; until: number }>();
-  private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
-  private readonly reader: EndingReader;
-  private point: ReadPoint | null = null;
-  /** What was last said of failing to read: once for each change, not at every look. */
-  private failure: string | undefined;
-  /** By performance.now(): a monotonic clock, since the wall clock may jump. */
-  private readAt = Number.NEGATIVE_INFINITY;
-  private forgottenAt = performance.now();
-  private reading: Promise<void> | undefined;
-  private queued: Promise<void> | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  /** What transactions wrote that have not committed yet. */
+  private readonly written = new WeakMap<EntityManager, RevocationRow[]>();
 
-  /** @param fork gives an EntityManager for reads in the background */
   constructor(
-    fork: () => EntityManager,
-    feed: EventFeed,
-    private readonly options: RevocationOptions,
-    private readonly log: (message: string, error?: unknown) => void,
-  ) {
-    this.reader = new EndingReader(fork);
-    feed.subscribe('endings', () => void this.catchUp());
-  }
+    private readonly feed: EventFeed,
+    private readonly revocationCache: RevocationCache,
+    private readonly options: { readonly accessTokenTtlSeconds: number },
+  ) {}
 
-  /** Loads what matters now. @throws when the database cannot be read: a process that knows nothing must not serve. */
-  async start(): Promise<void> {
-    await this.read();
-    this.timer = setInterval(() => void this.catchUp(), READ_INTERVAL);
-  }
-
-  async stop(): Promise<void> {
-    clearInterval(this.timer);
-    await this.queued;
-    await this.reading;
+  /**
+   * Runs a change that makes a session or may end something, in a transaction. When it ended something, this waits until
+   * the process knows: the next request here is refused at once, other processes follow when they are woken. Most
+   * sign-ins end nothing.
+   */
+  async transactional<T>(em: EntityManager, work: (tx: AnnouncedTransaction) => Promise<T>): Promise<T> {
+    let written: RevocationRow[] | undefined;
+    const result = await em.transactional(async (tx) => {
+      const outcome = await work(tx as AnnouncedTransaction);
+      written = this.written.get(tx);
+      return outcome;
+    });
+    if (written) {
+      // Without reading it back: the server may be gone by now, and the one that takes over may never have heard of it.
+      this.revocationCache.learn(written);
+      await this.revocationCache.catchUp();
+    }
+    return result;
   }
 
   /**
-   * `reread` runs after such a change anywhere, and whenever changes may have been missed. While it fails, this
-   * process counts as one that cannot read endings.
+   * The sessions are over, and every access token that names one of them. For session stores: everybody else removes
+   * a session from its store, which calls this.
+   * @returns those that this call ended; the others had ended before.
    */
-  onChanged(kind: RereadKind, reread: () => Promise<void>): void {
-    this.listeners.push({ kind, reread });
+  async endSessions<Session extends Endable>(
+    tx: AnnouncedTransaction,
+    sessions: readonly Session[],
+  ): Promise<Session[]> {
+    if (sessions.length === 0) return [];
+    const ids = sessions.map(({ id }) => id);
+    const users = sessions.map(({ userId }) => userId);
+    const expiries = sessions.map(({ expiresAt }) => expiresAt.toISOString());
+    // In one order, so that two which end the same sessions wait for each other and not in a circle.
+    const ended = await statement(
+      tx,
+      sql<RevocationRow>`
+        insert into ending (kind, session_id, user_id, matters_until, kept_until)
+        select 'SESSION', ended.session_id, ended.user_id, ${this.mattersUntil()},
+               ended.expires_at + make_interval(days => ${KEPT_DAYS_BEYOND_EXPIRY})
+        from unnest(${ids}::uuid[], ${users}::uuid[], ${expiries}::timestamptz[])
+          as ended (session_id, user_id, expires_at)
+        order by ended.session_id
+        on conflict (session_id) do nothing
+        returning ${REVOCATION_COLUMNS}`,
+    );
+    await this.announce(tx, ended);
+    const endedIds = new Set(ended.map(({ session_id }) => session_id));
+    return sessions.filter(({ id }) => endedIds.has(id));
   }
 
-  /** Takes over what this process has committed itself. */
-  learn(rows: readonly EndingRow[]): void {
-    for (const row of rows) this.keep(row);
+  /** For a store outside the database, which may remember what is over. @returns the sessions without an ending. */
+  async withoutEnded<Session extends Pick<SessionRecord, 'id'>>(
+    em: EntityManager,
+    sessions: readonly Session[],
+  ): Promise<Session[]> {
+    if (sessions.length === 0) return [];
+    const ids = sessions.map(({ id }) => id);
+    const ended = await statement(
+      em,
+      sql<{ session_id: string }>`select session_id from ending where session_id = any(${ids}::uuid[])`,
+    );
+    const endedIds = new Set(ended.map(({ session_id }) => session_id));
+    return sessions.filter(({ id }) => !endedIds.has(id));
   }
 
-  /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
-  catchUp(): Promise<void> {
-    if (!this.reading) {
-      // Several may wait for it: it must not end with the operation of the first.
-      this.reading = outsideDeadline(() => this.readLogged()).finally(() => {
-        this.reading = undefined;
-      });
-      return this.reading;
-    }
-    // A read that is under way may have begun too early for this caller: one more follows, for all who wait.
-    this.queued ??= this.reading.then(() => {
-      this.queued = undefined;
-      return this.catchUp();
-    });
-    return this.queued;
+  /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */
+  raiseEpoch(tx: AnnouncedTransaction, userId: string): Promise<void> {
+    return this.raiseEpochs(tx, [userId]);
   }
 
-  /**
-   * Whether an access token must be refused although it is genuine and unexpired.
-   * @throws {ServiceUnavailable} when neither memory nor database can tell.
-   */
-  async isVoid(caller: Caller, em: () => EntityManager): Promise<boolean> {
-    if (this.endedSessions.has(caller.sessionId)) return true;
-    const firstGood = this.firstGoodEpochs.get(caller.userId);
-    if (firstGood && caller.epoch < firstGood.epoch) return true;
-    if (performance.now() - this.readAt <= this.options.maxStalenessSeconds * 1000) return false;
-    return this.isVoidInDatabase(caller, em());
+  /** The same for many, at most a few thousand: what they wait for is one statement. */
+  async raiseEpochs(tx: AnnouncedTransaction, userIds: readonly string[]): Promise<void> {
+    if (userIds.length === 0) return;
+    const raised = await statement(
+      tx,
+      sql<RevocationRow>`
+        with raised as (update users set epoch = epoch + 1
+                        where id = any(${[...userIds]}::uuid[]) returning id, epoch)
+        insert into ending (kind, user_id, epoch, matters_until, kept_until)
+        select 'EPOCH', id, epoch, ${this.mattersUntil()}, ${this.mattersUntil()} from raised
+        returning ${REVOCATION_COLUMNS}`,
+    );
+    await this.announce(tx, raised);
   }
 
-  private async isVoidInDatabase(caller: Caller, em: EntityManager): Promise<boolean> {
-    try {
-      return !(await isUnrevoked(em, caller));
-    } catch (cause) {
-      throw new ServiceUnavailable({ detail: 'endings cannot be read', cause });
-    }
+  /** Permissions of a role changed: every process rereads its table. */
+  rolesChanged(tx: AnnouncedTransaction): Promise<void> {
+    return this.changed(tx, RevocationKind.ROLES);
   }
 
-  private async readLogged(): Promise<void> {
-    try {
-      await this.read();
-      if (this.failure !== undefined) this.log('endings are read again');
-      this.failure = undefined;
-    } catch (error) {
-      const failure = isDatabaseAway(error)
-        ? 'endings cannot be read: the database is away'
-        : 'endings cannot be read';
-      if (failure !== this.failure) this.log(failure, error);
-      this.failure = failure;
-    }
+  /** Signing keys changed: every process rereads them. */
+  keysChanged(tx: AnnouncedTransaction): Promise<void> {
+    return this.changed(tx, RevocationKind.KEYS);
   }
 
-  private async read(): Promise<void> {
-    const startedAt = performance.now();
-    const kinds = new Set<EndingKind>();
-    const { point, complete, replaced } = await this.reader.read(this.point, (row) => {
-      kinds.add(row.kind);
-      this.keep(row);
-    });
-    if (replaced) await this.options.onReplaced(this.known());
-    // After a gap too: a change may have ceased to matter before it was seen here.
-    const missed = complete || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
-    const due = this.listeners.filter(({ kind }) => missed || kinds.has(kind));
-    await Promise.all(due.map(({ reread }) => reread()));
-    // Only now: a reading that failed before here is repeated from the same point.
-    this.point = point;
-    this.readAt = startedAt;
-    this.forget();
+  private async changed(tx: AnnouncedTransaction, kind: RereadKind): Promise<void> {
+    await statement(
+      tx,
+      sql`insert into ending (kind, matters_until, kept_until)
+          values (${kind}, ${this.mattersUntil()}, ${this.mattersUntil()})`,
+    );
+    await this.announce(tx);
   }
 
-  private keep(row: EndingRow): void {
-    const until = performance.now() + row.matters_for;
-    if (row.kind === EndingKind.SESSION && row.session_id !== null)
-      this.endedSessions.set(row.session_id, until);
-    if (row.kind === EndingKind.EPOCH && row.user_id !== null && row.epoch !== null) {
-      const known = this.firstGoodEpochs.get(row.user_id);
-      const epoch = Math.max(row.epoch, known?.epoch ?? 0);
-      this.firstGoodEpochs.set(row.user_id, { epoch, until: Math.max(until, known?.until ?? 0) });
-    }
+  private announce(tx: AnnouncedTransaction, rows: readonly RevocationRow[] = []): Promise<void> {
+    this.written.set(tx, [...(this.written.get(tx) ?? []), ...rows]);
+    return this.feed.announce(tx, 'endings');
   }
 
-  private known(): KnownEndings {
-    const now = performance.now();
-    const secondsFrom = (until: number) => Math.max(0, until - now) / 1000;
-    return {
-      sessions: [...this.endedSessions].map(([id, until]) => ({ id, mattersForSeconds: secondsFrom(until) })),
-      epochs: [...this.firstGoodEpochs].map(([userId, { epoch, until }]) => ({
-        userId,
-        epoch,
-        mattersForSeconds: secondsFrom(until),
-      })),
-    };
-  }
-
-  private forget(): void {
-    const now = performance.now();
-    if (now - this.forgottenAt < FORGET_INTERVAL) return;
-    this.forgottenAt = now;
-    for (const [sessionId, until] of this.endedSessions)
-      if (until < now) this.endedSessions.delete(sessionId);
-    for (const [userId, { until }] of this.firstGoodEpochs)
-      if (until < now) this.firstGoodEpochs.delete(userId);
+  /** Until the latest expiry of an access token that the ending could hit. */
+  private mattersUntil() {
+    return sql`now() + make_interval(secs => ${this.options.accessTokenTtlSeconds + CLOCK_SLACK})`;
   }
 }
+
+/** Revocations that no copy of a session store can be old enough to need. A function of the owner deletes just those. */
+export const oldRevocations: Chore = {
+  name: 'old revocations',
+  async sweep(em, limit) {
+    const [row] = await statement(
+      em,
+      sql<{ removed: number }>`select delete_old_endings(${limit}) as removed`,
+    );
+    return row?.removed ?? 0;
+  },
+};

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { AnnouncedTransaction } from './endings.ts';
 import type { HeldGeneration, RefreshNotes } from './refresh-contract.ts';
 import type { RefreshTokenClaims } from './refresh-token.ts';
+import type { AnnouncedTransaction } from './revocations.ts';
 import type { Subject } from './subject.ts';
 
 /** A session as every adapter keeps it. */

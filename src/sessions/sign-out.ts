@@ -4,20 +4,20 @@ import { NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
-import type { AnnouncedTransaction, Endings } from './endings.ts';
 import type { RefreshTokens } from './refresh-token.ts';
+import type { AnnouncedTransaction, Revocations } from './revocations.ts';
 import type { EndedSession, SessionReference, SessionStore } from './session-store.ts';
 
 /** What `SignOut` works with. */
 export interface SignOutDependencies {
   readonly store: SessionStore;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
   readonly audit: AuditLog;
 }
 
-/** Ends sessions. Ending is always the safe direction: it asks for no fresh authentication. */
+/** Ends sessions. Revocation is always the safe direction: it asks for no fresh authentication. */
 export class SignOut {
   constructor(private readonly deps: SignOutDependencies) {}
 
@@ -32,7 +32,7 @@ export class SignOut {
       refresh === undefined ? null : this.deps.refreshTokens.read(refresh),
     ].filter((reference) => reference !== null);
     if (named.length === 0) return;
-    await this.deps.endings.transactional(em, async (tx) => {
+    await this.deps.revocations.transactional(em, async (tx) => {
       for (const { userId, sessionId } of named) {
         const ended = await this.deps.store.remove(tx, userId, sessionId, { known: true });
         await this.record(tx, ended ? [ended] : [], userId, origin);
@@ -46,7 +46,7 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<void> {
-    const ended = await this.deps.endings.transactional(em, (tx) =>
+    const ended = await this.deps.revocations.transactional(em, (tx) =>
       this.oneIn(tx, { userId, sessionId }, origin),
     );
     if (!ended) throw new NotFound();
@@ -74,7 +74,7 @@ export class SignOut {
     { userId, sessionId }: SessionReference,
     origin: RequestOrigin,
   ): Promise<number> {
-    return this.deps.endings.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
+    return this.deps.revocations.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
   }
 
   /** The same within the transaction of a change that causes it. */

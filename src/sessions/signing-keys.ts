@@ -3,7 +3,7 @@ import type { CryptoKey, JWK } from 'jose';
 import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
-import type { Endings } from './endings.ts';
+import type { Revocations } from './revocations.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import {
   type CurrentSigningKey,
@@ -18,7 +18,7 @@ import {
 
 /**
  * Milliseconds between two readings without being woken, for the database's clock: ours stands still while the machine
- * sleeps. Half of the slack (endings.ts) by which a key is accepted for longer than its tokens live.
+ * sleeps. Half of the slack (revocations.ts) by which a key is accepted for longer than its tokens live.
  */
 const REREAD_INTERVAL = 30_000;
 /** Seconds for which others may keep the key set. */
@@ -75,14 +75,14 @@ export class SigningKeys {
   /**
    * Loads the keys of the database; the first start makes one, and so does the first one with another JWT_ALG. With
    * a key file, that key alone signs.
-   * @param endings tell running processes of a key that was made, so that they accept its tokens
+   * @param revocations tell running processes of a key that was made, so that they accept its tokens
    */
   static async load(
     fork: () => EntityManager,
     box: SecretBox,
     options: SigningKeyOptions,
     log: (message: string, error: unknown) => void,
-    endings: Endings,
+    revocations: Revocations,
   ): Promise<SigningKeys> {
     const own =
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
@@ -92,7 +92,7 @@ export class SigningKeys {
     const made = isThere(await loadKeys(fork(), await databaseTime(fork())))
       ? null
       : await makeKey(box, options);
-    await endings.transactional(fork(), async (tx) => {
+    await revocations.transactional(fork(), async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       await dropRemovedPrivateKeys(tx);
       const time = await databaseTime(tx);
@@ -103,7 +103,7 @@ export class SigningKeys {
       const wait = known.some((key) => signsAt(key, time)) ? PUBLISHED_BEFORE_USE : 0;
       const signsFrom = new Date(time + wait * 1000);
       await tx.insert(SigningKey, { ...(made ?? (await makeKey(box, options))), signsFrom });
-      await endings.keysChanged(tx);
+      await revocations.keysChanged(tx);
     });
     const keys = new SigningKeys(fork, box, options, own, log);
     await keys.reload();

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { outsideDeadline } from '../platform/database/index.ts';
 import type { RequestOrigin } from '../platform/request/index.ts';
-import type { Endings } from './endings.ts';
+import type { Revocations } from './revocations.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
 
 /** Milliseconds between two attempts. */
@@ -23,7 +23,7 @@ interface Unclaimed {
 export interface UnclaimedSessionsDependencies {
   readonly fork: () => EntityManager;
   readonly store: SessionStore;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly audit: AuditLog;
   readonly warn: (message: string, error?: unknown) => void;
 }
@@ -95,9 +95,9 @@ export class UnclaimedSessions {
    */
   private async endNow({ session, origin }: Unclaimed): Promise<void> {
     const { id, userId } = session;
-    await this.deps.endings.transactional(this.deps.fork(), async (tx) => {
+    await this.deps.revocations.transactional(this.deps.fork(), async (tx) => {
       const removed = await this.deps.store.remove(tx, userId, id, { known: true });
-      const ended = removed ? [removed] : await this.deps.endings.endSessions(tx, [session]);
+      const ended = removed ? [removed] : await this.deps.revocations.endSessions(tx, [session]);
       if (ended.length === 0) return;
       await this.deps.audit.record(tx, origin, {
         action: 'session.ended',

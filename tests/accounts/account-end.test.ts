@@ -106,7 +106,7 @@ describe('deleteAccount', () => {
     for (const trace of [alice.email, alice.username, alice.email.split('@')[0] ?? '']) {
       expect(after).not.toContain(trace);
     }
-    // The audit trail and the endings keep the bare id.
+    // The audit trail and the revocations keep the bare id.
     expect(after).toContain(alice.id);
   });
 

@@ -9,8 +9,8 @@ import { COMMAND_LINE } from '../../src/platform/request/index.ts';
 import { keepSuperuser } from '../../src/roles/index.ts';
 import {
   type AnnouncedTransaction,
-  Endings,
   PostgresSessionStore,
+  RevocationCache,
   Revocations,
   SignOut,
 } from '../../src/sessions/index.ts';
@@ -20,7 +20,7 @@ import type { Subject } from '../support/subject.ts';
 
 let gateway: TestGateway;
 let orm: MikroORM;
-let endings: Endings;
+let revocations: Revocations;
 let activation: Activation;
 
 beforeAll(async () => {
@@ -29,25 +29,25 @@ beforeAll(async () => {
   const fork = () => orm.em.fork();
   const audit = new AuditLog();
   const feed = new PostgresEventFeed(gateway.database.servingUrl, () => {});
-  const revocations = new Revocations(
+  const revocationCache = new RevocationCache(
     fork,
     feed,
     { maxStalenessSeconds: 2, onReplaced: async () => {} },
     () => {},
   );
-  endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 3600 });
-  const store = new PostgresSessionStore(endings, {
+  revocations = new Revocations(feed, revocationCache, { accessTokenTtlSeconds: 3600 });
+  const store = new PostgresSessionStore(revocations, {
     idleTtlSeconds: undefined,
     maxPerUser: 50,
   });
   const signOut = new SignOut({
     store,
-    endings,
+    revocations,
     accessTokens: partOf('AccessTokens'),
     refreshTokens: partOf('RefreshTokens'),
     audit,
   });
-  activation = new Activation(keepSuperuser, endings, signOut, audit);
+  activation = new Activation(keepSuperuser, revocations, signOut, audit);
 });
 afterAll(async () => {
   await orm.close();
@@ -55,7 +55,7 @@ afterAll(async () => {
 });
 
 const inTransaction = <T>(work: (tx: AnnouncedTransaction) => Promise<T>) =>
-  endings.transactional(orm.em.fork(), work);
+  revocations.transactional(orm.em.fork(), work);
 const deactivate = ({ id }: Subject, by: DeactivatedBy) =>
   inTransaction((tx) => activation.deactivate(tx, { userId: id, actorId: null }, by, COMMAND_LINE));
 const comeBack = ({ id }: Subject) => inTransaction((tx) => activation.comeBack(tx, id, COMMAND_LINE));

@@ -138,7 +138,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     ),
     'refresh.ip': asNobody(() => 'mutation { refresh(refreshToken: "x") { tokenType } }'),
     'reauthenticate.ip': asSomebody(() => reauthenticate),
-    'ownerProof.ip': asSomebody(() => changePassword),
+    'currentPasswordCheck.ip': asSomebody(() => changePassword),
     'google.ip': asNobody(() => 'mutation { loginWithGoogle(idToken: "x") { __typename } }'),
     'startBlockpassSignIn.ip': asNobody(() => 'mutation { startBlockpassSignIn { id } }'),
     'blockpassSignIn.ip': asNobody(() => '{ blockpassSignIn(id: "x") { id } }'),
@@ -216,7 +216,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
       () => 'mutation { accessTokenFor(audience: "reports") { expiresIn } }',
     ),
     'reauthenticate.session': asSomebody(() => reauthenticate),
-    'ownerProof.session': asSomebody(() => changePassword),
+    'currentPasswordCheck.session': asSomebody(() => changePassword),
     'secondFactor.account': wrongFactor('securityCode: "000000"'),
     'blockpassApp.person': async (at) => {
       const app = world.person();
@@ -256,8 +256,8 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     },
     'reauthenticate.account': asSomebody(() => reauthenticate),
     'reauthenticate.device': asKnownDevice(() => reauthenticate),
-    'ownerProof.account': asSomebody(() => changePassword),
-    'ownerProof.device': asKnownDevice(() => changePassword),
+    'currentPasswordCheck.account': asSomebody(() => changePassword),
+    'currentPasswordCheck.device': asKnownDevice(() => changePassword),
     'changeEmail.recipient': asSomebody(
       ({ password, username }) =>
         `mutation { changeEmail(newEmail: "new-${username}@example.test", password: "${password}") { id } }`,
@@ -288,9 +288,9 @@ const GUESSES = [
   'reauthenticate.device',
   'reauthenticate.session',
   'reauthenticate.account',
-  'ownerProof.device',
-  'ownerProof.session',
-  'ownerProof.account',
+  'currentPasswordCheck.device',
+  'currentPasswordCheck.session',
+  'currentPasswordCheck.account',
   'secondFactor.account',
   'secondFactor.recovery',
   'secondFactor.session',
@@ -332,10 +332,12 @@ it('what docs/security.md says of failures in a day is what the rules allow', ()
     const { burst = 0, perSeconds = 1 } = RATE_LIMIT_RULES[rule] ?? {};
     return (burst + (burst / perSeconds) * 86_400).toLocaleString('en');
   };
-  const bySession = ['reauthenticate', 'ownerProof'].map((name) => inADay(`${name}.account`));
-  const halves = ['reauthenticate', 'ownerProof'].map((name) => RATE_LIMIT_RULES[`${name}.session`]?.burst);
+  const bySession = ['reauthenticate', 'currentPasswordCheck'].map((name) => inADay(`${name}.account`));
+  const halves = ['reauthenticate', 'currentPasswordCheck'].map(
+    (name) => RATE_LIMIT_RULES[`${name}.session`]?.burst,
+  );
   expect(halves).toEqual([5, 5]);
-  const byDevice = ['reauthenticate', 'ownerProof'].map((name) => inADay(`${name}.device`));
+  const byDevice = ['reauthenticate', 'currentPasswordCheck'].map((name) => inADay(`${name}.device`));
   expect(byDevice).toEqual(bySession);
   const said =
     /(\S+) in a day\..* besides (\S+) with each name,.* sessions of the account (\S+) by .* and (\S+) by .*, half of each with one session, and as much again with each known device\. .* has (\S+) and its recovery codes (\S+) /.exec(

@@ -149,7 +149,7 @@ describe('permissions', () => {
        insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
     );
     await eventually(
-      async () => second.logLines.filter((line) => line.includes('endings cannot be read')),
+      async () => second.logLines.filter((line) => line.includes('revocations cannot be read')),
       (lines) => lines.length > 0,
     );
     await gateway.database.query('grant select on role to gatehouse_app');

@@ -34,10 +34,10 @@ describe.each(STORES)('the number of sessions of one account in %s', (store) => 
       () => on.sessions.count(alice.id),
       (count) => count === 5,
     );
-    const endings = await gateway.database.query(
+    const revocations = await gateway.database.query(
       'select distinct session_id from ending where user_id = $1',
       [alice.id],
     );
-    expect(endings).toHaveLength(15);
+    expect(revocations).toHaveLength(15);
   });
 });

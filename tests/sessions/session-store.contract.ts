@@ -273,7 +273,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
       const removed = await race(20, () => under.change((tx) => under.store.remove(tx, userId, session.id)));
       expect(removed.filter((ended) => ended !== null)).toMatchObject([{ id: session.id, userId }]);
-      const [ending, ...more] = await under.endingsOf(userId);
+      const [ending, ...more] = await under.revocationsOf(userId);
       expect(more).toEqual([]);
       expect(ending?.session_id).toBe(session.id);
       expect(ending?.days).toBeGreaterThan(1);
@@ -311,13 +311,13 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await remove()).toBeNull();
       const ended = await race(20, () => remove({ known: true }));
       expect(ended.filter((one) => one !== null)).toMatchObject([{ id: lost, userId }]);
-      expect((await under.endingsOf(userId)).map(({ session_id }) => session_id)).toEqual([lost]);
+      expect((await under.revocationsOf(userId)).map(({ session_id }) => session_id)).toEqual([lost]);
     });
 
     it('writes no second ending for a session that had ended', async () => {
       const remove = () => under.change((tx) => under.store.remove(tx, userId, session.id, { known: true }));
       expect([await remove(), await remove()]).toMatchObject([{ id: session.id }, null]);
-      expect(await under.endingsOf(userId)).toHaveLength(1);
+      expect(await under.revocationsOf(userId)).toHaveLength(1);
     });
 
     const callsOnEnded: Array<[string, (em: EntityManager) => Promise<unknown>, unknown]> = [
@@ -336,7 +336,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
         expect(await under.probe.generation(userId, session.id)).toBe(0);
         expect(await call(under.fork())).toEqual(nothing);
         expect([0, undefined]).toContain(await under.probe.generation(userId, session.id));
-        expect(await under.endingsOf(userId)).toHaveLength(1);
+        expect(await under.revocationsOf(userId)).toHaveLength(1);
       },
     );
 
@@ -367,7 +367,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       await aSession();
       expect(await under.change((tx) => under.store.removeAll(tx, userId))).toHaveLength(2);
       expect(await under.store.list(under.fork(), userId)).toEqual([]);
-      expect(await under.endingsOf(userId)).toHaveLength(2);
+      expect(await under.revocationsOf(userId)).toHaveLength(2);
       expect(await under.store.list(under.fork(), stranger)).toEqual([theirs.session]);
     });
 
@@ -381,7 +381,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
         ),
       );
       expect(ended.flat()).toHaveLength(5);
-      expect(await under.endingsOf(userId)).toHaveLength(5);
+      expect(await under.revocationsOf(userId)).toHaveLength(5);
     });
 
     it('displaces the oldest session of the user by one more than there may be, and none of anybody else', async () => {
@@ -398,7 +398,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       await under.age(session, 60);
       for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
       expect((await create()).displaced.map(({ id }) => id)).toEqual([session.id]);
-      expect((await under.endingsOf(userId)).map(({ session_id }) => session_id)).toEqual([session.id]);
+      expect((await under.revocationsOf(userId)).map(({ session_id }) => session_id)).toEqual([session.id]);
       expect(await under.store.list(under.fork(), userId)).toHaveLength(5);
       expect(await under.store.find(under.fork(), stranger, theirs.session.id)).not.toBeNull();
     });

@@ -410,7 +410,7 @@ describe('an emergency', () => {
     );
   });
 
-  it('is known after a gap in reading endings, also when its own ending matters no more by then', async () => {
+  it('is known after a gap in reading revocations, also when its own ending matters no more by then', async () => {
     const kid = list(second)[0]?.kid;
     await gateway.database.query('revoke select on ending from gatehouse_app');
     await elapse(1_600, 'longer than the allowed staleness: only then it is a gap');

@@ -48,7 +48,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     refreshTokens: tokens,
     store: under.store,
     sightings,
-    endings: under.endings,
+    revocations: under.revocations,
     tokenPairs: partOf<TokenPairs>('TokenPairs', { issue: async (session) => ({ session }) as TokenPair }),
     notices: partOf<OwnerNotices>('OwnerNotices', { tell: async (_tx, _user, kind) => void told.push(kind) }),
     audit: partOf<AuditLog>('AuditLog', {

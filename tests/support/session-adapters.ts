@@ -6,9 +6,9 @@ import { newId } from '../../src/platform/id.ts';
 import { RedisConnection } from '../../src/platform/redis/index.ts';
 import {
   type AnnouncedTransaction,
-  Endings,
   PostgresSessionStore,
   RedisSessionStore,
+  RevocationCache,
   Revocations,
   type SessionRecord,
   type SessionStore,
@@ -27,28 +27,29 @@ export interface Adapter {
 
 export interface AdapterUnderTest {
   readonly name: string;
-  open(endings: Endings, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
+  open(revocations: Revocations, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
 }
 
-/** An adapter on a database, where endings and accounts are whatever the adapter. */
+/** An adapter on a database, where revocations and accounts are whatever the adapter. */
 export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreOptions) {
   const database = await createTestDatabase();
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
   const fork = (): EntityManager => orm.em.fork();
   const feed = new PostgresEventFeed(database.servingUrl, () => {});
-  const revocations = new Revocations(
+  const revocationCache = new RevocationCache(
     fork,
     feed,
     { maxStalenessSeconds: 2, onReplaced: async () => {} },
     () => {},
   );
-  const endings = new Endings(feed, revocations, { accessTokenTtlSeconds: 60 });
-  const { store, probe, close } = await adapter.open(endings, limits, database);
+  const revocations = new Revocations(feed, revocationCache, { accessTokenTtlSeconds: 60 });
+  const { store, probe, close } = await adapter.open(revocations, limits, database);
   /** Runs the work in a transaction that may end sessions. */
-  const change = <T>(work: (tx: AnnouncedTransaction) => Promise<T>) => endings.transactional(fork(), work);
+  const change = <T>(work: (tx: AnnouncedTransaction) => Promise<T>) =>
+    revocations.transactional(fork(), work);
   return {
     store,
-    endings,
+    revocations,
     probe,
     fork,
     change,
@@ -64,9 +65,9 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
     age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
     /** Writes an ending behind the store's back, as if what it holds were an old copy. */
     async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
-      await change((tx) => endings.endSessions(tx, [{ id, userId, expiresAt }]));
+      await change((tx) => revocations.endSessions(tx, [{ id, userId, expiresAt }]));
     },
-    endingsOf: (userId: string) =>
+    revocationsOf: (userId: string) =>
       database.query<{ session_id: string; days: number }>(
         `select session_id, extract(epoch from kept_until - now())::float8 / 86400 as days
          from ending where user_id = $1`,
@@ -74,7 +75,7 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
       ),
     async close() {
       await close();
-      await revocations.stop();
+      await revocationCache.stop();
       await orm.close();
       await database.drop();
     },
@@ -84,8 +85,8 @@ export type StoreUnderTest = Awaited<ReturnType<typeof prepareOn>>;
 
 export const POSTGRES: AdapterUnderTest = {
   name: 'PostgreSQL',
-  open: async (endings, options, database) => ({
-    store: new PostgresSessionStore(endings, options),
+  open: async (revocations, options, database) => ({
+    store: new PostgresSessionStore(revocations, options),
     probe: probePostgres(database),
     close: async () => {},
   }),
@@ -94,12 +95,12 @@ export const POSTGRES: AdapterUnderTest = {
 /** Needs `redis-server`. */
 export const REDIS: AdapterUnderTest = {
   name: 'Redis',
-  async open(endings, options) {
+  async open(revocations, options) {
     const redis = await TestRedis.start();
     const connection = new RedisConnection({ url: redis.url, purpose: 'commands', log: () => {} });
     await connection.start();
     return {
-      store: new RedisSessionStore(connection, endings, options),
+      store: new RedisSessionStore(connection, revocations, options),
       probe: probeRedis(redis.url),
       async close() {
         connection.close();

@@ -30,7 +30,7 @@ export function watchStatements(): void {
 const BESIDE = new RegExp(
   [
     /^(begin|commit|rollback)/,
-    // The reading of endings, the audit stream, and the mark of a transaction before its COMMIT.
+    // The reading of revocations, the audit stream, and the mark of a transaction before its COMMIT.
     /pg_current_snapshot/,
     /pg_current_xact_id_if_assigned/,
     /audit_stream/,

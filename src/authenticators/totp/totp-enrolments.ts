@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount, User } from '../../accounts/index.ts';
 import { guessRounds, inRound } from '../../guesses/index.ts';
 import type { OwnerNotices } from '../../notices/index.ts';
-import type { OwnerProof } from '../../passwords/index.ts';
+import type { CurrentPasswordCheck } from '../../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { sql, statement } from '../../platform/database/index.ts';
@@ -10,7 +10,7 @@ import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/er
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
-import type { Endings, SessionRenewal, SignOut } from '../../sessions/index.ts';
+import type { Revocations, SessionRenewal, SignOut } from '../../sessions/index.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
 import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
@@ -32,9 +32,9 @@ export interface StartedEnrolment {
 export interface TotpEnrolmentsDependencies {
   readonly secrets: TotpSecrets;
   readonly recoveryCodes: RecoveryCodes;
-  readonly ownerProof: OwnerProof;
+  readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly signOut: SignOut;
-  readonly endings: Endings;
+  readonly revocations: Revocations;
   readonly notices: OwnerNotices;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>;
@@ -59,7 +59,7 @@ export class TotpEnrolments {
     origin: RequestOrigin,
   ): Promise<StartedEnrolment> {
     const { userId, sessionId } = caller;
-    await this.deps.ownerProof.prove(em, caller, password, 'totp.enrolment', origin);
+    await this.deps.currentPasswordCheck.prove(em, caller, password, 'totp.enrolment', origin);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
 
@@ -119,7 +119,7 @@ export class TotpEnrolments {
       throw new InvalidCredentials(['security code'], 'wrong code for the new secret');
     }
 
-    return this.deps.endings.transactional(em, async (tx) => {
+    return this.deps.revocations.transactional(em, async (tx) => {
       // Thrown inside: the secret is on together with its codes and a raised session, or not at all.
       if (!(await lockActiveAccount(tx, userId)) || !(await this.turnOn(tx, caller, sealed, step)))
         throw new NotFound();

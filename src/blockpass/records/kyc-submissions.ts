@@ -5,7 +5,7 @@ import { sql, statement } from '../../platform/database/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { newId } from '../../platform/id.ts';
 import type { RequestOrigin } from '../../platform/request/index.ts';
-import type { Endings } from '../../sessions/index.ts';
+import type { Revocations } from '../../sessions/index.ts';
 import type { TokenSet } from '../api/index.ts';
 import { fieldHash } from '../protocol/index.ts';
 import type { Verdict } from './evidence.ts';
@@ -39,7 +39,7 @@ export interface Submission {
 export class KycSubmissions {
   constructor(
     private readonly vault: KycVault,
-    private readonly endings: Endings,
+    private readonly revocations: Revocations,
     private readonly audit: AuditLog,
   ) {}
 
@@ -57,7 +57,7 @@ export class KycSubmissions {
     alongside: (tx: EntityManager, recordId: string) => Promise<T>,
   ): Promise<{ readonly alongside: T } | null> {
     const { items, rootHash } = submission;
-    return this.endings.transactional(em, async (tx) => {
+    return this.revocations.transactional(em, async (tx) => {
       const row = await this.hold(tx, submission);
       if (!row) throw new NotFound();
       if (row.status === KycStatus.IN_REVIEW) return null;
@@ -73,7 +73,7 @@ export class KycSubmissions {
       );
       // The claim of tokens that are out says more than is true now.
       if (row.user_id !== null && row.status === KycStatus.APPROVED) {
-        await this.endings.raiseEpoch(tx, row.user_id);
+        await this.revocations.raiseEpoch(tx, row.user_id);
       }
       await this.audit.record(tx, origin, {
         action: 'kyc.submitted',

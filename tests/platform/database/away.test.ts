@@ -138,27 +138,36 @@ describe('a database that only reads, as one that was demoted or has no room lef
 describe('a database that refuses connections', () => {
   it('is one line of the log for each who needs it, and one when it is back', async () => {
     const name = new URL(direct.database.ownerUrl).pathname.slice(1);
-    const first = gateway.logLines.length;
+    let first = 0;
     const lines = (message: string) =>
       gateway.logLines.slice(first).filter((line) => line.includes(`"msg":"${message}`));
+    const [wasLost, isBack] = ['was lost', 'is back'].map(
+      (end) => `the connection that listens for events ${end}`,
+    );
+    // The tests before cut it too.
+    await eventually(
+      async () => lines(wasLost ?? '').length - lines(isBack ?? '').length,
+      (away) => away === 0,
+    );
+    first = gateway.logLines.length;
     await direct.database.querySuperuser(`alter database ${name} with allow_connections false`);
     try {
       proxy.cut();
       await eventually(
-        async () => lines('endings cannot be read').length,
+        async () => lines('revocations cannot be read').length,
         (count) => count === 1,
       );
       await elapse(1_000, 'each attempt in this time fails too, and must not be logged again');
     } finally {
       await direct.database.querySuperuser(`alter database ${name} with allow_connections true`);
     }
-    const back = ['the connection that listens for events is back', 'endings are read again'];
+    const back = ['the connection that listens for events is back', 'revocations are read again'];
     for (const message of back)
       await eventually(
         async () => lines(message).length,
         (count) => count === 1,
       );
-    for (const message of ['the connection that listens for events was lost', 'endings cannot be read'])
+    for (const message of ['the connection that listens for events was lost', 'revocations cannot be read'])
       expect([message, lines(message).length]).toEqual([message, 1]);
   });
 });

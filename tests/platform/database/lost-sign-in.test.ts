@@ -77,10 +77,10 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
       () => direct.sessions.count(alice.id),
       (count) => count === 0,
     );
-    const endings = await direct.gateway.database.query('select from ending where session_id = $1', [
+    const revocations = await direct.gateway.database.query('select from ending where session_id = $1', [
       created?.session,
     ]);
-    expect(endings).toHaveLength(1);
+    expect(revocations).toHaveLength(1);
   });
 
   it('a login that is not lost keeps its session', async () => {

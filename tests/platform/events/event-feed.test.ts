@@ -148,9 +148,9 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     expect(codes.slice(4)).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
   });
 
-  it('know endings of one another', () => endsEverywhere());
+  it('know revocations of one another', () => endsEverywhere());
 
-  it('know endings within a second, limit, and say so, while Redis is killed; and recover by themselves', async () => {
+  it('know revocations within a second, limit, and say so, while Redis is killed; and recover by themselves', async () => {
     await redis.kill();
     await eventually(ready, ({ status, redis: state }) => status === 503 && state === 'away');
     await endsEverywhere();
@@ -165,7 +165,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     await endsEverywhere();
   });
 
-  it('answer in bounded time and know endings within a second while Redis is frozen', async () => {
+  it('answer in bounded time and know revocations within a second while Redis is frozen', async () => {
     redis.freeze();
     try {
       const before = performance.now();

@@ -11,7 +11,7 @@ import { expiredTokens } from '../../../src/one-time-tokens/index.ts';
 import { AdvisoryLock, createOrm } from '../../../src/platform/database/index.ts';
 import { Housekeeping } from '../../../src/platform/housekeeping/housekeeping.ts';
 import { oldDevMails, oldMailJobs } from '../../../src/platform/mail/index.ts';
-import { expiredSessions, oldEndings } from '../../../src/sessions/index.ts';
+import { expiredSessions, oldRevocations } from '../../../src/sessions/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { eventually, race } from '../../support/race.ts';
 
@@ -33,7 +33,7 @@ afterAll(async () => {
 const housekeeping = () =>
   new Housekeeping(
     () => orm.em.fork(),
-    [expiredSessions, oldEndings],
+    [expiredSessions, oldRevocations],
     (message, facts) => log.push({ message, ...facts }),
   );
 const count = async (table: string) => {
@@ -62,7 +62,7 @@ describe('housekeeping', () => {
     expect([await count('session'), await count('ending')]).toEqual([10, 10]);
     expect(log).toEqual([
       { message: 'housekeeping', chore: 'expired sessions', removed: 1_200 },
-      { message: 'housekeeping', chore: 'old endings', removed: 1_200 },
+      { message: 'housekeeping', chore: 'old revocations', removed: 1_200 },
     ]);
   });
 

@@ -1,7 +1,7 @@
 import type { Opt } from '@mikro-orm/core';
 import { Entity, Enum, Index, PrimaryKey, Property, Unique } from '@mikro-orm/decorators/legacy';
 
-export enum EndingKind {
+export enum RevocationKind {
   /** The session is over. */
   SESSION = 'SESSION',
   /** Access tokens of the user with a smaller epoch are void. */
@@ -17,12 +17,12 @@ export enum EndingKind {
  * It carries no foreign keys: it must outlive what it speaks of.
  */
 @Entity({ tableName: 'ending' })
-export class Ending {
+export class Revocation {
   @PrimaryKey({ type: 'bigint', autoincrement: true })
   id!: Opt<string>;
 
-  @Enum({ items: () => EndingKind, type: 'text' })
-  kind!: EndingKind;
+  @Enum({ items: () => RevocationKind, type: 'text' })
+  kind!: RevocationKind;
 
   /** A session ends once: whose insert wrote the row has ended it. */
   @Unique({ name: 'ending_session_id_unique' })

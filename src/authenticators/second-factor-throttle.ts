@@ -27,7 +27,7 @@ export const SECOND_FACTOR_RULES = {
  * is looked at, in a transaction of its own, by one conditional statement: neither a race nor a rollback gives one away.
  * A bucket is one time, the one at which it will be full; each guess moves it on by what one takes to come back.
  */
-export class GuessAllowance {
+export class SecondFactorThrottle {
   constructor(private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_RULES>) {}
 
   /**

@@ -18,8 +18,8 @@ const SESSION_LIMIT = 4;
 
 /** Limits are on; those that a test must not run into are wide. */
 const WIDE = [
-  ...['login', 'reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.ip`, `${name}.account`]),
-  ...['reauthenticate', 'ownerProof'].flatMap((name) => [`${name}.session`, `${name}.device`]),
+  ...['login', 'reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.ip`, `${name}.account`]),
+  ...['reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.session`, `${name}.device`]),
   ...['login.accountAtIp', 'login.device'],
   ...['completeLogin.ip', 'register.ip', 'regenerateRecoveryCodes.account'],
 ];

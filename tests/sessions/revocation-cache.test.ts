@@ -8,7 +8,7 @@ import { createOrm } from '../../src/platform/database/index.ts';
 import { PostgresEventFeed } from '../../src/platform/events/index.ts';
 import { newId } from '../../src/platform/id.ts';
 import type { Caller } from '../../src/platform/request/index.ts';
-import { Endings, LostEndings, Revocations } from '../../src/sessions/index.ts';
+import { LostRevocations, RevocationCache, Revocations } from '../../src/sessions/index.ts';
 import { Client } from '../support/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import type { TestGateway } from '../support/gateway.ts';
@@ -111,7 +111,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
     });
   });
 
-  describe('while endings cannot be read', () => {
+  describe('while revocations cannot be read', () => {
     /** Takes the table away from readers; its owner may. */
     const blocked = async (work: () => Promise<void>, statement: string): Promise<void> => {
       const owner: pg.Client = await gateway.database.connect();
@@ -167,10 +167,10 @@ describe.each(STORES)('with sessions in %s', (store) => {
   });
 });
 
-describe('what a process knows of endings', () => {
+describe('what a process knows of revocations', () => {
   let database: TestDatabase;
   let orm: MikroORM;
-  let revocations: Revocations;
+  let revocationCache: RevocationCache;
 
   const anyCaller: Caller = {
     ...{ userId: newId(), sessionId: newId(), keyId: '', generation: 0, epoch: 0, roles: [] },
@@ -198,20 +198,20 @@ describe('what a process knows of endings', () => {
     await serverStartedAt('2026-01-01');
     orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
     const feed = new PostgresEventFeed(database.servingUrl, () => {});
-    const lostEndings = new LostEndings(
+    const lostRevocations = new LostRevocations(
       () => orm.em.fork(),
       new AuditLog(),
       () => {},
     );
-    revocations = new Revocations(
+    revocationCache = new RevocationCache(
       () => orm.em.fork(),
       feed,
-      { maxStalenessSeconds: 2, onReplaced: (known) => lostEndings.writeAgain(known) },
+      { maxStalenessSeconds: 2, onReplaced: (known) => lostRevocations.writeAgain(known) },
       () => {},
     );
   });
   afterEach(async () => {
-    await revocations.stop();
+    await revocationCache.stop();
     await orm.close();
     await database.drop();
   });
@@ -224,8 +224,8 @@ describe('what a process knows of endings', () => {
     );
     await database.query('vacuum analyze ending');
     const before = await tuplesRead();
-    await revocations.start();
-    await revocations.stop();
+    await revocationCache.start();
+    await revocationCache.stop();
     // A connection tells what it read when it ends, at the latest.
     await orm.close();
     await eventually(tuplesRead, (after) => after > before);
@@ -233,8 +233,8 @@ describe('what a process knows of endings', () => {
   });
 
   it('is read once, also while an old transaction stays open on the server', async () => {
-    await revocations.start();
-    await revocations.stop();
+    await revocationCache.start();
+    await revocationCache.stop();
     const old = await database.connect();
     await old.query('begin');
     await old.query('select pg_current_xact_id()');
@@ -244,9 +244,9 @@ describe('what a process knows of endings', () => {
        from generate_series(1, 5000)`,
     );
     await database.query('vacuum analyze ending');
-    await revocations.catchUp();
+    await revocationCache.catchUp();
     const before = await tuplesRead();
-    for (let reading = 0; reading < 20; reading += 1) await revocations.catchUp();
+    for (let reading = 0; reading < 20; reading += 1) await revocationCache.catchUp();
     await old.query('commit');
     await old.end();
     await orm.close();
@@ -263,20 +263,20 @@ describe('what a process knows of endings', () => {
        from generate_series(1, ${many}) as n`,
     );
     const cpu = process.cpuUsage();
-    await revocations.start();
+    await revocationCache.start();
     // Microseconds of this process: other processes slow the clock on the wall. The database takes about as long.
     expect(process.cpuUsage(cpu).user).toBeLessThan(6_000_000);
-    await revocations.catchUp();
+    await revocationCache.catchUp();
     const ended = [1, 2, 3, 20_000, 20_001, many - 1, many].map((n) => n.toString(16).padStart(12, '0'));
     for (const tail of ended) {
       const caller = { ...anyCaller, sessionId: `00000000-0000-4000-8000-${tail}` };
-      expect(await revocations.isVoid(caller, () => orm.em.fork())).toBe(true);
+      expect(await revocationCache.isVoid(caller, () => orm.em.fork())).toBe(true);
     }
-    expect(await revocations.isVoid(anyCaller, () => orm.em.fork())).toBe(false);
+    expect(await revocationCache.isVoid(anyCaller, () => orm.em.fork())).toBe(false);
   });
 
   it('is read anew when another server took over, which may have lost the last transactions and gone on', async () => {
-    await revocations.start();
+    await revocationCache.start();
     const caller = anyCaller;
     // By a transaction whose number the former server had given away before the last reading.
     await database.query(
@@ -285,8 +285,8 @@ describe('what a process knows of endings', () => {
       [caller.sessionId],
     );
     const isVoid = async () => {
-      await revocations.catchUp();
-      return revocations.isVoid(caller, () => orm.em.fork());
+      await revocationCache.catchUp();
+      return revocationCache.isVoid(caller, () => orm.em.fork());
     };
     expect(await isVoid()).toBe(false);
     await serverStartedAt('2026-01-02');
@@ -301,21 +301,21 @@ describe('what a process knows of endings', () => {
       userId,
       username,
     ]);
-    const endings = `insert into ending (kind, session_id, matters_until, kept_until)
+    const revocations = `insert into ending (kind, session_id, matters_until, kept_until)
                      values ('SESSION', $1, now() + interval '1 hour', now() + interval '1 day')`;
-    for (const id of [sessionId, kept]) await database.query(endings, [id]);
+    for (const id of [sessionId, kept]) await database.query(revocations, [id]);
     await database.query(
       `insert into ending (kind, user_id, epoch, matters_until, kept_until)
        values ('EPOCH', $1, 7, now() + interval '1 hour', now() + interval '1 hour')`,
       [userId],
     );
-    await revocations.start();
+    await revocationCache.start();
     // As the new server has it: neither the ending of the one session nor the change of the account.
     await database.query(`delete from ending where session_id = $1 or user_id = $2`, [sessionId, userId]);
     await database.query(`update users set epoch = 6 where id = $1`, [userId]);
     await serverStartedAt('2026-01-02');
-    await revocations.catchUp();
-    await revocations.catchUp();
+    await revocationCache.catchUp();
+    await revocationCache.catchUp();
 
     const rows = await database.query(
       `select kind, session_id, user_id, epoch from ending where session_id = any($1) or user_id = $2 order by kind, id`,
@@ -335,7 +335,7 @@ describe('what a process knows of endings', () => {
   it('is known from its commit on, also when the database is gone before it can be read', async () => {
     const lost = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 1 });
     const feed = new PostgresEventFeed(database.servingUrl, () => {});
-    const blind = new Revocations(
+    const blind = new RevocationCache(
       () => lost.em.fork(),
       feed,
       { maxStalenessSeconds: 2, onReplaced: async () => {} },
@@ -344,9 +344,9 @@ describe('what a process knows of endings', () => {
     await blind.start();
     await blind.stop();
     await lost.close();
-    const endings = new Endings(feed, blind, { accessTokenTtlSeconds: 60 });
+    const revocations = new Revocations(feed, blind, { accessTokenTtlSeconds: 60 });
     const session = { id: anyCaller.sessionId, userId: newId(), expiresAt: new Date(Date.now() + 60_000) };
-    await endings.transactional(orm.em.fork(), (tx) => endings.endSessions(tx, [session]));
+    await revocations.transactional(orm.em.fork(), (tx) => revocations.endSessions(tx, [session]));
     expect(await blind.isVoid(anyCaller, () => orm.em.fork())).toBe(true);
   });
 });

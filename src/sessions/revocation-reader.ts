@@ -1,13 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
-import type { EndingKind } from './ending.entity.ts';
+import type { RevocationKind } from './revocation.entity.ts';
 
 /** Rows of one statement: about 20 ms of work, and a few MB. */
 const PAGE = 20_000;
 
 /** An ending that matters. */
-export interface EndingRow {
-  kind: EndingKind;
+export interface RevocationRow {
+  kind: RevocationKind;
   session_id: string | null;
   user_id: string | null;
   epoch: number | null;
@@ -35,8 +35,8 @@ export interface Reading {
 const point = sql`
   pg_current_snapshot()::text as snapshot,
   extract(epoch from pg_postmaster_start_time())::text as server`;
-/** Of an EndingRow. */
-export const ENDING_COLUMNS = sql`
+/** Of a RevocationRow. */
+export const REVOCATION_COLUMNS = sql`
   kind, session_id, user_id, epoch,
   coalesce(extract(epoch from matters_until - now()) * 1000, 0)::float8 as matters_for`;
 
@@ -47,12 +47,12 @@ export const ENDING_COLUMNS = sql`
  * (at or above xmax), or one that was still running (in xip). So a late commit is not missed, and a transaction that stays
  * open for hours on the same server does not make each reading return everything since.
  */
-export class EndingReader {
+export class RevocationReader {
   /** @param fork gives an EntityManager for reads in the background */
   constructor(private readonly fork: () => EntityManager) {}
 
   /** @param since null for everything that matters */
-  async read(since: ReadPoint | null, learn: (row: EndingRow) => void): Promise<Reading> {
+  async read(since: ReadPoint | null, learn: (row: RevocationRow) => void): Promise<Reading> {
     if (since) {
       const { reached, rows } = await this.news(since);
       if (!isReplaced(since, reached)) {
@@ -63,34 +63,34 @@ export class EndingReader {
     return { point: await this.everything(learn), complete: true, replaced: since !== null };
   }
 
-  private async news(since: ReadPoint): Promise<{ reached: ReadPoint; rows: EndingRow[] }> {
+  private async news(since: ReadPoint): Promise<{ reached: ReadPoint; rows: RevocationRow[] }> {
     const { xmax, xip } = parseSnapshot(since.snapshot);
     const rows = await statement(
       this.fork(),
-      sql<ReadPoint & (EndingRow | Record<keyof EndingRow, null>)>`
-        select ${point}, ${ENDING_COLUMNS}
+      sql<ReadPoint & (RevocationRow | Record<keyof RevocationRow, null>)>`
+        select ${point}, ${REVOCATION_COLUMNS}
         from (select) as always
         left join ending e on (e.written_by >= ${xmax}::xid8 or e.written_by = any(${xip}::xid8[]))
                               and e.matters_until > now()`,
     );
     const [first] = rows;
-    if (!first) throw new Error('the reading of endings has no snapshot');
+    if (!first) throw new Error('the reading of revocations has no snapshot');
     const { snapshot, server } = first;
     return { reached: { snapshot, server }, rows: rows.filter((row) => row.kind !== null) };
   }
 
   /** In pages: a million rows at once would take longer than a statement may, and hundreds of MB. */
-  private async everything(learn: (row: EndingRow) => void): Promise<ReadPoint> {
+  private async everything(learn: (row: RevocationRow) => void): Promise<ReadPoint> {
     const em = this.fork();
     // Before the first page: what commits meanwhile is new to the next reading.
     const [reached] = await statement(em, sql<ReadPoint>`select ${point}`);
-    if (!reached) throw new Error('the reading of endings has no snapshot');
+    if (!reached) throw new Error('the reading of revocations has no snapshot');
     let last = { id: '0', matters_until: '-infinity' };
     for (;;) {
       const rows = await statement(
         em,
-        sql<EndingRow & typeof last>`
-          select ${ENDING_COLUMNS}, e.id, e.matters_until::text as matters_until
+        sql<RevocationRow & typeof last>`
+          select ${REVOCATION_COLUMNS}, e.id, e.matters_until::text as matters_until
           from ending e
           where e.matters_until > now()
             and (e.matters_until, e.id) > (${last.matters_until}::timestamptz, ${last.id}::bigint)

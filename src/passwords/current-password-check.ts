@@ -22,15 +22,15 @@ import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts
  * use another session. A device that the account knows has an allowance of its own instead. The operation gives these back
  * when the password was right or was never compared.
  */
-export const OWNER_PROOF_RULES = {
-  'ownerProof.ip': { burst: 30, perSeconds: 900 },
-  'ownerProof.device': { burst: 10, perSeconds: 900 },
-  'ownerProof.session': { burst: 5, perSeconds: 900 },
-  'ownerProof.account': { burst: 10, perSeconds: 900 },
+export const CURRENT_PASSWORD_RULES = {
+  'currentPasswordCheck.ip': { burst: 30, perSeconds: 900 },
+  'currentPasswordCheck.device': { burst: 10, perSeconds: 900 },
+  'currentPasswordCheck.session': { burst: 5, perSeconds: 900 },
+  'currentPasswordCheck.account': { burst: 10, perSeconds: 900 },
 } as const;
 
 /** What a guess at the password is charged to. */
-type Guess = Charge<keyof typeof OWNER_PROOF_RULES>;
+type Guess = Charge<keyof typeof CURRENT_PASSWORD_RULES>;
 
 /** Seconds within which a sign-in stands in for the password that an account does not have. */
 const RECENT_SIGN_IN = 300;
@@ -43,13 +43,13 @@ export interface OwnerClaim {
   readonly repeated?: string | null;
 }
 
-/** What `OwnerProof` works with. */
-export interface OwnerProofDependencies {
+/** What `CurrentPasswordCheck` works with. */
+export interface CurrentPasswordCheckDependencies {
   readonly passwords: Passwords;
   readonly factors: FactorLookup;
   readonly devices: KnownDevices;
   readonly audit: AuditLog;
-  readonly rateLimiter: RateLimiter<keyof typeof OWNER_PROOF_RULES>;
+  readonly rateLimiter: RateLimiter<keyof typeof CURRENT_PASSWORD_RULES>;
   readonly clock: Clock;
 }
 
@@ -57,8 +57,8 @@ export interface OwnerProofDependencies {
  * That a signed-in caller is the owner, before the account changes hands or shape: the password, where the account has
  * one; else a sign-in within five minutes.
  */
-export class OwnerProof {
-  constructor(private readonly deps: OwnerProofDependencies) {}
+export class CurrentPasswordCheck {
+  constructor(private readonly deps: CurrentPasswordCheckDependencies) {}
 
   /**
    * @param operation names the failed attempt in the audit trail: `password.change` becomes `password.change_failed`
@@ -84,7 +84,7 @@ export class OwnerProof {
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
   async charge(origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['ownerProof.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['currentPasswordCheck.ip', origin.networks]);
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
@@ -171,10 +171,10 @@ export class OwnerProof {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
     return (await this.deps.devices.isKnown(em, userId, origin))
-      ? [['ownerProof.device', `${account} ${deviceKey(origin)}`]]
+      ? [['currentPasswordCheck.device', `${account} ${deviceKey(origin)}`]]
       : [
-          ['ownerProof.session', inRound(sessionId, round)],
-          ['ownerProof.account', account],
+          ['currentPasswordCheck.session', inRound(sessionId, round)],
+          ['currentPasswordCheck.account', account],
         ];
   }
 

@@ -8,8 +8,8 @@ const BATCH = 5_000;
 /** Days: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session, which the memory does not tell. */
 const LONGEST_LIFE_DAYS = 365;
 
-/** What a process remembers of endings that still matter. */
-export interface KnownEndings {
+/** What a process remembers of revocations that still matter. */
+export interface KnownRevocations {
   readonly sessions: readonly { readonly id: string; readonly mattersForSeconds: number }[];
   /** The first epoch of each user whose tokens are good. */
   readonly epochs: readonly {
@@ -24,7 +24,7 @@ export interface KnownEndings {
  * revives sessions that had ended and tokens that were void. The processes that served meanwhile still know them, so
  * a sign-out is lost only together with every process that knew of it.
  */
-export class LostEndings {
+export class LostRevocations {
   constructor(
     private readonly fork: () => EntityManager,
     private readonly audit: AuditLog,
@@ -32,7 +32,7 @@ export class LostEndings {
   ) {}
 
   /** Every process does this; of several, one writes each ending, and what was not lost stays as it is. */
-  async writeAgain({ sessions, epochs }: KnownEndings): Promise<void> {
+  async writeAgain({ sessions, epochs }: KnownRevocations): Promise<void> {
     const restored = { sessions: 0, accounts: 0 };
     for (const batch of batches(sessions)) restored.sessions += await this.endSessions(batch);
     for (const batch of batches(epochs)) restored.accounts += await this.raiseEpochs(batch);
@@ -50,7 +50,7 @@ export class LostEndings {
     });
   }
 
-  private async endSessions(sessions: KnownEndings['sessions']): Promise<number> {
+  private async endSessions(sessions: KnownRevocations['sessions']): Promise<number> {
     const rows = await statement(
       this.fork(),
       sql`
@@ -66,7 +66,7 @@ export class LostEndings {
     return rows.length;
   }
 
-  private async raiseEpochs(epochs: KnownEndings['epochs']): Promise<number> {
+  private async raiseEpochs(epochs: KnownRevocations['epochs']): Promise<number> {
     const rows = await statement(
       this.fork(),
       sql`

@@ -15,7 +15,7 @@ export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600
 const ADDRESS_LOCK = 0x6761_6164;
 
 /** Which addresses have an owner. */
-export class AddressBook {
+export class EmailOwnership {
   constructor(private readonly tokens: OneTimeTokens) {}
 
   /**
