@@ -3,12 +3,15 @@ import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import type { RequestContext } from '../platform/request/index.ts';
 import { fieldSum, fragmentsOf } from './fragments.ts';
 
-/** Notes for the log what a request asks for. */
+/** Notes for the log what a request asks for, and since when several fields of it are executed. */
 export const operationNote: ApolloServerPlugin<RequestContext> = {
   async requestDidStart() {
     return {
       async didResolveOperation({ document, operation, contextValue }) {
-        if (operation) contextValue.facts.operation = operationName(document, operation);
+        if (!operation) return;
+        const name = operationName(document, operation);
+        contextValue.facts.operation = name;
+        if (name.includes(',')) contextValue.severalFieldsSince = performance.now();
       },
     };
   },

@@ -55,6 +55,7 @@ class HttpRequestContext implements RequestContext {
   readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   proofProblem: InvalidDpopProof | undefined;
+  severalFieldsSince?: number;
   private forked: EntityManager | undefined;
   private verification: Promise<Caller | null> | undefined;
   private verified: Caller | null = null;

@@ -47,6 +47,11 @@ export interface RequestContext {
   readonly origin: RequestOrigin;
   readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
+  /**
+   * In the time of `performance.now()`: since when an operation of several root fields is executed. Mutations go one after the
+   * other, so the later ones wait for work that their own client asked for. Undefined for an operation of one field.
+   */
+  severalFieldsSince?: number;
   /** Forked when first used: an operation that needs no database pays for none. */
   readonly em: EntityManager;
   /**
