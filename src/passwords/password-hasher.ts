@@ -321,7 +321,8 @@ export class PasswordHasher {
 
   #wouldWaitTooLong(line: Line): boolean {
     const expected = this.#expectedWaitMs(line);
-    const allowed = line === 'open' ? this.#openQueue.allowedWait(expected) : this.#options.maxWaitMs;
+    const allowed =
+      line === 'open' ? this.#openQueue.allowedWait(expected, this.#runMs) : this.#options.maxWaitMs;
     return expected > allowed;
   }
 

@@ -1,4 +1,4 @@
-/** Milliseconds of waiting that are allowed in a queue that stands. Enough to keep every thread at work. */
+/** Milliseconds of waiting that are allowed in a queue that stands, where a hash takes less than that. */
 const STANDING_WAIT = 1_000;
 /** Milliseconds for which a queue may be longer than that before it counts as standing: a burst is over by then. */
 const BURST = 5_000;
@@ -23,11 +23,13 @@ export class StandingQueue {
   /**
    * Milliseconds that the next one may have to wait, or it is refused.
    * @param expected milliseconds that it would wait now; 0 where it would not wait
+   * @param run milliseconds that a job takes: one may wait for each thread, or the threads idle on a slow machine
    */
-  allowedWait(expected: number): number {
+  allowedWait(expected: number, run: number): number {
+    const standingWait = Math.max(STANDING_WAIT, run);
     if (expected === 0) this.longSince = undefined;
-    else if (expected > STANDING_WAIT) this.longSince ??= this.now();
+    else if (expected > standingWait) this.longSince ??= this.now();
     const stands = this.longSince !== undefined && this.now() - this.longSince > BURST;
-    return stands ? Math.min(STANDING_WAIT, this.maxWait) : this.maxWait;
+    return stands ? Math.min(standingWait, this.maxWait) : this.maxWait;
   }
 }
