@@ -27,7 +27,7 @@ import {
 } from '../graphql/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { developmentOnly } from './development-only.ts';
-import { OperationPlaces } from './operation-places.ts';
+import { bodyBytes, OperationPlaces } from './operation-places.ts';
 import type { RequestContexts } from './request-context.ts';
 
 /** Of HTTP and of the WebSocket. */
@@ -114,7 +114,8 @@ export function graphqlRoutes({
     const places = new OperationPlaces(maxOperations);
     // The body has arrived: a slow sender holds no place.
     const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-      await places.enter(Number(request.headers['content-length'] ?? 0), () => request.socket.destroyed);
+      const bytes = bodyBytes(request.headers, request.routeOptions.bodyLimit);
+      await places.enter(bytes, () => request.socket.destroyed);
       let body: unknown;
       try {
         body = await answer.call(app, request, reply);

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { ServiceUnavailable } from '../platform/errors.ts';
 
 /** Milliseconds that an operation waits for a place at most. Its client would give up soon after. */
@@ -9,6 +10,13 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024;
  * comes back sooner than in one.
  */
 const RETRY_AFTER = { from: 1, to: 4 };
+
+/**
+ * What the body of a request holds at most.
+ * @param bodyLimit bytes: counted for a chunked body (RFC 9112 section 7.1), which does not tell its length beforehand
+ */
+export const bodyBytes = (headers: IncomingHttpHeaders, bodyLimit: number): number =>
+  headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bodyLimit;
 
 interface Waiting {
   readonly bytes: number;

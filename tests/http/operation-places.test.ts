@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { OperationPlaces } from '../../src/http/operation-places.ts';
+import { bodyBytes, OperationPlaces } from '../../src/http/operation-places.ts';
 import { elapse } from '../support/race.ts';
 
 const STAYS = () => false;
@@ -47,6 +47,14 @@ describe('an operation that finds no place', () => {
     const next = places.enter(31 * MEGABYTE, STAYS);
     places.leave();
     await next;
+  });
+});
+
+describe('the body of an operation that waits', () => {
+  it('counts by its length, and a chunked one by the longest that it may be', () => {
+    expect(bodyBytes({ 'content-length': '70' }, 102_400)).toBe(70);
+    expect(bodyBytes({ 'transfer-encoding': 'chunked' }, 102_400)).toBe(102_400);
+    expect(bodyBytes({}, 102_400)).toBe(0);
   });
 });
 
