@@ -17,9 +17,9 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const LINGER = 1_000;
 
 /** For where there is no request that the framework knows, and so no hook ran. */
-export function rawErrorReply(security: SecurityHeaders, message: string) {
+export function rawErrorReply(security: SecurityHeaders, message: string, code: string = 'BAD_REQUEST') {
   const requestId = newId();
-  const body = errorBody('BAD_REQUEST', message, requestId);
+  const body = errorBody(code, message, requestId);
   const headers = {
     ...security,
     'content-type': JSON_TYPE,

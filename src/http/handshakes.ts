@@ -10,6 +10,15 @@ export function refuseHandshakes(app: FastifyInstance, path: string, security: S
     // RFC 6455 section 4.4: the version that is spoken here.
     endWithError(socket, 400, { headers: { ...headers, 'sec-websocket-version': '13' }, body });
   });
+  // The plugin stops listening for handshakes before the listener closes. Node would then leave the sockets open, and the stop
+  // would wait for them.
+  app.addHook('preClose', async () => {
+    app.server.on('upgrade', (_request, socket) => {
+      const message = 'The gateway is stopping. Connect again.';
+      const { headers, body } = rawErrorReply(security, message, ErrorCode.SERVICE_UNAVAILABLE);
+      endWithError(socket, 503, { headers, body });
+    });
+  });
   // For a route without sockets the plugin would open one, close it at once, and log its address with the query string.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.ws || request.routeOptions.url === path) return undefined;
