@@ -139,7 +139,8 @@ describe('connections to several servers', () => {
   });
 
   it('refuse a start with the state of each server where none is a primary that answers', async () => {
-    const closed = await freePort();
+    // Nobody listens there. A port that was free a moment ago may be another test's by now.
+    const closed = 1;
     const command = GatehouseProcess.run(['migrate', 'status'], {
       ...newSecrets(),
       NODE_ENV: 'test',
