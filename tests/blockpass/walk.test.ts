@@ -32,7 +32,9 @@ describe('the walk of a person with the Blockpass app', () => {
   it('signs a newcomer in through the subscription, and makes them an account', async () => {
     const socket = subscriptionClient(world.gateway.url);
     const page = await openPage();
-    const states = page.follow(socket);
+    const { promise: isFollowed, resolve: onState } = Promise.withResolvers<unknown>();
+    const states = page.follow(socket, page.secret, onState);
+    await isFollowed;
     const app = world.person('Ada Lovelace');
     const status = await app.scan(page.qrText);
     expect(status).toMatchObject({
