@@ -1,20 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Letters } from '../letters/index.ts';
 import { type OneTimeTokens, type TokenBinding, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import {
-  type Mail,
-  type MailOutbox,
-  type MailWriter,
-  mailboxKey,
-  type RecipientRule,
-} from '../platform/mail/index.ts';
+import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { Caller, RequestOrigin } from '../platform/request/index.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
+import type { NewAddressMail, OldAddressMail } from './email-change-mails.ts';
 import type { EmailOwnership } from './email-ownership.ts';
 import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
@@ -104,7 +98,7 @@ export class EmailChange {
     return user;
   }
 
-  /** Whoever asks for nothing to happen gets that: also where no change was asked for. */
+  /** Succeeds also where no change was asked for. */
   async cancel(em: EntityManager, { userId }: Caller, origin: RequestOrigin): Promise<User> {
     return em.transactional(async (tx) => {
       const user = await tx.findOne(User, { id: userId });
@@ -265,58 +259,5 @@ export class EmailChange {
       done,
       ...(byAdministrator && { byAdministrator }),
     });
-  }
-}
-
-/** To the new address. Nobody else's address gets a link. */
-export class NewAddressMail implements MailWriter<{ userId: string; address: string; token: string }> {
-  readonly kind = 'email-change';
-
-  constructor(
-    private readonly letters: Letters,
-    private readonly emailOwnership: EmailOwnership,
-  ) {}
-
-  async write(
-    tx: EntityManager,
-    { userId, address, token }: { userId: string; address: string; token: string },
-  ): Promise<Mail | null> {
-    const { key } = parseEmailAddress(address);
-    if (await this.emailOwnership.isTaken(tx, key, userId)) return null;
-    return this.letters.confirmNewEmail(address, token);
-  }
-
-  limits(): readonly RecipientRule[] {
-    return ['mail.recipient'];
-  }
-}
-
-interface OldAddressFacts {
-  readonly address: string;
-  readonly newAddress: string;
-  /** Null where the address never proved itself, or the account came to it by a change that can be undone. */
-  readonly undoToken: string | null;
-  /** False when the change was asked for, true when it took effect. */
-  readonly done: boolean;
-  /** Absent: the owner asked for it. */
-  readonly byAdministrator?: boolean;
-}
-
-/** To the old address: it goes out whatever became of the account meanwhile. */
-export class OldAddressMail implements MailWriter<OldAddressFacts> {
-  readonly kind = 'email-change-notice';
-
-  constructor(private readonly letters: Letters) {}
-
-  async write(
-    _tx: EntityManager,
-    { address, newAddress, undoToken, done, byAdministrator }: OldAddressFacts,
-  ): Promise<Mail> {
-    if (byAdministrator) {
-      return this.letters.emailChangedByAdministrator(address, newAddress, undoToken, { done });
-    }
-    return done
-      ? this.letters.emailChanged(address, newAddress, undoToken)
-      : this.letters.emailChangeRequested(address, newAddress, undoToken);
   }
 }
