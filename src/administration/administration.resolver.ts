@@ -135,7 +135,7 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.REVOKE })
   @Mutation(() => Int, {
     description:
-      'Ends every session of an account; tells how many. Needs the permission session:revoke and every permission of that account. Revocation is the safe direction: no recent authentication is asked for.',
+      'Ends every session of an account; tells how many. Needs the permission session:revoke and every permission of that account. To end sessions is always safe, so no recent authentication is asked for.',
   })
   revokeUserSessions(
     @Arg('userId', () => ID) userId: string,
@@ -148,7 +148,7 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.REVOKE })
   @Mutation(() => Boolean, {
     description:
-      'Ends one session of an account now: its tokens are refused at once, in every process. userSessions lists them. Needs the permission session:revoke and every permission of that account. Revocation is the safe direction: no recent authentication is asked for. NOT_FOUND for a session that the account does not have.',
+      'Ends one session of an account now: its tokens are refused at once, in every process. userSessions lists them. Needs the permission session:revoke and every permission of that account. To end sessions is always safe, so no recent authentication is asked for. NOT_FOUND for a session that the account does not have.',
   })
   async revokeUserSession(
     @Arg('userId', () => ID) userId: string,

@@ -46,7 +46,7 @@ export interface ReauthenticationInput extends FactorArguments {
 export interface ReauthenticationDependencies {
   readonly passwords: Passwords;
   readonly secondFactors: SecondFactors;
-  /** Null where nobody signs in by Google. */
+  /** Null where sign-in by Google is off. */
   readonly google: IdentityProver | null;
   readonly devices: KnownDevices;
   readonly store: SessionStore;

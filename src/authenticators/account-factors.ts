@@ -5,7 +5,7 @@ import type { FactorLookup, HeldFactors } from '../platform/request/index.ts';
 /** What the holder of an account can prove themselves with. */
 export class AccountFactors implements FactorLookup {
   constructor(
-    /** Null where nobody signs in by Google. */
+    /** Null where sign-in by Google is off. */
     private readonly google: { isLinked(em: EntityManager, userId: string): Promise<boolean> } | null,
   ) {}
 

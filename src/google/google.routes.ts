@@ -26,7 +26,7 @@ export interface GoogleRouteOptions {
   readonly resultOrigin: string;
 }
 
-/** Sign-in by redirect. The browser ends at RESULT_PAGE, with `#code=` or `#error=`, whatever but a fault happens. */
+/** Sign-in by redirect. Unless there is a fault, the browser ends at RESULT_PAGE with `#code=` or `#error=`. */
 export function googleRoutes(
   flow: RedirectFlow,
   contextOf: ContextOf,

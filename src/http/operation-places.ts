@@ -31,8 +31,8 @@ interface Waiting {
  * first that is served.
  *
  * An operation waits rather than being refused, since its client would only send the next one on the same connection: a
- * process with 500 busy connections did little but refuse. A client that waits sends nothing. The line is bounded by the time
- * that its head has waited, so whatever is served was worth serving, and by the bytes that it holds.
+ * process with 500 busy connections did little but refuse. A client that waits sends nothing. The line is bounded by the bytes that it
+ * holds and by time: nothing is served after its client has given up.
  */
 export class OperationPlaces {
   private atWork = 0;

@@ -22,7 +22,7 @@ export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
 /** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
 const LONGEST_LIFE = 31_536_000_000;
 
-/** A session that its store lost, as a genuine token names it. Its ending is kept as long as any session may live. */
+/** A session that its store lost, known from a genuine token. Its revocation is kept as long as any session may live. */
 export const endableByToken = ({ userId, sessionId }: SessionReference): Endable => ({
   id: sessionId,
   userId,

@@ -30,7 +30,7 @@ export interface AdapterUnderTest {
   open(revocations: Revocations, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
 }
 
-/** An adapter on a database, where revocations and accounts are whatever the adapter. */
+/** An adapter on a database, which holds revocations and accounts for every adapter. */
 export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreOptions) {
   const database = await createTestDatabase();
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });

@@ -172,7 +172,7 @@ export class AppCalls {
   }
 
   /**
-   * Stores what was uploaded, whole or not at all, and signs in whoever waits for it. Once it is stored it is acknowledged,
+   * Stores what was uploaded, whole or not at all, and completes the sign-in that waits for it. Once it is stored it is acknowledged,
    * also when Blockpass cannot be told yet that the session of the QR code is over: that happens later by itself.
    * @param parts is emptied: pictures as they came are not kept in memory for longer than needed
    * @param memory what the parts were taken from

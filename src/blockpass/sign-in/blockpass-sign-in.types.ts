@@ -9,7 +9,7 @@ registerEnumType(BlockpassSignInState, {
     CREATED: { description: 'Waits for somebody to scan it.' },
     PROCESSING: {
       description:
-        'Somebody scanned it; for others the QR code is dead. It stays so while Blockpass is away and cannot be told of the success.',
+        'The QR code was scanned and works for no other phone. It stays so while Blockpass is away and cannot be told of the success.',
     },
     SUCCESS: { description: 'Call completeBlockpassSignIn.' },
     FAILED: { description: 'Blockpass refused it. Start another one.' },

@@ -38,7 +38,7 @@ export type BlockpassSignInState =
   | 'EXPIRED'
   /** Blockpass refused it. Start another one. */
   | 'FAILED'
-  /** Somebody scanned it; for others the QR code is dead. It stays so while Blockpass is away and cannot be told of the success. */
+  /** The QR code was scanned and works for no other phone. It stays so while Blockpass is away and cannot be told of the success. */
   | 'PROCESSING'
   /** Call completeBlockpassSignIn. */
   | 'SUCCESS';
