@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 
 /** Who saw whose account. */
 export interface AccountAccess {
@@ -13,8 +13,8 @@ export async function auditAccountAccess(
   em: EntityManager,
   audit: AuditLog,
   { actorId, userId }: AccountAccess,
-  origin: RequestOrigin,
+  source: RequestSource,
 ): Promise<void> {
   if (actorId === userId) return;
-  await audit.record(em, origin, { action: 'account.read', actorId, subjectId: userId });
+  await audit.record(em, source, { action: 'account.read', actorId, subjectId: userId });
 }

@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Letters } from '../letters/index.ts';
+import type { MailTemplates } from '../mail-templates/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
@@ -42,7 +42,7 @@ export class AccountDeletion {
     em: EntityManager,
     caller: Caller,
     password: string | null | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { userId } = caller;
     const proof = await this.deps.currentPasswordCheck.prove(
@@ -50,14 +50,14 @@ export class AccountDeletion {
       caller,
       password,
       'account.deletion',
-      origin,
+      source,
     );
     const deleted = await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
       if (!user || !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))) return false;
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
-      await this.erase(tx, user, userId, origin);
+      await this.erase(tx, user, userId, source);
       return true;
     });
     if (!deleted) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
@@ -73,12 +73,12 @@ export class AccountDeletion {
     tx: AnnouncedTransaction,
     userId: string,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.deps.keepSuperuser(tx, userId);
     const user = await lockAccount(tx, userId);
     if (!user) throw new NotFound();
-    await this.erase(tx, user, actorId, origin);
+    await this.erase(tx, user, actorId, source);
   }
 
   /** The caller has locked the account. */
@@ -86,10 +86,10 @@ export class AccountDeletion {
     tx: AnnouncedTransaction,
     user: User,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { id: userId, email, emailKey } = user;
-    await this.deps.signOut.allIn(tx, userId, origin, actorId);
+    await this.deps.signOut.allIn(tx, userId, source, actorId);
     await this.deps.revocations.raiseEpoch(tx, userId);
     for (const part of this.deps.personalData) await part.erase?.(tx, userId);
     if (email && emailKey) {
@@ -97,7 +97,7 @@ export class AccountDeletion {
       await this.deps.mails.outbox.put(tx, this.deps.mails.farewell, { address: email });
     }
     await tx.remove(user).flush();
-    await this.deps.audit.record(tx, origin, { action: 'account.deleted', actorId, subjectId: userId });
+    await this.deps.audit.record(tx, source, { action: 'account.deleted', actorId, subjectId: userId });
   }
 
   private async refuseWhileUndoable(
@@ -122,9 +122,9 @@ export class AccountDeletion {
 export class FarewellMail implements MailWriter<{ address: string }> {
   readonly kind = 'account-deleted';
 
-  constructor(private readonly letters: Letters) {}
+  constructor(private readonly mailTemplates: MailTemplates) {}
 
   async write(_tx: EntityManager, { address }: { address: string }): Promise<Mail> {
-    return this.letters.accountDeleted(address);
+    return this.mailTemplates.accountDeleted(address);
   }
 }

@@ -42,9 +42,9 @@ export class AccountEndResolver {
   async deactivateAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deactivation.byOwner(em, caller, password, origin);
+    await this.deactivation.byOwner(em, caller, password, source);
     return true;
   }
 
@@ -56,9 +56,9 @@ export class AccountEndResolver {
   async deleteAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deletion.delete(em, caller, password, origin);
+    await this.deletion.delete(em, caller, password, source);
     return true;
   }
 }

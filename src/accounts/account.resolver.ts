@@ -52,9 +52,9 @@ export class AccountResolver {
   })
   async publicProfile(
     @Arg('username', () => String) username: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<PublicProfile | null> {
-    const user = await this.profiles.findPublic(em, username, origin);
+    const user = await this.profiles.findPublic(em, username, source);
     return user && PublicProfile.of(user);
   }
 
@@ -66,7 +66,7 @@ export class AccountResolver {
     @Arg('input', () => RegisterInput) input: RegisterInput,
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    const { account, mark } = await this.registration.register(context.em, input, context.origin);
+    const { account, mark } = await this.registration.register(context.em, input, context.source);
     if (mark !== null) this.registrationCookie.set(context, mark);
     return account instanceof User ? UserType.of(account) : UserType.pending(account);
   }
@@ -78,8 +78,8 @@ export class AccountResolver {
   async updateProfile(
     @Arg('input', () => UpdateProfileInput) input: UpdateProfileInput,
     @CurrentCaller() { userId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.profiles.update(em, userId, input, origin));
+    return UserType.of(await this.profiles.update(em, userId, input, source));
   }
 }

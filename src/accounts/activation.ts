@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
@@ -41,7 +41,7 @@ export class Activation {
     tx: AnnouncedTransaction,
     { userId, actorId }: ActivationChange,
     by: DeactivatedBy,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<boolean> {
     await this.keepSuperuser(tx, userId);
     const replaceable =
@@ -52,8 +52,8 @@ export class Activation {
     );
     if (changed.length === 0) return false;
     await this.revocations.raiseEpoch(tx, userId);
-    const endedSessions = await this.signOut.allIn(tx, userId, origin, actorId);
-    await this.audit.record(tx, origin, {
+    const endedSessions = await this.signOut.allIn(tx, userId, source, actorId);
+    await this.audit.record(tx, source, {
       action: 'account.deactivated',
       actorId,
       subjectId: userId,
@@ -63,27 +63,27 @@ export class Activation {
   }
 
   /** By an administrator: whoever deactivated it. */
-  activate(tx: EntityManager, change: ActivationChange, origin: RequestOrigin): Promise<boolean> {
-    return this.lift(tx, change, [DeactivatedBy.OWNER, DeactivatedBy.ADMIN], origin);
+  activate(tx: EntityManager, change: ActivationChange, source: RequestSource): Promise<boolean> {
+    return this.lift(tx, change, [DeactivatedBy.OWNER, DeactivatedBy.ADMIN], source);
   }
 
   /** The owner comes back, by a password reset: only from a deactivation of their own. */
-  comeBack(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<boolean> {
-    return this.lift(tx, { userId, actorId: userId }, [DeactivatedBy.OWNER], origin);
+  comeBack(tx: EntityManager, userId: string, source: RequestSource): Promise<boolean> {
+    return this.lift(tx, { userId, actorId: userId }, [DeactivatedBy.OWNER], source);
   }
 
   private async lift(
     tx: EntityManager,
     { userId, actorId }: ActivationChange,
     from: readonly DeactivatedBy[],
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<boolean> {
     const lifted = await statement(
       tx,
       sql`update users set deactivated_by = null where id = ${userId} and deactivated_by = any(${[...from]}) returning id`,
     );
     if (lifted.length === 0) return false;
-    await this.audit.record(tx, origin, { action: 'account.activated', actorId, subjectId: userId });
+    await this.audit.record(tx, source, { action: 'account.activated', actorId, subjectId: userId });
     return true;
   }
 }

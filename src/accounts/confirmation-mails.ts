@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Letters, RegistrationFacts } from '../letters/index.ts';
+import type { MailTemplates, RegistrationFacts } from '../mail-templates/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 import { isSecretOf } from '../platform/one-time-secret.ts';
@@ -55,7 +55,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
 
   constructor(
     private readonly tokens: OneTimeTokens,
-    private readonly letters: Letters,
+    private readonly mailTemplates: MailTemplates,
     private readonly emailOwnership: EmailOwnership,
   ) {}
 
@@ -67,7 +67,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
     const taken = await this.emailOwnership.hasOwner(tx, key);
     const waiting = [...(taken ? [] : pending), ...(user ? [waitingAccount(user)] : [])];
     const [newest] = waiting;
-    if (!newest) return pending[0] ? this.letters.addressTaken(pending[0].email) : null;
+    if (!newest) return pending[0] ? this.mailTemplates.addressTaken(pending[0].email) : null;
     const marks = await registrationMarks.of(
       tx,
       waiting.map(({ id }) => id),
@@ -82,7 +82,7 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
     for (const one of listed) {
       registrations.push(await withLink(tx, this.tokens, one, marks.get(one.id)?.client ?? null));
     }
-    return this.letters.confirmEmail(newest.email, registrations);
+    return this.mailTemplates.confirmEmail(newest.email, registrations);
   }
 
   limits({ registers }: ConfirmationFacts): readonly RecipientRule[] {
@@ -96,7 +96,7 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
 
   constructor(
     private readonly tokens: OneTimeTokens,
-    private readonly letters: Letters,
+    private readonly mailTemplates: MailTemplates,
     private readonly emailOwnership: EmailOwnership,
   ) {}
 
@@ -104,11 +104,11 @@ export class RegistrationMail implements MailWriter<{ registrationId: string }> 
     const pending = await pendingRegistrations.find(tx, registrationId);
     if (!pending) return null;
     const { id, email, emailKey } = pending;
-    if (await this.emailOwnership.hasOwner(tx, emailKey)) return this.letters.addressTaken(email);
+    if (await this.emailOwnership.hasOwner(tx, emailKey)) return this.mailTemplates.addressTaken(email);
     const marks = await registrationMarks.of(tx, [id]);
     const registration = await withLink(tx, this.tokens, pending, marks.get(id)?.client ?? null);
     const replacesAccount = (await tx.count(User, { emailKey })) > 0;
-    return this.letters.confirmEmail(email, [registration], { replacesAccount });
+    return this.mailTemplates.confirmEmail(email, [registration], { replacesAccount });
   }
 }
 

@@ -3,7 +3,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
@@ -31,7 +31,7 @@ export class Deactivation {
     em: EntityManager,
     caller: Caller,
     password: string | null | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { userId } = caller;
     const proof = await this.deps.currentPasswordCheck.prove(
@@ -39,18 +39,18 @@ export class Deactivation {
       caller,
       password,
       'account.deactivation',
-      origin,
+      source,
     );
     await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
       const holds = user && (await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof));
       const who = { userId, actorId: userId };
-      if (!holds || !(await this.deps.activation.deactivate(tx, who, DeactivatedBy.OWNER, origin))) {
+      if (!holds || !(await this.deps.activation.deactivate(tx, who, DeactivatedBy.OWNER, source))) {
         throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
       }
       await this.deps.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
-      await this.deps.notices.tell(tx, userId, 'account-deactivated', origin);
+      await this.deps.notices.tell(tx, userId, 'account-deactivated', source);
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Letters } from '../letters/index.ts';
+import type { MailTemplates } from '../mail-templates/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 import { parseEmailAddress } from './email-address.ts';
 import type { EmailOwnership } from './email-ownership.ts';
@@ -9,7 +9,7 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
   readonly kind = 'email-change';
 
   constructor(
-    private readonly letters: Letters,
+    private readonly mailTemplates: MailTemplates,
     private readonly emailOwnership: EmailOwnership,
   ) {}
 
@@ -19,7 +19,7 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
   ): Promise<Mail | null> {
     const { key } = parseEmailAddress(address);
     if (await this.emailOwnership.isTaken(tx, key, userId)) return null;
-    return this.letters.confirmNewEmail(address, token);
+    return this.mailTemplates.confirmNewEmail(address, token);
   }
 
   limits(): readonly RecipientRule[] {
@@ -42,17 +42,17 @@ interface OldAddressFacts {
 export class OldAddressMail implements MailWriter<OldAddressFacts> {
   readonly kind = 'email-change-notice';
 
-  constructor(private readonly letters: Letters) {}
+  constructor(private readonly mailTemplates: MailTemplates) {}
 
   async write(
     _tx: EntityManager,
     { address, newAddress, undoToken, done, byAdministrator }: OldAddressFacts,
   ): Promise<Mail> {
     if (byAdministrator) {
-      return this.letters.emailChangedByAdministrator(address, newAddress, undoToken, { done });
+      return this.mailTemplates.emailChangedByAdministrator(address, newAddress, undoToken, { done });
     }
     return done
-      ? this.letters.emailChanged(address, newAddress, undoToken)
-      : this.letters.emailChangeRequested(address, newAddress, undoToken);
+      ? this.mailTemplates.emailChanged(address, newAddress, undoToken)
+      : this.mailTemplates.emailChangeRequested(address, newAddress, undoToken);
   }
 }

@@ -6,7 +6,7 @@ import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/e
 import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { NewAddressMail, OldAddressMail } from './email-change-mails.ts';
 import type { EmailOwnership } from './email-ownership.ts';
@@ -57,7 +57,7 @@ export class EmailChange {
     em: EntityManager,
     caller: Caller,
     input: { newEmail: string; password: string | null | undefined },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User> {
     const { userId } = caller;
     const proof = await this.deps.currentPasswordCheck.prove(
@@ -65,7 +65,7 @@ export class EmailChange {
       caller,
       input.password,
       'account.email_change',
-      origin,
+      source,
     );
     const current = await em.findOne(User, { id: userId });
     const { newEmail } = readFields('', {
@@ -91,7 +91,7 @@ export class EmailChange {
         !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))
       )
         return null;
-      await this.begin(tx, user, newEmail, userId, origin);
+      await this.begin(tx, user, newEmail, userId, source);
       return user;
     });
     if (!user) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
@@ -99,12 +99,12 @@ export class EmailChange {
   }
 
   /** Succeeds also where no change was asked for. */
-  async cancel(em: EntityManager, { userId }: Caller, origin: RequestOrigin): Promise<User> {
+  async cancel(em: EntityManager, { userId }: Caller, source: RequestSource): Promise<User> {
     return em.transactional(async (tx) => {
       const user = await tx.findOne(User, { id: userId });
       if (!user) throw new Unauthenticated('the account is gone');
       if (await this.deps.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL])) {
-        await this.deps.audit.record(tx, origin, {
+        await this.deps.audit.record(tx, source, {
           action: 'account.email_change_cancelled',
           actorId: userId,
           subjectId: userId,
@@ -123,13 +123,13 @@ export class EmailChange {
    * The new address proved itself. Links that were mailed to the old one are void, but for those that undo.
    * @throws {InvalidToken} the address was taken meanwhile, or the account may not be used.
    */
-  async complete(tx: EntityManager, binding: TokenBinding, origin: RequestOrigin): Promise<User> {
+  async complete(tx: EntityManager, binding: TokenBinding, source: RequestSource): Promise<User> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
     if (!user || user.deactivatedBy || (await this.deps.emailOwnership.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is not active, or the address was taken meanwhile');
     }
-    await this.move(tx, user, { email: address, key: addressKey }, userId, origin);
+    await this.move(tx, user, { email: address, key: addressKey }, userId, source);
     return user;
   }
 
@@ -145,10 +145,10 @@ export class EmailChange {
     user: User,
     newEmail: EmailAddress,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
-    await this.begin(tx, user, newEmail, actorId, origin);
+    await this.begin(tx, user, newEmail, actorId, source);
   }
 
   /**
@@ -163,17 +163,17 @@ export class EmailChange {
     user: User,
     newEmail: EmailAddress,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { id: userId } = user;
     if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, userId)) throw addressTaken();
     const earlier = await this.deps.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
-    await this.move(tx, user, newEmail, actorId, origin);
+    await this.move(tx, user, newEmail, actorId, source);
     if (earlier.has(newEmail.key)) await this.deps.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
   }
 
   /** An administrator vouches for the address that the account has. As above. */
-  async vouchFor(tx: EntityManager, user: User, actorId: string, origin: RequestOrigin): Promise<void> {
+  async vouchFor(tx: EntityManager, user: User, actorId: string, source: RequestSource): Promise<void> {
     const { id: userId, emailKey } = user;
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
@@ -181,7 +181,7 @@ export class EmailChange {
     await this.deps.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
     await registrationMarks.remove(tx, userId);
     if (emailKey) await pendingRegistrations.dropOthers(tx, emailKey);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'account.email_confirmed',
       actorId,
       subjectId: userId,
@@ -194,7 +194,7 @@ export class EmailChange {
     user: User,
     newEmail: EmailAddress,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { id: userId } = user;
     const token = await this.deps.tokens.issue(tx, {
@@ -209,7 +209,7 @@ export class EmailChange {
       token,
     });
     await this.tellOldAddress(tx, user, newEmail.email, { done: false, actorId });
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'account.email_change_requested',
       actorId,
       subjectId: userId,
@@ -221,7 +221,7 @@ export class EmailChange {
     user: User,
     { email, key }: EmailAddress,
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { id: userId } = user;
     await this.tellOldAddress(tx, user, email, { done: true, actorId });
@@ -234,7 +234,7 @@ export class EmailChange {
       TokenPurpose.RESET_PASSWORD,
     ]);
     await pendingRegistrations.dropOthers(tx, key);
-    await this.deps.audit.record(tx, origin, { action: 'account.email_changed', actorId, subjectId: userId });
+    await this.deps.audit.record(tx, source, { action: 'account.email_changed', actorId, subjectId: userId });
   }
 
   private async tellOldAddress(

@@ -7,7 +7,7 @@ import { BadUserInput, InvalidCredentials, InvalidToken } from '../platform/erro
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import type { ConfirmationMail } from './confirmation-mails.ts';
 import { parseEmailAddress } from './email-address.ts';
@@ -31,7 +31,7 @@ const CONFIRMING = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL];
 /** Accounts that were set up with an address and never proved it. */
 export interface UnprovedAccounts {
   /** Takes the address from the account that has it, and everything that could open that account. */
-  vacate(tx: EntityManager, addressKey: string, origin: RequestOrigin): Promise<void>;
+  vacate(tx: EntityManager, addressKey: string, source: RequestSource): Promise<void>;
 }
 
 /** What `EmailConfirmation` works with. */
@@ -64,22 +64,22 @@ export class EmailConfirmation {
     em: EntityManager,
     token: string,
     claim: RegistrantClaim,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User> {
-    await this.deps.rateLimiter.charge(['confirmEmail.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['confirmEmail.ip', source.networks]);
     const seen = await this.deps.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
-    const stillHolds = await this.prove(em, token, seen, claim, origin);
+    const stillHolds = await this.prove(em, token, seen, claim, source);
     try {
       return await this.deps.revocations.transactional(em, async (tx) => {
         const binding = await this.deps.emailOwnership.consume(tx, token, CONFIRMING);
         if (!binding) throw new InvalidToken('used meanwhile');
         if (!(await stillHolds(tx))) throw new InvalidToken('the session or the password ended meanwhile');
         if (binding.purpose === TokenPurpose.CHANGE_EMAIL) {
-          return this.deps.emailChange.complete(tx, binding, origin);
+          return this.deps.emailChange.complete(tx, binding, source);
         }
         const account =
-          (await this.confirmAccount(tx, binding, origin)) ?? (await this.makeAccount(tx, binding, origin));
+          (await this.confirmAccount(tx, binding, source)) ?? (await this.makeAccount(tx, binding, source));
         await registrationMarks.remove(tx, account.id);
         return account;
       });
@@ -97,11 +97,11 @@ export class EmailConfirmation {
     token: string,
     binding: TokenBinding,
     claim: RegistrantClaim,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<StillHolds> {
     if (!(await this.needsProof(em, binding))) return async () => true;
     try {
-      return await this.deps.registrant.prove(em, binding, claim, origin);
+      return await this.deps.registrant.prove(em, binding, claim, source);
     } catch (error) {
       // Another confirmation may have taken the registration away meanwhile: then no password helps.
       const isRefused = error instanceof BadUserInput || error instanceof InvalidCredentials;
@@ -128,17 +128,17 @@ export class EmailConfirmation {
     em: EntityManager,
     address: string,
     mark: string | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.deps.rateLimiter.charge(['resendEmailConfirmation.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['resendEmailConfirmation.ip', source.networks]);
     await em.transactional((tx) => this.deps.outbox.put(tx, this.deps.mail, { address: email.email, mark }));
   }
 
   private async confirmAccount(
     tx: EntityManager,
     { userId, addressKey }: TokenBinding,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User | null> {
     const now = new Date();
     const confirmed = await tx.nativeUpdate(
@@ -148,7 +148,7 @@ export class EmailConfirmation {
     );
     if (confirmed === 0) return null;
     await this.deps.tokens.void(tx, userId, [TokenPurpose.CONFIRM_EMAIL]);
-    await this.record(tx, userId, origin);
+    await this.record(tx, userId, source);
     await pendingRegistrations.dropOthers(tx, addressKey);
     return tx.findOneOrFail(User, { id: userId }, { refresh: true });
   }
@@ -156,13 +156,13 @@ export class EmailConfirmation {
   private async makeAccount(
     tx: EntityManager,
     { userId, addressKey }: TokenBinding,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User> {
     const pending = await pendingRegistrations.claim(tx, userId);
     if (!pending || (await this.deps.emailOwnership.hasOwner(tx, addressKey))) {
       throw new InvalidToken('the registration is gone, or its address was taken meanwhile');
     }
-    await this.deps.unproved.vacate(tx, addressKey, origin);
+    await this.deps.unproved.vacate(tx, addressKey, source);
     const user = tx.create(User, {
       id: pending.id,
       username: pending.username,
@@ -178,17 +178,17 @@ export class EmailConfirmation {
     await tx.persist(user).flush();
     await this.deps.passwords.store(tx, user.id, { hash: pending.hash, pepperId: pending.pepperId });
     await pendingRegistrations.dropOthers(tx, addressKey);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'account.registered',
       actorId: user.id,
       subjectId: user.id,
     });
-    await this.record(tx, user.id, origin);
+    await this.record(tx, user.id, source);
     return user;
   }
 
-  private record(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
-    return this.deps.audit.record(tx, origin, {
+  private record(tx: EntityManager, userId: string, source: RequestSource): Promise<void> {
+    return this.deps.audit.record(tx, source, {
       action: 'account.email_confirmed',
       actorId: userId,
       subjectId: userId,

@@ -53,7 +53,7 @@ export class EmailResolver {
       password,
       caller: () => context.authenticate(),
     };
-    return UserType.of(await this.confirmation.confirm(context.em, token, claim, context.origin));
+    return UserType.of(await this.confirmation.confirm(context.em, token, claim, context.source));
   }
 
   @Mutation(() => Boolean, {
@@ -64,7 +64,7 @@ export class EmailResolver {
     @Arg('email', () => EmailAddressScalar) email: string,
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.confirmation.resend(context.em, email, this.registrationCookie.read(context), context.origin);
+    await this.confirmation.resend(context.em, email, this.registrationCookie.read(context), context.source);
     return true;
   }
 
@@ -81,9 +81,9 @@ export class EmailResolver {
     })
     password: string | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.change.request(em, caller, { newEmail, password }, origin));
+    return UserType.of(await this.change.request(em, caller, { newEmail, password }, source));
   }
 
   @Authorize()
@@ -92,8 +92,8 @@ export class EmailResolver {
   })
   async cancelEmailChange(
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.change.cancel(em, caller, origin));
+    return UserType.of(await this.change.cancel(em, caller, source));
   }
 }

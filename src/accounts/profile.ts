@@ -3,7 +3,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './unique-conflicts.ts';
@@ -32,8 +32,8 @@ export class Profiles {
   ) {}
 
   /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
-  async findPublic(em: EntityManager, username: string, origin: RequestOrigin): Promise<User | null> {
-    await this.rateLimiter.charge(['publicProfile.ip', origin.networks]);
+  async findPublic(em: EntityManager, username: string, source: RequestSource): Promise<User | null> {
+    await this.rateLimiter.charge(['publicProfile.ip', source.networks]);
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 
@@ -45,7 +45,7 @@ export class Profiles {
     em: EntityManager,
     userId: string,
     change: ProfileChange,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User> {
     await this.rateLimiter.charge(['updateProfile.account', userId]);
     try {
@@ -57,7 +57,7 @@ export class Profiles {
           displayName: () =>
             change.displayName === undefined ? undefined : parseDisplayName(change.displayName),
         });
-        await this.changeIn(tx, user, { username, displayName }, userId, origin);
+        await this.changeIn(tx, user, { username, displayName }, userId, source);
         return user;
       });
     } catch (error) {
@@ -75,7 +75,7 @@ export class Profiles {
     user: User,
     { username, displayName }: { username: Username | undefined; displayName: string | null | undefined },
     actorId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     if (username) {
       await reserveUsername(tx, username, { except: user.id });
@@ -88,7 +88,7 @@ export class Profiles {
     if (displayName !== undefined) user.displayName = displayName;
     user.updatedAt = new Date();
     await tx.flush();
-    await this.audit.record(tx, origin, {
+    await this.audit.record(tx, source, {
       action: 'account.profile_changed',
       actorId,
       subjectId: user.id,

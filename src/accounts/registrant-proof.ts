@@ -6,7 +6,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import { isUnrevoked } from '../sessions/index.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
@@ -50,21 +50,21 @@ export class RegistrantProof {
     em: EntityManager,
     { userId }: TokenBinding,
     claim: RegistrantClaim,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<StillHolds> {
     if (await registrationMarks.matches(em, userId, claim.mark)) return async () => true;
     const caller = await claim.caller();
     if (caller?.userId === userId) return (tx) => isUnrevoked(tx, caller);
     const { password } = claim;
     if (password == null) throw passwordNeeded();
-    return this.byPassword(em, userId, password, origin);
+    return this.byPassword(em, userId, password, source);
   }
 
   private async byPassword(
     em: EntityManager,
     userId: string,
     claimed: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<StillHolds> {
     const { password } = readFields('', { password: () => this.passwords.parseClaimed(claimed) });
     const guess = ['confirmEmail.registration', inRound(userId, await guessRounds.of(em, userId))] as const;
@@ -77,7 +77,7 @@ export class RegistrantProof {
       await this.rateLimiter.giveBack(guess);
       return stillHolds;
     }
-    await this.audit.record(em, origin, {
+    await this.audit.record(em, source, {
       action: 'account.email_confirmation_failed',
       actorId: null,
       subjectId: userId,

@@ -3,7 +3,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
-import { describeUserAgent, type RequestOrigin } from '../platform/request/index.ts';
+import { describeUserAgent, type RequestSource } from '../platform/request/index.ts';
 import { RegistrationMark } from './registration-mark.entity.ts';
 
 /** Seconds: as long as the mailed link. */
@@ -12,7 +12,7 @@ export const REGISTRATION_MARK_TTL = 24 * 3600;
 /** Which browser made which registration: a random mark in its cookie, kept as a hash. */
 export const registrationMarks = {
   /** Call it in the transaction of the registration. @returns the mark for the cookie. */
-  async add(tx: EntityManager, registrationId: string, { userAgent }: RequestOrigin): Promise<string> {
+  async add(tx: EntityManager, registrationId: string, { userAgent }: RequestSource): Promise<string> {
     const mark = newSecret();
     await statement(
       tx,
@@ -24,9 +24,9 @@ export const registrationMarks = {
   },
 
   /** @returns a new mark in place of the former; null where there is none any more. */
-  async replace(tx: EntityManager, registrationId: string, origin: RequestOrigin): Promise<string | null> {
+  async replace(tx: EntityManager, registrationId: string, source: RequestSource): Promise<string | null> {
     const removed = await tx.nativeDelete(RegistrationMark, { registrationId });
-    return removed > 0 ? this.add(tx, registrationId, origin) : null;
+    return removed > 0 ? this.add(tx, registrationId, source) : null;
   },
 
   /** Whether the mark is the one of the browser that made this registration. */

@@ -6,7 +6,7 @@ import { Conflict } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { ConfirmationMail, RegistrationMail } from './confirmation-mails.ts';
 import { parseDisplayName } from './display-name.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
@@ -87,27 +87,27 @@ export class Registration {
    * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional
    *   also the address.
    */
-  async register(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<Registered> {
-    await this.deps.rateLimiter.charge(['register.ip', origin.networks]);
+  async register(em: EntityManager, input: RegistrationInput, source: RequestSource): Promise<Registered> {
+    await this.deps.rateLimiter.charge(['register.ip', source.networks]);
     const { password, ...parsed } = this.parse(input, { byOperator: false });
     // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
     const mail = ['register.recipient', mailboxKey(parsed.email.key)] as const;
     await this.deps.rateLimiter.charge(mail);
     try {
-      return await this.make(em, parsed, await this.deps.passwords.hash(password), origin);
+      return await this.make(em, parsed, await this.deps.passwords.hash(password), source);
     } catch (error) {
       await this.deps.rateLimiter.giveBack(mail);
-      const earlier = error instanceof Conflict ? await this.deps.repeated.find(em, parsed, origin) : null;
+      const earlier = error instanceof Conflict ? await this.deps.repeated.find(em, parsed, source) : null;
       if (!earlier || !(await this.isRepeated(earlier, password))) throw error;
-      return this.answerAgain(em, earlier.account, origin);
+      return this.answerAgain(em, earlier.account, source);
     }
   }
 
   /** An operator makes an account: vouches for its address, and may give it a reserved name. */
-  async createByOperator(em: EntityManager, input: RegistrationInput, origin: RequestOrigin): Promise<User> {
+  async createByOperator(em: EntityManager, input: RegistrationInput, source: RequestSource): Promise<User> {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
     const credential = await this.deps.passwords.hash(password);
-    return (await this.create(em, parsed, credential, origin, { byOperator: true })).account;
+    return (await this.create(em, parsed, credential, source, { byOperator: true })).account;
   }
 
   /**
@@ -183,11 +183,11 @@ export class Registration {
     em: EntityManager,
     parsed: ParsedRegistration,
     credential: StoredPassword,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Registered> {
     return this.deps.options.emailConfirmation === 'required'
-      ? this.pend(em, parsed, credential, origin)
-      : this.create(em, parsed, credential, origin, { byOperator: false });
+      ? this.pend(em, parsed, credential, source)
+      : this.create(em, parsed, credential, source, { byOperator: false });
   }
 
   /** Spends a guess, and gives it back unless the password is wrong. */
@@ -211,9 +211,9 @@ export class Registration {
   private async answerAgain(
     em: EntityManager,
     account: User | PendingRegistration,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Registered> {
-    const mark = await em.transactional((tx) => registrationMarks.replace(tx, account.id, origin));
+    const mark = await em.transactional((tx) => registrationMarks.replace(tx, account.id, source));
     return { account, mark };
   }
 
@@ -221,18 +221,18 @@ export class Registration {
     em: EntityManager,
     parsed: ParsedRegistration,
     credential: StoredPassword,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Registered> {
     const { outbox, registration } = this.deps.mails;
     return em.transactional(async (tx) => {
       const pending = await pendingRegistrations.create(tx, parsed, credential);
       await outbox.put(tx, registration, { registrationId: pending.id });
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'account.registration_requested',
         actorId: null,
         subjectId: pending.id,
       });
-      return { account: pending, mark: await registrationMarks.add(tx, pending.id, origin) };
+      return { account: pending, mark: await registrationMarks.add(tx, pending.id, source) };
     });
   }
 
@@ -240,7 +240,7 @@ export class Registration {
     em: EntityManager,
     parsed: ParsedRegistration,
     credential: StoredPassword,
-    origin: RequestOrigin,
+    source: RequestSource,
     { byOperator }: { byOperator: boolean },
   ): Promise<Registered & { account: User }> {
     try {
@@ -253,12 +253,12 @@ export class Registration {
             registers: true,
           });
         }
-        await this.deps.audit.record(tx, origin, {
+        await this.deps.audit.record(tx, source, {
           action: 'account.registered',
           actorId: byOperator ? null : user.id,
           subjectId: user.id,
         });
-        return { account: user, mark: byOperator ? null : await registrationMarks.add(tx, user.id, origin) };
+        return { account: user, mark: byOperator ? null : await registrationMarks.add(tx, user.id, source) };
       });
     } catch (error) {
       throw asConflict(error);

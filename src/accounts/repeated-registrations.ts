@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Passwords, StoredPassword } from '../passwords/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import { networkOf, type RequestOrigin } from '../platform/request/index.ts';
+import { networkOf, type RequestSource } from '../platform/request/index.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
 import type { ParsedRegistration } from './pending-registrations.ts';
 import { User } from './user.entity.ts';
@@ -32,9 +32,9 @@ export class RepeatedRegistrations {
   async find(
     em: EntityManager,
     registration: ParsedRegistration,
-    { clientAddress, networks }: RequestOrigin,
+    { clientIp, networks }: RequestSource,
   ): Promise<EarlierRegistration | null> {
-    if (clientAddress === null) return null;
+    if (clientIp === null) return null;
     const { key } = registration.username;
     const earlier =
       this.options.emailConfirmation === 'required'

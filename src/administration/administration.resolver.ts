@@ -46,10 +46,10 @@ export class AdministrationResolver {
   async user(
     @Arg('id', () => ID) id: string,
     @CurrentCaller() { userId: actorId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType | null> {
     const account = await find(em, id);
-    if (account) await auditAccountAccess(em, this.deps.audit, { actorId, userId: id }, origin);
+    if (account) await auditAccountAccess(em, this.deps.audit, { actorId, userId: id }, source);
     return account;
   }
 
@@ -66,11 +66,11 @@ export class AdministrationResolver {
     after: string | null | undefined,
     @Arg('filter', () => UserFilter, { nullable: true }) filter: UserFilter | null | undefined,
     @CurrentCaller() { userId: actorId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserPage> {
     const query = filter ?? {};
     const page = await this.deps.directory.page(em, { first: first ?? ACCOUNTS, after }, query);
-    await this.deps.audit.record(em, origin, {
+    await this.deps.audit.record(em, source, {
       action: 'account.listed',
       actorId,
       subjectId: null,
@@ -106,7 +106,7 @@ export class AdministrationResolver {
     })
     user: string | null | undefined,
     @CurrentCaller() { userId: actorId, sessionId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<SessionType[]> {
     if ((id == null) === (user == null)) {
       throw new BadUserInput([{ field: 'userId', message: 'Give either userId or user.' }]);
@@ -114,7 +114,7 @@ export class AdministrationResolver {
     const userId = id == null ? await findByName(em, user ?? '') : id;
     if (userId === null || !(await find(em, userId))) return [];
     const sessions = await this.deps.sessions.list(em, userId);
-    await this.deps.audit.record(em, origin, { action: 'session.listed', actorId, subjectId: userId });
+    await this.deps.audit.record(em, source, { action: 'session.listed', actorId, subjectId: userId });
     return sessions.map((session) => SessionType.of(session, sessionId));
   }
 
@@ -126,9 +126,9 @@ export class AdministrationResolver {
     @Arg('userId', () => ID) userId: string,
     @Arg('active', () => Boolean) active: boolean,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    await this.deps.administration.setActive(em, caller, { userId, active }, origin);
+    await this.deps.administration.setActive(em, caller, { userId, active }, source);
     return found(await readAccount(em, userId));
   }
 
@@ -140,9 +140,9 @@ export class AdministrationResolver {
   revokeUserSessions(
     @Arg('userId', () => ID) userId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<number> {
-    return this.deps.administration.endSessions(em, caller, userId, origin);
+    return this.deps.administration.endSessions(em, caller, userId, source);
   }
 
   @Authorize({ permission: SessionPermission.REVOKE })
@@ -154,9 +154,9 @@ export class AdministrationResolver {
     @Arg('userId', () => ID) userId: string,
     @Arg('sessionId', () => ID) sessionId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.endSession(em, caller, { userId, sessionId }, origin);
+    await this.deps.administration.endSession(em, caller, { userId, sessionId }, source);
     return true;
   }
 
@@ -167,9 +167,9 @@ export class AdministrationResolver {
   async createUser(
     @Arg('input', () => CreateUserInput) input: CreateUserInput,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    const { id } = await this.deps.creation.create(em, caller, input, origin);
+    const { id } = await this.deps.creation.create(em, caller, input, source);
     return found(await readAccount(em, id));
   }
 
@@ -180,9 +180,9 @@ export class AdministrationResolver {
   async updateUser(
     @Arg('input', () => UpdateUserInput) input: UpdateUserInput,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    await this.deps.updates.update(em, caller, input, origin);
+    await this.deps.updates.update(em, caller, input, source);
     return found(await readAccount(em, input.id));
   }
 
@@ -193,9 +193,9 @@ export class AdministrationResolver {
   async deleteUser(
     @Arg('userId', () => ID) userId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.delete(em, caller, userId, origin);
+    await this.deps.administration.delete(em, caller, userId, source);
     return true;
   }
 
@@ -206,9 +206,9 @@ export class AdministrationResolver {
   async removeSecondFactor(
     @Arg('userId', () => ID) userId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    await this.deps.administration.removeSecondFactor(em, caller, userId, origin);
+    await this.deps.administration.removeSecondFactor(em, caller, userId, source);
     return found(await readAccount(em, userId));
   }
 
@@ -219,9 +219,9 @@ export class AdministrationResolver {
   async sendPasswordReset(
     @Arg('userId', () => ID) userId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.sendPasswordReset(em, caller, userId, origin);
+    await this.deps.administration.sendPasswordReset(em, caller, userId, source);
     return true;
   }
 
@@ -232,9 +232,9 @@ export class AdministrationResolver {
   async unlockUser(
     @Arg('userId', () => ID) userId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.unlock(em, caller, userId, origin);
+    await this.deps.administration.unlock(em, caller, userId, source);
     return true;
   }
 }

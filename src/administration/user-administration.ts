@@ -12,7 +12,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, NotFound } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
 import { keepSuperuser } from '../roles/index.ts';
 import type { Revocations, SessionReference, SignOut } from '../sessions/index.ts';
@@ -54,16 +54,16 @@ export class UserAdministration {
     em: EntityManager,
     caller: Caller,
     { userId, active }: { userId: string; active: boolean },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DEACTIVATE);
       const change = { userId, actorId: caller.userId };
       const changed = active
-        ? await this.deps.activation.activate(tx, change, origin)
-        : await this.deps.activation.deactivate(tx, change, DeactivatedBy.ADMIN, origin);
+        ? await this.deps.activation.activate(tx, change, source)
+        : await this.deps.activation.deactivate(tx, change, DeactivatedBy.ADMIN, source);
       // The reply shows the account either way.
-      if (!changed) await auditAccountAccess(tx, this.deps.audit, change, origin);
+      if (!changed) await auditAccountAccess(tx, this.deps.audit, change, source);
     });
   }
 
@@ -71,13 +71,13 @@ export class UserAdministration {
    * Ends every session of an account, also the caller's own when they mean themselves.
    * @returns how many. @throws {NotFound} @throws {Forbidden}
    */
-  endSessions(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<number> {
+  endSessions(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<number> {
     return this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
-      const ended = await this.deps.signOut.allIn(tx, userId, origin, caller.userId);
+      const ended = await this.deps.signOut.allIn(tx, userId, source, caller.userId);
       // Also the tokens of sessions that the store has lost.
       await this.deps.revocations.raiseEpoch(tx, userId);
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'account.sessions_ended',
         actorId: caller.userId,
         subjectId: userId,
@@ -95,11 +95,11 @@ export class UserAdministration {
     em: EntityManager,
     caller: Caller,
     { userId, sessionId }: SessionReference,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const ended = await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
-      return this.deps.signOut.oneIn(tx, { userId, sessionId }, origin, caller.userId);
+      return this.deps.signOut.oneIn(tx, { userId, sessionId }, source, caller.userId);
     });
     if (!ended) throw new NotFound();
   }
@@ -109,13 +109,13 @@ export class UserAdministration {
    * @throws {Conflict} the last active superuser. @throws {NotFound} @throws {Forbidden}
    * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
    */
-  async delete(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
+  async delete(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
       // First: to the last superuser, deleteAccount would say the same.
       await keepSuperuser(tx, userId);
       refuseOneself(caller, userId, 'userId', 'Use deleteAccount, which asks for your password.');
-      await this.deps.deletion.byAdministrator(tx, userId, caller.userId, origin);
+      await this.deps.deletion.byAdministrator(tx, userId, caller.userId, source);
     });
   }
 
@@ -129,14 +129,14 @@ export class UserAdministration {
     em: EntityManager,
     caller: Caller,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Use disableTotp, which asks for password and code.');
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
       const actorId = caller.userId;
-      const removed = await this.deps.secondFactorChanges.removeIn(tx, userId, actorId, origin);
-      if (!removed) await auditAccountAccess(tx, this.deps.audit, { actorId, userId }, origin);
+      const removed = await this.deps.secondFactorChanges.removeIn(tx, userId, actorId, source);
+      if (!removed) await auditAccountAccess(tx, this.deps.audit, { actorId, userId }, source);
     });
   }
 
@@ -149,7 +149,7 @@ export class UserAdministration {
     em: EntityManager,
     caller: Caller,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.deps.rateLimiter.charge(['sendPasswordReset.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
@@ -165,7 +165,7 @@ export class UserAdministration {
         address: user.email,
         sentBy: 'administrator',
       });
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'account.password_reset_sent',
         actorId: caller.userId,
         subjectId: userId,
@@ -179,14 +179,14 @@ export class UserAdministration {
    * @throws {BadUserInput} the caller's own account: the holder of a copied session could guess on and on.
    * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
    */
-  async unlock(em: EntityManager, caller: Caller, userId: string, origin: RequestOrigin): Promise<void> {
+  async unlock(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {
     refuseOneself(caller, userId, 'userId', 'Ask another administrator to unlock it.');
     await this.deps.rateLimiter.charge(['unlockUser.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
       await guessRounds.beginNext(tx, userId);
       await this.deps.secondFactors.refillGuesses(tx, userId);
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'account.unlocked',
         actorId: caller.userId,
         subjectId: userId,

@@ -12,7 +12,7 @@ import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
 import { lockEffectivePermissions, type RoleGrants } from '../roles/index.ts';
 import { UserPermission } from './permissions.ts';
@@ -55,7 +55,7 @@ export class UserCreation {
     em: EntityManager,
     caller: Caller,
     input: UserCreationInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<User> {
     const { password, ...account } = this.parse(input);
     const credential = password === null ? null : await this.deps.passwords.hash(password);
@@ -63,13 +63,13 @@ export class UserCreation {
       return await em.transactional(async (tx) => {
         const powers = await lockEffectivePermissions(tx, caller.userId, UserPermission.CREATE);
         const user = await this.deps.registration.createIn(tx, account, credential);
-        await this.deps.audit.record(tx, origin, {
+        await this.deps.audit.record(tx, source, {
           action: 'account.created',
           actorId: caller.userId,
           subjectId: user.id,
           details: { emailConfirmed: account.emailConfirmed, password: credential !== null },
         });
-        await this.deps.grants.grantToNew(tx, powers, { userId: user.id, roles: input.roles }, origin);
+        await this.deps.grants.grantToNew(tx, powers, { userId: user.id, roles: input.roles }, source);
         if (!credential && user.email) {
           await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, {
             address: user.email,

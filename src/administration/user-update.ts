@@ -17,7 +17,7 @@ import {
 import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { UserPermission } from './permissions.ts';
 
@@ -59,14 +59,14 @@ export class UserUpdate {
     em: EntityManager,
     caller: Caller,
     input: UserUpdateInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     try {
       await em.transactional(async (tx) => {
         await requireMayActOn(tx, caller, input.id, UserPermission.UPDATE);
         const user = await this.lock(tx, input);
         if (!user) throw new NotFound();
-        await this.apply(tx, caller, user, this.parse(input, user), origin);
+        await this.apply(tx, caller, user, this.parse(input, user), source);
       });
     } catch (error) {
       throw asConflict(error);
@@ -104,7 +104,7 @@ export class UserUpdate {
     caller: Caller,
     user: User,
     { username, displayName, email, vouches }: ReturnType<UserUpdate['parse']>,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { userId: actorId } = caller;
     if (email !== undefined || vouches) {
@@ -116,11 +116,11 @@ export class UserUpdate {
       );
     }
     const renames = username !== undefined || displayName !== undefined;
-    if (renames) await this.deps.profiles.changeIn(tx, user, { username, displayName }, actorId, origin);
-    if (email && vouches) await this.deps.emailChange.moveByAdministrator(tx, user, email, actorId, origin);
-    else if (email) await this.deps.emailChange.requestByAdministrator(tx, user, email, actorId, origin);
-    else if (vouches) await this.deps.emailChange.vouchFor(tx, user, actorId, origin);
-    else if (!renames) await auditAccountAccess(tx, this.deps.audit, { actorId, userId: user.id }, origin);
+    if (renames) await this.deps.profiles.changeIn(tx, user, { username, displayName }, actorId, source);
+    if (email && vouches) await this.deps.emailChange.moveByAdministrator(tx, user, email, actorId, source);
+    else if (email) await this.deps.emailChange.requestByAdministrator(tx, user, email, actorId, source);
+    else if (vouches) await this.deps.emailChange.vouchFor(tx, user, actorId, source);
+    else if (!renames) await auditAccountAccess(tx, this.deps.audit, { actorId, userId: user.id }, source);
   }
 }
 

@@ -30,10 +30,10 @@ export class AuditResolver {
     @Arg('after', () => String, { nullable: true, description: AFTER }) after: string | null | undefined,
     @Arg('filter', () => AuditEventFilter, { nullable: true }) filter: AuditEventFilter | null | undefined,
     @CurrentCaller() { userId: actorId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<Connection<AuditEventType>> {
     const page = await this.trail.page(em, { first: first ?? EVENTS, after }, filter ?? {});
-    await this.audit.record(em, origin, {
+    await this.audit.record(em, source, {
       action: 'audit.read',
       actorId,
       subjectId: null,

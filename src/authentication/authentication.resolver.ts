@@ -7,7 +7,7 @@ import {
   type Caller,
   CurrentCaller,
   type RequestContext,
-  type RequestOrigin,
+  type RequestSource,
 } from '../platform/request/index.ts';
 import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
 import { Authenticated, CompleteLoginInput, LoginInput, LoginResult } from './authentication.types.ts';
@@ -41,7 +41,7 @@ export class AuthenticationResolver {
   ): Promise<typeof LoginResult> {
     return this.deps.delivery.answer(
       context,
-      await this.deps.passwordLogin.login(context.em, input, context.origin),
+      await this.deps.passwordLogin.login(context.em, input, context.source),
     );
   }
 
@@ -56,7 +56,7 @@ export class AuthenticationResolver {
   ): Promise<Authenticated> {
     return this.deps.delivery.deliver(
       context,
-      await this.deps.secondStep.complete(context.em, input, context.origin),
+      await this.deps.secondStep.complete(context.em, input, context.source),
     );
   }
 
@@ -110,7 +110,7 @@ export class AuthenticationResolver {
     const offered = { password, securityCode, recoveryCode, googleIdToken };
     return this.deps.delivery.deliver(
       context,
-      await this.deps.reauthentication.prove(context.em, caller, offered, context.origin),
+      await this.deps.reauthentication.prove(context.em, caller, offered, context.source),
     );
   }
 
@@ -126,8 +126,8 @@ export class AuthenticationResolver {
  * The time of fields that the client put before this one does not make its request late. A thief could otherwise put slow
  * fields first, and present copies of a token that never count as reuse.
  */
-function originWithoutOwnWork({ origin, severalFieldsSince }: RequestContext): RequestOrigin {
-  const { completeSince } = origin;
-  if (completeSince === undefined || severalFieldsSince === undefined) return origin;
-  return { ...origin, completeSince: completeSince + performance.now() - severalFieldsSince };
+function originWithoutOwnWork({ source, severalFieldsSince }: RequestContext): RequestSource {
+  const { completeSince } = source;
+  if (completeSince === undefined || severalFieldsSince === undefined) return source;
+  return { ...source, completeSince: completeSince + performance.now() - severalFieldsSince };
 }

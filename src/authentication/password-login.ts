@@ -8,7 +8,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { type Credential, EmailNotConfirmed, InvalidCredentials } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import { isUnavailable } from '../platform/unavailable.ts';
 import { findByIdentifier } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
@@ -62,7 +62,7 @@ export class PasswordLogin {
    * @throws {RateLimited} before the password was looked at.
    * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
    */
-  async login(em: EntityManager, input: PasswordLoginInput, origin: RequestOrigin): Promise<SignInOutcome> {
+  async login(em: EntityManager, input: PasswordLoginInput, source: RequestSource): Promise<SignInOutcome> {
     const { password } = readFields('input', {
       password: () => this.deps.passwords.parseClaimed(input.password),
     });
@@ -70,14 +70,14 @@ export class PasswordLogin {
     const offered = readFactor('input', { securityCode: input.securityCode });
     // From the input alone: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
-    const [network, ...wider] = origin.networks;
+    const [network, ...wider] = source.networks;
     await this.deps.rateLimiter.charge(['login.ip', [network]]);
     const subject = await findByIdentifier(em, identifier);
     // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
     const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
-    const isKnown = await this.deps.devices.isKnown(em, subject?.userId ?? null, origin);
+    const isKnown = await this.deps.devices.isKnown(em, subject?.userId ?? null, source);
     const guess: readonly Guess[] = isKnown
-      ? [['login.device', `${account} ${deviceKey(origin)}`]]
+      ? [['login.device', `${account} ${deviceKey(source)}`]]
       : guessOfStranger(account, network);
     // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
     const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
@@ -95,7 +95,7 @@ export class PasswordLogin {
         .begin(
           em,
           { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.deps.passwords.stillHolds(tx, proof) },
-          origin,
+          source,
           {
             // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
             offered: subject?.isActive ? offered : null,
@@ -111,7 +111,7 @@ export class PasswordLogin {
     }
     await this.refusePending(em, identifier, password, { reserved: isKnown });
 
-    await this.deps.audit.record(em, origin, {
+    await this.deps.audit.record(em, source, {
       action: 'login.failed',
       actorId: null,
       subjectId: subject?.userId ?? null,

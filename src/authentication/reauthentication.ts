@@ -14,7 +14,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, type RequestOrigin } from '../platform/request/index.ts';
+import { type Caller, type RequestSource } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
 /** As CURRENT_PASSWORD_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
@@ -72,7 +72,7 @@ export class Reauthentication {
     em: EntityManager,
     caller: Caller,
     input: ReauthenticationInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<TokenPair> {
     const { userId } = caller;
     const offered = readFactor('', input);
@@ -90,17 +90,17 @@ export class Reauthentication {
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
       ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
     ];
-    await this.deps.rateLimiter.charge(['reauthenticate.ip', origin.networks]);
-    const attempt = await this.attemptOf(em, caller, origin);
+    await this.deps.rateLimiter.charge(['reauthenticate.ip', source.networks]);
+    const attempt = await this.attemptOf(em, caller, source);
     await this.deps.rateLimiter.charge(...attempt);
     const proof =
-      password === null ? null : await this.verify(em, origin, { userId, password, attempt, asked });
+      password === null ? null : await this.verify(em, source, { userId, password, attempt, asked });
     const byGoogle =
       input.googleIdToken == null
         ? null
-        : await this.verifyGoogle(em, userId, input.googleIdToken, asked, origin);
-    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, origin, caller));
-    if (offered && !guess) await this.fail(em, userId, asked, origin);
+        : await this.verifyGoogle(em, userId, input.googleIdToken, asked, source);
+    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source, caller));
+    if (offered && !guess) await this.fail(em, userId, asked, source);
     const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
 
     const decision = await em.transactional(async (tx) => {
@@ -108,14 +108,14 @@ export class Reauthentication {
       if (proof && !(await this.deps.passwords.stillHolds(tx, proof))) return 'gone';
       if (byGoogle && !(await byGoogle.holds(tx))) return 'gone';
       if (guess && !(await guess.consume(tx))) return 'wrong';
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'session.reauthenticated',
         actorId: userId,
         subjectId: userId,
         details: { sessionId: caller.sessionId, amr },
       });
       // Last: Redis does not take it back when the transaction is rolled back.
-      const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
+      const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
       const raised = await supersedeTokens(this.deps.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
       if (raised === 'stronger') {
         throw new BadUserInput([
@@ -125,7 +125,7 @@ export class Reauthentication {
       if (raised === 'gone') throw new Unauthenticated('the session ended meanwhile');
       return raised;
     });
-    if (decision === 'wrong') return this.fail(em, userId, asked, origin);
+    if (decision === 'wrong') return this.fail(em, userId, asked, source);
     if (decision === 'gone') throw new Unauthenticated('the session ended meanwhile');
     await this.deps.rateLimiter.giveBack(...attempt);
     return this.deps.tokenPairs.issue(decision.session, decision.subject);
@@ -134,12 +134,12 @@ export class Reauthentication {
   private async attemptOf(
     em: EntityManager,
     { userId, sessionId }: Caller,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<readonly Attempt[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
-    return (await this.deps.devices.isKnown(em, userId, origin))
-      ? [['reauthenticate.device', `${account} ${deviceKey(origin)}`]]
+    return (await this.deps.devices.isKnown(em, userId, source))
+      ? [['reauthenticate.device', `${account} ${deviceKey(source)}`]]
       : [
           ['reauthenticate.session', inRound(sessionId, round)],
           ['reauthenticate.account', account],
@@ -148,7 +148,7 @@ export class Reauthentication {
 
   private async verify(
     em: EntityManager,
-    origin: RequestOrigin,
+    source: RequestSource,
     { userId, password, attempt, asked }: PasswordClaim,
   ): Promise<PasswordProof> {
     const known = await this.deps.passwords.find(em, userId);
@@ -158,7 +158,7 @@ export class Reauthentication {
         if (error instanceof NotHashed) await this.deps.rateLimiter.giveBack(...attempt);
         throw error;
       });
-    return proof ?? this.fail(em, userId, asked, origin);
+    return proof ?? this.fail(em, userId, asked, source);
   }
 
   private async verifyGoogle(
@@ -166,31 +166,31 @@ export class Reauthentication {
     userId: string,
     idToken: string,
     asked: readonly Credential[],
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<IdentityProof> {
     try {
-      const proof = await this.deps.google?.prove(em, userId, idToken, origin);
+      const proof = await this.deps.google?.prove(em, userId, idToken, source);
       if (proof) return proof;
     } catch (error) {
       if (!(error instanceof InvalidCredentials)) throw error;
-      await this.recordFailure(em, userId, origin);
+      await this.recordFailure(em, userId, source);
       throw new InvalidCredentials(asked, error.detail);
     }
-    return this.fail(em, userId, asked, origin);
+    return this.fail(em, userId, asked, source);
   }
 
   private async fail(
     em: EntityManager,
     userId: string,
     asked: readonly Credential[],
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<never> {
-    await this.recordFailure(em, userId, origin);
+    await this.recordFailure(em, userId, source);
     throw new InvalidCredentials(asked, 'wrong password or code, or the account has none');
   }
 
-  private recordFailure(em: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
-    return this.deps.audit.record(em, origin, {
+  private recordFailure(em: EntityManager, userId: string, source: RequestSource): Promise<void> {
+    return this.deps.audit.record(em, source, {
       action: 'session.reauthentication_failed',
       actorId: userId,
       subjectId: userId,

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type FactorArguments, requireFactor } from '../authenticators/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { TokenPair } from '../sessions/index.ts';
 import type { SignIn } from './sign-in.ts';
 
@@ -19,10 +19,10 @@ export class SecondStep {
   async complete(
     em: EntityManager,
     input: { challenge: string } & FactorArguments,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<TokenPair> {
     const offered = requireFactor('input', input);
-    await this.rateLimiter.charge(['completeLogin.ip', origin.networks]);
-    return this.signIn.complete(em, input.challenge, offered, origin);
+    await this.rateLimiter.charge(['completeLogin.ip', source.networks]);
+    return this.signIn.complete(em, input.challenge, offered, source);
   }
 }

@@ -12,7 +12,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { isOutcomeUnknown } from '../platform/database/index.ts';
 import { type Credential, EmailNotConfirmed, InvalidCredentials, InvalidToken } from '../platform/errors.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import {
   type AnnouncedTransaction,
   type EndedSession,
@@ -102,29 +102,29 @@ export class SignIn {
   async begin(
     em: EntityManager,
     proof: AuthenticationProof,
-    origin: RequestOrigin,
+    source: RequestSource,
     { offered = null, asked, linkChallenge = null }: SignInCompanions = {},
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
     // Before a guess or a challenge is spent.
-    this.deps.keyBinding.keyOf(origin);
-    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, origin));
-    const decision = await this.decide(em, origin, async (tx): Promise<FirstDecision> => {
+    this.deps.keyBinding.keyOf(source);
+    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source));
+    const decision = await this.decide(em, source, async (tx): Promise<FirstDecision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
       this.requireProvedAddress(account);
       const link = linkChallenge === null ? null : await this.requireLink(tx, userId, linkChallenge);
-      if (!account.secondFactor) return this.issue(tx, { userId, amr, link, aal: 1 }, origin);
+      if (!account.secondFactor) return this.issue(tx, { userId, amr, link, aal: 1 }, source);
       if (!guess) {
         return { kind: 'challenged', challenge: await this.deps.challenges.issue(tx, { userId, amr, link }) };
       }
       if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
-      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, source);
     });
     if (decision.kind === 'challenged') {
       return { kind: 'secondFactorRequired', challenge: decision.challenge };
     }
-    const pair = await this.conclude(em, decision, userId, origin, asked);
+    const pair = await this.conclude(em, decision, userId, source, asked);
     return pair && { kind: 'authenticated', pair };
   }
 
@@ -138,14 +138,14 @@ export class SignIn {
     em: EntityManager,
     token: string,
     offered: SecondFactorInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<TokenPair> {
-    this.deps.keyBinding.keyOf(origin);
+    this.deps.keyBinding.keyOf(source);
     const pending = await this.deps.challenges.attempt(em, token);
-    const guess = pending && (await this.deps.secondFactors.guess(em, pending.userId, offered, origin));
+    const guess = pending && (await this.deps.secondFactors.guess(em, pending.userId, offered, source));
     if (!guess) throw new InvalidToken('no such challenge');
     const { userId, amr, link } = pending;
-    const decision = await this.decide(em, origin, async (tx): Promise<Decision> => {
+    const decision = await this.decide(em, source, async (tx): Promise<Decision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account) return { kind: 'refused' };
       this.requireProvedAddress(account);
@@ -153,9 +153,9 @@ export class SignIn {
       // Thrown inside: the code was good and goes unused.
       if (!(await this.deps.challenges.consume(tx, userId, token)))
         throw new InvalidToken('used or void meanwhile');
-      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, origin);
+      return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, source);
     });
-    const pair = await this.conclude(em, decision, userId, origin);
+    const pair = await this.conclude(em, decision, userId, source);
     if (!pair) throw new InvalidToken('the account is not active');
     return pair;
   }
@@ -163,7 +163,7 @@ export class SignIn {
   /** When nobody can tell whether the session was committed, no client has its tokens: it ends in the background. */
   private async decide<Made extends FirstDecision>(
     em: EntityManager,
-    origin: RequestOrigin,
+    source: RequestSource,
     work: (tx: AnnouncedTransaction) => Promise<Made>,
   ): Promise<Made> {
     let made: FirstDecision | undefined;
@@ -174,7 +174,7 @@ export class SignIn {
         return decision;
       });
     } catch (error) {
-      if (made?.kind === 'issued' && isOutcomeUnknown(error)) this.deps.unclaimed.end(made.session, origin);
+      if (made?.kind === 'issued' && isOutcomeUnknown(error)) this.deps.unclaimed.end(made.session, source);
       throw error;
     }
   }
@@ -182,26 +182,26 @@ export class SignIn {
   private async issue(
     tx: AnnouncedTransaction,
     { userId, amr, link, aal }: PendingSignIn & { aal: 1 | 2 },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Decision> {
-    if (link && !(await this.deps.linkChallenges.consume(tx, userId, link, origin))) throw linkRefused();
+    if (link && !(await this.deps.linkChallenges.consume(tx, userId, link, source))) throw linkRefused();
     const { session, displaced } = await this.deps.store.create(tx, {
       userId,
       amr,
       aal,
-      userAgent: origin.userAgent,
-      ipAddress: origin.clientAddress,
-      jkt: this.deps.keyBinding.keyOf(origin),
+      userAgent: source.userAgent,
+      ipAddress: source.clientIp,
+      jkt: this.deps.keyBinding.keyOf(source),
       ttlSeconds: this.deps.options.sessionTtlSeconds,
     });
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'session.created',
       actorId: userId,
       subjectId: userId,
       details: { sessionId: session.id, amr },
     });
-    await this.recordDisplaced(tx, displaced, origin);
-    const deviceMark = await this.deps.devices.remember(tx, userId, origin);
+    await this.recordDisplaced(tx, displaced, source);
+    const deviceMark = await this.deps.devices.remember(tx, userId, source);
     const subject = await loadSubject(tx, userId, session.id);
     return subject ? { kind: 'issued', session, subject, deviceMark } : { kind: 'refused' };
   }
@@ -216,7 +216,7 @@ export class SignIn {
     em: EntityManager,
     decision: Decision,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
     asked?: readonly Credential[],
   ): Promise<TokenPair | null> {
     if (decision.kind === 'issued') {
@@ -226,14 +226,14 @@ export class SignIn {
     if (decision.kind === 'refused') return null;
     const { amr, factor } = decision;
     await em.transactional(async (tx) => {
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'login.failed',
         actorId: null,
         subjectId: userId,
         outcome: AuditOutcome.FAILURE,
         details: { factor },
       });
-      if (amr.includes('pwd')) await this.deps.notices.tell(tx, userId, 'right-password-wrong-code', origin);
+      if (amr.includes('pwd')) await this.deps.notices.tell(tx, userId, 'right-password-wrong-code', source);
     });
     throw new InvalidCredentials(asked ?? [CREDENTIAL_OF[factor]], 'wrong second factor');
   }
@@ -247,10 +247,10 @@ export class SignIn {
   private async recordDisplaced(
     tx: EntityManager,
     displaced: readonly EndedSession[],
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     for (const { id, userId } of displaced) {
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'session.displaced',
         actorId: userId,
         subjectId: userId,

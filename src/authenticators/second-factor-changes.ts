@@ -6,7 +6,7 @@ import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type {
   AnnouncedTransaction,
   Revocations,
@@ -63,7 +63,7 @@ export class SecondFactorChanges {
     em: EntityManager,
     caller: Caller,
     offered: OfferedProofs,
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<void> {
     const { userId } = caller;
@@ -73,17 +73,17 @@ export class SecondFactorChanges {
       caller,
       offered.password,
       'totp.disable',
-      origin,
+      source,
     );
     const stillHolds = (tx: EntityManager) => this.deps.currentPasswordCheck.stillHolds(tx, caller, proof);
 
-    await this.withFactor(em, origin, { caller, factor, stillHolds }, async (tx) => {
+    await this.withFactor(em, source, { caller, factor, stillHolds }, async (tx) => {
       await this.deps.secondFactors.turnOff(tx, userId);
-      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
+      const ended = await this.deps.signOut.othersIn(tx, caller, source);
       // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
       if (this.deps.requirement.coversRoles(caller.roles)) await this.deps.revocations.raiseEpoch(tx, userId);
-      await this.deps.notices.tell(tx, userId, 'factor-disabled', origin);
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, userId, 'factor-disabled', source);
+      await this.deps.audit.record(tx, source, {
         action: 'totp.disabled',
         actorId: userId,
         subjectId: userId,
@@ -102,7 +102,7 @@ export class SecondFactorChanges {
     em: EntityManager,
     caller: Caller,
     offered: OfferedProofs,
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<readonly string[]> {
     const { userId } = caller;
@@ -110,9 +110,9 @@ export class SecondFactorChanges {
     const account = inRound(userId, await guessRounds.of(em, userId));
     await this.deps.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
     const nothingMore = async () => true;
-    return this.withFactor(em, origin, { caller, factor, stillHolds: nothingMore }, async (tx) => {
-      await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', origin);
-      await this.deps.audit.record(tx, origin, {
+    return this.withFactor(em, source, { caller, factor, stillHolds: nothingMore }, async (tx) => {
+      await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', source);
+      await this.deps.audit.record(tx, source, {
         action: 'recovery_codes.regenerated',
         actorId: userId,
         subjectId: userId,
@@ -132,13 +132,13 @@ export class SecondFactorChanges {
   async removeByOperator(
     em: EntityManager,
     email: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ username: string; removed: boolean; endedSessions: number }> {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
     if (!user) throw new NotFound('No account has this address.');
     const { id: userId, username } = user;
     const removal = await this.deps.revocations.transactional(em, (tx) =>
-      this.removeIn(tx, userId, null, origin),
+      this.removeIn(tx, userId, null, source),
     );
     return { username, removed: removal !== null, endedSessions: removal?.endedSessions ?? 0 };
   }
@@ -153,14 +153,14 @@ export class SecondFactorChanges {
     tx: AnnouncedTransaction,
     userId: string,
     actorId: string | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ endedSessions: number } | null> {
     if (!(await this.deps.secondFactors.turnOff(tx, userId))) return null;
-    const endedSessions = await this.deps.signOut.allIn(tx, userId, origin, actorId);
+    const endedSessions = await this.deps.signOut.allIn(tx, userId, source, actorId);
     // Also the tokens of sessions that the store has lost.
     await this.deps.revocations.raiseEpoch(tx, userId);
-    await this.deps.notices.tell(tx, userId, 'factor-removed', origin);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.notices.tell(tx, userId, 'factor-removed', source);
+    await this.deps.audit.record(tx, source, {
       action: 'second_factor.removed',
       actorId,
       subjectId: userId,
@@ -172,11 +172,11 @@ export class SecondFactorChanges {
   /** Does the work in the transaction that uses the code up. */
   private async withFactor<T>(
     em: EntityManager,
-    origin: RequestOrigin,
+    source: RequestSource,
     { caller: { userId, sessionId }, factor, stillHolds }: FactorProof,
     work: (tx: AnnouncedTransaction) => Promise<T>,
   ): Promise<T> {
-    const guess = await this.deps.secondFactors.guess(em, userId, factor, origin, { sessionId });
+    const guess = await this.deps.secondFactors.guess(em, userId, factor, source, { sessionId });
     if (!guess) throw new Conflict('The account has no second factor.');
     const done = await this.deps.revocations.transactional(em, async (tx) => {
       const account = await lockActiveAccount(tx, userId);
@@ -184,7 +184,7 @@ export class SecondFactorChanges {
       return (await guess.consume(tx)) ? { result: await work(tx) } : null;
     });
     if (done) return done.result;
-    await this.deps.secondFactors.recordWrong(em, userId, factor.kind, origin);
+    await this.deps.secondFactors.recordWrong(em, userId, factor.kind, source);
     throw new InvalidCredentials(
       [CREDENTIAL_OF[factor.kind]],
       'wrong code, or the password was changed meanwhile',

@@ -3,7 +3,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { FactorKind, SecondFactorInput } from './second-factor-input.ts';
 import type { SecondFactorThrottle } from './second-factor-throttle.ts';
@@ -52,7 +52,7 @@ export class SecondFactors {
     em: EntityManager,
     userId: string,
     { kind, code }: SecondFactorInput,
-    origin: RequestOrigin,
+    source: RequestSource,
     { sessionId = null }: { sessionId?: string | null } = {},
   ): Promise<CountedGuess | null> {
     if (!(await this.deps.allowance.spend(em, userId, kind, sessionId))) return null;
@@ -60,7 +60,7 @@ export class SecondFactors {
     return {
       kind,
       consume: async (tx) => {
-        if (!(await use(tx, userId, code, origin))) return false;
+        if (!(await use(tx, userId, code, source))) return false;
         await this.deps.allowance.giveBack(tx, userId, kind, sessionId);
         return true;
       },
@@ -91,11 +91,11 @@ export class SecondFactors {
     tx: EntityManager,
     userId: string,
     code: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<boolean> {
     if (!(await this.deps.recoveryCodes.consume(tx, userId, code))) return false;
-    await this.deps.notices.tell(tx, userId, 'recovery-code-used', origin);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.notices.tell(tx, userId, 'recovery-code-used', source);
+    await this.deps.audit.record(tx, source, {
       action: 'recovery_code.used',
       actorId: userId,
       subjectId: userId,
@@ -144,9 +144,9 @@ export class SecondFactors {
     em: EntityManager,
     userId: string,
     kind: FactorKind,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
-    await this.deps.audit.record(em, origin, {
+    await this.deps.audit.record(em, source, {
       action: 'second_factor.failed',
       actorId: userId,
       subjectId: userId,

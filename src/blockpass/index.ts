@@ -9,7 +9,7 @@ export { abandonedRecords, KycRecords } from './records/kyc-records.ts';
 export { KycSubmissions } from './records/kyc-submissions.ts';
 export { KycVault } from './records/kyc-vault.ts';
 export { KycData } from './records/personal-data.ts';
-export { expiredPasses, expiredReceipts, UploadPasses } from './records/upload-passes.ts';
+export { expiredReceipts, expiredUploadTokens, UploadTokens } from './records/upload-tokens.ts';
 export { CertificateIssuer, type CertificateIssuing } from './review/certificate-issuer.ts';
 export { KycItemResolver, KycRecordResolver, KycUserResolver } from './review/kyc.resolver.ts';
 export { kycFileRoutes } from './review/kyc-file.routes.ts';

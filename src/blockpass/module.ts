@@ -2,8 +2,8 @@ import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { BLOCKPASS_APP_RULES } from './app/app-calls.ts';
 import { KycItem } from './records/kyc-item.entity.ts';
 import { KycRecord } from './records/kyc-record.entity.ts';
-import { UploadPass } from './records/upload-pass.entity.ts';
 import { UploadReceipt } from './records/upload-receipt.entity.ts';
+import { UploadToken } from './records/upload-token.entity.ts';
 import { KycItemResolver, KycRecordResolver, KycUserResolver } from './review/kyc.resolver.ts';
 import { KycPermission } from './review/permissions.ts';
 import { BlockpassCompletion } from './sign-in/blockpass-completion.entity.ts';
@@ -17,7 +17,7 @@ export const blockpass: Module = {
   tables: {
     kyc_record: { entity: KycRecord, rights: ALL_RIGHTS },
     kyc_item: { entity: KycItem, rights: ALL_RIGHTS },
-    upload_pass: { entity: UploadPass, rights: NO_UPDATE },
+    upload_pass: { entity: UploadToken, rights: NO_UPDATE },
     upload_receipt: { entity: UploadReceipt, rights: NO_UPDATE },
     blockpass_sign_in: { entity: BlockpassSignIn, rights: ALL_RIGHTS },
     blockpass_completion: { entity: BlockpassCompletion, rights: ALL_RIGHTS },

@@ -36,7 +36,7 @@ export type Accounts = ReturnType<typeof composeAccounts>;
 
 /** Accounts and their addresses. */
 export function composeAccounts(
-  { config, rateLimiter, audit, outbox, letters, tokens, secure }: Platform,
+  { config, rateLimiter, audit, outbox, mailTemplates, tokens, secure }: Platform,
   { revocations, signOut }: Sessions,
   { passwords, currentPasswordCheck }: PasswordPart,
 ) {
@@ -44,10 +44,10 @@ export function composeAccounts(
   const publicEmailsOnly = config.production;
   const registrationCookie = new RegistrationCookie({ secure });
   const emailOwnership = new EmailOwnership(tokens);
-  const registrationMail = new RegistrationMail(tokens, letters, emailOwnership);
-  const confirmationMail = new ConfirmationMail(tokens, letters, emailOwnership);
-  const toNewAddress = new NewAddressMail(letters, emailOwnership);
-  const toOldAddress = new OldAddressMail(letters);
+  const registrationMail = new RegistrationMail(tokens, mailTemplates, emailOwnership);
+  const confirmationMail = new ConfirmationMail(tokens, mailTemplates, emailOwnership);
+  const toNewAddress = new NewAddressMail(mailTemplates, emailOwnership);
+  const toOldAddress = new OldAddressMail(mailTemplates);
   const registration = new Registration({
     passwords,
     emailOwnership,
@@ -113,13 +113,13 @@ export type AccountEnd = ReturnType<typeof composeAccountEnd>;
 
 /** How an account ends, and what its owner takes along: for which every part must have said what it keeps. */
 export function composeAccountEnd(
-  { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
+  { rateLimiter, audit, outbox, mailTemplates, tokens, notices }: Platform,
   { revocations, signOut }: Sessions,
   { currentPasswordCheck }: PasswordPart,
   { activation }: Accounts,
   personalData: readonly PersonalData[],
 ) {
-  const farewell = new FarewellMail(letters);
+  const farewell = new FarewellMail(mailTemplates);
   const deletion = new AccountDeletion({
     currentPasswordCheck,
     keepSuperuser,

@@ -10,8 +10,8 @@ import {
   type CertificateIssuing,
   CompletionWorker,
   Evidence,
-  expiredPasses,
   expiredReceipts,
+  expiredUploadTokens,
   KycData,
   KycItemResolver,
   KycRecordResolver,
@@ -30,7 +30,7 @@ import {
   ScannedSignIns,
   SignInCompletions,
   SignInWatch,
-  UploadPasses,
+  UploadTokens,
   WebsiteSignIns,
 } from '../blockpass/index.ts';
 import type { BlockpassSettings } from '../config/index.ts';
@@ -93,7 +93,7 @@ export function composeBlockpass(
     records,
     submissions: new KycSubmissions(vault, revocations, audit),
     vault,
-    passes: new UploadPasses(vault),
+    uploadTokens: new UploadTokens(vault),
     person,
     evidence,
     signIns: scannedSignIns,
@@ -124,7 +124,7 @@ export function composeBlockpass(
     guardedRoutes: [kycFileRoutes(vault, audit, demand, contexts.of)],
     personalData: [new KycData(vault)],
     workers: blockpass.enabled ? [new CompletionWorker(completions, fork, warn)] : [],
-    chores: [expiredPasses, expiredReceipts, oldCompletions, oldSignIns, abandonedRecords],
+    chores: [expiredUploadTokens, expiredReceipts, oldCompletions, oldSignIns, abandonedRecords],
   } satisfies Part & Record<string, unknown>;
 }
 

@@ -1,13 +1,13 @@
 import {
   bindingCookieName,
   CALLBACK_PATH,
-  expiredGoogleTickets,
+  expiredGoogleFlowTokens,
   GoogleAccounts,
+  GoogleFlowTokens,
   GoogleIssuer,
   GoogleLinking,
   GoogleResolver,
   GoogleSignIn,
-  GoogleTickets,
   googleData,
   googleRoutes,
   IdTokens,
@@ -43,7 +43,7 @@ export function composeGoogle(
   const { config, clock, rateLimiter, audit, notices, publicUrl, clientOrigin, pages, secure } = platform;
   const { googleIdentities, linkChallenges, linkedIdentities } = identities;
   const { signIn, tokenDelivery } = signInPart;
-  const tickets = new GoogleTickets();
+  const flowTokens = new GoogleFlowTokens();
   // Never of a domain: the flow begins and ends at this host.
   const cookieStyle = new CookieStyle({ secure, domain: undefined });
   const feature = () => {
@@ -62,7 +62,7 @@ export function composeGoogle(
     const googleSignIn = new GoogleSignIn({
       issuer,
       idTokens,
-      tickets,
+      flowTokens,
       accounts: googleAccounts,
       identities: googleIdentities,
       signIn,
@@ -76,7 +76,11 @@ export function composeGoogle(
       accountFactors: passwordPart.accountFactors,
       audit,
     });
-    return { signIn: googleSignIn, linking, flow: new RedirectFlow(issuer, idTokens, tickets, googleSignIn) };
+    return {
+      signIn: googleSignIn,
+      linking,
+      flow: new RedirectFlow(issuer, idTokens, flowTokens, googleSignIn),
+    };
   };
   const google = feature();
   const { linkPages } = config.http;
@@ -102,6 +106,6 @@ export function composeGoogle(
     // Without any page a redirect has nowhere to end.
     routes: google && linkPages !== 'off' ? redirects(google.flow) : [],
     personalData: [googleData],
-    chores: [expiredGoogleTickets],
+    chores: [expiredGoogleFlowTokens],
   } satisfies Part & Record<string, unknown>;
 }

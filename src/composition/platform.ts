@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
-import { Letters } from '../letters/index.ts';
+import { MailTemplates } from '../mail-templates/index.ts';
 import { RATE_LIMIT_RULES, SCHEMA } from '../modules.ts';
 import { OwnerNotices } from '../notices/index.ts';
 import { expiredTokens, mailedLinkData, OneTimeTokens } from '../one-time-tokens/index.ts';
@@ -75,9 +75,9 @@ export async function composePlatform(
   const box = new SecretBox(secrets.encryptionKeys);
   const outbox = new MailOutbox(box, feed);
   const pagesAt = { gateway: publicUrl, client: clientOrigin, off: null }[linkPages];
-  const letters = new Letters({ productName: config.productName, pagesAt });
+  const mailTemplates = new MailTemplates({ productName: config.productName, pagesAt });
   const tokens = new OneTimeTokens();
-  const notices = new OwnerNotices(outbox, letters, tokens, rateLimiter);
+  const notices = new OwnerNotices(outbox, mailTemplates, tokens, rateLimiter);
   const secure = publicUrl.startsWith('https:');
   return {
     config,
@@ -97,7 +97,7 @@ export async function composePlatform(
     outbox,
     devMailbox:
       config.production || config.mail.smtpUrl !== undefined ? undefined : new DevMailbox(fork, box),
-    letters,
+    mailTemplates,
     tokens,
     notices,
     publicUrl,

@@ -18,7 +18,7 @@ export type Recovery = ReturnType<typeof composeRecovery>;
 
 /** The ways back into an account. */
 export function composeRecovery(
-  { rateLimiter, audit, outbox, letters, tokens, notices }: Platform,
+  { rateLimiter, audit, outbox, mailTemplates, tokens, notices }: Platform,
   { revocations, signOut }: Sessions,
   { passwords }: PasswordPart,
   { activation, emailOwnership }: Accounts,
@@ -26,7 +26,7 @@ export function composeRecovery(
   { linkedIdentities }: Identities,
   { devices, deviceCookie }: Devices,
 ) {
-  const recoveryMail = new RecoveryMail(tokens, letters);
+  const recoveryMail = new RecoveryMail(tokens, mailTemplates);
   const claim = new AccountClaim({
     passwords,
     secondFactors,

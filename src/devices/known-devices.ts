@@ -3,7 +3,7 @@ import type { OwnerNotices } from '../notices/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import { DEVICE_MEMORY } from './device-cookie.ts';
 
 const MARK = /^[\w-]{43}$/;
@@ -18,7 +18,7 @@ export class KnownDevices {
    * Whether somebody signed in to this account from the device that the request comes from. Asks for an unknown
    * account (null) too, so that its time does not tell it apart.
    */
-  async isKnown(em: EntityManager, userId: string | null, { deviceMark }: RequestOrigin): Promise<boolean> {
+  async isKnown(em: EntityManager, userId: string | null, { deviceMark }: RequestSource): Promise<boolean> {
     if (!isMark(deviceMark)) return false;
     const rows = await statement(
       em,
@@ -33,9 +33,9 @@ export class KnownDevices {
    * nothing to compare with.
    * @returns the mark that the device is to keep. One that it already has stays: other accounts know it too.
    */
-  async remember(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
-    const { mark, isNew } = await this.keep(tx, userId, origin);
-    if (isNew) await this.notices.tell(tx, userId, 'new-device', origin);
+  async remember(tx: EntityManager, userId: string, source: RequestSource): Promise<string> {
+    const { mark, isNew } = await this.keep(tx, userId, source);
+    if (isNew) await this.notices.tell(tx, userId, 'new-device', source);
     return mark;
   }
 
@@ -45,18 +45,18 @@ export class KnownDevices {
    * notice of its own.
    * @returns as remember() does.
    */
-  async expect(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<string> {
-    return (await this.keep(tx, userId, origin)).mark;
+  async expect(tx: EntityManager, userId: string, source: RequestSource): Promise<string> {
+    return (await this.keep(tx, userId, source)).mark;
   }
 
   private async keep(
     tx: EntityManager,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ mark: string; isNew: boolean }> {
-    const mark = isMark(origin.deviceMark) ? origin.deviceMark : newSecret();
+    const mark = isMark(source.deviceMark) ? source.deviceMark : newSecret();
     const hash = hashOfSecret(mark);
-    const agent = (origin.userAgent ?? '').replace(/\d+/g, '');
+    const agent = (source.userAgent ?? '').replace(/\d+/g, '');
     const [known] = await statement(
       tx,
       sql<{ devices: number; seen: boolean | null }>`
@@ -79,7 +79,7 @@ export class KnownDevices {
 }
 
 /** What a known device is counted under, in place of the mark itself. */
-export const deviceKey = ({ deviceMark }: RequestOrigin): string =>
+export const deviceKey = ({ deviceMark }: RequestSource): string =>
   hashOfSecret(deviceMark ?? '').toString('base64url');
 
 const isMark = (text: string | null): text is string => text !== null && MARK.test(text);

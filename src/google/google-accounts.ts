@@ -11,7 +11,7 @@ import type { IssuedLinkChallenge, LinkChallenges } from '../identities/index.ts
 import type { OwnerNotices } from '../notices/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { violatedUniqueConstraint } from '../platform/database/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { AccountClaim } from '../recovery/index.ts';
 import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
@@ -50,13 +50,13 @@ export class GoogleAccounts {
   constructor(private readonly deps: GoogleAccountsDependencies) {}
 
   /** Finds the account, makes it, or links one that belongs to the same person beyond doubt. */
-  async decide(em: EntityManager, claims: GoogleClaims, origin: RequestOrigin): Promise<AccountDecision> {
+  async decide(em: EntityManager, claims: GoogleClaims, source: RequestSource): Promise<AccountDecision> {
     for (let attempt = 1; ; attempt += 1) {
       const known = await this.deps.identities.find(em.fork(), claims);
       if (known) return { kind: 'account', identity: known };
       try {
         return await this.deps.revocations.transactional(em.fork(), (tx) =>
-          this.decideNew(tx, claims, origin),
+          this.decideNew(tx, claims, source),
         );
       } catch (error) {
         const constraint = violatedUniqueConstraint(error);
@@ -68,14 +68,14 @@ export class GoogleAccounts {
   private async decideNew(
     tx: AnnouncedTransaction,
     claims: GoogleClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<AccountDecision> {
     const address = addressOf(claims);
     if (address) await this.deps.emailOwnership.reserve(tx, address.key);
     const holder = address && (await this.deps.emailOwnership.holderOf(tx, address.key));
     return address && holder
-      ? this.join(tx, claims, address, holder, origin)
-      : this.create(tx, claims, address, origin);
+      ? this.join(tx, claims, address, holder, source)
+      : this.create(tx, claims, address, source);
   }
 
   /** An address that Google did not verify belongs to nobody: the account has none. */
@@ -83,13 +83,13 @@ export class GoogleAccounts {
     tx: EntityManager,
     claims: GoogleClaims,
     address: EmailAddress | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<AccountDecision> {
     const verified = claims.emailVerified ? address : null;
     const { id: userId } = await registerFederated(tx, verified);
     if (verified) await pendingRegistrations.dropOthers(tx, verified.key);
     const identity = await this.deps.identities.add(tx, userId, claims);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'account.registered',
       actorId: userId,
       subjectId: userId,
@@ -107,11 +107,11 @@ export class GoogleAccounts {
     claims: GoogleClaims,
     address: EmailAddress,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<AccountDecision> {
     const user = await lockAccount(tx, userId);
     // Deleted while this waited.
-    if (!user) return this.create(tx, claims, address, origin);
+    if (!user) return this.create(tx, claims, address, source);
     // The same person, a moment earlier.
     const known = await this.deps.identities.find(tx, claims);
     if (known) return { kind: 'account', identity: known };
@@ -120,14 +120,14 @@ export class GoogleAccounts {
     if (user.deactivatedBy) return { kind: 'refused', userId };
     if (user.emailConfirmedAt === null) {
       if (!(await this.deps.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
-      await this.deps.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, origin);
+      await this.deps.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, source);
     } else if (await this.deps.identities.isLinked(tx, userId)) {
       // Another Google account with this address: a mailbox that changed hands looks the same.
       return this.requireProof(tx, userId, claims);
     }
     const identity = await this.deps.identities.add(tx, userId, claims);
-    await this.deps.notices.tell(tx, userId, 'google-linked', origin);
-    await this.deps.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
+    await this.deps.notices.tell(tx, userId, 'google-linked', source);
+    await this.deps.audit.record(tx, source, { action: 'google.linked', actorId: userId, subjectId: userId });
     return { kind: 'account', identity };
   }
 

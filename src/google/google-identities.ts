@@ -6,7 +6,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
 
 /** How sessions and pending sign-ins name a sign-in by Google (`amr`). */
@@ -53,7 +53,7 @@ export class GoogleIdentities implements IdentityProvider {
     tx: EntityManager,
     userId: string,
     identity: ProvidedIdentity,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { issuer = '', subject = '' } = identity;
     const bound = await this.find(tx, { issuer, subject });
@@ -67,15 +67,15 @@ export class GoogleIdentities implements IdentityProvider {
           on conflict (issuer, subject) do nothing returning id`,
     );
     if (added.length === 0) throw googleAccountTaken();
-    if (replaced > 0) await this.tellUnlinked(tx, userId, origin);
-    await this.notices.tell(tx, userId, 'google-linked', origin);
-    await this.audit.record(tx, origin, { action: 'google.linked', actorId: userId, subjectId: userId });
+    if (replaced > 0) await this.tellUnlinked(tx, userId, source);
+    await this.notices.tell(tx, userId, 'google-linked', source);
+    await this.audit.record(tx, source, { action: 'google.linked', actorId: userId, subjectId: userId });
   }
 
   /** Of what removeFrom took away at the owner's wish. */
-  async tellUnlinked(tx: EntityManager, userId: string, origin: RequestOrigin): Promise<void> {
-    await this.notices.tell(tx, userId, 'google-unlinked', origin);
-    await this.audit.record(tx, origin, { action: 'google.unlinked', actorId: userId, subjectId: userId });
+  async tellUnlinked(tx: EntityManager, userId: string, source: RequestSource): Promise<void> {
+    await this.notices.tell(tx, userId, 'google-unlinked', source);
+    await this.audit.record(tx, source, { action: 'google.unlinked', actorId: userId, subjectId: userId });
   }
 
   /** Runs into a unique constraint when the Google account, or the account, has another counterpart. */

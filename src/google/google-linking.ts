@@ -4,7 +4,7 @@ import type { AccountFactors } from '../authenticators/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import { isUnrevoked, type SessionRenewal } from '../sessions/index.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
@@ -32,12 +32,12 @@ export class GoogleLinking {
     em: EntityManager,
     caller: Caller,
     idToken: string,
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<void> {
-    await this.deps.signIn.charge(origin);
+    await this.deps.signIn.charge(source);
     const { userId } = caller;
-    const claims = await this.prove(em, userId, idToken, origin);
+    const claims = await this.prove(em, userId, idToken, source);
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
       const bound = await this.deps.identities.find(tx, claims);
@@ -45,7 +45,7 @@ export class GoogleLinking {
         throw new Conflict('Another Google account is linked. Unlink it first.');
       }
       const { issuer, subject } = claims;
-      await this.deps.identities.link(tx, userId, { issuer, subject }, origin);
+      await this.deps.identities.link(tx, userId, { issuer, subject }, source);
       if (!bound) await renewal.rotate(tx);
     });
   }
@@ -57,10 +57,10 @@ export class GoogleLinking {
   async unlink(
     em: EntityManager,
     caller: Caller,
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<void> {
-    await this.deps.signIn.charge(origin);
+    await this.deps.signIn.charge(source);
     const { userId } = caller;
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
@@ -69,7 +69,7 @@ export class GoogleLinking {
       if (!password && !(await this.deps.linked.hasOtherThan(tx, userId, this.deps.identities))) {
         throw new Conflict('Nothing else signs in to this account. Set a password first.');
       }
-      await this.deps.identities.tellUnlinked(tx, userId, origin);
+      await this.deps.identities.tellUnlinked(tx, userId, source);
       await renewal.rotate(tx);
     });
   }
@@ -78,13 +78,13 @@ export class GoogleLinking {
     em: EntityManager,
     userId: string,
     idToken: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<GoogleClaims> {
     try {
       return await this.deps.signIn.proveIdToken(em, idToken, null);
     } catch (error) {
       if (error instanceof InvalidCredentials) {
-        await this.deps.audit.record(em, origin, {
+        await this.deps.audit.record(em, source, {
           action: 'google.link_failed',
           actorId: userId,
           subjectId: userId,

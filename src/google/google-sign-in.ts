@@ -5,14 +5,14 @@ import type { IdentityProof, IdentityProver } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { GoogleAccounts } from './google-accounts.ts';
 import type { GoogleClaims } from './google-claims.ts';
+import { FlowTokenPurpose } from './google-flow-token.entity.ts';
+import type { GoogleFlowTokens, IssuedFlowToken } from './google-flow-tokens.ts';
 import { GOOGLE_METHOD, type GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
-import { TicketPurpose } from './google-ticket.entity.ts';
-import type { GoogleTickets, IssuedTicket } from './google-tickets.ts';
 import type { IdTokens } from './id-tokens.ts';
 
 /** Every step of a Google sign-in spends one. */
@@ -22,7 +22,7 @@ export const GOOGLE_RULES = { 'google.ip': { burst: 60, perSeconds: 60 } } as co
 export interface GoogleSignInDependencies {
   readonly issuer: GoogleIssuer;
   readonly idTokens: IdTokens;
-  readonly tickets: GoogleTickets;
+  readonly flowTokens: GoogleFlowTokens;
   readonly accounts: GoogleAccounts;
   readonly identities: GoogleIdentities;
   readonly signIn: SignIn;
@@ -35,9 +35,9 @@ export class GoogleSignIn implements IdentityProver {
   constructor(private readonly deps: GoogleSignInDependencies) {}
 
   /** A nonce to ask Google for an ID token with. */
-  async start(em: EntityManager, origin: RequestOrigin): Promise<IssuedTicket> {
-    await this.charge(origin);
-    return this.deps.tickets.issue(em, TicketPurpose.NONCE);
+  async start(em: EntityManager, source: RequestSource): Promise<IssuedFlowToken> {
+    await this.charge(source);
+    return this.deps.flowTokens.issue(em, FlowTokenPurpose.NONCE);
   }
 
   /**
@@ -50,11 +50,11 @@ export class GoogleSignIn implements IdentityProver {
     em: EntityManager,
     idToken: string,
     nonce: string | null | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<LoginOutcome> {
-    await this.charge(origin);
-    const claims = await this.recordingRefusal(em, origin, () => this.proveIdToken(em, idToken, nonce));
-    return this.signInAs(em, claims, origin);
+    await this.charge(source);
+    const claims = await this.recordingRefusal(em, source, () => this.proveIdToken(em, idToken, nonce));
+    return this.signInAs(em, claims, source);
   }
 
   /**
@@ -65,18 +65,18 @@ export class GoogleSignIn implements IdentityProver {
     em: EntityManager,
     code: string,
     browser: string | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<LoginOutcome> {
-    await this.charge(origin);
-    const claims = await this.recordingRefusal(em, origin, async () => {
+    await this.charge(source);
+    const claims = await this.recordingRefusal(em, source, async () => {
       const result =
         browser === undefined
           ? null
-          : await this.deps.tickets.consume(em, TicketPurpose.RESULT, code, browser);
+          : await this.deps.flowTokens.consume(em, FlowTokenPurpose.RESULT, code, browser);
       if (!result?.claims) throw new InvalidToken('no such result for this browser');
       return result.claims;
     });
-    return this.signInAs(em, claims, origin);
+    return this.signInAs(em, claims, source);
   }
 
   /**
@@ -93,19 +93,19 @@ export class GoogleSignIn implements IdentityProver {
     const { clientIds } = this.deps.issuer;
     const verified = await this.deps.idTokens.verify(idToken, { clientIds }, this.deps.issuer.deadline());
     const issued = issuedNonce(verified.nonce, nonce);
-    if (issued === null || !(await this.deps.tickets.consume(em, TicketPurpose.NONCE, issued))) {
+    if (issued === null || !(await this.deps.flowTokens.consume(em, FlowTokenPurpose.NONCE, issued))) {
       throw new InvalidCredentials(['Google ID token'], 'ID token refused: not a nonce of ours, or used');
     }
     return verified.claims;
   }
 
   /** Runs the step of a sign-in that finds out who it is: when it is refused, nobody knows. */
-  async recordingRefusal<T>(em: EntityManager, origin: RequestOrigin, judge: () => Promise<T>): Promise<T> {
+  async recordingRefusal<T>(em: EntityManager, source: RequestSource, judge: () => Promise<T>): Promise<T> {
     try {
       return await judge();
     } catch (error) {
       if (error instanceof InvalidCredentials || error instanceof InvalidToken)
-        await this.recordFailure(em, null, origin);
+        await this.recordFailure(em, null, source);
       throw error;
     }
   }
@@ -114,34 +114,34 @@ export class GoogleSignIn implements IdentityProver {
     em: EntityManager,
     userId: string,
     idToken: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<IdentityProof | null> {
-    await this.charge(origin);
+    await this.charge(source);
     const identity = await this.deps.identities.find(em, await this.proveIdToken(em, idToken, null));
     return identity?.userId === userId ? this.proofOf(identity) : null;
   }
 
-  async charge(origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['google.ip', origin.networks]);
+  async charge(source: RequestSource): Promise<void> {
+    await this.deps.rateLimiter.charge(['google.ip', source.networks]);
   }
 
   private async signInAs(
     em: EntityManager,
     claims: GoogleClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<LoginOutcome> {
-    const decision = await this.deps.accounts.decide(em, claims, origin);
+    const decision = await this.deps.accounts.decide(em, claims, source);
     if (decision.kind === 'linkRequired') {
       return { kind: 'accountLinkRequired', challenge: decision.challenge };
     }
     if (decision.kind === 'account') {
       const { identity } = decision;
       const proof = { userId: identity.userId, amr: [GOOGLE_METHOD], ...this.proofOf(identity) };
-      const outcome = await this.deps.signIn.begin(em, proof, origin);
+      const outcome = await this.deps.signIn.begin(em, proof, source);
       if (outcome) return outcome;
     }
     const userId = decision.kind === 'account' ? decision.identity.userId : decision.userId;
-    await this.recordFailure(em, userId, origin);
+    await this.recordFailure(em, userId, source);
     throw new InvalidCredentials(['Google ID token'], 'not active, or unlinked meanwhile');
   }
 
@@ -149,8 +149,8 @@ export class GoogleSignIn implements IdentityProver {
     return { holds: (tx) => this.deps.identities.stillHolds(tx, identity) };
   }
 
-  private recordFailure(em: EntityManager, subjectId: string | null, origin: RequestOrigin): Promise<void> {
-    return this.deps.audit.record(em, origin, {
+  private recordFailure(em: EntityManager, subjectId: string | null, source: RequestSource): Promise<void> {
+    return this.deps.audit.record(em, source, {
       action: 'login.failed',
       actorId: null,
       subjectId,

@@ -47,8 +47,8 @@ export class GoogleResolver {
   @Mutation(() => GoogleSignInType, {
     description: `Gives the nonce for an ID token, with which loginWithGoogle or linkGoogle is called within ten minutes. ${OFF}`,
   })
-  async startGoogleSignIn(@Ctx() { em, origin }: RequestContext): Promise<GoogleSignInType> {
-    const { token: nonce, expiresAt } = await this.on.signIn.start(em, origin);
+  async startGoogleSignIn(@Ctx() { em, source }: RequestContext): Promise<GoogleSignInType> {
+    const { token: nonce, expiresAt } = await this.on.signIn.start(em, source);
     return Object.assign(new GoogleSignInType(), { nonce, expiresAt });
   }
 
@@ -67,7 +67,7 @@ export class GoogleResolver {
     nonce: string | null | undefined,
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
-    const outcome = await this.on.signIn.byIdToken(context.em, idToken, nonce, context.origin);
+    const outcome = await this.on.signIn.byIdToken(context.em, idToken, nonce, context.source);
     return this.deps.delivery.answer(context, outcome);
   }
 
@@ -82,7 +82,7 @@ export class GoogleResolver {
     const { signIn } = this.on;
     const cookieName = bindingCookieName(this.deps.cookies);
     const browser = context.credentials.cookies[cookieName];
-    const outcome = await signIn.byResult(context.em, code, browser, context.origin);
+    const outcome = await signIn.byResult(context.em, code, browser, context.source);
     context.setCookie(cookieName, '', this.deps.cookies.attributes(0));
     return this.deps.delivery.answer(context, outcome);
   }
@@ -98,7 +98,7 @@ export class GoogleResolver {
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
-    await this.on.linking.link(context.em, caller, idToken, context.origin, renewal);
+    await this.on.linking.link(context.em, caller, idToken, context.source, renewal);
     await renewal.deliver();
     return account(context, caller);
   }
@@ -109,7 +109,7 @@ export class GoogleResolver {
   })
   async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
-    await this.on.linking.unlink(context.em, caller, context.origin, renewal);
+    await this.on.linking.unlink(context.em, caller, context.source, renewal);
     await renewal.deliver();
     return account(context, caller);
   }

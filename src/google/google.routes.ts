@@ -3,8 +3,8 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
 import { asGatehouseError } from '../platform/unavailable.ts';
-import { TicketPurpose } from './google-ticket.entity.ts';
-import { TICKET_TTL } from './google-tickets.ts';
+import { FlowTokenPurpose } from './google-flow-token.entity.ts';
+import { FLOW_TOKEN_TTL } from './google-flow-tokens.ts';
 import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
 
 /** The only redirect URI; registered with Google as PUBLIC_URL and this. */
@@ -13,7 +13,7 @@ export const START_PATH = '/oauth/google/start';
 /** The page of the frontend, or our own (pages/google-sign-in-page.routes.ts), that takes the result from its fragment. */
 export const RESULT_PAGE = '/google-sign-in';
 /** Seconds: the cookie outlives the state, whose last moment may bring a result that waits to be fetched. */
-const BINDING_TTL = TICKET_TTL[TicketPurpose.STATE] + TICKET_TTL[TicketPurpose.RESULT];
+const BINDING_TTL = FLOW_TOKEN_TTL[FlowTokenPurpose.STATE] + FLOW_TOKEN_TTL[FlowTokenPurpose.RESULT];
 const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };
 
 /** The cookie that binds a flow to the browser that it was started in. */
@@ -48,7 +48,7 @@ export function googleRoutes(
 
     app.get(START_PATH, IN_BROWSER, async (request, reply) => {
       const context = contextOf(request, reply);
-      const { url, browser } = await flow.begin(context.em, context.origin);
+      const { url, browser } = await flow.begin(context.em, context.source);
       context.setCookie(cookieName, browser, cookies.attributes(BINDING_TTL));
       return reply.redirect(url, 303);
     });
@@ -58,7 +58,7 @@ export function googleRoutes(
       const { state, code, error, iss } = request.query;
       const answer = { state: one(state), code: one(code), error: one(error), iss: one(iss) };
       const browser = context.credentials.cookies[cookieName];
-      return backWith(reply, { code: await flow.finish(context.em, answer, browser, context.origin) });
+      return backWith(reply, { code: await flow.finish(context.em, answer, browser, context.source) });
     });
   };
 }

@@ -2,11 +2,11 @@ import { createHash, createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { InvalidCredentials, InvalidToken } from '../platform/errors.ts';
 import { newSecret } from '../platform/one-time-secret.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
+import { FlowTokenPurpose } from './google-flow-token.entity.ts';
+import type { GoogleFlowTokens } from './google-flow-tokens.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
-import { TicketPurpose } from './google-ticket.entity.ts';
-import type { GoogleTickets } from './google-tickets.ts';
 import type { IdTokens } from './id-tokens.ts';
 
 /** What the issuer sends the browser back with (RFC 6749 section 4.1.2, RFC 9207). */
@@ -29,7 +29,7 @@ export class RedirectFlow {
   constructor(
     private readonly issuer: GoogleIssuer,
     private readonly idTokens: IdTokens,
-    private readonly tickets: GoogleTickets,
+    private readonly flowTokens: GoogleFlowTokens,
     private readonly signIn: GoogleSignIn,
   ) {}
 
@@ -37,10 +37,10 @@ export class RedirectFlow {
    * @returns where to send the browser, and the secret that it is to keep.
    * @throws {ServiceUnavailable} the issuer is away.
    */
-  async begin(em: EntityManager, origin: RequestOrigin): Promise<{ url: string; browser: string }> {
-    await this.signIn.charge(origin);
+  async begin(em: EntityManager, source: RequestSource): Promise<{ url: string; browser: string }> {
+    await this.signIn.charge(source);
     const browser = newSecret();
-    const { token: state } = await this.tickets.issue(em, TicketPurpose.STATE, { browser });
+    const { token: state } = await this.flowTokens.issue(em, FlowTokenPurpose.STATE, { browser });
     const { verifier, nonce } = secretsOf(browser, state);
     const codeChallenge = createHash('sha256').update(verifier).digest('base64url');
     const url = await this.issuer.authorizationUrl({ state, nonce, codeChallenge }, this.issuer.deadline());
@@ -58,15 +58,15 @@ export class RedirectFlow {
     em: EntityManager,
     { state, code, error, iss }: AuthorizationAnswer,
     browser: string | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<string> {
-    await this.signIn.charge(origin);
-    return this.signIn.recordingRefusal(em, origin, async () => {
+    await this.signIn.charge(source);
+    return this.signIn.recordingRefusal(em, source, async () => {
       // Errors too are believed only in answer to a question of this browser.
       const asked =
         state !== undefined &&
         browser !== undefined &&
-        (await this.tickets.consume(em, TicketPurpose.STATE, state, browser));
+        (await this.flowTokens.consume(em, FlowTokenPurpose.STATE, state, browser));
       if (!asked) throw new InvalidToken('no such state for this browser');
       if (error === 'access_denied') throw new AccessDenied();
       return this.redeem(em, { state, code, error, iss }, browser);
@@ -94,7 +94,7 @@ export class RedirectFlow {
     const verified = await this.idTokens.verify(idToken, { clientIds: [clientId], accessToken }, signal);
     if (verified.nonce !== nonce)
       throw new InvalidCredentials(['Google ID token'], 'ID token refused: nonce');
-    const { token } = await this.tickets.issue(em, TicketPurpose.RESULT, {
+    const { token } = await this.flowTokens.issue(em, FlowTokenPurpose.RESULT, {
       browser,
       claims: verified.claims,
     });

@@ -21,7 +21,7 @@ const MAX_FAULTS = 3;
 export function logFailures(
   log: FailureLog,
   errors: readonly GraphQLError[],
-  { origin, facts: { userId } }: RequestContext,
+  { source, facts: { userId } }: RequestContext,
 ): void {
   const refusals = new Map<string, Record<string, unknown> & { times: number }>();
   const faults: GraphQLError[] = [];
@@ -36,11 +36,11 @@ export function logFailures(
     if (known) known.times += 1;
     else refusals.set(code, { code, times: 1, field: fieldOf(error), ...detailsOf(expected) });
   }
-  const source = { requestId: origin.requestId, ip: origin.clientAddress, userId };
-  for (const facts of refusals.values()) log.refusal({ ...source, ...facts });
+  const from = { requestId: source.requestId, ip: source.clientIp, userId };
+  for (const facts of refusals.values()) log.refusal({ ...from, ...facts });
   for (const error of faults.slice(0, MAX_FAULTS)) {
     log.fault(error.originalError, {
-      ...source,
+      ...from,
       field: fieldOf(error),
       times: faults.length,
     });

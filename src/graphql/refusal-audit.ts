@@ -22,7 +22,7 @@ export interface Refusal {
 }
 
 /** Of a request, what the trail says of it. */
-export type Refused = Pick<RequestContext, 'em' | 'origin' | 'authenticate'>;
+export type Refused = Pick<RequestContext, 'em' | 'source' | 'authenticate'>;
 
 export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => Promise<void>;
 
@@ -62,15 +62,15 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   };
 
   return async (context, refusals) => {
-    const { origin } = context;
+    const { source } = context;
     for (const { operation, code, subjectId } of refusals) {
       try {
         const actorId = (await context.authenticate())?.userId ?? null;
         const isStranger = actorId === null && subjectId === null;
-        const whose = isStranger ? origin.networks[0] : `${actorId} ${subjectId}`;
+        const whose = isStranger ? source.networks[0] : `${actorId} ${subjectId}`;
         if (!notLately(`${code} ${operation} ${whose}`)) continue;
         if (isStranger && isFlood(operation)) continue;
-        await audit.record(context.em, origin, {
+        await audit.record(context.em, source, {
           action: code === ErrorCode.RATE_LIMITED ? 'operation.limited' : 'operation.denied',
           actorId,
           subjectId,
@@ -79,7 +79,7 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
         });
       } catch (error) {
         // Nothing was done that could be taken back.
-        const facts = { requestId: origin.requestId, field: operation, detail: 'a refusal was not recorded' };
+        const facts = { requestId: source.requestId, field: operation, detail: 'a refusal was not recorded' };
         if (isUnavailable(error)) log.refusal(facts);
         else log.fault(error, facts);
       }

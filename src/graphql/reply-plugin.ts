@@ -37,7 +37,7 @@ export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext>
             merged === raw ? singleResult.errors : merged.map((error) => formatError(error.toJSON(), error));
           singleResult.errors = errors.slice(0, MAX_ERRORS).map((error) => ({
             ...error,
-            extensions: { ...error.extensions, requestId: contextValue.origin.requestId },
+            extensions: { ...error.extensions, requestId: contextValue.source.requestId },
           }));
           const status = refusalStatus(errors, singleResult.data, operation);
           if (status === undefined) return;

@@ -8,7 +8,7 @@ import type {
   PresentedCredentials,
   RequestContext,
   RequestFacts,
-  RequestOrigin,
+  RequestSource,
 } from '../platform/request/index.ts';
 import { bareAddress, networksOf } from '../platform/request/index.ts';
 import { proofOf } from './dpop-header.ts';
@@ -51,7 +51,7 @@ export function factsOf(request: FastifyRequest): RequestFacts {
 }
 
 class HttpRequestContext implements RequestContext {
-  readonly origin: RequestOrigin;
+  readonly source: RequestSource;
   readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   proofProblem: InvalidDpopProof | undefined;
@@ -72,9 +72,9 @@ class HttpRequestContext implements RequestContext {
     const dpopProof = proofOf(request);
     // Each operation over a WebSocket has facts of its own.
     this.facts = reply ? factsOf(request) : { ip: clientAddressOf(request) };
-    this.origin = {
+    this.source = {
       requestId: request.id,
-      clientAddress: this.facts.ip,
+      clientIp: this.facts.ip,
       networks: networksOf(this.facts.ip),
       userAgent: printable(request.headers['user-agent']),
       deviceMark: request.cookies[deviceCookie] ?? null,

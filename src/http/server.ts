@@ -221,7 +221,7 @@ function auditRefusals(app: FastifyInstance, contexts: RequestContexts, record: 
   });
 }
 
-const ofNobody = ({ em, origin }: RequestContext) => ({ em, origin, authenticate: async () => null });
+const ofNobody = ({ em, source }: RequestContext) => ({ em, source, authenticate: async () => null });
 
 /**
  * One line for each request: where it came from, who was verified, what was asked for; never its query string, headers or

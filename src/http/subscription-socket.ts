@@ -93,7 +93,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     await recordRefusals(context, refusalsOf(errors, routeName(request)));
     return errors.map((error) => {
       const formatted = formatError(error.toJSON(), error);
-      return { ...formatted, extensions: { ...formatted.extensions, requestId: context.origin.requestId } };
+      return { ...formatted, extensions: { ...formatted.extensions, requestId: context.source.requestId } };
     });
   };
 
@@ -141,7 +141,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
 
   return async function onSocket(socket, request) {
     const context = contexts.ofSocket(request, undefined);
-    const networks = context.origin.networks;
+    const networks = context.source.networks;
     const limit = { operation: routeName(request), code: ErrorCode.RATE_LIMITED, subjectId: null } as const;
     const refuse = (reason: string): Promise<void> => {
       socket.close(TRY_AGAIN_LATER, reason);

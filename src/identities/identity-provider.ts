@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 
 /** What names a person at a provider. Only the provider itself reads it. */
 export type ProvidedIdentity = Readonly<Record<string, string>>;
@@ -14,7 +14,7 @@ export interface IdentityProvider {
    * Binds the identity to the account, whose row the caller has locked.
    * @throws {Conflict} it is bound to another account.
    */
-  link(tx: EntityManager, userId: string, identity: ProvidedIdentity, origin: RequestOrigin): Promise<void>;
+  link(tx: EntityManager, userId: string, identity: ProvidedIdentity, source: RequestSource): Promise<void>;
   /** Whether an identity signs in to the account. */
   isLinked(em: EntityManager, userId: string): Promise<boolean>;
   /** Takes the account's identities away. @returns how many there were. */
@@ -39,6 +39,6 @@ export interface IdentityProver {
     em: EntityManager,
     userId: string,
     assertion: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<IdentityProof | null>;
 }

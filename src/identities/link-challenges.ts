@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
 
 /** Seconds for finding a password and a phone. */
@@ -61,7 +61,7 @@ export class LinkChallenges {
    * @returns false for a challenge that is not good for this account; nothing was changed.
    * @throws {Conflict} the identity was bound to another account meanwhile.
    */
-  async consume(tx: EntityManager, userId: string, hash: Buffer, origin: RequestOrigin): Promise<boolean> {
+  async consume(tx: EntityManager, userId: string, hash: Buffer, source: RequestSource): Promise<boolean> {
     const row = await consumeSecret<{ provider: string; identity: ProvidedIdentity }>(
       tx,
       { table: 'link_challenge', column: 'token_hash', hash, condition: sql`user_id = ${userId}` },
@@ -69,7 +69,7 @@ export class LinkChallenges {
     );
     const provider = row && this.providers.get(row.provider);
     if (!row || !provider) return false;
-    await provider.link(tx, userId, row.identity, origin);
+    await provider.link(tx, userId, row.identity, source);
     return true;
   }
 

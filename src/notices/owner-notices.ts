@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { User } from '../accounts/user.entity.ts';
-import type { Letters, NoticeKind } from '../letters/index.ts';
+import type { MailTemplates, NoticeKind } from '../mail-templates/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 
 /**
  * Notices of one kind that one owner gets at most; whoever is attacked shall not be buried in mail as well. By kind: a
@@ -28,7 +28,7 @@ export class OwnerNotices implements MailWriter<Notice> {
 
   constructor(
     private readonly outbox: MailOutbox,
-    private readonly letters: Letters,
+    private readonly mailTemplates: MailTemplates,
     private readonly tokens: OneTimeTokens,
     private readonly rateLimiter: RateLimiter<keyof typeof NOTICE_RULES>,
   ) {}
@@ -38,17 +38,17 @@ export class OwnerNotices implements MailWriter<Notice> {
    * address that the account has then, whoever moves it before the mail is sent, and to those that can still be
    * brought back: a thief who moved the account must not be the only one to hear.
    */
-  async tell(tx: EntityManager, userId: string, kind: NoticeKind, origin: RequestOrigin): Promise<void> {
+  async tell(tx: EntityManager, userId: string, kind: NoticeKind, source: RequestSource): Promise<void> {
     // Counted here and not by the writer, which runs again for each attempt to send.
     if (!(await this.isWithinLimit(userId, kind))) return;
     const at = new Date().toISOString();
     for (const address of await this.addressesOf(tx, userId))
-      await this.outbox.put<Notice>(tx, this, { userId, address, kind, at, ipAddress: origin.clientAddress });
+      await this.outbox.put<Notice>(tx, this, { userId, address, kind, at, ipAddress: source.clientIp });
   }
 
   async write(tx: EntityManager, { userId, address, kind, at, ipAddress }: Notice): Promise<Mail | null> {
     const user = await tx.findOne(User, { id: userId });
-    return user && this.letters.notice(address, kind, { at: new Date(at), ipAddress });
+    return user && this.mailTemplates.notice(address, kind, { at: new Date(at), ipAddress });
   }
 
   private async addressesOf(tx: EntityManager, userId: string): Promise<Iterable<string>> {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { LINK_PAGES } from '../letters/index.ts';
+import { LINK_PAGES } from '../mail-templates/index.ts';
 import { type LinkPage, linkPage } from './link-page.ts';
 import { type PageSetting, servePage } from './page.ts';
 

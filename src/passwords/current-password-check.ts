@@ -9,7 +9,7 @@ import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
-  type RequestOrigin,
+  type RequestSource,
   reauthenticationMethods,
 } from '../platform/request/index.ts';
 import { isUnrevoked } from '../sessions/index.ts';
@@ -74,17 +74,17 @@ export class CurrentPasswordCheck {
     caller: Caller,
     password: string | null | undefined,
     operation: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<PasswordProof | null> {
-    await this.charge(origin);
+    await this.charge(source);
     const known = await this.deps.passwords.find(em, caller.userId);
     const claim = readFields('', { password: () => this.read(known, password) });
-    return this.verify(em, caller, { known, password: claim.password }, operation, origin);
+    return this.verify(em, caller, { known, password: claim.password }, operation, source);
   }
 
   /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
-  async charge(origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['currentPasswordCheck.ip', origin.networks]);
+  async charge(source: RequestSource): Promise<void> {
+    await this.deps.rateLimiter.charge(['currentPasswordCheck.ip', source.networks]);
   }
 
   /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
@@ -100,18 +100,18 @@ export class CurrentPasswordCheck {
     caller: Caller,
     { known, password, repeated = null }: OwnerClaim,
     operation: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<PasswordProof | null> {
     if (!known || password === null) {
       await this.requireRecentSignIn(em, caller);
       return null;
     }
-    const guess = await this.guessOf(em, caller, origin);
+    const guess = await this.guessOf(em, caller, source);
     const proof =
       (await this.compare(em, known, password, guess)) ??
       (repeated === null ? null : await this.compareRepeated(em, known, repeated, guess));
     if (proof) return proof;
-    await this.deps.audit.record(em, origin, {
+    await this.deps.audit.record(em, source, {
       action: `${operation}_failed`,
       actorId: caller.userId,
       subjectId: caller.userId,
@@ -166,12 +166,12 @@ export class CurrentPasswordCheck {
   private async guessOf(
     em: EntityManager,
     { userId, sessionId }: Caller,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<readonly Guess[]> {
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
-    return (await this.deps.devices.isKnown(em, userId, origin))
-      ? [['currentPasswordCheck.device', `${account} ${deviceKey(origin)}`]]
+    return (await this.deps.devices.isKnown(em, userId, source))
+      ? [['currentPasswordCheck.device', `${account} ${deviceKey(source)}`]]
       : [
           ['currentPasswordCheck.session', inRound(sessionId, round)],
           ['currentPasswordCheck.account', account],

@@ -7,7 +7,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../sessions/index.ts';
 import type { CurrentPasswordCheck } from './current-password-check.ts';
 import type { Passwords } from './passwords.ts';
@@ -47,11 +47,11 @@ export class PasswordChange {
     em: EntityManager,
     caller: Caller,
     { current, next }: { current: string | null | undefined; next: string },
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<string> {
     const { userId } = caller;
-    await this.deps.currentPasswordCheck.charge(origin);
+    await this.deps.currentPasswordCheck.charge(source);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
     const known = await this.deps.passwords.find(em, userId);
@@ -62,7 +62,7 @@ export class PasswordChange {
     });
     const mayRepeat = await wasChangedLately(em, userId);
     const claim = { known, password: currentPassword, repeated: mayRepeat ? newPassword : null };
-    const proof = await this.deps.currentPasswordCheck.verify(em, caller, claim, 'password.change', origin);
+    const proof = await this.deps.currentPasswordCheck.verify(em, caller, claim, 'password.change', source);
     const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
     const deviceMark = await this.deps.revocations.transactional(em, async (tx) => {
@@ -74,17 +74,17 @@ export class PasswordChange {
         ? await this.deps.passwords.replace(tx, proof, replacement)
         : await this.deps.passwords.store(tx, userId, replacement);
       if (!stored) return null;
-      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
+      const ended = await this.deps.signOut.othersIn(tx, caller, source);
       await this.deps.tokens.void(tx, userId, VOIDED);
-      await this.deps.notices.tell(tx, userId, 'password-changed', origin);
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, userId, 'password-changed', source);
+      await this.deps.audit.record(tx, source, {
         action: 'password.changed',
         actorId: userId,
         subjectId: userId,
         details: { endedSessions: ended },
       });
       await this.deps.devices.forgetAll(tx, userId);
-      const mark = await this.deps.devices.expect(tx, userId, origin);
+      const mark = await this.deps.devices.expect(tx, userId, source);
       await renewal.rotate(tx);
       return mark;
     });

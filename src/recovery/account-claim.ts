@@ -14,7 +14,7 @@ import type { OneTimeTokens } from '../one-time-tokens/index.ts';
 import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 
 /** How the owner proved the address. */
@@ -55,13 +55,13 @@ export class AccountClaim implements UnprovedAccounts {
    * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address and
    * knows that it has no owner (EmailOwnership.hasOwner).
    */
-  async vacate(tx: AnnouncedTransaction, addressKey: string, origin: RequestOrigin): Promise<void> {
+  async vacate(tx: AnnouncedTransaction, addressKey: string, source: RequestSource): Promise<void> {
     const user = await lockAccountByAddress(tx, addressKey);
     if (!user) return;
     tx.assign(user, { email: null, emailKey: null, updatedAt: new Date() });
     await tx.flush();
-    const emptied = await this.empty(tx, user.id, origin);
-    await this.deps.audit.record(tx, origin, {
+    const emptied = await this.empty(tx, user.id, source);
+    await this.deps.audit.record(tx, source, {
       action: 'account.address_lost',
       actorId: null,
       subjectId: user.id,
@@ -74,16 +74,16 @@ export class AccountClaim implements UnprovedAccounts {
     tx: AnnouncedTransaction,
     user: User,
     { addressKey, by }: { addressKey: string; by: ClaimProof },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { id: userId } = user;
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
     await tx.flush();
-    const emptied = await this.empty(tx, userId, origin);
+    const emptied = await this.empty(tx, userId, source);
     await pendingRegistrations.dropOthers(tx, addressKey);
-    if (emptied.removedSecondFactor) await this.deps.notices.tell(tx, userId, 'factor-disabled', origin);
-    await this.deps.audit.record(tx, origin, {
+    if (emptied.removedSecondFactor) await this.deps.notices.tell(tx, userId, 'factor-disabled', source);
+    await this.deps.audit.record(tx, source, {
       action: 'account.claimed',
       actorId: userId,
       subjectId: userId,
@@ -92,14 +92,14 @@ export class AccountClaim implements UnprovedAccounts {
   }
 
   /** Takes away everything that could open the account. */
-  private async empty(tx: AnnouncedTransaction, userId: string, origin: RequestOrigin) {
+  private async empty(tx: AnnouncedTransaction, userId: string, source: RequestSource) {
     await this.deps.passwords.remove(tx, userId);
     const removedSecondFactor = await this.deps.secondFactors.turnOff(tx, userId);
     await this.deps.devices.forgetAll(tx, userId);
     const removedIdentities = await this.deps.identities.removeAll(tx, userId);
     await this.deps.tokens.voidAll(tx, userId);
     await registrationMarks.remove(tx, userId);
-    const endedSessions = await this.deps.signOut.allIn(tx, userId, origin);
+    const endedSessions = await this.deps.signOut.allIn(tx, userId, source);
     // Voids access tokens, and the sign-ins that wait for their second step.
     await this.deps.revocations.raiseEpoch(tx, userId);
     return { endedSessions, removedSecondFactor, removedIdentities };

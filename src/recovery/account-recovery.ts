@@ -11,7 +11,7 @@ import { InvalidToken } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
@@ -50,9 +50,9 @@ export class AccountRecovery {
   constructor(private readonly deps: AccountRecoveryDependencies) {}
 
   /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
-  async ask(em: EntityManager, address: string, origin: RequestOrigin): Promise<void> {
+  async ask(em: EntityManager, address: string, source: RequestSource): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
-    await this.deps.rateLimiter.charge(['recoverAccount.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['recoverAccount.ip', source.networks]);
     await em.transactional((tx) =>
       this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address: email.email }),
     );
@@ -67,8 +67,8 @@ export class AccountRecovery {
    * @throws {InvalidToken} nothing was changed.
    * @throws {BadUserInput} it cannot be a new password; the token stays good.
    */
-  async reset(em: EntityManager, token: string, password: string, origin: RequestOrigin): Promise<string> {
-    await this.deps.rateLimiter.charge(['resetPassword.ip', origin.networks]);
+  async reset(em: EntityManager, token: string, password: string, source: RequestSource): Promise<string> {
+    await this.deps.rateLimiter.charge(['resetPassword.ip', source.networks]);
     // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
     const seen = await this.deps.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));
@@ -83,7 +83,7 @@ export class AccountRecovery {
       const account = await lockAccount(tx, user.id);
       if (!account) return null;
       const binding = await this.deps.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
-      return binding && this.apply(tx, account, binding, replacement, origin);
+      return binding && this.apply(tx, account, binding, replacement, source);
     });
     if (deviceMark === null) throw new InvalidToken('used meanwhile, or the account may not be used');
     return deviceMark;
@@ -94,16 +94,16 @@ export class AccountRecovery {
     user: User,
     { userId, addressKey }: TokenBinding,
     replacement: StoredPassword,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<string | null> {
     if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return null;
     const unproved = user.emailConfirmedAt === null && (await this.deps.claim.isOpen(tx, userId));
-    if (unproved) await this.deps.claim.apply(tx, user, { addressKey, by: 'password-reset' }, origin);
+    if (unproved) await this.deps.claim.apply(tx, user, { addressKey, by: 'password-reset' }, source);
     await this.deps.passwords.set(tx, userId, replacement);
     tx.assign(user, { emailConfirmedAt: user.emailConfirmedAt ?? new Date() });
     await tx.flush();
-    await this.deps.activation.comeBack(tx, userId, origin);
-    const ended = await this.deps.signOut.allIn(tx, userId, origin);
+    await this.deps.activation.comeBack(tx, userId, source);
+    const ended = await this.deps.signOut.allIn(tx, userId, source);
     await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.tokens.void(tx, userId, VOIDED);
     const others = await this.deps.identities.isAnyLinked(tx, userId);
@@ -111,9 +111,9 @@ export class AccountRecovery {
       tx,
       userId,
       others ? 'password-reset-identities-stay' : 'password-reset',
-      origin,
+      source,
     );
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'password.reset',
       actorId: userId,
       subjectId: userId,
@@ -121,6 +121,6 @@ export class AccountRecovery {
     });
     // Whoever knew the former password guesses at the new one as a stranger, and the owner hears of their success.
     await this.deps.devices.forgetAll(tx, userId);
-    return this.deps.devices.expect(tx, userId, origin);
+    return this.deps.devices.expect(tx, userId, source);
   }
 }

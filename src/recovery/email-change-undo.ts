@@ -10,7 +10,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidToken } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
@@ -52,19 +52,19 @@ export class EmailChangeUndo {
    * codes that are newer than a day before the change was requested. The owner is told of those.
    * @throws {InvalidToken} nothing was changed.
    */
-  async undo(em: EntityManager, token: string, origin: RequestOrigin): Promise<void> {
-    await this.deps.rateLimiter.charge(['undoEmailChange.ip', origin.networks]);
+  async undo(em: EntityManager, token: string, source: RequestSource): Promise<void> {
+    await this.deps.rateLimiter.charge(['undoEmailChange.ip', source.networks]);
     await this.deps.revocations.transactional(em, async (tx) => {
       const binding = await this.deps.emailOwnership.consume(tx, token, [TokenPurpose.UNDO_EMAIL_CHANGE]);
       if (!binding) throw new InvalidToken('unknown, expired or used');
-      await this.restore(tx, binding, origin);
+      await this.restore(tx, binding, source);
     });
   }
 
   private async restore(
     tx: AnnouncedTransaction,
     binding: TokenBinding,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
@@ -87,13 +87,13 @@ export class EmailChangeUndo {
     const removed = await this.deps.secondFactors.removeNewerThan(tx, userId, suspectSince);
     const identities = await this.deps.identities.removeAll(tx, userId);
     await this.deps.devices.forgetAll(tx, userId);
-    const ended = await this.deps.signOut.allIn(tx, userId, origin);
+    const ended = await this.deps.signOut.allIn(tx, userId, source);
     await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.mails.outbox.put(tx, this.deps.mails.recovery, { address, undoes: true });
-    if (removed.secondFactor) await this.deps.notices.tell(tx, userId, 'factor-removed-by-undo', origin);
+    if (removed.secondFactor) await this.deps.notices.tell(tx, userId, 'factor-removed-by-undo', source);
     if (removed.recoveryCodes > 0)
-      await this.deps.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', origin);
-    await this.deps.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, userId, 'recovery-codes-removed-by-undo', source);
+    await this.deps.audit.record(tx, source, {
       action: 'account.email_change_undone',
       actorId: userId,
       subjectId: userId,

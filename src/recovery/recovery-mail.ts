@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { emailKey, lockAccountByAddress } from '../accounts/index.ts';
 import { DeactivatedBy } from '../accounts/user.entity.ts';
-import type { Letters } from '../letters/index.ts';
+import type { MailTemplates } from '../mail-templates/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 
@@ -25,7 +25,7 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
 
   constructor(
     private readonly tokens: OneTimeTokens,
-    private readonly letters: Letters,
+    private readonly mailTemplates: MailTemplates,
   ) {}
 
   async write(tx: EntityManager, { address, sentBy }: RecoveryFacts): Promise<Mail | null> {
@@ -38,8 +38,10 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
       addressKey: user.emailKey,
       ...(sentBy !== undefined && { lifetimeSeconds: LIFETIME_OF_SENT }),
     });
-    if (sentBy === 'creation') return this.letters.accountCreated(user.email, user.username, token);
-    return this.letters.resetPassword(user.email, token, { byAdministrator: sentBy === 'administrator' });
+    if (sentBy === 'creation') return this.mailTemplates.accountCreated(user.email, user.username, token);
+    return this.mailTemplates.resetPassword(user.email, token, {
+      byAdministrator: sentBy === 'administrator',
+    });
   }
 
   /**

@@ -20,9 +20,9 @@ export class RecoveryResolver {
   })
   async recoverAccount(
     @Arg('email', () => EmailAddressScalar) email: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.recovery.ask(em, email, origin);
+    await this.recovery.ask(em, email, source);
     return true;
   }
 
@@ -35,7 +35,7 @@ export class RecoveryResolver {
     @Arg('newPassword', () => String) newPassword: string,
     @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    const mark = await this.recovery.reset(context.em, token, newPassword, context.origin);
+    const mark = await this.recovery.reset(context.em, token, newPassword, context.source);
     this.deviceCookie.set(context, mark);
     return true;
   }
@@ -46,9 +46,9 @@ export class RecoveryResolver {
   })
   async undoEmailChange(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.changeUndo.undo(em, token, origin);
+    await this.changeUndo.undo(em, token, source);
     return true;
   }
 }

@@ -4,7 +4,7 @@ import { sql, statement, violatedUniqueConstraint } from '../platform/database/i
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { SUPERUSER } from './last-superuser.ts';
@@ -49,7 +49,7 @@ export class RoleAdministration {
    * @throws {Conflict} the name is taken, without regard to case.
    * @throws {Forbidden} the role would permit more than the caller may do.
    */
-  async create(em: EntityManager, caller: Caller, input: NewRole, origin: RequestOrigin): Promise<Role> {
+  async create(em: EntityManager, caller: Caller, input: NewRole, source: RequestSource): Promise<Role> {
     const { name, description, permissions } = readFields('input', {
       name: () => parseRoleName(input.name),
       description: () => parseDescription(input.description),
@@ -62,7 +62,7 @@ export class RoleAdministration {
       const role = tx.create(Role, { name, description, permissions });
       await tx.persist(role).flush();
       await this.revocations.rolesChanged(tx);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.created',
         actorId: caller.userId,
         subjectId: null,
@@ -77,7 +77,7 @@ export class RoleAdministration {
    * @throws {NotFound} @throws {Conflict} the name is taken; superuser keeps name and permissions.
    * @throws {Forbidden} what the role permits, before or after, is more than the caller may do; or the caller has it.
    */
-  async update(em: EntityManager, caller: Caller, input: RoleChange, origin: RequestOrigin): Promise<Role> {
+  async update(em: EntityManager, caller: Caller, input: RoleChange, source: RequestSource): Promise<Role> {
     const { name, description, permissions } = readFields('input', {
       name: () => (input.name == null ? undefined : parseRoleName(input.name)),
       description: () => (input.description === undefined ? undefined : parseDescription(input.description)),
@@ -108,7 +108,7 @@ export class RoleAdministration {
       });
       await tx.flush();
       await this.revocations.rolesChanged(tx);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.updated',
         actorId: caller.userId,
         subjectId: null,
@@ -131,8 +131,8 @@ export class RoleAdministration {
    * @throws {NotFound} @throws {Conflict} superuser stays.
    * @throws {Forbidden} it permits more than the caller may do, or the caller has it.
    */
-  async delete(em: EntityManager, caller: Caller, roleId: string, origin: RequestOrigin): Promise<void> {
-    while (!(await this.deleteSome(em.fork(), caller, roleId, origin)));
+  async delete(em: EntityManager, caller: Caller, roleId: string, source: RequestSource): Promise<void> {
+    while (!(await this.deleteSome(em.fork(), caller, roleId, source)));
   }
 
   /** @returns true when the role is gone. */
@@ -140,7 +140,7 @@ export class RoleAdministration {
     em: EntityManager,
     caller: Caller,
     roleId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<boolean> {
     return this.change(em, async (tx) => {
       const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.MANAGE);
@@ -158,7 +158,7 @@ export class RoleAdministration {
         await tx.remove(role).flush();
         await this.revocations.rolesChanged(tx);
       }
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: isLast ? 'role.deleted' : 'role.revoked',
         actorId: caller.userId,
         subjectId: null,

@@ -6,7 +6,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Caller, RequestOrigin } from '../platform/request/index.ts';
+import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
@@ -45,7 +45,7 @@ export class RoleGrants {
     em: EntityManager,
     caller: Caller,
     { userId, role: name }: Grant,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.revocations.transactional(em, async (tx) => {
       const { powers, role } = await this.begin(tx, caller, { userId, role: name });
@@ -53,11 +53,11 @@ export class RoleGrants {
         throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
       }
       const look = { actorId: caller.userId, userId };
-      if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, origin);
+      if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, source);
       // An administrator may have begun it while they could act on this account, and would come to the new role by it.
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
       await this.revocations.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.granted',
         actorId: caller.userId,
         subjectId: userId,
@@ -75,7 +75,7 @@ export class RoleGrants {
     em: EntityManager,
     caller: Caller,
     { userId, role: name }: Grant,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.revocations.transactional(em, async (tx) => {
       const { role } = await this.begin(tx, caller, { userId, role: name });
@@ -85,9 +85,9 @@ export class RoleGrants {
         sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
       );
       const look = { actorId: caller.userId, userId };
-      if (revoked.length === 0) return auditAccountAccess(tx, this.audit, look, origin);
+      if (revoked.length === 0) return auditAccountAccess(tx, this.audit, look, source);
       await this.revocations.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.revoked',
         actorId: caller.userId,
         subjectId: userId,
@@ -106,7 +106,7 @@ export class RoleGrants {
     tx: EntityManager,
     powers: EffectivePermissions,
     { userId, roles: names }: { userId: string; roles: readonly string[] },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     if (names.length === 0) return;
     powers.require(RolePermission.GRANT);
@@ -116,7 +116,7 @@ export class RoleGrants {
     for (const role of roles) {
       powers.requireWithin(role.permissions);
       await grantTo(tx, userId, role.id);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.granted',
         actorId: powers.userId,
         subjectId: userId,

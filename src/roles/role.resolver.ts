@@ -54,9 +54,9 @@ export class RoleResolver {
   createRole(
     @Arg('input', () => CreateRoleInput) input: CreateRoleInput,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<RoleType> {
-    return this.administration.create(em, caller, input, origin);
+    return this.administration.create(em, caller, input, source);
   }
 
   @AuthorizeChange(RolePermission.MANAGE)
@@ -66,9 +66,9 @@ export class RoleResolver {
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<RoleType> {
-    return this.administration.update(em, caller, input, origin);
+    return this.administration.update(em, caller, input, source);
   }
 
   @AuthorizeChange(RolePermission.MANAGE)
@@ -79,9 +79,9 @@ export class RoleResolver {
   async deleteRole(
     @Arg('id', () => ID) id: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.administration.delete(em, caller, id, origin);
+    await this.administration.delete(em, caller, id, source);
     return true;
   }
 
@@ -93,9 +93,9 @@ export class RoleResolver {
     @Arg('userId', () => ID) userId: string,
     @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    await this.grants.grant(em, caller, { userId, role }, origin);
+    await this.grants.grant(em, caller, { userId, role }, source);
     return found(await readAccount(em, userId));
   }
 
@@ -107,9 +107,9 @@ export class RoleResolver {
     @Arg('userId', () => ID) userId: string,
     @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
-    await this.grants.revoke(em, caller, { userId, role }, origin);
+    await this.grants.revoke(em, caller, { userId, role }, source);
     return found(await readAccount(em, userId));
   }
 

@@ -4,7 +4,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
@@ -36,13 +36,13 @@ export class Superusers {
   async create(
     em: EntityManager,
     input: SuperuserInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ user: User; accountCreated: boolean; roleGranted: boolean }> {
     const known = await this.findExisting(em, input);
     const { user, accountCreated } = known
       ? { user: known, accountCreated: false }
-      : await this.makeAccount(em, input, origin);
-    return { user, accountCreated, roleGranted: await this.grant(em, user.id, origin) };
+      : await this.makeAccount(em, input, source);
+    return { user, accountCreated, roleGranted: await this.grant(em, user.id, source) };
   }
 
   /** Anyone can register an address that is not theirs, so an unconfirmed one proves nothing: the operator must name the account. */
@@ -66,14 +66,14 @@ export class Superusers {
   private async makeAccount(
     em: EntityManager,
     input: SuperuserInput,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ user: User; accountCreated: boolean }> {
     const { email, username = usernameFrom(email) } = input;
     try {
       const password = await input.password((claimed) =>
         this.registration.problemOfPassword(claimed, { email, username }),
       );
-      const user = await this.registration.createByOperator(em, { email, username, password }, origin);
+      const user = await this.registration.createByOperator(em, { email, username, password }, source);
       return { user, accountCreated: true };
     } catch (error) {
       // Somebody ran the same command at the same moment.
@@ -83,7 +83,7 @@ export class Superusers {
     }
   }
 
-  private grant(em: EntityManager, userId: string, origin: RequestOrigin): Promise<boolean> {
+  private grant(em: EntityManager, userId: string, source: RequestSource): Promise<boolean> {
     return this.revocations.transactional(em, async (tx) => {
       const made = await statement(
         tx,
@@ -99,7 +99,7 @@ export class Superusers {
       );
       if (granted.length === 0) return false;
       await this.revocations.raiseEpoch(tx, userId);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'role.granted',
         actorId: null,
         subjectId: userId,

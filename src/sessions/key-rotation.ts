@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { AdvisoryLock, lockInTransaction } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
 import { CLOCK_SLACK, type Revocations } from './revocations.ts';
 import { SigningKey } from './signing-key.entity.ts';
@@ -52,10 +52,10 @@ export class KeyRotation {
   async rotate(
     em: EntityManager,
     mode: RotationMode,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<{ kid: string; signsFrom: Date } | null> {
     if (this.options.privateKeyFile !== undefined) {
-      if (mode === 'emergency') return this.voidAll(em, origin);
+      if (mode === 'emergency') return this.voidAll(em, source);
       throw new Conflict(
         'JWT_PRIVATE_KEY_FILE signs, and its key is yours to replace: write a new key into the file, or name another ' +
           'file, and restart every process. Access tokens of the former key are void then; sessions go on. Only ' +
@@ -77,9 +77,9 @@ export class KeyRotation {
         ? await this.bringForward(tx, forward, signsFrom)
         : await insert(tx, made, signsFrom);
       const others = known.filter((key) => key !== forward);
-      if (mode === 'emergency') await this.void(tx, others, signsFrom, origin);
+      if (mode === 'emergency') await this.void(tx, others, signsFrom, source);
       else await this.retire(tx, others, signsFrom);
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'key.rotated',
         actorId: null,
         subjectId: null,
@@ -105,11 +105,11 @@ export class KeyRotation {
   }
 
   /** A key file signs: the keys of the database only let tokens pass, and whoever has one of them could make some. */
-  private voidAll(em: EntityManager, origin: RequestOrigin): Promise<null> {
+  private voidAll(em: EntityManager, source: RequestSource): Promise<null> {
     return this.revocations.transactional(em, async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
       const time = await databaseTime(tx);
-      await this.void(tx, await loadKeys(tx, time), new Date(time), origin);
+      await this.void(tx, await loadKeys(tx, time), new Date(time), source);
       await this.revocations.keysChanged(tx);
       return null;
     });
@@ -119,13 +119,13 @@ export class KeyRotation {
     tx: EntityManager,
     keys: readonly SigningKey[],
     at: Date,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     for (const { kid } of keys) {
       const change = { retiresAt: at, removedAfter: at, sealedPrivateKey: null };
       await tx.nativeUpdate(SigningKey, { kid }, change);
       const details = { kid };
-      await this.audit.record(tx, origin, { action: 'key.voided', actorId: null, subjectId: null, details });
+      await this.audit.record(tx, source, { action: 'key.voided', actorId: null, subjectId: null, details });
     }
   }
 }

@@ -8,7 +8,7 @@ import {
   ServiceUnavailable,
 } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../platform/request/index.ts';
+import { type RequestSource } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
 import { type Judgement, judgePresentation } from './refresh-contract.ts';
@@ -73,29 +73,29 @@ export class RefreshRotation {
    * @throws {RefreshTokenSuperseded} the session goes on with a newer token.
    * @throws {RateLimited} instead of a refusal, when this client had too many.
    */
-  async rotate(em: EntityManager, token: string | undefined, origin: RequestOrigin): Promise<TokenPair> {
+  async rotate(em: EntityManager, token: string | undefined, source: RequestSource): Promise<TokenPair> {
     try {
       if (token === undefined) throw new InvalidRefreshToken('none was sent');
-      return await this.exchange(em, token, origin);
+      return await this.exchange(em, token, source);
     } catch (error) {
       // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
-        await this.deps.rateLimiter.charge(['refreshRefused.ip', origin.networks]);
+        await this.deps.rateLimiter.charge(['refreshRefused.ip', source.networks]);
       }
       throw error;
     }
   }
 
-  private async exchange(em: EntityManager, token: string, origin: RequestOrigin): Promise<TokenPair> {
+  private async exchange(em: EntityManager, token: string, source: RequestSource): Promise<TokenPair> {
     const presented = this.deps.refreshTokens.read(token);
     await this.deps.rateLimiter.charge(
-      ['refresh.ip', origin.networks],
-      ...(presented ? [['refresh.session', chargedAs(presented, origin)] as const] : []),
+      ['refresh.ip', source.networks],
+      ...(presented ? [['refresh.session', chargedAs(presented, source)] as const] : []),
     );
     if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
-    await this.deps.keyBinding.requireForRefresh(em, presented, origin);
+    await this.deps.keyBinding.requireForRefresh(em, presented, source);
 
-    const { session, subject } = await this.present(em, presented, origin);
+    const { session, subject } = await this.present(em, presented, source);
     return this.deps.tokenPairs.issue(session, subject);
   }
 
@@ -103,9 +103,9 @@ export class RefreshRotation {
   private async present(
     em: EntityManager,
     presented: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Outcome> {
-    const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
+    const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const rotation = await this.deps.store.rotate(em, presented, use);
       if (rotation.kind === 'rotated') return rotation;
@@ -114,8 +114,8 @@ export class RefreshRotation {
       const judgement = this.judge(found, presented, use);
       try {
         if (judgement.outcome === 'rotate') continue;
-        if (judgement.outcome === 'reuse' || judgement.outcome === 'refuse') requireFreshEvidence(origin);
-        return await this.carryOut(em, judgement, found, presented, origin);
+        if (judgement.outcome === 'reuse' || judgement.outcome === 'refuse') requireFreshEvidence(source);
+        return await this.carryOut(em, judgement, found, presented, source);
       } catch (error) {
         if (!(error instanceof ChangedMeanwhile)) throw error;
       }
@@ -137,23 +137,23 @@ export class RefreshRotation {
     judgement: Exclude<Judgement, { outcome: 'rotate' }>,
     found: HeldSession,
     presented: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Outcome> {
     switch (judgement.outcome) {
       case 'unknown':
         throw new InvalidRefreshToken('no such generation');
       case 'reuse':
-        await this.endReused(em, found.session, presented, origin);
+        await this.endReused(em, found.session, presented, source);
         throw new InvalidRefreshToken(`reused (${judgement.recorded}): the session was ended`);
       case 'move forward':
-        return this.moveForward(em, judgement, found, presented, origin);
+        return this.moveForward(em, judgement, found, presented, source);
       case 'repeat':
-        return judgement.recorded === null ? found : this.repeat(em, judgement, found, presented, origin);
+        return judgement.recorded === null ? found : this.repeat(em, judgement, found, presented, source);
       default: {
         const { outcome, recorded, tellOwner } = judgement;
         await em.transactional(async (tx) => {
-          if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-refused', origin);
-          await this.deps.audit.record(tx, origin, {
+          if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-refused', source);
+          await this.deps.audit.record(tx, source, {
             action: outcome === 'superseded' ? 'session.refresh_superseded' : 'session.refresh_refused',
             actorId: null,
             subjectId: presented.userId,
@@ -172,11 +172,11 @@ export class RefreshRotation {
     { recorded, tellOwner, notes }: Extract<Judgement, { outcome: 'repeat'; recorded: string }>,
     found: HeldSession,
     presented: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Outcome> {
     return em.transactional(async (tx) => {
-      if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-repeated', origin);
-      await this.deps.audit.record(tx, origin, {
+      if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-repeated', source);
+      await this.deps.audit.record(tx, source, {
         action: 'session.refresh_repeated',
         actorId: null,
         subjectId: presented.userId,
@@ -193,11 +193,11 @@ export class RefreshRotation {
     { lost, notes }: Extract<Judgement, { outcome: 'move forward' }>,
     found: HeldSession,
     presented: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Outcome> {
-    const use = { userAgent: origin.userAgent, ipAddress: origin.clientAddress };
+    const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
     return em.transactional(async (tx) => {
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'session.refresh_moved_forward',
         actorId: null,
         subjectId: presented.userId,
@@ -215,13 +215,13 @@ export class RefreshRotation {
     em: EntityManager,
     session: SessionRecord,
     presented: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ) {
     await this.deps.revocations.transactional(em, async (tx) => {
       const ended = await this.deps.store.remove(tx, session.userId, session.id, { known: true });
       if (!ended) return;
-      await this.deps.notices.tell(tx, session.userId, 'refresh-reuse', origin);
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.notices.tell(tx, session.userId, 'refresh-reuse', source);
+      await this.deps.audit.record(tx, source, {
         action: 'session.refresh_reused',
         actorId: null,
         subjectId: session.userId,
@@ -237,7 +237,7 @@ export class RefreshRotation {
 }
 
 /** A thief gains nothing by the delay: the token is refused now, and judged when it comes again. */
-function requireFreshEvidence({ completeSince }: RequestOrigin): void {
+function requireFreshEvidence({ completeSince }: RequestSource): void {
   if (completeSince === undefined || performance.now() - completeSince <= EVIDENCE_MAX_AGE) return;
   throw new ServiceUnavailable({
     detail: 'a refresh that lay here for too long to tell a copy from a late request',
@@ -251,7 +251,7 @@ function requireFreshEvidence({ completeSince }: RequestOrigin): void {
  */
 const chargedAs = (
   { sessionId, generation, jkt }: RefreshTokenClaims,
-  { dpopThumbprint }: RequestOrigin,
+  { dpopThumbprint }: RequestSource,
 ): string => `${sessionId} ${generation}${jkt == null || jkt === dpopThumbprint ? '' : ' unproved'}`;
 
 const generationsOf = ({ held }: HeldSession, { sessionId, generation }: RefreshTokenClaims) => ({

@@ -55,7 +55,7 @@ export class SessionRenewal {
   async rotate(tx: EntityManager, proof?: SessionProof): Promise<boolean> {
     const { context, caller, reachable } = this.of;
     if (!reachable) return true;
-    const { userAgent, clientAddress: ipAddress } = context.origin;
+    const { userAgent, clientIp: ipAddress } = context.source;
     const outcome = await supersedeTokens(this.store, tx, caller, { userAgent, ipAddress }, proof);
     if (typeof outcome !== 'string') this.renewed = outcome;
     return outcome !== 'gone';

@@ -51,7 +51,7 @@ export class SessionResolver {
   ): Promise<boolean> {
     const access = this.cookies.accessToken(context.credentials);
     const refresh = refreshToken ?? this.cookies.refreshToken(context.credentials);
-    await this.signOut.byTokens(context.em, { access, refresh }, context.origin);
+    await this.signOut.byTokens(context.em, { access, refresh }, context.source);
     // After it: a client that is told to try again still needs them.
     this.cookies.clear(context);
     return true;
@@ -64,9 +64,9 @@ export class SessionResolver {
   async revokeSession(
     @Arg('id', () => ID, { description: 'From sessions.' }) id: string,
     @CurrentCaller() { userId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
-    await this.signOut.byId(em, { userId, sessionId: id }, origin);
+    await this.signOut.byId(em, { userId, sessionId: id }, source);
     return true;
   }
 
@@ -74,8 +74,8 @@ export class SessionResolver {
   @Mutation(() => Int, { description: 'Ends every other session of the caller; tells how many.' })
   revokeOtherSessions(
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<number> {
-    return this.signOut.others(em, caller, origin);
+    return this.signOut.others(em, caller, source);
   }
 }

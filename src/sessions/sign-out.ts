@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { AccessTokens } from './access-token.ts';
 import type { RefreshTokens } from './refresh-token.ts';
 import type { AnnouncedTransaction, Revocations } from './revocations.ts';
@@ -25,7 +25,7 @@ export class SignOut {
   async byTokens(
     em: EntityManager,
     { access, refresh }: { readonly access?: string | undefined; readonly refresh?: string | undefined },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const named = [
       access === undefined ? null : await this.deps.accessTokens.verifyIgnoringExpiry(access),
@@ -35,7 +35,7 @@ export class SignOut {
     await this.deps.revocations.transactional(em, async (tx) => {
       for (const { userId, sessionId } of named) {
         const ended = await this.deps.store.remove(tx, userId, sessionId, { known: true });
-        await this.record(tx, ended ? [ended] : [], userId, origin);
+        await this.record(tx, ended ? [ended] : [], userId, source);
       }
     });
   }
@@ -44,10 +44,10 @@ export class SignOut {
   async byId(
     em: EntityManager,
     { userId, sessionId }: SessionReference,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     const ended = await this.deps.revocations.transactional(em, (tx) =>
-      this.oneIn(tx, { userId, sessionId }, origin),
+      this.oneIn(tx, { userId, sessionId }, source),
     );
     if (!ended) throw new NotFound();
   }
@@ -60,11 +60,11 @@ export class SignOut {
   async oneIn(
     tx: AnnouncedTransaction,
     { userId, sessionId }: SessionReference,
-    origin: RequestOrigin,
+    source: RequestSource,
     actorId: string = userId,
   ): Promise<boolean> {
     const removed = isId(sessionId) ? await this.deps.store.remove(tx, userId, sessionId) : null;
-    if (removed) await this.record(tx, [removed], actorId, origin);
+    if (removed) await this.record(tx, [removed], actorId, source);
     return removed !== null;
   }
 
@@ -72,19 +72,19 @@ export class SignOut {
   async others(
     em: EntityManager,
     { userId, sessionId }: SessionReference,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<number> {
-    return this.deps.revocations.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, origin));
+    return this.deps.revocations.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, source));
   }
 
   /** The same within the transaction of a change that causes it. */
   async othersIn(
     tx: AnnouncedTransaction,
     { userId, sessionId }: SessionReference,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<number> {
     const removed = await this.deps.store.removeAll(tx, userId, { except: sessionId });
-    await this.record(tx, removed, userId, origin);
+    await this.record(tx, removed, userId, source);
     return removed.length;
   }
 
@@ -96,11 +96,11 @@ export class SignOut {
   async allIn(
     tx: AnnouncedTransaction,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
     actorId: string | null = userId,
   ): Promise<number> {
     const removed = await this.deps.store.removeAll(tx, userId);
-    await this.record(tx, removed, actorId, origin);
+    await this.record(tx, removed, actorId, source);
     return removed.length;
   }
 
@@ -108,10 +108,10 @@ export class SignOut {
     tx: EntityManager,
     ended: readonly EndedSession[],
     actorId: string | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     for (const { id, userId } of ended) {
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'session.ended',
         actorId,
         subjectId: userId,

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { outsideDeadline } from '../platform/database/index.ts';
-import type { RequestOrigin } from '../platform/request/index.ts';
+import type { RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from './revocations.ts';
 import type { SessionRecord, SessionStore } from './session-store.ts';
 
@@ -14,7 +14,7 @@ const MAX_WAITING = 1_000;
 
 interface Unclaimed {
   readonly session: SessionRecord;
-  readonly origin: RequestOrigin;
+  readonly source: RequestSource;
   /** In the time of `performance.now()`. */
   readonly giveUpAt: number;
 }
@@ -43,10 +43,10 @@ export class UnclaimedSessions {
   /** @param fork gives an EntityManager for writes in the background */
   constructor(private readonly deps: UnclaimedSessionsDependencies) {}
 
-  /** Returns at once. @param origin of the sign-in, for the audit trail */
-  end(session: SessionRecord, origin: RequestOrigin): void {
+  /** Returns at once. @param source of the sign-in, for the audit trail */
+  end(session: SessionRecord, source: RequestSource): void {
     if (this.stopped || this.waiting.size >= MAX_WAITING) return;
-    this.waiting.set(session.id, { session, origin, giveUpAt: performance.now() + GIVE_UP_AFTER });
+    this.waiting.set(session.id, { session, source, giveUpAt: performance.now() + GIVE_UP_AFTER });
     this.schedule();
   }
 
@@ -93,13 +93,13 @@ export class UnclaimedSessions {
    * Writes the ending also where no session is found: its COMMIT may still wait for a standby and take effect later, and a
    * session that has an ending never lives.
    */
-  private async endNow({ session, origin }: Unclaimed): Promise<void> {
+  private async endNow({ session, source }: Unclaimed): Promise<void> {
     const { id, userId } = session;
     await this.deps.revocations.transactional(this.deps.fork(), async (tx) => {
       const removed = await this.deps.store.remove(tx, userId, id, { known: true });
       const ended = removed ? [removed] : await this.deps.revocations.endSessions(tx, [session]);
       if (ended.length === 0) return;
-      await this.deps.audit.record(tx, origin, {
+      await this.deps.audit.record(tx, source, {
         action: 'session.ended',
         actorId: null,
         subjectId: userId,

@@ -342,7 +342,7 @@ describe('a login whose password nobody had time to look at', () => {
       rateLimiter: new RateLimiter(new InProcessTokenBuckets(new TestClock()), limits),
       options: { emailConfirmation: 'optional' },
     });
-    const origin = { ...COMMAND_LINE, requestId: 'none', clientAddress: '192.0.2.1' };
+    const origin = { ...COMMAND_LINE, requestId: 'none', clientIp: '192.0.2.1' };
     const input = { identifier: 'nobody-of-that-name', password: 'a wrong password' };
     const guess = () =>
       passwordLogin.login(gateway.gateway.fork(), input, origin).catch(({ code }: { code: string }) => code);

@@ -84,11 +84,11 @@ describe('a code', () => {
   });
 });
 
-describe('an upload pass', () => {
-  const passFor = async (app: FakeApp): Promise<NextAction> => app.register();
+describe('an upload token', () => {
+  const uploadTokenFor = async (app: FakeApp): Promise<NextAction> => app.register();
 
   it('names what is asked for and what may come along', async () => {
-    expect(await passFor(world.person())).toEqual({
+    expect(await uploadTokenFor(world.person())).toEqual({
       nextAction: 'upload',
       accessToken: expect.stringMatching(/^[\w-]{43}$/),
       requiredFields: ['email', 'selfie'],
@@ -100,16 +100,16 @@ describe('an upload pass', () => {
   it('stores one upload, of twenty at the same moment in two processes too; later ones are told that it is stored', async () => {
     const other = await world.gateway.another();
     const app = world.person();
-    const pass = await passFor(app);
+    const uploadToken = await uploadTokenFor(app);
     const outcomes = await race(20, (index) => {
       pointAppAt(world.blockpass, index % 2 === 0 ? world.gateway.url : other.url);
-      return statusOf(app.upload(pass));
+      return statusOf(app.upload(uploadToken));
     }).finally(() => pointAppAt(world.blockpass, world.gateway.url));
     await other.close();
     // 403 while the first is not stored yet.
     expect(outcomes.filter((status) => status !== 200 && status !== 403)).toEqual([]);
     app.enter('email', 'another.address@example.test');
-    expect(await app.upload(pass)).toEqual({ nextAction: 'none', message: 'Thank you.' });
+    expect(await app.upload(uploadToken)).toEqual({ nextAction: 'none', message: 'Thank you.' });
     const [record] = await world.gateway.database.query(
       'select submissions from kyc_record where blockpass_id = $1',
       [app.person.id],
@@ -119,12 +119,12 @@ describe('an upload pass', () => {
 
   it('expires after fifteen minutes', async () => {
     const app = world.person();
-    const pass = await passFor(app);
+    const uploadToken = await uploadTokenFor(app);
     await world.gateway.database.query(
       "update upload_pass set expires_at = expires_at - interval '15 minutes' where blockpass_id = $1",
       [app.person.id],
     );
-    expect(await statusOf(app.upload(pass))).toBe(403);
+    expect(await statusOf(app.upload(uploadToken))).toBe(403);
   });
 
   it('is good for longer than the tokens that Blockpass gave with it', async () => {
@@ -139,11 +139,11 @@ describe('an upload pass', () => {
     await known.open();
     world.blockpass.take(session);
     world.blockpass.rules.tokenLifetime = 2;
-    const pass = await newcomer.login(session);
+    const uploadToken = await newcomer.login(session);
     const again = await known.resubmit(['selfie'], []);
     world.blockpass.rules.tokenLifetime = 3_600;
     await elapse(2_100, 'longer than the tokens of Blockpass live');
-    await newcomer.upload(pass);
+    await newcomer.upload(uploadToken);
     expect(await page.state()).toBe('SUCCESS');
     expect(await verdicts(newcomer)).toEqual(
       ['email', 'phone', 'selfie'].map((slug) => ({ slug, verified: true })),
@@ -162,7 +162,7 @@ describe('an upload pass', () => {
       'select id from kyc_record where blockpass_id = $1',
       [app.person.id],
     );
-    await passFor(world.person());
+    await uploadTokenFor(world.person());
     const [stored] = await world.gateway.database.query<{ hash: Buffer }>('select hash from upload_pass');
     for (const accessToken of [
       `ugly-pass-for-record:${record?.id}`,
@@ -186,8 +186,8 @@ describe('an upload pass', () => {
         [grace.person.id],
       );
     const before = await ofGrace();
-    const pass = await passFor(ada);
-    await grace.upload(pass);
+    const uploadToken = await uploadTokenFor(ada);
+    await grace.upload(uploadToken);
     expect(await ofGrace()).toEqual(before);
     const owners = await world.gateway.database.query<{ n: string }>(
       `select count(*) as n from kyc_record r join kyc_item i on i.record_id = r.id where r.blockpass_id = $1`,
@@ -204,8 +204,12 @@ describe('an upload pass', () => {
 
   it('lets nothing in that was not asked for', async () => {
     const app = world.person();
-    const pass = await passFor(app);
-    await app.upload({ ...pass, requiredFields: ['email', 'selfie', 'passport', 'dob'], optionalFields: [] });
+    const uploadToken = await uploadTokenFor(app);
+    await app.upload({
+      ...uploadToken,
+      requiredFields: ['email', 'selfie', 'passport', 'dob'],
+      optionalFields: [],
+    });
     const items = await world.gateway.database.query<{ slug: string }>(
       `select slug from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1 order by slug`,
       [app.person.id],
@@ -217,8 +221,8 @@ describe('an upload pass', () => {
 describe('the record', () => {
   it('tells what is missing after a partial upload, and asks for that alone', async () => {
     const app = world.person();
-    const pass = await app.register();
-    await app.upload({ ...pass, requiredFields: ['email'], optionalFields: [] });
+    const uploadToken = await app.register();
+    await app.upload({ ...uploadToken, requiredFields: ['email'], optionalFields: [] });
     const status = await app.status(null);
     expect(status).toMatchObject({ status: 'waiting', allowResubmit: true });
     expect(status.identities).toEqual([
@@ -250,27 +254,27 @@ describe('the record', () => {
   it('is not touched while a reviewer has it in hand', async () => {
     const app = world.person();
     await app.open();
-    const pass = await app.resubmit(['selfie'], []);
+    const uploadToken = await app.resubmit(['selfie'], []);
     await world.gateway.database.query("update kyc_record set status = 'IN_REVIEW' where blockpass_id = $1", [
       app.person.id,
     ]);
-    expect(await statusOf(app.upload(pass))).toBe(409);
+    expect(await statusOf(app.upload(uploadToken))).toBe(409);
     expect(await app.resubmit(['selfie'], [])).toMatchObject({ nextAction: 'none' });
     expect(await app.register()).toMatchObject({ nextAction: 'none' });
   });
 
-  it('keeps the tokens of the latest call of the app, whatever an older pass brings along', async () => {
+  it('keeps the tokens of the latest call of the app, whatever an older upload token brings along', async () => {
     const app = world.person();
     await app.open();
-    const passes = [await app.resubmit(['selfie'], []), await app.resubmit(['selfie'], [])];
+    const uploadTokens = [await app.resubmit(['selfie'], []), await app.resubmit(['selfie'], [])];
     await app.status(null);
     const latest = await tokensOf(app);
-    expect(await statusOf(app.upload(passes[0] as NextAction))).toBe(200);
+    expect(await statusOf(app.upload(uploadTokens[0] as NextAction))).toBe(200);
     expect(await tokensOf(app)).toEqual(latest);
     await world.gateway.database.query("update kyc_record set status = 'IN_REVIEW' where blockpass_id = $1", [
       app.person.id,
     ]);
-    expect(await statusOf(app.upload(passes[1] as NextAction))).toBe(409);
+    expect(await statusOf(app.upload(uploadTokens[1] as NextAction))).toBe(409);
     expect(await tokensOf(app)).toEqual(latest);
   });
 
@@ -325,12 +329,12 @@ describe('the record of an account that is deleted', () => {
 
   it('does not come back by an upload that waits for it, nor do the two wait in a circle', async () => {
     const { app, id } = await linked();
-    const pass = await app.resubmit(['selfie'], []);
+    const uploadToken = await app.resubmit(['selfie'], []);
     await world.gateway.database.query("update kyc_record set status = 'APPROVED' where user_id = $1", [id]);
     const deletion = await world.gateway.database.connect();
     await deletion.query('begin');
     await deletion.query('select from users where id = $1 for update', [id]);
-    const upload = statusOf(app.upload(pass));
+    const upload = statusOf(app.upload(uploadToken));
     await eventually(world.gateway.database.lockWaiters, (count) => count > 0);
     await deletion.query('delete from kyc_record where user_id = $1', [id]);
     await deletion.query('commit');
@@ -339,7 +343,7 @@ describe('the record of an account that is deleted', () => {
     expect(await left(app)).toEqual([]);
   });
 
-  it('leaves no pass that is issued at the same moment', async () => {
+  it('leaves no upload token that is issued at the same moment', async () => {
     const { app, id } = await linked();
     const deletion = await world.gateway.database.connect();
     await deletion.query('begin');

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { OwnerNotices } from '../../src/notices/index.ts';
 import type { AuditLog } from '../../src/platform/audit/index.ts';
 import { keyFromBytes } from '../../src/platform/keyring.ts';
-import { networksOf, type RequestOrigin } from '../../src/platform/request/index.ts';
+import { networksOf, type RequestSource } from '../../src/platform/request/index.ts';
 import {
   GenerationSightings,
   type KeyBinding,
@@ -18,14 +18,14 @@ import { type AdapterUnderTest, prepareOn } from './session-adapters.ts';
 
 /** Where a request may come from: two networks, two browsers. */
 export const PLACES = [
-  { clientAddress: '192.0.2.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/143.0' },
-  { clientAddress: '198.51.100.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/144.0' },
+  { clientIp: '192.0.2.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/143.0' },
+  { clientIp: '198.51.100.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/144.0' },
   {
-    clientAddress: '192.0.2.1',
+    clientIp: '192.0.2.1',
     userAgent: 'Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36',
   },
   {
-    clientAddress: '198.51.100.1',
+    clientIp: '198.51.100.1',
     userAgent: 'Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/141.0.0.0 Safari/537.36',
   },
 ] as const;
@@ -59,10 +59,10 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     options: { refreshGraceSeconds: 30 },
     keyBinding: partOf<KeyBinding>('KeyBinding', { requireForRefresh: async () => {} }),
   });
-  const originOf = (place: PlaceNumber): RequestOrigin => ({
+  const originOf = (place: PlaceNumber): RequestSource => ({
     requestId: null,
     deviceMark: null,
-    networks: networksOf(PLACES[place].clientAddress),
+    networks: networksOf(PLACES[place].clientIp),
     ...PLACES[place],
   });
 
@@ -70,7 +70,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
   async function aSession() {
     const userId = await under.aUser();
     const facts = { userId, amr: ['pwd'], aal: 1, ttlSeconds: 300 * 86_400 };
-    const { clientAddress: ipAddress, userAgent } = PLACES[0];
+    const { clientIp: ipAddress, userAgent } = PLACES[0];
     const { session } = await under.change((tx) =>
       under.store.create(tx, { ...facts, ipAddress, userAgent }),
     );
@@ -97,8 +97,8 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
       use: (generation: number) => under.store.markSeen(under.fork(), [{ ...reference, generation }]),
       /** A step-up with a proof, a credential change without; null when the session is stronger. @param generation of the token */
       async supersede(generation: number, place: PlaceNumber, proof?: string): Promise<SessionRecord | null> {
-        const { clientAddress, userAgent: agent } = PLACES[place];
-        const here = { ipAddress: clientAddress, userAgent: agent };
+        const { clientIp, userAgent: agent } = PLACES[place];
+        const here = { ipAddress: clientIp, userAgent: agent };
         const { amr, aal } = strengths.get(generation) ?? session;
         const changed = await supersedeTokens(
           under.store,

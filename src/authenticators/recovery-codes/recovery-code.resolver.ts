@@ -45,8 +45,8 @@ export class RecoveryCodeResolver {
   ): Promise<RecoveryCodesType> {
     const offered = { securityCode, recoveryCode };
     const renewal = this.renewals.of(context, caller, 'tokens');
-    const { em, origin } = context;
-    const codes = await this.changes.regenerateRecoveryCodes(em, caller, offered, origin, renewal);
+    const { em, source } = context;
+    const codes = await this.changes.regenerateRecoveryCodes(em, caller, offered, source, renewal);
     return { codes, renewed: await renewal.deliver() };
   }
 }

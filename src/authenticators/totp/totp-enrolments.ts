@@ -9,7 +9,7 @@ import { sql, statement } from '../../platform/database/index.ts';
 import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
+import type { Caller, RequestSource } from '../../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../../sessions/index.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
 import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
@@ -56,10 +56,10 @@ export class TotpEnrolments {
     em: EntityManager,
     caller: Caller,
     password: string | null | undefined,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<StartedEnrolment> {
     const { userId, sessionId } = caller;
-    await this.deps.currentPasswordCheck.prove(em, caller, password, 'totp.enrolment', origin);
+    await this.deps.currentPasswordCheck.prove(em, caller, password, 'totp.enrolment', source);
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
 
@@ -94,7 +94,7 @@ export class TotpEnrolments {
     em: EntityManager,
     caller: Caller,
     code: string,
-    origin: RequestOrigin,
+    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<readonly string[]> {
     const { userId, sessionId } = caller;
@@ -110,7 +110,7 @@ export class TotpEnrolments {
     const { sealed_secret: sealed } = enrolment;
     const step = matchingStep(this.deps.secrets.open(userId, sealed), code, this.deps.clock.now());
     if (step === null) {
-      await this.deps.audit.record(em, origin, {
+      await this.deps.audit.record(em, source, {
         action: 'totp.confirmation_failed',
         actorId: userId,
         subjectId: userId,
@@ -123,9 +123,9 @@ export class TotpEnrolments {
       // Thrown inside: the secret is on together with its codes and a raised session, or not at all.
       if (!(await lockActiveAccount(tx, userId)) || !(await this.turnOn(tx, caller, sealed, step)))
         throw new NotFound();
-      const ended = await this.deps.signOut.othersIn(tx, caller, origin);
-      await this.deps.notices.tell(tx, userId, 'factor-enabled', origin);
-      await this.deps.audit.record(tx, origin, {
+      const ended = await this.deps.signOut.othersIn(tx, caller, source);
+      await this.deps.notices.tell(tx, userId, 'factor-enabled', source);
+      await this.deps.audit.record(tx, source, {
         action: 'totp.enabled',
         actorId: userId,
         subjectId: userId,

@@ -47,9 +47,9 @@ export class TotpResolver {
       | null
       | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<TotpEnrolmentType> {
-    const started = await this.enrolments.start(em, caller, password, origin);
+    const started = await this.enrolments.start(em, caller, password, source);
     const [qrCode, svg] = await Promise.all([qrCodePng(started.uri), qrCodeSvg(started.uri)]);
     return { ...started, qrCode, qrCodeSvg: svg };
   }
@@ -65,7 +65,7 @@ export class TotpResolver {
     @Ctx() context: RequestContext,
   ): Promise<RecoveryCodesType> {
     const renewal = this.renewals.of(context, caller, 'tokens');
-    const codes = await this.enrolments.confirm(context.em, caller, code, context.origin, renewal);
+    const codes = await this.enrolments.confirm(context.em, caller, code, context.source, renewal);
     return { codes, renewed: await renewal.deliver() };
   }
 
@@ -88,7 +88,7 @@ export class TotpResolver {
   ): Promise<boolean> {
     const renewal = this.renewals.of(context, caller, 'cookies');
     const offered = { password, securityCode, recoveryCode };
-    await this.changes.disable(context.em, caller, offered, context.origin, renewal);
+    await this.changes.disable(context.em, caller, offered, context.source, renewal);
     await renewal.deliver();
     return true;
   }

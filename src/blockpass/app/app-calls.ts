@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { holdingDeadline } from '../../platform/database/index.ts';
 import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import { type RequestOrigin } from '../../platform/request/index.ts';
+import { type RequestSource } from '../../platform/request/index.ts';
 import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
@@ -13,7 +13,7 @@ import type { KycRecords, Requirements } from '../records/kyc-records.ts';
 import type { KycSubmissions, SubmittedItem } from '../records/kyc-submissions.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import { type PersonCalls, PersonMustReturn } from '../records/person-calls.ts';
-import type { SpentPass, UploadPasses } from '../records/upload-passes.ts';
+import type { SpentUploadToken, UploadTokens } from '../records/upload-tokens.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
 import type { SignInCompletions } from '../sign-in/sign-in-completions.ts';
 import {
@@ -26,7 +26,7 @@ import {
   takesUploads,
   uploadThanks,
 } from './answers.ts';
-import { CodeNotConfirmed, PassNotValid, SignInRefused } from './app-errors.ts';
+import { CodeNotConfirmed, SignInRefused, UploadTokenNotValid } from './app-errors.ts';
 import type { PictureDecoder } from './picture-decoder.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
 import type { UploadAccount } from './upload-memory.ts';
@@ -52,10 +52,10 @@ interface Person {
   readonly record: KycRecord | null;
 }
 
-/** A pass that was used up: what it was bound to says what is read. */
+/** An upload token that was used up: what it was bound to says what is read. */
 export interface AdmittedUpload extends UploadPlan {
-  /** Null when the upload of this pass was stored already: the app lost the answer. Nothing more is kept of it. */
-  readonly pass: SpentPass | null;
+  /** Null when the upload of this token was stored already: the app lost the answer. Nothing more is kept of it. */
+  readonly uploadToken: SpentUploadToken | null;
 }
 
 /** What `AppCalls` works with. */
@@ -64,7 +64,7 @@ export interface AppCallsDependencies {
   readonly records: KycRecords;
   readonly submissions: KycSubmissions;
   readonly vault: KycVault;
-  readonly passes: UploadPasses;
+  readonly uploadTokens: UploadTokens;
   readonly person: BlockpassPerson;
   readonly evidence: Evidence;
   readonly signIns: ScannedSignIns;
@@ -82,8 +82,8 @@ export class AppCalls {
    * How the person's record stands. A known person who scanned a QR code is signed in by it, however the record
    * stands: the code has proved who they are, and the status is told apart (the claim `kyc`).
    */
-  async status(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<StatusAnswer> {
-    const person = await this.identify(em, request, origin);
+  async status(em: EntityManager, request: AppRequest, source: RequestSource): Promise<StatusAnswer> {
+    const person = await this.identify(em, request, source);
     const { record } = person;
     if (!record) return notFound(this.deps.requirements.requiredFields);
     if (request.sessionCode !== null) {
@@ -94,8 +94,8 @@ export class AppCalls {
   }
 
   /** After a QR code was scanned, for somebody who is not known yet or owes something. */
-  async login(em: EntityManager, request: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
-    const person = await this.identify(em, request, origin);
+  async login(em: EntityManager, request: AppRequest, source: RequestSource): Promise<NextActionAnswer> {
+    const person = await this.identify(em, request, source);
     const next = await this.nextFor(em, person, request.sessionCode);
     if (next.nextAction === 'none' && person.record && request.sessionCode !== null) {
       await this.completeSession(em, person, person.record, request.sessionCode);
@@ -104,8 +104,8 @@ export class AppCalls {
   }
 
   /** The same, begun in the app: no website waits. */
-  async register(em: EntityManager, { code }: AppRequest, origin: RequestOrigin): Promise<NextActionAnswer> {
-    const person = await this.identify(em, { code, sessionCode: null }, origin);
+  async register(em: EntityManager, { code }: AppRequest, source: RequestSource): Promise<NextActionAnswer> {
+    const person = await this.identify(em, { code, sessionCode: null }, source);
     return this.nextFor(em, person, null);
   }
 
@@ -117,7 +117,7 @@ export class AppCalls {
   async resubmit(
     em: EntityManager,
     request: AppRequest & { readonly fieldList: readonly string[]; readonly certList: readonly string[] },
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<NextActionAnswer> {
     const { requiredFields, optionalFields, certificates } = this.deps.requirements;
     const known = (list: readonly string[], slugs: readonly string[], field: string) => {
@@ -129,7 +129,7 @@ export class AppCalls {
       ...known(certificates, request.certList, 'certList'),
     ];
     if (problems.length > 0) throw new BadUserInput(problems);
-    const person = await this.identify(em, { code: request.code, sessionCode: null }, origin);
+    const person = await this.identify(em, { code: request.code, sessionCode: null }, source);
     if (!person.record) throw new NotFound();
     const asked = { fields: request.fieldList, certificates: request.certList };
     if (!takesUploads(person.record)) return nothingMore;
@@ -137,21 +137,22 @@ export class AppCalls {
   }
 
   /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
-  charge(origin: RequestOrigin): Promise<void> {
-    return this.deps.rateLimiter.charge(['blockpassApp.ip', origin.networks]);
+  charge(source: RequestSource): Promise<void> {
+    return this.deps.rateLimiter.charge(['blockpassApp.ip', source.networks]);
   }
 
-  /** Uses the pass up. @throws {PassNotValid} */
-  async admit(em: EntityManager, pass: string): Promise<AdmittedUpload> {
-    const binding = await this.deps.passes.consume(em, pass);
+  /** Uses the upload token up. @throws {UploadTokenNotValid} */
+  async admit(em: EntityManager, uploadToken: string): Promise<AdmittedUpload> {
+    const binding = await this.deps.uploadTokens.consume(em, uploadToken);
     if (!binding) {
-      if (await this.deps.passes.wasStored(em, pass)) return { pass: null, limitOf: () => undefined };
-      throw new PassNotValid();
+      if (await this.deps.uploadTokens.wasStored(em, uploadToken))
+        return { uploadToken: null, limitOf: () => undefined };
+      throw new UploadTokenNotValid();
     }
     const fields = new Set(binding.fields);
     const certificates = new Set(binding.certificates.map((slug) => CERTIFICATE_PART + slug));
     return {
-      pass: binding,
+      uploadToken: binding,
       limitOf: (name) => {
         if (certificates.has(name)) return MAX_CERTIFICATE;
         if (fields.has(name)) return isFileField(name) ? MAX_FILE : MAX_TEXT;
@@ -161,14 +162,14 @@ export class AppCalls {
   }
 
   /**
-   * The upload could not be stored for a reason that may pass: the app may repeat it with the same pass. That costs the person
-   * as much as asking for another pass, so that a picture that kills the decoder cannot be sent for ever.
-   * @throws {RateLimited} the pass stays used up.
+   * The upload could not be stored for a reason that may pass: the app may repeat it with the same upload token. That costs the person
+   * as much as asking for another upload token, so that a picture that kills the decoder cannot be sent for ever.
+   * @throws {RateLimited} the upload token stays used up.
    */
-  async giveBack(em: EntityManager, { pass }: AdmittedUpload): Promise<void> {
-    if (!pass) return;
-    await this.deps.rateLimiter.charge(['blockpassApp.person', pass.blockpassId]);
-    await this.deps.passes.giveBack(em, pass);
+  async giveBack(em: EntityManager, { uploadToken }: AdmittedUpload): Promise<void> {
+    if (!uploadToken) return;
+    await this.deps.rateLimiter.charge(['blockpassApp.person', uploadToken.blockpassId]);
+    await this.deps.uploadTokens.giveBack(em, uploadToken);
   }
 
   /**
@@ -183,21 +184,21 @@ export class AppCalls {
    */
   async receive(
     em: EntityManager,
-    { pass }: AdmittedUpload,
+    { uploadToken }: AdmittedUpload,
     parts: UploadedPart[],
     memory: UploadAccount,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<NextActionAnswer> {
-    if (!pass) return uploadThanks;
+    if (!uploadToken) return uploadThanks;
     const judged = await judgeParts(parts, this.deps.pictures, memory);
-    const person = this.deps.person.ofHandshake(em, pass);
+    const person = this.deps.person.ofHandshake(em, uploadToken);
     // Blockpass may be slow: what was uploaded is stored also when it does not answer.
     const { rootHash, items } = await holdingDeadline(() => this.verify(person, judged));
-    const { blockpassId, recordId, sessionCode } = pass;
+    const { blockpassId, recordId, sessionCode } = uploadToken;
     const { tokens } = person;
     const submission = { blockpassId, recordId, tokens, rootHash, items };
-    const stored = await this.deps.submissions.store(em, submission, origin, async (tx, id) => {
-      await this.deps.passes.noteStored(tx, pass, id);
+    const stored = await this.deps.submissions.store(em, submission, source, async (tx, id) => {
+      await this.deps.uploadTokens.noteStored(tx, uploadToken, id);
       return sessionCode === null
         ? null
         : this.deps.completions.note(tx, sessionCode, { blockpassId, tokens }, id);
@@ -230,9 +231,9 @@ export class AppCalls {
   private async identify(
     em: EntityManager,
     { code, sessionCode }: AppRequest,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<Person> {
-    await this.charge(origin);
+    await this.charge(source);
     try {
       const tokens = await this.deps.api.handshake(code, sessionCode);
       const { id: blockpassId } = await this.deps.api.profile(tokens);
@@ -271,7 +272,7 @@ export class AppCalls {
   ): Promise<NextActionAnswer> {
     if (asked.fields.length + asked.certificates.length === 0) return nothingMore;
     const optionalFields = record ? [] : this.deps.requirements.optionalFields;
-    const accessToken = await this.deps.passes.issue(em, {
+    const accessToken = await this.deps.uploadTokens.issue(em, {
       blockpassId,
       recordId: record?.id ?? null,
       tokens,

@@ -14,10 +14,10 @@ export class SignInRefused extends GatehouseError {
   }
 }
 
-/** One message for a pass that is unknown, expired, used or made up. */
-export class PassNotValid extends GatehouseError {
+/** One message for an upload token that is unknown, expired, used or made up. */
+export class UploadTokenNotValid extends GatehouseError {
   constructor() {
-    super(ErrorCode.FORBIDDEN, 'The upload pass is not valid. Ask for another one.');
+    super(ErrorCode.FORBIDDEN, 'The upload token is not valid. Ask for another one.');
   }
 }
 

@@ -34,31 +34,36 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
         reply.send(await answer(contextOf(request, reply), objectOf(request.body))),
       );
 
-    post('status', ({ em, origin }, body) => calls.status(em, appRequest(body), origin));
-    post('login', ({ em, origin }, body) => calls.login(em, appRequest(body), origin));
-    post('register', ({ em, origin }, body) => calls.register(em, appRequest(body), origin));
-    post('resubmit', ({ em, origin }, body) => {
+    post('status', ({ em, source }, body) => calls.status(em, appRequest(body), source));
+    post('login', ({ em, source }, body) => calls.login(em, appRequest(body), source));
+    post('register', ({ em, source }, body) => calls.register(em, appRequest(body), source));
+    post('resubmit', ({ em, source }, body) => {
       const lists = { fieldList: slugsOf(body, 'fieldList'), certList: slugsOf(body, 'certList') };
-      return calls.resubmit(em, { ...appRequest(body), ...lists }, origin);
+      return calls.resubmit(em, { ...appRequest(body), ...lists }, source);
     });
 
     app.post(
       `${path}/uploadData`,
       { config: { ...anyRequestId, readsBody: true } },
       async (request, reply) => {
-        const { em, origin } = contextOf(request, reply);
+        const { em, source } = contextOf(request, reply);
         const account = memory.open();
         let admitted: AdmittedUpload | undefined;
         try {
-          await request.withinAge(() => calls.charge(origin));
-          const { plan, parts } = await readUpload(request.raw, request.headers, account, async (pass) => {
-            admitted = await request.withinAge(() => calls.admit(em, pass));
-            return admitted;
-          });
-          const answer = request.withinAge(() => calls.receive(em, plan, parts, account, origin));
+          await request.withinAge(() => calls.charge(source));
+          const { plan, parts } = await readUpload(
+            request.raw,
+            request.headers,
+            account,
+            async (uploadToken) => {
+              admitted = await request.withinAge(() => calls.admit(em, uploadToken));
+              return admitted;
+            },
+          );
+          const answer = request.withinAge(() => calls.receive(em, plan, parts, account, source));
           return reply.send(await answer);
         } catch (error) {
-          // "Try again" must be true: nothing was stored, and the next attempt brings the same pass.
+          // "Try again" must be true: nothing was stored, and the next attempt brings the same upload token.
           if (admitted && isUnavailable(error)) await calls.giveBack(em.fork(), admitted).catch(() => {});
           throw error;
         } finally {

@@ -17,11 +17,11 @@ export const MAX_UPLOAD = 16 * 1024 * 1024;
 const MAX_PIECES = 32_000;
 /** Milliseconds for a whole upload to arrive. */
 const TIME = 30_000;
-/** Parts: nine fields, each named in slugList once more, some certificates and the pass. */
+/** Parts: nine fields, each named in slugList once more, some certificates and the upload token. */
 const MAX_PARTS = 64;
 /** Bytes of the header of a part. */
 const MAX_PART_HEADER = 2 * 1024;
-/** Bytes that are kept for a sender who has not shown a pass yet; it usually comes first. */
+/** Bytes that are kept for a sender who has not shown an upload token yet; it usually comes first. */
 const MAX_BEFORE_PASS = 64 * 1024;
 
 /** One part of an upload as it came: nothing is decoded, since hashes are over the bytes. */
@@ -45,16 +45,16 @@ const MAX_PASS = 256;
  * Reads a multipart upload within its limits, whatever its headers promise. No file is written; a part that is not
  * wanted is skipped as it arrives.
  * @param memory what is kept is taken from it
- * @param admit judges the pass, and says what may come with it; called once
+ * @param admit judges the upload token, and says what may come with it; called once
  * @throws {PayloadTooLarge} more than a limit.
- * @throws {BadUserInput} not such a form, a part twice, or no pass in it.
+ * @throws {BadUserInput} not such a form, a part twice, or no upload token in it.
  * @throws {UploadTooSlow} it did not arrive in time.
  */
 export async function readUpload<Plan extends UploadPlan>(
   source: Readable,
   headers: IncomingHttpHeaders,
   memory: UploadAccount,
-  admit: (pass: string) => Promise<Plan>,
+  admit: (uploadToken: string) => Promise<Plan>,
 ): Promise<{ plan: Plan; parts: UploadedPart[] }> {
   if (Number(headers['content-length'] ?? 0) > MAX_UPLOAD) throw new PayloadTooLarge('by its own account');
   const form = openForm(headers);

@@ -4,7 +4,7 @@ import type { AuditLog } from '../../platform/audit/index.ts';
 import { sql, statement } from '../../platform/database/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { newId } from '../../platform/id.ts';
-import type { RequestOrigin } from '../../platform/request/index.ts';
+import type { RequestSource } from '../../platform/request/index.ts';
 import type { Revocations } from '../../sessions/index.ts';
 import type { TokenSet } from '../api/index.ts';
 import { fieldHash } from '../protocol/index.ts';
@@ -53,7 +53,7 @@ export class KycSubmissions {
   store<T>(
     em: EntityManager,
     submission: Submission,
-    origin: RequestOrigin,
+    source: RequestSource,
     alongside: (tx: EntityManager, recordId: string) => Promise<T>,
   ): Promise<{ readonly alongside: T } | null> {
     const { items, rootHash } = submission;
@@ -75,7 +75,7 @@ export class KycSubmissions {
       if (row.user_id !== null && row.status === KycStatus.APPROVED) {
         await this.revocations.raiseEpoch(tx, row.user_id);
       }
-      await this.audit.record(tx, origin, {
+      await this.audit.record(tx, source, {
         action: 'kyc.submitted',
         actorId: row.user_id,
         subjectId: row.user_id,

@@ -64,7 +64,7 @@ export class KycVault {
     return sealed && this.box.open(`kyc root ${recordId}`, sealed).toString('utf8');
   }
 
-  /** Bound to the person and not to the record: a pass carries them before there is one. */
+  /** Bound to the person and not to the record: an upload token carries them before there is one. */
   sealTokens(blockpassId: string, tokens: TokenSet): Buffer {
     return this.box.seal(`blockpass tokens ${blockpassId}`, Buffer.from(JSON.stringify(tokens)));
   }

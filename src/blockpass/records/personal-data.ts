@@ -46,7 +46,7 @@ export class KycData implements PersonalData {
   }
 
   /**
-   * Upload passes and sign-ins that came to nothing know the person by the name that Blockpass gave, not by the account or
+   * Upload tokens and sign-ins that came to nothing know the person by the name that Blockpass gave, not by the account or
    * its record. They go by statements of their own, which see what the first one waited for.
    */
   async erase(tx: EntityManager, userId: string): Promise<void> {

@@ -42,7 +42,7 @@ export function kycFileRoutes(
       const record = await context.em.findOne(KycRecord, { id: recordId });
       const item = await context.em.findOne(KycItem, place, { populate: ['sealedContent'] });
       if (!record || !item || item.contentType === null) throw new NotFound();
-      await audit.record(context.em, context.origin, {
+      await audit.record(context.em, context.source, {
         action: 'kyc.file_downloaded',
         actorId: context.caller.userId,
         subjectId: record.userId,

@@ -4,7 +4,7 @@ import { holdingDeadline, sql, statement } from '../../platform/database/index.t
 import { Conflict, Forbidden, NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import { readFields } from '../../platform/input.ts';
-import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
+import type { Caller, RequestSource } from '../../platform/request/index.ts';
 import type { BlockpassApi } from '../api/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import { KycItem, KycItemStatus } from '../records/kyc-item.entity.ts';
@@ -48,7 +48,7 @@ export class KycReview {
    * @throws {Forbidden} it is the reviewer's own.
    * @throws {Conflict} it does not wait: somebody else has it, or it is approved.
    */
-  async start(em: EntityManager, id: string, reviewer: Caller, origin: RequestOrigin): Promise<KycRecord> {
+  async start(em: EntityManager, id: string, reviewer: Caller, source: RequestSource): Promise<KycRecord> {
     const record = await this.recordFor(em, id, reviewer);
     await em.transactional(async (tx) => {
       const taken = await statement(
@@ -59,7 +59,7 @@ export class KycReview {
               and user_id is distinct from ${reviewer.userId} returning id`,
       );
       if (taken.length === 0) throw new Conflict('This record does not wait for a review.');
-      await this.record(tx, origin, { action: 'kyc.review_started', record, reviewer });
+      await this.record(tx, source, { action: 'kyc.review_started', record, reviewer });
     });
     await this.deps.openEvidence
       .ask(em, await this.reread(em, id))
@@ -77,7 +77,7 @@ export class KycReview {
     id: string,
     input: { readonly decisions: readonly KycDecision[]; readonly message?: string | null | undefined },
     reviewer: Caller,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<KycRecord> {
     const { decisions, message } = readFields('', {
       decisions: () => parseDecisions(input.decisions),
@@ -97,7 +97,7 @@ export class KycReview {
           : sql`update kyc_record set sealed_message = coalesce(${sealedMessage}::bytea, sealed_message), updated_at = now()
                 where id = ${id}`,
       );
-      await this.record(tx, origin, {
+      await this.record(tx, source, {
         action: 'kyc.decided',
         record,
         reviewer,
@@ -129,7 +129,7 @@ export class KycReview {
       readonly acceptUnverified?: readonly string[] | null | undefined;
     },
     reviewer: Caller,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<KycRecord> {
     const { message, acceptUnverified } = readFields('', {
       message: () => parseWords(input.message),
@@ -149,7 +149,7 @@ export class KycReview {
           await this.reread(em, id),
           message ?? 'All items were checked.',
         );
-        await this.writeApproval(em, origin, { record, claim, message, accepted, reviewer });
+        await this.writeApproval(em, source, { record, claim, message, accepted, reviewer });
       } catch (error) {
         // At the latest it lapses; what went wrong first is what the reviewer must read.
         await statement(
@@ -181,7 +181,7 @@ export class KycReview {
 
   private writeApproval(
     em: EntityManager,
-    origin: RequestOrigin,
+    source: RequestSource,
     { record, claim, message, accepted, reviewer }: Approval,
   ): Promise<void> {
     return em.transactional(async (tx) => {
@@ -201,7 +201,7 @@ export class KycReview {
             where record_id = ${record.id} and status = 'RECEIVED'
               and (verified or kind = 'CERTIFICATE' and slug = any(${[...accepted]}))`,
       );
-      await this.record(tx, origin, {
+      await this.record(tx, source, {
         action: 'kyc.approved',
         record,
         reviewer,
@@ -271,10 +271,10 @@ export class KycReview {
 
   private record(
     tx: EntityManager,
-    origin: RequestOrigin,
+    source: RequestSource,
     { action, record, reviewer, details = {} }: ReviewEvent,
   ): Promise<void> {
-    return this.deps.audit.record(tx, origin, {
+    return this.deps.audit.record(tx, source, {
       action,
       actorId: reviewer.userId,
       subjectId: record.userId,

@@ -19,7 +19,7 @@ export class KycValues {
   async read(
     em: EntityManager,
     recordIds: readonly string[],
-    { caller, origin }: Pick<RequestContext, 'caller' | 'origin'>,
+    { caller, source }: Pick<RequestContext, 'caller' | 'source'>,
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
     const fresh = em.fork();
     const records = await fresh.find(KycRecord, { id: { $in: [...recordIds] } });
@@ -30,7 +30,7 @@ export class KycValues {
     );
     await this.audit.recordAll(
       em,
-      origin,
+      source,
       records.map(({ id: recordId, userId }) => ({
         action: 'kyc.values_read',
         actorId: caller.userId,

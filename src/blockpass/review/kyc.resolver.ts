@@ -91,9 +91,9 @@ export class KycRecordResolver {
   async startKycReview(
     @Arg('recordId', () => ID) recordId: string,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.deps.review.start(em, recordId, caller, origin));
+    return this.shown(await this.deps.review.start(em, recordId, caller, source));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -109,9 +109,9 @@ export class KycRecordResolver {
       | null
       | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.deps.review.decide(em, recordId, { decisions, message }, caller, origin));
+    return this.shown(await this.deps.review.decide(em, recordId, { decisions, message }, caller, source));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -132,10 +132,10 @@ export class KycRecordResolver {
     })
     acceptUnverified: string[] | null | undefined,
     @CurrentCaller() caller: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<KycRecordType> {
     return this.shown(
-      await this.deps.review.approve(em, recordId, { message, acceptUnverified }, caller, origin),
+      await this.deps.review.approve(em, recordId, { message, acceptUnverified }, caller, source),
     );
   }
 
@@ -143,10 +143,10 @@ export class KycRecordResolver {
   async user(
     @Root() { userId }: KycRecordType,
     @CurrentCaller() { userId: actorId }: Caller,
-    @Ctx() { em, origin }: RequestContext,
+    @Ctx() { em, source }: RequestContext,
   ): Promise<UserType | null> {
     if (userId === null) return null;
-    await auditAccountAccess(em, this.deps.audit, { actorId, userId }, origin);
+    await auditAccountAccess(em, this.deps.audit, { actorId, userId }, source);
     return readAccount(em, userId);
   }
 

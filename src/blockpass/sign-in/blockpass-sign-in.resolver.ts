@@ -67,7 +67,7 @@ export class BlockpassSignInResolver {
     const authenticated = await context.authenticate();
     // Whoever must enrol a second factor first can do nothing else: linking would be another way in.
     const caller = authenticated?.enrolmentRequired ? null : authenticated;
-    const { secret, ...view } = await this.deps.signIns.start(context.em, caller, context.origin);
+    const { secret, ...view } = await this.deps.signIns.start(context.em, caller, context.source);
     if (this.deps.options.bindingCookie) {
       const seconds = Math.max(0, Math.floor((view.expiresAt.getTime() - Date.now()) / 1000));
       context.setCookie(this.cookieName, secret, this.deps.cookies.attributes(seconds));
@@ -84,7 +84,7 @@ export class BlockpassSignInResolver {
     @Arg('secret', () => String, secretArgument) secret: string | null | undefined,
     @Ctx() context: RequestContext,
   ): Promise<BlockpassSignInType | null> {
-    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.source);
     return view && this.shown(view);
   }
 
@@ -104,7 +104,7 @@ export class BlockpassSignInResolver {
 
   /** @throws {NotFound} for everybody but whoever started it. */
   async follow(context: RequestContext, { id, secret }: SignInArguments): Promise<AsyncIterable<SignInView>> {
-    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.origin);
+    const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.source);
     if (!view) throw new NotFound();
     return this.deps.watch.follow(view);
   }
@@ -122,7 +122,7 @@ export class BlockpassSignInResolver {
     const caller = await context.authenticate();
     const claim = this.claim(id, secret, context);
     const prove = (maxAgeSeconds: number) => this.deps.demand(context, { maxAgeSeconds });
-    const outcome = await this.deps.signIns.complete(context.em, claim, caller, prove, context.origin);
+    const outcome = await this.deps.signIns.complete(context.em, claim, caller, prove, context.source);
     if (this.deps.options.bindingCookie)
       context.setCookie(this.cookieName, '', this.deps.cookies.attributes(0));
     return this.deps.delivery.answer(context, outcome);

@@ -9,7 +9,7 @@ import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import { hashOfSecret, isSecretOf, newSecret } from '../../platform/one-time-secret.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import type { Caller, RequestOrigin } from '../../platform/request/index.ts';
+import type { Caller, RequestSource } from '../../platform/request/index.ts';
 import { isUnrevoked } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
@@ -65,9 +65,9 @@ export class WebsiteSignIns {
   async start(
     em: EntityManager,
     caller: Caller | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<SignInView & { secret: string }> {
-    await this.deps.rateLimiter.charge(['startBlockpassSignIn.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['startBlockpassSignIn.ip', source.networks]);
     const sessionCode = await this.deps.api.createSession().catch((cause) => {
       if (cause instanceof BlockpassRefused) throw new ServiceUnavailable({ detail: cause.message, cause });
       throw cause;
@@ -87,8 +87,8 @@ export class WebsiteSignIns {
   }
 
   /** @returns null for everybody but whoever started it. */
-  async look(em: EntityManager, claim: SignInClaim, origin: RequestOrigin): Promise<SignInView | null> {
-    await this.deps.rateLimiter.charge(['blockpassSignIn.ip', origin.networks]);
+  async look(em: EntityManager, claim: SignInClaim, source: RequestSource): Promise<SignInView | null> {
+    await this.deps.rateLimiter.charge(['blockpassSignIn.ip', source.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) return null;
     const [row] = await statement(
@@ -122,18 +122,18 @@ export class WebsiteSignIns {
     claim: SignInClaim,
     caller: Caller | null,
     prove: ProveWithin,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<SignInOutcome> {
-    await this.deps.rateLimiter.charge(['completeBlockpassSignIn.ip', origin.networks]);
+    await this.deps.rateLimiter.charge(['completeBlockpassSignIn.ip', source.networks]);
     const { id, secret } = claim;
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOfSecret(secret);
     const begun = await this.sinceLinkBegan(em, id, secretHash);
     const linker = begun === null ? null : caller;
     if (linker) await prove(RECENT + (begun ?? 0));
-    const userId = await this.findAccount(em, id, secretHash, linker, origin);
+    const userId = await this.findAccount(em, id, secretHash, linker, source);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
-    const outcome = await this.deps.signIn.begin(em, { userId, amr: ['blockpass'], holds }, origin);
+    const outcome = await this.deps.signIn.begin(em, { userId, amr: ['blockpass'], holds }, source);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
     return outcome;
   }
@@ -156,7 +156,7 @@ export class WebsiteSignIns {
     id: string,
     secretHash: Buffer,
     linker: Caller | null,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<string> {
     try {
       return await em.transactional(async (tx) => {
@@ -173,10 +173,10 @@ export class WebsiteSignIns {
         if (row.owner !== null) return row.owner;
         if (row.starter !== null) {
           if (row.starter !== linker?.userId) throw new InvalidToken('whoever started it has signed out');
-          await this.link(tx, row.record_id, row.starter, origin);
+          await this.link(tx, row.record_id, row.starter, source);
           return row.starter;
         }
-        return this.admitNewcomer(tx, row.record_id, origin);
+        return this.admitNewcomer(tx, row.record_id, source);
       });
     } catch (error) {
       if (violatedUniqueConstraint(error) === 'kyc_record_user_id_unique') {
@@ -197,11 +197,11 @@ export class WebsiteSignIns {
     tx: EntityManager,
     recordId: string,
     userId: string,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
     await this.deps.identities.link(tx, userId, { recordId });
-    await this.deps.notices.tell(tx, userId, 'blockpass-linked', origin);
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.notices.tell(tx, userId, 'blockpass-linked', source);
+    await this.deps.audit.record(tx, source, {
       action: 'blockpass.linked',
       actorId: userId,
       subjectId: userId,
@@ -209,10 +209,10 @@ export class WebsiteSignIns {
     });
   }
 
-  private async admitNewcomer(tx: EntityManager, recordId: string, origin: RequestOrigin): Promise<string> {
+  private async admitNewcomer(tx: EntityManager, recordId: string, source: RequestSource): Promise<string> {
     const { id } = await registerFederated(tx);
     await this.deps.identities.link(tx, id, { recordId });
-    await this.deps.audit.record(tx, origin, {
+    await this.deps.audit.record(tx, source, {
       action: 'account.registered',
       actorId: id,
       subjectId: id,

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../database/index.ts';
 import { newId } from '../id.ts';
-import type { RequestOrigin } from '../request/origin.ts';
+import type { RequestSource } from '../request/request-source.ts';
 import { AuditOutcome } from './audit-event.entity.ts';
 
 export interface AuditEntry {
@@ -17,17 +17,17 @@ export interface AuditEntry {
 
 /** Writes the audit trail. Call it in the transaction of the change: what cannot be recorded does not happen. */
 export class AuditLog {
-  record(em: EntityManager, origin: RequestOrigin, entry: AuditEntry): Promise<void> {
-    return this.recordAll(em, origin, [entry]);
+  record(em: EntityManager, source: RequestSource, entry: AuditEntry): Promise<void> {
+    return this.recordAll(em, source, [entry]);
   }
 
   /**
    * Many events by one statement, a written one: every sign-in waits for it, and by way of the entity it costs as much
    * as the rest of the transaction.
    */
-  async recordAll(em: EntityManager, origin: RequestOrigin, entries: readonly AuditEntry[]): Promise<void> {
+  async recordAll(em: EntityManager, source: RequestSource, entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    const { clientAddress, userAgent, requestId } = origin;
+    const { clientIp, userAgent, requestId } = source;
     const events = entries.map(({ action, actorId, subjectId, outcome = AuditOutcome.SUCCESS, details }) => ({
       id: newId(),
       action,
@@ -41,7 +41,7 @@ export class AuditLog {
       sql`
         insert into audit_event
           (id, action, actor_id, subject_id, outcome, details, ip_address, user_agent, request_id)
-        select *, ${clientAddress}::text, ${userAgent}::text, ${requestId}::text
+        select *, ${clientIp}::text, ${userAgent}::text, ${requestId}::text
         from jsonb_to_recordset(${JSON.stringify(events)}::jsonb)
           as event (id uuid, action text, actor_id uuid, subject_id uuid, outcome text, details jsonb)`,
     );

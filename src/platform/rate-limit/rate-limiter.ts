@@ -6,7 +6,7 @@ import type { Bucket, TokenBuckets } from './token-bucket.ts';
 export type RuleTable = Readonly<Record<string, DeclaredRule>>;
 
 /**
- * A rule and what is counted under it. A rule that ends in `.ip` counts the networks of a client (`RequestOrigin`), or
+ * A rule and what is counted under it. A rule that ends in `.ip` counts the networks of a client (`RequestSource`), or
  * some of them. Any other rule counts one subject, such as an account.
  */
 export type Charge<Rule extends string> = Rule extends `${string}.ip`

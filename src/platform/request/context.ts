@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { InvalidDpopProof } from '../errors.ts';
 import type { Caller } from './caller.ts';
-import type { RequestOrigin } from './origin.ts';
+import type { RequestSource } from './request-source.ts';
 
 /** That the sender of a request holds a key (RFC 9449). */
 export interface DpopProof {
@@ -44,7 +44,7 @@ export interface RequestFacts {
 
 /** One request, as resolvers see it. */
 export interface RequestContext {
-  readonly origin: RequestOrigin;
+  readonly source: RequestSource;
   readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   /**

@@ -8,7 +8,7 @@ export {
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
-export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-address.ts';
+export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-ip.ts';
 export type {
   CookieAttributes,
   DpopProof,
@@ -18,6 +18,6 @@ export type {
 } from './context.ts';
 export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
-export { COMMAND_LINE, type RequestOrigin } from './origin.ts';
+export { COMMAND_LINE, type RequestSource } from './request-source.ts';
 export { RESOLVER_OF, resolverOf } from './resolver-of.ts';
 export { describeUserAgent } from './user-agent.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { type AuditLog, AuditOutcome } from '../../platform/audit/index.ts';
 import { InvalidDpopProof, InvalidRefreshToken } from '../../platform/errors.ts';
-import type { Caller, PresentedCredentials, RequestOrigin } from '../../platform/request/index.ts';
+import type { Caller, PresentedCredentials, RequestSource } from '../../platform/request/index.ts';
 import type { RefreshTokenClaims } from '../refresh-token.ts';
 
 /** DPOP. With `off`, proofs are not looked at, so a session that is bound to a key cannot be used. */
@@ -22,7 +22,7 @@ export class KeyBinding {
    * The key that a session is bound to when this request makes one; null: none.
    * @throws {InvalidDpopProof} there must be one.
    */
-  keyOf({ dpopThumbprint = null }: RequestOrigin): string | null {
+  keyOf({ dpopThumbprint = null }: RequestSource): string | null {
     if (dpopThumbprint === null && this.mode === 'required') {
       throw missing('Sessions are bound to a key here: send a DPoP proof with the sign-in (RFC 9449).');
     }
@@ -71,15 +71,15 @@ export class KeyBinding {
   async requireForRefresh(
     em: EntityManager,
     { userId, sessionId, jkt }: RefreshTokenClaims,
-    origin: RequestOrigin,
+    source: RequestSource,
   ): Promise<void> {
-    const { dpopThumbprint = null } = origin;
+    const { dpopThumbprint = null } = source;
     if (jkt == null) {
       if (this.mode === 'required') throw new InvalidRefreshToken('not bound to a key');
       return;
     }
     if (dpopThumbprint === jkt) return;
-    await this.audit.record(em, origin, {
+    await this.audit.record(em, source, {
       action: 'session.key_not_proved',
       actorId: null,
       subjectId: userId,

@@ -3,8 +3,8 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { expiredRegistrations } from '../../../src/accounts/index.ts';
 import { expiredChallenges } from '../../../src/authentication/index.ts';
 import { expiredEnrolments, fullAllowances } from '../../../src/authenticators/index.ts';
-import { abandonedRecords, expiredPasses, oldSignIns } from '../../../src/blockpass/index.ts';
-import { expiredGoogleTickets } from '../../../src/google/index.ts';
+import { abandonedRecords, expiredUploadTokens, oldSignIns } from '../../../src/blockpass/index.ts';
+import { expiredGoogleFlowTokens } from '../../../src/google/index.ts';
 import { expiredLinkChallenges } from '../../../src/identities/index.ts';
 import { SCHEMA } from '../../../src/modules.ts';
 import { expiredTokens } from '../../../src/one-time-tokens/index.ts';
@@ -125,9 +125,9 @@ describe('housekeeping', () => {
     abandonedRecords,
     expiredChallenges,
     expiredEnrolments,
-    expiredGoogleTickets,
+    expiredGoogleFlowTokens,
     expiredLinkChallenges,
-    expiredPasses,
+    expiredUploadTokens,
     expiredRegistrations,
     expiredTokens,
     fullAllowances,

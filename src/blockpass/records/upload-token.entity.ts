@@ -1,10 +1,10 @@
 import type { Opt } from '@mikro-orm/core';
 import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 
-/** What lets the app upload, once. The row is what the pass is bound to; the pass itself is not kept. */
+/** What lets the app upload, once. The row is what the upload token is bound to; the upload token itself is not kept. */
 @Entity({ tableName: 'upload_pass' })
 @Index({ name: 'upload_pass_expires_at_index', properties: ['expiresAt'] })
-export class UploadPass {
+export class UploadToken {
   /** SHA-256: enough for 256 random bits, which nobody can try. */
   @PrimaryKey({ type: 'blob' })
   hash!: Buffer;

@@ -1,6 +1,6 @@
 import type { Mail } from '../platform/mail/index.ts';
-import { type Letter, render } from './layout.ts';
-import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notices.ts';
+import { type MailContent, render } from './layout.ts';
+import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notice-templates.ts';
 
 /** Paths where mailed links open; LINK_PAGES says at which origin. */
 export const LINK_PAGES = {
@@ -19,11 +19,11 @@ export interface RegistrationFacts {
 }
 
 /**
- * Everything that is mailed, in words. No letter repeats what its reader may not have written: a display name in a mail to
+ * Everything that is mailed, in words. No mail repeats what its reader may not have written: a display name in a mail to
  * an unproved address would let strangers write to anyone in our name. A username is the exception, since it tells
  * registrations apart: it has no spaces, 32 characters at most, and is written so that no mail program makes a link of it.
  */
-export class Letters {
+export class MailTemplates {
   constructor(
     private readonly options: {
       readonly productName: string;
@@ -237,8 +237,8 @@ export class Letters {
       : { noun: 'link', use: 'open the link', trigger: 'The button' };
   }
 
-  private compose(to: string, letter: Letter): Mail {
-    return { to, ...render(letter, this.options.productName) };
+  private compose(to: string, content: MailContent): Mail {
+    return { to, ...render(content, this.options.productName) };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Letter } from './layout.ts';
+import type { MailContent } from './layout.ts';
 
 /** Where and when something happened, as the owner is told. */
 export interface NoticeFacts {
@@ -91,7 +91,7 @@ export type NoticeKind = keyof typeof NOTICES;
 /** `2026-11-28 16:57 UTC`. */
 export const minuteOf = (time: Date): string => `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
-export function notice(kind: NoticeKind, { at, ipAddress }: NoticeFacts, productName: string): Letter {
+export function notice(kind: NoticeKind, { at, ipAddress }: NoticeFacts, productName: string): MailContent {
   const { subject, what } = NOTICES[kind];
   const when = minuteOf(at);
   return {

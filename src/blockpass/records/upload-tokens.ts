@@ -8,7 +8,7 @@ import type { KycVault } from './kyc-vault.ts';
 /** Seconds in which the person looks at what is asked for, takes the pictures and agrees. */
 const LIFETIME = 15 * 60;
 
-/** What a pass is bound to. It stays here: the app gets random characters. */
+/** What an upload token is bound to. It stays here: the app gets random characters. */
 export interface PassBinding {
   readonly blockpassId: string;
   /** Of the person, where there is one: what is uploaded after its deletion must not begin another. */
@@ -19,39 +19,39 @@ export interface PassBinding {
   readonly tokens: TokenSet;
 }
 
-/** A pass that was used up. */
-export interface SpentPass extends PassBinding {
+/** An upload token that was used up. */
+export interface SpentUploadToken extends PassBinding {
   readonly hash: Buffer;
   readonly expiresAt: string;
 }
 
 /** The one-time password of an upload: random, kept as a hash, bound, expiring by the database's clock, good once. */
-export class UploadPasses {
+export class UploadTokens {
   constructor(private readonly vault: KycVault) {}
 
-  /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no pass with it. */
+  /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no upload token with it. */
   async issue(em: EntityManager, binding: PassBinding): Promise<string | null> {
     const { blockpassId, recordId, sessionCode, fields, certificates, tokens } = binding;
-    const pass = newSecret();
+    const uploadToken = newSecret();
     const issued = await statement(
       em,
       sql`insert into upload_pass
             (hash, blockpass_id, session_code, fields, certificates, sealed_tokens, expires_at)
-          select ${hashOfSecret(pass)}::bytea, ${blockpassId}::text, ${sessionCode}::text,
+          select ${hashOfSecret(uploadToken)}::bytea, ${blockpassId}::text, ${sessionCode}::text,
                  ${[...fields]}::text[], ${[...certificates]}::text[],
                  ${this.vault.sealTokens(blockpassId, tokens)}::bytea, now() + make_interval(secs => ${LIFETIME})
           where ${recordId}::uuid is null or exists (select from kyc_record where id = ${recordId} for key share)
           returning hash`,
     );
-    return issued.length > 0 ? pass : null;
+    return issued.length > 0 ? uploadToken : null;
   }
 
   /**
-   * Uses a pass up, by one conditional statement, before anything of the upload is read: a body that is refused later
-   * costs its sender the pass, not the gateway its memory. The app asks for another one by the same call.
+   * Uses an upload token up, by one conditional statement, before anything of the upload is read: a body that is refused later
+   * costs its sender the upload token, not the gateway its memory. The app asks for another one by the same call.
    */
-  async consume(em: EntityManager, pass: string): Promise<SpentPass | null> {
-    const hash = hashOfSecret(pass);
+  async consume(em: EntityManager, uploadToken: string): Promise<SpentUploadToken | null> {
+    const hash = hashOfSecret(uploadToken);
     const row = await consumeSecret<PassRow>(
       em,
       {
@@ -76,9 +76,9 @@ export class UploadPasses {
     };
   }
 
-  /** Gives a pass back whose upload could not be stored now, so that the app can repeat it. */
-  async giveBack(em: EntityManager, pass: SpentPass): Promise<void> {
-    const { hash, blockpassId, sessionCode, fields, certificates, tokens, expiresAt } = pass;
+  /** Gives an upload token back whose upload could not be stored now, so that the app can repeat it. */
+  async giveBack(em: EntityManager, uploadToken: SpentUploadToken): Promise<void> {
+    const { hash, blockpassId, sessionCode, fields, certificates, tokens, expiresAt } = uploadToken;
     await statement(
       em,
       sql`insert into upload_pass
@@ -90,7 +90,11 @@ export class UploadPasses {
   }
 
   /** In the transaction that stores the upload. */
-  async noteStored(tx: EntityManager, { hash, expiresAt }: SpentPass, recordId: string): Promise<void> {
+  async noteStored(
+    tx: EntityManager,
+    { hash, expiresAt }: SpentUploadToken,
+    recordId: string,
+  ): Promise<void> {
     await statement(
       tx,
       sql`insert into upload_receipt (hash, record_id, expires_at)
@@ -98,11 +102,11 @@ export class UploadPasses {
     );
   }
 
-  /** Whether the upload of a pass was stored: until the pass expires, its app may ask because it lost the answer. */
-  async wasStored(em: EntityManager, pass: string): Promise<boolean> {
+  /** Whether the upload of an upload token was stored: until the upload token expires, its app may ask because it lost the answer. */
+  async wasStored(em: EntityManager, uploadToken: string): Promise<boolean> {
     const receipts = await statement(
       em,
-      sql`select from upload_receipt where hash = ${hashOfSecret(pass)} and expires_at > now()`,
+      sql`select from upload_receipt where hash = ${hashOfSecret(uploadToken)} and expires_at > now()`,
     );
     return receipts.length > 0;
   }
@@ -118,7 +122,11 @@ interface PassRow {
   expires_at: string;
 }
 
-export const expiredPasses = expiredRows('expired upload passes', 'upload_pass', sql`expires_at < now()`);
+export const expiredUploadTokens = expiredRows(
+  'expired upload tokens',
+  'upload_pass',
+  sql`expires_at < now()`,
+);
 
 export const expiredReceipts = expiredRows(
   'expired upload receipts',

@@ -3,30 +3,30 @@ import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { GoogleClaims } from './google-claims.ts';
-import { TicketPurpose } from './google-ticket.entity.ts';
+import { FlowTokenPurpose } from './google-flow-token.entity.ts';
 
 /** Seconds. */
-export const TICKET_TTL: Readonly<Record<TicketPurpose, number>> = {
+export const FLOW_TOKEN_TTL: Readonly<Record<FlowTokenPurpose, number>> = {
   // For typing a password at Google and finding a phone.
-  [TicketPurpose.NONCE]: 600,
-  [TicketPurpose.STATE]: 600,
+  [FlowTokenPurpose.NONCE]: 600,
+  [FlowTokenPurpose.STATE]: 600,
   // For a page to load.
-  [TicketPurpose.RESULT]: 120,
+  [FlowTokenPurpose.RESULT]: 120,
 };
 
-export interface IssuedTicket {
+export interface IssuedFlowToken {
   readonly token: string;
   readonly expiresAt: Date;
 }
 
 /** What of a Google sign-in works once: random, kept as a hash, expiring by the database's clock. */
-export class GoogleTickets {
-  /** @param browser the secret in the cookie of the browser that the ticket is for */
+export class GoogleFlowTokens {
+  /** @param browser the secret in the cookie of the browser that the flow token is for */
   async issue(
     em: EntityManager,
-    purpose: TicketPurpose,
+    purpose: FlowTokenPurpose,
     { browser = null, claims = null }: { browser?: string | null; claims?: GoogleClaims | null } = {},
-  ): Promise<IssuedTicket> {
+  ): Promise<IssuedFlowToken> {
     const token = newSecret();
     const [row] = await statement(
       em,
@@ -34,20 +34,20 @@ export class GoogleTickets {
         insert into google_ticket (hash, purpose, browser_hash, claims, expires_at)
         values (${hashOfSecret(token)}, ${purpose}, ${browser === null ? null : hashOfSecret(browser)},
                 ${claims === null ? null : JSON.stringify(claims)}::jsonb,
-                now() + make_interval(secs => ${TICKET_TTL[purpose]}))
+                now() + make_interval(secs => ${FLOW_TOKEN_TTL[purpose]}))
         returning expires_at`,
     );
-    if (!row) throw new Error('the ticket was not written');
+    if (!row) throw new Error('the flow token was not written');
     return { token, expiresAt: new Date(row.expires_at) };
   }
 
   /**
-   * Uses a ticket up, by one conditional statement: of any number of attempts at once, one gets it. Another browser
+   * Uses a flow token up, by one conditional statement: of any number of attempts at once, one gets it. Another browser
    * neither gets it nor uses it up.
    */
   async consume(
     em: EntityManager,
-    purpose: TicketPurpose,
+    purpose: FlowTokenPurpose,
     token: string,
     browser: string | null = null,
   ): Promise<{ claims: GoogleClaims | null } | null> {
@@ -65,8 +65,8 @@ export class GoogleTickets {
   }
 }
 
-export const expiredGoogleTickets = expiredRows(
-  'expired Google tickets',
+export const expiredGoogleFlowTokens = expiredRows(
+  'expired Google flow tokens',
   'google_ticket',
   sql`expires_at < now()`,
 );

@@ -1,6 +1,6 @@
 import { escapeHtml } from '../platform/html.ts';
 
-/** A button of a letter, or a code that its reader enters elsewhere. */
+/** A button of a mail, or a code that its reader enters elsewhere. */
 export type Action = ActionFacts & ({ readonly url: string } | { readonly code: string });
 
 interface ActionFacts {
@@ -9,8 +9,8 @@ interface ActionFacts {
   readonly label: string;
 }
 
-/** What a letter says; how it looks is the same for all. */
-export interface Letter {
+/** What a mail says; how it looks is the same for all. */
+export interface MailContent {
   readonly subject: string;
   readonly paragraphs: readonly string[];
   /** What there is to do, and where: one thing, or one of several. */
@@ -19,8 +19,8 @@ export interface Letter {
   readonly smallPrint?: readonly string[];
 }
 
-/** A letter as mail clients want it. */
-export interface RenderedLetter {
+/** A mail as mail clients want it. */
+export interface RenderedMail {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
@@ -29,15 +29,15 @@ export interface RenderedLetter {
 const COLUMNS = 72;
 
 /** HTML with inline styles and one column, which phones and old clients show alike, and the same as plain text. */
-export function render(letter: Letter, productName: string): RenderedLetter {
+export function render(content: MailContent, productName: string): RenderedMail {
   return {
-    subject: letter.subject,
-    text: asText(letter, productName),
-    html: asHtml(letter, productName),
+    subject: content.subject,
+    text: asText(content, productName),
+    html: asHtml(content, productName),
   };
 }
 
-function asText({ paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
+function asText({ paragraphs, actions = [], smallPrint = [] }: MailContent, productName: string): string {
   const blocks = [
     ...paragraphs.map(wrap),
     ...actions.flatMap((action) => [
@@ -50,7 +50,10 @@ function asText({ paragraphs, actions = [], smallPrint = [] }: Letter, productNa
   return `${blocks.join('\n\n')}\n`;
 }
 
-function asHtml({ subject, paragraphs, actions = [], smallPrint = [] }: Letter, productName: string): string {
+function asHtml(
+  { subject, paragraphs, actions = [], smallPrint = [] }: MailContent,
+  productName: string,
+): string {
   const paragraph = (text: string) => `<p style="margin:0 0 16px">${escapeHtml(text)}</p>`;
   const body = paragraphs.map(paragraph).join('\n');
   const ways = actions

@@ -1,11 +1,11 @@
-import { type ClientNetworks, networksOf } from './client-address.ts';
+import { type ClientNetworks, networksOf } from './client-ip.ts';
 
 /** Where a request came from: what sessions show to their owner and the audit trail keeps. */
-export interface RequestOrigin {
+export interface RequestSource {
   readonly requestId: string | null;
   /** Of the client, through trusted proxies only. Null for the command line. */
-  readonly clientAddress: string | null;
-  /** The networks that the client is counted in, the narrowest first: computed once for a request (client-address.ts). */
+  readonly clientIp: string | null;
+  /** The networks that the client is counted in, the narrowest first: computed once for a request (client-ip.ts). */
   readonly networks: ClientNetworks;
   /** At most 512 characters, without control characters. */
   readonly userAgent: string | null;
@@ -18,9 +18,9 @@ export interface RequestOrigin {
 }
 
 /** For what the command line does. */
-export const COMMAND_LINE: RequestOrigin = {
+export const COMMAND_LINE: RequestSource = {
   requestId: null,
-  clientAddress: null,
+  clientIp: null,
   networks: networksOf(null),
   userAgent: null,
   deviceMark: null,

@@ -26,7 +26,7 @@ export type ClientNetworks = readonly [string, ...string[]];
 
 /**
  * The networks that a bare address is counted in, the narrowest first: the IPv4 address itself, or the /64, the /56 and
- * the /48 of an IPv6 address. Clients without an address share one network. `RequestOrigin` has those of a request.
+ * the /48 of an IPv6 address. Clients without an address share one network. `RequestSource` has those of a request.
  */
 export function networksOf(address: string | null): ClientNetworks {
   if (address === null) return [''];
