@@ -8,11 +8,11 @@ import type { SessionRecord } from './session-store.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { Subject } from './subject.ts';
 
-/** Media type of an access token (RFC 9068 section 2.1): keeps other kinds of token out of its place. */
+/** Media type of an access token (RFC 9068 section 2.1). It keeps other kinds of token from being accepted as one. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
-/** Characters. A token with twenty roles has about 1,200; whatever is longer is not ours. */
+/** Characters. A token with twenty roles has about 1,200, so a longer text is not a token of this gateway. */
 const MAX_LENGTH = 4_096;
-/** Tokens whose signature was verified and is not verified again: about 5 MB. */
+/** Tokens whose signature was verified and need not be verified again. They take about 5 MB. */
 const MAX_REMEMBERED = 5_000;
 /** Seconds by which the clocks of two processes may differ. */
 export const CLOCK_TOLERANCE = 30;
@@ -20,13 +20,13 @@ export const CLOCK_TOLERANCE = 30;
 export interface AccessTokenOptions {
   readonly issuer: string;
   readonly audience: string;
-  /** Of tokens that can only enrol a second factor: no service behind the gateway accepts it. */
+  /** Audience of tokens that can only enrol a second factor. No service behind the gateway accepts it. */
   readonly enrolAudience: string;
   /** Life of a token in seconds; it never outlives its session. */
   readonly ttlSeconds: number;
 }
 
-/** A token that this gateway signed for this audience; whether it is good now is another question. */
+/** A token that this gateway signed for this audience. It may be expired or revoked. */
 interface GenuineToken {
   /** Seconds since the epoch, like `expiresAt`. */
   readonly issuedAt: number;
@@ -36,7 +36,7 @@ interface GenuineToken {
 
 /** JWT access tokens (RFC 9068), signed by the gateway's own keys, each pinned to its own algorithm (RFC 8725). */
 export class AccessTokens {
-  /** The one verified longest ago first. */
+  /** In the order of verification, the oldest first. */
   private readonly verified = new Map<string, GenuineToken>();
 
   constructor(
@@ -46,7 +46,9 @@ export class AccessTokens {
     private readonly options: AccessTokenOptions,
   ) {}
 
-  /** One for a session that must enrol a second factor first carries no roles, and the audience of no service. */
+  /**
+   * Issues an access token. A session that must enrol a second factor first gets no roles and the enrolment audience.
+   */
   async issue(session: SessionRecord, subject: Subject): Promise<{ token: string; expiresIn: number }> {
     const key = this.keys.current();
     const now = this.now();
@@ -76,20 +78,21 @@ export class AccessTokens {
     return { token, expiresIn: Math.max(0, expiresAt - now) };
   }
 
-  /** @returns null for every token that is not good now, whatever the reason. */
+  /** @returns null for every token that is not valid now, whatever the reason. */
   async verify(token: string): Promise<Caller | null> {
     const genuine = await this.genuine(token);
     return genuine && this.isTimely(genuine) ? genuine.caller : null;
   }
 
-  /** For logout, which also ends the session of a token that has expired: everything but the time is checked. */
+  /** For logout, which also ends the session of an expired token. Checks everything but the time. */
   async verifyIgnoringExpiry(token: string): Promise<Caller | null> {
     return (await this.genuine(token))?.caller ?? null;
   }
 
   /**
-   * What of a token does not depend on the time, remembered: a client sends the same one with every request, and the
-   * signature is what a request costs most. The key is looked up each time, so a token falls with its key.
+   * Returns the part of a token that does not depend on the time, from memory when it was verified before. A client
+   * sends the same token with every request, and the signature is the most expensive check of a request. The key is
+   * looked up each time, so a token becomes void together with its key.
    */
   private async genuine(token: string): Promise<GenuineToken | null> {
     const known = this.verified.get(token);
@@ -111,7 +114,7 @@ export class AccessTokens {
   private isTimely({ issuedAt, expiresAt }: GenuineToken): boolean {
     const now = this.now();
     if (expiresAt <= now || issuedAt > now + CLOCK_TOLERANCE) return false;
-    // The life that is configured now, not the one at issue: revocations are remembered no longer than this.
+    // Uses the life that is configured now, not the life at issue: revocations are remembered no longer than this.
     return issuedAt + this.options.ttlSeconds > now - CLOCK_TOLERANCE;
   }
 
@@ -129,7 +132,7 @@ export class AccessTokens {
         issuer: this.options.issuer,
         audience: [this.options.audience, this.options.enrolAudience],
         requiredClaims: ['sub', 'sid', 'iat', 'exp', 'jti', 'epoch', 'auth_time'],
-        // As if it were just issued: whether it is timely now is asked with every request.
+        // The time of issue, so that this check ignores expiry. isTimely() checks the time at every request.
         currentDate: new Date((decodeJwt(token).iat ?? 0) * 1000),
       });
       return this.read(payload, key.kid);
@@ -156,15 +159,18 @@ export class AccessTokens {
 }
 
 /**
- * jose is lenient about the text form (spaces, padding, unused bits of the last character). Only the form that it
- * writes itself passes: one token, one text. Header and payload are covered by the signature as text already.
+ * Whether the token has the only text form that jose writes. jose also accepts spaces, padding and unused bits in the
+ * last character, so one token could have several texts. The signature covers header and payload as text already.
  */
 function hasCanonicalForm(token: string): boolean {
   const signature = /^[\w-]+\.[\w-]+\.([\w-]+)$/.exec(token)?.[1];
   return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
 }
 
-/** The signature is ours, so the types hold unless an older version wrote another shape: that one is refused. */
+/**
+ * Reads the claims. The signature is ours, so the types hold, except in tokens of an older release with other claims:
+ * those are refused.
+ */
 function genuineToken(payload: JWTPayload, keyId: string): GenuineToken | null {
   const { sub, sid, gen, epoch, roles, amr, aal, auth_time: authenticatedAt, aud, iat, exp, cnf } = payload;
   if (

@@ -1,6 +1,6 @@
 /**
- * Browsers whose user agents also name the browser that they imitate, so the most special comes first. The product tokens
- * are those of MDN's "Browser detection using the user agent string".
+ * Browser families and their product tokens, from MDN's "Browser detection using the user agent string". Many user
+ * agents also name the browser that they imitate, so the most specific comes first.
  */
 const BROWSERS: ReadonlyArray<readonly [family: string, token: RegExp]> = [
   ['edge', /\bEdg(?:e|A|iOS)?\//],
@@ -15,9 +15,9 @@ const BROWSERS: ReadonlyArray<readonly [family: string, token: RegExp]> = [
 ];
 
 /**
- * The browser or client that a user agent names, without its version: an update must not look like another client. A client
- * that is not a browser is named by its product tokens. Null only where there is no user agent. It compares two requests of
- * one session and is never proof, since any client may send any text.
+ * Returns the browser or client that a user agent names, without its version, since an update must not look like
+ * another client. A client that is not a browser is named by its product tokens. Null only when there is no user agent.
+ * The result compares two requests of one session. It is never a proof, since any client may send any text.
  */
 export function browserFamily(userAgent: string | null): string | null {
   if (userAgent === null) return null;

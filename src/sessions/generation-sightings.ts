@@ -7,23 +7,30 @@ import type { SessionStore, Sighting } from './session-store.ts';
 const COLLECT = 200;
 /** Sightings that one call of the store writes. */
 const BATCH = 100;
-/** Sessions of which the latest sighting is remembered, so that each generation is written once: as many as access tokens. */
+/**
+ * Sessions whose latest sighting is remembered, so that each generation is written once. As many as remembered access
+ * tokens.
+ */
 const MAX_REMEMBERED = 5_000;
-/** Sightings that may wait. Beyond, new ones are dropped: they may be late or missing, a request may not wait. */
+/**
+ * Sightings that may wait. Beyond that, new ones are dropped: a sighting may be late or missing, but a request must not
+ * wait.
+ */
 const MAX_WAITING = 10_000;
 
 interface Remembered {
   readonly generation: number;
-  /** Whether a second attempt is left: the row may have been locked during the first. */
+  /** Attempts that are left. The first may fail because the row was locked. */
   attempts: number;
 }
 
 /**
- * Notes in the session store that an access token of a generation came back, behind the requests and as well as it can. The
- * refresh contract needs it: once something of the successor was used, a late predecessor is a copy.
+ * Records in the session store that an access token of a generation was used. It writes in the background, on a
+ * best-effort basis. The refresh contract needs it: once a token of the successor was used, a late predecessor is a
+ * copy.
  */
 export class GenerationSightings {
-  /** By session; the one seen longest ago first. */
+  /** By session, the oldest sighting first. */
   private readonly remembered = new Map<string, Remembered>();
   private readonly waiting = new Map<string, Sighting>();
   private timer: NodeJS.Timeout | undefined;
@@ -36,7 +43,10 @@ export class GenerationSightings {
     private readonly store: SessionStore,
   ) {}
 
-  /** Called with every verified access token, so it must cost next to nothing. The first generation has no predecessor. */
+  /**
+   * Notes the generation of a verified access token. Runs at every request, so it must be cheap. The first generation
+   * has no predecessor.
+   */
   note({ userId, sessionId, generation }: Pick<Caller, 'userId' | 'sessionId' | 'generation'>): void {
     if (generation === null || generation === 0) return;
     const known = this.remembered.get(sessionId);
@@ -51,12 +61,12 @@ export class GenerationSightings {
     this.schedule();
   }
 
-  /** Whether this process saw the generation, also when that is not written yet. */
+  /** Whether this process saw the generation, even if it has not been written yet. */
   has(sessionId: string, generation: number): boolean {
     return (this.remembered.get(sessionId)?.generation ?? -1) >= generation;
   }
 
-  /** What still waits is dropped: it is worth less than a stop in time. */
+  /** Drops the sightings that still wait: a prompt stop matters more. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
@@ -68,7 +78,7 @@ export class GenerationSightings {
     if (this.timer || this.writing || this.stopped || this.waiting.size === 0) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
-      // It is not part of the request in which the timer was set.
+      // Outside the deadline of the request that set the timer.
       this.writing = outsideDeadline(() => this.write()).finally(() => {
         this.writing = undefined;
         this.schedule();
@@ -87,7 +97,10 @@ export class GenerationSightings {
     }
   }
 
-  /** An old generation, or one that another process noted, fails once more and is left alone. */
+  /**
+   * Tries a sighting once more. A sighting of an old generation, or one that another process wrote, fails again and is
+   * dropped.
+   */
   private retry(sighting: Sighting): void {
     const known = this.remembered.get(sighting.sessionId);
     if (known?.generation !== sighting.generation) return;

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { KEY_SET_MAX_AGE, type SigningKeys } from './signing-keys.ts';
 
-/** The public key set (RFC 7517), from memory: it is there while every other part is away. */
+/** Serves the public key set (RFC 7517) from memory, so it is available while every other part is away. */
 export function jwksRoutes(keys: SigningKeys) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/.well-known/jwks.json', { config: { anyAge: true } }, async (_request, reply) => {

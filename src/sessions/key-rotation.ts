@@ -10,17 +10,21 @@ import { makeKey, type NewSigningKey, type SigningKeyOptions } from './signing-k
 import { databaseTime, loadKeys, PUBLISHED_BEFORE_USE } from './signing-keys.ts';
 
 /**
- * - `announced`: the new key signs once everybody can know it, the old ones go once their last token has expired.
- * - `now`: the same as soon as every gateway knows the key. Services with a cached key set refuse tokens until they fetch
- *   it anew.
- * - `emergency`: the old ones are void at once, with every access token that they signed. Sessions live on. Where a key
- *   file signs, every key of the database is an old one, and no new one is made.
+ * How fast the old keys go:
+ * - `announced`: the new key signs once all services can have fetched it. The old ones go after their last token has
+ *   expired.
+ * - `now`: the new key signs as soon as every gateway knows it. Services with a cached key set refuse tokens until they
+ *   fetch it again.
+ * - `emergency`: the old keys are void at once, with every access token that they signed. Sessions live on. Where a key
+ *   file signs, every key of the database is an old key, and no new key is made.
  */
 export type RotationMode = 'announced' | 'now' | 'emergency';
 
-/** Seconds from the commit until every gateway has read a new key, with room for a late one: revocations are known within a second. */
+/**
+ * Seconds from the commit until every gateway has read a new key. They know it within a second; the rest is a margin.
+ */
 const READ_EVERYWHERE = 2;
-/** Seconds for which another key goes on signing. */
+/** Seconds for which the former key goes on signing. */
 const WAIT: Readonly<Record<RotationMode, number>> = {
   announced: PUBLISHED_BEFORE_USE,
   now: READ_EVERYWHERE,
@@ -28,13 +32,13 @@ const WAIT: Readonly<Record<RotationMode, number>> = {
 };
 
 export interface KeyRotationOptions extends SigningKeyOptions {
-  /** Life of an access token in seconds: so long a key is accepted after it stopped signing. */
+  /** Life of an access token in seconds. For so long a key is still accepted after it stopped signing. */
   readonly ttlSeconds: number;
 }
 
 /**
- * Replaces the key that signs. One call writes the whole future of the keys into their rows; every process follows
- * by the database's clock (signing-keys.ts), without another command.
+ * Replaces the signing key. One call writes all future times of the keys into their rows. Every process follows them by
+ * the database's clock (signing-keys.ts), without another command.
  */
 export class KeyRotation {
   constructor(
@@ -45,9 +49,9 @@ export class KeyRotation {
   ) {}
 
   /**
-   * @returns the key that signs next, and from when on; null for the one of JWT_PRIVATE_KEY_FILE.
-   * @throws {Conflict} when a key already waits to sign and `mode` is `announced`, or when a key file signs: there only an
-   * emergency has something to do.
+   * @returns the key that signs next, and its start; null for the key of JWT_PRIVATE_KEY_FILE.
+   * @throws {Conflict} when a key already waits to sign and `mode` is `announced`. Also when a key file signs, except
+   * in an emergency.
    */
   async rotate(
     em: EntityManager,
@@ -62,7 +66,7 @@ export class KeyRotation {
           '--emergency does something: it voids the keys of the database.',
       );
     }
-    // Before the transaction: nobody waits for the lock while a large RSA key is searched for.
+    // Before the transaction, so that no one waits for the lock during the search for a large RSA key.
     const made = await makeKey(this.box, this.options);
     return this.revocations.transactional(em, async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);
@@ -95,7 +99,7 @@ export class KeyRotation {
     return kid;
   }
 
-  /** They sign until the successor does, and are accepted until the last token of that moment has expired. */
+  /** Lets the keys sign until the successor does. They are accepted until the last token of that moment has expired. */
   private async retire(tx: EntityManager, keys: readonly SigningKey[], retiresAt: Date): Promise<void> {
     const removedAfter = new Date(retiresAt.getTime() + (this.options.ttlSeconds + CLOCK_SLACK) * 1000);
     for (const key of keys) {
@@ -104,7 +108,10 @@ export class KeyRotation {
     }
   }
 
-  /** A key file signs: the keys of the database only let tokens pass, and whoever has one of them could make some. */
+  /**
+   * Voids every key of the database while a key file signs. Those keys only verify tokens, but a thief of one could
+   * forge them.
+   */
   private voidAll(em: EntityManager, source: RequestSource): Promise<null> {
     return this.revocations.transactional(em, async (tx) => {
       await lockInTransaction(tx, AdvisoryLock.SIGNING_KEYS);

@@ -3,15 +3,17 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 
-/** Rows of one statement. */
+/** Rows per statement. */
 const BATCH = 5_000;
-/** Days: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session, which the memory does not tell. */
+/**
+ * Days: the longest session life that REFRESH_TOKEN_TTL_SECONDS allows. The memory does not know the life of a session.
+ */
 const LONGEST_LIFE_DAYS = 365;
 
-/** What a process remembers of revocations that still matter. */
+/** The revocations in the memory of a process that still matter. */
 export interface KnownRevocations {
   readonly sessions: readonly { readonly id: string; readonly mattersForSeconds: number }[];
-  /** The first epoch of each user whose tokens are good. */
+  /** For each user, the first epoch whose tokens are valid. */
   readonly epochs: readonly {
     readonly userId: string;
     readonly epoch: number;
@@ -20,9 +22,9 @@ export interface KnownRevocations {
 }
 
 /**
- * Writes again what a database lost. A standby that is promoted without the last transactions (asynchronous replication)
- * revives sessions that had ended and tokens that were void. The processes that served meanwhile still know them, so
- * a sign-out is lost only together with every process that knew of it.
+ * Writes revocations again that the database lost. A standby that is promoted without the last transactions
+ * (asynchronous replication) revives ended sessions and void tokens. The processes that served meanwhile still know the
+ * revocations. So a sign-out is lost only when every process that knew of it is lost too.
  */
 export class LostRevocations {
   constructor(
@@ -31,14 +33,16 @@ export class LostRevocations {
     private readonly log: (message: string, facts: Record<string, unknown>) => void,
   ) {}
 
-  /** Every process does this; of several, one writes each ending, and what was not lost stays as it is. */
+  /**
+   * Runs in every process. The first insert of each revocation wins, and revocations that were not lost stay unchanged.
+   */
   async writeAgain({ sessions, epochs }: KnownRevocations): Promise<void> {
     const restored = { sessions: 0, accounts: 0 };
     for (const batch of batches(sessions)) restored.sessions += await this.endSessions(batch);
     for (const batch of batches(epochs)) restored.accounts += await this.raiseEpochs(batch);
     if (restored.sessions + restored.accounts === 0) return;
     this.log(
-      'the database lost transactions when another server took over: what had ended was written again',
+      'the database lost transactions when another server took over: revocations were written again',
       restored,
     );
     await this.audit.record(this.fork(), COMMAND_LINE, {

@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import type { SessionStore } from './session-store.ts';
 
-/** Where a person is signed in. */
+/** The sessions of a person, with the place of their last use. */
 export const sessionData = (store: SessionStore): PersonalData => ({
   section: 'sessions',
   collect: async (em, userId) =>

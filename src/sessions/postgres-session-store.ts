@@ -23,9 +23,9 @@ import { mayHaveTokens, type SubjectColumns, subjectColumns, subjectOf } from '.
 
 /** Keeps the active sessions in PostgreSQL. Each change is one conditional statement judged by its row count. */
 export class PostgresSessionStore implements SessionStore {
-  /** Condition for a session whose time is not over. */
+  /** Condition for a session that has neither expired nor become idle. */
   private readonly timely: RawBuilder<boolean>;
-  /** Condition for a session that is there. */
+  /** Condition for a session that is active: timely and not revoked. */
   private readonly alive: RawBuilder<boolean>;
 
   constructor(
@@ -39,7 +39,7 @@ export class PostgresSessionStore implements SessionStore {
     this.alive = sql`${this.timely} and not exists (select from ending e where e.session_id = session.id)`;
   }
 
-  /** The parts of a statement share one snapshot: the new session is not among those that may have to go. */
+  /** All parts of the statement share one snapshot, so the new session is not among those that may be displaced. */
   async create(tx: AnnouncedTransaction, session: NewSession) {
     const { userId, amr, aal, userAgent, ipAddress, jkt = null, ttlSeconds } = session;
     const rows = await statement(
@@ -82,7 +82,7 @@ export class PostgresSessionStore implements SessionStore {
 
   async rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation> {
     const { userId, sessionId, generation } = presented;
-    // One statement, hence one round trip and one commit for a refresh, and nothing spent that was not answered.
+    // One statement makes a refresh one round trip and one commit. A token is never consumed without an answer.
     const [rotated] = await preparedStatement(
       em,
       sql<SessionRow & SubjectColumns>`
@@ -150,7 +150,7 @@ export class PostgresSessionStore implements SessionStore {
     return written ?? null;
   }
 
-  /** Rows that somebody else is changing are left out: two processes that wait for the rows of each other would deadlock. */
+  /** Skips locked rows: two processes that wait for rows of each other would deadlock. */
   async markSeen(em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]> {
     if (sightings.length === 0) return [];
     const rows = await statement(
@@ -178,7 +178,7 @@ export class PostgresSessionStore implements SessionStore {
   ): Promise<EndedSession | null> {
     const [ended] = await this.end(tx, sql`id = ${sessionId} and user_id = ${userId} and ${this.timely}`);
     if (ended) return ended;
-    // A standby that took over without the last transactions lost the session, and its access token is still good.
+    // A promoted standby may have lost the session while its access token is still valid.
     const isLost = known && !(await this.has(tx, sessionId));
     const [lost] = isLost
       ? await this.revocations.endSessions(tx, [endableByToken({ userId, sessionId })])
@@ -201,7 +201,7 @@ export class PostgresSessionStore implements SessionStore {
     );
   }
 
-  /** A row goes with its ending, in one transaction. */
+  /** Deletes the rows and writes their revocations, in one transaction. */
   private async end(tx: AnnouncedTransaction, condition: RawBuilder<unknown>): Promise<EndedSession[]> {
     const removed = await this.records(
       tx,
@@ -215,7 +215,7 @@ export class PostgresSessionStore implements SessionStore {
   }
 }
 
-/** As read, so that a change is written only while it holds. */
+/** The columns as they were read. A change is written only while they are the same. */
 interface Version {
   readonly stored: RefreshNotes | null;
   readonly seen: number | null;
@@ -262,5 +262,5 @@ function toRecord(row: SessionRow): SessionRecord {
   };
 }
 
-/** Sessions whose absolute life is over; one that is only idle goes with it. */
+/** Sessions whose absolute life is over. Idle sessions are removed only then. */
 export const expiredSessions = expiredRows('expired sessions', 'session', sql`expires_at < now()`);

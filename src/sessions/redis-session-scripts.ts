@@ -2,16 +2,16 @@ import { RedisScript } from '../platform/redis/index.ts';
 
 /**
  * The sessions of one user are one hash, KEYS[1]: session id to JSON, with times in milliseconds since 1970. So every
- * script touches one key, which a cluster keeps in one place, and reaches a session from user id and session id.
- * ARGV[1] is the idle limit in milliseconds, or empty. Time is that of Redis. The last argument is the time after which
- * nobody waits any more: a Redis that stalled must not do then what its caller was told did not happen.
+ * script touches one key, which a cluster keeps in one place, and finds a session by user id and session id.
+ * ARGV[1] is the idle limit in milliseconds, or empty. The clock is that of Redis. The last argument is the deadline: a
+ * Redis that stalled must not run a script after its caller was told that it failed.
  */
 const script = (body: string): RedisScript =>
   new RedisScript(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local idle, latest = tonumber(ARGV[1]), tonumber(ARGV[#ARGV])
-if now > latest then return redis.error_reply('-TOOLATE nobody waits for this any more') end
+if now > latest then return redis.error_reply('-TOOLATE the caller no longer waits') end
 
 local function alive(text)
   local session = text and cjson.decode(text)
@@ -32,7 +32,7 @@ export const FIND = script(`
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 return alive(text) and text`);
 
-/** Returns the sessions. */
+/** Returns the active sessions. */
 export const LIST = script(`
 local texts = {}
 for _, text in ipairs(redis.call('HVALS', KEYS[1])) do
@@ -41,8 +41,8 @@ end
 return texts`);
 
 /**
- * ARGV[2] the session without its times, ARGV[3] its life in milliseconds. Drops those whose time is over; the key
- * lives as long as the last of the others. Returns the session, and after it the others.
+ * ARGV[2] the session without its times, ARGV[3] its life in milliseconds. Removes expired and idle sessions. The key
+ * lives as long as the longest-lived session. Returns the new session, then the others.
  */
 export const CREATE = script(`
 local session = cjson.decode(ARGV[2])
@@ -64,7 +64,7 @@ redis.call('PEXPIREAT', KEYS[1], string.format('%d', last))
 return texts`);
 
 /**
- * ARGV[2] session id, ARGV[3] the presented generation, ARGV[4] the use. Returns the rotated session; or one that is at
+ * ARGV[2] session id, ARGV[3] the presented generation, ARGV[4] the use. Returns the rotated session; or a session at
  * another generation, and the time; or nothing.
  */
 export const ROTATE = script(`
@@ -74,7 +74,7 @@ if not session then return {} end
 if tonumber(ARGV[3]) ~= session.generation then return { text, now } end
 local use = cjson.decode(ARGV[4])
 session.generation = session.generation + 1
--- Not the instant of the proof: by that a step-up of an earlier release is told (notesOfEarlierRelease).
+-- Never the time of authentication: equal times mark a step-up of an earlier release (notesOfEarlierRelease).
 session.rotatedAt, session.lastUsedAt = math.max(now, session.authenticatedAt + 1), now
 session.userAgent, session.ipAddress = use.userAgent, use.ipAddress
 return { keep(session) }`);
@@ -84,7 +84,10 @@ export const LOOK = script(`
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 return alive(text) and { text, now } or {}`);
 
-/** ARGV[2] session id, ARGV[3] the session as it was read, ARGV[4] the change. Returns the session, or nil when it changed. */
+/**
+ * ARGV[2] session id, ARGV[3] the session as it was read, ARGV[4] the change. Returns the session, or nil when it had
+ * changed.
+ */
 export const WRITE = script(`
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 local session = alive(text)
@@ -101,7 +104,7 @@ if change.proof then
 end
 return keep(session)`);
 
-/** ARGV[2] session id, ARGV[3] a generation of which an access token was used. Returns 1 when that was news. */
+/** ARGV[2] session id, ARGV[3] the generation of a used access token. Returns 1 when it was noted now. */
 export const MARK_SEEN = script(`
 local session = alive(redis.call('HGET', KEYS[1], ARGV[2]))
 local generation = tonumber(ARGV[3])

@@ -23,9 +23,10 @@ import type {
 import { loadSubject, type Subject } from './subject.ts';
 
 /**
- * Keeps the active sessions in Redis, which may lose everything at any moment or come back with yesterday's data. What
- * ended is in PostgreSQL: an ending is decided there, and whatever is read here is held against it. A session leaves
- * Redis after the commit of its ending; when it does not, that is a waste of memory and nothing worse.
+ * Keeps the active sessions in Redis, which may lose all data at any moment or restore an old copy. So PostgreSQL
+ * decides which sessions have ended: revocations are written there, and every session that is read here is checked
+ * against them. A session is removed from Redis after the commit of its revocation. If that fails, it only wastes
+ * memory.
  */
 export class RedisSessionStore implements SessionStore {
   constructor(
@@ -60,7 +61,7 @@ export class RedisSessionStore implements SessionStore {
 
   async rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation> {
     const { userId, sessionId, generation } = presented;
-    // Before the generation is spent: afterwards a database that is away would leave it without an answer.
+    // Before the generation is consumed. Afterwards, a failing database would leave the client without an answer.
     const subject = await loadSubject(em, userId, sessionId);
     if (!subject) return { kind: 'unknown' };
     const { userAgent, ipAddress } = use;
@@ -116,7 +117,7 @@ export class RedisSessionStore implements SessionStore {
       if (known && error instanceof RedisAway) return null;
       throw error;
     });
-    // A session that Redis lost (flushed, evicted) has access tokens that are still good.
+    // A session that Redis lost (flushed, evicted) may have access tokens that are still valid.
     const session = held ?? (known ? endableByToken({ userId, sessionId }) : null);
     const [ended] = await this.end(tx, userId, session ? [session] : []);
     return ended ?? null;
@@ -155,7 +156,7 @@ export class RedisSessionStore implements SessionStore {
     return ended;
   }
 
-  /** An old copy of Redis brings back what is over: it goes again when it is seen. */
+  /** Filters out ended sessions. A restored copy of Redis may contain them, so they are removed again. */
   private async withoutEnded<Held extends Pick<SessionRecord, 'id'>>(
     em: EntityManager,
     userId: string,
@@ -186,7 +187,7 @@ export class RedisSessionStore implements SessionStore {
     userId: string,
     ...args: ReadonlyArray<string | number>
   ): Promise<unknown> {
-    // As the statements of an operation (platform/database/connection-care.ts): nothing happens after its deadline.
+    // Like the statements of an operation (platform/database/connection-care.ts), no script runs after the deadline.
     if (timeLeft() <= 0) throw new ServiceUnavailable({ detail: 'the operation is past its deadline' });
     const { idleTtlSeconds } = this.options;
     const idle = idleTtlSeconds === undefined ? '' : idleTtlSeconds * 1000;
@@ -194,10 +195,10 @@ export class RedisSessionStore implements SessionStore {
   }
 }
 
-/** The braces make a cluster choose the place by the user id alone. */
+/** The braces are a hash tag: a cluster chooses the slot by the user id alone. */
 const keyOf = (userId: string): string => `gatehouse:sessions:{${userId}}`;
 
-/** As the scripts keep it. */
+/** A session in the form in which the scripts store it. */
 interface StoredSession {
   id: string;
   generation: number;
@@ -205,16 +206,16 @@ interface StoredSession {
   aal: number;
   userAgent: string | null;
   ipAddress: string | null;
-  /** Absent in a session of a release before it. */
+  /** Absent in a session that was stored before this field existed. */
   jkt?: string | null;
   authenticatedAt: number;
   rotatedAt: number;
   createdAt: number;
   lastUsedAt: number;
   expiresAt: number;
-  /** Absent until there is something to remember. */
+  /** Absent until there are notes. */
   notes?: RefreshNotes;
-  /** The latest generation of which an access token was used. */
+  /** The latest generation with a used access token. */
   seenGeneration?: number;
 }
 

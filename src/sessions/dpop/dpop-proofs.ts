@@ -12,28 +12,28 @@ import { InvalidDpopProof } from '../../platform/errors.ts';
 import type { DpopProof } from '../../platform/request/index.ts';
 import type { ReplayCache } from './replay-cache.ts';
 
-/** Asymmetric ones only: never `none`, never a MAC (RFC 9449 section 4.3, item 5). */
+/** Asymmetric algorithms only: never `none`, never a MAC (RFC 9449 section 4.3, item 5). */
 export const DPOP_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256'] as const;
 
-/** Characters of a proof. One with an RSA key of 4096 bits has about 1,700. */
+/** Characters of a proof. A proof with an RSA key of 4096 bits has about 1,700. */
 const MAX_LENGTH = 3_000;
-/** Characters, base64url: an RSA modulus of 4096 bits, and an exponent of 24. Larger ones make a check slow. */
+/** Characters, base64url: an RSA modulus of 4096 bits and an exponent of 24 bits. Larger ones make a check slow. */
 const MAX_MODULUS = 683;
 const MAX_EXPONENT = 4;
 /** Characters of `jti`. */
 const MAX_ID = 256;
-/** Seconds for which a proof is good after it was made, and by which a client's clock may be ahead. */
+/** Seconds for which a proof is valid after it was made, and seconds by which a client's clock may be ahead. */
 const LIFE = 60;
 const AHEAD = 30;
 
-/** What a proof must be for. */
+/** The request that a proof must be for. */
 export interface DpopTarget {
   readonly method: string;
   /** Path of the request, without the query. */
   readonly path: string;
 }
 
-/** Checks DPoP proofs (RFC 9449 section 4.3): who sent the request holds a private key. */
+/** Checks DPoP proofs (RFC 9449 section 4.3): that the sender of the request holds a private key. */
 export class DpopProofs {
   constructor(
     private readonly clock: Clock,
@@ -42,8 +42,8 @@ export class DpopProofs {
   ) {}
 
   /**
-   * A proof works once.
-   * @throws {InvalidDpopProof} saying what is wrong with it.
+   * Checks a proof, and uses it up: it works once.
+   * @throws {InvalidDpopProof} with the reason.
    */
   async verify(proof: string, { method, path }: DpopTarget): Promise<DpopProof> {
     if (proof.length > MAX_LENGTH) throw invalid(`It is longer than ${MAX_LENGTH} characters.`);
@@ -62,7 +62,8 @@ export class DpopProofs {
     if (ath !== undefined && typeof ath !== 'string') throw invalid('ath must be a text.');
     const thumbprint = await calculateJwkThumbprint(jwk, 'sha256');
     const id = createHash('sha256').update(`${thumbprint} ${jti}`).digest('base64url');
-    // Until it has expired by the clock of every process: one may be ahead of this one as far as a client may.
+    // Remember the proof until it has expired by the clock of every process. A process may be ahead of this one by as
+    // much as a client may.
     if (!(await this.replays.use(id, LIFE + 2 * AHEAD)))
       throw invalid('It was used before. Make a new one for each request.');
     return { thumbprint, accessTokenHash: ath ?? null };
@@ -79,7 +80,8 @@ async function verified(proof: string, now: Date): Promise<{ payload: Record<str
     const { payload } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
       algorithms: [...DPOP_ALGORITHMS],
-      // For exp and nbf, which a client may add (RFC 7519 section 4.1). jose does not judge the age by iat.
+      // Makes jose check exp and nbf, which a client may add (RFC 7519 section 4.1). jose does not judge the age by
+      // iat.
       currentDate: now,
       clockTolerance: AHEAD,
     });
@@ -97,7 +99,7 @@ async function verified(proof: string, now: Date): Promise<{ payload: Record<str
   }
 }
 
-/** RFC 9449 section 4.3, item 9: compared without query and fragment, after normalisation. */
+/** RFC 9449 section 4.3, item 9: compare without query and fragment, after normalisation. */
 function withoutQuery(uri: string): string | undefined {
   const url = URL.parse(uri);
   return url ? `${url.origin}${url.pathname}` : undefined;

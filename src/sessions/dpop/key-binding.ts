@@ -5,12 +5,12 @@ import { InvalidDpopProof, InvalidRefreshToken } from '../../platform/errors.ts'
 import type { Caller, PresentedCredentials, RequestSource } from '../../platform/request/index.ts';
 import type { RefreshTokenClaims } from '../refresh-token.ts';
 
-/** DPOP. With `off`, proofs are not looked at, so a session that is bound to a key cannot be used. */
+/** Setting of DPoP. With `off`, proofs are ignored, so a session that is bound to a key cannot be used. */
 export type DpopMode = 'off' | 'optional' | 'required';
 
 /**
- * Binds sessions to keys of their clients (RFC 9449): a token that was stolen is worth nothing without the key. A session is
- * bound when it is issued, for its life.
+ * Binds sessions to keys of their clients (RFC 9449): a stolen token is useless without the key. A session is bound
+ * when it is issued, for its whole life.
  */
 export class KeyBinding {
   constructor(
@@ -19,8 +19,8 @@ export class KeyBinding {
   ) {}
 
   /**
-   * The key that a session is bound to when this request makes one; null: none.
-   * @throws {InvalidDpopProof} there must be one.
+   * Returns the thumbprint of the key to which a new session of this request is bound, or null.
+   * @throws {InvalidDpopProof} when a proof is required and the request has none.
    */
   keyOf({ dpopThumbprint = null }: RequestSource): string | null {
     if (dpopThumbprint === null && this.mode === 'required') {
@@ -29,7 +29,7 @@ export class KeyBinding {
     return dpopThumbprint;
   }
 
-  /** @throws {InvalidDpopProof} the caller's token is bound to a key that this request does not prove. */
+  /** @throws {InvalidDpopProof} when the request does not prove the key that the caller's token is bound to. */
   requireKeyOf({ jkt }: Caller, token: string, { scheme, dpopProof }: PresentedCredentials): void {
     if (jkt === undefined) {
       if (this.mode === 'required') {
@@ -63,10 +63,10 @@ export class KeyBinding {
   }
 
   /**
-   * Before the token is spent, so that the session lives on. A refresh token without its key was copied, or its client is
-   * broken: the audit trail says so.
-   * @throws {InvalidDpopProof} no proof came, or one by another key.
-   * @throws {InvalidRefreshToken} it must be bound to a key and is not.
+   * Runs before the refresh token is consumed, so that the session lives on. A refresh token without its key was
+   * copied, or its client is broken, so the failure is audited.
+   * @throws {InvalidDpopProof} when no proof came, or a proof of another key.
+   * @throws {InvalidRefreshToken} when the token must be bound to a key and is not.
    */
   async requireForRefresh(
     em: EntityManager,

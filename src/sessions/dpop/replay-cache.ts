@@ -1,25 +1,25 @@
 import { ServiceUnavailable } from '../../platform/errors.ts';
 import { RedisAway, type RedisConnection, RedisScript } from '../../platform/redis/index.ts';
 
-/** The port that remembers which proofs were used. */
+/** The port that remembers used proofs. */
 export interface ReplayCache {
   /**
-   * @param id of a proof
+   * Marks a proof as used.
    * @param seconds for which it is remembered
    * @returns whether this is its first use.
    */
   use(id: string, seconds: number): Promise<boolean>;
 }
 
-/** Proofs of 120 seconds, 1,500 in each, which is more than a process answers. About 25 MB. */
+/** Proofs of 120 seconds at 1,500 a second, which is more than a process answers. They take about 25 MB. */
 const MAX_REMEMBERED = 180_000;
 
-/** For one process. */
+/** Remembers the proofs of one process. */
 export class InProcessReplayCache implements ReplayCache {
-  /** To the time by performance.now() until which it is remembered, the first used first. */
+  /** Proof to its expiry, in the time of performance.now(). The oldest use comes first. */
   private readonly used = new Map<string, number>();
 
-  /** @throws {ServiceUnavailable} when there is no room: a proof that is forgotten could be used again. */
+  /** @throws {ServiceUnavailable} when there is no room: a forgotten proof could be used again. */
   async use(id: string, seconds: number): Promise<boolean> {
     const now = performance.now();
     for (const [oldest, until] of this.used) {
@@ -34,12 +34,12 @@ export class InProcessReplayCache implements ReplayCache {
   }
 }
 
-/** KEYS[1] the proof, ARGV[1] seconds. Returns nil when it was there: the one step that decides between two uses. */
+/** KEYS[1] the proof, ARGV[1] seconds. Returns nil when the key existed. This one step decides between two uses. */
 const USE = new RedisScript(`return redis.call('SET', KEYS[1], '', 'NX', 'EX', ARGV[1])`);
 
 /**
- * For several processes. Each remembers for itself too: while Redis is away, a proof works once at each process at most,
- * and the gateway goes on.
+ * Remembers the proofs of several processes. Each process also remembers its own: while Redis is away, the gateway goes
+ * on, and a proof works at most once at each process.
  */
 export class RedisReplayCache implements ReplayCache {
   private readonly own = new InProcessReplayCache();
