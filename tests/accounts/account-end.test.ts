@@ -52,7 +52,7 @@ describe('deactivateAccount', () => {
     expect((await alice.me(accessToken)).data?.me?.isActive).toBe(true);
   });
 
-  it('ends every session everywhere; nobody signs in, and nobody sees the profile', async () => {
+  it('ends every session in every process, refuses every sign-in and hides the profile', async () => {
     const alice = await gateway.aSubject();
     const [one, two] = [await alice.signedIn(), await alice.signedIn()];
     expect((await deactivate(one.accessToken, alice.password)).data).toEqual({ deactivateAccount: true });
@@ -66,7 +66,7 @@ describe('deactivateAccount', () => {
     await gateway.mailbox.expect(alice.email, /was deactivated/);
   });
 
-  it('is lifted by a password reset, and not by asking for one', async () => {
+  it('is lifted when the owner resets the password, but not when they only request a reset', async () => {
     const alice = await gateway.aSubject();
     await deactivate((await alice.signedIn()).accessToken, alice.password);
     await gateway.client.execute(RecoverAccountDocument, { email: alice.email });
@@ -110,7 +110,7 @@ describe('deleteAccount', () => {
     expect(after).toContain(alice.id);
   });
 
-  it('voids every token of the account at once, in every process', async () => {
+  it('voids every access token of the account at once, in every process', async () => {
     const alice = await gateway.aSubject();
     const [one, two] = [await alice.signedIn(), await alice.signedIn()];
     await remove(one.accessToken, alice.password);
@@ -121,7 +121,7 @@ describe('deleteAccount', () => {
     expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('leaves address and name to whoever registers next, who inherits nothing', async () => {
+  it('lets the next person register the address and name, who inherits nothing', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     await remove(accessToken, alice.password);
@@ -132,7 +132,7 @@ describe('deleteAccount', () => {
     expect((await alice.login()).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('waits while a change of address can be undone', async () => {
+  it('waits until the last change of the e-mail address can no longer be undone', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = `next-${alice.email}`;
@@ -153,7 +153,7 @@ describe('deleteAccount', () => {
     expect((await remove(accessToken, alice.password)).data).toEqual({ deleteAccount: true });
   });
 
-  it('is done once when it is asked for twenty times at once, in two processes', async () => {
+  it('happens once for twenty requests at once, over two processes', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const replies = await race(20, (index) =>
@@ -167,7 +167,7 @@ describe('deleteAccount', () => {
 });
 
 describe('the last superuser', () => {
-  it('can neither deactivate nor delete the account, also when two leave at once', async () => {
+  it('can neither deactivate nor delete their account, also when the last two leave at once', async () => {
     const staff = [await aSuperuser(gateway), await aSuperuser(gateway)];
     const replies = await Promise.all([
       deactivate(staff[0]?.tokens.accessToken ?? '', staff[0]?.password ?? ''),
@@ -179,7 +179,7 @@ describe('the last superuser', () => {
 });
 
 describe('exportMyData', () => {
-  it('tells what is kept, without secrets', async () => {
+  it('contains the stored data without secrets', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, refreshToken } = await alice.signedIn();
     const { data, text } = await gateway.client.execute(ExportMyDataDocument, {}, { bearer: accessToken });
@@ -199,7 +199,7 @@ describe('exportMyData', () => {
       expect(text).not.toContain(secret);
   });
 
-  it('tells of password and second factor when they were set, and what is left of the recovery codes', async () => {
+  it('contains when password and second factor were set, and how many recovery codes are left', async () => {
     const alice = await gateway.aSubject();
     const { secret, recoveryCodes, tokens } = await enrol(gateway, alice);
     const { data, text } = await gateway.client.execute(
@@ -232,7 +232,7 @@ describe('exportMyData', () => {
     expect((await gateway.client.execute(ExportMyDataDocument, {}, { bearer })).errors).toEqual([]);
   });
 
-  it('asks a session of level 1 for the second factor where the account has one', async () => {
+  it('asks a session of level 1 for the second factor when the account has one', async () => {
     const alice = await gateway.aSubject();
     const { accessTokenOfLevel1: bearer } = await enrol(gateway, alice);
     const refused = await gateway.client.execute(ExportMyDataDocument, {}, { bearer });
@@ -242,7 +242,7 @@ describe('exportMyData', () => {
     });
   });
 
-  it('is for those who are signed in', async () => {
+  it('refuses an anonymous caller', async () => {
     expect((await gateway.client.execute(ExportMyDataDocument, {})).code).toBe('UNAUTHENTICATED');
   });
 });

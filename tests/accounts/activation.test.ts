@@ -68,7 +68,7 @@ const state = async ({ id }: Subject) => {
 };
 
 describe('an owner', () => {
-  it('comes back from their own deactivation', async () => {
+  it('can reactivate an account that they deactivated themselves', async () => {
     const alice = await gateway.aSubject();
     expect(await deactivate(alice, DeactivatedBy.OWNER)).toBe(true);
     expect(await state(alice)).toBe('OWNER');
@@ -77,7 +77,7 @@ describe('an owner', () => {
     expect(await comeBack(alice)).toBe(false);
   });
 
-  it('does not come back from an administrator’s, nor puts their own in its place', async () => {
+  it('cannot reactivate an account that an administrator deactivated, nor replace that state by their own', async () => {
     const alice = await gateway.aSubject();
     await deactivate(alice, DeactivatedBy.ADMIN);
     expect(await deactivate(alice, DeactivatedBy.OWNER)).toBe(false);
@@ -85,7 +85,7 @@ describe('an owner', () => {
     expect(await state(alice)).toBe('ADMIN');
   });
 
-  it('who left already is kept out by an administrator', async () => {
+  it('cannot come back once an administrator also deactivated the account', async () => {
     const alice = await gateway.aSubject();
     await deactivate(alice, DeactivatedBy.OWNER);
     expect(await deactivate(alice, DeactivatedBy.ADMIN)).toBe(true);

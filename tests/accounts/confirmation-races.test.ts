@@ -22,7 +22,7 @@ describe.each(STORES)('over two processes with sessions in %s', (store) => {
 
   let counter = 0;
   const anAddress = () => `raced-${++counter}@example.test`;
-  /** One registration of the address for each process, and its link. */
+  /** Registers the address once in each process. Returns both links. */
   const register = async (email: string, process: 0 | 1) => {
     const subject = await Subject.register(pair.clients[process], { email });
     const sent = async () => (await pair.mailTo(email, 'confirm-email')).replaceAll('\u2060', '');
@@ -35,7 +35,7 @@ describe.each(STORES)('over two processes with sessions in %s', (store) => {
   const owners = (email: string) =>
     pair.database.query<{ username: string }>('select username from users where email_key = $1', [email]);
 
-  it('of two registrations of one address that are confirmed at the same moment, one wins', async () => {
+  it('lets one of two registrations of one address win when both are confirmed at once', async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const email = anAddress();
       const registrations = [await register(email, 0), await register(email, 1)] as const;
@@ -53,12 +53,12 @@ describe.each(STORES)('over two processes with sessions in %s', (store) => {
     }
   });
 
-  it('of a confirmation and a reset of the account that had the address before, one wins; no deadlock', async () => {
+  it('lets a confirmation or a reset of the account that already had the address win, without a deadlock', async () => {
     const codes = new Set<unknown>();
     for (let round = 0; round < ROUNDS; round += 1) {
       const email = anAddress();
       const former = await register(email, 0);
-      // As an account that registered while confirmation was optional.
+      // Like an account that registered while confirmation was optional.
       expect((await confirm(former, 0)).errors).toEqual([]);
       const { accessToken } = await former.subject.signedIn();
       await pair.database.query('update users set email_confirmed_at = null where email_key = $1', [email]);
@@ -76,7 +76,7 @@ describe.each(STORES)('over two processes with sessions in %s', (store) => {
       expect([confirmed, claimed].filter(Boolean)).toHaveLength(1);
       const winner = confirmed ? newer : former;
       expect(await owners(email)).toEqual([{ username: winner.subject.username }]);
-      // Whichever won, what was set up before no longer opens anything.
+      // Whichever side won, the older credentials no longer sign in.
       expect((await former.subject.login()).code).toBe('INVALID_CREDENTIALS');
       for (const client of pair.clients) {
         await untilRefused(() => former.subject.me(accessToken, client));
@@ -88,7 +88,7 @@ describe.each(STORES)('over two processes with sessions in %s', (store) => {
 
 const tokenIn = (text: string): string => /#token=([\w-]+)/.exec(text)?.[1] ?? '';
 
-/** The other process knows within a second. */
+/** The other process learns of it within a second. */
 async function untilRefused(ask: () => Promise<{ code: unknown }>): Promise<void> {
   const deadline = Date.now() + 3_000;
   let { code } = await ask();

@@ -30,7 +30,7 @@ let counter = 0;
 const unique = () => `waiting${++counter}`;
 
 describe('an account that registered', () => {
-  it('gets a link whose token confirms its address, once', async () => {
+  it('gets a link whose token confirms its address once', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
     expect((await confirm(token, alice.password)).data?.confirmEmail).toMatchObject({
@@ -43,7 +43,7 @@ describe('an account that registered', () => {
     expect((await confirm(token)).code).toBe('INVALID_TOKEN');
   });
 
-  it('confirms once when the link is used twenty times at once, in two processes', async () => {
+  it('confirms once when the link is used twenty times at once, over two processes', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
     const replies = await race(20, (index) =>
@@ -55,7 +55,7 @@ describe('an account that registered', () => {
     );
   });
 
-  it('gets a new link on demand beside the former one, and the first that is used voids the other', async () => {
+  it('gets a new link on request while the former one still works; using either voids the other', async () => {
     for (const use of ['former', 'newest'] as const) {
       const alice = await gateway.aSubject();
       const former = await gateway.mailbox.token(alice.email, 'confirm-email');
@@ -70,17 +70,17 @@ describe('an account that registered', () => {
     }
   });
 
-  it('gets no link any more once it is confirmed', async () => {
+  it('gets no new link once it is confirmed', async () => {
     const alice = await gateway.aSubject();
     await gateway.confirm(alice);
     const before = (await gateway.mailbox.to(alice.email)).length;
     await resend(alice.email);
-    // The next job of the same worker has been done after it.
+    // The same worker has done this later job, so it has passed over the earlier one.
     await gateway.mailbox.token((await gateway.aSubject()).email, 'confirm-email');
     expect((await gateway.mailbox.to(alice.email)).length).toBe(before);
   });
 
-  it('cannot confirm by a token that is expired, altered, or of another purpose', async () => {
+  it('cannot confirm with a token that is expired, altered or made for another purpose', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
     expect((await confirm(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`)).code).toBe(
@@ -104,7 +104,7 @@ describe('an account that registered', () => {
 });
 
 describe('resendEmailConfirmation', () => {
-  it('answers the same for an address without an account, and mails nobody', async () => {
+  it('answers the same for an address without an account, and sends no mail', async () => {
     const known = await gateway.aSubject();
     const [one, two] = [await resend(known.email), await resend('nobody-at-all@example.test')];
     expect(two.text).toBe(one.text);
@@ -112,7 +112,7 @@ describe('resendEmailConfirmation', () => {
     expect(await gateway.mailbox.to('nobody-at-all@example.test')).toEqual([]);
   });
 
-  it('stores nothing readable', async () => {
+  it('stores no readable e-mail address', async () => {
     await resend('very-secret-person@example.test');
     const rows = await gateway.database.query('select * from mail_job, one_time_token');
     expect(JSON.stringify(rows)).not.toContain('very-secret-person');
@@ -127,7 +127,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
   const profile = async (username: string) =>
     (await strict.client.execute(PublicProfileDocument, { username })).data?.publicProfile;
 
-  it('register answers the same for a free and a taken address, and only the free one gets a link', async () => {
+  it('answers a registration of a free and of a taken address alike, and mails a link only for the free one', async () => {
     const owner = await strict.confirm(await strict.aSubject());
     const free = `${unique()}@example.test`;
     const [forFree, forTaken] = [await register(free), await register(owner.email)];
@@ -150,7 +150,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect(notice.text).not.toContain('#token=');
   });
 
-  it('there is no account before the link is used, and all of one after', async () => {
+  it('creates the account, complete, only when the link is used', async () => {
     const [email, username] = [`${unique()}@example.test`, unique()];
     const { data } = await register(email, username);
     expect(await profile(username)).toBeNull();
@@ -168,7 +168,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect(await profile(username)).toMatchObject({ username });
   });
 
-  it('somebody who registers a taken address is told EMAIL_NOT_CONFIRMED as for a free one', async () => {
+  it('answers the login after a registration of a taken address with EMAIL_NOT_CONFIRMED, as for a free one', async () => {
     const owner = await strict.confirm(await strict.aSubject());
     const username = unique();
     await register(owner.email, username);
@@ -178,7 +178,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect((await login(owner.email, owner.password)).data?.login).toHaveProperty('accessToken');
   });
 
-  it('keeps the username of a waiting registration, against registrations and renamings', async () => {
+  it('reserves the username of a pending registration against registrations and renamings', async () => {
     const username = unique();
     await register(`${unique()}@example.test`, username);
     expect((await register(`${unique()}@example.test`, username.toUpperCase())).code).toBe('CONFLICT');
@@ -187,7 +187,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect(new Set(raced.filter(({ data }) => !data).map(({ code }) => code))).toEqual(new Set(['CONFLICT']));
   });
 
-  it('frees the username when the registration expires', async () => {
+  it('frees the username when the pending registration expires', async () => {
     const username = unique();
     await register(`${unique()}@example.test`, username);
     await strict.database.query(
@@ -198,7 +198,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect((await register(`${unique()}@example.test`, username)).errors).toEqual([]);
   });
 
-  it('of two who registered one address, the first who confirms has it', async () => {
+  it('gives an address that two people registered to the first who confirms', async () => {
     const email = `${unique()}@example.test`;
     const [one, two] = [unique(), unique()];
     await register(email, one);
@@ -216,18 +216,18 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     expect(replies.find(({ data }) => !data)?.code).toBe('INVALID_TOKEN');
   });
 
-  it('an account that registered before the setting must confirm too', async () => {
+  it('asks an account that registered before the setting to confirm too', async () => {
     const early = await gateway.aSubject();
     expect((await login(early.username, early.password)).code).toBe('EMAIL_NOT_CONFIRMED');
     await gateway.confirm(early);
     expect((await login(early.username, early.password)).data?.login).toHaveProperty('accessToken');
   });
 
-  it('the right password of a deactivated account takes as long as a wrong one', async () => {
+  it('takes as long for the right password of a deactivated account as for a wrong one', async () => {
     const costly = await gateway.another({ EMAIL_CONFIRMATION: 'required', PASSWORD_BCRYPT_COST: '9' });
     const alice = await gateway.aSubject();
     await gateway.database.query(`update users set email_confirmed_at = now() where id = $1`, [alice.id]);
-    // Its hash is upgraded to the cost that is measured.
+    // The first login upgrades the hash to the cost that is measured.
     await alice.signedIn({ client: costly.client });
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
     const took = async (password: string) => {
@@ -242,7 +242,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     }
     await costly.close();
     const median = (samples: number[]) => samples.sort((a, b) => a - b)[7] ?? 0;
-    // One hash instead of two would be about half.
+    // A login with one hash instead of two would take about half as long.
     expect(median(right) / median(wrong)).toBeGreaterThan(0.75);
   });
 });

@@ -16,7 +16,10 @@ import {
 import { race } from '../support/race.ts';
 import { hasRedis, TestRedis } from '../support/redis.ts';
 
-/** Those of a recipient are as they are by default; attackers have as many networks as they like. */
+/**
+ * The limits of a recipient keep their defaults. The others are wide, since attackers have as many networks
+ * as they like.
+ */
 const WIDE = Object.keys(RATE_LIMIT_RULES)
   .filter((rule) => !rule.endsWith('.recipient'))
   .map((rule) => `${rule}=9999/60`)
@@ -49,11 +52,11 @@ const mailsTo = async (gateway: TestGateway, email: string) => {
 };
 const countTo = async (gateway: TestGateway, email: string) => (await mailsTo(gateway, email)).length;
 
-describe('mails that are asked for and not sent', () => {
+describe('requests whose mail is not sent', () => {
   it.each([
     ['optional', () => optional],
     ['required', () => required],
-  ] as const)('cost the owner of an address nothing, with confirmation %s', async (_, of) => {
+  ] as const)('do not charge the owner of the address, with confirmation %s', async (_, of) => {
     const gateway = of();
     const email = anAddress();
     for (let n = 0; n < 10; n += 1) {
@@ -67,7 +70,7 @@ describe('mails that are asked for and not sent', () => {
     expect(await countTo(gateway, email)).toBe(2);
   });
 
-  it('cost the new owner of an account no recovery', async () => {
+  it('do not charge the recovery limit of a new account', async () => {
     const email = anAddress();
     for (let n = 0; n < 10; n += 1) await recover(optional.client, email);
     await register(optional.client, email);
@@ -75,7 +78,7 @@ describe('mails that are asked for and not sent', () => {
     await optional.mailbox.token(email, 'reset-password');
   });
 
-  it('of registrations that fail cost the address none', async () => {
+  it('do not charge the address when the registration fails', async () => {
     const email = anAddress();
     const taken = await optional.aSubject();
     for (let n = 0; n < 10; n += 1) {
@@ -86,8 +89,8 @@ describe('mails that are asked for and not sent', () => {
   });
 });
 
-describe('mails to one mailbox', () => {
-  it('are five for registrations, ten for further confirmations and changes of address, and five for recovery', async () => {
+describe('the limit of mails to one mailbox', () => {
+  it('is five for registrations, ten for further confirmations and e-mail changes, and five for recovery', async () => {
     const victim = anAddress();
     const senders = await Promise.all(Array.from({ length: 10 }, () => optional.aSubject()));
     const bearers = await Promise.all(senders.map(async (sender) => (await sender.signedIn()).accessToken));
@@ -111,7 +114,7 @@ describe('mails to one mailbox', () => {
     ['optional', () => optional],
     ['required', () => required],
   ] as const)(
-    'include that of a registration, whatever strangers had sent before, with confirmation %s',
+    'allows the mail of a registration whatever strangers requested before, with confirmation %s',
     async (_, of) => {
       const gateway = of();
       const victim = anAddress();
@@ -129,7 +132,7 @@ describe('mails to one mailbox', () => {
     },
   );
 
-  it('are five for registrations of its address, and a sixth person hears when to come back', async () => {
+  it('allows five registrations of its address, and tells a sixth person when to retry', async () => {
     const victim = anAddress();
     const replies = await race(8, () => register(required.client, victim));
     expect(replies.filter(({ code }) => code === undefined)).toHaveLength(5);
@@ -140,7 +143,7 @@ describe('mails to one mailbox', () => {
     expect(await countTo(required, victim)).toBe(5);
   });
 
-  it('are counted together for all of its tagged addresses', async () => {
+  it('counts all tagged addresses of the mailbox together', async () => {
     const name = `target-${randomBytes(6).toString('hex')}`;
     const tagged = Array.from({ length: 40 }, (_, n) => `${name}+${n}@example.test`);
     for (const email of tagged) await register(optional.client, email);
@@ -149,7 +152,7 @@ describe('mails to one mailbox', () => {
     expect(mails.flat()).toHaveLength(5);
   });
 
-  it('are counted for tagged addresses that have accounts already', async () => {
+  it('also counts tagged addresses that have accounts already', async () => {
     const name = `target-${randomBytes(6).toString('hex')}`;
     const tagged = Array.from({ length: 20 }, (_, n) => `${name}+${n}@example.test`);
     await optional.database.query(
@@ -164,8 +167,8 @@ describe('mails to one mailbox', () => {
   });
 });
 
-describe('a mail that is held back', () => {
-  it('is answered like one that is sent, and keeps the link of the one before', async () => {
+describe('a mail over the limit', () => {
+  it('is answered like one that is sent, and leaves the earlier link valid', async () => {
     const alice = await optional.aSubject();
     for (let n = 0; n < 5; n += 1) await recover(optional.client, alice.email);
     const [last] = await mailsTo(optional, alice.email);
@@ -179,7 +182,7 @@ describe('a mail that is held back', () => {
     expect(reset.data).toEqual({ resetPassword: true });
   });
 
-  it('is not a notice to the owner: a stranger who empties the mailbox suppresses none', async () => {
+  it('is never a notice to the owner: a stranger who fills the mailbox suppresses none', async () => {
     const alice = await optional.aSubject();
     for (let n = 0; n < 20; n += 1) {
       await resend(optional.client, alice.email);
@@ -192,7 +195,7 @@ describe('a mail that is held back', () => {
     expect(await countTo(optional, alice.email)).toBe(before + 1);
   });
 
-  it('is not the link after an undo: it is the only way in that is left', async () => {
+  it('is never the link after an undo, which is the only way left to sign in', async () => {
     const alice = await optional.confirm(await optional.aSubject());
     const { accessToken: bearer } = await alice.signedIn();
     const change = { newEmail: anAddress(), password: alice.password };
@@ -205,7 +208,7 @@ describe('a mail that is held back', () => {
   });
 });
 
-it('a registration that cannot be one costs no recipient: a person who mistypes keeps nobody from registering', async () => {
+it('does not charge the recipient for a registration that is refused, so a typing error blocks no other person', async () => {
   const codes: unknown[] = [];
   for (let n = 1; n <= 12; n += 1)
     codes.push((await register(optional.client, `${'x'.repeat(65)}${n}@example.test`)).code);
@@ -213,7 +216,7 @@ it('a registration that cannot be one costs no recipient: a person who mistypes 
 });
 
 (hasRedis ? describe : describe.skip)('over two processes on one Redis', () => {
-  it('forty requests at once for recovery come to five mails', async () => {
+  it('sends five mails for forty recovery requests at once', async () => {
     const redis = await TestRedis.start();
     const one = await TestGateway.start({ ...LIMITS, REDIS_URL: redis.url });
     const other = await one.another();

@@ -12,14 +12,14 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 describe('me', () => {
-  it('is null together with UNAUTHENTICATED for an anonymous caller', async () => {
+  it('is null, with the error UNAUTHENTICATED, for an anonymous caller', async () => {
     const reply = await gateway.client.raw('{ me { id } }');
     expect(reply.data).toEqual({ me: null });
     expect(reply.code).toBe('UNAUTHENTICATED');
     expect(reply.status).toBe(200);
   });
 
-  it('cannot be asked for what is secret', async () => {
+  it('has no field that shows a secret', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     for (const field of [
@@ -41,7 +41,7 @@ describe('me', () => {
 describe('publicProfile', () => {
   const find = (username: string) => gateway.client.execute(PublicProfileDocument, { username });
 
-  it('shows an active account by its name in any spelling', async () => {
+  it('finds an active account by its username in any spelling', async () => {
     const alice = await gateway.aSubject();
     const { data } = await find(alice.username.toUpperCase());
     expect(data?.publicProfile).toEqual({
@@ -69,7 +69,7 @@ describe('publicProfile', () => {
 });
 
 describe('updateProfile', () => {
-  it('keeps a name and what makes it unique together when two changes meet', async () => {
+  it('keeps the username and its key consistent when two changes meet', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const other = await gateway.database.connect();
@@ -93,7 +93,7 @@ describe('updateProfile', () => {
   const update = (bearer: string, input: { username?: string | null; displayName?: string | null }) =>
     gateway.client.execute(UpdateProfileDocument, { input }, { bearer });
 
-  it('changes what was given and leaves the rest', async () => {
+  it('changes the given fields and leaves the rest', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const { data } = await update(accessToken, { displayName: 'Alice' });
@@ -110,7 +110,7 @@ describe('updateProfile', () => {
     expect((await update(accessToken, { displayName: null })).data?.updateProfile.displayName).toBeNull();
   });
 
-  it('refuses the name of somebody else, in any spelling', async () => {
+  it('refuses the username of another account, in any spelling', async () => {
     const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
     const { accessToken } = await alice.signedIn();
     const reply = await update(accessToken, { username: bob.username.toUpperCase() });
@@ -118,7 +118,7 @@ describe('updateProfile', () => {
     expect((await alice.me(accessToken)).data?.me?.username).toBe(alice.username);
   });
 
-  it('refuses a name that looks like that of somebody else, or like a reserved one', async () => {
+  it("refuses a username that looks like another account's or like a reserved one", async () => {
     const [alice] = [await gateway.aSubject(), await gateway.aSubject({ username: 'magdalene' })];
     const { accessToken } = await alice.signedIn();
     expect((await update(accessToken, { username: 'magda1ene' })).code).toBe('CONFLICT');
@@ -126,14 +126,14 @@ describe('updateProfile', () => {
     expect((await update(accessToken, { username: 'r00t' })).code).toBe('BAD_USER_INPUT');
   });
 
-  it('lets the owner take a name that looks like their own', async () => {
+  it('lets the owner take a username that looks like their own', async () => {
     const alice = await gateway.aSubject({ username: 'fe1icitas' });
     const { accessToken } = await alice.signedIn();
     expect((await update(accessToken, { username: 'felicitas' })).errors).toEqual([]);
     expect((await alice.me(accessToken)).data?.me?.username).toBe('felicitas');
   });
 
-  it('leaves a name that is older than the rules, also when the client sends it along', async () => {
+  it('keeps a username that is older than the rules, also when the client sends it along', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query('update users set username = $2, username_key = $2 where id = $1', [
       alice.id,
@@ -151,7 +151,7 @@ describe('updateProfile', () => {
     expect((await update(accessToken, { username: '_Alice_' })).code).toBe('BAD_USER_INPUT');
   });
 
-  it('lets the owner change the case of their own name', async () => {
+  it('lets the owner change the case of their username', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     expect((await update(accessToken, { username: alice.username.toUpperCase() })).errors).toEqual([]);

@@ -34,7 +34,7 @@ const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100
 
 let counter = 0;
 const anAddress = () => `contested-${++counter}@example.test`;
-/** A person in a browser of their own, whose mail has been sent. */
+/** Registers a person in a browser of their own, and waits until the mail was sent. */
 const registers = async (at: TestGateway, email = anAddress()) => {
   const browser = at.browser();
   const subject = await Subject.register(browser, { email });
@@ -44,7 +44,7 @@ const registers = async (at: TestGateway, email = anAddress()) => {
 const confirm = (client: Client, token: string, password?: string) =>
   client.execute(ConfirmEmailDocument, { token, password: password ?? null });
 const resend = (client: Client, email: string) => client.execute(ResendEmailConfirmationDocument, { email });
-/** The newest mail to the address, once all are sent. */
+/** The newest mail to the address, after all mails were sent. */
 const newestMail = async (email: string) => {
   await optional.mailbox.settled();
   const [mail] = await optional.mailbox.to(email);
@@ -64,7 +64,7 @@ describe.each([
   ['optional', () => optional],
   ['required', () => required],
 ])('with EMAIL_CONFIRMATION=%s, a registration', (_mode, at) => {
-  it('is confirmed without a password by the browser that made it, whose mark is then forgotten', async () => {
+  it('is confirmed without a password by the browser that made it, whose registration mark is then deleted', async () => {
     const { browser, subject } = await registers(at());
     expect(browser.cookies.has('gatehouse_registration')).toBe(true);
     const { data } = await confirm(browser, await linkOf(subject));
@@ -75,7 +75,7 @@ describe.each([
     expect(marks).toEqual([]);
   });
 
-  it('is confirmed by its password in another browser, and not before the right one is given', async () => {
+  it('is confirmed in another browser by its password, and only by the right one', async () => {
     const { subject } = await registers(at());
     const [phone, token] = [at().browser(), await linkOf(subject)];
     const asked = await confirm(phone, token);
@@ -89,7 +89,7 @@ describe.each([
     expect((await confirm(phone, token, subject.password)).data?.confirmEmail.emailConfirmed).toBe(true);
   });
 
-  it('is not confirmed by the mark of another registration, nor by one that is altered', async () => {
+  it('is not confirmed by an altered registration mark, or by one of another registration', async () => {
     const { browser, subject } = await registers(at());
     const stranger = await registers(at());
     const token = await linkOf(subject);
@@ -98,7 +98,7 @@ describe.each([
     expect((await confirm(browser, token)).code).toBe('BAD_USER_INPUT');
   });
 
-  it('is not confirmed by its mark once that has expired', async () => {
+  it('is not confirmed by its registration mark after that has expired', async () => {
     const { browser, subject } = await registers(at());
     const token = await linkOf(subject);
     await optional.database.query(
@@ -108,7 +108,7 @@ describe.each([
     expect((await confirm(browser, token)).code).toBe('BAD_USER_INPUT');
   });
 
-  it('keeps the mark as a hash, in a cookie that no script reads', async () => {
+  it('stores the registration mark as a hash, and in a cookie that scripts cannot read', async () => {
     const browser = at().browser();
     const { headers } = await browser.raw(
       'mutation ($input: RegisterInput!) { register(input: $input) { id } }',
@@ -131,8 +131,8 @@ describe.each([
   });
 });
 
-describe('a stranger who registered the address of somebody else', () => {
-  it('gets no account by the click of the owner, who registered too (confirmation required)', async () => {
+describe("a stranger who registered another person's address", () => {
+  it('gets no account when the owner, who registered too, opens the link (confirmation required)', async () => {
     const owner = await registers(required);
     const { email } = owner.subject;
     const ownLink = await linkOf(owner.subject);
@@ -149,7 +149,7 @@ describe('a stranger who registered the address of somebody else', () => {
     expect(await accountsWith(email)).toEqual([{ username: owner.subject.username, confirmed: true }]);
   });
 
-  it("is left out of the mail that the owner's browser asks for again", async () => {
+  it("gets no link in the mail that the owner's browser requests again", async () => {
     const owner = await registers(required);
     const { email } = owner.subject;
     await registers(required, email);
@@ -162,7 +162,7 @@ describe('a stranger who registered the address of somebody else', () => {
     );
   });
 
-  it('gets no confirmed account by the click of the owner, who has none (confirmation optional)', async () => {
+  it('gets no confirmed account when the owner, who has no account, opens the link (confirmation optional)', async () => {
     const stranger = await registers(optional);
     const { email, id } = stranger.subject;
     const { accessToken } = await stranger.subject.signedIn();
@@ -172,7 +172,7 @@ describe('a stranger who registered the address of somebody else', () => {
     expect((await confirm(owner, token)).code).toBe('BAD_USER_INPUT');
     expect((await accountsWith(email))[0]?.confirmed).toBe(false);
 
-    // What the page tells the owner to do instead.
+    // The page tells the owner to do this instead.
     await owner.execute(RecoverAccountDocument, { email });
     const reset = await optional.mailbox.token(email, 'reset-password');
     await owner.execute(ResetPasswordDocument, { token: reset, newPassword: NEW_PASSWORD });
@@ -185,7 +185,7 @@ describe('a stranger who registered the address of somebody else', () => {
     expect(id).toBe(stranger.subject.id);
   });
 
-  it('cannot have the address moved to an account by the click of an owner who has just registered', async () => {
+  it('cannot have the address moved to their account when an owner who has just registered opens the link', async () => {
     const owner = await registers(required);
     const { email } = owner.subject;
     const thief = await required.confirm(await required.aSubject());
@@ -205,7 +205,7 @@ describe('a stranger who registered the address of somebody else', () => {
 });
 
 describe('a session', () => {
-  it('of the account confirms its address, in any browser; one of another account, or that ended, does not', async () => {
+  it('of the account confirms its address in any browser; a session of another account or an ended one does not', async () => {
     const { subject } = await registers(optional);
     const token = await linkOf(subject);
     const other = await optional.aSubject();
@@ -222,8 +222,8 @@ describe('a session', () => {
   });
 });
 
-describe('guesses at the password of a registration', () => {
-  it('are limited for each registration; the browser that made it is not kept out', async () => {
+describe('password guesses for a registration', () => {
+  it('are limited for each registration, except in the browser that made it', async () => {
     const limited = await optional.another({
       RATE_LIMIT: 'on',
       RATE_LIMIT_RULES: 'confirmEmail.registration=3/3600',
@@ -232,7 +232,7 @@ describe('guesses at the password of a registration', () => {
       const [one, two] = [await registers(optional), await registers(optional)];
       const [token, other] = [await linkOf(one.subject), await linkOf(two.subject)];
       const guess = (of: string, password: string) => confirm(limited.client, of, password);
-      // The right password gives back what it spent.
+      // The right password refunds its charge.
       expect((await guess(other, two.subject.password)).errors).toEqual([]);
       for (let n = 0; n < 3; n += 1) {
         expect((await guess(token, `wrong password ${n}`)).code).toBe('INVALID_CREDENTIALS');
@@ -254,8 +254,8 @@ describe('guesses at the password of a registration', () => {
   });
 });
 
-describe('the mail', () => {
-  it('names the registration, when and with what it was made, and says what to do if it was not you', async () => {
+describe('the confirmation mail', () => {
+  it('names the registration, its time and its client, and says what to do if it was not the reader', async () => {
     const email = anAddress();
     const username = 'visit.evil.example';
     await required.client.raw(
@@ -265,7 +265,7 @@ describe('the mail', () => {
     );
     const { text, html } = await newestMail(email);
     const words = text.replace(/\s+/g, ' ');
-    // A word joiner behind each dot, so that no mail program makes a link of the name.
+    // A word joiner behind each dot, so that mail programs do not make a link of the name.
     expect(words).toMatch(
       /“visit\.\u2060evil\.\u2060example” \(\d{4}-\d\d-\d\d \d\d:\d\d UTC, Firefox on Windows\)/,
     );
@@ -274,7 +274,7 @@ describe('the mail', () => {
     expect(words).toContain('it asks for the password of the registration');
   });
 
-  it('that is asked for elsewhere tells the registrations apart, five at most, each with a link of its own', async () => {
+  it('lists at most five registrations when another browser requests it, each with its own link', async () => {
     const email = anAddress();
     const people = [];
     for (let n = 0; n < 6; n += 1) people.push(await registers(required, email));
@@ -298,7 +298,7 @@ describe('the first confirmation of an address', () => {
   const countOf = async (table: string, { id }: Subject) =>
     (await optional.database.query(`select from ${table} where user_id = $1`, [id])).length;
 
-  it('takes it from an account that never confirmed it, with everything that opens that account', async () => {
+  it('takes it from an account that never confirmed it, and voids every credential of that account', async () => {
     const { subject: squatter } = await registers(optional);
     const { email } = squatter;
     const { tokens } = await enrol(optional, squatter);
@@ -325,7 +325,7 @@ describe('the first confirmation of an address', () => {
     for (const table of ['known_device', 'one_time_token']) {
       expect([table, await countOf(table, squatter)]).toEqual([table, 0]);
     }
-    // The confirmation went to another process, which this one hears of within a second.
+    // The confirmation went to another process, so this one learns of it within a second.
     await optional.gateway.caughtUp();
     expect((await squatter.me(tokens.accessToken)).code).toBe('UNAUTHENTICATED');
     expect((await squatter.refresh(tokens.refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
@@ -338,7 +338,7 @@ describe('the first confirmation of an address', () => {
   });
 
   it.each(['a role', 'a deactivation by an administrator'])(
-    'does not take it from an account with %s, and the mail says that there is one',
+    'does not take it from an account with %s, and the mail says that the account exists',
     async (what) => {
       const { subject } = await registers(optional);
       if (what === 'a role') await grant(optional, subject.id, (await aRole(optional)).name);
@@ -354,7 +354,7 @@ describe('the first confirmation of an address', () => {
     },
   );
 
-  it('of two registrations that are confirmed at the same moment in two processes is one', async () => {
+  it('succeeds for one of two registrations that are confirmed at once in two processes', async () => {
     for (let round = 0; round < 5; round += 1) {
       const email = anAddress();
       const one = await registers(required, email);

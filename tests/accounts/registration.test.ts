@@ -52,12 +52,15 @@ describe('in production', () => {
   const OTHERS = ['nowhere.invalid', 'nas.home.arpa', 'LOCALHOST'];
   const SPELT_OTHERWISE = ['127.1', '0x7f.1', '0x7f.0x1', 'localhost.localdomain'];
 
-  it.each([...LOCAL, ...OTHERS, ...SPELT_OTHERWISE])('register refuses an address at %s', async (domain) => {
-    const reply = await register({ email: `ada@${domain}` }, production.client);
-    expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.email']]);
-  });
+  it.each([...LOCAL, ...OTHERS, ...SPELT_OTHERWISE])(
+    'refuses to register an e-mail address at %s',
+    async (domain) => {
+      const reply = await register({ email: `ada@${domain}` }, production.client);
+      expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.email']]);
+    },
+  );
 
-  it('changeEmail refuses one too', async () => {
+  it('refuses to change to such an e-mail address', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn({ client: production.client });
     const change = (newEmail: string) =>
@@ -67,7 +70,7 @@ describe('in production', () => {
     expect((await change('ada@moved.example.test')).errors).toEqual([]);
   });
 
-  it('an operator may vouch for one, and development accepts them', async () => {
+  it('accepts such an address when an operator vouches for it, and in development', async () => {
     const { superusers, fork } = production.gateway;
     await superusers.create(
       fork(),
@@ -79,7 +82,7 @@ describe('in production', () => {
 });
 
 describe('register', () => {
-  it('makes an account with nothing but what was asked for', async () => {
+  it('makes an account with only the requested fields', async () => {
     const { data } = await register({
       username: 'Jane.Doe',
       email: 'Jane@Example.test',
@@ -158,13 +161,13 @@ describe('register', () => {
     ['Cafe\u0301Name', 'caf\u00E9name'],
     ['StraßeName', 'STRASSENAME'],
     ['ΣΊΣΥΦΟΣ', 'σίσυφος'],
-  ])('takes %s and %s for one username', async (first, other) => {
+  ])('treats %s and %s as the same username', async (first, other) => {
     expect((await register({ username: first })).errors).toEqual([]);
     const reply = await register({ username: other });
     expect([reply.code, fieldsOf(reply)]).toEqual(['CONFLICT', ['input.username']]);
   });
 
-  it('made twenty times at once over two processes, in different spellings, makes one account', async () => {
+  it('makes one account for twenty requests at once with spellings of one username, over two processes', async () => {
     const clients = [gateway.client, new Client(second.url)];
     const spellings = ['Racer', 'racer', 'RACER', 'ＲＡＣＥＲ'];
     const replies = await race(20, (index) =>
@@ -179,7 +182,7 @@ describe('register', () => {
     ['Ingrid', 'lngrid'],
     ['bernie', 'bemie'],
     ['\u0441\u0430\u0440\u0435', 'Cape'],
-  ])('takes %s for a name that looks like %s: the second is taken', async (first, other) => {
+  ])('treats %s as a name that looks like %s, and refuses the second as taken', async (first, other) => {
     expect((await register({ username: first })).errors).toEqual([]);
     const reply = await register({ username: other });
     expect([reply.code, fieldsOf(reply)]).toEqual(['CONFLICT', ['input.username']]);
@@ -187,7 +190,7 @@ describe('register', () => {
     expect((await gateway.client.execute(LoginDocument, identifier)).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('made twenty times at once over two processes, with names that look alike, makes one account', async () => {
+  it('makes one account for twenty requests at once with usernames that look alike, over two processes', async () => {
     const clients = [gateway.client, new Client(second.url)];
     const names = ['paul.mil1er', 'paul.miller', 'Paul.MiIler', 'paul.rniller', 'PAUL.MILLER'];
     const replies = await race(20, (index) =>
@@ -197,7 +200,7 @@ describe('register', () => {
     for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('CONFLICT');
   });
 
-  it('keeps what looks like a name whose address is not confirmed yet', async () => {
+  it('reserves usernames that look like the one of a pending registration', async () => {
     const strict = await gateway.another({ EMAIL_CONFIRMATION: 'required' });
     try {
       const names = ['col1een', 'colleen', 'coIleen'];
@@ -211,7 +214,7 @@ describe('register', () => {
     }
   });
 
-  it('compares with the names of an earlier release, which go on as they are', async () => {
+  it('refuses names that look like names of an earlier release, which stay as they are', async () => {
     const [one, other] = [await gateway.aSubject(), await gateway.aSubject()];
     const nameBefore = (id: string, username: string) =>
       gateway.database.query(
@@ -240,7 +243,7 @@ describe('register', () => {
     }
   });
 
-  it('compares with a name that an earlier release wrote while this one was running', async () => {
+  it('refuses a name that looks like one that an earlier release wrote while this release was running', async () => {
     const { id } = await gateway.aSubject();
     await gateway.database.query(
       `update users set username = 'me1chior', username_key = 'me1chior', username_skeletons = null where id = $1`,
@@ -250,12 +253,12 @@ describe('register', () => {
       await missingUsernameSkeletons.sweep(gateway.gateway.fork(), 500);
       return gateway.database.query('select from users where id = $1 and username_skeletons is null', [id]);
     };
-    // Housekeeping of the gateway may hold the row at this moment; a sweep leaves it to that.
+    // Housekeeping of the gateway may hold the row at this moment. A sweep then leaves the row to it.
     await eventually(names, (without) => without.length === 0);
     expect((await register({ username: 'melchior' })).code).toBe('CONFLICT');
   });
 
-  it('with one address twenty times at once makes one account', async () => {
+  it('makes one account for twenty requests at once with one address', async () => {
     const clients = [gateway.client, new Client(second.url)];
     const replies = await race(20, (index) =>
       register({ email: index % 3 ? 'Foo@Example.test' : 'foo@example.TEST' }, clients[index % 2]),
@@ -279,7 +282,7 @@ describe('register', () => {
     },
   );
 
-  it('writes the event into the audit trail in the same transaction, without name or address', async () => {
+  it('writes the audit event in the same transaction, without username or address', async () => {
     const { data } = await register({ email: 'audited@example.test' });
     const [event] = await gateway.database.query('select * from audit_event where subject_id = $1', [
       data?.register.id,
@@ -292,7 +295,7 @@ describe('register', () => {
     expect(JSON.stringify(event)).not.toContain('audited');
   });
 
-  it('stores no form of the password from which it could be guessed quickly', async () => {
+  it('stores no form of the password that allows fast guessing', async () => {
     const [one, two] = [await register({}), await register({})];
     const rows = await gateway.database.query<{ hash: string }>(
       'select hash from password_credential where user_id = any($1)',

@@ -51,7 +51,7 @@ describe.each([
   ['optional', () => optional],
   ['required', () => required],
 ] as const)('with EMAIL_CONFIRMATION=%s, a registration that is repeated', (mode, at) => {
-  it('answers as before, and mails nothing more', async () => {
+  it('answers as before, and sends no second mail', async () => {
     const input = aRegistration();
     const first = await register(input, at().client);
     expect(first.errors).toEqual([]);
@@ -78,7 +78,7 @@ describe.each([
     const clients = [at().client, new Client(second[mode].url)] as const;
     const replies = await race(20, (index) => register(input, clients[index % 2] as Client));
     const answers = new Set(replies.map(({ data, code }) => data?.register.id ?? code));
-    // A process whose queue of hashes is full may refuse some.
+    // A process whose queue of hashes is full may refuse some of them.
     answers.delete('SERVICE_UNAVAILABLE');
     expect([...answers]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
     await optional.mailbox.settled();
@@ -110,14 +110,14 @@ describe.each([
     expect((await register(input, at().client)).code).toBe('CONFLICT');
   });
 
-  it('compares a password only for the network that registered the username', async () => {
+  it('compares passwords only for the network that registered the username', async () => {
     const input = aRegistration();
     await register(input, at().client);
     const compared = jest.spyOn(PasswordHasher.prototype, 'verify');
     await register(input, at().client, '2001:db8:7:2::1');
     await register({ ...input, username: `${input.username}-other` }, at().client);
     expect(compared).not.toHaveBeenCalled();
-    // The same work whether the address fits or not.
+    // The work is the same whether the address matches or not.
     await register({ ...input, password: 'velvet anchor falling' }, at().client);
     expect(compared).toHaveBeenCalledTimes(1);
     await register({ ...input, email: 'somebody-else@example.test' }, at().client);
@@ -144,10 +144,10 @@ describe('a registration that is repeated', () => {
     expect((await register(input, optional.client)).code).toBe('CONFLICT');
   });
 
-  it('is a CONFLICT where an operator made the account', async () => {
+  it('is a CONFLICT when an operator made the account', async () => {
     const input = aRegistration();
     const { data } = await register(input, optional.client);
-    // As the trail names an operator: not the owner.
+    // The audit trail shows an operator by an actor other than the owner.
     await optional.database.query(
       `update audit_event set actor_id = null where subject_id = $1 and action = 'account.registered'`,
       [data?.register.id],
@@ -158,7 +158,7 @@ describe('a registration that is repeated', () => {
   it.each([
     ['fits', {}],
     ['does not fit', { email: 'contested@example.test' }],
-  ])('spends one of register.repeated for a wrong password where the address %s', async (_what, change) => {
+  ])('charges register.repeated for a wrong password when the address %s', async (_what, change) => {
     const input = aRegistration();
     await register(input, optional.client);
     const wrong = { ...input, ...change, password: 'velvet anchor falling' };
@@ -167,7 +167,7 @@ describe('a registration that is repeated', () => {
     expect(codes).toEqual([...Array<string>(5).fill('CONFLICT'), 'RATE_LIMITED']);
   });
 
-  it('spends nothing with the right password', async () => {
+  it('charges nothing for the right password', async () => {
     const input = aRegistration();
     for (let call = 0; call < 8; call += 1)
       expect((await register(input, limited.client)).errors).toEqual([]);

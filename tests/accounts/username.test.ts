@@ -33,7 +33,7 @@ describe('a username', () => {
     ['three accents on a letter', 'b\u0300\u0302\u0303cd', /at most two accents/],
     ['an accent on a dash', 'a-\u0301b', /at most two accents/],
     ['a digit in front of Hebrew', '1\u05D0\u05D1', /begins with a letter/],
-  ])('has not %s', (_, username, problem) => {
+  ])('does not contain %s', (_, username, problem) => {
     expect(problemOf(username)).toMatch(problem);
   });
 
@@ -59,7 +59,7 @@ describe('a username', () => {
     '\u0254\u0303\u0301fo',
     '123',
     'x.y_z-0',
-  ])('may be %s', (username) => {
+  ])('may contain %s', (username) => {
     expect(problemOf(username)).toBeNull();
   });
 
@@ -81,7 +81,7 @@ describe('a username', () => {
   });
 });
 
-describe('two usernames look alike', () => {
+describe('usernames', () => {
   it.each([
     ['a capital i and an l', 'paypaI', 'paypal'],
     ['a one and an l', 'wil1', 'will'],
@@ -92,7 +92,7 @@ describe('two usernames look alike', () => {
     ['all Cyrillic and all Latin', '\u0430\u0440\u0440\u043B\u0435'.replace('\u043B', '\u04CF'), 'apple'],
     ['Cyrillic capitals and Latin letters', '\u0412\u041E\u0412\u0410', 'Boba'],
     ['all Greek and all Latin', '\u03BF\u03BF\u03BF', 'ooo'],
-  ])('by %s', (_, one, other) => {
+  ])('look alike by %s', (_, one, other) => {
     expect(looksLike(one, other)).toBe(true);
     expect(looksLike(other, one)).toBe(true);
   });
@@ -104,12 +104,12 @@ describe('two usernames look alike', () => {
     ['jose', 'jos\u00E9'],
     ['max', 'nax'],
     ['user.1', 'user-1'],
-  ])('but not %s and %s', (one, other) => {
+  ])('do not look alike: %s and %s', (one, other) => {
     expect(looksLike(one, other)).toBe(false);
   });
 });
 
-it('has the same skeleton when it is made from a skeleton', () => {
+it('maps a skeleton to itself', () => {
   for (let point = 0x21; point < 0x1_0000; point += 1) {
     const character = String.fromCodePoint(point);
     if (!/[\p{L}\p{N}]/u.test(character)) continue;
