@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-/** Every operation that acts on an account: the permission that it needs, and the operation. */
+/** Every operation that acts on an account, with the permission that it needs. */
 const ACTS: readonly [name: string, permission: string, document: (subject: Subject & Target) => string][] = [
   ['setUserActive', 'user:deactivate', ({ id }) => `setUserActive(userId: "${id}", active: false) { id }`],
   ['revokeUserSessions', 'session:revoke', ({ id }) => `revokeUserSessions(userId: "${id}")`],
@@ -46,7 +46,10 @@ async function aTarget(): Promise<Subject & Target> {
   const subject = await gateway.aSubject();
   return Object.assign(subject, { tokens: await subject.signedIn() });
 }
-/** Whether somebody in this database waits for a lock. What statement waits, only its own login may see. */
+/**
+ * Whether a connection to this database waits for a lock. PostgreSQL shows the waiting statement only to its
+ * own login.
+ */
 const isWaiting = async () => {
   const rows = await gateway.database.query(
     `select from pg_locks join pg_stat_activity using (pid)
@@ -54,7 +57,7 @@ const isWaiting = async () => {
   );
   return rows.length > 0;
 };
-/** What an act could have changed. */
+/** The state that such an operation could have changed. */
 const stateOf = (id: string) =>
   gateway.database.query(
     `select u.username, u.display_name, u.email, u.deactivated_by, u.guess_round, u.epoch,
@@ -68,12 +71,12 @@ describe.each(ACTS)('%s', (_, permission, document) => {
   const act = (who: { tokens: Tokens }, target: Subject & Target) =>
     gateway.client.raw(`mutation { ${document(target)} }`, {}, { bearer: who.tokens.accessToken });
 
-  it('is done to an account that may do as much', async () => {
+  it('is allowed for an account that has no more permissions than the administrator', async () => {
     const admin = await staffWith(gateway, [permission]);
     expect((await act(admin, await aTarget())).errors).toEqual([]);
   });
 
-  it('is refused when the account is granted more while it waits', async () => {
+  it('is refused when the account gets more permissions while the operation waits', async () => {
     const [admin, target] = [await staffWith(gateway, [permission]), await aTarget()];
     const role = await aRole(gateway, ['kyc:review']);
     await gateway.mailbox.settled();
@@ -81,7 +84,7 @@ describe.each(ACTS)('%s', (_, permission, document) => {
     const grant = new pg.Client({ connectionString: gateway.database.ownerUrl });
     await grant.connect();
     try {
-      // As RoleGrants does it, but for the commit.
+      // Like RoleGrants, but without the commit.
       await grant.query('begin');
       await grant.query(`select from role where name = 'superuser' for no key update`);
       await grant.query('insert into role_grant (user_id, role_id) values ($1, $2)', [target.id, role.id]);
@@ -95,7 +98,7 @@ describe.each(ACTS)('%s', (_, permission, document) => {
     expect(await stateOf(target.id)).toEqual(before);
   });
 
-  it('finds no account that does not exist', async () => {
+  it('answers NOT_FOUND for an account that does not exist', async () => {
     const admin = await staffWith(gateway, [permission]);
     const nobody = { id: '01890000-0000-7000-8000-000000000000', tokens: admin.tokens };
     expect((await act(admin, nobody as Subject & Target)).code).toBe('NOT_FOUND');

@@ -38,8 +38,8 @@ const login = async (identifier: string, secret = password, at = gateway) =>
 const fieldsOf = ({ errors }: { errors: readonly { extensions?: Record<string, unknown> }[] }) =>
   ((errors[0]?.extensions?.fields ?? []) as { field: string }[]).map(({ field }) => field);
 
-describe('an account that an administrator makes', () => {
-  it('signs in with its password, with or without an address, and is recorded', async () => {
+describe('an account that an administrator creates', () => {
+  it('signs in with its password, with or without an address, and its creation is audited', async () => {
     const { data } = await create({ username: 'made-alone', displayName: 'Made Alone', password });
     expect(data?.createUser).toMatchObject({
       username: 'made-alone',
@@ -60,7 +60,7 @@ describe('an account that an administrator makes', () => {
     ]);
   });
 
-  it('without a password gets a link that sets one and confirms the address, good for 24 hours', async () => {
+  it('without a password gets a link, good for 24 hours, that sets one and confirms the address', async () => {
     const email = 'invited@example.test';
     const { data } = await create({ username: 'invited.person', email });
     expect(data?.createUser).toMatchObject({ email, emailConfirmed: false, hasPassword: false });
@@ -101,13 +101,13 @@ describe('an account that an administrator makes', () => {
     ['a weak password', { password: 'password1234' }, ['input.password']],
     ['a short name and password', { username: 'x', password: 'short' }, ['input.username', 'input.password']],
     ['an unknown role', { password, roles: ['no-such-role'] }, ['input.roles']],
-  ])('is refused for %s, naming the fields', async (_, input, fields) => {
+  ])('is refused for %s, with the names of the fields', async (_, input, fields) => {
     const reply = await create(input, await aSuperuser(gateway));
     expect(reply.code).toBe('BAD_USER_INPUT');
     expect(fieldsOf(reply)).toEqual(fields);
   });
 
-  it('is refused for a taken username or address, naming the field', async () => {
+  it('is refused for a taken username or address, with the name of the field', async () => {
     const alice = await gateway.aSubject();
     const byName = await create({ username: alice.username.toUpperCase(), password });
     expect([byName.code, fieldsOf(byName)]).toEqual(['CONFLICT', ['input.username']]);
@@ -115,7 +115,7 @@ describe('an account that an administrator makes', () => {
     expect([byAddress.code, fieldsOf(byAddress)]).toEqual(['CONFLICT', ['input.email']]);
   });
 
-  it('is made once when it is asked for several times at once', async () => {
+  it('is created once for several requests at once', async () => {
     const input = { username: 'made-once', email: 'made-once@example.test', password };
     const replies = await race(5, () => create(input));
     expect(replies.filter(({ data }) => data)).toHaveLength(1);
@@ -123,8 +123,8 @@ describe('an account that an administrator makes', () => {
   });
 });
 
-describe('the roles of an account that is made', () => {
-  it('are those that the administrator may grant', async () => {
+describe('the roles of an account that an administrator creates', () => {
+  it('are limited to those that the administrator may grant', async () => {
     const helper = await staffWith(gateway, ['user:create', 'role:grant', 'session:read']);
     const [small, large] = [await aRole(gateway, ['session:read']), await aRole(gateway, ['session:revoke'])];
     const made = await create({ password, roles: [small.name, small.name] }, helper);
@@ -143,12 +143,12 @@ describe('the roles of an account that is made', () => {
     expect(await login('never-made')).toBe('INVALID_CREDENTIALS');
   });
 
-  it('keep to what the administrator may do in that moment', async () => {
+  it('are judged by what the administrator may do at that moment', async () => {
     const helper = await staffWith(gateway, ['user:create']);
     const extra = await aRole(gateway, ['role:grant', 'session:read']);
     await grant(gateway, helper.id, extra.name);
     const tokens = await helper.signedIn();
-    // Behind the gateway's back: the token still names the role.
+    // Written to the database directly, so the token still names the role.
     await gateway.database.query('delete from role_grant where user_id = $1 and role_id = $2', [
       helper.id,
       extra.id,
@@ -157,7 +157,7 @@ describe('the roles of an account that is made', () => {
     expect((await create({ password, roles: [reader.name] }, { tokens })).code).toBe('FORBIDDEN');
   });
 
-  it('are twenty at most', async () => {
+  it('are at most twenty', async () => {
     const root = await aSuperuser(gateway);
     const roles: string[] = [];
     for (let n = 0; n < 21; n += 1) roles.push((await aRole(gateway)).name);
@@ -168,7 +168,7 @@ describe('the roles of an account that is made', () => {
 });
 
 describe('with EMAIL_CONFIRMATION=required', () => {
-  it('an account signs in once its address is confirmed, and at once where an administrator vouches', async () => {
+  it('lets an account sign in once its address is confirmed, and at once when an administrator vouches for it', async () => {
     const strict = await gateway.another({ EMAIL_CONFIRMATION: 'required' });
     try {
       const [email, vouched] = ['strict@example.test', 'strict-vouched@example.test'];

@@ -65,7 +65,7 @@ describe.each(STORES)('deleting an account by an administrator, with sessions in
     expect((await remove(alice.id)).code).toBe('NOT_FOUND');
   });
 
-  it('does not wait until a change of address can no longer be undone, as the owner must', async () => {
+  it('does not wait until an e-mail change can no longer be undone, although the owner must', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken: bearer } = await alice.signedIn();
     const newEmail = `new-${alice.email}`;
@@ -77,7 +77,7 @@ describe.each(STORES)('deleting an account by an administrator, with sessions in
     expect(tokens).toEqual([]);
   });
 
-  it('happens before a grant of the same moment, or not at all, over two processes', async () => {
+  it('happens before a concurrent grant or not at all, over two processes', async () => {
     const role = await aRole(gateway, ['kyc:review']);
     for (let round = 0; round < 20; round += 1) {
       const alice = await gateway.aSubject();
@@ -94,7 +94,7 @@ describe.each(STORES)('deleting an account by an administrator, with sessions in
     }
   });
 
-  it('is refused for the last superuser, for oneself, and for an account that may do more', async () => {
+  it('is refused for the last superuser, for the own account, and for an account with more permissions', async () => {
     const clerk = await staffWith(gateway, ['kyc:review']);
     expect((await remove(clerk.id)).code).toBe('FORBIDDEN');
     expect(await remove(admin.id)).toMatchObject({

@@ -33,7 +33,7 @@ describe.each(STORES)('an owner who lost access, with sessions in %s', (store) =
     const remove = (userId: string, who = admin) =>
       gateway.client.execute(RemoveSecondFactorDocument, { userId }, bearer(who));
 
-    it('with the recovery codes; sessions and sign-ins under way end, and the owner is told', async () => {
+    it('with the recovery codes; sessions and pending sign-ins end, and the owner gets a notice', async () => {
       const alice = await gateway.aSubject();
       const { tokens, recoveryCodes } = await enrol(gateway, alice);
       const challenge = await challengeOf(alice);
@@ -53,7 +53,7 @@ describe.each(STORES)('an owner who lost access, with sessions in %s', (store) =
       ]);
     });
 
-    it('also one that was being enrolled; where there is none nothing changes but that a look is recorded', async () => {
+    it('also while it is being enrolled; without a factor, only a read of the account is audited', async () => {
       const bob = await gateway.aSubject();
       const { accessToken } = await bob.signedIn();
       await startEnrolment(bob, accessToken);
@@ -63,7 +63,7 @@ describe.each(STORES)('an owner who lost access, with sessions in %s', (store) =
       expect(await events('account.read', bob.id)).toEqual([{ actor_id: admin.id, details: null }]);
     });
 
-    it('by somebody else, who may do as much', async () => {
+    it('by another administrator who has at least the permissions of the owner', async () => {
       expect(await remove(admin.id)).toMatchObject({
         code: 'BAD_USER_INPUT',
         errors: [
@@ -78,7 +78,7 @@ describe.each(STORES)('an owner who lost access, with sessions in %s', (store) =
   describe('gets a link for a new password', () => {
     const send = (userId: string) => gateway.client.execute(SendPasswordResetDocument, { userId }, bearer());
 
-    it('by a mail that says who sent it; it works for 24 hours, and nothing changes before', async () => {
+    it('by a mail that names its sender; the link works for 24 hours, and nothing changes before it is used', async () => {
       const alice = await gateway.aSubject();
       const { accessToken } = await alice.signedIn();
       expect((await send(alice.id)).data?.sendPasswordReset).toBe(true);
@@ -103,7 +103,7 @@ describe.each(STORES)('an owner who lost access, with sessions in %s', (store) =
       ]);
     });
 
-    it('unless there is no address, or an administrator deactivated the account: the answer says what to do', async () => {
+    it('except without an address or after a deactivation by an administrator: the error says what to do', async () => {
       const [nowhere, gone] = [await gateway.aSubject(), await gateway.aSubject()];
       await gateway.database.query('update users set email = null, email_key = null where id = $1', [
         nowhere.id,

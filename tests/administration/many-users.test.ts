@@ -6,9 +6,11 @@ import { UsersDocument, type UsersQueryVariables } from '../support/generated/op
 import { aSuperuser } from '../support/staff.ts';
 import { statementsDuring, watchStatements } from '../support/statements.ts';
 
-/** Half of them in one form, half in another: a search for either is answered in the midst of the other. */
+/** The addresses have two forms, in halves. So a search for either form crosses entries of the other. */
 const USERS = 100_000;
-/** Rows that PostgreSQL may read for a page of twenty, whatever page it is. Skipping or sorting would take thousands. */
+/**
+ * Rows that PostgreSQL may read for a page of twenty, at any depth. Skipping or sorting would read thousands.
+ */
 const FEW = 150;
 
 let gateway: TestGateway;
@@ -44,7 +46,7 @@ interface Plan {
   Plans?: Plan[];
 }
 
-/** Rows that leaves of the plan read. */
+/** Rows that the leaves of the plan read. */
 function rowsRead({ Plans: plans = [], ...node }: Plan): number {
   const own =
     node['Actual Rows'] +
@@ -61,7 +63,7 @@ async function page(variables: UsersQueryVariables) {
   return reply.data.users;
 }
 
-/** What PostgreSQL reads for all statements of the page together. */
+/** Rows that PostgreSQL reads for all statements of the page together. */
 async function cost(variables: UsersQueryVariables): Promise<number> {
   const sent = await statementsDuring(() => page(variables));
   let rows = 0;
@@ -75,10 +77,12 @@ async function cost(variables: UsersQueryVariables): Promise<number> {
   return rows;
 }
 
-/** An entry of a list: the walk that it is on, its key there, and which one it is. */
+/**
+ * An entry of a list: the walk to which it belongs, its key in that walk, and the condition that selects it.
+ */
 type Place = readonly [walk: string, key: string, where: string];
 
-/** The cursor of the last entry that SQL finds so. */
+/** The cursor of the entry that the SQL condition selects. */
 async function after(walk: string, key: string, where: string): Promise<string> {
   const [row] = await gateway.database.query<{ key: string }>(
     `select ${key}::text as key from users where ${where} limit 1`,
@@ -86,7 +90,7 @@ async function after(walk: string, key: string, where: string): Promise<string> 
   return encodeCursor(walk, row?.key ?? '');
 }
 
-describe(`of ${USERS} users`, () => {
+describe(`a list of ${USERS} users`, () => {
   it.each<[string, UsersQueryVariables['filter'], Place | null]>([
     ['all', null, ['newest', 'id', `username = 'user.30000'`]],
     ['the active ones', { isActive: true }, ['newest', 'id', `username = 'user.30000'`]],
@@ -109,7 +113,7 @@ describe(`of ${USERS} users`, () => {
     ['a search for one letter', { search: 'u' }, ['username', 'username_key', `username = 'user.70000'`]],
     ['a search for an address', { search: 'user.77@' }, null],
     ['a search for the beginning of addresses', { search: 'post.7777@ex' }, null],
-  ])('a page of %s reads a few rows, the first one and one far behind', async (_, filter, place) => {
+  ])('reads a few rows for a page of %s, at the start and far behind it', async (_, filter, place) => {
     expect(await cost({ filter })).toBeLessThan(FEW);
     if (place) expect(await cost({ filter, after: await after(...place) })).toBeLessThan(FEW);
   });

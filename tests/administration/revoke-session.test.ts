@@ -22,7 +22,7 @@ describe.each(STORES)('ending one session of an account, with sessions in %s', (
   const end = (userId: string, sessionId: string) =>
     gateway.client.execute(RevokeUserSessionDocument, { userId, sessionId }, bearer());
 
-  it('refuses its tokens at once and leaves the others alone', async () => {
+  it('refuses its tokens at once and leaves the other sessions alone', async () => {
     const alice = await gateway.aSubject();
     const [lost, kept] = [await alice.signedIn(), await alice.signedIn()];
     expect((await end(alice.id, lost.sessionId)).data?.revokeUserSession).toBe(true);
@@ -38,7 +38,7 @@ describe.each(STORES)('ending one session of an account, with sessions in %s', (
     expect(events).toEqual([{ actor_id: admin.id, details: { sessionId: lost.sessionId } }]);
   });
 
-  it('is done once when it is asked for several times at once', async () => {
+  it('happens once for several requests at once', async () => {
     const alice = await gateway.aSubject();
     const { sessionId } = await alice.signedIn();
     const replies = await race(5, () => end(alice.id, sessionId));
@@ -46,7 +46,7 @@ describe.each(STORES)('ending one session of an account, with sessions in %s', (
     expect(replies.filter(({ code }) => code === 'NOT_FOUND')).toHaveLength(4);
   });
 
-  it('finds no session of another account, nor one that is over', async () => {
+  it('answers NOT_FOUND for a session of another account and for an ended one', async () => {
     const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
     const { accessToken, sessionId } = await alice.signedIn();
     expect((await end(bob.id, sessionId)).code).toBe('NOT_FOUND');
@@ -56,7 +56,7 @@ describe.each(STORES)('ending one session of an account, with sessions in %s', (
     expect((await end(alice.id, sessionId)).code).toBe('NOT_FOUND');
   });
 
-  it('is not for somebody who may do less', async () => {
+  it('is refused for an administrator with fewer permissions than the account', async () => {
     const clerk = await staffWith(gateway, ['kyc:review']);
     expect((await end(clerk.id, clerk.tokens.sessionId)).code).toBe('FORBIDDEN');
     expect((await clerk.me(clerk.tokens.accessToken)).errors).toEqual([]);

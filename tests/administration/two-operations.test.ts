@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-/** The first operation: an administrator knows a person by name or address. */
+/** The first operation: the administrator knows a username or address of the person. */
 async function find(user: string) {
   const { data, text } = await gateway.client.execute(FindUserWithSessionsDocument, { user }, { bearer });
   const [account] = data?.users.nodes ?? [];
@@ -54,7 +54,7 @@ describe('in two operations after the sign-in, an administrator', () => {
     expect((await alice.me(laptop.accessToken)).errors).toEqual([]);
   });
 
-  it('removes a second factor, mails a link for a password, and changes a name', async () => {
+  it('removes a second factor, mails a link for a new password, and changes a name', async () => {
     const alice = await gateway.aSubject();
     await enrol(gateway, alice);
     const { userId } = await find(alice.email);
@@ -67,7 +67,7 @@ describe('in two operations after the sign-in, an administrator', () => {
     expect(data?.updateUser.displayName).toBe('Alice');
   });
 
-  it('creates a user, and deletes them', async () => {
+  it('creates a user, and deletes the account', async () => {
     const input = { username: 'short-lived', password: 'copper lantern drifting' };
     const created = await gateway.client.execute(CreateUserDocument, { input }, { bearer });
     const userId = created.data?.createUser.id ?? '';
@@ -75,7 +75,7 @@ describe('in two operations after the sign-in, an administrator', () => {
     expect(data?.deleteUser).toBe(true);
   });
 
-  it('is told what is missing when sessions are asked for without an account', async () => {
+  it('gets BAD_USER_INPUT when it requests sessions by no account or by two', async () => {
     for (const args of ['', '(user: "ada", userId: "x")']) {
       const reply = await gateway.client.raw(`{ userSessions${args} { id } }`, {}, { bearer });
       expect(reply.code).toBe('BAD_USER_INPUT');

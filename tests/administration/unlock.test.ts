@@ -20,8 +20,8 @@ const LIMITS = {
 };
 const from = (ip: string): RequestOptions => ({ headers: { 'x-forwarded-for': ip } });
 
-/** With postgres the limits are counted in the memory of each process, with redis for both together. */
-describe.each(STORES)('unlocking an account, with limits counted beside %s', (store) => {
+/** With postgres each process counts limits in its own memory. With redis both count together. */
+describe.each(STORES)('unlocking an account, with limits counted on %s', (store) => {
   let world: GatewayOnStore;
   let gateway: TestGateway;
   let second: TestGateway;
@@ -44,7 +44,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
   const loginAs = async (identifier: string, password: string, client: Client, ip: string) =>
     (await client.execute(LoginDocument, { input: { identifier, password } }, from(ip))).code;
 
-  it('lets its owner in at once, by username and by address, in each process', async () => {
+  it('lets its owner sign in at once, by username and by address, in each process', async () => {
     const alice = await gateway.aSubject();
     for (const client of clients()) {
       for (const identifier of [alice.username, alice.email]) {
@@ -60,7 +60,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
     }
   });
 
-  it('refills its known devices and its sessions', async () => {
+  it('refills the limits of its known devices and its sessions', async () => {
     const alice = await gateway.aSubject();
     const browser = gateway.browser();
     const { accessToken: bearer } = await alice.signedIn({ client: browser });
@@ -85,7 +85,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
     for (const guess of Object.values(guesses)) expect(await guess()).toBe('INVALID_CREDENTIALS');
   });
 
-  it('refills the guesses at its second factor', async () => {
+  it('refills the limit of its second factor', async () => {
     const alice = await gateway.aSubject();
     const { app } = await enrol(gateway, alice);
     const guess = async (securityCode: string) =>
@@ -96,7 +96,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
     expect(await guess(app.code())).toBeUndefined();
   });
 
-  it('is recorded with who did it, and is not for somebody who may do less', async () => {
+  it('is audited with its actor, and refused for an administrator with fewer permissions than the account', async () => {
     const alice = await gateway.aSubject();
     await unlock(alice.id);
     const events = await gateway.database.query(
@@ -108,7 +108,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
     expect((await unlock(clerk.id)).code).toBe('FORBIDDEN');
   });
 
-  it("is refused for the administrator's own account, with the way out", async () => {
+  it("is refused for the administrator's own account, with an error that tells the way out", async () => {
     expect(await unlock(helper.id)).toMatchObject({
       code: 'BAD_USER_INPUT',
       errors: [
@@ -117,7 +117,7 @@ describe.each(STORES)('unlocking an account, with limits counted beside %s', (st
     });
   });
 
-  it('is limited to ten in an hour for one administrator and account, and to nobody else', async () => {
+  it('is limited to ten in an hour for each administrator and account', async () => {
     const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
     for (let n = 1; n <= 10; n += 1) expect((await unlock(alice.id)).errors).toEqual([]);
     expect((await unlock(alice.id)).code).toBe('RATE_LIMITED');

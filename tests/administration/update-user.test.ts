@@ -34,7 +34,7 @@ const eventsOf = async (userId: string) =>
     )
   ).map(({ action }) => action);
 const aConfirmedSubject = async () => gateway.confirm(await gateway.aSubject());
-/** Mails to an address, the oldest first, but for those seen before. */
+/** Mails to an address, the oldest first, without those that were read before. */
 const mailsTo = async (email: string, seen = 0) => {
   await gateway.mailbox.settled();
   return (await gateway.mailbox.to(email)).toReversed().slice(seen);
@@ -50,7 +50,7 @@ const undo = async (email: string) =>
   });
 
 describe('the names of an account', () => {
-  it('are changed together, also to a reserved one, and recorded', async () => {
+  it('are changed together, also to a reserved one, and audited', async () => {
     const alice = await gateway.aSubject();
     const { data } = await update({ id: alice.id, username: 'support', displayName: 'The Desk' });
     expect(data?.updateUser).toMatchObject({ username: 'support', displayName: 'The Desk' });
@@ -59,7 +59,7 @@ describe('the names of an account', () => {
     expect(await eventsOf(alice.id)).toEqual(['account.profile_changed', 'account.profile_changed']);
   });
 
-  it('stay all as they are when one of them is refused, and every field is named', async () => {
+  it('all stay the same when one of them is refused, and the error names every field', async () => {
     const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
     const bad = await update({
       id: alice.id,
@@ -79,20 +79,20 @@ describe('the names of an account', () => {
     expect(await eventsOf(alice.id)).toEqual(['account.read']);
   });
 
-  it('are not changed for an account that may do more', async () => {
+  it('cannot be changed for an account with more permissions than the administrator', async () => {
     const clerk = await staffWith(gateway, ['kyc:review']);
     expect((await update({ id: clerk.id, displayName: 'Not me' })).code).toBe('FORBIDDEN');
   });
 
-  it('may be those of the administrator, but not the address', async () => {
+  it("can be changed for the administrator's own account, but its address cannot", async () => {
     expect((await update({ id: admin.id, displayName: 'Myself' })).errors).toEqual([]);
     const reply = await update({ id: admin.id, email: newAddress(), emailConfirmed: true });
     expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.id']]);
   });
 });
 
-describe('a new address that nobody vouches for', () => {
-  it('is used once its link was opened; the old one is told twice, and sessions go on', async () => {
+describe('a new address without a vouch', () => {
+  it('takes effect when its link is opened; the old address gets two notices, and sessions go on', async () => {
     const alice = await aConfirmedSubject();
     const { accessToken } = await alice.signedIn();
     const before = (await mailsTo(alice.email)).length;
@@ -127,7 +127,7 @@ describe('a new address that nobody vouches for', () => {
     expect((await mailsTo(email)).filter(({ text }) => text.includes('reset-password'))).toEqual([]);
   });
 
-  it('does not take the second factor from its owner', async () => {
+  it('does not remove the second factor of the owner', async () => {
     const alice = await aConfirmedSubject();
     await enrol(gateway, alice);
     const email = newAddress();
@@ -137,7 +137,7 @@ describe('a new address that nobody vouches for', () => {
     expect(mails.filter(({ text }) => text.includes('reset-password'))).toEqual([]);
   });
 
-  it('that has an account is CONFLICT', async () => {
+  it('is a CONFLICT when it belongs to an account', async () => {
     const [alice, bob] = [await aConfirmedSubject(), await gateway.aSubject()];
     for (const emailConfirmed of [true, false]) {
       const reply = await update({ id: alice.id, email: bob.email.toUpperCase(), emailConfirmed });
@@ -146,10 +146,10 @@ describe('a new address that nobody vouches for', () => {
   });
 });
 
-describe('a new address that the administrator vouches for', () => {
+describe('a new address for which the administrator vouches', () => {
   const move = (id: string, email: string) => update({ id, email, emailConfirmed: true });
 
-  it('is used at once; links of before are void, sessions go on, and the old address may undo it', async () => {
+  it('takes effect at once; earlier links are void, sessions go on, and the old address can undo it', async () => {
     const alice = await aConfirmedSubject();
     const { accessToken } = await alice.signedIn();
     const { password } = alice;
@@ -179,7 +179,7 @@ describe('a new address that the administrator vouches for', () => {
     expect((await update({ id: alice.id })).data?.updateUser.email).toBe(alice.email);
   });
 
-  it('keeps the undo of the owner who had the address first, however often the account is moved on', async () => {
+  it("leaves the first owner's undo valid when an administrator changes the address again", async () => {
     const alice = await aConfirmedSubject();
     const [first, second] = [newAddress(), newAddress()];
     await move(alice.id, first);
@@ -191,7 +191,7 @@ describe('a new address that the administrator vouches for', () => {
     expect((await update({ id: alice.id })).data?.updateUser.email).toBe(alice.email);
   });
 
-  it('leaves a thief no undo where it gives the account back to its owner', async () => {
+  it('leaves no undo to a thief when the administrator gives the account back to its owner', async () => {
     const alice = await aConfirmedSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const stolen = newAddress();
@@ -208,7 +208,7 @@ describe('a new address that the administrator vouches for', () => {
     expect(left).toEqual([]);
   });
 
-  it('may be the one that the account has, and then its confirmation link is void', async () => {
+  it('may be the current address, and then its confirmation link is void', async () => {
     const alice = await gateway.aSubject();
     const token = await gateway.mailbox.token(alice.email, 'confirm-email');
     const { data } = await update({ id: alice.id, email: alice.email, emailConfirmed: true });
@@ -220,7 +220,7 @@ describe('a new address that the administrator vouches for', () => {
     expect(await eventsOf(alice.id)).toEqual(['account.email_confirmed']);
   });
 
-  it('cannot become unconfirmed, since its mailbox could then claim the account', async () => {
+  it('cannot become unconfirmed, since the owner of its mailbox could then claim the account', async () => {
     const alice = await aConfirmedSubject();
     const reply = await update({ id: alice.id, emailConfirmed: false });
     expect([reply.code, fieldsOf(reply)]).toEqual(['BAD_USER_INPUT', ['input.emailConfirmed']]);

@@ -31,7 +31,7 @@ const page = (variables: UsersQueryVariables, who: { tokens: Tokens } = root) =>
 const setActive = (userId: string, active: boolean, who: { tokens: Tokens } = root) =>
   gateway.client.execute(SetUserActiveDocument, { userId, active }, by(who));
 
-/** Inserts accounts as the database sees them; names are keys too. Those that a first try left are taken as they are. */
+/** Inserts accounts as the database stores them, with names as keys. Rows that an earlier try left are kept. */
 async function seed(accounts: readonly (readonly [username: string, email: string | null])[]): Promise<void> {
   await gateway.database.query(
     `insert into users (id, username, username_key, email, email_key)
@@ -41,7 +41,7 @@ async function seed(accounts: readonly (readonly [username: string, email: strin
   );
 }
 
-/** Usernames of all pages, walked to the end. */
+/** Usernames of all pages, read to the end. */
 async function walk(
   variables: UsersQueryVariables,
   between: () => Promise<void> = async () => {},
@@ -60,19 +60,19 @@ async function walk(
 }
 
 describe('a list of users', () => {
-  it('is walked page by page, each user once, the newest first', async () => {
+  it('returns each user once over all pages, the newest first', async () => {
     const all = await gateway.database.query<{ username: string }>(
       'select username from users order by id desc',
     );
     expect(await walk({ first: 1 })).toEqual(all.map(({ username }) => username));
   });
 
-  it('stays right while users come and go', async () => {
+  it('stays correct while users are added and removed', async () => {
     await seed(Array.from({ length: 20 }, (_, n) => [`walker-${String(n).padStart(2, '0')}`, null] as const));
     let step = 0;
     const seen = await walk({ first: 3, filter: { search: 'walker-' } }, async () => {
       step += 1;
-      // One before the place where the walk is, one already seen goes, and a new one far behind.
+      // Removes one user before the current place and one already returned, and adds one far behind it.
       await gateway.database.query(
         `insert into users (id, username, username_key) values (gen_random_uuid(), $1, $1), (gen_random_uuid(), $2, $2)`,
         [`walker-0${step}-early`, `walker-zz-${step}`],
@@ -84,7 +84,7 @@ describe('a list of users', () => {
     expect(seen).toContain('walker-zz-1');
   });
 
-  it('tells where a page stands', async () => {
+  it('says whether pages follow and precede', async () => {
     await seed(['place-a', 'place-b', 'place-c'].map((name) => [name, null] as const));
     const filter = { search: 'place-' };
     const first = await page({ first: 2, filter });
@@ -108,14 +108,14 @@ describe('a list of users', () => {
     ['a cursor that is none', { after: 'x' }, 'after'],
     ['a cursor of another list', { after: Buffer.from('["username","a"]').toString('base64url') }, 'after'],
     ['a cursor with another key', { after: Buffer.from('["newest","a"]').toString('base64url') }, 'after'],
-  ])('is not given for %s', async (_, variables, field) => {
+  ])('is refused for %s', async (_, variables, field) => {
     expect(await page(variables)).toMatchObject({
       code: 'BAD_USER_INPUT',
       errors: [{ extensions: { fields: [expect.objectContaining({ field })] } }],
     });
   });
 
-  it('counts all of them only when that is selected', async () => {
+  it('counts all users only when the total is selected', async () => {
     const counting = await statementsDuring(() =>
       gateway.client.execute(CountUsersDocument, { filter: { search: 'place-' } }, by(root)),
     );
@@ -130,16 +130,17 @@ describe('a list of users', () => {
     expect(data?.users.totalCount).toBe(3);
   });
 
-  it('costs as many statements for a hundred users as for one', async () => {
+  it('sends as many statements for a hundred users as for one', async () => {
     await seed(Array.from({ length: 100 }, (_, n) => [`crowd-${n}`, `crowd-${n}@example.test`] as const));
     const count = async (first: number, filter?: UsersQueryVariables['filter']) =>
       (await statementsDuring(() => page({ first, ...(filter && { filter }) }))).length;
-    // What the caller can prove, the page, its event, roles, passwords, addresses that are to be confirmed.
+    // The permissions of the caller, the page, its audit event, roles, passwords, and pending e-mail
+    // addresses.
     expect(await count(1)).toBe(6);
     expect(await count(100)).toBe(6);
     expect(await count(1, { search: 'crowd-' })).toBe(6);
     expect(await count(100, { search: 'crowd-' })).toBe(6);
-    // And the id of the role.
+    // One more, for the id of the role.
     expect(await count(100, { role: 'superuser' })).toBe(7);
 
     const factors = (first: number) =>
@@ -148,7 +149,7 @@ describe('a list of users', () => {
         { first },
         by(root),
       );
-    // What the caller can prove, the page, its event, and each of the two fields.
+    // The permissions of the caller, the page, its audit event, and one for each of the two fields.
     expect(await statementsDuring(() => factors(1))).toHaveLength(5);
     expect(await statementsDuring(() => factors(100))).toHaveLength(5);
   });
@@ -168,19 +169,19 @@ describe('a search', () => {
     ]),
   );
 
-  it('finds what the username begins with, then what only the address begins with, each once', async () => {
+  it('finds usernames that begin with the text, then further addresses that do, each account once', async () => {
     expect(await find('quill')).toEqual(['quill', 'quill-two', 'feather', 'plume']);
     expect(await find('QUILL-T')).toEqual(['quill-two', 'feather']);
     expect(await find('ＱＵＩＬＬ-two')).toEqual(['quill-two']);
     expect(await find('other')).toEqual(['quill-two']);
   });
 
-  it('with an @ finds addresses alone', async () => {
+  it('finds only addresses when the text has an @', async () => {
     expect(await find('quill@')).toEqual(['plume', 'quill']);
     expect(await find('Quill@One')).toEqual(['quill']);
   });
 
-  it('takes no character for a wildcard, and nothing for everybody', async () => {
+  it('treats no character as a wildcard, and a blank text as no filter', async () => {
     expect(await find('100%')).toEqual([]);
     expect(await find('100_')).toEqual([]);
     expect(await find('quil_')).toEqual([]);
@@ -188,7 +189,7 @@ describe('a search', () => {
     expect((await find(' ')).length).toBeGreaterThan(100);
   });
 
-  it('counts what it finds', async () => {
+  it('counts its matches', async () => {
     const { data } = await gateway.client.execute(
       CountUsersDocument,
       { filter: { search: 'quill' } },
@@ -197,7 +198,7 @@ describe('a search', () => {
     expect(data?.users.totalCount).toBe(4);
   });
 
-  it('is joined with the other conditions', async () => {
+  it('is combined with the other conditions', async () => {
     const holder = await staffWith(gateway, []);
     expect(await walk({ filter: { role: holder.role.name } })).toEqual([holder.username]);
     expect(await walk({ filter: { role: holder.role.name, search: 'quill' } })).toEqual([]);
@@ -214,7 +215,7 @@ describe('a search', () => {
 });
 
 describe('an account', () => {
-  it('is shown to whoever may see accounts, and to nobody else', async () => {
+  it('is visible only to callers who may see accounts', async () => {
     const alice = await gateway.aSubject();
     const reader = await staffWith(gateway, ['user:read']);
     const read = (who: { tokens: Tokens }, id: string) =>
@@ -234,7 +235,7 @@ describe('an account', () => {
 });
 
 describe('deactivating an account', () => {
-  it('ends its sessions and voids its tokens at once, and its password is as good as wrong', async () => {
+  it('ends its sessions and voids its tokens at once, and answers its password like a wrong one', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, refreshToken } = await alice.signedIn();
     expect((await setActive(alice.id, false)).data?.setUserActive).toMatchObject({
@@ -255,7 +256,7 @@ describe('deactivating an account', () => {
     expect((await alice.login()).errors).toEqual([]);
   });
 
-  it('leaves no session behind that a sign-in of the same moment made', async () => {
+  it('leaves no session that a concurrent sign-in made', async () => {
     for (let round = 0; round < 5; round++) {
       const alice = await gateway.aSubject();
       const logins = race(4, () => alice.login());
@@ -266,7 +267,7 @@ describe('deactivating an account', () => {
     }
   });
 
-  it('twice changes nothing more; of an owner who left, it takes the place', async () => {
+  it('twice changes nothing more, and replaces a deactivation by the owner', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
     expect((await setActive(alice.id, false)).data?.setUserActive.deactivatedBy).toBe('ADMIN');
@@ -278,15 +279,15 @@ describe('deactivating an account', () => {
     expect(events).toEqual([{ details: { by: 'ADMIN', endedSessions: 0 } }]);
   });
 
-  it('is not undone by a request of the deactivated that was let in before', async () => {
+  it('cannot be undone by a request that the deactivated administrator sends with an old token', async () => {
     const admin = await staffWith(gateway, ['user:deactivate']);
-    // Behind the gateway's back: no ending, so the token is still accepted.
+    // Written to the database directly without a revocation, so the token is still accepted.
     await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [admin.id]);
     expect((await setActive(admin.id, true, admin)).code).toBe('FORBIDDEN');
     expect((await setActive((await gateway.aSubject()).id, false, admin)).code).toBe('FORBIDDEN');
   });
 
-  it('is refused for an account that may do more, and for none at all', async () => {
+  it('is refused for an account with more permissions, and for an account that does not exist', async () => {
     const admin = await staffWith(gateway, ['user:deactivate']);
     const clerk = await staffWith(gateway, ['kyc:review']);
     expect((await setActive(clerk.id, false, admin)).code).toBe('FORBIDDEN');
@@ -296,7 +297,7 @@ describe('deactivating an account', () => {
     expect((await setActive(alice.id, false, admin)).errors).toEqual([]);
   });
 
-  it('does not happen when it cannot be recorded', async () => {
+  it('does not happen when the audit trail cannot record it', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     await gateway.database.query(
@@ -309,7 +310,7 @@ describe('deactivating an account', () => {
 });
 
 describe("an account's sessions", () => {
-  it('are listed and ended by whoever may', async () => {
+  it('are listed and ended by callers with the permission', async () => {
     const alice = await gateway.aSubject();
     const here = await alice.signedIn({ headers: { 'user-agent': 'Phone/1.0' } });
     await alice.signedIn();
@@ -327,7 +328,7 @@ describe("an account's sessions", () => {
     expect((await alice.login()).errors).toEqual([]);
   });
 
-  it('are ended with their tokens, also those of sessions that the store has lost', async () => {
+  it('are ended with their tokens, also sessions that the store has lost', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     await gateway.sessions.lose(alice.id);
@@ -335,7 +336,7 @@ describe("an account's sessions", () => {
     expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
   });
 
-  it('are not ended by somebody who may do less', async () => {
+  it('are not ended by an administrator with fewer permissions than the account', async () => {
     const admin = await staffWith(gateway, ['session:revoke']);
     const reply = await gateway.client.execute(RevokeUserSessionsDocument, { userId: root.id }, by(admin));
     expect(reply.code).toBe('FORBIDDEN');
