@@ -41,14 +41,14 @@ const read = async (variables: AuditEventsQueryVariables = {}) => {
 };
 const actions = async (variables: AuditEventsQueryVariables) =>
   (await read(variables)).nodes.map(({ action }) => action);
-/** Events of long ago, one a minute, none of which is anybody's. */
+/** Old events, one a minute, without actor or subject. */
 const seedAt = (start: string, count: number, action = 'seed.event') =>
   gateway.database.query(
     `insert into audit_event (id, at, action, outcome)
      select gen_random_uuid(), $1::timestamptz + n * interval '1 minute', $3, 'SUCCESS' from generate_series(0, $2::int - 1) n`,
     [start, count, action],
   );
-/** Rows of the trail that this connection has read, in transactions before this one too. */
+/** Rows of the trail that this connection has read, including earlier transactions. */
 const rowsRead = async (tx: EntityManager): Promise<number> => {
   const [counted] = await statement(
     tx,
@@ -58,7 +58,7 @@ const rowsRead = async (tx: EntityManager): Promise<number> => {
   );
   return counted?.rows ?? 0;
 };
-/** A page, and how many rows of the trail were looked at for it. */
+/** Returns a page, and the number of rows of the trail that were read for it. */
 const lookedAt = (
   page: (tx: EntityManager) => ReturnType<AuditTrail['page']>,
 ): Promise<{ nodes: readonly AuditEventType[]; looked: number }> =>
@@ -69,7 +69,7 @@ const lookedAt = (
   });
 
 describe('the audit trail', () => {
-  it('tells who did what to whom, when and from where', async () => {
+  it('says who did what to whom, when and from where', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
     await grant(gateway, alice.id, role.name);
@@ -110,7 +110,7 @@ describe('the audit trail', () => {
     ]);
   });
 
-  it('is filtered by the username or the e-mail address of an account, whatever its case', async () => {
+  it('is filtered by the username or e-mail address of an account, in any case', async () => {
     const alice = await gateway.aSubject();
     await alice.login();
     const own = ['session.created', 'account.registered'];
@@ -132,7 +132,7 @@ describe('the audit trail', () => {
     expect(await of(AuditOutcome.SUCCESS)).toEqual(['session.created', 'account.registered']);
   });
 
-  it('is filtered by the IP address of the request, however that is written', async () => {
+  it('is filtered by the IP of the request, in any notation', async () => {
     await gateway.database.query(
       `insert into audit_event (id, action, outcome, ip_address)
        values (gen_random_uuid(), 'ip.four', 'SUCCESS', '192.0.2.7'), (gen_random_uuid(), 'ip.six', 'SUCCESS', '2001:db8::7')`,
@@ -144,7 +144,7 @@ describe('the audit trail', () => {
     expect(await actions({ filter: { ipAddress: '192.0.2.8' } })).toEqual([]);
   });
 
-  it.each(['', 'localhost', '192.0.2.0/24', 'nul\0'])('refuses %j as an IP address', async (ipAddress) => {
+  it.each(['', 'localhost', '192.0.2.0/24', 'nul\0'])('refuses %j as an IP', async (ipAddress) => {
     const reply = await gateway.client.execute(AuditEventsDocument, { filter: { ipAddress } }, by(auditor));
     expect(reply).toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -159,9 +159,9 @@ describe('the audit trail', () => {
     },
   );
 
-  it('is walked to its end, the newest first, each event once, while new ones come', async () => {
+  it('returns each event once over all pages, the newest first, while new ones are written', async () => {
     await seedAt('2019-01-01T00:00:00Z', 25, 'walk.event');
-    // Many of one microsecond: the id tells them apart.
+    // Many events of one microsecond, which only their ids tell apart.
     await gateway.database.query(
       `insert into audit_event (id, at, action, outcome)
        select gen_random_uuid(), '2018-01-01T00:00:00.123456Z', 'walk.event', 'SUCCESS' from generate_series(1, 9)`,
@@ -190,7 +190,7 @@ describe('the audit trail', () => {
   it.each([
     ['IP address', { ipAddress: '198.51.100.1' }],
     ['outcome', { outcome: AuditOutcome.DENIED, until: new Date('2004-01-01T00:00:00Z') }],
-  ])('finds the events of a rare %s without going through all that are newer', async (_, filter) => {
+  ])('finds the events of a rare %s without reading all newer events', async (_, filter) => {
     await seedAt('2005-01-01T00:00:00Z', 20_000, 'frequent.event');
     await gateway.database.query(
       `insert into audit_event (id, at, action, outcome, ip_address)
@@ -202,11 +202,11 @@ describe('the audit trail', () => {
     expect(looked).toBeLessThan(200);
   });
 
-  it('finds the events of a rare prefix without going through all that are newer', async () => {
+  it('finds the events of a rare prefix without reading all newer events', async () => {
     await seedAt('2001-01-01T00:00:00Z', 3, 'rare.one');
     await seedAt('2001-01-01T00:00:30Z', 3, 'rare.two');
     await seedAt('2002-01-01T00:00:00Z', 20_000, 'frequent.event');
-    // A database whose collation is that of a language: there a prefix is no range of the index.
+    // In a database with the collation of a language, a prefix is not a range of the index.
     const collated = (collation: string) =>
       gateway.database.query(`alter table audit_event alter column action type text collate ${collation}`);
     await collated('"und-x-icu"');
@@ -218,7 +218,7 @@ describe('the audit trail', () => {
     expect(looked).toBeLessThan(200);
   });
 
-  it('costs one statement, whatever the page, beside the event of being read and what the reader can prove', async () => {
+  it('costs one statement for any page, besides the audit event and the permissions of the reader', async () => {
     for (const variables of [{ first: 1 }, { first: 100 }, { first: 100, filter: { userId: auditor.id } }])
       expect(await statementsDuring(() => read(variables))).toHaveLength(3);
   });
@@ -234,7 +234,7 @@ describe('the audit trail', () => {
     });
   });
 
-  it('is for those who may', async () => {
+  it('is only for callers with the permission', async () => {
     const alice = await gateway.aSubject();
     const reply = await gateway.client.execute(
       AuditEventsDocument,
@@ -244,7 +244,7 @@ describe('the audit trail', () => {
     expect(reply.code).toBe('FORBIDDEN');
   });
 
-  it('keeps ids when the account is gone', async () => {
+  it('keeps the ids of an account after its deletion', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query('delete from users where id = $1', [alice.id]);
     const [event] = (await read({ filter: { userId: alice.id } })).nodes;
@@ -275,7 +275,7 @@ describe('recorded exactly once is', () => {
     return (await count()) - before;
   };
 
-  it('each look at personal data of others', async () => {
+  it("each read of another person's data", async () => {
     const [root, alice] = [await aSuperuser(gateway), await gateway.aSubject()];
     expect(
       await recorded('account.read', () => gateway.client.execute(UserDocument, { id: alice.id }, by(root))),
@@ -289,13 +289,13 @@ describe('recorded exactly once is', () => {
       ),
     ).toBe(1);
     expect(await recorded('audit.read', () => read())).toBe(1);
-    // One's own account is not somebody else's.
+    // A read of the own account is not recorded.
     expect(
       await recorded('account.read', () => gateway.client.execute(UserDocument, { id: root.id }, by(root))),
     ).toBe(0);
   });
 
-  it('each look that a change gives which changes nothing', async () => {
+  it('each change that shows an account and changes nothing', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
     const clerk = await staffWith(gateway, ['role:grant', 'user:deactivate']);
@@ -312,7 +312,7 @@ describe('recorded exactly once is', () => {
     expect(await recorded('account.read', take)).toBe(1);
   });
 
-  it('each operation that was denied, however often a document has it', async () => {
+  it('each denied operation, however often one document contains it', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     expect(
@@ -326,7 +326,7 @@ describe('recorded exactly once is', () => {
     expect(event).toEqual({ actor_id: alice.id, outcome: 'DENIED', details: { operation: 'user' } });
   });
 
-  it('a limit that goes on being hit', async () => {
+  it('a rate limit that is exceeded repeatedly', async () => {
     const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'login.ip=1/600' });
     const alice = await gateway.aSubject();
     expect(
@@ -337,7 +337,7 @@ describe('recorded exactly once is', () => {
     await limited.close();
   });
 
-  it('a limit that is hit from many addresses of one IPv6 network, once', async () => {
+  it('a rate limit that is exceeded from many IPs of one IPv6 network', async () => {
     const limited = await gateway.another({
       RATE_LIMIT: 'on',
       RATE_LIMIT_RULES: 'login.ip=1/600',
@@ -357,7 +357,7 @@ describe('recorded exactly once is', () => {
 });
 
 describe('the denied part of a document', () => {
-  it('has no effect, whatever else the document does', async () => {
+  it('has no effect, whatever other fields the document contains', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const reply = await gateway.client.raw(
@@ -374,7 +374,7 @@ describe('my security events', () => {
   const mine = (who: Tokens, variables = {}) =>
     gateway.client.execute(MySecurityEventsDocument, variables, { bearer: who.accessToken });
 
-  it('are mine, the newest first, with where they came from', async () => {
+  it("are the caller's own, the newest first, with their source", async () => {
     const alice = await gateway.aSubject();
     await alice.login({ password: 'wrong password here', headers: { 'user-agent': 'Elsewhere/1.0' } });
     const tokens = await alice.signedIn();
@@ -393,7 +393,7 @@ describe('my security events', () => {
     expect(rest.data?.mySecurityEvents.nodes).toMatchObject([{ action: 'account.registered' }]);
   });
 
-  it('tell what somebody else did, not who it was', async () => {
+  it('show what another person did, without their identity', async () => {
     const [root, alice] = [await aSuperuser(gateway), await gateway.aSubject()];
     await alice.signedIn();
     await gateway.client.execute(RevokeUserSessionsDocument, { userId: alice.id }, by(root));

@@ -68,7 +68,7 @@ let gateway: TestGateway;
 let root: Subject & { tokens: Tokens };
 let reviewer: Subject;
 let alice: Subject;
-/** Of Alice. */
+/** Alice's account. */
 let tokens: Tokens;
 
 beforeAll(async () => {
@@ -87,7 +87,7 @@ afterAll(async () => {
   await google.close();
 });
 
-/** What came of it; everything that is not expected has one code. */
+/** The outcome of the call. Every unexpected error has the same code. */
 interface Outcome {
   readonly code: unknown;
 }
@@ -122,7 +122,7 @@ const events = async (where: typeof BY_REQUEST | typeof BY_COMMAND, which: unkno
 };
 
 let requests = 0;
-/** Each request has an id of its own, by which its events are found. */
+/** Each request has its own id, by which its events are found. */
 async function attempt<O extends Outcome>(work: Attempt<O>): Promise<{ reply: O; recorded: string[] }> {
   requests += 1;
   const requestId = `request-${requests}`;
@@ -130,7 +130,7 @@ async function attempt<O extends Outcome>(work: Attempt<O>): Promise<{ reply: O;
   return { reply, recorded: await events(BY_REQUEST, requestId) };
 }
 
-/** A command is known by its time, and comes from nowhere. */
+/** A command has no request. Its events are found by their time, and have no source. */
 async function command(
   args: readonly string[],
   typed: string,
@@ -166,8 +166,8 @@ const expectOfCommand = (
 ): Promise<Outcome> => expectOnce(expected, () => command(args, typed));
 
 /**
- * Tries it while the trail takes nothing, as a full disk would: it fails, and nothing has changed, since after that it
- * works, and is recorded just so.
+ * Tries the change while the trail refuses every row, as with a full disk. The change must fail completely:
+ * it then succeeds when it is repeated, with the expected events.
  */
 async function expectOnce<O extends Outcome>(
   expected: readonly string[],
@@ -187,13 +187,13 @@ const byRoot = (options: RequestOptions) => ({ ...options, bearer: root.tokens.a
 const login = (password: string) => (options: RequestOptions) => alice.login({ password, ...options });
 const newPassword = 'copper lantern drifting';
 
-/** What is no GraphQL. */
+/** Routes outside GraphQL. */
 async function fetched(path: string, request: RequestInit): Promise<Outcome> {
   const { status } = await fetch(`${gateway.url}${path}`, request);
   return { code: status === 500 ? 'INTERNAL_SERVER_ERROR' : undefined };
 }
 
-/** Uploads what a person was asked for, each time with a new pass. */
+/** Uploads the requested items of a person, each time with a new upload token. */
 const uploaded =
   ({ person }: FakeApp, ask: () => Promise<NextAction>) =>
   async (options: RequestOptions): Promise<Outcome> => {
@@ -209,8 +209,8 @@ const uploaded =
     return fetched('/blockpass/api/uploadData', { ...options, method: 'POST', body });
   };
 
-describe('every change is recorded once, or does not happen:', () => {
-  it('an account and its profile', async () => {
+describe('the audit trail has each change once, and a change that it cannot record does not happen:', () => {
+  it('changes of an account and its profile', async () => {
     const { client } = gateway;
     const input = { username: 'newcomer', email: 'newcomer@example.test', password: newPassword };
     await expectRecorded(['account.registered: other, other'], (o) =>
@@ -227,7 +227,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('sessions', async () => {
+  it('changes of sessions', async () => {
     const { client } = gateway;
     await expectRecorded(['login.failed FAILURE: nobody, alice'], login('a wrong password'));
     tokens = tokensOf(await expectRecorded(['session.created: alice, alice'], login(alice.password)));
@@ -256,7 +256,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('a second factor', async () => {
+  it('changes of a second factor', async () => {
     const { client } = gateway;
     const { password } = alice;
     const { data } = await client.execute(EnrollTotpDocument, { password }, byAlice({}));
@@ -280,7 +280,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('an identity of elsewhere', async () => {
+  it('changes of linked identities', async () => {
     const { client } = gateway;
     const person = aPerson();
     const bad = { idToken: 'x.y.z' };
@@ -302,7 +302,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('an account that Google makes, or hands to its owner', async () => {
+  it('an account that Google creates, or gives to the owner of its address', async () => {
     const { client } = gateway;
     const signIn = (person: ReturnType<typeof aPerson>) => async (o: RequestOptions) => {
       const idToken = await google.idToken({ ...person, nonce: await newNonce(client) });
@@ -340,7 +340,7 @@ describe('every change is recorded once, or does not happen:', () => {
     });
   });
 
-  it('what the Blockpass app brings, and what reviewers make of it', async () => {
+  it('uploads of the Blockpass app, and decisions of reviewers', async () => {
     const { client } = gateway;
     const app = world.person();
     await expectRecorded(
@@ -388,7 +388,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('an account that Blockpass makes', async () => {
+  it('an account that Blockpass creates', async () => {
     const page = await SignInPage.open(gateway.browser());
     await world.person().scan(page.qrText);
     await expectRecorded(['account.registered: other, other', 'session.created: other, other'], (o) =>
@@ -396,7 +396,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('the address', async () => {
+  it('changes of the e-mail address', async () => {
     const { client } = gateway;
     const { password } = alice;
     const [first, second] = ['first@example.test', 'second@example.test'];
@@ -419,7 +419,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('the password', async () => {
+  it('changes of the password', async () => {
     const { client } = gateway;
     await client.execute(RecoverAccountDocument, { email: alice.email });
     const token = await gateway.mailbox.token(alice.email, 'reset-password');
@@ -439,7 +439,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('what others do to the account, and to roles', async () => {
+  it('changes by administrators, of accounts and of roles', async () => {
     const { client } = gateway;
     const role = await aRole(gateway);
     const granted = { userId: alice.id, role: role.name };
@@ -507,7 +507,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('the end of the account', async () => {
+  it('the deactivation and deletion of an account', async () => {
     const { client } = gateway;
     const { password } = alice;
     const { recorded } = await attempt((o) => client.execute(RolesDocument, {}, byAlice(o)));
@@ -522,7 +522,7 @@ describe('every change is recorded once, or does not happen:', () => {
     );
   });
 
-  it('what commands do', async () => {
+  it('changes by commands', async () => {
     await expectOfCommand(
       ['account.registered: nobody, other', 'role.granted: nobody, other'],
       ['create-superuser', 'another.root@example.test', '--password-stdin'],

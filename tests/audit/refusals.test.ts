@@ -1,4 +1,4 @@
-/** @topology one: what was lately recorded is known to one process */
+/** @topology one: one process remembers which refusals it recorded lately */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { WebSocket } from 'ws';
@@ -12,7 +12,7 @@ import { RedirectBrowser } from '../support/redirect-browser.ts';
 let google: GoogleStandIn;
 let world: BlockpassWorld;
 let gateway: TestGateway;
-/** Where each limit is hit by the second attempt. */
+/** With limits that the second attempt exceeds. */
 let limited: TestGateway;
 
 const RULES = ['blockpassApp.ip', 'google.ip', 'socket.ip', 'blockpassSignIn.ip'];
@@ -41,7 +41,7 @@ const refusals = async () => {
   return rows.map(({ action, operation, actor }) => `${action}: ${operation}, ${actor ?? 'nobody'}`);
 };
 
-/** What is recorded of an attempt that is made several times. */
+/** The events of an attempt that is made several times. */
 async function recorded(attempt: () => Promise<unknown>, times = 4): Promise<string[]> {
   const before = (await refusals()).length;
   for (let n = 0; n < times; n += 1) await attempt();
@@ -69,7 +69,7 @@ const knock = (at: TestGateway, headers: Record<string, string> = {}) =>
   new WebSocket(`${at.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers });
 const SUBSCRIPTION =
   'subscription ($id: ID!, $secret: String) { blockpassSignIn(id: $id, secret: $secret) { state } }';
-/** Subscribes so often over one socket, and waits for the last answer. */
+/** Subscribes the given number of times over one socket, and waits for the last answer. */
 async function subscribe(at: TestGateway, variables: unknown, times: number): Promise<void> {
   const ws = knock(at);
   await once(ws, 'open');
@@ -90,21 +90,21 @@ async function subscribe(at: TestGateway, variables: unknown, times: number): Pr
   ws.terminate();
 }
 
-describe('of a refusal that comes again and again the trail has one event', () => {
+describe('the trail has one event for a repeated refusal', () => {
   it.each(['status', 'login', 'register', 'resubmit'])('when the Blockpass app calls %s', async (call) => {
     const operation = `POST /blockpass/api/${call}`;
     const guess = { code: 'guessed-code', fieldList: [], certList: [] };
     expect(await recorded(post(gateway, call, guess))).toEqual([`operation.denied: ${operation}, nobody`]);
   });
 
-  it('when an upload has no good pass', async () => {
+  it('when an upload has no valid token', async () => {
     expect(await recorded(upload(gateway))).toEqual([
       'operation.denied: POST /blockpass/api/uploadData, nobody',
     ]);
   });
 
   it('when the Blockpass app calls too often', async () => {
-    // The first is denied, the others are limited: one event of each.
+    // The first attempt is denied and the others are limited: one event of each kind.
     expect(await recorded(post(limited, 'status', { code: 'guessed-code' }))).toEqual([
       'operation.denied: POST /blockpass/api/status, nobody',
       'operation.limited: POST /blockpass/api/status, nobody',
@@ -114,7 +114,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     ]);
   });
 
-  it('when a browser signs in by Google too often', async () => {
+  it('when a browser starts a Google sign-in too often', async () => {
     const browser = new RedirectBrowser(limited.url);
     expect(await recorded(() => browser.begin())).toEqual([
       'operation.limited: GET /oauth/google/start, nobody',
@@ -135,7 +135,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     expect(await recorded(open)).toEqual(['operation.limited: WS /graphql, nobody']);
   });
 
-  it('when there are too many WebSockets of one network', async () => {
+  it('when one network has too many WebSockets', async () => {
     const full = await gateway.another({ MAX_WEBSOCKETS_PER_CLIENT: '10' });
     const places = Array.from({ length: 10 }, () => knock(full));
     await Promise.all(places.map((ws) => once(ws, 'open')));
@@ -146,7 +146,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     await full.close();
   });
 
-  it('when a WebSocket is cut off because its client talks without pause', async () => {
+  it('when a WebSocket is closed because its client sends too much', async () => {
     const fresh = await gateway.another();
     const babble = async () => {
       const ws = knock(fresh);
@@ -158,7 +158,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     await fresh.close();
   });
 
-  it('when a subscription hits a limit, and when a socket has too many', async () => {
+  it('when a subscription exceeds a limit, and when a socket has too many subscriptions', async () => {
     const open = await gateway.another({
       RATE_LIMIT: 'on',
       RATE_LIMIT_RULES: 'blockpassSignIn.ip=1/3600',
@@ -173,7 +173,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     ]);
   });
 
-  it('when a foreign page calls, for whose user nobody has asked', async () => {
+  it('when a foreign page calls, without naming the user whose cookie it sends', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const headers = { origin: 'https://evil.example.test', cookie: `gatehouse_access=${accessToken}` };
     expect(await recorded(() => gateway.client.raw('{ me { id } }', {}, { headers }))).toEqual([
@@ -184,7 +184,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
     ]);
   });
 
-  it('when somebody who is signed in asks for what is not for them; another operation is another event', async () => {
+  it('when a signed-in caller lacks a permission; another operation is another event', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const askAll = async () => {
@@ -198,7 +198,7 @@ describe('of a refusal that comes again and again the trail has one event', () =
   });
 });
 
-it('networks of which nothing else is known fill no trail: an operation has sixty events of them in a minute', async () => {
+it('the trail takes at most sixty events a minute for one operation from networks without a known account', async () => {
   const besieged = await gateway.another({
     RATE_LIMIT: 'on',
     RATE_LIMIT_RULES: 'login.account=1/3600',
@@ -219,7 +219,7 @@ it('networks of which nothing else is known fill no trail: an operation has sixt
   await besieged.close();
 });
 
-it('a refusal that cannot be recorded since the database is away is no fault', async () => {
+it('a refusal that cannot be recorded while the database is away is logged, but not as an error', async () => {
   const { accessToken: bearer } = await (await gateway.aSubject()).signedIn();
   const before = gateway.logLines.length;
   const owner = await gateway.database.connect();

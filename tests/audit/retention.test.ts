@@ -51,7 +51,7 @@ describe('housekeeping', () => {
     expect(await left()).toEqual({ '364 days': 3 });
   });
 
-  it('goes by what the owner of the tables set last', async () => {
+  it('uses the retention that the owner of the tables set last', async () => {
     await seed('40 days', 2);
     await retain(30);
     await oldAuditEvents.sweep(orm.em.fork(), 500);
@@ -63,7 +63,7 @@ describe('housekeeping', () => {
   });
 });
 
-describe('the login that serves', () => {
+describe('the serving login', () => {
   it.each([
     ['shorten the retention', `update retention set days = 0`],
     ['replace it', `insert into retention values ('other', 0)`],
@@ -79,7 +79,7 @@ describe('the login that serves', () => {
     await serving.end();
   });
 
-  it('cannot make the function look elsewhere', async () => {
+  it('cannot make the function read another table', async () => {
     await seed('1 day', 1);
     const serving = await database.connect('serving');
     await serving.query(`
