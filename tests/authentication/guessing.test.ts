@@ -16,7 +16,7 @@ import { hasRedis, TestRedis } from '../support/redis.ts';
 import type { Subject } from '../support/subject.ts';
 import { topology } from '../support/topology.ts';
 
-/** With the limits as they are by default, but for registrations. */
+/** Limits have their defaults, except for registrations. */
 const LIMITS = { RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'register.ip=9999/60' };
 let direct: TestGateway;
 let proxied: TestGateway;
@@ -40,7 +40,7 @@ const evaluated = async () => {
   );
   return row?.count ?? 0;
 };
-/** Somebody guesses from 101 addresses. @returns how many guesses were looked at. */
+/** Sends a wrong password from each of 101 IPs. @returns the number of passwords that were compared. */
 const besiege = async (subject: Subject): Promise<number> => {
   const before = await evaluated();
   for (let host = 1; host <= 101; host += 1) await guess(subject, from(`198.51.100.${host}`));
@@ -48,7 +48,7 @@ const besiege = async (subject: Subject): Promise<number> => {
 };
 
 describe('wrong passwords for one account', () => {
-  it('from 101 addresses: ten are looked at, and then the right one is refused like any other', async () => {
+  it('from 101 IPs: ten are compared, and then the right one is refused like a wrong one', async () => {
     const alice = await aSubject();
     expect(await besiege(alice)).toBe(10);
     const right = await alice.login({ client: proxied.client, ...from('203.0.113.1') });
@@ -59,7 +59,7 @@ describe('wrong passwords for one account', () => {
     expect(Number(right.headers.get('retry-after'))).toBeLessThanOrEqual(180);
   });
 
-  it('by name and by address in turn: ten for each, since nobody may learn that they belong together', async () => {
+  it('by username and by e-mail address: ten of each are compared, so that the limit does not show that they belong together', async () => {
     const alice = await aSubject();
     const before = await evaluated();
     for (let host = 1; host <= 101; host += 1) {
@@ -84,7 +84,7 @@ describe('wrong passwords for one account', () => {
     expect(codes.at(-1)).toBe('RATE_LIMITED');
   });
 
-  it('for what no account can be called are not counted together: who mistypes keeps nobody else out', async () => {
+  it('for an identifier that cannot exist are not counted together, so a typing error blocks no other person', async () => {
     const login = (identifier: string, options: RequestOptions) =>
       proxied.client.execute(LoginDocument, { input: { identifier, password: 'a wrong password' } }, options);
     const malformed = (n: number) => [`person ${n}@example.test`, `person ${n}`, `${'x'.repeat(300)}${n}`];
@@ -94,13 +94,14 @@ describe('wrong passwords for one account', () => {
         codes.push((await login(identifier, from(`198.51.101.${host}`))).code);
     }
     expect(codes).toEqual(Array(36).fill('INVALID_CREDENTIALS'));
-    // The address of one client still ends it: thirty, and what comes back meanwhile.
+    // The limit of the client's IP still ends the attempts: thirty, and the tokens that are refilled
+    // meanwhile.
     const single: unknown[] = [];
     for (let n = 1; n <= 40; n += 1) single.push((await login(`person ${n}`, from('198.51.102.1'))).code);
     expect(single).toContain('RATE_LIMITED');
   });
 
-  it('from one network: five, and the rest of the allowance is left to others', async () => {
+  it("from one network: five are compared, and the rest of the account's limit is left to other networks", async () => {
     const alice = await aSubject();
     const before = await evaluated();
     for (let host = 1; host <= 10; host += 1) await guess(alice, from(`2001:db8:0:1::${host}`));
@@ -108,7 +109,7 @@ describe('wrong passwords for one account', () => {
     expect((await alice.login({ client: proxied.client, ...from('203.0.113.3') })).data).not.toBeNull();
   });
 
-  it('do not lock the owner out: a known device, a live session and a mailed link go on', async () => {
+  it('do not lock the owner out: a known device, a live session and a mailed link still work', async () => {
     const alice = await aSubject();
     const browser = proxied.browser();
     const { accessToken } = await alice.signedIn({ client: browser });
@@ -124,7 +125,7 @@ describe('wrong passwords for one account', () => {
     expect(data).toEqual({ resetPassword: true });
   });
 
-  it('let the owner in on a device that was never seen, once it set a new password by the link, while they go on', async () => {
+  it('let the owner sign in on a new device after a password reset by mail, while they continue', async () => {
     const alice = await aSubject();
     await besiege(alice);
     const browser = proxied.browser();
@@ -138,7 +139,7 @@ describe('wrong passwords for one account', () => {
     expect((await login(newPassword)).code).toBeUndefined();
   });
 
-  it('and mails caused for its address together do not keep the owner from a link', async () => {
+  it('and mails to its address together still leave the owner a recovery link', async () => {
     const alice = await aSubject();
     await besiege(alice);
     const { email } = alice;
@@ -150,7 +151,7 @@ describe('wrong passwords for one account', () => {
     await direct.mailbox.token(email, 'reset-password');
   });
 
-  it('are all that is counted for it: whoever signs in often does not run out, and nobody guesses more for it', async () => {
+  it('are the only logins that count: frequent right passwords neither exhaust the limit nor refill it', async () => {
     const alice = await aSubject();
     const before = await evaluated();
     const codes: unknown[] = [];
@@ -159,12 +160,12 @@ describe('wrong passwords for one account', () => {
       await guess(alice, from(`203.0.113.${host}`));
     }
     expect((await evaluated()) - before).toBe(10);
-    // In between her logins ten guesses are made; from then on she waits like everybody.
+    // Ten wrong passwords are compared between her logins. Then her logins are refused too.
     expect(codes.slice(0, 10)).toEqual(Array(10).fill(undefined));
     expect(codes.at(-1)).toBe('RATE_LIMITED');
   });
 
-  it('do not count logins of one office: only its address is charged for those that succeed', async () => {
+  it('are the only logins that count for the account: successful logins from one office charge only its IP', async () => {
     const alice = await aSubject();
     const codes: unknown[] = [];
     for (let n = 0; n < 40; n += 1)
@@ -173,7 +174,7 @@ describe('wrong passwords for one account', () => {
     expect(allowed).toBeGreaterThanOrEqual(30);
   });
 
-  it('from a known device have an allowance too', async () => {
+  it('from a known device have a limit too', async () => {
     const alice = await aSubject();
     const browser = proxied.browser();
     await alice.signedIn({ client: browser });
@@ -183,7 +184,7 @@ describe('wrong passwords for one account', () => {
     expect((await evaluated()) - before).toBe(10);
   });
 
-  it('from a device that another account knows count as those of a stranger', async () => {
+  it('from a device that is known only to another account count as those of a stranger', async () => {
     const [alice, mallory] = [await aSubject(), await aSubject()];
     const browser = proxied.browser();
     await mallory.signedIn({ client: browser });
@@ -196,7 +197,7 @@ describe('wrong passwords for one account', () => {
 describe('wrong passwords by the thief of a session', () => {
   const NEXT = 'copper lantern drifting';
   type Options = RequestOptions & { client?: Client };
-  /** Every way in which a signed-in caller says the password again. */
+  /** Every operation in which a signed-in caller repeats the password. */
   const OPERATIONS = {
     changePassword: (
       currentPassword: string,
@@ -208,7 +209,7 @@ describe('wrong passwords by the thief of a session', () => {
   };
 
   describe.each(Object.entries(OPERATIONS))('at %s', (_, prove) => {
-    /** @returns how many of 40 guesses were looked at, from forty addresses. */
+    /** Sends 40 passwords from forty IPs. @returns the number of passwords that were compared. */
     const besiegeSession = async (bearers: readonly string[]) => {
       const codes: unknown[] = [];
       for (let host = 1; host <= 40; host += 1) {
@@ -218,7 +219,7 @@ describe('wrong passwords by the thief of a session', () => {
       return codes.filter((code) => code === 'INVALID_CREDENTIALS').length;
     };
 
-    it('are five from one session, and leave the account to its owner in another one', async () => {
+    it('are limited to five in one session, and leave another session of the account to its owner', async () => {
       const alice = await aSubject();
       const stolen = await alice.signedIn({ client: proxied.client, ...from('203.0.113.1') });
       expect(await besiegeSession([stolen.accessToken])).toBe(5);
@@ -226,7 +227,7 @@ describe('wrong passwords by the thief of a session', () => {
       expect((await prove(alice.password, own.accessToken, from('203.0.113.2'))).code).toBeUndefined();
     });
 
-    it('leave the same session to its owner on a device that the account knows', async () => {
+    it('leave the same session to its owner on a known device', async () => {
       const alice = await aSubject();
       const browser = proxied.browser();
       const { accessToken } = await alice.signedIn({ client: browser, ...from('203.0.113.3') });
@@ -235,7 +236,7 @@ describe('wrong passwords by the thief of a session', () => {
       expect((await prove(alice.password, accessToken, own)).code).toBeUndefined();
     });
 
-    it('are ten from all sessions of an account together', async () => {
+    it('are limited to ten in all sessions of an account together', async () => {
       const alice = await aSubject();
       const bearers: string[] = [];
       for (let host = 1; host <= 4; host += 1)
@@ -246,7 +247,7 @@ describe('wrong passwords by the thief of a session', () => {
     });
   });
 
-  it('are all that is counted: an owner who proves the password often does not run out', async () => {
+  it('are the only ones that count: an owner may give the right password often', async () => {
     const alice = await aSubject();
     const { accessToken } = await alice.signedIn({ client: proxied.client, ...from('203.0.113.4') });
     const codes: unknown[] = [];
@@ -257,7 +258,7 @@ describe('wrong passwords by the thief of a session', () => {
 });
 
 describe('one password for 200 accounts', () => {
-  it('from one address is refused before the fiftieth; another address is not affected', async () => {
+  it('from one IP is refused before the fiftieth; another IP is not affected', async () => {
     const before = await evaluated();
     const codes: unknown[] = [];
     for (let account = 0; account < 200; account += 1) {
@@ -270,7 +271,7 @@ describe('one password for 200 accounts', () => {
     }
     expect(codes.indexOf('RATE_LIMITED')).toBeGreaterThan(0);
     expect(codes.indexOf('RATE_LIMITED')).toBeLessThan(50);
-    // Thirty at once and one every two seconds.
+    // The limit is thirty at once and one every two seconds.
     expect((await evaluated()) - before).toBeLessThan(60);
     const alice = await aSubject();
     expect((await alice.login({ client: proxied.client, ...from('192.0.2.78') })).data).not.toBeNull();
@@ -279,7 +280,7 @@ describe('one password for 200 accounts', () => {
 
 describe('forged forwarding headers', () => {
   it.each(['x-forwarded-for', 'forwarded', 'x-real-ip', 'cf-connecting-ip', 'true-client-ip'])(
-    '%s does not make another client of one that calls directly',
+    'do not change the IP of a client that connects directly: %s',
     async (name) => {
       const alice = await direct.aSubject();
       const before = await evaluated();
@@ -291,7 +292,7 @@ describe('forged forwarding headers', () => {
     },
   );
 
-  it('before the hop of a trusted proxy do not count', async () => {
+  it('do not count before the hop of a trusted proxy', async () => {
     const alice = await aSubject();
     const before = await evaluated();
     for (let host = 1; host <= 12; host += 1) await guess(alice, from(`203.0.113.${host}, 198.51.100.200`));
@@ -300,7 +301,7 @@ describe('forged forwarding headers', () => {
 });
 
 describe('several operations in one document', () => {
-  it('are one guess: the one that is named', async () => {
+  it('are one guess: the one that operationName names', async () => {
     const alice = await aSubject();
     const before = await evaluated();
     const operations = Array.from(
@@ -316,7 +317,7 @@ describe('several operations in one document', () => {
   });
 });
 
-// It has two processes of its own.
+// This suite has two processes of its own.
 (hasRedis && topology === 'one' ? describe : describe.skip)(
   'a hundred guesses at once over two processes on one Redis',
   () => {
@@ -346,7 +347,10 @@ describe('several operations in one document', () => {
       const replies = await race(100, guessOf);
       return (code: string) => replies.filter((reply) => reply.code === code).length;
     };
-    /** Just the limit; where a busy machine made Redis count as away, half as many again in each process at most. */
+    /**
+     * Exactly the limit. When a busy machine made Redis count as away, each process alone allows at most half
+     * as many again.
+     */
     const expectLimit = (limit: number, evaluated: number, refused: number) => {
       const countedApart = [...one.logLines, ...other.logLines].some((line) =>
         line.includes('rate limits are counted in this process alone'),
@@ -356,7 +360,7 @@ describe('several operations in one document', () => {
       expect(evaluated + refused).toBe(100);
     };
 
-    it('at the password of an account: ten are looked at', async () => {
+    it('at the password of an account: ten are compared', async () => {
       const alice = await one.aSubject();
       const codes = await codesOf((i) =>
         alice.login({ client: client(i), password: 'a wrong password', ...from(`198.51.100.${i + 1}`) }),
@@ -364,7 +368,7 @@ describe('several operations in one document', () => {
       expectLimit(10, codes('INVALID_CREDENTIALS'), codes('RATE_LIMITED'));
     });
 
-    it('at the password of an account by the thief of a session: five are looked at', async () => {
+    it('at the password of an account by the thief of a session: five are compared', async () => {
       const alice = await one.aSubject();
       const { accessToken: bearer } = await alice.signedIn();
       const variables = { currentPassword: 'a wrong password', newPassword: 'copper lantern drifting' };
@@ -397,16 +401,16 @@ describe('several operations in one document', () => {
         'INVALID_REFRESH_TOKEN',
         (i: number) => client(i).execute(RefreshDocument, { refreshToken: `guess ${i}` }),
       ],
-    ])('%s: as many as the rule allows', async (_, code, guessOf) => {
+    ])('%s: as many are compared as the rule allows', async (_, code, guessOf) => {
       const codes = await codesOf(guessOf);
       expectLimit(20, codes(code), codes('RATE_LIMITED'));
     });
   },
 );
 
-// It kills a Redis of its own.
+// This suite kills a Redis of its own.
 (hasRedis && topology === 'one' ? describe : describe.skip)('while the store of sessions is away', () => {
-  it('the right password is no guess, however often it is repeated; a wrong one still is', async () => {
+  it('the right password costs nothing, however often it is sent, and a wrong one still does', async () => {
     const redis = await TestRedis.start();
     const away = await TestGateway.start({ ...LIMITS, REDIS_URL: redis.url, SESSION_STORE: 'redis' });
     try {
@@ -418,7 +422,7 @@ describe('several operations in one document', () => {
         return seen;
       };
       expect(await codes(8)).toEqual(Array(8).fill('SERVICE_UNAVAILABLE'));
-      // Of the five for one address half are left while each process counts for itself.
+      // The limit of five for one IP is halved while each process counts for itself.
       expect(await codes(3, 'a wrong password')).toEqual([
         'INVALID_CREDENTIALS',
         'INVALID_CREDENTIALS',

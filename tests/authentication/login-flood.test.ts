@@ -1,4 +1,4 @@
-/** @topology one: what one process hashes at once */
+/** @topology one: counts what one process hashes at once */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { RequestOptions } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -12,7 +12,7 @@ import { eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  // The cost of production, and the limits as they are by default.
+  // The hash cost of production, and the default limits.
   gateway = await TestGateway.start({
     PASSWORD_BCRYPT_COST: '12',
     RATE_LIMIT: 'on',
@@ -23,7 +23,7 @@ afterAll(() => gateway.close());
 
 const from = (address: string): RequestOptions => ({ headers: { 'x-forwarded-for': address } });
 
-/** Strangers who sign in to accounts that do not exist, forty a second, each from a network of its own. */
+/** Strangers sign in to accounts that do not exist: forty a second, each from its own network. */
 class Flood {
   readonly codes: unknown[] = [];
   readonly retryAfter: number[] = [];
@@ -44,7 +44,7 @@ class Flood {
   }
 }
 
-it('known devices, signed-in callers and holders of a mailed link get through while strangers are refused', async () => {
+it('known devices, signed-in callers and holders of a mailed link are served while strangers are refused', async () => {
   const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
   const browser = gateway.browser();
   const { accessToken: bearer } = await alice.signedIn({ client: browser });
@@ -65,7 +65,7 @@ it('known devices, signed-in callers and holders of a mailed link get through wh
   } finally {
     await flood.end();
   }
-  // Strangers are told when to come back, and have their turns too.
+  // Strangers are told when to retry, and some of them are served too.
   expect(flood.retryAfter.length).toBeGreaterThan(flood.codes.length / 4);
   expect(Math.min(...flood.retryAfter)).toBeGreaterThanOrEqual(1);
   expect(flood.codes).toContain('INVALID_CREDENTIALS');

@@ -15,14 +15,14 @@ import { enrol } from '../support/second-factor.ts';
 
 const ROUNDS = 25;
 /**
- * A class that costs a hash less takes a third of the time or less, and one that costs a hash more nearly twice as long.
- * In between is what a busy machine does to medians.
+ * A login with one hash less takes a third of the time or less, and one with one hash more nearly twice as
+ * long. A busy machine moves medians by less than that.
  */
 const MOST = 1.3;
 
 let google: GoogleStandIn;
 let gateway: TestGateway;
-/** Hashes take long enough here to be most of a login, as they do in earnest. */
+/** The cost is high enough that hashing is most of a login, as in production. */
 beforeAll(async () => {
   google = await GoogleStandIn.start();
   gateway = await TestGateway.start({ ...google.settings, PASSWORD_BCRYPT_COST: '8' });
@@ -35,7 +35,7 @@ afterAll(async () => {
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** Medians in milliseconds, of calls that take turns: what slows one class down slows down all of them. */
+/** Medians in milliseconds of calls that take turns, so that a slow machine slows down all kinds alike. */
 async function mediansOf(calls: Readonly<Record<string, () => Promise<void>>>, rounds: number) {
   const samples = Object.entries(calls).map(([name, call]) => ({ name, call, took: [] as number[] }));
   for (let round = 0; round < rounds; round += 1) {
@@ -48,7 +48,7 @@ async function mediansOf(calls: Readonly<Record<string, () => Promise<void>>>, r
   return Object.fromEntries(samples.map(({ name, took }) => [name, Math.round(median(took) * 10) / 10]));
 }
 
-/** The best of three: a real difference is there each time, a busy machine is not. */
+/** The best of three. A real difference shows each time, and a busy machine does not. */
 async function expectAlike(
   calls: Readonly<Record<string, () => Promise<void>>>,
   { most = MOST, rounds = ROUNDS } = {},
@@ -62,7 +62,7 @@ async function expectAlike(
   expect(seen).toEqual([]);
 }
 
-describe('the duration of an answer does not tell who has an account', () => {
+describe('the duration of an answer does not show who has an account', () => {
   it('when a login fails', async () => {
     const known = await gateway.aSubject();
     const sleeper = await gateway.aSubject();
@@ -97,8 +97,8 @@ describe('the duration of an answer does not tell who has an account', () => {
   });
 
   /**
-   * Wider than MOST, for the hashes of the others vary too. A comparison that queues a second time takes twice as long, and
-   * an imported Argon2id hash without padding a half.
+   * Wider than MOST, because the hashes of other logins vary too. A comparison that waits in the queue twice
+   * takes twice as long, and an imported Argon2id hash without padding takes half as long.
    */
   const MOST_UNDER_LOAD = 1.35;
 
@@ -144,7 +144,7 @@ describe('the duration of an answer does not tell who has an account', () => {
     }
   });
 
-  it('when recovery is asked for', async () => {
+  it('when recovery is requested', async () => {
     const { email } = await gateway.aSubject();
     const recover = (address: string) => async () => {
       const { data } = await gateway.client.execute(RecoverAccountDocument, { email: address });
@@ -153,7 +153,7 @@ describe('the duration of an answer does not tell who has an account', () => {
     await expectAlike({ known: recover(email), unknown: recover('nobody@example.test') });
   });
 
-  it('when somebody registers, where an address must be confirmed', async () => {
+  it('when a person registers, and the address must be confirmed', async () => {
     const strict = await gateway.another({ EMAIL_CONFIRMATION: 'required' });
     const { email } = await gateway.aSubject();
     let names = 0;

@@ -43,7 +43,7 @@ const credential = async (userId: string) => {
 
 describe('login', () => {
   it.each(['Alice', 'aLICE', 'ＡＬＩＣＥ', 'alice@example.TEST'])(
-    'knows the account by %s',
+    'finds the account by %s',
     async (identifier) => {
       const { data } = await login(identifier);
       expect(data?.login).toMatchObject({
@@ -55,14 +55,14 @@ describe('login', () => {
     },
   );
 
-  it('makes a new session each time, and adopts none that the client presents', async () => {
+  it('makes a new session each time, and never adopts one that the client presents', async () => {
     const browser = gateway.browser();
     const first = await alice.signedIn({ client: browser });
     const second = await alice.signedIn({ client: browser });
     expect(second.sessionId).not.toBe(first.sessionId);
   });
 
-  it('records methods, level, address and agent of the session', async () => {
+  it('records methods, level, IP and user agent of the session', async () => {
     const { data } = await alice.login({ headers: { 'user-agent': 'Browser/1.0' } });
     expect(data?.login).toMatchObject({
       session: {
@@ -97,7 +97,7 @@ describe('login', () => {
 });
 
 describe('a failed login', () => {
-  it('is answered with the same bytes and headers whatever the reason', async () => {
+  it('has the same body and headers for every reason', async () => {
     const gone = await gateway.aSubject();
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [gone.id]);
     const passwordless = await gateway.aSubject();
@@ -122,14 +122,14 @@ describe('a failed login', () => {
     for (const reply of replies) expect(shape(reply)).toEqual(shape(replies[0] as Reply<LoginMutation>));
   });
 
-  it('never rewrites the hash', async () => {
+  it('never rehashes the password', async () => {
     const before = await credential(alice.id);
     await login('Alice', 'a wrong password');
     expect(await credential(alice.id)).toEqual(before);
   });
 
   it.each([257, 100_000])(
-    'with a password of %i characters is refused before anything is hashed',
+    'with a password of %i characters is refused before any hashing',
     async (length) => {
       const { code, errors } = await login('Alice', 'x'.repeat(length));
       expect(code).toBe('BAD_USER_INPUT');
@@ -145,8 +145,8 @@ describe('a failed login', () => {
   });
 });
 
-describe('a hash that is weaker than what is configured', () => {
-  it('of lower cost is replaced by the next login, and stays then', async () => {
+describe('a hash that is weaker than the configured one', () => {
+  it('of lower cost is replaced at the next login, and only once', async () => {
     const bob = await gateway.aSubject();
     const before = await credential(bob.id);
     const costly = await gateway.another({ PASSWORD_BCRYPT_COST: '5' });
@@ -161,7 +161,7 @@ describe('a hash that is weaker than what is configured', () => {
     }
   });
 
-  it('from elsewhere, without a pepper, is replaced by one with', async () => {
+  it('from another system, without a pepper, is replaced by one with a pepper', async () => {
     const bob = await gateway.aSubject();
     await gateway.database.query(
       'update password_credential set hash = $2, pepper_id = null where user_id = $1',
@@ -179,7 +179,7 @@ describe('a hash that is weaker than what is configured', () => {
     ],
     ['more than 72 bytes, with the right end', 'x'.repeat(80), 'x'.repeat(80)],
     ['a NUL', 'twelve chars', 'twelve chars\0twelve chars'],
-  ])('from elsewhere in plain bcrypt never matches %s', async (_, truth, typed) => {
+  ])('from another system in plain bcrypt never matches %s', async (_, truth, typed) => {
     const bob = await gateway.aSubject();
     const { accessToken } = await bob.signedIn();
     const plain = { hash: hashSync(truth, 4), pepper_id: null };
@@ -198,7 +198,7 @@ describe('a hash that is weaker than what is configured', () => {
     expect(await credential(bob.id)).toMatchObject(plain);
   });
 
-  it('replaced by several logins at once lets all of them in', async () => {
+  it('that several concurrent logins replace lets all of them sign in', async () => {
     const bob = await gateway.aSubject();
     const costly = await gateway.another({ PASSWORD_BCRYPT_COST: '6' });
     try {
@@ -209,7 +209,7 @@ describe('a hash that is weaker than what is configured', () => {
     }
   });
 
-  it('of Argon2id with less memory and fewer passes is replaced by the next login', async () => {
+  it('of Argon2id with less memory and fewer passes is replaced at the next login', async () => {
     const bob = await gateway.aSubject();
     await gateway.database.query(
       'update password_credential set hash = $2, pepper_id = null where user_id = $1',
@@ -227,7 +227,7 @@ describe('a hash that is weaker than what is configured', () => {
     }
   });
 
-  it('becomes Argon2id by setting, and stays readable for a process that still writes bcrypt', async () => {
+  it('is replaced by Argon2id when the setting says so, and a process that still writes bcrypt can read it', async () => {
     const bob = await gateway.aSubject();
     const modern = await gateway.another({ PASSWORD_HASH: 'argon2id' });
     try {
@@ -241,8 +241,8 @@ describe('a hash that is weaker than what is configured', () => {
   });
 });
 
-describe('the place that issues sessions', () => {
-  it('waits for a deactivation that is under way, and then issues none', async () => {
+describe('issuing a session', () => {
+  it('waits for a deactivation that is in progress, and is then refused', async () => {
     const bob = await gateway.aSubject();
     const administrator = await gateway.database.connect();
     await administrator.query('begin');
@@ -255,7 +255,7 @@ describe('the place that issues sessions', () => {
     expect(await gateway.sessions.count(bob.id)).toBe(0);
   });
 
-  it('waits for a change of password that is under way, and then issues none to the old one', async () => {
+  it('waits for a password change that is in progress, and is then refused for the old password', async () => {
     const bob = await gateway.aSubject();
     const owner = await gateway.database.connect();
     await owner.query('begin');
@@ -294,14 +294,14 @@ describe('one document', () => {
       'nested fragments',
       `mutation { ...a ...b } fragment a on Mutation { ...c } fragment b on Mutation { ...c } fragment c on Mutation { ${aliases(1)} }`,
     ],
-  ])('with %s that sign in is refused whole: no guess is evaluated', async (_, document) => {
+  ])('with %s that sign in is refused as a whole, and no password is compared', async (_, document) => {
     const before = await failures();
     const reply = await gateway.client.raw(document);
     expect([reply.status, reply.code]).toEqual([400, 'GRAPHQL_VALIDATION_FAILED']);
     expect(await failures()).toBe(before);
   });
 
-  it('with twenty doubling fragments costs nothing', async () => {
+  it('with twenty doubling fragments is refused within a second', async () => {
     const fragments = Array.from(
       { length: 20 },
       (_, i) => `fragment f${i} on Mutation { ...f${i + 1} ...f${i + 1} }`,
@@ -314,7 +314,7 @@ describe('one document', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
-  it('of several in a batch is refused', async () => {
+  it('is refused when it is one of several in a batch', async () => {
     const before = await failures();
     const query = 'mutation { login(input: {identifier: "Alice", password: "guess"}) { __typename } }';
     expect((await gateway.client.post([{ query }, { query }])).status).toBe(400);
@@ -322,8 +322,8 @@ describe('one document', () => {
   });
 });
 
-describe('a login whose password nobody had time to look at', () => {
-  it('is no guess: it leaves the allowance of the account as it was', async () => {
+describe('a login whose password was not compared because the hasher is full', () => {
+  it('is refunded, so that the limit of the account stays as it was', async () => {
     const peppers: Keyring = [{ id: 'one', secret: createSecretKey(randomBytes(32)) }];
     const hasher = new PasswordHasher({
       scheme: 'bcrypt',

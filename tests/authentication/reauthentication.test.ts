@@ -21,7 +21,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
     gateway.client.execute(ReauthenticateDocument, { password }, { bearer });
 
   describe('reauthenticate', () => {
-    it('raises the authentication time, keeps the session and brings new tokens', async () => {
+    it('raises the authentication time, keeps the session and returns new tokens', async () => {
       const { accessToken, refreshToken, sessionId } = await alice.signedIn();
       await on.sessions.age(alice.id, sessionId, 3_600);
       const { data } = await reauthenticate(accessToken);
@@ -33,7 +33,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await alice.refresh(renewed?.refreshToken ?? '')).errors).toEqual([]);
     });
 
-    it('with a wrong password changes nothing and is recorded', async () => {
+    it('with a wrong password changes nothing and is audited', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       expect((await reauthenticate(accessToken, 'a wrong password')).code).toBe('INVALID_CREDENTIALS');
       expect((await alice.refresh(refreshToken)).errors).toEqual([]);

@@ -21,7 +21,7 @@ import { eventually } from '../support/race.ts';
 import { AuthenticatorApp, enrol, startEnrolment } from '../support/second-factor.ts';
 import { type Subject, tokensOf } from '../support/subject.ts';
 
-/** What a session that must enrol may call, beside what needs no session at all. */
+/** Operations that a session may call before enrolment, besides those that need no session. */
 const ALLOWED = ['me', 'enrollTotp', 'confirmTotp', 'reauthenticate', 'refresh', 'logout'];
 const REFUSAL = {
   code: 'REAUTHENTICATION_REQUIRED',
@@ -30,7 +30,7 @@ const REFUSAL = {
   enrolmentRequired: true,
 };
 
-/** Without the setting. */
+/** A gateway without the setting. */
 let lenient: TestGateway;
 let gateway: TestGateway;
 let everybody: TestGateway;
@@ -50,7 +50,7 @@ afterAll(async () => {
   await lenient.close();
 });
 
-/** As the code that grants roles does it: with a new epoch and its ending. */
+/** Like the code that grants roles: raises the epoch and writes the revocation. */
 async function grant({ id }: Subject, role: string): Promise<void> {
   await gateway.database.query(
     'insert into role_grant (user_id, role_id) select $1, id from role where name = $2',
@@ -71,7 +71,7 @@ async function anAuditor(): Promise<Subject> {
 const roles = (bearer: string, client = gateway.client) => client.raw('{ roles { name } }', {}, { bearer });
 
 describe('an account that must have a second factor and has none', () => {
-  it('gets a session whose token has no roles and the audience of no service', async () => {
+  it('gets a session whose token has no roles, and only the audience of enrolment', async () => {
     const auditor = await anAuditor();
     const reply = await auditor.login();
     expect(reply.data?.login).toMatchObject({ session: { aal: 1, secondFactorEnrolmentRequired: true } });
@@ -97,7 +97,7 @@ describe('an account that must have a second factor and has none', () => {
     expect((await auditor.me(refreshed.accessToken)).code).toBe('UNAUTHENTICATED');
   });
 
-  it('may call nothing else, of all that asks for a session', async () => {
+  it('may call no other operation that needs a session', async () => {
     const { accessToken: bearer } = await (await anAuditor()).signedIn();
     const schema = buildSchema(await readFile('schema/schema.graphql', 'utf8'));
     const fieldsOf = (type: GraphQLObjectType | null | undefined) => Object.values(type?.getFields() ?? {});
@@ -119,7 +119,7 @@ describe('an account that must have a second factor and has none', () => {
     );
   });
 
-  it('is whole once it has enrolled and refreshed', async () => {
+  it('has all its rights after it has enrolled and refreshed', async () => {
     const auditor = await anAuditor();
     const { tokens } = await enrol(gateway, auditor);
     expect(decodeJwt(tokens.accessToken)).toMatchObject({ aud: 'gatehouse', roles: ['auditor'], aal: 2 });
@@ -134,7 +134,7 @@ describe('an account that must have a second factor and has none', () => {
     expect(data).toEqual({ sessions: [{ secondFactorEnrolmentRequired: false }] });
   });
 
-  it('is everybody where everybody must', async () => {
+  it('is every account without a second factor when the setting asks it of everybody', async () => {
     const subject = await gateway.aSubject();
     const { accessToken } = await subject.signedIn({ client: everybody.client });
     expect(decodeJwt(accessToken).aud).toMatch(/\/enrol$/);
@@ -144,7 +144,7 @@ describe('an account that must have a second factor and has none', () => {
 });
 
 describe('an account without such a role', () => {
-  it('is asked for nothing', async () => {
+  it('need not enrol', async () => {
     const reader = await gateway.aSubject();
     await grant(reader, 'reader');
     const { accessToken } = await reader.signedIn();
@@ -152,7 +152,7 @@ describe('an account without such a role', () => {
   });
 });
 
-describe('a session that lives', () => {
+describe('a session that exists already', () => {
   it('is restricted when such a role is granted', async () => {
     const subject = await gateway.aSubject();
     const { accessToken, refreshToken } = await subject.signedIn();
@@ -167,7 +167,7 @@ describe('a session that lives', () => {
     expect(errors[0]?.extensions).toMatchObject(REFUSAL);
   });
 
-  it('is restricted when the setting comes, with the token that it has', async () => {
+  it('is restricted, with the token that it has, when the setting is turned on', async () => {
     const reader = await gateway.aSubject();
     await grant(reader, 'reader');
     const { accessToken } = await reader.signedIn();
@@ -194,7 +194,7 @@ describe('a session that lives', () => {
 });
 
 describe('cookies', () => {
-  it('carry a browser through the enrolment', async () => {
+  it('let a browser complete the enrolment', async () => {
     const auditor = await anAuditor();
     const browser = gateway.browser();
     const options = { headers: { origin: 'http://localhost:4000' } };
@@ -214,14 +214,14 @@ describe('cookies', () => {
   });
 });
 
-/** The field with a value for each argument that it needs. */
+/** The field, with a value for each required argument. */
 function callOf({ name, args, type }: GraphQLField<unknown, unknown>): string {
   const values = args.filter(isRequiredArgument).map((arg) => `${arg.name}: ${valueFor(arg.type)}`);
   const call = values.length > 0 ? `${name}(${values.join(', ')})` : name;
   return isLeafType(getNamedType(type)) ? call : `${call} { __typename }`;
 }
 
-/** One that the type accepts. */
+/** A value that the type accepts. */
 function valueFor(type: GraphQLInputType): string {
   if (isNonNullType(type)) return valueFor(type.ofType);
   if (isListType(type)) return '[]';

@@ -46,7 +46,7 @@ describe('a login with a second factor', () => {
     expect(decodeJwt(accessToken)).toMatchObject({ aal: 2, amr: ['pwd', 'otp'] });
   });
 
-  it('in two steps names the factors and five minutes, and issues no session before the second', async () => {
+  it('in two steps gets the list of factors and five minutes, and no session before the second step', async () => {
     const before = await sessionsOf(alice);
     const reply = await alice.login();
     expect(reply.data?.login).toEqual({
@@ -74,12 +74,12 @@ describe('a login with a second factor', () => {
     expect(completed.headers.getSetCookie()).toHaveLength(3);
   });
 
-  it('asks nobody who has none, and does not mind a code from them', async () => {
+  it('needs no code from an account without a second factor, and ignores one', async () => {
     const bob = await gateway.aSubject();
     expect((await bob.login({ securityCode: '123456' })).data?.login).toMatchObject({ session: { aal: 1 } });
   });
 
-  it('tells of a wrong code what it tells of a wrong password', async () => {
+  it('gets the same error for a wrong code as for a wrong password', async () => {
     const wrongCode = await alice.login({ securityCode: factor.app.wrongCode() });
     const wrongPassword = await alice.login({
       password: 'a wrong password',
@@ -90,11 +90,11 @@ describe('a login with a second factor', () => {
     expect(shape(wrongCode)).toBe(shape(wrongPassword));
   });
 
-  it('takes an empty code for none, as a form sends it', async () => {
+  it('treats an empty code as none, since forms send it', async () => {
     expect((await alice.login({ securityCode: '' })).data?.login.__typename).toBe('SecondFactorRequired');
   });
 
-  it('asks for it after a change of password too', async () => {
+  it('needs the factor after a password change too', async () => {
     const { accessToken: bearer } = factor.tokens;
     await gateway.client.execute(
       ChangePasswordDocument,
@@ -105,7 +105,7 @@ describe('a login with a second factor', () => {
     expect(reply.data?.login.__typename).toBe('SecondFactorRequired');
   });
 
-  it('waits for a confirmation that is under way, and then asks for the factor', async () => {
+  it('waits for an enrolment that is in progress, and then asks for the factor', async () => {
     const bob = await gateway.aSubject();
     const owner = await gateway.database.connect();
     await owner.query('begin');
@@ -119,7 +119,7 @@ describe('a login with a second factor', () => {
 });
 
 describe('a code', () => {
-  it('works once, and none before it afterwards', async () => {
+  it('works once, and voids all earlier codes', async () => {
     const { app } = factor;
     expect((await alice.login({ securityCode: app.code(1) })).errors).toEqual([]);
     expect((await alice.login({ securityCode: app.code(1) })).code).toBe('INVALID_CREDENTIALS');
@@ -127,13 +127,13 @@ describe('a code', () => {
     expect((await alice.login({ securityCode: app.code(-1) })).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('used twenty times at once over two processes, in one step, signs in once', async () => {
+  it('signs in once when it is used twenty times at once over two processes, in one step', async () => {
     const code = factor.app.code();
     const replies = await race(20, (i) => alice.login({ client: eitherClient(i), securityCode: code }));
     expect(replies.filter(({ data }) => data?.login.__typename === 'Authenticated')).toHaveLength(1);
   });
 
-  it('used twenty times at once over two processes, with a challenge each, signs in once', async () => {
+  it('signs in once when it is used twenty times at once over two processes, with a challenge each', async () => {
     const code = factor.app.code();
     const challenges = await race(20, () => challengeOf(alice));
     const replies = await race(20, (i) =>
@@ -143,15 +143,18 @@ describe('a code', () => {
     expect(new Set(replies.map(({ code }) => code))).toEqual(new Set([undefined, 'INVALID_CREDENTIALS']));
   });
 
-  it.each([-3, -2, -1, 0, 1, 2, 3])('of step %i passes only one step to each side', async (steps) => {
-    await gateway.database.query('update totp_authenticator set last_step = 0 where user_id = $1', [
-      alice.id,
-    ]);
-    const { data } = await alice.login({ securityCode: factor.app.code(steps) });
-    expect(data !== null).toBe(Math.abs(steps) <= 1);
-  });
+  it.each([-3, -2, -1, 0, 1, 2, 3])(
+    'of step %i is accepted one step earlier and later, and no further',
+    async (steps) => {
+      await gateway.database.query('update totp_authenticator set last_step = 0 where user_id = $1', [
+        alice.id,
+      ]);
+      const { data } = await alice.login({ securityCode: factor.app.code(steps) });
+      expect(data !== null).toBe(Math.abs(steps) <= 1);
+    },
+  );
 
-  it('is judged by the clock of the gateway, whatever the client says', async () => {
+  it('is checked against the clock of the gateway, whatever time the client names', async () => {
     const headers = { date: new Date(gateway.clock.now() + 300_000).toUTCString() };
     expect((await alice.login({ securityCode: factor.app.code(10), headers })).code).toBe(
       'INVALID_CREDENTIALS',
@@ -169,9 +172,9 @@ describe('a challenge', () => {
     expect((await complete(challenge, factor.app.code(1))).code).toBe('INVALID_TOKEN');
   });
 
-  it('used twenty times at once, each time with another good code, signs in once and uses one code up', async () => {
+  it('used twenty times at once, each time with another valid code, signs in once and uses one code up', async () => {
     const challenge = await challengeOf(alice);
-    // Five attempts is what it takes; each with a recovery code of its own.
+    // A challenge allows five attempts. Each has a recovery code of its own.
     const replies = await race(20, (i) =>
       completeLogin(eitherClient(i), { challenge, recoveryCode: factor.recoveryCodes[i % 10] ?? '' }),
     );
@@ -183,7 +186,7 @@ describe('a challenge', () => {
     expect(row?.left).toBe('9');
   });
 
-  it('survives a wrong code, and ends with the fifth', async () => {
+  it('stays valid after a wrong code, and ends with the fifth', async () => {
     const challenge = await challengeOf(alice);
     expect((await complete(challenge, factor.app.wrongCode())).code).toBe('INVALID_CREDENTIALS');
     expect((await complete(challenge)).errors).toEqual([]);
@@ -203,7 +206,7 @@ describe('a challenge', () => {
     expect((await complete(challenge)).code).toBe('INVALID_TOKEN');
   });
 
-  it('is bound to its account: the code of somebody else does not do', async () => {
+  it('is bound to its account: a code of another account is refused', async () => {
     const bob = await gateway.aSubject();
     const theirs = await enrol(gateway, bob);
     const challenge = await challengeOf(alice);
@@ -255,7 +258,7 @@ describe('a challenge', () => {
     expect((await complete(challenge, factor.app.code(1))).code).toBe('INVALID_TOKEN');
   });
 
-  it('waits for a change of password that is under way, and is void then', async () => {
+  it('waits for a password change that is in progress, and is then void', async () => {
     const challenge = await challengeOf(alice);
     const owner = await gateway.database.connect();
     await owner.query('begin');
@@ -270,7 +273,7 @@ describe('a challenge', () => {
     await owner.end();
     expect((await completed).code).toBe('INVALID_TOKEN');
     expect(await sessionsOf(alice)).toBe(before);
-    // The code that was good goes unused.
+    // The valid code is not used up.
     expect(
       await gateway.database.query('select from totp_authenticator where user_id = $1 and last_step < $2', [
         alice.id,
@@ -279,7 +282,7 @@ describe('a challenge', () => {
     ).toHaveLength(1);
   });
 
-  it('opens nothing but completeLogin', async () => {
+  it('works only in completeLogin', async () => {
     const challenge = await challengeOf(alice);
     const operations = [
       'query { me { id } }',
@@ -309,14 +312,14 @@ describe('a challenge', () => {
     expect((await complete(challenge)).errors).toEqual([]);
   });
 
-  it('that is something else is refused', async () => {
+  it('is refused when it is another kind of token', async () => {
     const { accessToken, refreshToken } = factor.tokens;
     for (const token of ['', 'x', accessToken, refreshToken, "' or 1=1--", 'x'.repeat(10_000), '\u0000'])
       expect((await complete(token)).code).toBe('INVALID_TOKEN');
   });
 
   it.each([{}, { securityCode: '123456', recoveryCode: 'abcd' }, { securityCode: ' ', recoveryCode: '' }])(
-    'wants exactly one code, not %j',
+    'needs exactly one code, not %j',
     async (codes) => {
       const challenge = await challengeOf(alice);
       const { errors } = await completeLogin(gateway.client, { challenge, ...codes });
@@ -332,7 +335,7 @@ describe('reauthenticate', () => {
   const reauthenticate = (offered: { password?: string; securityCode?: string; recoveryCode?: string }) =>
     gateway.client.execute(ReauthenticateDocument, offered, { bearer: factor.tokens.accessToken });
 
-  it('raises the level by a code, and the authentication time', async () => {
+  it('raises level and authentication time with a code', async () => {
     const { sessionId } = factor.tokens;
     await gateway.sessions.weaken(alice.id, sessionId);
     await gateway.sessions.age(alice.id, sessionId, 3600);
@@ -351,7 +354,7 @@ describe('reauthenticate', () => {
     expect((await reauthenticate({ recoveryCode })).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('wants everything that is given to be right, and uses no code beside a wrong password', async () => {
+  it('checks everything that is given, and uses no code up when the password is wrong', async () => {
     const { app } = factor;
     expect((await reauthenticate({ password: 'wrong one', securityCode: app.code() })).code).toBe(
       'INVALID_CREDENTIALS',
@@ -362,7 +365,7 @@ describe('reauthenticate', () => {
     expect((await reauthenticate({ password: alice.password, securityCode: app.code() })).errors).toEqual([]);
   });
 
-  it('refuses a code of an account that has no second factor', async () => {
+  it('refuses a code when the account has no second factor', async () => {
     const bob = await gateway.aSubject();
     const { accessToken: bearer } = await bob.signedIn();
     const reply = await gateway.client.execute(

@@ -34,7 +34,7 @@ const messageOf = ({ code, errors }: { code: unknown; errors: readonly { message
 const refused = (message: string) => ['INVALID_CREDENTIALS', message];
 
 describe('INVALID_CREDENTIALS', () => {
-  it('of confirmTotp names the security code alone', async () => {
+  it('of confirmTotp names only the security code', async () => {
     const bob = await gateway.aSubject();
     const { accessToken } = await bob.signedIn();
     await startEnrolment(bob, accessToken);
@@ -76,7 +76,7 @@ describe('INVALID_CREDENTIALS', () => {
     expect(messageOf(byPaper)).toEqual(refused('Wrong recovery code.'));
   });
 
-  it('of reauthenticate names what was given', async () => {
+  it('of reauthenticate names the given credentials', async () => {
     const bearer = enrolled.tokens.accessToken;
     const byPassword = await gateway.client.execute(ReauthenticateDocument, { password: WRONG }, { bearer });
     expect(messageOf(byPassword)).toEqual(refused('Wrong password.'));
@@ -88,7 +88,7 @@ describe('INVALID_CREDENTIALS', () => {
     expect(messageOf(byBoth)).toEqual(refused('Wrong password or security code.'));
   });
 
-  it('of an operation that asks for the password first names the password', async () => {
+  it('of an operation that checks the password first names the password', async () => {
     const reply = await gateway.client.execute(
       DisableTotpDocument,
       { password: WRONG, securityCode: enrolled.app.wrongCode() },
