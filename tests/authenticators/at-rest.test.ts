@@ -14,7 +14,7 @@ let redis: TestRedis | undefined;
 let gateway: TestGateway;
 let alice: Subject;
 let factor: Enrolled;
-/** Secret things of one account: none may be found anywhere, in any spelling. */
+/** Secrets of one account, none of which may be found in any spelling. */
 const marked: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   await redis?.close();
 });
 
-/** What a text may look like in a dump. */
+/** Spellings that a text can have in a dump. */
 function spellingsOf(text: string): string[] {
   const bare = text.replaceAll('-', '');
   const forms = [text, bare, text.toUpperCase(), bare.toUpperCase()].map((form) => Buffer.from(form));
@@ -60,7 +60,10 @@ function fromBase32(text: string): Buffer {
   return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
 }
 
-/** Every column of every row of every table, as `pg_dump` writes them; it would have to be as new as the server. */
+/**
+ * Every column of every row of every table, spelled as `pg_dump` does. The program itself would have to be as
+ * new as the server.
+ */
 async function databaseDump(): Promise<string> {
   const tables = await gateway.database.query<{ name: string }>(
     `select quote_ident(tablename) as name from pg_tables where schemaname = 'public' order by 1`,
@@ -94,15 +97,15 @@ const hits = (dump: string): string[] =>
   );
 
 describe('a second factor at rest', () => {
-  it('is in PostgreSQL as ciphertext and hashes only', async () => {
+  it('is stored in PostgreSQL only as ciphertext and hashes', async () => {
     const dump = await databaseDump();
     expect(dump).toContain(alice.id);
-    // Six digits stand in many a number; this one cannot be told from chance.
+    // Six digits occur in other numbers by chance, so this search leaves the security code out.
     delete marked['code of the app'];
     expect(hits(dump)).toEqual([]);
   });
 
-  it('would be found by this search', () => {
+  it('is found by this search when it is stored in plain text', () => {
     const found = [
       `(${alice.id},\\x${fromBase32(factor.secret).toString('hex')})`,
       (factor.recoveryCodes[1] ?? '').replaceAll('-', ''),
@@ -122,7 +125,7 @@ describe('a second factor at rest', () => {
     expect(hits(log)).toEqual([]);
   });
 
-  it('does not show in the secret of another account, whose row it is moved to', async () => {
+  it('is unreadable in the row of another account', async () => {
     const bob = await gateway.aSubject();
     await enrol(gateway, bob);
     await gateway.database.query(

@@ -25,15 +25,15 @@ beforeEach(async () => {
 const hears = (about: RegExp) => gateway.mailbox.expect(alice.email, about);
 const asAlice = () => ({ bearer: factor.tokens.accessToken });
 
-describe('the owner hears by mail', () => {
-  it('that the second factor was turned on, and off', async () => {
+describe('a notice to the owner', () => {
+  it('tells that the second factor was turned on, and that it was turned off', async () => {
     await hears(/turned on/);
     const offered = { password: alice.password, securityCode: factor.app.code() };
     await gateway.client.execute(DisableTotpDocument, offered, asAlice());
     await hears(/turned off/);
   });
 
-  it('that a recovery code was used, and that all were replaced', async () => {
+  it('tells that a recovery code was used, and that all were replaced', async () => {
     const [recoveryCode = ''] = factor.recoveryCodes;
     await completeLogin(gateway.client, { challenge: await challengeOf(alice), recoveryCode });
     const { text } = await hears(/recovery code was used/);
@@ -43,7 +43,7 @@ describe('the owner hears by mail', () => {
     await hears(/recovery codes were replaced/);
   });
 
-  it('of a right password with a wrong code, in one step and in two', async () => {
+  it('tells of a right password with a wrong code, in one step and in two', async () => {
     await alice.login({ securityCode: factor.app.wrongCode() });
     await hears(/stopped at the second step/);
     const challenge = await challengeOf(alice);
@@ -53,13 +53,13 @@ describe('the owner hears by mail', () => {
     expect(stopped.length).toBeGreaterThanOrEqual(1);
   });
 
-  it('that an operator removed it', async () => {
+  it('tells that an operator removed the second factor', async () => {
     const { secondFactorChanges, fork } = gateway.gateway;
     await secondFactorChanges.removeByOperator(fork(), alice.email, COMMAND_LINE);
     await hears(/administrator removed/);
   });
 
-  it('of everything else, when somebody caused too many notices of one kind', async () => {
+  it('is sent for every other event after an attacker caused too many of one kind', async () => {
     const limited = await TestGateway.start({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'notice.account=1/3600' });
     try {
       const bob = await limited.aSubject();
@@ -78,7 +78,7 @@ describe('the owner hears by mail', () => {
     }
   });
 
-  it('nothing of a wrong password', async () => {
+  it('is not sent for a wrong password', async () => {
     await alice.login({ password: 'a wrong password', securityCode: factor.app.code() });
     await hears(/turned on/);
     const subjects = (await gateway.mailbox.to(alice.email)).map(({ subject }) => subject);

@@ -59,7 +59,7 @@ describe('disableTotp', () => {
     ).toEqual([]);
   });
 
-  it('takes a recovery code instead', async () => {
+  it('accepts a recovery code instead', async () => {
     expect((await disable({ recoveryCode: factor.recoveryCodes[9] ?? '' })).errors).toEqual([]);
   });
 
@@ -74,12 +74,12 @@ describe('disableTotp', () => {
     ['with both codes', () => ({ securityCode: '123456', recoveryCode: 'x' }), 'BAD_USER_INPUT'],
     ['with a wrong code', () => ({ securityCode: factor.app.wrongCode() }), 'INVALID_CREDENTIALS'],
     ['with a wrong recovery code', () => ({ recoveryCode: 'x' }), 'INVALID_CREDENTIALS'],
-  ])('%s changes nothing', async (_, offered, code) => {
+  ])('changes nothing %s', async (_, offered, code) => {
     expect((await disable(offered())).code).toBe(code);
     expect(await state()).toEqual({ totpEnabled: true, recoveryCodesLeft: 10 });
   });
 
-  it('needs a session, and something to turn off', async () => {
+  it('needs a session and a second factor', async () => {
     expect((await gateway.client.execute(DisableTotpDocument, { securityCode: '123456' })).code).toBe(
       'UNAUTHENTICATED',
     );
@@ -100,7 +100,7 @@ describe('disableTotp', () => {
 });
 
 describe('a recovery code', () => {
-  it('may be typed in any case, with spaces, without dashes, and with the letters that look like digits', async () => {
+  it('may be typed in any case, with spaces, without dashes, and with letters that look like digits', async () => {
     const [code = ''] = factor.recoveryCodes;
     const typed = code.toUpperCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'L');
     expect((await recover(` ${typed} `)).errors).toEqual([]);
@@ -119,7 +119,7 @@ describe('a recovery code', () => {
     expect(await state()).toMatchObject({ recoveryCodesLeft: 9 });
   });
 
-  it('is in the audit trail when it is used, with how many are left', async () => {
+  it('is in the audit trail when it is used, with the number that is left', async () => {
     await recover(factor.recoveryCodes[0]);
     const [event] = await gateway.database.query(
       `select details from audit_event where subject_id = $1 and action = 'recovery_code.used'`,
@@ -128,7 +128,7 @@ describe('a recovery code', () => {
     expect(event).toEqual({ details: { left: 9 } });
   });
 
-  it('is no code of an app, nor the other way round', async () => {
+  it('is not accepted as a security code, nor a security code as a recovery code', async () => {
     expect((await alice.login({ securityCode: factor.recoveryCodes[0] ?? '' })).code).toBe(
       'INVALID_CREDENTIALS',
     );
@@ -137,7 +137,7 @@ describe('a recovery code', () => {
 });
 
 describe('regenerateRecoveryCodes', () => {
-  it('gives ten new ones and voids the former', async () => {
+  it('issues ten new ones and voids the former', async () => {
     const { data } = await regenerate({ securityCode: factor.app.code() });
     const codes = data?.regenerateRecoveryCodes.codes ?? [];
     expect(codes).toHaveLength(10);
@@ -146,12 +146,12 @@ describe('regenerateRecoveryCodes', () => {
     expect((await recover(codes[0])).errors).toEqual([]);
   });
 
-  it('by a recovery code uses that one up with the others', async () => {
+  it('uses up the recovery code that authorises it, along with the others', async () => {
     expect((await regenerate({ recoveryCode: factor.recoveryCodes[0] ?? '' })).errors).toEqual([]);
     expect(await state()).toMatchObject({ recoveryCodesLeft: 10 });
   });
 
-  it('at once with one code happens once', async () => {
+  it('happens once for concurrent requests with one code', async () => {
     const securityCode = factor.app.code();
     const replies = await race(10, () => regenerate({ securityCode }));
     expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);

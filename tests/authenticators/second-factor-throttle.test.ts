@@ -10,13 +10,16 @@ import { eventually, race } from '../support/race.ts';
 import { challengeOf, completeLogin, type Enrolled, enrol } from '../support/second-factor.ts';
 import type { Subject } from '../support/subject.ts';
 
-/** Codes and recovery codes of one account together, and recovery codes of them. */
+/**
+ * The limit of security codes and recovery codes of one account together, and the limit of recovery codes
+ * among them.
+ */
 const LIMIT = 10;
 const RECOVERY_LIMIT = 5;
-/** Both kinds together that one session offers. */
+/** The limit of both kinds together in one session. */
 const SESSION_LIMIT = 4;
 
-/** Limits are on; those that a test must not run into are wide. */
+/** Limits are on. Those that a test must not reach are wide. */
 const WIDE = [
   ...['login', 'reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.ip`, `${name}.account`]),
   ...['reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.session`, `${name}.device`]),
@@ -45,7 +48,7 @@ beforeEach(async () => {
 });
 
 const eitherClient = (index: number) => (index % 2 === 0 ? gateway.client : other.client);
-/** Guesses that were looked at: INVALID_CREDENTIALS. Every other reply must be the refusal. */
+/** Guesses that were compared: INVALID_CREDENTIALS. Every other reply must be the refusal. */
 function evaluated(replies: readonly Reply<unknown>[]): number {
   const codes = replies.flatMap(({ errors }) => errors.map(({ extensions }) => extensions?.code));
   expect(new Set(codes)).toEqual(new Set(['INVALID_CREDENTIALS', 'RATE_LIMITED']));
@@ -73,12 +76,12 @@ const pass = (seconds: number, userId: string) =>
   );
 
 describe('guesses at the second factor of one account', () => {
-  it('in sequence end at the limit, over two processes without Redis', async () => {
+  it('one after the other end at the limit, over two processes without Redis', async () => {
     expect(evaluated(await inSequence(20, guessOnce))).toBe(LIMIT);
     expect(await recorded(alice)).toBe(LIMIT);
   });
 
-  it('at once end at the limit', async () => {
+  it('sent at once end at the limit', async () => {
     expect(evaluated(await race(40, guessOnce))).toBeLessThanOrEqual(LIMIT);
     expect(await recorded(alice)).toBeLessThanOrEqual(LIMIT);
   });
@@ -86,7 +89,7 @@ describe('guesses at the second factor of one account', () => {
   it.each([
     ['security codes', LIMIT, (i: number) => ({ securityCode: factor.app.wrongCode(i) })],
     ['recovery codes', RECOVERY_LIMIT, (i: number) => ({ recoveryCode: `guess ${i}` })],
-  ])('a hundred %s at once end at their limit', async (_, limit, wrong) => {
+  ])('end at their limit: a hundred %s at once', async (_, limit, wrong) => {
     const bearer = factor.tokens.accessToken;
     const replies = await race(100, (i) =>
       eitherClient(i).execute(ReauthenticateDocument, wrong(i), { bearer }),
@@ -96,7 +99,7 @@ describe('guesses at the second factor of one account', () => {
     expect(looked).toBeLessThanOrEqual(limit);
   });
 
-  it('with a fresh challenge each end at the limit', async () => {
+  it('with a new challenge each end at the limit', async () => {
     const replies = await inSequence(15, async (i) =>
       completeLogin(eitherClient(i), {
         challenge: await challengeOf(alice),
@@ -106,7 +109,7 @@ describe('guesses at the second factor of one account', () => {
     expect(evaluated(replies)).toBe(LIMIT);
   });
 
-  it('from many addresses end at the limit', async () => {
+  it('from many IPs end at the limit', async () => {
     const proxied = await gateway.another({ TRUSTED_PROXIES: '127.0.0.1' });
     try {
       const replies = await inSequence(15, (i) =>
@@ -122,7 +125,7 @@ describe('guesses at the second factor of one account', () => {
     }
   });
 
-  it('by codes and recovery codes in turn end at the limit', async () => {
+  it('by security codes and recovery codes in turn end at the limit', async () => {
     const replies = await inSequence(30, async (i) =>
       completeLogin(eitherClient(i), {
         challenge: await challengeOf(alice),
@@ -133,7 +136,8 @@ describe('guesses at the second factor of one account', () => {
   });
 
   it('by aliases in one document end at the limit of the session', async () => {
-    // As many root fields as a mutation may have. One that fails ends its document: the type is non-null.
+    // As many root fields as a mutation may have. The first failure ends its document, since the type is
+    // non-null.
     const guess = (alias: string, i: number) =>
       `${alias}: disableTotp(password: "${alice.password}", securityCode: "${factor.app.wrongCode(i)}")`;
     const document = `mutation { ${['a', 'b', 'c', 'd', 'e'].map(guess).join(' ')} }`;
@@ -143,7 +147,7 @@ describe('guesses at the second factor of one account', () => {
     expect(await recorded(alice)).toBe(SESSION_LIMIT);
   });
 
-  it('of a session count with those of a sign-in, whatever the operation', async () => {
+  it('in a session count together with those at a sign-in, in every operation', async () => {
     const options = { bearer: factor.tokens.accessToken };
     const { client } = gateway;
     const securityCode = factor.app.wrongCode();
@@ -157,7 +161,7 @@ describe('guesses at the second factor of one account', () => {
     expect(evaluated(replies)).toBe(LIMIT);
   });
 
-  it('of one session leave the owner some of each kind, whatever the operation', async () => {
+  it('in one session leave the owner some of each kind, in every operation', async () => {
     const options = { bearer: factor.tokens.accessToken };
     const replies = await race<Reply<unknown>>(24, (i) => {
       const guess = { recoveryCode: `guess ${i}` };
@@ -172,7 +176,7 @@ describe('guesses at the second factor of one account', () => {
     expect((await alice.login({ securityCode: factor.app.code(1) })).errors).toEqual([]);
   });
 
-  it('that are two login fields in one document are refused whole', async () => {
+  it('in two login fields of one document are refused as a whole', async () => {
     const field = `login(input: {identifier: "${alice.username}", password: "x", securityCode: "123456"}) { __typename }`;
     expect((await gateway.client.raw(`mutation { a: ${field} b: ${field} }`)).status).toBe(400);
     const second = 'completeLogin(input: {challenge: "x", securityCode: "123456"}) { expiresIn }';
@@ -180,8 +184,8 @@ describe('guesses at the second factor of one account', () => {
   });
 });
 
-describe('while no guess is left', () => {
-  it('the right code fails, and works once one has come back', async () => {
+describe('after the last allowed guess', () => {
+  it('the right code is refused, and works when the next guess is allowed', async () => {
     await inSequence(LIMIT, guessOnce);
     const refused = await alice.login({ securityCode: factor.app.code() });
     expect([refused.status, refused.code]).toEqual([429, 'RATE_LIMITED']);
@@ -195,7 +199,7 @@ describe('while no guess is left', () => {
     expect((await alice.login({ securityCode: factor.app.code() })).errors).toEqual([]);
   });
 
-  it('refusals do not put the next guess off', async () => {
+  it('refusals do not delay the next allowed guess', async () => {
     await inSequence(LIMIT, guessOnce);
     const waits = (await inSequence(5, guessOnce)).map(
       ({ errors }) => errors[0]?.extensions?.retryAfterSeconds,
@@ -203,7 +207,7 @@ describe('while no guess is left', () => {
     expect(Math.max(...waits.map(Number))).toBeLessThanOrEqual(360);
   });
 
-  it('a recovery code still signs in: guessing codes locks nobody out of them', async () => {
+  it('a recovery code still signs in, so that guessed security codes do not lock the owner out', async () => {
     await inSequence(LIMIT + 5, guessOnce);
     const challenge = await challengeOf(alice);
     const reply = await completeLogin(gateway.client, {
@@ -213,7 +217,7 @@ describe('while no guess is left', () => {
     expect(reply.errors).toEqual([]);
   });
 
-  it('recovery codes end too, and come back', async () => {
+  it('recovery codes are limited too, and allowed again later', async () => {
     await inSequence(LIMIT, guessOnce);
     const guess = async (recoveryCode: string) =>
       completeLogin(gateway.client, { challenge: await challengeOf(alice), recoveryCode });
@@ -223,7 +227,7 @@ describe('while no guess is left', () => {
     expect((await guess(factor.recoveryCodes[0] ?? '')).errors).toEqual([]);
   });
 
-  it('other accounts are not affected, nor the sessions of this one', async () => {
+  it('other accounts and the sessions of this one are not affected', async () => {
     await inSequence(LIMIT + 1, guessOnce);
     const bob = await gateway.aSubject();
     const theirs = await enrol(gateway, bob);
@@ -233,7 +237,7 @@ describe('while no guess is left', () => {
 });
 
 describe('codes for a deactivated account', () => {
-  it('are not counted: guesses that run out would tell that the password was right', async () => {
+  it('are not counted, since a limit would show that the password was right', async () => {
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [alice.id]);
     const replies = await inSequence(LIMIT + 2, guessOnce);
     expect(replies.map(({ code }) => code)).toEqual(Array(LIMIT + 2).fill('INVALID_CREDENTIALS'));
@@ -245,8 +249,8 @@ describe('codes for a deactivated account', () => {
   });
 });
 
-describe('guesses beyond the allowance', () => {
-  it('are in the audit trail of the account, once in a minute from one address', async () => {
+describe('guesses beyond the limit', () => {
+  it('are in the audit trail of the account, once a minute from one IP', async () => {
     const bob = await gateway.aSubject();
     const theirs = await enrol(gateway, bob);
     await inSequence(LIMIT + 12, guessOnce);
@@ -257,13 +261,13 @@ describe('guesses beyond the allowance', () => {
     );
     const expected = [alice, bob].map(({ id }) => ({ subject_id: id, details: { operation: 'login' } }));
     expect(events).toEqual(expect.arrayContaining(expected));
-    // Of 24 that were refused: one for each process they went through, and again where a minute passed.
+    // Of 24 refusals: one event for each process, and further ones when a new minute began.
     expect(events.length).toBeLessThan(12);
   });
 });
 
-describe('the allowance', () => {
-  it('is not spent by what was right', async () => {
+describe('the limit of guesses', () => {
+  it('is not charged for right codes', async () => {
     for (let i = 0; i < LIMIT + 5; i++) {
       await gateway.database.query('update totp_authenticator set last_step = 0 where user_id = $1', [
         alice.id,
@@ -273,7 +277,7 @@ describe('the allowance', () => {
     expect(evaluated(await inSequence(LIMIT + 1, guessOnce))).toBe(LIMIT);
   });
 
-  it('does not come back with a rollback: the guess is committed before it is looked at', async () => {
+  it('stays charged after a rollback, since the charge is committed before the code is compared', async () => {
     const blocker = await gateway.database.connect();
     await blocker.query('begin');
     await blocker.query('select from users where id = $1 for no key update', [alice.id]);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-/** The code of an implementation that shares nothing with ours. */
+/** The code that an independent implementation computes. */
 function code(secret: string, steps = 0): string {
   const time = new Date(gateway.clock.now() + steps * 30_000).toISOString().replace(/\.\d+Z$/, ' UTC');
   const { stdout, stderr } = spawnSync(
@@ -27,7 +27,7 @@ function code(secret: string, steps = 0): string {
 }
 
 (installed ? describe : describe.skip)('a code of oathtool', () => {
-  it('confirms the enrolment and signs in, in one step and in two', async () => {
+  it('a code of oathtool confirms the enrolment and signs in, in one step and in two', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const { secret } = await startEnrolment(alice, bearer);

@@ -4,7 +4,7 @@ import jsQR from 'jsqr';
 import { PNG } from 'pngjs';
 import { qrCodePng, qrCodeSvg } from '../../../src/platform/qr-code.ts';
 
-/** As a phone reads it: by a decoder that knows nothing of the library that drew it. */
+/** Reads it as a phone does, with a decoder that is independent of the library that drew it. */
 function read(png: Buffer): string | undefined {
   const { data, width, height } = PNG.sync.read(png);
   return jsQR.default(new Uint8ClampedArray(data), width, height)?.data;
@@ -14,7 +14,7 @@ describe('the QR code', () => {
   it.each([
     'otpauth://totp/auth.example.test:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=auth.example.test',
     `otpauth://totp/auth.example.test:${encodeURIComponent('ж'.repeat(32))}?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=auth.example.test`,
-  ])('of %s reads as exactly that, as PNG and as SVG', async (uri) => {
+  ])('of %s decodes to exactly that text, as PNG and as SVG', async (uri) => {
     const [png, svg] = [await qrCodePng(uri), await qrCodeSvg(uri)];
     expect(png).toMatch(/^data:image\/png;base64,/);
     expect(read(Buffer.from(png.split(',')[1] ?? '', 'base64'))).toBe(uri);
@@ -23,14 +23,14 @@ describe('the QR code', () => {
     expect(read(drawn.asPng())).toBe(uri);
   });
 
-  it('as PNG has one grey byte for each pixel, so it is drawn fast and stays small', async () => {
+  it('as PNG has one grey byte for each pixel, so that it is fast to draw and small', async () => {
     const png = Buffer.from((await qrCodePng('x'.repeat(120))).split(',')[1] ?? '', 'base64');
     // The ninth byte of IHDR, behind signature, length and type (PNG section 11.2.1): 0 is greyscale.
     expect(png[25]).toBe(0);
     expect(png.length).toBeLessThan(3_000);
   });
 
-  it('as SVG carries no script and loads nothing', async () => {
+  it('as SVG has no script and loads nothing', async () => {
     const svg = await qrCodeSvg('text');
     expect(svg).not.toMatch(/script|href|url\(|<!|on\w+=/i);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { keyUri, matchingStep, newSecret, toBase32 } from '../../../src/authenticators/totp/totp-codes.ts';
 
-/** Of both RFCs. */
+/** The secret in the vectors of both RFCs. */
 const SECRET = Buffer.from('12345678901234567890');
 
 describe('a code', () => {
@@ -21,7 +21,7 @@ describe('a code', () => {
     expect(step).toBeGreaterThanOrEqual(0);
   });
 
-  // Of eight digits there; the last six are those of a shorter code (RFC 4226 section 5.3).
+  // The vectors have eight digits. Their last six are the shorter code (RFC 4226 section 5.3).
   it.each([
     [59, '94287082'],
     [1111111109, '07081804'],
@@ -33,22 +33,25 @@ describe('a code', () => {
     expect(matchingStep(SECRET, code.slice(-6), second * 1000)).toBe(Math.floor(second / 30));
   });
 
-  it.each([-3, -2, -1, 0, 1, 2, 3])('of step %i passes only one step to each side', (offset) => {
-    // One of the vectors, seen from every second of a step before or after it.
-    const step = Math.floor(1111111111 / 30);
-    const now = step - offset;
-    for (let second = 0; second < 30; second++) {
-      const found = matchingStep(SECRET, '050471', (now * 30 + second) * 1000 + 999);
-      expect(found).toBe(Math.abs(offset) <= 1 ? step : null);
-    }
-  });
+  it.each([-3, -2, -1, 0, 1, 2, 3])(
+    'of step %i is accepted one step earlier and later, and no further',
+    (offset) => {
+      // A vector at every second of a step before or after its own.
+      const step = Math.floor(1111111111 / 30);
+      const now = step - offset;
+      for (let second = 0; second < 30; second++) {
+        const found = matchingStep(SECRET, '050471', (now * 30 + second) * 1000 + 999);
+        expect(found).toBe(Math.abs(offset) <= 1 ? step : null);
+      }
+    },
+  );
 
   it('may be typed with spaces, as apps show it', () => {
     expect(matchingStep(SECRET, ' 287 082 ', 59_000)).toBe(1);
   });
 
   it.each(['', '28708', '2870820', '２８７０８２', '28708a', '-287082', '287082\u0000', 'x'.repeat(100_000)])(
-    'of another form is wrong',
+    'is wrong in any other form',
     (code) => {
       expect(matchingStep(SECRET, code, 59_000)).toBeNull();
     },

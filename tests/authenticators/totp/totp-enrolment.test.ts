@@ -40,7 +40,7 @@ const actionsOf = async ({ id }: Subject) => {
 };
 
 describe('an enrolment', () => {
-  it('shows a new secret of 160 bits each time, its key URI and ten minutes', async () => {
+  it('returns a new secret of 160 bits each time, with its key URI and ten minutes to confirm', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const started = await startEnrolment(alice, accessToken);
@@ -63,7 +63,7 @@ describe('an enrolment', () => {
   it.each([
     ['without the password', null, 'BAD_USER_INPUT'],
     ['with a wrong one', 'a wrong password', 'INVALID_CREDENTIALS'],
-  ])('%s is refused', async (_, password, code) => {
+  ])('is refused %s', async (_, password, code) => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     expect((await gateway.client.execute(EnrollTotpDocument, { password }, { bearer })).code).toBe(code);
@@ -72,7 +72,7 @@ describe('an enrolment', () => {
     );
   });
 
-  it('of an account without a password needs a sign-in within five minutes', async () => {
+  it('of an account without a password needs a sign-in within the last five minutes', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     await gateway.database.query('delete from password_credential where user_id = $1', [alice.id]);
@@ -106,7 +106,7 @@ describe('an enrolment', () => {
     expect((await confirm(accessToken, second.code())).errors).toEqual([]);
   });
 
-  it('confirmed twenty times at once is confirmed once', async () => {
+  it('is confirmed once when twenty requests confirm it at once', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const app = appWith((await startEnrolment(alice, accessToken)).secret);
@@ -118,7 +118,7 @@ describe('an enrolment', () => {
 });
 
 describe('confirming', () => {
-  it('raises this session to level 2 by new tokens, supersedes the old one and ends the others', async () => {
+  it('raises this session to level 2 with new tokens, voids the old tokens, and ends the other sessions', async () => {
     const alice = await gateway.aSubject();
     const other = await alice.signedIn();
     const { accessToken, refreshToken, sessionId } = await alice.signedIn();
@@ -137,7 +137,7 @@ describe('confirming', () => {
     expect(decodeJwt(refreshed.accessToken)).toMatchObject(level2);
   });
 
-  it('gives ten recovery codes of 120 bits, all different', async () => {
+  it('issues ten recovery codes of 120 bits, all different', async () => {
     const { recoveryCodes } = await enrol(gateway, await gateway.aSubject());
     expect(recoveryCodes).toHaveLength(10);
     expect(new Set(recoveryCodes).size).toBe(10);
@@ -161,8 +161,8 @@ describe('confirming', () => {
   });
 });
 
-describe('an authenticator that is on', () => {
-  it('goes on while another enrolment is under way, and is replaced when that is confirmed', async () => {
+describe('an active authenticator', () => {
+  it('still works while another enrolment is pending, and is replaced when that is confirmed', async () => {
     const alice = await gateway.aSubject();
     const { app, recoveryCodes, tokens } = await enrol(gateway, alice);
     const replacement = appWith((await startEnrolment(alice, tokens.accessToken)).secret);
@@ -176,10 +176,10 @@ describe('an authenticator that is on', () => {
     expect(old.code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('is not replaced by a session of level 1', async () => {
+  it('cannot be replaced in a session of level 1', async () => {
     const alice = await gateway.aSubject();
     const { tokens } = await enrol(gateway, alice);
-    // No way of signing in gives such a session: it stands for one that a mistake of ours left over.
+    // No sign-in creates such a session. It stands for a session that a mistake of the gateway left behind.
     await gateway.sessions.weaken(alice.id, tokens.sessionId);
     const { data } = await alice.refresh(tokens.refreshToken);
     const { errors } = await gateway.client.execute(
@@ -195,7 +195,7 @@ describe('an authenticator that is on', () => {
     });
   });
 
-  it('after a lost phone: a recovery code gives the level with which a new one is enrolled', async () => {
+  it('can be replaced after the phone is lost, in a session whose level comes from a recovery code', async () => {
     const alice = await gateway.aSubject();
     const { recoveryCodes } = await enrol(gateway, alice);
     const challenge = await challengeOf(alice);

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 describe('a TOTP secret', () => {
-  it('is sealed by a key of its own: the box of other secrets does not open it', () => {
+  it('is sealed with a key of its own, so that the key of other secrets does not open it', () => {
     const keyring = keyringOf(oldKey);
     const sealed = new TotpSecrets(keyring).seal('user', Buffer.from('secret'));
     expect(() => new SecretBox(keyring).open('totp secret of user', sealed)).toThrow();
@@ -26,7 +26,7 @@ describe('a TOTP secret', () => {
     expect(one).not.toEqual(other);
   });
 
-  it('moves to a new key by housekeeping, and holds the old one until then', async () => {
+  it('is sealed anew with the new key by housekeeping; before that, the gateway does not start without the old key', async () => {
     const alice = await gateway.aSubject();
     const { app } = await enrol(gateway, alice);
     await expect(gateway.another({ ENCRYPTION_KEY: newKey })).rejects.toThrow(/ENCRYPTION_KEY/);
