@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { retriesOf, timingReason } from './support/timing-mark.ts';
 
 /**
- * The files whose tests may be tried again. Each compares durations or lets a deadline of less than a second pass, so a stall
- * of the machine can fail it. A race is not about timing: it must hold whatever the machine does.
+ * The files whose tests may be tried again. Each compares durations or lets a deadline of less than a second
+ * pass, so a stall of the machine can fail it. A race is not about timing: its test must hold on a slow
+ * machine too.
  */
 const ABOUT_TIMING = [
   'tests/authentication/login-timing.test.ts',
@@ -45,7 +46,7 @@ describe('the mark @timing', () => {
 });
 
 describe('retries', () => {
-  it('are for marked files in CI', () => {
+  it('are set for marked files in CI', () => {
     const marked = '/** @timing: measures a second */\n';
     expect(retriesOf(marked, { CI: 'true' })).toBe(1);
     expect(retriesOf(marked, {})).toBe(0);
@@ -53,14 +54,19 @@ describe('retries', () => {
   });
 
   it('are asked for in one place', () => {
-    const files = ['package.json', '.ci/run', ...globSync('jest*.js'), ...globSync('tests/**/*.{ts,js}')];
+    const files = [
+      'package.json',
+      '.ci/run',
+      ...globSync('are configured in one place'),
+      ...globSync('tests/**/*.{ts,js}'),
+    ];
     expect(files.filter((file) => /\.retryTimes\(/.test(read(file)))).toEqual([
       'tests/support/timing-retries.ts',
     ]);
   });
 });
 
-describe('in CI a test that fails the first time', () => {
+describe('a test that fails the first time in CI', () => {
   let folder: string;
   let output: string;
   let report: string;
@@ -115,7 +121,7 @@ describe('in CI a test that fails the first time', () => {
 });
 
 describe('a fixed wait', () => {
-  /** Code for another process, and bounds that end with what they bound. */
+  /** Code for another process, and time limits that end together with what they limit. */
   const OTHERS = [
     'tests/blockpass/browser.test.ts',
     'tests/build.test.ts',
@@ -124,7 +130,7 @@ describe('a fixed wait', () => {
     'tests/support/race.ts',
   ];
 
-  it('gives its reason, since it is made by elapse()', () => {
+  it('gives its reason, because elapse() asks for one', () => {
     const waiting = globSync('tests/**/*.ts').filter((file) =>
       /setTimeout\((?:resolve|done)\b|from 'node:timers\/promises'/.test(read(file)),
     );

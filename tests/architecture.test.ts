@@ -4,7 +4,10 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from '@swc/core';
 import { MODULES } from '../src/modules.ts';
 
-/** Which folder may import which: the full table behind the arrows of docs/architecture.md. Files at the top of src stand for themselves. */
+/**
+ * Which folder may import which: the full table behind the arrows of docs/architecture.md. A file at the top
+ * of src counts as a folder.
+ */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
   'emit-schema.ts': ['graphql', 'modules.ts'],
@@ -34,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'roles',
     'sessions',
   ],
-  // It lists their module.ts, and nothing else of them.
+  // `modules.ts` imports only their module.ts.
   'modules.ts': [
     'accounts',
     'administration',
@@ -128,7 +131,7 @@ async function importsOf(file: string): Promise<string[]> {
   return specifiers.map((specifier) => join(dirname(file), specifier));
 }
 
-/** Migrations stand beside src: they know the database and nothing of the code. */
+/** Migrations stand beside src. They know the database, but not the code. */
 const isMigration = (file: string) => file.startsWith('migrations/');
 
 const files = (await readdir('src', { recursive: true }))
@@ -136,7 +139,7 @@ const files = (await readdir('src', { recursive: true }))
   .map((name) => join('src', name));
 
 describe('imports', () => {
-  it('point in one direction; entities are a layer of their own beneath', async () => {
+  it('point in one direction, with entities as a layer beneath', async () => {
     const wrong: string[] = [];
     for (const file of files) {
       for (const target of await importsOf(file)) {
@@ -153,7 +156,7 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('of another capability go through what it offers', async () => {
+  it('from another capability use only its index.ts or its entities', async () => {
     const wrong: string[] = [];
     for (const file of files) {
       for (const target of await importsOf(file)) {
@@ -175,7 +178,7 @@ describe('imports', () => {
 });
 
 describe('revocations', () => {
-  /** Everything else calls the first, which takes only a transaction that tells the other processes. */
+  /** All other code calls the first file, which takes only a transaction that tells the other processes. */
   const WRITERS = ['src/sessions/lost-revocations.ts', 'src/sessions/revocations.ts'];
 
   it('and epochs are written in one place', async () => {
@@ -190,7 +193,7 @@ describe('revocations', () => {
 });
 
 describe('a database that is away', () => {
-  it('is recognised in platform/unavailable.ts; others only choose the words of a log line', async () => {
+  it('is recognised in platform/unavailable.ts; other files only choose the text of a log line', async () => {
     const readers: string[] = [];
     for (const file of files) {
       if (roomOf(file) === 'platform') continue;
@@ -213,9 +216,15 @@ describe('fragments of GraphQL documents', () => {
 });
 
 describe('parameters', () => {
-  /** Readers cannot tell five arguments apart by their places, and two of one type can be swapped unnoticed. */
+  /**
+   * Readers cannot tell five arguments apart by position, and two arguments of one type can be swapped
+   * unnoticed.
+   */
   const MOST = 4;
-  /** Functions and constructors that still have more. Lower it with each one that takes an object of names instead. */
+  /**
+   * Functions and constructors that still have more parameters. Lower this number when one of them takes an
+   * object instead.
+   */
   const EXCEPTIONS = 48;
 
   it('are at most four by position', async () => {
@@ -223,7 +232,8 @@ describe('parameters', () => {
     for (const file of files) {
       const program = await parse(await readFile(file, 'utf8'), { syntax: 'typescript', decorators: true });
       eachNode(program.body, (node) => {
-        // Of functions, methods and constructors. type-graphql fills parameters with decorators by name.
+        // Counts those of functions, methods and constructors. Decorated parameters do not count, since
+        // type-graphql fills them by name.
         const params = Array.isArray(node.params) ? (node.params as Array<{ decorators?: unknown[] }>) : [];
         if (params.some(({ decorators = [] }) => decorators.length > 0)) return;
         if (params.length > MOST) long.push(`${file}: ${params.length}`);
@@ -252,13 +262,13 @@ describe('bearer secrets', () => {
       const consumes = /delete from \w+[^`]*hash = [^`]*expires_at > now\(\)/.test(text);
       if (makes || hashes || consumes) makers.push(file);
     }
-    // The other one makes passwords of the embedded PostgreSQL, which are kept as they are.
+    // The other file makes passwords of the embedded PostgreSQL, which are stored as they are.
     expect(makers.sort()).toEqual(['src/platform/generated-secrets.ts', 'src/platform/one-time-secret.ts']);
   });
 });
 
 describe('the networks of a client', () => {
-  /** Where there is no request yet, or no longer: a connection, and what sessions and the audit trail keep. */
+  /** Code without a request: for connections, sessions and the audit trail. */
   const ELSEWHERE = [
     'src/accounts/repeated-registrations.ts',
     'src/http/connection-places.ts',
@@ -293,14 +303,14 @@ describe('the environment of the process', () => {
 });
 
 describe('modules', () => {
-  /** Read once and never changed. */
+  /** Values that are read once and never changed. */
   const CONSTANTS = new Set(['src/passwords/common-passwords.ts: let lists: Lists | undefined;']);
 
-  it('keep nothing that changes: two gateways in one process, as in the tests, share no more than two processes', async () => {
+  it('keep no state: two gateways in one process, as in the tests, share no more than two processes', async () => {
     const kept: string[] = [];
     for (const file of files) {
       const text = await readFile(file, 'utf8');
-      // A WeakMap and a WeakSet say something of objects that others hold: each gateway has its own of those.
+      // A WeakMap or WeakSet holds data about objects of others, and each gateway has its own objects.
       for (const [line] of text.matchAll(
         /^(?:export )?(?:(?:let|var) .*|const .*= (?:new (?:Map|Set)(?:<.*>)?\(\)|\[\]|\{\});)$/gm,
       ))
@@ -313,8 +323,8 @@ describe('modules', () => {
 
 describe('a table', () => {
   /**
-   * Still read by the SQL of others. The list only gets shorter: the owner should contribute that piece of the statement.
-   * Every capability may read `users`.
+   * Tables that SQL of other modules still reads. The list may only get shorter: the owner should contribute
+   * that piece of the statement. Every capability may read `users`.
    */
   const READ_BY_OTHERS = [
     'src/accounts/email-ownership.ts: role_grant',
@@ -338,7 +348,7 @@ describe('a table', () => {
     'src/sessions/subject.ts: role_grant',
   ];
 
-  it('belongs to one module, and no other names it in SQL', async () => {
+  it('belongs to one module, and no other module names it in SQL', async () => {
     const ownerOf = new Map(
       MODULES.flatMap(({ name, tables = {} }) => Object.keys(tables).map((table) => [table, name] as const)),
     );
