@@ -2,13 +2,13 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 
-/** Who saw whose account. */
+/** An actor, and the account that the actor read. */
 export interface AccountAccess {
   readonly actorId: string;
   readonly userId: string;
 }
 
-/** Records that somebody was shown an account, where no event of a change says so; one's own needs no record. */
+/** Audits reads of other people's accounts that no other event covers. Reads of one's own account are not audited. */
 export async function auditAccountAccess(
   em: EntityManager,
   audit: AuditLog,

@@ -13,7 +13,7 @@ import { lockAccount } from './lock-account.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import type { User } from './user.entity.ts';
 
-/** What `AccountDeletion` works with. */
+/** The parts that `AccountDeletion` uses. */
 export interface AccountDeletionDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly keepSuperuser: RemovalGuard;
@@ -26,17 +26,17 @@ export interface AccountDeletionDependencies {
 }
 
 /**
- * An account ends. The row goes, and with it by foreign key or by name (PersonalData.erase) everything else that is kept
- * about the person; the audit trail keeps the bare id.
+ * Deletes accounts. Foreign keys and `PersonalData.erase` remove all other data about the person together with the row.
+ * The audit trail keeps only the id.
  */
 export class AccountDeletion {
   constructor(private readonly deps: AccountDeletionDependencies) {}
 
   /**
-   * The owner leaves.
+   * Deletes the account of the caller.
    * @throws {InvalidCredentials} wrong password.
-   * @throws {Conflict} the last active superuser; or an address that was changed and can still be brought back: a
-   *   thief could otherwise destroy what the owner can still recover.
+   * @throws {Conflict} the last active superuser; or a change of address can still be undone. Otherwise a thief could
+   *   destroy an account that its owner can still recover.
    */
   async delete(
     em: EntityManager,
@@ -64,9 +64,9 @@ export class AccountDeletion {
   }
 
   /**
-   * An administrator removes the account: the same is erased as when its owner leaves. In the transaction of the caller,
-   * which has judged who may do it. A change of address that can still be undone does not
-   * hold it back: a person who asks to be forgotten need not wait.
+   * Deletes an account for an administrator, and erases the same data as `delete`. Runs in the transaction of the
+   * caller, which has checked the permission. A change of address that can still be undone does not delay it: a person
+   * who asks for erasure need not wait.
    * @throws {NotFound} no such account. @throws {Conflict} the last active superuser.
    */
   async byAdministrator(
@@ -81,7 +81,7 @@ export class AccountDeletion {
     await this.erase(tx, user, actorId, source);
   }
 
-  /** The caller has locked the account. */
+  /** Erases an account that the caller has locked. */
   private async erase(
     tx: AnnouncedTransaction,
     user: User,
@@ -113,7 +113,7 @@ export class AccountDeletion {
     );
     if (!undoable) return;
     throw new Conflict(
-      `The address of this account was changed, which can be undone until ${undoable.toISOString()}. It can be deleted after that.`,
+      `The e-mail address of this account was changed. The change can be undone until ${undoable.toISOString()}. Delete the account after that.`,
     );
   }
 }

@@ -7,13 +7,14 @@ import type { Deactivation } from './deactivation.ts';
 
 const PASSWORD = {
   nullable: true,
-  description: 'Required when the account has one; without one, a sign-in within five minutes counts.',
+  description:
+    'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.',
 } as const;
 
-/** Seconds within which the caller must have proved who they are: as for linking a Google account. */
+/** Seconds within which the caller must have authenticated; the same as for linking a Google account. */
 const RECENT_PROOF_FOR_EXPORT = 300;
 
-/** What an owner takes along and leaves behind. */
+/** Lets an owner export, deactivate and delete the account. */
 @Resolver()
 export class AccountEndResolver {
   constructor(
@@ -25,7 +26,7 @@ export class AccountEndResolver {
   @Authorize({ aal: 'highest', maxAgeSeconds: RECENT_PROOF_FOR_EXPORT })
   @Query(() => GraphQLJSONObject, {
     description:
-      'Everything that the gateway stores about the caller, without secrets. Needs a proof within five minutes (a sign-in, or reauthenticate), with the second factor where the account has one; otherwise REAUTHENTICATION_REQUIRED.',
+      'Everything that the gateway stores about the caller, without secrets. Needs a sign-in or reauthenticate within the last five minutes, with the second factor where the account has one. Otherwise REAUTHENTICATION_REQUIRED.',
   })
   exportMyData(
     @CurrentCaller() { userId }: Caller,
@@ -37,7 +38,7 @@ export class AccountEndResolver {
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      'Ends every session; nobody can sign in. The owner comes back by resetPassword. CONFLICT for the last active superuser.',
+      'Deactivates the account and ends every session. Sign-in is refused until the owner uses resetPassword. CONFLICT for the last active superuser.',
   })
   async deactivateAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,
@@ -51,7 +52,7 @@ export class AccountEndResolver {
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      'Removes the account and everything personal, for good. CONFLICT for the last active superuser, and within 72 hours of a change of address, which its former address can still undo.',
+      'Deletes the account and all personal data for good. CONFLICT for the last active superuser, and for 72 hours after a change of address, while the former address can undo it.',
   })
   async deleteAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,

@@ -3,7 +3,7 @@ import { preparedStatement, sql } from '../platform/database/index.ts';
 import { UserType } from './account.types.ts';
 import type { DeactivatedBy } from './user.entity.ts';
 
-/** What `accountColumns` come back as. */
+/** A row of `accountColumns`. */
 export interface AccountRow {
   id: string;
   username: string;
@@ -15,7 +15,7 @@ export interface AccountRow {
   updated_at: string | null;
 }
 
-/** Of a user `u`: what the schema shows of an account. */
+/** Columns of a user `u` that the schema shows of an account. */
 export const accountColumns = sql`
   u.id, u.username, u.email, u.email_confirmed_at is not null as email_confirmed, u.display_name, u.deactivated_by,
   u.created_at, u.updated_at`;
@@ -35,8 +35,8 @@ export function toAccount(row: AccountRow): UserType {
 }
 
 /**
- * An account as the schema shows it. One written statement, because every page of every frontend asks it of its
- * caller: as an entity it costs twice the whole rest of the request.
+ * Reads an account as the schema shows it. It is one written statement, because every page of every front end reads the
+ * account of its caller. As an entity, it costs twice as much as the rest of the request.
  */
 export async function readAccount(em: EntityManager, userId: string): Promise<UserType | null> {
   const [row] = await preparedStatement(

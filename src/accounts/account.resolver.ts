@@ -29,7 +29,7 @@ export class AccountResolver {
   }
 
   @FieldResolver(() => Boolean, {
-    description: 'False for an account that only signs in by Google or Blockpass.',
+    description: 'False for an account that signs in only by Google or Blockpass.',
   })
   async hasPassword(@Root() { id, isPending }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
     return isPending || ((await this.hasPasswordOf(context, id)) ?? false);
@@ -38,7 +38,7 @@ export class AccountResolver {
   @Authorize({ whileEnrolling: true })
   @Query(() => UserType, {
     nullable: true,
-    description: 'The signed-in user; null together with an UNAUTHENTICATED error otherwise.',
+    description: 'The signed-in user. Null, with an UNAUTHENTICATED error, when nobody is signed in.',
   })
   async me(@CurrentCaller() { userId }: Caller, @Ctx() { em }: RequestContext): Promise<UserType | null> {
     const account = await readAccount(em, userId);
@@ -48,7 +48,7 @@ export class AccountResolver {
 
   @Query(() => PublicProfile, {
     nullable: true,
-    description: 'What anyone may know about an active account. Null for any other name.',
+    description: 'The public profile of an active account. Null for every other username.',
   })
   async publicProfile(
     @Arg('username', () => String) username: string,
@@ -60,7 +60,7 @@ export class AccountResolver {
 
   @Mutation(() => UserType, {
     description:
-      'Creates an account and mails a confirmation link. Does not sign in: call login. BAD_USER_INPUT names the fields that were refused; CONFLICT a username that is taken, or an address. With EMAIL_CONFIRMATION=required there is an account only once the link was used, and nothing tells before whether the address has one. Sets a cookie with which confirmEmail needs no password in this browser.',
+      'Creates an account and mails a confirmation link. Does not sign in: call login next. BAD_USER_INPUT names the refused fields. CONFLICT for a username or e-mail address that is taken. With EMAIL_CONFIRMATION=required, the account exists only after the link was used; until then no answer tells whether the address has an account. Sets a cookie, so that confirmEmail needs no password in this browser.',
   })
   async register(
     @Arg('input', () => RegisterInput) input: RegisterInput,

@@ -6,9 +6,11 @@ import { DeactivatedBy, type User } from './user.entity.ts';
 
 registerEnumType(DeactivatedBy, { name: 'DeactivatedBy', description: 'Who deactivated an account.' });
 
-/** The account as the schema shows it: a copy, so that no column reaches a client by being added to the entity. */
+/**
+ * An account as the schema shows it. It is a copy, so that a new column of the entity does not reach clients by itself.
+ */
 @ObjectType('User', {
-  description: "A person's account, seen by its owner or by someone who may manage users.",
+  description: "A person's account, as its owner and administrators of users see it.",
 })
 export class UserType {
   @Field(() => ID)
@@ -22,12 +24,13 @@ export class UserType {
 
   @Field(() => EmailAddressScalar, {
     nullable: true,
-    description: 'Null for an account that came by Blockpass or Google and has confirmed no address yet.',
+    description:
+      'Null for an account that registered by Blockpass or Google and has not confirmed an address yet.',
   })
   email!: string | null;
 
   @Field(() => Boolean, {
-    description: 'The address was proved by a mailed link or by Google, or an operator vouched for it.',
+    description: 'True when a mailed link or Google proved the address, or an operator vouched for it.',
   })
   emailConfirmed!: boolean;
 
@@ -46,10 +49,10 @@ export class UserType {
   @Field(() => GraphQLDateTime, { nullable: true, description: 'When the profile last changed.' })
   updatedAt!: Date | null;
 
-  /** Of a registration that waits for its address to be confirmed. Not a field of the schema. */
+  /** Set for a registration whose address is not confirmed yet. Not a field of the schema. */
   isPending?: true;
 
-  /** An account to be: it has all the fields of one, so that register answers alike for both. */
+  /** Maps a pending registration. It has all fields of an account, so that `register` gives both the same shape. */
   static pending(registration: PendingRegistration): UserType {
     return Object.assign(new UserType(), {
       id: registration.id,
@@ -82,7 +85,7 @@ export class UserType {
 
 @ObjectType({
   description:
-    'What anyone may know about an active account; unknown, pending and deactivated accounts are null.',
+    'The part of an active account that anyone may read. Unknown, pending and deactivated accounts have none.',
 })
 export class PublicProfile {
   @Field(() => String)
@@ -115,7 +118,7 @@ export class PublicProfile {
 export class RegisterInput {
   @Field(() => String, {
     description:
-      '3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form; CONFLICT also for one that looks like another (Unicode Technical Standard 39).',
+      '3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form. CONFLICT also for a username that looks like another one (Unicode Technical Standard 39).',
   })
   username!: string;
 
@@ -124,7 +127,7 @@ export class RegisterInput {
 
   @Field(() => String, {
     description:
-      'At least 12 characters by default, at most 256. Any characters; not a common password, nor one that contains the username or the address.',
+      'At least 12 characters by default, at most 256, any characters. Common passwords are refused, and passwords that contain the username or the e-mail address.',
   })
   password!: string;
 
@@ -132,17 +135,17 @@ export class RegisterInput {
   displayName?: string | null;
 }
 
-@InputType({ description: 'What is absent stays as it is.' })
+@InputType({ description: 'A change of the profile. Absent fields stay as they are.' })
 export class UpdateProfileInput {
   @Field(() => String, {
     nullable: true,
-    description: 'Left as it is when absent or null. New ones follow the rules of RegisterInput.',
+    description: 'Unchanged when absent or null. A new username follows the rules of RegisterInput.',
   })
   username?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Left as it is when absent; removed by null or an empty text.',
+    description: 'Unchanged when absent. Null or an empty text removes it.',
   })
   displayName?: string | null;
 }

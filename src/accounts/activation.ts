@@ -6,13 +6,13 @@ import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/ind
 import { DeactivatedBy } from './user.entity.ts';
 
 /**
- * Called first in a transaction that would take an account out of use (deactivation, deletion): it locks, and refuses
- * the last account that may do everything. roles/last-superuser.ts is one.
+ * Refuses to take the last active superuser out of use. Call it first in a transaction that deactivates or deletes an
+ * account, because it takes locks. Implemented by roles/last-superuser.ts.
  * @throws {Conflict}
  */
 export type RemovalGuard = (tx: EntityManager, userId: string) => Promise<void>;
 
-/** Whom it concerns and who did it. */
+/** The account to change, and the actor. */
 export interface ActivationChange {
   userId: string;
   /** Null for the command line. */
@@ -20,8 +20,8 @@ export interface ActivationChange {
 }
 
 /**
- * Whether an account may be used. Each method works in the transaction of the use case that calls it, and tells
- * whether it changed anything.
+ * Deactivates and activates accounts. Each method runs in the transaction of the caller, and returns whether it changed
+ * anything.
  */
 export class Activation {
   constructor(
@@ -32,9 +32,9 @@ export class Activation {
   ) {}
 
   /**
-   * Voids the account's tokens and ends its sessions. An administrator's deactivation takes the place of the owner's,
-   * never the other way round: what the owner did, the owner may undo.
-   * Nothing else may be locked before it: the guard's lock comes first on every path.
+   * Voids the tokens of the account and ends its sessions. An administrator's deactivation replaces the owner's, but
+   * never the reverse: the owner may undo only their own deactivation. Call it before any other lock is taken: the lock
+   * of the guard comes first on every path.
    * @throws {Conflict} for the last active superuser.
    */
   async deactivate(
@@ -62,12 +62,12 @@ export class Activation {
     return true;
   }
 
-  /** By an administrator: whoever deactivated it. */
+  /** Ends a deactivation for an administrator, regardless of who deactivated the account. */
   activate(tx: EntityManager, change: ActivationChange, source: RequestSource): Promise<boolean> {
     return this.lift(tx, change, [DeactivatedBy.OWNER, DeactivatedBy.ADMIN], source);
   }
 
-  /** The owner comes back, by a password reset: only from a deactivation of their own. */
+  /** Ends the owner's own deactivation, after a password reset. */
   comeBack(tx: EntityManager, userId: string, source: RequestSource): Promise<boolean> {
     return this.lift(tx, { userId, actorId: userId }, [DeactivatedBy.OWNER], source);
   }

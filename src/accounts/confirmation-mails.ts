@@ -12,16 +12,22 @@ import { User } from './user.entity.ts';
 
 interface ConfirmationFacts {
   readonly address: string;
-  /** Part of a registration, which was charged already (`register.recipient`); otherwise it was asked for again. */
+  /**
+   * Set when the mail belongs to a registration, which has charged `register.recipient` already. Absent when the mail
+   * was requested again.
+   */
   readonly registers?: true;
-  /** Of the browser that asked for the mail, unchecked. */
+  /** The unchecked registration mark of the browser that requested the mail. */
   readonly mark?: string | null;
 }
 
-/** Registrations that one mail lists at most, the newest. A browser that registered gets its own whatever came later. */
+/**
+ * Most registrations in one mail; the newest are listed. A browser that registered gets its own registration, whatever
+ * came later.
+ */
 const MAX_LISTED = 5;
 
-/** An account or a pending registration whose address waits to be proved. */
+/** An account or a pending registration whose address is not proved yet. */
 interface Waiting {
   readonly id: string;
   readonly username: string;
@@ -30,7 +36,7 @@ interface Waiting {
   readonly createdAt: Date;
 }
 
-/** What a mail says of a registration, and the link that confirms it. */
+/** Issues the link that confirms a registration, and collects the text for its mail. */
 async function withLink(
   tx: EntityManager,
   tokens: OneTimeTokens,
@@ -47,8 +53,9 @@ async function withLink(
 }
 
 /**
- * To an address that waits to be proved: the link of the registration that the asking browser made, or of each that
- * waits. Only the registrant can use one (registrant-proof.ts), so a stranger's link beside them does no harm.
+ * Mails confirmation links to an address that is not proved yet. If the requesting browser registered, the mail has
+ * only the link of that registration. Otherwise it has one link for each that waits. Only the registrant can use a link
+ * (registrant-proof.ts), so links of a stranger's registrations do no harm.
  */
 export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   readonly kind = 'email-confirmation';
@@ -79,8 +86,10 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
     const own = waiting.filter(isOwn);
     const listed = (own.length > 0 ? own : waiting).slice(0, MAX_LISTED);
     const registrations: RegistrationFacts[] = [];
-    for (const one of listed) {
-      registrations.push(await withLink(tx, this.tokens, one, marks.get(one.id)?.client ?? null));
+    for (const registration of listed) {
+      registrations.push(
+        await withLink(tx, this.tokens, registration, marks.get(registration.id)?.client ?? null),
+      );
     }
     return this.mailTemplates.confirmEmail(newest.email, registrations);
   }
@@ -90,7 +99,9 @@ export class ConfirmationMail implements MailWriter<ConfirmationFacts> {
   }
 }
 
-/** To the address of a pending registration: the link that makes it an account, or word that there is one already. */
+/**
+ * Mails the link that turns a pending registration into an account, or says that the address has an account already.
+ */
 export class RegistrationMail implements MailWriter<{ registrationId: string }> {
   readonly kind = 'registration';
 

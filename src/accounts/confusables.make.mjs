@@ -9,8 +9,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync } from 'node:zlib';
 
 /**
- * `SpoofDataHeader` of ICU's i18n/uspoof_impl.h, little-endian: magic, format version 2, length, then offset and size of
- * the keys, of the values and of the strings.
+ * `SpoofDataHeader` of ICU's i18n/uspoof_impl.h, little-endian. It holds magic, format version 2 and length, then
+ * offset and size of the keys, of the values and of the strings.
  */
 const MAGIC = Buffer.from([0xef, 0xfd, 0x45, 0x38, 2, 0, 0, 0]);
 
@@ -24,11 +24,11 @@ const [keysAt, keyCount, valuesAt, valueCount, stringsAt, stringsLength] = Array
   (_, index) => program.readInt32LE(start + 12 + 4 * index),
 );
 if (keyCount !== valueCount) {
-  throw new Error('The confusables have another form than the one that this script knows.');
+  throw new Error('This Node.js has confusables in a form that this script does not know.');
 }
 const strings = program.toString('utf16le', start + stringsAt, start + stringsAt + 2 * stringsLength);
 
-/** A key holds a code point in its lower 24 bits and the length of its prototype, less one, in the upper 8. */
+/** A key holds a code point in its lower 24 bits, and the length of its prototype minus one in the upper 8 bits. */
 const lines = Array.from({ length: keyCount }, (_, index) => {
   const key = program.readUInt32LE(start + keysAt + 4 * index);
   const value = program.readUInt16LE(start + valuesAt + 2 * index);

@@ -6,7 +6,7 @@ import { readAccount } from './account-read.ts';
 
 export const DATA_EXPORT_RULES = { 'exportMyData.account': { burst: 5, perSeconds: 3600 } } as const;
 
-/** Everything that is kept about a person, for that person (GDPR article 15). */
+/** Collects all data about a person, for that person (GDPR article 15). */
 export class DataExport {
   constructor(
     private readonly sources: readonly PersonalData[],

@@ -9,7 +9,7 @@ import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
-/** What `Deactivation` works with. */
+/** The parts that `Deactivation` uses. */
 export interface DeactivationDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly keepSuperuser: RemovalGuard;
@@ -19,7 +19,7 @@ export interface DeactivationDependencies {
   readonly notices: OwnerNotices;
 }
 
-/** An owner puts the account to sleep. A password reset wakes it (recovery/account-recovery.ts). */
+/** Deactivates an account for its owner. A password reset activates it again (recovery/account-recovery.ts). */
 export class Deactivation {
   constructor(private readonly deps: DeactivationDependencies) {}
 

@@ -1,15 +1,15 @@
 import { InvalidValue } from '../platform/input.ts';
 
-/** Code points. */
+/** In code points. */
 const MAX_LENGTH = 64;
 
 /**
- * A name for people to read, in NFC without surrounding space; one that shows nothing counts as none.
+ * Parses a name for people to read: NFC, without surrounding space. A name without visible characters counts as none.
  * @throws {InvalidValue} too long, or with control or unpaired characters.
  */
 export function parseDisplayName(text: string | null | undefined): string | null {
   const tooLong = `A display name has at most ${MAX_LENGTH} characters.`;
-  // Before normalising, which takes time that grows with the square of a long run of combining marks.
+  // Checked before normalising, whose time grows with the square of a long run of combining marks.
   if (text && text.length > MAX_LENGTH * 8) throw new InvalidValue(tooLong);
   const name = (text ?? '').normalize('NFC').trim();
   if (/^\p{Default_Ignorable_Code_Point}*$/u.test(name)) return null;

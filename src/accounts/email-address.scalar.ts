@@ -3,9 +3,9 @@ import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 const HTML_FORM = 'https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address';
 
 /**
- * The scalar EmailAddress. As an input it takes any text: the operation judges it with `parseEmailAddress`, together with its
- * other fields. A scalar that refused a text would end the request before the other fields are looked at, and people would
- * learn of their mistakes one by one.
+ * The scalar EmailAddress. As an input it takes any text; the operation parses it with `parseEmailAddress`, together
+ * with its other fields. If the scalar refused a text, the request would end there, and people would learn of their
+ * mistakes one by one.
  */
 export const EmailAddressScalar = new GraphQLScalarType<string, string>({
   name: 'EmailAddress',

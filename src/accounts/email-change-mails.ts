@@ -4,7 +4,7 @@ import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts'
 import { parseEmailAddress } from './email-address.ts';
 import type { EmailOwnership } from './email-ownership.ts';
 
-/** To the new address, unless it belongs to another account by now. */
+/** Mails the confirmation link to the new address, unless another account has that address by now. */
 export class NewAddressMail implements MailWriter<{ userId: string; address: string; token: string }> {
   readonly kind = 'email-change';
 
@@ -30,15 +30,15 @@ export class NewAddressMail implements MailWriter<{ userId: string; address: str
 interface OldAddressFacts {
   readonly address: string;
   readonly newAddress: string;
-  /** Null where the address never proved itself, or the account came to it by a change that can be undone. */
+  /** Null when the address was never proved, or when the account got it by a change that can still be undone. */
   readonly undoToken: string | null;
-  /** False when the change was asked for, true when it took effect. */
+  /** False when the change was requested, true when it took effect. */
   readonly done: boolean;
-  /** Absent: the owner asked for it. */
+  /** Absent when the owner requested it. */
   readonly byAdministrator?: boolean;
 }
 
-/** To the old address, even when the account has ended meanwhile. */
+/** Tells the old address about the change, even when the account was deleted meanwhile. */
 export class OldAddressMail implements MailWriter<OldAddressFacts> {
   readonly kind = 'email-change-notice';
 

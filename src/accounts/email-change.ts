@@ -21,7 +21,7 @@ export const EMAIL_CHANGE_RULES = {
   'changeEmail.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
-/** What `EmailChange` works with. */
+/** The parts that `EmailChange` uses. */
 export interface EmailChangeDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly tokens: OneTimeTokens;
@@ -34,23 +34,23 @@ export interface EmailChangeDependencies {
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof EMAIL_CHANGE_RULES>;
   readonly options: {
-    /** Refuse addresses of the local machine and network. */
+    /** Refuses addresses of the local machine and network. */
     readonly publicEmailsOnly: boolean;
   };
 }
 
 /**
- * An owner moves the account to another address. The new address proves itself by a link; the old one, which stays in
- * use until then, is told at once and again afterwards, each time with a link that brings it back
- * (recovery/email-change-undo.ts). Unless it never proved itself: then it may be somebody else's, who must not find it
- * kept by a stranger's account.
+ * Moves an account to another e-mail address. A mailed link proves the new address. The old address stays in use until
+ * then. It gets a notice at the request and at the change, each with a link that undoes the change
+ * (recovery/email-change-undo.ts). An old address that was never proved gets no such link: it may belong to another
+ * person, who must not find a stranger's account bound to it.
  */
 export class EmailChange {
   constructor(private readonly deps: EmailChangeDependencies) {}
 
   /**
-   * Answers the same whether or not the new address has an account.
-   * @throws {BadUserInput} no address, the account's own, or the password is missing.
+   * Requests the change for the owner. The answer does not tell whether the new address has an account.
+   * @throws {BadUserInput} the text is not an address or is the account's own, or the password is missing.
    * @throws {InvalidCredentials} the password is wrong.
    */
   async request(
@@ -74,7 +74,7 @@ export class EmailChange {
           ? parsePublicEmailAddress(input.newEmail)
           : parseEmailAddress(input.newEmail);
         if (address.key === current?.emailKey)
-          throw new InvalidValue('This is the address of the account already.');
+          throw new InvalidValue('This is already the e-mail address of the account.');
         return address;
       },
     });
@@ -98,7 +98,7 @@ export class EmailChange {
     return user;
   }
 
-  /** Succeeds also where no change was asked for. */
+  /** Voids the link of a requested change. Succeeds also when no change was requested. */
   async cancel(em: EntityManager, { userId }: Caller, source: RequestSource): Promise<User> {
     return em.transactional(async (tx) => {
       const user = await tx.findOne(User, { id: userId });
@@ -114,14 +114,15 @@ export class EmailChange {
     });
   }
 
-  /** Of many users the new address that was asked for and is not confirmed yet. */
+  /** For many users, the new address that was requested and is not confirmed yet. */
   pendingAddresses(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
     return this.deps.tokens.addressesOf(em, userIds, TokenPurpose.CHANGE_EMAIL);
   }
 
   /**
-   * The new address proved itself. Links that were mailed to the old one are void, but for those that undo.
-   * @throws {InvalidToken} the address was taken meanwhile, or the account may not be used.
+   * Completes a change whose new address was proved. Voids the links that were mailed to the old address, except those
+   * that undo.
+   * @throws {InvalidToken} another account has the address by now, or the account is deactivated or deleted.
    */
   async complete(tx: EntityManager, binding: TokenBinding, source: RequestSource): Promise<User> {
     const { userId, address, addressKey } = binding;
@@ -134,10 +135,10 @@ export class EmailChange {
   }
 
   /**
-   * An administrator gives an account another address, which proves itself by the same link and the same notices as when the
-   * owner changes it. Set at once, an address that nobody proved would let its mailbox claim the account, and take the second
-   * factor from it (recovery/account-claim.ts). In the transaction of the caller, who has locked the account and reserved the
-   * address.
+   * Requests a change for an administrator. The new address is proved by the same link, and the old one gets the same
+   * notices, as when the owner changes it. If an unproved address took effect at once, the owner of its mailbox could
+   * claim the account and remove its second factor (recovery/account-claim.ts). Runs in the transaction of the caller,
+   * who has locked the account and reserved the address.
    * @throws {Conflict} the address is taken.
    */
   async requestByAdministrator(
@@ -152,10 +153,10 @@ export class EmailChange {
   }
 
   /**
-   * The same, where the administrator vouches for the address: it is used from now on. Links that were mailed before are void.
-   * The old address may undo it for 72 hours: otherwise an administrator could take an account over unseen. Two
-   * exceptions, for an account that somebody else moved within the last 72 hours. The address that they moved it to gets no
-   * undo link, and an account that comes back to an earlier address keeps none.
+   * Changes the address at once, because the administrator vouches for it. Links that were mailed before are void. The
+   * old address can undo the change for 72 hours: otherwise an administrator could take an account over unseen. Two
+   * exceptions hold when an administrator acts within 72 hours of an earlier change. The address that the earlier
+   * change set gets no undo link. An account that returns to an earlier address keeps no undo links.
    * @throws {Conflict} the address is taken.
    */
   async moveByAdministrator(
@@ -172,7 +173,10 @@ export class EmailChange {
     if (earlier.has(newEmail.key)) await this.deps.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
   }
 
-  /** An administrator vouches for the address that the account has. As above. */
+  /**
+   * Confirms the present address of the account, because an administrator vouches for it. Runs as `moveByAdministrator`
+   * does.
+   */
   async vouchFor(tx: EntityManager, user: User, actorId: string, source: RequestSource): Promise<void> {
     const { id: userId, emailKey } = user;
     const now = new Date();
@@ -188,7 +192,7 @@ export class EmailChange {
     });
   }
 
-  /** Mails the link that moves the account, and tells the old address. */
+  /** Mails the link that changes the address, and tells the old address. */
   private async begin(
     tx: EntityManager,
     user: User,

@@ -22,19 +22,19 @@ import { usernameSkeletons } from './username-skeleton.ts';
 export const CONFIRMATION_RULES = {
   'confirmEmail.ip': { burst: 60, perSeconds: 3600 },
   'resendEmailConfirmation.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
-  /** Charged by the worker for a mail that it sends. */
+  /** Charged by the worker for each mail that it sends. */
   'resendEmailConfirmation.recipient': { burst: 5, perSeconds: 3600 },
 } as const;
 
 const CONFIRMING = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL];
 
-/** Accounts that were set up with an address and never proved it. */
+/** Accounts whose address was never proved. */
 export interface UnprovedAccounts {
-  /** Takes the address from the account that has it, and everything that could open that account. */
+  /** Removes the address from the account that has it, and every credential of that account. */
   vacate(tx: EntityManager, addressKey: string, source: RequestSource): Promise<void>;
 }
 
-/** What `EmailConfirmation` works with. */
+/** The parts that `EmailConfirmation` uses. */
 export interface EmailConfirmationDependencies {
   readonly tokens: OneTimeTokens;
   readonly emailOwnership: EmailOwnership;
@@ -49,16 +49,19 @@ export interface EmailConfirmationDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof CONFIRMATION_RULES>;
 }
 
-/** People prove that an address is theirs. The first who does claims it from everything that was set up with it before. */
+/**
+ * Confirms e-mail addresses. The first person to prove an address claims it from every account and registration that
+ * used it before.
+ */
 export class EmailConfirmation {
   constructor(private readonly deps: EmailConfirmationDependencies) {}
 
   /**
-   * Uses a mailed token: confirms the address of an account, makes an account of a pending registration, or completes
-   * a change of address. Whichever it is, the account comes back.
+   * Uses a mailed token: confirms the address of an account, turns a pending registration into an account, or completes
+   * a change of address. Returns the account in all three cases.
    * @throws {InvalidToken} nothing was changed.
-   * @throws {BadUserInput} another browser registered, and the password is missing; the token stays good.
-   * @throws {InvalidCredentials} that password is wrong; the token stays good.
+   * @throws {BadUserInput} another browser registered, and the password is missing; the token stays valid.
+   * @throws {InvalidCredentials} the password is wrong; the token stays valid.
    */
   async confirm(
     em: EntityManager,
@@ -84,7 +87,7 @@ export class EmailConfirmation {
         return account;
       });
     } catch (error) {
-      // Somebody else confirmed the same address a moment earlier.
+      // A concurrent confirmation gave the address to another account.
       if (violatedUniqueConstraint(error) === 'users_email_key_unique') {
         throw new InvalidToken('the address was taken meanwhile');
       }
@@ -103,7 +106,7 @@ export class EmailConfirmation {
     try {
       return await this.deps.registrant.prove(em, binding, claim, source);
     } catch (error) {
-      // Another confirmation may have taken the registration away meanwhile: then no password helps.
+      // A concurrent confirmation may have removed the registration. Then no password helps.
       const isRefused = error instanceof BadUserInput || error instanceof InvalidCredentials;
       if (isRefused && !(await this.deps.tokens.look(em, token, CONFIRMING))) {
         throw new InvalidToken('voided while the registrant was proved');
@@ -113,16 +116,19 @@ export class EmailConfirmation {
   }
 
   /**
-   * A registration always; a change of address only while a registration waits for the new address. Its mail says that an
-   * account wants to use the address, so only an owner who has just registered could take it for their own mail.
+   * Whether the person must prove that they registered. A registration always needs it. A change of address needs it
+   * only while a registration waits for the new address. The mail of a change says that an account wants to use the
+   * address, so only an owner who has just registered could mistake it for their own mail.
    */
   private async needsProof(em: EntityManager, { purpose, addressKey }: TokenBinding): Promise<boolean> {
     return purpose === TokenPurpose.CONFIRM_EMAIL || (await pendingRegistrations.waitFor(em, addressKey));
   }
 
   /**
-   * Costs and answers the same for every address; the worker finds out whether a mail goes out.
-   * @param mark of the browser: where it made one of several registrations, the mail has the link of that one alone
+   * Requests another confirmation mail. Cost and answer are the same for every address; the worker decides whether a
+   * mail is sent.
+   * @param mark of the browser. If the browser made one of several registrations, the mail has only the link of that
+   *   one
    */
   async resend(
     em: EntityManager,

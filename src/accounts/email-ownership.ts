@@ -5,22 +5,22 @@ import { lockAccount, lockAccountAndHolder } from './lock-account.ts';
 import { DeactivatedBy, User } from './user.entity.ts';
 
 /**
- * Limits two kinds of mail to one mailbox together, against mail bombing: another confirmation, and a change of address to it.
- * The worker charges it for a mail that it sends. Registrations, recovery and notices to the owner have limits of their own, so a
- * stranger who empties this one suppresses none of them.
+ * Limits two kinds of mail to one mailbox together, against mail bombing: repeated confirmations, and changes of
+ * address to it. The worker charges it for each mail that it sends. Registrations, recovery and notices to the owner
+ * have limits of their own, so a stranger who uses this one up suppresses none of them.
  */
 export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600 } } as const;
 
-/** First half of the advisory locks on addresses; the second is a hash of the address. */
+/** First half of the keys of advisory locks on addresses. The second half is a hash of the address. */
 const ADDRESS_LOCK = 0x6761_6164;
 
-/** Which addresses have an owner. */
+/** Answers which addresses have an owner, and locks addresses. */
 export class EmailOwnership {
   constructor(private readonly tokens: OneTimeTokens) {}
 
   /**
-   * True for the address of an account, and for one that an account can still bring back: otherwise whoever took over
-   * an account could give its old address away before the owner undoes the change.
+   * Whether an account has the address, or can still get it back by an undo. Otherwise a thief could give away the old
+   * address of an account before its owner undoes the change.
    */
   async isTaken(em: EntityManager, addressKey: string, except?: string): Promise<boolean> {
     const owner = await em.findOne(User, { emailKey: addressKey }, { fields: ['id'] });
@@ -29,9 +29,9 @@ export class EmailOwnership {
   }
 
   /**
-   * Whether the address has an owner from whom a registration that proves it may not take it: an account that proved it,
-   * or has a role (the person who granted it meant its holder), or was deactivated by an administrator; or an account
-   * that can still bring it back.
+   * Whether the address has an owner from whom a registration may not take it, even if it proves the address. Such an
+   * owner has proved the address, has a role (granted to the holder of the address), or was deactivated by an
+   * administrator. An account that can still get the address back counts too.
    */
   async hasOwner(em: EntityManager, addressKey: string): Promise<boolean> {
     const owners = await statement(
@@ -44,30 +44,30 @@ export class EmailOwnership {
     return owners.length > 0 || this.tokens.isBound(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
   }
 
-  /** Of many addresses those that an account can still bring back. */
+  /** Of many addresses, those that an account can still get back by an undo. */
   keptAmong(em: EntityManager, addressKeys: readonly string[]): Promise<ReadonlySet<string>> {
     return this.tokens.boundAmong(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKeys);
   }
 
-  /** Whose address it is: of the account that has it, or of one that can still bring it back. */
+  /** The account that has the address, or that can still get it back by an undo. */
   async holderOf(em: EntityManager, addressKey: string): Promise<string | null> {
     const owner = await em.findOne(User, { emailKey: addressKey }, { fields: ['id'] });
     return owner?.id ?? this.tokens.holderOf(em, TokenPurpose.UNDO_EMAIL_CHANGE, addressKey);
   }
 
   /**
-   * Keeps an address for the transaction that would give it to an account, before anything else is locked. Whoever wants
-   * the same one at the same time waits, and then finds who has it: so of several that would take it from one another
-   * none waits in a circle.
+   * Locks an address for a transaction that gives it to an account. Call it before any other lock. Concurrent
+   * transactions for the same address wait, and then find its new owner. So transactions that take an address from one
+   * another cannot deadlock.
    */
   async reserve(tx: EntityManager, addressKey: string): Promise<void> {
     await statement(tx, sql`select pg_advisory_xact_lock(${ADDRESS_LOCK}::int, hashtext(${addressKey}))`);
   }
 
   /**
-   * Locks what a change of address touches: first the address, then the account and the one that has the address. Lock nothing
-   * of an account before it.
-   * @returns the account, as it is under the lock
+   * Locks the rows that a change of address touches: first the address, then the account together with the account that
+   * has the address. Take no lock on an account before it.
+   * @returns the account, as read under the lock
    */
   async lockForMove(tx: EntityManager, userId: string, addressKey: string): Promise<User | null> {
     await this.reserve(tx, addressKey);
@@ -76,8 +76,9 @@ export class EmailOwnership {
   }
 
   /**
-   * Uses a token up that gives its address to an account. Both the account and the one that has the address now are locked
-   * before the token, in one order: a reset of the latter locks it and then voids tokens and registrations of the address.
+   * Consumes a token that gives its address to an account. It locks the account and the present holder of the address
+   * before the token, in one order. A password reset of the holder locks in the same order: the account, then tokens
+   * and registrations of the address.
    */
   async consume(
     tx: EntityManager,

@@ -12,7 +12,7 @@ import type { EmailChange } from './email-change.ts';
 import type { EmailConfirmation } from './email-confirmation.ts';
 import type { RegistrationCookie } from './registration-cookie.ts';
 
-/** The address of an account: its proof and its change. */
+/** Confirms and changes the e-mail address of an account. */
 @Resolver(() => UserType)
 export class EmailResolver {
   private readonly pendingEmailOf: (context: RequestContext, userId: string) => Promise<string | undefined>;
@@ -27,8 +27,7 @@ export class EmailResolver {
 
   @FieldResolver(() => EmailAddressScalar, {
     nullable: true,
-    description:
-      'An e-mail address that was asked for by changeEmail or updateUser and is not confirmed yet.',
+    description: 'An e-mail address that changeEmail or updateUser requested and that is not confirmed yet.',
   })
   async pendingEmail(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<string | null> {
     return (await this.pendingEmailOf(context, id)) ?? null;
@@ -36,14 +35,14 @@ export class EmailResolver {
 
   @Mutation(() => UserType, {
     description:
-      'Uses the token of a mailed link: confirms the address, makes the account of a registration that waited for it, or completes changeEmail. A registration is confirmed by the browser that made it, by a session of its account, or by its password: without any of them BAD_USER_INPUT names `password`, and INVALID_CREDENTIALS is a wrong one; both leave the token good. INVALID_TOKEN for a token that is unknown, expired, used or voided. The first confirmation of an address voids every other registration of it.',
+      'Uses the token of a mailed link: confirms the address, turns a pending registration into an account, or completes changeEmail. A registration is confirmed in the browser that made it, in a session of its account, or with its password. Without any of these, BAD_USER_INPUT names `password`. INVALID_CREDENTIALS for a wrong password. The token stays valid after both errors. INVALID_TOKEN for a token that is unknown, expired, used or voided. The first confirmation of an address voids every other registration of it.',
   })
   async confirmEmail(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
     @Arg('password', () => String, {
       nullable: true,
       description:
-        'Of the registration. Needed where the link opens in another browser than the one that registered.',
+        'The password of the registration. Needed when the link opens in another browser than the one that registered.',
     })
     password: string | null | undefined,
     @Ctx() context: RequestContext,
@@ -58,7 +57,7 @@ export class EmailResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Mails new confirmation links: of the registration that this browser made, or of each that waits for the address. Always true, whether or not the address has an account.',
+      'Mails new confirmation links: for the registration that this browser made, or else for each registration that waits for the address. Always true, so the answer does not tell whether the address has an account.',
   })
   async resendEmailConfirmation(
     @Arg('email', () => EmailAddressScalar) email: string,
@@ -71,13 +70,14 @@ export class EmailResolver {
   @Authorize()
   @Mutation(() => UserType, {
     description:
-      'Mails a link to the new address and a notice to the old one, with an undo link where that was confirmed; the address changes when the link is used. Answers the same for an address that has an account.',
+      'Mails a link to the new address, and a notice to the old one. The address changes when the link is used. The notice has an undo link when the old address was confirmed. The answer does not tell whether the new address has an account.',
   })
   async changeEmail(
     @Arg('newEmail', () => EmailAddressScalar) newEmail: string,
     @Arg('password', () => String, {
       nullable: true,
-      description: 'Required when the account has one; without one, a sign-in within five minutes counts.',
+      description:
+        'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.',
     })
     password: string | null | undefined,
     @CurrentCaller() caller: Caller,
@@ -88,7 +88,8 @@ export class EmailResolver {
 
   @Authorize()
   @Mutation(() => UserType, {
-    description: 'Voids the link of a change that is under way. Also fine where there is none.',
+    description:
+      'Voids the link of a requested change of address. Succeeds also when no change was requested.',
   })
   async cancelEmailChange(
     @CurrentCaller() caller: Caller,

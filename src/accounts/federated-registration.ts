@@ -6,16 +6,16 @@ import { User } from './user.entity.ts';
 import { parseUsername, type Username } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
-/** Digits and letters that cannot be mistaken for one another. */
+/** Digits and letters that are not mistaken for one another. */
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789';
-/** About 50 bits, so that two names hardly ever collide. */
+/** About 50 bits, so that two usernames hardly ever collide. */
 const RANDOM_LENGTH = 10;
 const ATTEMPTS = 5;
 
 /**
- * An account for a person who came by an identity of another provider: no password, and a random username that the
- * owner may change.
- * @param email that the other side verified; without one the account has none
+ * Makes an account for a person who registers by an identity provider. It has no password, and a random username that
+ * the owner may change.
+ * @param email that the provider verified; without it the account has no address
  */
 export async function registerFederated(tx: EntityManager, email: EmailAddress | null = null): Promise<User> {
   const { username, key, skeletons } = await reserveNeutralName(tx);
@@ -32,7 +32,7 @@ export async function registerFederated(tx: EntityManager, email: EmailAddress |
 }
 
 /**
- * Usernames are public, so this one tells nothing about the person: neither the mailbox nor the identity it came from.
+ * Reserves a random username. Usernames are public, so this one reveals neither the mailbox nor the identity provider.
  * @throws {Error} every attempt was taken.
  */
 async function reserveNeutralName(tx: EntityManager): Promise<Username> {
@@ -45,7 +45,7 @@ async function reserveNeutralName(tx: EntityManager): Promise<Username> {
       if (!(error instanceof Conflict)) throw error;
     }
   }
-  throw new Error('no free username was found');
+  throw new Error('every random username was taken');
 }
 
 function neutralName(): string {

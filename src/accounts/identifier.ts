@@ -5,20 +5,20 @@ import { emailKey } from './email-address.ts';
 import { usernameKey } from './username.ts';
 
 /**
- * The form of a username or an e-mail address by which accounts are compared, whatever its spelling and whether an
- * account has it. Empty for text that can be neither.
+ * The form in which usernames and e-mail addresses are compared. It is the same for all spellings, and does not depend
+ * on whether an account exists. Empty for text that can be neither.
  */
 export function identifierKey(identifier: string): string {
   return identifier.includes('@') ? emailKey(identifier) : usernameKey(identifier);
 }
 
-/** Condition on a user `u`: the account has this username or this e-mail address. A username never contains an @. */
+/** SQL condition that user `u` has this username or e-mail address. A username never contains an @. */
 export function isCalled(identifier: string): RawBuilder<unknown> {
   const column = identifier.includes('@') ? sql.ref('u.email_key') : sql.ref('u.username_key');
   return sql`${column} = ${identifierKey(identifier)}`;
 }
 
-/** The account that has this username or this e-mail address now. @returns null for an unknown one. */
+/** Finds the account with this username or e-mail address. @returns null when there is none. */
 export async function findByName(em: EntityManager, identifier: string): Promise<string | null> {
   const [found] = await statement(
     em,

@@ -3,22 +3,22 @@ import { sql, statement } from '../platform/database/index.ts';
 import { User } from './user.entity.ts';
 
 /**
- * Changes of one account go one after the other; a sign-in waits, and then finds what was changed. The row is read
- * again under the lock, whatever this request saw of it before. It is locked before the password, the tokens and the
- * sessions of the account: who locks one of those first waits in a circle with who does not.
+ * Locks an account, so that its changes run one after the other. A concurrent sign-in waits, and then finds the change.
+ * The row is read again under the lock, even if this request has read it before. Lock the account before its password,
+ * tokens and sessions: any other order can deadlock.
  */
 export function lockAccount(tx: EntityManager, userId: string): Promise<User | null> {
   return tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }
 
-/** The same by the key of its address (email-address.ts). */
+/** Locks an account by the key of its address (email-address.ts), as `lockAccount` does. */
 export function lockAccountByAddress(tx: EntityManager, addressKey: string): Promise<User | null> {
   return tx.findOne(User, { emailKey: addressKey }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }
 
 /**
- * Locks an account, and the one that has an address, by one statement and in one order: two owners who want each other's
- * address would otherwise deadlock.
+ * Locks an account and the holder of an address, by one statement and in one order. Otherwise two owners who want each
+ * other's address would deadlock.
  */
 export async function lockAccountAndHolder(
   tx: EntityManager,
@@ -31,19 +31,19 @@ export async function lockAccountAndHolder(
   );
 }
 
-/** What a sign-in must know of an active account whose row is locked until its transaction ends. */
+/** The state of an active account that a sign-in needs. Its row is locked until the transaction ends. */
 export interface LockedAccount {
   /** Whether its sign-ins need a second factor. */
   readonly secondFactor: boolean;
-  /** An account without any address has none to prove. */
+  /** Also true for an account without an address, which has none to prove. */
   readonly addressProved: boolean;
 }
 
 /**
- * A deactivation, or a change of the second factor, waits until what is done under the lock is written, and then finds
- * it; what waited for one of those sees the row as they left it. That holds for columns of the row alone: PostgreSQL
- * reads other tables as they were before the wait.
- * @returns null when the account is gone or deactivated.
+ * Locks an active account. A concurrent deactivation, or change of the second factor, waits until this transaction
+ * commits, and then finds its rows. If this lock waited instead, it reads the row as the other transaction left it.
+ * That holds only for columns of this row: PostgreSQL reads other tables as they were before the wait.
+ * @returns null when the account is deleted or deactivated.
  */
 export async function lockActiveAccount(tx: EntityManager, userId: string): Promise<LockedAccount | null> {
   const [row] = await statement(

@@ -3,8 +3,8 @@ import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legac
 import { newId } from '../platform/id.ts';
 
 /**
- * Somebody registered and has not proved the address yet. There is one whether or not the address has an account, so
- * that nobody can tell; only for a free address is a link mailed that turns it into an account.
+ * A registration whose address is not proved yet. It is made whether or not the address has an account, so that no
+ * answer tells which. Only a free address gets a link that turns the registration into an account.
  */
 @Entity({ tableName: 'pending_registration' })
 @Index({ name: 'pending_registration_email_key_index', properties: ['emailKey'] })
@@ -15,25 +15,25 @@ import { newId } from '../platform/id.ts';
 })
 @Index({ name: 'pending_registration_expires_at_index', properties: ['expiresAt'] })
 export class PendingRegistration {
-  /** Of the account to be. */
+  /** The id of the future account. */
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
   @Property({ type: 'text' })
   username!: string;
 
-  /** Reserved while this lasts. */
+  /** Reserved until the registration is confirmed or expires. */
   @Property({ type: 'text', unique: 'pending_registration_username_key_unique' })
   usernameKey!: string;
 
-  /** See username-skeleton.ts; null where the previous release wrote the row. */
+  /** See username-skeleton.ts. Null in rows of the previous release. */
   @Property({ type: 'text[]', nullable: true })
   usernameSkeletons: string[] | null = null;
 
   @Property({ type: 'text' })
   email!: string;
 
-  /** Not unique: anybody may claim any address. */
+  /** Not unique: anyone may claim any address. */
   @Property({ type: 'text' })
   emailKey!: string;
 

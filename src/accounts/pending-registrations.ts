@@ -8,7 +8,7 @@ import { PendingRegistration } from './pending-registration.entity.ts';
 import { type Username, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
-/** Seconds for which a registration waits for its address to be confirmed, and the username is kept. */
+/** Seconds for which a registration waits for its confirmation, and its username stays reserved. */
 const LIFETIME = 24 * 3600;
 
 export interface ParsedRegistration {
@@ -17,9 +17,9 @@ export interface ParsedRegistration {
   displayName: string | null;
 }
 
-/** Registrations whose address nobody has proved yet. */
+/** Registrations whose address is not proved yet. */
 export const pendingRegistrations = {
-  /** @throws {Conflict} the username is taken. Whether the address is taken changes nothing. */
+  /** Makes one, whether or not the address is taken. @throws {Conflict} the username is taken. */
   async create(
     tx: EntityManager,
     { username, email, displayName }: ParsedRegistration,
@@ -42,7 +42,7 @@ export const pendingRegistrations = {
     return pending;
   },
 
-  /** The one with this username, or the newest with this address. */
+  /** Finds the registration with this username, or the newest with this address. */
   async findByIdentifier(em: EntityManager, identifier: string): Promise<PendingRegistration | null> {
     const where = identifier.includes('@')
       ? { emailKey: emailKey(identifier) }
@@ -58,7 +58,7 @@ export const pendingRegistrations = {
     return em.findOne(PendingRegistration, { id, expiresAt: { $gt: new Date() } });
   },
 
-  /** Those with this address, the newest first. */
+  /** Lists the registrations with this address, the newest first. */
   listByAddress(em: EntityManager, addressKey: string, limit: number): Promise<PendingRegistration[]> {
     return em.find(
       PendingRegistration,
@@ -67,19 +67,22 @@ export const pendingRegistrations = {
     );
   },
 
-  /** Whether anybody waits for this address. */
+  /** Whether any registration waits for this address. */
   async waitFor(em: EntityManager, addressKey: string): Promise<boolean> {
     return (await this.listByAddress(em, addressKey, 1)).length > 0;
   },
 
-  /** Takes it out, by one conditional statement: whoever gets it makes the account. */
+  /**
+   * Consumes a registration by one conditional statement, so that only one of several concurrent calls makes the
+   * account.
+   */
   async claim(tx: EntityManager, id: string): Promise<PendingRegistration | null> {
     const pending = await this.find(tx, id);
     const claimed = await tx.nativeDelete(PendingRegistration, { id });
     return claimed > 0 ? pending : null;
   },
 
-  /** The address belongs to an account now: nobody else can confirm it any more. */
+  /** Removes all registrations of an address that belongs to an account now, so that none of them can be confirmed. */
   async dropOthers(tx: EntityManager, addressKey: string): Promise<void> {
     await statement(
       tx,

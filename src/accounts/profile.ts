@@ -12,32 +12,36 @@ import { parseUsername, type Username, usernameKey } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
 export interface ProfileChange {
-  /** Left as it is when absent. */
+  /** Unchanged when absent. */
   username?: string | null | undefined;
-  /** Left as it is when absent; removed when null or empty. */
+  /** Unchanged when absent; removed when null or empty. */
   displayName?: string | null | undefined;
 }
 
 export const PROFILE_RULES = {
-  /** Generous, since people look at many; a document may ask for twenty. */
+  /** Large, because people look at many profiles and one document may request twenty. */
   'publicProfile.ip': { burst: 120, perSeconds: 120, wider: SCARCE },
   'updateProfile.account': { burst: 30, perSeconds: 3600 },
 } as const;
 
-/** What people show of themselves. */
+/** Reads public profiles, and changes profiles. */
 export class Profiles {
   constructor(
     private readonly audit: AuditLog,
     private readonly rateLimiter: RateLimiter<keyof typeof PROFILE_RULES>,
   ) {}
 
-  /** Anybody may ask, so it is bounded by their address. @returns null for an unknown or deactivated account. */
+  /**
+   * Finds an active account by its username. Anyone may ask, so the rate limit counts by IP.
+   * @returns null for an unknown or deactivated account.
+   */
   async findPublic(em: EntityManager, username: string, source: RequestSource): Promise<User | null> {
     await this.rateLimiter.charge(['publicProfile.ip', source.networks]);
     return em.findOne(User, { usernameKey: usernameKey(username), deactivatedBy: null });
   }
 
   /**
+   * Changes the profile of the owner.
    * @throws {BadUserInput} a field breaks its rule.
    * @throws {Conflict} the username is taken.
    */
@@ -66,8 +70,8 @@ export class Profiles {
   }
 
   /**
-   * In the transaction of the caller, who has locked the account and judged who may do it.
-   * @param change what is undefined stays as it is
+   * Changes a profile in the transaction of the caller, who has locked the account and checked the permission.
+   * @param change undefined fields stay as they are
    * @throws {Conflict} the username is taken.
    */
   async changeIn(
@@ -98,9 +102,10 @@ export class Profiles {
 }
 
 /**
- * The name that the account has does not count as a change: it may be older than a rule, and clients send the whole form.
- * @param options.reserved whether it may be a reserved name
- * @throws {InvalidValue} a new name breaks a rule.
+ * Parses a new username. The present username does not count as a change: it may be older than a rule, and clients send
+ * the whole form.
+ * @param options.reserved whether a reserved username is allowed
+ * @throws {InvalidValue} a new username breaks a rule.
  */
 export function readUsername(
   text: string | null | undefined,

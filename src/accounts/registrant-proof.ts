@@ -11,27 +11,29 @@ import { isUnrevoked } from '../sessions/index.ts';
 import { pendingRegistrations } from './pending-registrations.ts';
 import { registrationMarks } from './registration-marks.ts';
 
-/** Every wrong password for a registration spends one. Only a person who has the mailed link can offer one at all. */
+/**
+ * Each wrong password for a registration costs one. Only a person who has the mailed link can try a password at all.
+ */
 export const REGISTRANT_PROOF_RULES = {
   'confirmEmail.registration': { burst: 10, perSeconds: 3600 },
 } as const;
 
-/** What a request to confirm an address brings to show that its sender registered. */
+/** The evidence of a request to confirm an address that its sender registered. */
 export interface RegistrantClaim {
-  /** Of the cookie that `register` set, unchecked. */
+  /** The unchecked mark of the cookie that `register` set. */
   readonly mark: string | null;
-  /** Looks up who is signed in; asked only where the mark does not decide. */
+  /** Looks up the signed-in user; called only when the mark does not decide. */
   readonly caller: () => Promise<Caller | null>;
   readonly password: string | null | undefined;
 }
 
-/** Whether the proof is still good, under the lock on the account and in the transaction that relies on it. */
+/** Whether the proof still holds. Called under the lock on the account, in the transaction that relies on it. */
 export type StillHolds = (tx: EntityManager) => Promise<boolean>;
 
 /**
- * Proves that the person who confirms an address registered with it. The mailed link proves only that the address
- * is theirs: a stranger may have registered with it, and waits for the owner to confirm it (Sudhodanan and Paverd,
- * "Pre-hijacked accounts", 2022).
+ * Proves that the person who confirms an address also registered with it. The mailed link proves only that the person
+ * owns the address. A stranger may have registered with that address and wait for its owner to confirm it (Sudhodanan
+ * and Paverd, "Pre-hijacked accounts", 2022).
  */
 export class RegistrantProof {
   constructor(
@@ -42,7 +44,7 @@ export class RegistrantProof {
 
   /**
    * Accepts the browser that registered, a session of the account, or the password of the registration.
-   * @throws {BadUserInput} none of them came along: the password is needed.
+   * @throws {BadUserInput} the request has none of them: the password is needed.
    * @throws {InvalidCredentials} the password is wrong, or the account has none.
    * @throws {RateLimited} too many wrong passwords for this registration.
    */
@@ -88,7 +90,7 @@ export class RegistrantProof {
 
   private async verify(em: EntityManager, userId: string, password: string): Promise<StillHolds | null> {
     const pending = await pendingRegistrations.find(em, userId);
-    // Nothing can change the password of a pending registration.
+    // The password of a pending registration cannot change.
     if (pending)
       return (await this.passwords.matches(pending, password, { reserved: true })) ? async () => true : null;
     const known = await this.passwords.find(em, userId);
@@ -102,6 +104,6 @@ const passwordNeeded = (): BadUserInput =>
     {
       field: 'password',
       message:
-        'Enter the password of this registration, or open the link in the browser in which you registered.',
+        'Enter the password of this registration, or open the link in the browser that you registered with.',
     },
   ]);

@@ -2,9 +2,9 @@ import { type CookieAttributes, CookieStyle, type RequestContext } from '../plat
 import { REGISTRATION_MARK_TTL } from './registration-marks.ts';
 
 /**
- * Carries the mark of the last registration in this browser. It opens nothing: together with the mailed token it shows
- * that the browser which confirms is the one that registered. It is set whatever TOKEN_DELIVERY says, and only for this
- * host whatever COOKIE_DOMAIN says, because only the gateway reads it.
+ * The cookie with the mark of the last registration in this browser. The mark opens nothing by itself. Together with
+ * the mailed token it shows that the same browser registers and confirms. The cookie is set under every TOKEN_DELIVERY,
+ * and only for this host under every COOKIE_DOMAIN, because only the gateway reads it.
  */
 export class RegistrationCookie {
   readonly name: string;
@@ -16,7 +16,7 @@ export class RegistrationCookie {
     this.attributes = style.attributes(REGISTRATION_MARK_TTL);
   }
 
-  /** @returns null where the browser has none. */
+  /** @returns null when the browser has no such cookie. */
   read({ credentials }: RequestContext): string | null {
     return credentials.cookies[this.name] ?? null;
   }

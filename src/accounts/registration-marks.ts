@@ -6,12 +6,12 @@ import type { PersonalData } from '../platform/personal-data.ts';
 import { describeUserAgent, type RequestSource } from '../platform/request/index.ts';
 import { RegistrationMark } from './registration-mark.entity.ts';
 
-/** Seconds: as long as the mailed link. */
+/** Seconds; the lifetime of the mailed link. */
 export const REGISTRATION_MARK_TTL = 24 * 3600;
 
-/** Which browser made which registration: a random mark in its cookie, kept as a hash. */
+/** Records which browser made which registration, by a random mark in its cookie that is stored as a hash. */
 export const registrationMarks = {
-  /** Call it in the transaction of the registration. @returns the mark for the cookie. */
+  /** Adds a mark in the transaction of the registration. @returns the mark for the cookie. */
   async add(tx: EntityManager, registrationId: string, { userAgent }: RequestSource): Promise<string> {
     const mark = newSecret();
     await statement(
@@ -23,13 +23,13 @@ export const registrationMarks = {
     return mark;
   },
 
-  /** @returns a new mark in place of the former; null where there is none any more. */
+  /** Replaces a mark. @returns the new mark; null when the registration has none any more. */
   async replace(tx: EntityManager, registrationId: string, source: RequestSource): Promise<string | null> {
     const removed = await tx.nativeDelete(RegistrationMark, { registrationId });
     return removed > 0 ? this.add(tx, registrationId, source) : null;
   },
 
-  /** Whether the mark is the one of the browser that made this registration. */
+  /** Whether this mark belongs to the browser that made this registration. */
   async matches(em: EntityManager, registrationId: string, mark: string | null): Promise<boolean> {
     if (mark === null) return false;
     const rows = await statement(
@@ -40,7 +40,7 @@ export const registrationMarks = {
     return rows.length > 0;
   },
 
-  /** Of many registrations those that are still marked. */
+  /** Of many registrations, the marks of those that still have one. */
   async of(em: EntityManager, registrationIds: readonly string[]): Promise<Map<string, RegistrationMark>> {
     const marks = await em.find(
       RegistrationMark,
@@ -61,7 +61,7 @@ export const expiredRegistrationMarks = expiredRows(
   sql`expires_at < now()`,
 );
 
-/** For exportMyData: with what the account was registered, while its address is unconfirmed. */
+/** For exportMyData: the browser that registered the account, while its address is unconfirmed. */
 export const registrationMarkData: PersonalData = {
   section: 'registration',
   collect: async (em, userId) => {

@@ -20,11 +20,14 @@ import { User } from './user.entity.ts';
 import { parseUsername, type Username } from './username.ts';
 import { reserveUsername } from './username-reservation.ts';
 
-/** A registration spends one of each. One that fails mails nothing, and the recipient gets it back. */
+/**
+ * Each registration costs one of `register.ip` and `register.recipient`. A failed registration mails nothing, so the
+ * recipient is refunded.
+ */
 export const REGISTRATION_RULES = {
   'register.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
   'register.recipient': { burst: 5, perSeconds: 3600 },
-  /** Bounds the guesses at the password of an account through a registration that is repeated. */
+  /** Limits guesses at the password of an account by repeated registrations. */
   'register.repeated': { burst: 5, perSeconds: 3600 },
 } as const;
 
@@ -35,27 +38,27 @@ export interface RegistrationInput {
   displayName?: string | null | undefined;
 }
 
-/** An account that is to be made, every field of it parsed. */
+/** A new account with every field parsed. */
 export interface NewAccount {
   readonly username: Username;
-  /** Null for an account without one. */
+  /** Null for an account without an address. */
   readonly email: EmailAddress | null;
-  /** Whether somebody vouches for the address. */
+  /** Whether an administrator or operator vouches for the address. */
   readonly emailConfirmed: boolean;
   readonly displayName: string | null;
 }
 
-/** What a registration made. */
+/** The result of a registration. */
 export interface Registered {
   readonly account: User | PendingRegistration;
   /**
-   * For the cookie of the browser, which may confirm the address without the password. Null where an operator vouches for
-   * the address, and where an earlier call made it and its mark is gone.
+   * For the cookie of the browser, which may then confirm the address without the password. Null when an operator
+   * vouches for the address, or when an earlier call registered and its mark is gone.
    */
   readonly mark: string | null;
 }
 
-/** What `Registration` works with. */
+/** The parts that `Registration` uses. */
 export interface RegistrationDependencies {
   readonly passwords: Passwords;
   readonly emailOwnership: EmailOwnership;
@@ -69,28 +72,29 @@ export interface RegistrationDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof REGISTRATION_RULES>;
   readonly options: {
     readonly emailConfirmation: 'optional' | 'required';
-    /** Refuse addresses of the local machine and network; not where an operator vouches for them. */
+    /** Refuses addresses of the local machine and network, unless an operator vouches for them. */
     readonly publicEmailsOnly: boolean;
   };
 }
 
-/** Makes accounts. */
+/** Registers accounts. */
 export class Registration {
   constructor(private readonly deps: RegistrationDependencies) {}
 
   /**
-   * A person registers. Where confirmation is optional the account is there at once, its address unconfirmed; where
-   * it is required there is an account only once the address was proved, and nothing tells before whether the address
-   * has one already. A client may repeat a call whose outcome it does not know: the same registration with the same password
-   * from the same network answers as before for ten minutes, and mails nothing.
-   * @throws {BadUserInput} naming every field that was refused.
-   * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional
+   * Registers a person. Where confirmation is optional, the account exists at once, with an unconfirmed address. Where
+   * it is required, the account exists only after its address is proved, and until then no answer tells whether the
+   * address has an account already. A client may repeat a call whose outcome it does not know. For ten minutes the same
+   * registration with the same password from the same network gets the same answer, and mails nothing.
+   * @throws {BadUserInput} naming every refused field.
+   * @throws {Conflict} the username is taken, without regard to case or Unicode form; where confirmation is optional,
    *   also the address.
    */
   async register(em: EntityManager, input: RegistrationInput, source: RequestSource): Promise<Registered> {
     await this.deps.rateLimiter.charge(['register.ip', source.networks]);
     const { password, ...parsed } = this.parse(input, { byOperator: false });
-    // Here and not by the worker: a registration always mails, and the person shall know when it cannot.
+    // Charged here and not by the worker: a registration always mails, and the person must learn when no mail can be
+    // sent.
     const mail = ['register.recipient', mailboxKey(parsed.email.key)] as const;
     await this.deps.rateLimiter.charge(mail);
     try {
@@ -103,7 +107,7 @@ export class Registration {
     }
   }
 
-  /** An operator makes an account: vouches for its address, and may give it a reserved name. */
+  /** Registers an account for an operator, who vouches for its address and may give it a reserved username. */
   async createByOperator(em: EntityManager, input: RegistrationInput, source: RequestSource): Promise<User> {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
     const credential = await this.deps.passwords.hash(password);
@@ -111,9 +115,10 @@ export class Registration {
   }
 
   /**
-   * An administrator makes an account, with or without a password and an address. In the transaction of the caller, which has
-   * judged who may do it, records it, and translates a clash of unique keys (unique-conflicts.ts).
-   * @throws {Conflict} the username is taken, or the address.
+   * Registers an account for an administrator, with or without a password and an address. Runs in the transaction of
+   * the caller, which has checked the permission, records the event, and translates violations of unique constraints
+   * (unique-conflicts.ts).
+   * @throws {Conflict} the username or the address is taken.
    */
   async createIn(tx: EntityManager, account: NewAccount, credential: StoredPassword | null): Promise<User> {
     const { email, emailConfirmed } = account;
@@ -121,7 +126,7 @@ export class Registration {
     const user = await this.insert(tx, account);
     if (credential) await this.deps.passwords.store(tx, user.id, credential);
     if (email && emailConfirmed) await pendingRegistrations.dropOthers(tx, email.key);
-    // Without a password the link that sets one confirms the address too.
+    // For an account without a password, the link that sets one also confirms the address.
     else if (email && credential)
       await this.deps.mails.outbox.put(tx, this.deps.mails.confirmation, {
         address: email.email,
@@ -149,7 +154,7 @@ export class Registration {
     return user;
   }
 
-  /** Why it cannot be the password of this account, as a sentence for people; null when it can. */
+  /** The reason why this account may not have this password, as a sentence for people; null when it may. */
   problemOfPassword(
     password: string,
     { username, email }: { username: string; email: string },
@@ -190,7 +195,7 @@ export class Registration {
       : this.create(em, parsed, credential, source, { byOperator: false });
   }
 
-  /** Spends a guess, and gives it back unless the password is wrong. */
+  /** Charges one guess, and refunds it unless the password is wrong. */
   private async isRepeated(
     { account, password: stored }: EarlierRegistration,
     password: string,
@@ -207,7 +212,7 @@ export class Registration {
     }
   }
 
-  /** With a new mark, since the cookie of the first call may be lost too. */
+  /** Answers with a new mark, because the cookie of the first call may be lost too. */
   private async answerAgain(
     em: EntityManager,
     account: User | PendingRegistration,

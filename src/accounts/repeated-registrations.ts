@@ -6,21 +6,22 @@ import { PendingRegistration } from './pending-registration.entity.ts';
 import type { ParsedRegistration } from './pending-registrations.ts';
 import { User } from './user.entity.ts';
 
-/** Seconds after a registration for which its client may repeat it. */
+/** Seconds after a registration in which its client may repeat it. */
 const REPEATABLE_FOR = 600;
 
-/** A registration that this network made lately with the username of the new one. */
+/** A recent registration from this network with the username of the new one. */
 export interface EarlierRegistration {
   readonly account: User | PendingRegistration;
-  /** Null where username, address or display name differ: no password repeats it. */
+  /** Null when username, address or display name differ: then no password makes it a repetition. */
   readonly password: StoredPassword | null;
 }
 
 /**
- * Finds the registration that a client repeats because it does not know the outcome: the reply was lost, or said so.
+ * Finds the registration that a client repeats because it does not know the outcome: the reply was lost or said so.
  *
- * The username decides alone whether a password is compared, and `register` tells anyone that a username is taken. Where the
- * address does not fit, the comparison costs the same and fails, so its time does not tell that both belong together.
+ * Only the username decides whether a password is compared, and `register` tells anyone that a username is taken. If
+ * the address does not match, the comparison costs the same and fails. So its time does not tell that username and
+ * address belong together.
  */
 export class RepeatedRegistrations {
   constructor(
@@ -28,7 +29,7 @@ export class RepeatedRegistrations {
     private readonly options: { readonly emailConfirmation: 'optional' | 'required' },
   ) {}
 
-  /** @returns null when the network of the request registered no such username within ten minutes. */
+  /** @returns null when the network of the request did not register this username in the last ten minutes. */
   async find(
     em: EntityManager,
     registration: ParsedRegistration,
@@ -53,7 +54,7 @@ export class RepeatedRegistrations {
     return account && { account, password: account };
   }
 
-  /** Not one with a second factor: a password alone opens nothing there. */
+  /** Leaves out accounts with a second factor, because a password alone does not open them. */
   private async findAccount(em: EntityManager, usernameKey: string): Promise<EarlierRegistration | null> {
     const account = await em.findOne(
       User,
@@ -77,7 +78,10 @@ function isSame(
   );
 }
 
-/** By the audit trail, which alone knows. An account that an operator made has another actor. */
+/**
+ * Whether this network registered the account. Only the audit trail knows. An account made by an operator has another
+ * actor.
+ */
 async function registeredFrom(
   em: EntityManager,
   account: User | PendingRegistration,

@@ -9,7 +9,7 @@ export const addressTaken = (): Conflict =>
     { field: 'input.email', message: 'This e-mail address has an account already.' },
   ]);
 
-/** Turns a clash with one of the unique keys into what the client may know; passes on everything else. */
+/** Translates a violation of a unique constraint into an error for the client. Returns every other error as it is. */
 export function asConflict(error: unknown): unknown {
   switch (violatedUniqueConstraint(error)) {
     case 'users_username_key_unique':

@@ -7,7 +7,7 @@ export enum DeactivatedBy {
   ADMIN = 'ADMIN',
 }
 
-/** A person's account: the subject of every token. Credentials stand in tables of their own. */
+/** A person's account: the subject of every token. Credentials are in tables of their own. */
 @Entity({ tableName: 'users' })
 @Index({
   name: 'users_username_search_index',
@@ -42,18 +42,21 @@ export class User {
   @Property({ type: 'text' })
   username!: string;
 
-  /** What makes it unique: see username.ts. */
+  /** The form by which usernames are unique; see username.ts. */
   @Property({ type: 'text', unique: 'users_username_key_unique' })
   usernameKey!: string;
 
-  /** What no other username may look like: see username-skeleton.ts. Null until a start of this release fills it. */
+  /**
+   * The appearance, which no other username may share; see username-skeleton.ts. Null until a start of this release
+   * fills it.
+   */
   @Property({ type: 'text[]', nullable: true })
   usernameSkeletons: string[] | null = null;
 
   @Property({ type: 'text', nullable: true })
   email: string | null = null;
 
-  /** What makes it unique: see email-address.ts. */
+  /** The form by which addresses are unique; see email-address.ts. */
   @Property({ type: 'text', nullable: true, unique: 'users_email_key_unique' })
   emailKey: string | null = null;
 
@@ -63,17 +66,20 @@ export class User {
   @Property({ type: 'text', nullable: true })
   displayName: string | null = null;
 
-  /** Access tokens that carry a smaller number are void: raised by every change that must bite at once. */
+  /** Access tokens with a smaller number are void. Every change that must take effect at once raises it. */
   @Property({ type: 'integer', default: 0 })
   epoch: number & Opt = 0;
 
-  /** Of the buckets that count guesses at this account (guesses/guess-rounds.ts): raised when an administrator unlocks it. */
+  /**
+   * The guess round of the buckets that count guesses at this account (guesses/guess-rounds.ts). Raised when an
+   * administrator unlocks the account.
+   */
   @Property({ type: 'integer', default: 0 })
   guessRound: number & Opt = 0;
 
   /**
-   * Since when every sign-in asks for a second factor; null without one. Here and not beside the secret, so that
-   * whoever locks the row also reads it as it is then (lockActiveAccount).
+   * When the account got a second factor, which every sign-in since then needs; null without one. The column is here
+   * and not beside the secret, so that a transaction that locks the row reads its current value (lockActiveAccount).
    */
   @Property({ type: 'timestamptz', nullable: true })
   secondFactorSince: Date | null = null;

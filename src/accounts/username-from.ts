@@ -1,4 +1,6 @@
-/** `jane.doe+gatehouse@example.com` becomes `jane.doe`. Whether it can be a username is for `parseUsername`. */
+/**
+ * Turns `jane.doe+gatehouse@example.com` into `jane.doe`. Only `parseUsername` decides whether that can be a username.
+ */
 export function usernameFrom(email: string): string {
   const local = email.split('@')[0]?.split('+')[0] ?? '';
   return local

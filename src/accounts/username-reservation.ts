@@ -5,17 +5,17 @@ import { usernameTaken } from './unique-conflicts.ts';
 import type { Username } from './username.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
 
-/** First half of the advisory locks on usernames; the second is a hash of a key or of a skeleton. */
+/** First half of the keys of advisory locks on usernames. The second half is a hash of a key or of a skeleton. */
 const USERNAME_LOCK = 0x6761_6e61;
 
-/** What a username needs to be kept. */
+/** The forms of a username by which it is reserved. */
 type Name = Pick<Username, 'key' | 'skeletons'>;
 
 /**
- * Keeps a name, and all that look like it, for the transaction that takes it. Names of accounts and of pending
- * registrations are unique together, which no constraint on two tables can hold: the locks do.
- * @param except the account that changes its name: its former name is not in its way
- * @throws {Conflict} it is taken, or one that looks like it.
+ * Reserves a username, and all that look like it, for the transaction that takes it. Usernames are unique over accounts
+ * and pending registrations together. No constraint spans two tables, so advisory locks ensure it.
+ * @param except the account that changes its username: its former one does not conflict
+ * @throws {Conflict} the username, or one that looks like it, is taken.
  */
 export async function reserveUsername(
   tx: EntityManager,
@@ -34,16 +34,16 @@ export async function reserveUsername(
   if (taken.length > 0) throw usernameTaken();
 }
 
-/** Names that are taken, by what they are compared by. */
+/** Keys and skeletons of usernames that are taken. */
 export interface TakenNames {
   readonly keys: ReadonlySet<string>;
   readonly skeletons: ReadonlySet<string>;
 }
 
 /**
- * Keeps many names for the transaction that takes them.
- * @returns the keys that pending registrations keep, and what pending registrations and accounts look like; which keys
- *   accounts have is for the caller to look up.
+ * Reserves many usernames for the transaction that takes them.
+ * @returns the keys of pending registrations, and the skeletons of pending registrations and accounts. The caller looks
+ *   up the keys of accounts.
  */
 export async function reserveUsernames(tx: EntityManager, names: readonly Name[]): Promise<TakenNames> {
   await lock(tx, names);
@@ -66,7 +66,10 @@ export async function reserveUsernames(tx: EntityManager, names: readonly Name[]
   };
 }
 
-/** In one order, since any other can deadlock. Keys are locked too, since the previous release locks nothing else. */
+/**
+ * Takes the locks in one order, because any other order can deadlock. Keys are locked too, because the previous release
+ * locks only them.
+ */
 async function lock(tx: EntityManager, names: readonly Name[]): Promise<void> {
   const texts = sql`${names.flatMap(({ key, skeletons }) => [key, ...skeletons])}::text[]`;
   await statement(
@@ -76,13 +79,13 @@ async function lock(tx: EntityManager, names: readonly Name[]): Promise<void> {
   );
 }
 
-/** Rows of one transaction. */
+/** Most rows in one transaction. */
 const BATCH = 1_000;
 
 /**
- * Writes the skeletons of accounts that have none, because an earlier release made them. A start does it before
- * it serves. It passes over accounts that are locked meanwhile: `missingUsernameSkeletons` comes back to those.
- * @returns how many accounts it wrote.
+ * Writes the missing skeletons of accounts that an earlier release made. Runs at the start, before the process serves.
+ * It skips accounts that another transaction has locked; `missingUsernameSkeletons` writes those later.
+ * @returns the number of accounts that it wrote.
  */
 export async function fillUsernameSkeletons(fork: () => EntityManager): Promise<number> {
   for (let total = 0; ; ) {
@@ -92,7 +95,7 @@ export async function fillUsernameSkeletons(fork: () => EntityManager): Promise<
   }
 }
 
-/** The same during the run, since processes of an earlier release may go on serving beside this one. */
+/** Does the same while the process serves, because processes of an earlier release may serve beside it. */
 export const missingUsernameSkeletons: Chore = { name: 'missing skeletons of usernames', sweep: fillBatch };
 
 async function fillBatch(tx: EntityManager, limit: number): Promise<number> {

@@ -4,25 +4,25 @@ import { usernameSkeletons } from './username-skeleton.ts';
 export interface Username {
   /** As shown: NFKC (Unicode Standard Annex 15). */
   username: string;
-  /** What makes it unique, without regard to case or Unicode form. */
+  /** The form by which usernames are unique, without regard to case or Unicode form. */
   key: string;
-  /** What it looks like, one or two: no other username may have one of them. */
+  /** One or two skeletons. No other username may have one of them. */
   skeletons: string[];
 }
 
-/** Code points. */
+/** In code points. */
 const MIN_LENGTH = 3;
 const MAX_LENGTH = 32;
 const LENGTH_RULE = `A username has ${MIN_LENGTH} to ${MAX_LENGTH} characters.`;
 
-/** What usernames have consisted of since the first release: every stored one can be looked up by this. */
+/** The characters that any release allowed, so that every stored username can be looked up. */
 const EVER_ALLOWED = /^(?!\p{M})[\p{L}\p{M}\p{N}._-]+$/u;
-/** Characters that show nothing, some of which count as letters (Hangul fillers). */
+/** Characters that are not visible. Some of them count as letters (Hangul fillers). */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 
 /**
- * Scripts in use today: the recommended ones and those of limited use (Unicode Standard Annex 31, tables 5 and 7). Of
- * scripts that are written together, each line is one writing system (UTS 39 section 5.1).
+ * Scripts in use today: the recommended ones and those of limited use (Unicode Standard Annex 31, tables 5 and 7). Each
+ * line is one writing system, whose scripts may be mixed (UTS 39 section 5.1).
  */
 const WRITING_SYSTEMS = `
   Han Bopomofo
@@ -89,37 +89,40 @@ const WRITING_SYSTEMS = `
   Yi`;
 
 /**
- * What goes with every script: digits, separators, the apostrophe letters of Hawaiian and Uzbek, and accents, without those
- * that strike a letter through, join two or surround one.
+ * Characters that go with every script: digits, separators, the apostrophe letters of Hawaiian and Uzbek, and accents.
+ * Accents that strike through, join or surround letters are left out.
  */
 const COMMON = '0-9._\\-\u02BB\u02BC\u0300-\u0333\u0339-\u034E\u0350-\u035B';
 
-/** One for each writing system, of whole names. A character that several scripts use (Script_Extensions) is in each. */
+/**
+ * One pattern for whole names per writing system. A character that several scripts use (Script_Extensions) is in each
+ * of theirs.
+ */
 const OF_ONE_SCRIPT = WRITING_SYSTEMS.trim()
   .split('\n')
   .map((scripts) => scripts.trim().replace(/\w+/g, '\\p{scx=$&}').replaceAll(' ', ''))
   .map((scripts) => new RegExp(`^[${scripts}${COMMON}]+$`, 'u'));
 
-/** A name that is only separators, apostrophes and accents shows hardly anything. */
+/** A name of only separators, apostrophes and accents, in which people see hardly anything. */
 const SHOWS_NOTHING = /^[._\-\u02BB\u02BC\p{M}]*$/u;
 const WITHOUT_EDGES = /^[._-]|[._-]$/;
-/** Section 5.4 of UTS 39: a mark twice, more marks than any language stacks, or a mark without its letter. */
+/** UTS 39 section 5.4: a repeated mark, more marks than any language stacks, or a mark without its letter. */
 const TOO_MANY_MARKS = /(\p{M})\1|\p{M}{5}|\p{Script=Inherited}{3}|[._-]\p{M}/u;
 const DIGITS_OF_TWO_KINDS = /[0-9].*(?![0-9])\p{Nd}|(?![0-9])\p{Nd}.*[0-9]/u;
 /**
- * RFC 5893 section 2, rule 1: in front of such a letter, digits are shown behind it, so two names would look alike. These are the
- * scripts of WRITING_SYSTEMS that run from right to left.
+ * RFC 5893 section 2, rule 1: digits before such a letter are displayed after it, so two names would look alike. These
+ * are the scripts of WRITING_SYSTEMS that run from right to left.
  */
 const STARTS_AGAINST_DIRECTION =
   /^(?!\p{L}).*[\p{scx=Adlam}\p{scx=Arabic}\p{scx=Hanifi_Rohingya}\p{scx=Hebrew}\p{scx=Mandaic}\p{scx=Nko}\p{scx=Syriac}\p{scx=Thaana}]/u;
 
-/** Names under which somebody could pose as whoever runs the place, or that collide with words of programs. */
+/** Names that pretend to be the operator of the service, or that collide with words of programs. */
 const RESERVED =
   `abuse admin administrator anonymous api auth everyone gatehouse graphql guest help hostmaster info me moderator
    no-reply noreply nobody null official operator owner postmaster root security staff superuser support sysadmin
    system undefined unknown user webmaster`.split(/\s+/);
 
-/** What looks like a reserved name in one of its usual spellings; separators do not count. */
+/** Skeletons of the reserved names in their usual spellings, without separators. */
 const RESERVED_SKELETONS = new Set(
   RESERVED.flatMap((name) =>
     [name, name.toUpperCase(), name.charAt(0).toUpperCase() + name.slice(1)].flatMap((spelling) =>
@@ -129,13 +132,13 @@ const RESERVED_SKELETONS = new Set(
 );
 
 /**
- * A username that somebody wants to have from now on. Stored ones may be older than a rule, so they are never parsed.
+ * Parses a new username. Stored usernames are never parsed, because they may be older than a rule.
  *
- * @param reserved whether reserved names are allowed: to an operator they are
- * @throws {InvalidValue} saying which rule was broken.
+ * @param reserved whether reserved names are allowed, as for an operator
+ * @throws {InvalidValue} naming the broken rule.
  */
 export function parseUsername(text: string, { reserved = false }: { reserved?: boolean } = {}): Username {
-  // Before anything else: normalising takes time that grows with the square of a long run of combining marks.
+  // Checked before normalising, whose time grows with the square of a long run of combining marks.
   if (text.length > MAX_LENGTH * 4) throw new InvalidValue(LENGTH_RULE);
   const username = text.normalize('NFKC');
   const length = [...username].length;
@@ -147,12 +150,12 @@ export function parseUsername(text: string, { reserved = false }: { reserved?: b
   const key = foldCase(username);
   const skeletons = usernameSkeletons(username, key);
   if (!reserved && skeletons.some((skeleton) => RESERVED_SKELETONS.has(withoutSeparators(skeleton)))) {
-    throw new InvalidValue('This username is reserved, or looks like one that is. Choose another one.');
+    throw new InvalidValue('This username is reserved, or looks like a reserved one. Choose another one.');
   }
   return { username, key, skeletons };
 }
 
-/** Which rule the characters break, as a sentence for people; null where they break none. */
+/** The rule that the characters break, as a sentence for people; null when they break none. */
 function problemOf(username: string): string | null {
   if (!/^[\p{L}\p{M}\p{N}._-]+$/u.test(username) || INVISIBLE.test(username)) {
     return 'A username consists of letters, digits, dots, dashes and underscores.';
@@ -172,14 +175,20 @@ function problemOf(username: string): string | null {
   return null;
 }
 
-/** The key to look a username up by, or the beginning of one; of text that no username can be, a key that no account has. */
+/**
+ * The key by which a username, or the beginning of one, is looked up. For text that no username can be, a key that no
+ * account has.
+ */
 export function usernameKey(text: string): string {
   if (text.length > MAX_LENGTH * 4 || !text.isWellFormed()) return '';
   const key = foldCase(text);
   return EVER_ALLOWED.test(key) ? key : '';
 }
 
-/** Upper case first: it unfolds what lower case leaves alone, such as the German sharp s and the final sigma. */
+/**
+ * Folds to upper case first, which unfolds characters that lower case leaves alone, such as the German sharp s and the
+ * final sigma.
+ */
 function foldCase(text: string): string {
   return text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
 }

@@ -171,9 +171,9 @@ export type RegisterInput = {
   displayName?: string | null | undefined;
   /** Unique without regard to case. */
   email: string;
-  /** At least 12 characters by default, at most 256. Any characters; not a common password, nor one that contains the username or the address. */
+  /** At least 12 characters by default, at most 256, any characters. Common passwords are refused, and passwords that contain the username or the e-mail address. */
   password: string;
-  /** 3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form; CONFLICT also for one that looks like another (Unicode Technical Standard 39). */
+  /** 3 to 32 letters of one script, digits, dot, dash, underscore; begins and ends with a letter or a digit. Unique without regard to case or Unicode form. CONFLICT also for a username that looks like another one (Unicode Technical Standard 39). */
   username: string;
 };
 
@@ -182,11 +182,11 @@ export type SecondFactor =
   | 'RECOVERY_CODE'
   | 'TOTP';
 
-/** What is absent stays as it is. */
+/** A change of the profile. Absent fields stay as they are. */
 export type UpdateProfileInput = {
-  /** Left as it is when absent; removed by null or an empty text. */
+  /** Unchanged when absent. Null or an empty text removes it. */
   displayName?: string | null | undefined;
-  /** Left as it is when absent or null. New ones follow the rules of RegisterInput. */
+  /** Unchanged when absent or null. A new username follows the rules of RegisterInput. */
   username?: string | null | undefined;
 };
 
