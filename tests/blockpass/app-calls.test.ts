@@ -35,7 +35,7 @@ const statusOf = async (call: Promise<unknown>): Promise<unknown> =>
 
 describe('a code', () => {
   it.each(['status', 'login', 'register', 'resubmit'])(
-    'that Blockpass does not confirm is refused by %s, in the words of the protocol, and leaves nothing',
+    'is refused by %s, in the error format of the protocol, when Blockpass does not confirm it, and leaves no row',
     async (call) => {
       const before = await records();
       const body = { code: 'ac_guessed', fieldList: ['email'], certList: [] };
@@ -66,12 +66,12 @@ describe('a code', () => {
     { what: 'too long', body: { code: 'a'.repeat(2_000) } },
     { what: 'with a line break', body: { code: 'a\r\nb' } },
     { what: 'with a strange session', body: { code: 'a', sessionCode: {} } },
-  ])('that is $what is refused as input', async ({ body }) => {
+  ])('is refused as input when it is $what', async ({ body }) => {
     const reply = await post('status', body);
     expect([reply.status, reply.body.err]).toEqual([400, 400]);
   });
 
-  it('travels without a request id, also where clients need one; a body of 9 kB does not travel', async () => {
+  it('needs no request id, even where other clients do; a body of 9 kB is too large', async () => {
     const strict = await world.gateway.another({ REQUIRE_REQUEST_ID: 'true' });
     const reply = await fetch(`${strict.url}/blockpass/api/status`, {
       method: 'POST',
@@ -87,7 +87,7 @@ describe('a code', () => {
 describe('an upload token', () => {
   const uploadTokenFor = async (app: FakeApp): Promise<NextAction> => app.register();
 
-  it('names what is asked for and what may come along', async () => {
+  it('lists the required and the optional items', async () => {
     expect(await uploadTokenFor(world.person())).toEqual({
       nextAction: 'upload',
       accessToken: expect.stringMatching(/^[\w-]{43}$/),
@@ -97,7 +97,7 @@ describe('an upload token', () => {
     });
   });
 
-  it('stores one upload, of twenty at the same moment in two processes too; later ones are told that it is stored', async () => {
+  it('stores one of twenty concurrent uploads over two processes; later ones are told that it is stored', async () => {
     const other = await world.gateway.another();
     const app = world.person();
     const uploadToken = await uploadTokenFor(app);
@@ -106,7 +106,7 @@ describe('an upload token', () => {
       return statusOf(app.upload(uploadToken));
     }).finally(() => pointAppAt(world.blockpass, world.gateway.url));
     await other.close();
-    // 403 while the first is not stored yet.
+    // The reply is 403 while the first upload is still in progress.
     expect(outcomes.filter((status) => status !== 200 && status !== 403)).toEqual([]);
     app.enter('email', 'another.address@example.test');
     expect(await app.upload(uploadToken)).toEqual({ nextAction: 'none', message: 'Thank you.' });
@@ -127,7 +127,7 @@ describe('an upload token', () => {
     expect(await statusOf(app.upload(uploadToken))).toBe(403);
   });
 
-  it('is good for longer than the tokens that Blockpass gave with it', async () => {
+  it('stays valid longer than the Blockpass tokens that it came with', async () => {
     const verdicts = async ({ person }: FakeApp) =>
       world.gateway.database.query<{ slug: string; verified: boolean | null }>(
         'select slug, verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1 order by slug',
@@ -148,14 +148,14 @@ describe('an upload token', () => {
     expect(await verdicts(newcomer)).toEqual(
       ['email', 'phone', 'selfie'].map((slug) => ({ slug, verified: true })),
     );
-    // What was refreshed is kept: Blockpass may not know the old ones any more.
+    // The refreshed tokens are stored, since Blockpass may not accept the old ones any more.
     const before = await tokensOf(known);
     await known.upload(again);
     expect(await verdicts(known)).toContainEqual({ slug: 'selfie', verified: true });
     expect(await tokensOf(known)).not.toEqual(before);
   });
 
-  it('cannot be guessed from the record, nor taken from the database', async () => {
+  it('cannot be guessed from the record, nor read from the database', async () => {
     const app = world.person();
     await app.open();
     const [record] = await world.gateway.database.query<{ id: string }>(
@@ -176,7 +176,7 @@ describe('an upload token', () => {
     }
   });
 
-  it('of one person stores nothing in the record of another, whoever sends it', async () => {
+  it('of one person cannot store anything in the record of another, whatever app sends it', async () => {
     const [ada, grace] = [world.person(), world.person()];
     await grace.open();
     const ofGrace = () =>
@@ -194,7 +194,7 @@ describe('an upload token', () => {
       [ada.person.id],
     );
     expect(Number(owners[0]?.n)).toBe(3);
-    // What grace sent for ada is not in ada's tree, and nobody can approve it.
+    // The value that grace sent for ada is not in ada's tree, so it cannot be approved.
     const doubtful = await world.gateway.database.query<{ verified: boolean | null }>(
       'select verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1',
       [ada.person.id],
@@ -202,7 +202,7 @@ describe('an upload token', () => {
     expect(doubtful.some(({ verified }) => verified === false)).toBe(true);
   });
 
-  it('lets nothing in that was not asked for', async () => {
+  it('stores no item that was not requested', async () => {
     const app = world.person();
     const uploadToken = await uploadTokenFor(app);
     await app.upload({
@@ -219,7 +219,7 @@ describe('an upload token', () => {
 });
 
 describe('the record', () => {
-  it('tells what is missing after a partial upload, and asks for that alone', async () => {
+  it('says what is missing after a partial upload, and requests only that', async () => {
     const app = world.person();
     const uploadToken = await app.register();
     await app.upload({ ...uploadToken, requiredFields: ['email'], optionalFields: [] });
@@ -232,7 +232,7 @@ describe('the record', () => {
     expect(await app.register()).toMatchObject({ nextAction: 'upload', requiredFields: ['selfie'] });
   });
 
-  it('names in its message what is missing or rejected, and waits for a review only when nothing is', async () => {
+  it('names missing or rejected items in its message, and otherwise waits for a review', async () => {
     const app = world.person();
     const message = async () => (await app.status(null)).message;
     await app.upload({ ...(await app.register()), requiredFields: ['email'], optionalFields: [] });
@@ -251,7 +251,7 @@ describe('the record', () => {
     expect(await message()).toBe('Your data was approved. Still needed: email.');
   });
 
-  it('is not touched while a reviewer has it in hand', async () => {
+  it('does not change while a reviewer has it in review', async () => {
     const app = world.person();
     await app.open();
     const uploadToken = await app.resubmit(['selfie'], []);
@@ -263,7 +263,7 @@ describe('the record', () => {
     expect(await app.register()).toMatchObject({ nextAction: 'none' });
   });
 
-  it('keeps the tokens of the latest call of the app, whatever an older upload token brings along', async () => {
+  it('keeps the tokens of the latest app call, even when an older upload token is used later', async () => {
     const app = world.person();
     await app.open();
     const uploadTokens = [await app.resubmit(['selfie'], []), await app.resubmit(['selfie'], [])];
@@ -278,7 +278,7 @@ describe('the record', () => {
     expect(await tokensOf(app)).toEqual(latest);
   });
 
-  it('owes nothing that the service no longer asks for, also when that was rejected', async () => {
+  it('no longer requires items that the service has dropped, even when they were rejected', async () => {
     const app = world.person();
     await app.open();
     await world.gateway.database.query(
@@ -301,7 +301,7 @@ describe('the record', () => {
     }
   });
 
-  it('answers resubmit for slugs of this service and known people only', async () => {
+  it('answers resubmit only for slugs of this service and for known people', async () => {
     const app = world.person();
     expect(await statusOf(app.resubmit(['selfie'], []))).toBe(404);
     await app.open();
@@ -327,7 +327,7 @@ describe('the record of an account that is deleted', () => {
       [person.id],
     );
 
-  it('does not come back by an upload that waits for it, nor do the two wait in a circle', async () => {
+  it('is not created again by an upload that waits for the deletion, and the two do not deadlock', async () => {
     const { app, id } = await linked();
     const uploadToken = await app.resubmit(['selfie'], []);
     await world.gateway.database.query("update kyc_record set status = 'APPROVED' where user_id = $1", [id]);
@@ -343,7 +343,7 @@ describe('the record of an account that is deleted', () => {
     expect(await left(app)).toEqual([]);
   });
 
-  it('leaves no upload token that is issued at the same moment', async () => {
+  it('leaves no upload token, even when one is issued at the same moment', async () => {
     const { app, id } = await linked();
     const deletion = await world.gateway.database.connect();
     await deletion.query('begin');
@@ -357,9 +357,9 @@ describe('the record of an account that is deleted', () => {
   });
 });
 
-describe('a Blockpass that is not well', () => {
+describe('a Blockpass that fails', () => {
   it.each([500, 'hang', 'huge', 'cut', 'redirect'] as const)(
-    'answering %s at the handshake gives 503 within six seconds, and the rest of the gateway works',
+    'gives 503 within six seconds when it answers %s at the handshake, and other operations still work',
     async (trouble) => {
       world.blockpass.trouble.set('handshake', trouble);
       const before = await records();
@@ -374,7 +374,7 @@ describe('a Blockpass that is not well', () => {
     },
   );
 
-  it('that refuses to end the session fails the sign-in, and the upload says so', async () => {
+  it('fails the sign-in when it refuses to complete the session, and the reply to the upload says so', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const app = world.person();
     world.blockpass.trouble.set('complete', 409);
@@ -394,7 +394,7 @@ describe('a Blockpass that is not well', () => {
     await again.signedIn();
   });
 
-  it('cannot be asked for proofs: the upload is kept, and is not vouched for yet', async () => {
+  it('leaves an upload stored, but not yet vouched for, when it refuses to prove values', async () => {
     world.blockpass.trouble.set('proofs', 'cut');
     const app = world.person();
     await app.open();
@@ -405,7 +405,7 @@ describe('a Blockpass that is not well', () => {
     expect(items.map(({ verified }) => verified)).toEqual([null, null, null]);
   });
 
-  it('gives a page that starts a sign-in SERVICE_UNAVAILABLE', async () => {
+  it('answers a page that starts a sign-in with SERVICE_UNAVAILABLE', async () => {
     world.blockpass.trouble.set('session', 'hang');
     const began = performance.now();
     const reply = await world.gateway.client.raw('mutation { startBlockpassSignIn { id } }');

@@ -23,11 +23,11 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** The selfie of a person as it is kept. */
+/** The selfie of a person as the gateway stores it. */
 const encodedAnew = ({ fields }: Person) =>
   new PictureDecoder().encodeAnew(Buffer.from(fields.get('selfie') ?? []));
 
-/** Every column of every table as text: what a dump shows. */
+/** Every column of every table as text, as in a dump. */
 async function dump(): Promise<string> {
   const tables = await world.gateway.database.query<{ name: string }>(
     "select format('%I', tablename) as name from pg_tables where schemaname = 'public'",
@@ -45,7 +45,7 @@ async function dump(): Promise<string> {
     .join('\n');
 }
 
-/** The files of the database, with everything in them that was written so far. */
+/** The bytes of the database files, with every earlier write in them. */
 async function dataFolder(): Promise<Buffer> {
   const { database } = world.gateway;
   await database.querySuperuser('checkpoint');
@@ -58,7 +58,7 @@ async function dataFolder(): Promise<Buffer> {
   return Buffer.concat(await Promise.all(files.map((file) => readFile(join(folder, file)))));
 }
 
-it('a dump of the database, its files and the log hold nothing that a person handed over, nor what was said about it', async () => {
+it('personal data and review comments are unreadable in a dump of the database, in its files and in the log', async () => {
   const page = await SignInPage.open(world.gateway.browser());
   const app = world.person('Ada Lovelace', { email: 'ada.personal@example.test' });
   await app.scan(page.qrText);
@@ -77,7 +77,7 @@ it('a dump of the database, its files and the log hold nothing that a person han
   const files = await dataFolder();
   expect(text).toContain(app.person.id);
   expect(files.includes(app.person.id)).toBe(true);
-  // Of what is JSON the values alone: within a row its quotes are written twice.
+  // Only the values inside JSON, because a dump doubles the quotes within a row.
   const json = ['phone', 'address'].flatMap((slug) =>
     Object.values(JSON.parse(String(app.person.fields.get(slug))) as Record<string, string>),
   );
@@ -100,13 +100,13 @@ it('a dump of the database, its files and the log hold nothing that a person han
     ]) {
       expect(text).not.toContain(form);
       expect(log).not.toContain(form);
-      // Three letters are among the random bytes of any file.
+      // Three letters occur by chance among the random bytes of any file.
       if (form.length > 6) expect([form, files.includes(form)]).toEqual([form, false]);
     }
   }
 });
 
-it('is kept for ninety days after the last touch when no account came of it, and with its account otherwise', async () => {
+it('a record without an account is deleted ninety days after its last change, and other records stay with their accounts', async () => {
   const age = (id: string, days: number) =>
     world.gateway.database.query(
       'update kyc_record set created_at = now() - make_interval(days => $2), updated_at = now() - make_interval(days => $2) where blockpass_id = $1',
@@ -139,7 +139,7 @@ it('is kept for ninety days after the last touch when no account came of it, and
   ]);
 });
 
-it('is told to its owner whole, and goes with the account', async () => {
+it('a record is exported completely for its owner, and deleted with the account', async () => {
   const page = await SignInPage.open(world.gateway.browser());
   const app = world.person('Grace Hopper', { email: 'grace.personal@example.test' });
   await app.scan(page.qrText);

@@ -13,7 +13,7 @@ import {
   StartKycReviewDocument,
 } from '../support/generated/operations.ts';
 
-/** A website on an origin of its own. It shows the QR code, waits as it is told to, and signs in with its cookie. */
+/** A website on another origin. It shows the QR code, waits in the given way, and signs in with its cookie. */
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Sign in</title><img id="qr"><p id="who">nobody</p><script>
 const [gateway, wait] = location.hash.slice(1).split('&').map(decodeURIComponent);
 const ask = async (query, variables = {}) => (await (await fetch(gateway + '/graphql', {
@@ -53,7 +53,7 @@ whereThereIsOne('a website in a browser', () => {
   let website: Server;
   let world: BlockpassWorld;
   let browser: Browser;
-  /** Questions how a sign-in stands, over HTTP. */
+  /** Requests for the state of a sign-in, over HTTP. */
   let polls = 0;
 
   beforeAll(async () => {
@@ -80,7 +80,7 @@ whereThereIsOne('a website in a browser', () => {
     await page.goto(`${origin()}/#${encodeURIComponent(world.gateway.url)}&${wait}`);
     return page;
   };
-  /** What a camera sees on the screen. */
+  /** The text that a camera reads on the screen. */
   const scan = async (page: Page): Promise<string> => {
     await page.waitForFunction('document.getElementById("qr").naturalWidth > 0');
     const { data, width, height } = PNG.sync.read(await page.locator('#qr').screenshot());
@@ -93,7 +93,7 @@ whereThereIsOne('a website in a browser', () => {
     return (await page.locator('#who').textContent()) ?? '';
   };
 
-  it('signs in whoever scans the code on the screen, through the subscription and through polling', async () => {
+  it('signs in the person who scans the code on the screen, by subscription and by polling', async () => {
     const app = world.person('Ada Lovelace');
     const first = await open('subscription');
     await app.scan(await scan(first));
@@ -106,7 +106,7 @@ whereThereIsOne('a website in a browser', () => {
     expect(polls).toBeGreaterThan(0);
   });
 
-  it('shows how the record of somebody stands who registered in the app, was rejected, sent it again and was approved', async () => {
+  it('shows the record of a person who registered in the app, was rejected, resubmitted and was approved', async () => {
     const app = world.person();
     await app.open();
     const page = await open('subscription');
@@ -139,7 +139,7 @@ whereThereIsOne('a website in a browser', () => {
     expect(await who(last)).toBe(`${name} APPROVED`);
   });
 
-  it('falls back to polling where WebSockets are cut', async () => {
+  it('uses polling where WebSockets are blocked', async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.routeWebSocket(/.*/, (socket) => socket.close());

@@ -32,7 +32,7 @@ const statusOf = (call: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error instanceof ServiceError ? error.status : error),
   );
 const waiting = () => world.gateway.database.query('select session_code from blockpass_completion');
-/** Makes the next attempt due, so that no test waits for a delay. */
+/** Makes the next attempt due, so that a test need not wait for the delay. */
 const hurry = () => world.gateway.database.query('update blockpass_completion set due_at = now()');
 const succeeds = async (page: SignInPage) => {
   await hurry();
@@ -50,7 +50,7 @@ const submissions = async ({ person }: FakeApp) => {
   return row?.submissions ?? 0;
 };
 
-/** Somebody who has scanned the QR code of a page and holds a pass. */
+/** A person who has scanned the QR code of a page and holds an upload token. */
 async function scanned(): Promise<{ page: SignInPage; app: FakeApp; pass: NextAction; session: string }> {
   const page = await SignInPage.open(world.gateway.browser());
   const session = sessionOf(page);
@@ -60,9 +60,9 @@ async function scanned(): Promise<{ page: SignInPage; app: FakeApp; pass: NextAc
   return { page, app, pass: await app.login(session), session };
 }
 
-describe('an upload that is stored while Blockpass cannot be told', () => {
+describe('an upload while Blockpass does not accept the completion of its session', () => {
   it.each([503, 'cut', 'lost'] as const)(
-    '(%s) is acknowledged, and the page goes on by itself',
+    'is acknowledged (%s), and the page continues without further action',
     async (trouble) => {
       const { page, app, pass, session } = await scanned();
       world.blockpass.trouble.set('complete', trouble);
@@ -77,14 +77,14 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
     },
   );
 
-  it('is acknowledged again when the app repeats it with the spent pass, and is stored once', async () => {
+  it('is acknowledged again when the app repeats it with the used token, and is stored once', async () => {
     const { page, app, pass } = await scanned();
     world.blockpass.trouble.set('complete', 503);
     await app.upload(pass);
     const repeated = [await app.upload(pass), await app.upload(pass)];
     expect(repeated.map(({ nextAction }) => nextAction)).toEqual(['none', 'none']);
     expect(await submissions(app)).toBe(1);
-    // The repetition does not begin a second attempt beside the first.
+    // The repetition starts no second attempt beside the first.
     expect(completions()).toBe(1);
     world.blockpass.trouble.clear();
     await succeeds(page);
@@ -92,7 +92,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
     expect(await statusOf(app.upload(pass))).toBe(403);
   });
 
-  it('is told to Blockpass once by two processes that both look for it', async () => {
+  it('is reported to Blockpass once by two processes that both have the job', async () => {
     const other = await world.gateway.another();
     try {
       world.blockpass.trouble.set('complete', 503);
@@ -106,7 +106,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
       world.blockpass.calls.length = 0;
       await hurry();
       for (const page of pages) {
-        // An attempt that Blockpass refused a moment ago is followed by the delay of its number.
+        // When Blockpass refused an attempt a moment ago, its delay follows first.
         await eventually(
           () => page.state(),
           (state) => state === 'SUCCESS',
@@ -119,7 +119,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
     }
   });
 
-  it('is told with tokens that are renewed where Blockpass refuses the old ones', async () => {
+  it('is reported with renewed tokens when Blockpass refuses the old ones', async () => {
     const { page, app, pass } = await scanned();
     world.blockpass.trouble.set('complete', 503);
     await app.upload(pass);
@@ -128,7 +128,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
     await succeeds(page);
   });
 
-  it('is given up when the sign-in has expired', async () => {
+  it('is not reported after the sign-in has expired', async () => {
     const { app, pass } = await scanned();
     world.blockpass.trouble.set('complete', 503);
     await app.upload(pass);
@@ -136,7 +136,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
       "update blockpass_completion set created_at = now() - interval '15 minutes', due_at = now()",
     );
     const before = completions();
-    // The same worker completes a later one, so it has passed over the expired one.
+    // The same worker completes a later job, so it has passed over the expired one.
     const later = await scanned();
     world.blockpass.trouble.clear();
     await later.app.upload(later.pass);
@@ -145,7 +145,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
     await world.gateway.database.query('delete from blockpass_completion');
   });
 
-  it('leaves nothing behind of an account that is deleted meanwhile', async () => {
+  it('leaves no data when its account is deleted meanwhile', async () => {
     const app = world.person();
     const first = await SignInPage.open(world.gateway.browser());
     await app.scan(first.qrText);
@@ -160,7 +160,7 @@ describe('an upload that is stored while Blockpass cannot be told', () => {
   });
 });
 
-describe('a known person who scans while Blockpass cannot be told', () => {
+describe('a known person who scans while Blockpass does not accept completions', () => {
   it('gets their status, and is signed in a moment later', async () => {
     const app = world.person();
     await app.open();
@@ -171,7 +171,7 @@ describe('a known person who scans while Blockpass cannot be told', () => {
       world.blockpass.trouble.set('complete', 503);
       await app[call](session);
       expect(await page.state()).toBe('PROCESSING');
-      // The app asks again meanwhile.
+      // The app calls again meanwhile.
       expect(await app.status(session)).toMatchObject({ status: 'waiting' });
       world.blockpass.trouble.clear();
       await succeeds(page);
@@ -192,7 +192,7 @@ describe('a known person who scans while Blockpass cannot be told', () => {
   });
 });
 
-it('carries the id of the sign-in to the page, and no secret', async () => {
+it('a completion sends the id of the sign-in to the page, and no secret', async () => {
   const { page, app, pass, session } = await scanned();
   await app.upload(pass);
   expect(world.blockpass.sessions.get(session)?.extraData).toEqual({
@@ -202,14 +202,14 @@ it('carries the id of the sign-in to the page, and no secret', async () => {
   });
 });
 
-describe('a gateway that is killed while it tells Blockpass', () => {
+describe('a gateway that is killed while it calls Blockpass', () => {
   afterEach(() => GatehouseProcess.killAll());
 
   it.each([
     { what: 'before Blockpass hears it', trouble: 'hang', heard: false },
     { what: 'before it gets the answer', trouble: 'lost', heard: true },
   ] as const)(
-    '$what loses nothing: the next start tells Blockpass, and the repeated upload is acknowledged',
+    'loses nothing when it dies $what: the next start calls Blockpass, and the repeated upload is acknowledged',
     async ({ trouble, heard }) => {
       const database = await createTestDatabase();
       const blockpass = await startBlockpass();
@@ -242,9 +242,9 @@ describe('a gateway that is killed while it tells Blockpass', () => {
         expect(blockpass.sessions.get(session)?.status).toBe(heard ? 'success' : 'processing');
 
         await GatehouseProcess.start(settings);
-        // The lease of the dead process.
+        // Ends the lease of the dead process.
         await database.query('update blockpass_completion set due_at = now()');
-        // An attempt that Blockpass refused a moment ago is followed by the delay of its number.
+        // When Blockpass refused an attempt a moment ago, its delay follows first.
         await eventually(
           () => page.state(),
           (state) => state === 'SUCCESS',

@@ -24,7 +24,7 @@ const END_OF_JPEG = Buffer.from('ffd9', 'hex');
 const canvas = (width: number, height: number) =>
   sharp({ create: { width, height, channels: 3, background: '#c04020' } });
 let jpeg: Buffer;
-/** Where the coefficients of the JPEG begin: behind the header of its only scan. */
+/** The offset at which the coefficients of the JPEG begin: behind the header of its only scan. */
 let scan: number;
 beforeAll(async () => {
   jpeg = await canvas(64, 48).jpeg().toBuffer();
@@ -32,14 +32,14 @@ beforeAll(async () => {
   scan = marker + 2 + jpeg.readUInt16BE(marker + 2);
 });
 
-/** 500 MB of zeros, deflated. */
+/** 500 MB of zeros, compressed by deflate. */
 let bomb: Buffer;
 beforeAll(() => {
   bomb = deflateSync(Buffer.alloc(500_000_000), { level: 1 });
 });
 
-describe('a picture that is kept', () => {
-  it('has the pixels that it came with, in the same format', async () => {
+describe('a stored picture', () => {
+  it('has the same pixels and format as the uploaded one', async () => {
     const png = picture();
     const pixels = (bytes: Buffer) => sharp(bytes).raw().toBuffer();
     const anew = await encoded(png);
@@ -50,7 +50,7 @@ describe('a picture that is kept', () => {
     expect(await sharp(jpegAnew).metadata()).toMatchObject({ width: 64, height: 48 });
   });
 
-  it('has no metadata, and stands as EXIF said', async () => {
+  it('has no metadata, and has the orientation that EXIF named', async () => {
     const withExif = await sharp(jpeg)
       .withMetadata({ orientation: 6 })
       .withExifMerge({ IFD0: { Artist: 'Ada Lovelace' }, IFD3: { GPSLatitude: '51/1 30/1 0/1' } })
@@ -69,7 +69,7 @@ describe('a picture that is kept', () => {
     expect(anew.includes('Ada Lovelace')).toBe(false);
   });
 
-  it('has nothing of what was appended to it or hidden in it', async () => {
+  it('contains no data that was appended or hidden in the upload', async () => {
     const secret = Buffer.from('PK\u0003\u0004<script>alert(1)</script>%PDF-1.7');
     const hidden = {
       'behind the end of a JPEG': Buffer.concat([jpeg, secret, END_OF_JPEG]),
@@ -96,7 +96,7 @@ describe('a picture that is kept', () => {
     }
   });
 
-  it('is the first picture of an animated PNG alone', async () => {
+  it('has only the first frame of an animated PNG', async () => {
     const control = Buffer.alloc(8);
     control.writeUInt32BE(5_000, 0);
     const frames = Array.from({ length: 5_000 }, (_, index) => {
@@ -109,8 +109,8 @@ describe('a picture that is kept', () => {
     expect(await encoded(animated)).toEqual(await encoded(png));
   });
 
-  it('has at most 6 MB: it is made smaller until it fits', async () => {
-    // Noise of medium quality takes twice as many bytes at the quality that is kept.
+  it('has at most 6 MB: a larger one is scaled down until it fits', async () => {
+    // Noise of medium quality takes twice as many bytes at the quality of stored pictures.
     const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
     const large = await sharp({
       create: { width: 3_500, height: 3_500, channels: 3, noise, background: '#000' },
@@ -126,7 +126,7 @@ describe('a picture that is kept', () => {
   }, 60_000);
 });
 
-describe('what only looks like a picture', () => {
+describe('a file that only looks like a picture', () => {
   const outside = (bytes: Buffer) => imageTypeOf(bytes) !== null;
 
   it.each([
@@ -154,7 +154,7 @@ describe('what only looks like a picture', () => {
         const png = picture();
         const at = png.indexOf('IDAT');
         const data = Buffer.from(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)));
-        // Adler-32 of zlib: the checksum of the chunk is right.
+        // Only the Adler-32 of zlib is wrong. The checksum of the chunk is right.
         data.writeUInt8(data.readUInt8(data.length - 1) ^ 1, data.length - 1);
         return Buffer.concat([
           png.subarray(0, 33),
@@ -169,7 +169,7 @@ describe('what only looks like a picture', () => {
     expect(await decoder.encodeAnew(bytes)).toBeNull();
   });
 
-  it.each(['svg', 'gif', 'webp', 'tiff'] as const)('is not decoded at all as %s', async (format) => {
+  it.each(['svg', 'gif', 'webp', 'tiff'] as const)('is not decoded when it is %s', async (format) => {
     const bytes =
       format === 'svg'
         ? Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
@@ -200,19 +200,19 @@ describe('the decoder', () => {
     30_000,
   );
 
-  it('needs at most 500 MB for the most expensive picture that is let in', async () => {
+  it('needs at most 500 MB for the most expensive picture that is accepted', async () => {
     const worst = await canvas(6_000, 6_000)
       .jpeg({ progressive: true, chromaSubsampling: '4:4:4' })
       .withMetadata({ orientation: 6 })
       .toBuffer();
     expect(imageTypeOf(worst)).toBe('image/jpeg');
     const peak = await peakOf(worst);
-    // Otherwise this measures something else.
+    // Without this the test would measure something else.
     expect(peak).toBeGreaterThan(200);
     expect(peak).toBeLessThan(500);
   }, 60_000);
 
-  it('works while the event loop of the gateway goes on', async () => {
+  it('runs without blocking the event loop of the gateway', async () => {
     const large = await canvas(5_000, 4_000).png().toBuffer();
     let worst = 0;
     let isDone = false;
@@ -230,7 +230,7 @@ describe('the decoder', () => {
     expect(worst).toBeLessThan((performance.now() - began) / 2);
   });
 
-  it('is ended when it takes too long, and the next picture has its turn', async () => {
+  it('is stopped when it takes too long, and the next picture is decoded', async () => {
     const hasty = new PictureDecoder({ time: 1 });
     const failed = expect.objectContaining({
       code: 'SERVICE_UNAVAILABLE',
@@ -240,7 +240,7 @@ describe('the decoder', () => {
     await expect(hasty.encodeAnew(picture())).rejects.toEqual(failed);
   });
 
-  it('takes pictures one after the other, and refuses the ones that could not even wait', async () => {
+  it('decodes one picture after the other, and refuses further ones when its queue is full', async () => {
     const one = new PictureDecoder();
     const outcomes = await Promise.all(
       Array.from({ length: 20 }, () =>
@@ -262,7 +262,7 @@ describe('an uploaded picture', () => {
   });
   afterAll(() => world.close());
 
-  it('is vouched for by the bytes that came, and kept as it was encoded anew', async () => {
+  it('is vouched for by the hash of the uploaded bytes, and stored in a new encoding', async () => {
     const selfie = withChunks(picture(), pngChunk('tEXt', Buffer.from('k\0<script>')));
     const page = await SignInPage.open(world.gateway.browser());
     const app = world.person('Ada Lovelace', { selfie });
@@ -280,7 +280,7 @@ describe('an uploaded picture', () => {
     });
     expect(Buffer.from(await file.arrayBuffer())).toEqual(await encoded(selfie));
 
-    // The evidence is asked for once more, of what is stored.
+    // The evidence is requested once more, for the stored picture.
     await world.gateway.database.query('update kyc_item set verified = null where record_id = $1', [
       recordId,
     ]);
@@ -292,7 +292,7 @@ describe('an uploaded picture', () => {
     expect(approved.data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('is not vouched for by a hash that was kept beside another picture', async () => {
+  it('is not vouched for by the stored hash of another picture', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const [first, second] = [picture(), picture()];
     const app = world.person('Ada Lovelace', { selfie: first });
@@ -308,7 +308,7 @@ describe('an uploaded picture', () => {
     const before = await hash();
     app.enter('selfie', second);
     await app.upload(await app.resubmit(['selfie'], []));
-    // As the release before stores a picture: the content is the second one, the hash beside it is left.
+    // The previous release stores pictures like this: it replaces the content and leaves the hash.
     await world.gateway.database.query(
       "update kyc_item set sealed_received_hash = $2, verified = null where record_id = $1 and slug = 'selfie'",
       [before?.record_id, before?.sealed_received_hash],
@@ -328,7 +328,7 @@ describe('an uploaded picture', () => {
 const outcome = (anew: Buffer | null): string =>
   anew === null ? 'refused' : anew.length <= 2_000 ? 'at most 2 kB' : 'more than 2 kB';
 
-/** MB that the process of the decoder had resident at most, for one picture. */
+/** The peak resident memory of the decoder process, in MB, for one picture. */
 async function peakOf(received: Buffer): Promise<number> {
   const atExit = `process.on('exit', () => {
     const status = process.getBuiltinModule('fs').readFileSync('/proc/self/status', 'utf8');

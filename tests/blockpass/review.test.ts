@@ -46,7 +46,7 @@ const recordIdOf = async (app: FakeApp): Promise<string> => {
   );
   return row?.id ?? '';
 };
-/** Somebody who has uploaded everything, without a website. */
+/** A person who has uploaded everything, without a website. */
 async function aRecord(
   prepare: (app: FakeApp) => unknown = () => {},
 ): Promise<{ app: FakeApp; recordId: string }> {
@@ -66,7 +66,7 @@ const decide = (
 ) => client().execute(DecideKycDocument, { recordId, decisions }, { bearer: by });
 
 describe('records of others', () => {
-  it('are for people with kyc:review alone', async () => {
+  it('are visible only with kyc:review', async () => {
     const { recordId } = await aRecord();
     const { accessToken } = await (await world.gateway.aSubject()).signedIn();
     for (const reply of [
@@ -80,7 +80,7 @@ describe('records of others', () => {
     expect((await client().execute(KycRecordDocument, { id: recordId }, {})).code).toBe('UNAUTHENTICATED');
   });
 
-  it('show values and files to reviewers; their owner sees how they stand, and no more', async () => {
+  it('show values and files to reviewers, and to their owner only the status', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const app = world.person('Ada Lovelace');
     await app.scan(page.qrText);
@@ -111,14 +111,14 @@ describe('records of others', () => {
   });
 });
 
-describe('values', () => {
+describe('values of a record', () => {
   const read = (recordId: string) =>
     world.gateway.database.query<{ subject_id: string | null }>(
       "select subject_id from audit_event where action = 'kyc.values_read' and details->>'recordId' = $1",
       [recordId],
     );
 
-  it('that a reviewer reads are in the audit trail once for each record and reading', async () => {
+  it('are audited once for each record and read by a reviewer', async () => {
     const { recordId } = await aRecord();
     const { recordId: other } = await aRecord();
     const query = `query ($id: ID!, $other: ID!) {
@@ -138,7 +138,7 @@ describe('values', () => {
     expect(await read(recordId)).toHaveLength(2);
   });
 
-  it('ask for the same strength of a session as the operations of reviewers', async () => {
+  it('need the same session level as the operations of reviewers', async () => {
     const reviewer = await world.gateway.aSubject();
     await grantReview(world.gateway, reviewer.id);
     const { tokens, accessTokenOfLevel1 } = await enrol(world.gateway, reviewer);
@@ -165,14 +165,14 @@ describe('a file', () => {
       headers: by === null ? {} : { authorization: `Bearer ${by}` },
     });
 
-  it('is downloaded whole, to be saved and not shown, and the audit trail says so', async () => {
+  it('is downloaded as an attachment, and the download is audited', async () => {
     const { app, recordId } = await aRecord();
     const { data } = await client().execute(KycRecordDocument, { id: recordId }, { bearer });
     const url = data?.kycRecord?.identities.find(({ slug }) => slug === 'selfie')?.fileUrl;
     expect(url).toBe(`http://localhost:4000/kyc/files/${recordId}/identity/selfie`);
     const response = await download(recordId);
     expect(response.status).toBe(200);
-    // The picture that came, encoded anew (pictures.test.ts).
+    // The uploaded picture in its new encoding (pictures.test.ts).
     expect(await pixelsOf(Buffer.from(await response.arrayBuffer()))).toEqual(
       await pixelsOf(app.person.fields.get('selfie')),
     );
@@ -189,7 +189,7 @@ describe('a file', () => {
     expect(events).toEqual([{ details: { recordId, kind: 'IDENTITY', slug: 'selfie' } }]);
   });
 
-  it('is there for reviewers alone, and there is none where there is none', async () => {
+  it('is only for reviewers, and a file that does not exist is answered with 404', async () => {
     const { recordId } = await aRecord();
     const curious = await world.gateway.aSubject();
     const { accessToken } = await curious.signedIn();
@@ -216,7 +216,7 @@ describe('a file', () => {
 });
 
 describe('a review', () => {
-  it('is begun by one reviewer, of many at once', async () => {
+  it('is started by one of many reviewers who try at once', async () => {
     const { recordId } = await aRecord();
     const others = await Promise.all([world.reviewer(), world.reviewer(), world.reviewer()]);
     const replies = await race(12, (index) => start(recordId, [bearer, ...others][index % 4]));
@@ -224,7 +224,7 @@ describe('a review', () => {
     expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(11);
   });
 
-  it('is decided by whoever began it, with a reason for every rejection', async () => {
+  it('can be decided only by the reviewer who started it, with a reason for every rejection', async () => {
     const { recordId } = await aRecord();
     const other = await world.reviewer();
     expect((await decide(recordId, [{ slug: 'email', approve: true }])).code).toBe('CONFLICT');
@@ -243,7 +243,7 @@ describe('a review', () => {
     expect(data?.decideKyc).toMatchObject({ status: 'IN_REVIEW' });
   });
 
-  it("is nobody's own: not even who may review judges what they handed over", async () => {
+  it('is refused to a reviewer for their own record', async () => {
     const reviewer = await world.gateway.aSubject();
     const accessToken = await signedInReviewer(world.gateway, reviewer);
     const { recordId } = await aRecord();
@@ -273,7 +273,7 @@ describe('a review', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('does not begin while the reviewer links the record to their own account', async () => {
+  it('does not start while the reviewer links the record to their own account', async () => {
     const reviewer = await world.gateway.aSubject();
     const accessToken = await signedInReviewer(world.gateway, reviewer);
     const { recordId } = await aRecord();
@@ -287,7 +287,7 @@ describe('a review', () => {
     expect((await starting).code).toBe('CONFLICT');
   });
 
-  it('can be taken over by another reviewer after a day without a touch', async () => {
+  it('can be taken over by another reviewer after a day without a change', async () => {
     const { recordId } = await aRecord();
     const other = await world.reviewer();
     await start(recordId);
@@ -304,10 +304,10 @@ describe('a review', () => {
     expect((await approve(recordId, other)).data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('that took longer than its claim approves nothing, whatever came of the claim', async () => {
+  it('does not approve when its claim expired during the approval, even when another reviewer has the claim now', async () => {
     const { recordId } = await aRecord();
     await start(recordId);
-    // Somebody else gets the claim while Blockpass countersigns.
+    // Another reviewer gets the claim while Blockpass countersigns.
     const { countersigner } = world.blockpass;
     const sign = countersigner.sign.bind(countersigner);
     countersigner.sign = async (...document) => {
@@ -327,7 +327,7 @@ describe('a review', () => {
     expect(record).toEqual({ status: 'IN_REVIEW', claimed: true });
   });
 
-  it('shows what each mutation of one document left', async () => {
+  it('shows the state after each mutation of a document', async () => {
     const { recordId } = await aRecord();
     const document = `mutation ($id: ID!) {
       startKycReview(recordId: $id) { identities { slug status } }
@@ -339,7 +339,7 @@ describe('a review', () => {
     });
   });
 
-  it('has one outcome of two decisions at once', async () => {
+  it('takes one of several concurrent decisions', async () => {
     const { recordId } = await aRecord();
     await start(recordId);
     const replies = await race(6, (index) =>
@@ -349,7 +349,7 @@ describe('a review', () => {
     expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(5);
   });
 
-  it('stands although the notice does not reach the phone', async () => {
+  it('keeps its result when the notice to the phone fails', async () => {
     const { app, recordId } = await aRecord();
     await start(recordId);
     world.blockpass.trouble.set('notice', 'cut');
@@ -360,14 +360,14 @@ describe('a review', () => {
     });
   });
 
-  it('cannot approve what is missing, rejected, or not in the tree of the person', async () => {
+  it("cannot approve an item that is missing, rejected, or not in the person's tree", async () => {
     const partial = world.person();
     await partial.upload({ ...(await partial.register()), requiredFields: ['email'] });
     const partialId = await recordIdOf(partial);
     await start(partialId);
     expect((await approve(partialId)).errors[0]?.message).toBe('Missing or rejected: selfie.');
 
-    // What the app sends is not what Blockpass knows.
+    // The app sends a value that Blockpass does not know.
     const forged = world.person();
     const pass = await forged.register();
     const form = new FormData();
@@ -386,7 +386,7 @@ describe('a review', () => {
     expect(world.blockpass.issued.some(({ person }) => person === forged.person.id)).toBe(false);
   });
 
-  it('asks again for evidence that Blockpass did not have at the upload', async () => {
+  it('requests evidence again that Blockpass did not have at the upload', async () => {
     const { app, recordId } = await aRecord(({ person }) => {
       person.isSynching = true;
     });
@@ -406,7 +406,7 @@ describe('a review', () => {
     return data?.startKycReview.identities.map(({ slug, verified }) => [slug, verified]);
   };
 
-  it('asks anew about what was not in the latest upload: the tree may be another one', async () => {
+  it('requests evidence again for items that the latest upload did not contain, since the tree may have changed', async () => {
     const { app, recordId } = await aRecord();
     app.enter('email', 'another.address@example.test');
     await app.follow(await app.resubmit(['selfie'], []));
@@ -418,7 +418,7 @@ describe('a review', () => {
     expect(world.blockpass.issued.some(({ person }) => person === app.person.id)).toBe(false);
   });
 
-  it('vouches for values of one tree only, also when that was changed after the latest upload', async () => {
+  it('vouches only for values of one tree, even when that changed after the latest upload', async () => {
     const { app, recordId } = await aRecord();
     app.enter('email', 'second.address@example.test');
     await app.follow(await app.resubmit(['email'], []));
@@ -429,7 +429,7 @@ describe('a review', () => {
     ]);
   });
 
-  it('approves without a rejected item that is not asked for any more, and certifies the others', async () => {
+  it('can approve when a rejected item is no longer required, and certifies the other items', async () => {
     const { app, recordId } = await aRecord();
     await start(recordId);
     await decide(recordId, [{ slug: 'selfie', approve: false, comment: 'too dark' }]);
@@ -443,7 +443,7 @@ describe('a review', () => {
     expect(Object.keys(issued?.document.Entity as object)).toEqual(['email', 'rootHash', 'type']);
   });
 
-  it('issues one certificate, of eight approvals at once', async () => {
+  it('issues one certificate for eight concurrent approvals', async () => {
     const { app, recordId } = await aRecord();
     await start(recordId);
     const replies = await race(8, () => approve(recordId));
@@ -458,7 +458,7 @@ describe('a review', () => {
     });
   });
 
-  it('names the field of which the schema of certificates has no word, and approves nothing', async () => {
+  it('names the field for which the certificate schema has no term, and does not approve', async () => {
     const BLOCKPASS_REQUIRED_FIELDS = 'email,selfie_national_id';
     const other = await world.gateway.another({ BLOCKPASS_REQUIRED_FIELDS });
     pointAppAt(world.blockpass, other.url);
@@ -482,7 +482,7 @@ describe('a review', () => {
     expect(world.blockpass.issued.some(({ person }) => person === app.person.id)).toBe(false);
   });
 
-  it('approves nothing while Blockpass does not take the certificate; then it does', async () => {
+  it('does not approve until Blockpass accepts the certificate', async () => {
     const { recordId } = await aRecord();
     await start(recordId);
     for (const trouble of [500, 400, 'cut'] as const) {
@@ -497,7 +497,7 @@ describe('a review', () => {
     expect((await start(recordId)).code).toBe('CONFLICT');
   });
 
-  it('refreshes tokens that have expired, and keeps the new ones', async () => {
+  it('refreshes expired tokens, and stores the new ones', async () => {
     world.blockpass.rules.tokenLifetime = 120;
     const { app, recordId } = await aRecord();
     await start(recordId);
@@ -515,7 +515,7 @@ describe('a review', () => {
     world.gateway.clock.advance(-120);
   });
 
-  it('of somebody who uploads again after the approval begins anew, and their tokens lose the claim', async () => {
+  it('starts anew when the person uploads again after the approval, and their tokens lose the KYC claim', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const app = world.person();
     await app.scan(page.qrText);
@@ -537,10 +537,10 @@ describe('a review', () => {
   });
 });
 
-describe('a certificate that a person sends', () => {
+describe('a certificate that a person uploads', () => {
   const SLUG = 'onfido-service-cert';
   type Entity = Record<string, string>;
-  /** Of Onfido, about the named fields of somebody. */
+  /** A certificate of Onfido about the named fields of a person. */
   const certificateOf = async (
     { person }: FakeApp,
     fields: Record<string, string>,
@@ -564,13 +564,13 @@ describe('a certificate that a person sends', () => {
     person.certificates.set(SLUG, JSON.stringify(document));
     consents.add(SLUG);
   };
-  /** What a reviewer is told. */
+  /** The verification results that a reviewer sees. */
   const verdict = async (recordId: string) => {
     const { data } = await start(recordId);
     return data?.startKycReview.certificates.map(({ slug, verified }) => [slug, verified]);
   };
 
-  it('is vouched for when its issuer signed it and it speaks of what was uploaded', async () => {
+  it('is verified when its issuer signed it and its values match the upload', async () => {
     const { app, recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' })),
     );
@@ -580,7 +580,7 @@ describe('a certificate that a person sends', () => {
     expect((await app.status(null)).certificates).toEqual([{ slug: SLUG, status: 'approved', comment: '' }]);
   });
 
-  it('is not when a word of it was changed', async () => {
+  it('is not verified when one of its terms was changed', async () => {
     const { recordId } = await aRecord(async (who) => {
       const document = await certificateOf(who, { email: 'email' });
       give(who, { ...document, Claim: { ...(document.Claim as object), _customFields: 'consider' } });
@@ -588,7 +588,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('is not when its issuer is registered for something else', async () => {
+  it('is not verified when its issuer is registered for another service', async () => {
     const shop = new SigningKey('shop-key');
     world.blockpass.issuers.set(shop.address, 'some_shop');
     const { recordId } = await aRecord(async (who) =>
@@ -597,7 +597,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('is not when it is about somebody else, in the first upload, alone, or in a later one', async () => {
+  it('is not verified when it is about another person: in the first upload or a later one, and unknown when it is uploaded alone', async () => {
     const stolen = await certificateOf(world.person(), { email: 'email' });
     const { recordId } = await aRecord((who) => give(who, stolen));
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
@@ -613,7 +613,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(await recordIdOf(bare))).toEqual([[SLUG, null]]);
   });
 
-  it('is not any longer when another value than the certified one is uploaded', async () => {
+  it('is no longer verified when a value other than the certified one is uploaded', async () => {
     const { app, recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' })),
     );
@@ -624,7 +624,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('is not judged while it speaks of what nobody handed over, whatever name a hash is given', async () => {
+  it('stays unknown while it names values that were not uploaded, even when a hash was moved to another name', async () => {
     const named = { familyName: 'family_name', dob: 'dob' };
     const other = await certificateOf(world.person(), named);
     const { recordId } = await aRecord((who) => give(who, other));
@@ -636,7 +636,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(moved.recordId)).toEqual([[SLUG, null]]);
   });
 
-  it('of the old format, which nobody signs, stays unknown unless it speaks of another value', async () => {
+  it('of the old format, which is unsigned, stays unknown unless it names another value', async () => {
     const oldCertificate = ({ person }: FakeApp, email = person.fields.get('email') ?? '') => ({
       '@type': 'Person',
       '@did': `bp:${person.id}`,
@@ -649,7 +649,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(recordId)).toEqual([[SLUG, null]]);
     const stolen = await aRecord((who) => give(who, oldCertificate(who, 'somebody.else@example.test')));
     expect(await verdict(stolen.recordId)).toEqual([[SLUG, false]]);
-    // Taking the signature from a certificate of today does not make it one of the old format.
+    // A certificate of the current format does not become an old one by losing its signature.
     const stripped = await aRecord(async (who) => {
       const { signature: _, ...document } = await certificateOf(who, { email: 'email' });
       give(who, document);
@@ -657,7 +657,7 @@ describe('a certificate that a person sends', () => {
     expect(await verdict(stripped.recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('of an unregistered service keeps the record from being approved, unless the reviewer names it; that is audited', async () => {
+  it('of an unregistered service blocks the approval unless the reviewer names it, which is audited', async () => {
     const shop = new SigningKey('unregistered-shop-key');
     const { app, recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' }, shop, 'unregistered_shop')),
@@ -689,7 +689,7 @@ describe('a certificate that a person sends', () => {
     expect(events).toEqual([{ details: expect.objectContaining({ acceptedUnverified: [SLUG] }) }]);
   });
 
-  it('may be named in acceptUnverified, a field may not', async () => {
+  it('may be named in acceptUnverified, but a field may not', async () => {
     const { app, recordId } = await aRecord();
     app.enter('email', 'another.address@example.test');
     await app.follow(await app.resubmit(['selfie'], []));
@@ -702,7 +702,7 @@ describe('a certificate that a person sends', () => {
     expect(errors[0]?.message).toBe('email is not a certificate of this record.');
   });
 
-  it('keeps the record from being approved when it was approved before it turned out to be forged', async () => {
+  it('blocks the approval when it turns out to be forged after a reviewer approved it', async () => {
     const { recordId } = await aRecord(async (who) => {
       const document = await certificateOf(who, { email: 'email' });
       give(who, { ...document, Claim: { ...(document.Claim as object), _customFields: 'consider' } });
@@ -728,7 +728,7 @@ describe('a certificate that a person sends', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('does not keep a review from beginning while Blockpass hangs for longer than an operation may take', async () => {
+  it('does not prevent the start of a review while Blockpass hangs longer than the operation deadline', async () => {
     world.blockpass.trouble.set('proofs', 500).set('schema', 500);
     const { recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' })),
@@ -740,7 +740,7 @@ describe('a certificate that a person sends', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('does not make a failure of an approval that took longer than an operation may, since Blockpass hangs', async () => {
+  it('does not fail an approval that took longer than the operation deadline because Blockpass hangs', async () => {
     world.blockpass.trouble.set('service', 500);
     const { recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' })),
@@ -752,7 +752,7 @@ describe('a certificate that a person sends', () => {
     expect(data?.approveKyc.certificates).toHaveLength(1);
   });
 
-  it('does not speak of a value that is not the own one of whoever uploaded it', async () => {
+  it('is not evidence for a value that another person uploaded', async () => {
     const victim = world.person();
     const thief = world.person();
     const pass = await thief.register();

@@ -41,7 +41,7 @@ const moveExpiry = (id: string) =>
   );
 
 describe('a sign-in by QR code', () => {
-  it('shows nothing in its QR code that would sign anybody in', async () => {
+  it('shows no secret in its QR code that would sign a reader in', async () => {
     const page = await openPage();
     const { clientId, session, ...others } = JSON.parse(page.qrText) as Record<string, string>;
     expect([clientId, others]).toEqual(['developer_service', {}]);
@@ -49,7 +49,7 @@ describe('a sign-in by QR code', () => {
     expect(page.qrText).not.toContain(page.secret);
   });
 
-  it('belongs to whoever started it: neither its id nor its session code nor another secret opens it', async () => {
+  it('belongs to the browser that started it: its id, its session code or another secret do not open it', async () => {
     const page = await openPage();
     const { session } = JSON.parse(page.qrText) as { session: string };
     await world.person().scan(page.qrText);
@@ -68,7 +68,7 @@ describe('a sign-in by QR code', () => {
     await page.signedIn();
   });
 
-  it('draws its QR code once, by however many aliases it is asked for', async () => {
+  it('draws its QR code once, for any number of aliases', async () => {
     const took = async (fields: string) => {
       const before = performance.now();
       const { errors } = await world.gateway.client.raw(`mutation { startBlockpassSignIn { ${fields} } }`);
@@ -81,7 +81,7 @@ describe('a sign-in by QR code', () => {
     expect(Math.min(await took(aliases), await took(aliases))).toBeLessThan(5 * once);
   });
 
-  it('is bound to the browser by a cookie as well, which goes when it is used', async () => {
+  it('is bound to the browser by a cookie too, which is deleted when it is used', async () => {
     const page = await openPage();
     expect([...page.browser.cookies.keys()]).toEqual(['gatehouse_blockpass']);
     await world.person().scan(page.qrText);
@@ -94,7 +94,7 @@ describe('a sign-in by QR code', () => {
     ]);
   });
 
-  it('becomes one session and one account, of sixteen attempts at once', async () => {
+  it('creates one session and one account when it is completed sixteen times at once', async () => {
     const page = await openPage();
     await world.person().scan(page.qrText);
     const before = await accounts();
@@ -105,7 +105,7 @@ describe('a sign-in by QR code', () => {
     expect((await page.complete()).code).toBe('INVALID_TOKEN');
   });
 
-  it('is nothing before it succeeded, nor after it expired', async () => {
+  it('cannot be completed before it succeeded or after it expired', async () => {
     const early = await openPage();
     expect((await early.complete()).code).toBe('INVALID_TOKEN');
     const late = await openPage();
@@ -119,7 +119,7 @@ describe('a sign-in by QR code', () => {
     expect(await unscanned.state()).toBe('EXPIRED');
   });
 
-  it('is ended by one call of the app, of eight at once', async () => {
+  it('is completed at Blockpass once when the app calls eight times at once', async () => {
     const app = world.person();
     await app.open();
     const page = await openPage();
@@ -131,7 +131,7 @@ describe('a sign-in by QR code', () => {
     expect(await page.state()).toBe('SUCCESS');
   });
 
-  it('takes nobody into an account that was deactivated', async () => {
+  it('does not sign in to a deactivated account', async () => {
     const app = world.person();
     const first = await openPage();
     await app.scan(first.qrText);
@@ -142,7 +142,7 @@ describe('a sign-in by QR code', () => {
     expect((await second.complete()).code).toBe('INVALID_TOKEN');
   });
 
-  it('asks for the second factor of an account that has one, once', async () => {
+  it('asks once for the second factor of an account that has one', async () => {
     const subject = await world.gateway.aSubject();
     const { app: authenticator, tokens } = await enrol(world.gateway, subject);
     const link = await openPage(tokens.accessToken);
@@ -166,7 +166,7 @@ describe('a sign-in by QR code', () => {
     });
   });
 
-  it('keeps two tabs apart: the older one goes by its secret', async () => {
+  it('keeps two tabs apart: the older one uses its secret', async () => {
     const browser = world.gateway.browser();
     const [older, newer] = [await SignInPage.open(browser), await SignInPage.open(browser)];
     await world.person().scan(older.qrText);
@@ -175,8 +175,8 @@ describe('a sign-in by QR code', () => {
   });
 });
 
-describe('a QR code that somebody else sees too', () => {
-  it('is dead for them once it was scanned, while its owner is still uploading', async () => {
+describe('a QR code that another person sees too', () => {
+  it('cannot be used by them once it was scanned, even while its owner is uploading', async () => {
     const page = await openPage();
     const { session } = JSON.parse(page.qrText) as { session: string };
     const [owner, thief] = [world.person(), world.person()];
@@ -198,7 +198,7 @@ describe('a QR code that somebody else sees too', () => {
     expect(await ownerOf(owner)).toBe(id);
   });
 
-  it('belongs to one of two who scan it at the same moment', async () => {
+  it('belongs to one of two people who scan it at once', async () => {
     const page = await openPage();
     const { session } = JSON.parse(page.qrText) as { session: string };
     world.blockpass.take(session);
@@ -214,8 +214,8 @@ describe('a QR code that somebody else sees too', () => {
   });
 });
 
-describe('linking', () => {
-  it('gives a Blockpass identity to the account that was signed in, and to no other', async () => {
+describe('linking a Blockpass identity', () => {
+  it('adds it to the account that was signed in, and to no other', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken } = await subject.signedIn();
     const page = await openPage(accessToken);
@@ -245,7 +245,7 @@ describe('linking', () => {
     }
   });
 
-  it('needs a proof of who it is from shortly before it began: a stolen session gets no other way in', async () => {
+  it('needs a recent proof at its start, so that a stolen session cannot add another sign-in', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken } = await subject.signedIn();
     const page = await openPage(accessToken);
@@ -279,7 +279,7 @@ describe('linking', () => {
     expect(await ownerOf(app)).toBeNull();
   });
 
-  it('is undone with a change of address, also when it came before: it may be of the same thief', async () => {
+  it('is reverted together with an e-mail change, even when it came first, since the same thief may have made both', async () => {
     const subject = await world.gateway.confirm(await world.gateway.aSubject());
     const { accessToken: bearer } = await subject.signedIn();
     const page = await openPage(bearer);
@@ -298,7 +298,7 @@ describe('linking', () => {
     expect(await ownerOf(app)).toBeNull();
   });
 
-  it('signs nobody in who waits for the account while the identity is taken from it', async () => {
+  it('signs nobody in when the identity is removed while the sign-in waits for the account', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken: bearer } = await subject.signedIn();
     const app = world.person();
@@ -318,7 +318,7 @@ describe('linking', () => {
     expect((await late).code).toBe('INVALID_TOKEN');
   });
 
-  it('never goes by an uploaded address, which also does not become the address of the account', async () => {
+  it('never uses an uploaded e-mail address, either to find the account or to set its address', async () => {
     const subject = await world.gateway.aSubject();
     const page = await openPage();
     await world.person('Eve Mallory', { email: subject.email }).scan(page.qrText);
@@ -330,7 +330,7 @@ describe('linking', () => {
 });
 
 describe('the subscription', () => {
-  it('tells of every change in another process than the one that the app calls, without waiting for the next look', async () => {
+  it('reports a change in another process than the one that the app calls, before its next poll', async () => {
     const other = await world.gateway.another();
     const socket = subscriptionClient(other.url);
     const app = world.person();
@@ -347,7 +347,7 @@ describe('the subscription', () => {
         expect((await following).at(-1)).toBe('SUCCESS');
         took += performance.now() - began;
       }
-      // Looks are two seconds apart (sign-in-watch.ts): five of them would have taken ten.
+      // Polls are two seconds apart (sign-in-watch.ts). Five of them would have taken ten.
       expect(took).toBeLessThan(7_000);
     } finally {
       await socket.dispose();
@@ -355,13 +355,14 @@ describe('the subscription', () => {
     }
   });
 
-  it('keeps its socket open, without a credential, for as long as it goes on', async () => {
+  it('keeps its socket open, without a credential, until it ends', async () => {
     const page = await openPage();
     const socket = subscriptionClient(world.gateway.url);
     const { promise: heard, resolve } = Promise.withResolvers<string>();
     const following = page.follow(socket, page.secret, resolve);
     expect(await heard).toBe('CREATED');
-    // A socket that is neither signed in nor subscribed is closed after five seconds, so this one is closed last.
+    // A socket that is neither signed in nor subscribed is closed after five seconds, so this one is closed
+    // last.
     const idle = new WebSocket(`${world.gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     await once(idle, 'open');
     idle.send('{"type":"connection_init"}');
@@ -371,7 +372,7 @@ describe('the subscription', () => {
     await socket.dispose();
   }, 30_000);
 
-  it('is one of ten on a socket at most', async () => {
+  it('is limited to ten on a socket', async () => {
     const socket = subscriptionClient(world.gateway.url);
     const pages = [];
     for (let count = 0; count < 11; count++) pages.push(await openPage());
@@ -386,7 +387,7 @@ describe('the subscription', () => {
     await socket.dispose();
   });
 
-  it('is for whoever started it, by secret or by cookie', async () => {
+  it('is only for the browser that started the sign-in, by secret or by cookie', async () => {
     const page = await openPage();
     const stranger = subscriptionClient(world.gateway.url);
     await expect(page.follow(stranger, 'guess')).rejects.toThrow(/NOT_FOUND/);
@@ -399,7 +400,7 @@ describe('the subscription', () => {
     await own.dispose();
   });
 
-  it('ends when the account that it would link is deleted', async () => {
+  it('ends when the account that the sign-in would link is deleted', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken } = await subject.signedIn();
     const page = await openPage(accessToken);
@@ -412,7 +413,7 @@ describe('the subscription', () => {
     await socket.dispose();
   });
 
-  it('ends when it expires, also long after the ten seconds that beginning it may take', async () => {
+  it('ends when the sign-in expires, even long after the ten seconds allowed for its start', async () => {
     const page = await openPage();
     const socket = subscriptionClient(world.gateway.url);
     const { promise: heard, resolve } = Promise.withResolvers<string>();

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-/** @returns the status, and the milliseconds until it came. */
+/** @returns the status, and the milliseconds until it arrived. */
 function sendSlowly(beginning: string): Promise<{ status: number; after: number }> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
@@ -29,7 +29,7 @@ function sendSlowly(beginning: string): Promise<{ status: number; after: number 
   });
 }
 
-it('ends uploads of one byte per second after half a minute, while others come through', async () => {
+it('uploads of one byte per second are ended after half a minute, while others succeed', async () => {
   const { accessToken } = await world.person().register();
   const part = (name: string) => `--X1\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n`;
   const slow = [

@@ -34,7 +34,10 @@ const verdicts = ({ person }: FakeApp) =>
     'select slug, verified from kyc_item i join kyc_record r on r.id = i.record_id where r.blockpass_id = $1 order by slug',
     [person.id],
   );
-/** A record whose evidence was not known at the upload, so that the review must ask Blockpass with the stored tokens. */
+/**
+ * A record whose evidence was not available at the upload, so that the review must call Blockpass with the
+ * stored tokens.
+ */
 async function unjudged(): Promise<{ app: FakeApp; recordId: string }> {
   const app = world.person();
   world.blockpass.trouble.set('proofs', 500);
@@ -47,8 +50,8 @@ const start = (recordId: string, at = world.gateway) =>
 const approve = (recordId: string, at = world.gateway) =>
   at.client.execute(ApproveKycDocument, { recordId }, { bearer });
 
-describe('an access token that Blockpass refuses before its lifetime is over', () => {
-  it('is renewed once, and the call is repeated: the record is approved', async () => {
+describe('an access token that Blockpass refuses before it expires', () => {
+  it('is renewed once, and the call is repeated, so the record is approved', async () => {
     const { app, recordId } = await unjudged();
     world.blockpass.refuseTokens();
     world.blockpass.calls.length = 0;
@@ -70,7 +73,7 @@ describe('an access token that Blockpass refuses before its lifetime is over', (
     expect(world.blockpass.notices.at(-1)).toMatchObject({ person: app.person.id, title: 'Action needed' });
   });
 
-  it('is renewed for the evidence of an upload and for the end of its session', async () => {
+  it('is renewed for the evidence of an upload and for the completion of its session', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const { session } = JSON.parse(page.qrText) as { session: string };
     const app = world.person();
@@ -84,7 +87,7 @@ describe('an access token that Blockpass refuses before its lifetime is over', (
       { slug: 'selfie', verified: true },
     ]);
     expect(renewals()).toBe(1);
-    // The record has the renewed ones.
+    // The record has the renewed tokens.
     await app.follow(await app.resubmit(['selfie'], []));
   });
 
@@ -103,7 +106,7 @@ describe('an access token that Blockpass refuses before its lifetime is over', (
         approve(recordId, index % 2 === 0 ? world.gateway : other),
       ).finally(() => (other === world.gateway ? undefined : other.close()));
       expect(renewals()).toBe(1);
-      // One has the claim of the approval at a time. Nobody is told that Blockpass does not vouch for something.
+      // One approval at a time has the claim. No reply may say that Blockpass does not vouch for a value.
       expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
       const messages = new Set(replies.flatMap(({ errors }) => errors.map(({ message }) => message)));
       expect([...messages]).toEqual(['This record is not in your review, or is being approved.']);
@@ -115,7 +118,7 @@ describe('a renewal that Blockpass refuses', () => {
   const onlyThePhone =
     'Blockpass no longer answers for this person. Only their phone can help: ask them to open the service in the Blockpass app. Then try again.';
 
-  it('makes the approval say that only the phone of the person can help; then the phone helps', async () => {
+  it("makes the approval fail with the advice to open the app on the person's phone, which repairs it", async () => {
     const { app, recordId } = await unjudged();
     world.blockpass.refuseTokens();
     world.blockpass.trouble.set('refresh', 401);
@@ -126,7 +129,7 @@ describe('a renewal that Blockpass refuses', () => {
     expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
   });
 
-  it('is what each of twenty parallel calls says, most of which share it', async () => {
+  it('gives all of twenty parallel calls the same error, and most calls share one attempt', async () => {
     const { recordId } = await unjudged();
     await start(recordId);
     await world.gateway.database.query('update kyc_item set verified = null where record_id = $1', [
@@ -140,7 +143,7 @@ describe('a renewal that Blockpass refuses', () => {
     expect(renewals()).toBeLessThan(10);
   });
 
-  it('does not keep an upload from being stored: its values are unknown', async () => {
+  it('does not prevent an upload from being stored, with unknown values', async () => {
     const { app } = await unjudged();
     app.enter('selfie', picture());
     const pass = await app.resubmit(['selfie'], []);
@@ -151,7 +154,7 @@ describe('a renewal that Blockpass refuses', () => {
   });
 });
 
-it('says that Blockpass is away where it is, and not that it does not vouch', async () => {
+it('an approval while Blockpass is unavailable says so, and does not say that a value is not vouched for', async () => {
   const { recordId } = await unjudged();
   await start(recordId);
   await world.gateway.database.query('update kyc_item set verified = null where record_id = $1', [recordId]);
@@ -169,7 +172,7 @@ it('says that Blockpass is away where it is, and not that it does not vouch', as
   expect((await approve(recordId)).data?.approveKyc.status).toBe('APPROVED');
 });
 
-it('waits for a renewal in another process, no longer than its lease', async () => {
+it('an approval waits for a renewal in another process, but not longer than its lease', async () => {
   const { recordId } = await unjudged();
   await start(recordId);
   await world.gateway.database.query(

@@ -23,7 +23,7 @@ const part = (name: string, bytes: Buffer | string, more = '') =>
     Buffer.from('\r\n'),
   ]);
 
-/** @returns the status that an upload gets which is sent in two halves. */
+/** @returns the status of an upload that is sent in two halves. */
 async function upload(accessToken: string, between: () => Promise<void>, after = () => {}): Promise<number> {
   const body = Buffer.concat([
     part('accessToken', accessToken),
@@ -54,7 +54,7 @@ const items = (id: string) =>
     [id],
   );
 
-it('may take longer than other requests, unless its last bytes lay in a process that stood still', async () => {
+it('an upload may take longer than other requests, unless its last bytes arrived while the process stood still', async () => {
   const app = world.person();
   const { accessToken = '' } = await app.register();
   const standStill = () => {
@@ -64,7 +64,7 @@ it('may take longer than other requests, unless its last bytes lay in a process 
   expect(await upload(accessToken, () => elapse(200, SLOW_BODY), standStill)).toBe(503);
   await elapse(400, 'requests count as old for a while after a stall');
   expect(await items(app.person.id)).toEqual([]);
-  // "Try again" was true: the pass was given back.
+  // The error "try again" holds: the upload token was given back.
   expect(await upload(accessToken, () => elapse(200, SLOW_BODY))).toBe(200);
   expect(await upload(accessToken, () => elapse(200, SLOW_BODY))).toBe(200);
   expect(await items(app.person.id)).toHaveLength(2);

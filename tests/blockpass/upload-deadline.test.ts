@@ -17,7 +17,7 @@ const items = (id: string) =>
     [id],
   );
 
-it('stores nothing of an upload after the deadline of the request, and takes the pass again', async () => {
+it('an upload after the deadline of its request stores nothing, and its token stays usable', async () => {
   const app = world.person();
   const pass = await app.register();
   const blocker = await world.gateway.database.connect();

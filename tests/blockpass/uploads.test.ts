@@ -43,7 +43,7 @@ interface Reply {
   body: { err?: number; msg?: string };
 }
 
-/** Sends a body as it is told to, and reads the reply even when that comes before the end of the body. */
+/** Sends a body in the given way, and reads the reply even when that comes before the end of the body. */
 function send(
   write: (put: (chunk: Buffer) => Promise<boolean>) => Promise<void>,
   headers: Record<string, string> = {},
@@ -100,9 +100,9 @@ const selfie = (bytes: Buffer | string, fileName = 'selfie.jpg'): Part => ({
 const pass = (accessToken: string): Part => ({ name: 'accessToken', bytes: accessToken });
 
 describe('an upload', () => {
-  it('of exactly the largest picture is taken; of one byte more it is not, and nothing of it is kept', async () => {
+  it('is stored up to the largest picture; with one byte more it is refused, and nothing is stored', async () => {
     const whole = picture(2_000, 2_000);
-    // A chunk that no reader needs, before the end.
+    // An ancillary chunk, which no decoder needs, before the end.
     const padded = (size: number) =>
       withChunks(whole, pngChunk('teXt', Buffer.alloc(size - whole.length - 12, 'x')));
     const good = await aPass();
@@ -131,13 +131,13 @@ describe('an upload', () => {
       'a thousand fields of one name',
       Array.from({ length: 1_000 }, () => ({ name: 'slugList', bytes: 'email' })),
     ],
-  ])('with %s is too large', async (_what, parts) => {
+  ])('with %s is refused as too large', async (_what, parts) => {
     const { accessToken, id } = await aPass();
     expect((await sendWhole(formOf([pass(accessToken), ...parts]))).status).toBe(413);
     expect(await stored(id)).toBe(0);
   });
 
-  it('that announces too much is refused before its body', async () => {
+  it('with too large a Content-Length is refused before its body', async () => {
     const reply = await send(
       async () => {
         await elapse(2_000, 'the answer must come before the body');
@@ -147,7 +147,7 @@ describe('an upload', () => {
     expect(reply.status).toBe(413);
   });
 
-  it('without end is refused early, within bounded memory', async () => {
+  it('with an endless body is refused early, within bounded memory', async () => {
     const { accessToken, id } = await aPass();
     const before = process.memoryUsage.rss();
     let peak = 0;
@@ -169,7 +169,7 @@ describe('an upload', () => {
     expect(await stored(id)).toBe(0);
   });
 
-  it('in pieces of one byte is refused early, within bounded memory', async () => {
+  it('in parts of one byte is refused early, within bounded memory', async () => {
     const { accessToken, id } = await aPass();
     const head = Buffer.concat([
       partOf(pass(accessToken)),
@@ -186,7 +186,7 @@ describe('an upload', () => {
     const before = process.memoryUsage.rss();
     let peak = 0;
     let sent = 0;
-    // 4 MB of such pieces fit every other limit.
+    // 4 MB of such parts are within every other limit.
     const bytes = Buffer.from('1\r\nx\r\n'.repeat(10_000));
     while (sent < 4 * MB && !socket.destroyed) {
       const isMore = socket.write(bytes);
@@ -200,7 +200,7 @@ describe('an upload', () => {
     socket.destroy();
   });
 
-  it('whose length is a lie, or that breaks off, leaves nothing behind', async () => {
+  it('with a false Content-Length, or one that breaks off, leaves no data', async () => {
     const { accessToken, id } = await aPass();
     const body = formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(picture())]);
     const half = send(async (put) => void (await put(body.subarray(0, 200))), {
@@ -218,7 +218,7 @@ describe('an upload', () => {
     half.catch(() => {});
   });
 
-  it('that is on its way while the account is deleted leaves nothing behind', async () => {
+  it('that is in progress while the account is deleted leaves no data', async () => {
     const page = await SignInPage.open(world.gateway.browser());
     const app = world.person();
     await app.scan(page.qrText);
@@ -242,7 +242,7 @@ describe('an upload', () => {
     expect(await stored(app.person.id)).toBe(0);
   });
 
-  it('before its pass is kept only while it is small', async () => {
+  it('whose values come before its token is stored only while they are small', async () => {
     const small = await aPass();
     const late = [{ name: 'email', bytes: 'a@b.test' }, selfie(picture()), pass(small.accessToken)];
     expect((await sendWhole(formOf(late))).status).toBe(200);
@@ -251,7 +251,7 @@ describe('an upload', () => {
     expect((await sendWhole(body)).status).toBe(413);
   });
 
-  it('without a pass, with two, with a part twice, or that is no form is refused', async () => {
+  it('is refused without a token, with two, with a part twice, or when it is not a form', async () => {
     const { accessToken } = await aPass();
     expect((await sendWhole(formOf([{ name: 'email', bytes: 'a' }]))).status).toBe(400);
     expect((await sendWhole(formOf([pass(accessToken), pass(accessToken)]))).status).toBe(400);
@@ -275,7 +275,7 @@ describe('an upload', () => {
     ['a PNG with half of its rows', claiming(16, 32)],
     ['a PNG with something behind it', Buffer.concat([picture(), Buffer.from('504b0304', 'hex')])],
     ['half a JPEG header', Buffer.from('ffd8ffe000104a46', 'hex')],
-  ])('of %s called selfie.jpg is refused for what it is', async (_what, bytes) => {
+  ])('of %s is refused, although its name is selfie.jpg', async (_what, bytes) => {
     const { accessToken, id } = await aPass();
     const reply = await sendWhole(
       formOf([pass(accessToken), { name: 'email', bytes: 'a@b.test' }, selfie(bytes)]),
@@ -302,9 +302,9 @@ describe('an upload', () => {
     'x'.repeat(1_500),
     'CON',
     'a%0d%0aSet-Cookie: x=y',
-    // A header line of its own within the part.
+    // A header line within the file name.
     'a.jpg"\r\nSet-Cookie: x=y\r\nX: "',
-  ])('keeps nothing of the file name %.40s', async (fileName) => {
+  ])('does not store the file name %.40s', async (fileName) => {
     const { accessToken, id } = await aPass();
     const body = formOf([
       pass(accessToken),
@@ -322,7 +322,7 @@ describe('an upload', () => {
 });
 
 describe('the memory for uploads', () => {
-  it('gets everything back, also from a reader that goes on after its upload was refused', () => {
+  it('gets all of it back, even from a reader that goes on after its upload was refused', () => {
     const memory = new UploadMemory();
     for (let round = 0; round < 10; round++) {
       const account = memory.open();
@@ -335,7 +335,7 @@ describe('the memory for uploads', () => {
     expect(() => memory.open().take(1)).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }));
   });
 
-  it('takes what a picture became in exchange for what it was, within the same bound', () => {
+  it('exchanges the charge of an uploaded picture for that of the stored one, within the same bound', () => {
     const memory = new UploadMemory();
     const account = memory.open();
     account.take(20 * MB);
@@ -368,7 +368,7 @@ describe('pictures', () => {
     ]);
   };
 
-  it('are JPEG or PNG of a bearable size', () => {
+  it('are JPEG or PNG, and within the allowed size', () => {
     expect(imageTypeOf(jpeg(4_000, 3_000))).toBe('image/jpeg');
     expect(imageTypeOf(picture())).toBe('image/png');
     expect(imageTypeOf(jpeg(50_000, 50_000))).toBeNull();
@@ -378,18 +378,18 @@ describe('pictures', () => {
     expect(imageTypeOf(claiming(12_001, 10))).toBeNull();
   });
 
-  it('are nothing else besides', () => {
+  it('are refused when they hold a second format', () => {
     expect(imageTypeOf(jpeg(10, 10, '%PDF-1.7 and then some'))).toBeNull();
     const archive = Buffer.from('504b0304', 'hex');
     expect(imageTypeOf(Buffer.concat([jpeg(10, 10), archive]))).toBeNull();
     const png = picture();
     expect(imageTypeOf(Buffer.concat([png, archive]))).toBeNull();
-    // Between the chunks, where the header and the end are as they should be.
+    // Between the chunks, so that header and end are correct.
     expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(33)]))).toBeNull();
     expect(imageTypeOf(Buffer.concat([png.subarray(0, 33), archive, png.subarray(-12)]))).toBeNull();
   });
 
-  it('have the checksums of a PNG, also in chunks that no reader needs', () => {
+  it('have correct PNG checksums, even in chunks that no decoder needs', () => {
     const png = withChunks(picture(), pngChunk('teXt', Buffer.from('k\0v')));
     expect(imageTypeOf(png)).toBe('image/png');
     for (const chunk of ['IHDR', 'IDAT', 'teXt', 'IEND']) {
@@ -401,7 +401,7 @@ describe('pictures', () => {
     }
   });
 
-  it('are whole', () => {
+  it('are complete', () => {
     expect(imageTypeOf(jpeg(10, 10).subarray(0, -2))).toBeNull();
     const png = picture();
     for (const length of [8, 20, 33, png.length - 12, png.length - 1]) {

@@ -28,8 +28,8 @@ afterAll(() => world.close());
 
 const openPage = () => SignInPage.open(world.gateway.browser());
 
-describe('the walk of a person with the Blockpass app', () => {
-  it('signs a newcomer in through the subscription, and makes them an account', async () => {
+describe('a person with the Blockpass app', () => {
+  it('is signed in through the subscription at the first scan, and gets an account', async () => {
     const socket = subscriptionClient(world.gateway.url);
     const page = await openPage();
     const { promise: isFollowed, resolve: onState } = Promise.withResolvers<unknown>();
@@ -59,7 +59,7 @@ describe('the walk of a person with the Blockpass app', () => {
     await socket.dispose();
   });
 
-  it('signs a known person in to the same account, through polling where no WebSocket is', async () => {
+  it('is signed in to the same account later, by polling where WebSockets are blocked', async () => {
     const app = world.person();
     const first = await openPage();
     await app.scan(first.qrText);
@@ -75,7 +75,7 @@ describe('the walk of a person with the Blockpass app', () => {
     expect((await second.signedIn()).id).toBe(id);
   });
 
-  it('asks again for what was rejected, and takes it back to waiting', async () => {
+  it('is asked again for rejected items, and then waits for a review again', async () => {
     const bearer = await world.reviewer();
     const app = world.person();
     const page = await openPage();
@@ -122,7 +122,7 @@ describe('the walk of a person with the Blockpass app', () => {
     ]);
   });
 
-  it('registers in the app without a website, and signs in later', async () => {
+  it('can register in the app without a website, and sign in later', async () => {
     const app = world.person();
     await app.open();
     expect(app.log.map(({ call }) => call)).toEqual(['status', 'register', 'upload']);
@@ -132,7 +132,7 @@ describe('the walk of a person with the Blockpass app', () => {
     await page.signedIn();
   });
 
-  it('approves with a certificate, which Blockpass countersigns; tokens say so', async () => {
+  it('is approved with a certificate that Blockpass countersigns, and tokens then say so', async () => {
     const bearer = await world.reviewer();
     const app = world.person();
     const page = await openPage();
@@ -164,7 +164,7 @@ describe('the walk of a person with the Blockpass app', () => {
     expect(decodeJwt(accessToken).kyc).toBe('APPROVED');
   });
 
-  it('renews a document of an approved person: the record waits for a review of that document alone', async () => {
+  it('can renew a document after the approval: only that document waits for a review', async () => {
     const bearer = await world.reviewer();
     const app = world.person();
     const page = await openPage();
@@ -182,11 +182,11 @@ describe('the walk of a person with the Blockpass app', () => {
       return decodeJwt((await next.signedIn()).accessToken).kyc;
     };
     expect(await claim()).toBe('APPROVED');
-    // There is nothing that these two could ask for: the person names the document in the app.
+    // Neither call can request the document, so the person names it in the app.
     expect(await app.register()).toMatchObject({ nextAction: 'none' });
     const pass = await app.resubmit(['selfie'], []);
     expect(pass).toMatchObject({ nextAction: 'upload', requiredFields: ['selfie'] });
-    // Asking for the pass changes nothing yet.
+    // A request for the upload token changes nothing yet.
     expect(await claim()).toBe('APPROVED');
 
     app.enter('selfie', picture());
@@ -205,7 +205,7 @@ describe('the walk of a person with the Blockpass app', () => {
     expect(await claim()).toBe('APPROVED');
   });
 
-  it('lists records for reviewers, page by page', async () => {
+  it('is listed for reviewers, page by page', async () => {
     const bearer = await world.reviewer();
     const seen: string[] = [];
     let after: string | null = null;

@@ -9,7 +9,7 @@ import { FIELDS, ROOT } from '../protocol/vectors.ts';
 
 let blockpass: FakeBlockpass;
 let api: BlockpassApi;
-/** One that waits so short that a test need not. */
+/** A client with a short deadline, so that a test need not wait. */
 let hasty: BlockpassApi;
 let clock: TestClock;
 const ada = new Person('Ada Lovelace');
@@ -32,7 +32,7 @@ beforeEach(() => {
 const tokens = () => api.handshake(blockpass.authorize(ada, null), null);
 
 describe('the Blockpass API', () => {
-  it('identifies the person for whom the app got a code', async () => {
+  it('identifies the person by the code that the app got', async () => {
     expect(await api.profile(await tokens())).toEqual({
       id: ada.id,
       rootHash: ada.tree.root,
@@ -40,13 +40,13 @@ describe('the Blockpass API', () => {
     });
   });
 
-  it('refuses a code that it does not know, or that was made for another session', async () => {
+  it('refuses a code that is unknown or was made for another session', async () => {
     await expect(api.handshake('ac_guessed', null)).rejects.toThrow(BlockpassRefused);
     const session = await api.createSession();
     await expect(api.handshake(blockpass.authorize(ada, session), null)).rejects.toThrow(BlockpassRefused);
   });
 
-  it('tells when a token set must be refreshed, in seconds, and refreshes it', async () => {
+  it('says in seconds how long a token set is valid, and refreshes it', async () => {
     const first = await tokens();
     expect(first.expiresAt).toBeGreaterThan(clock.now() + 3_590_000);
     expect(api.isStale(first)).toBe(false);
@@ -56,7 +56,7 @@ describe('the Blockpass API', () => {
     await expect(api.profile(first)).rejects.toThrow(BlockpassRefused);
   });
 
-  it('proves what is in the tree', async () => {
+  it('proves which values are in the tree', async () => {
     const slugs = ['family_name', 'selfie', 'no_such_field'];
     const proofs = await api.proofs(await tokens(), slugs);
     expect([...proofs.keys()]).toEqual(['family_name', 'selfie']);
@@ -65,7 +65,7 @@ describe('the Blockpass API', () => {
     }
   });
 
-  it('takes a certificate that is signed by the key it knows', async () => {
+  it('accepts a certificate that is signed by the key it knows', async () => {
     const key = bitcoinKey(createHash('sha256').update('blockpass-fake-issuer-key').digest());
     const facts = {
       slug: 'demo-service-cert',
@@ -82,7 +82,7 @@ describe('the Blockpass API', () => {
     await expect(api.putCertificate(await tokens(), strange)).rejects.toThrow(BlockpassRefused);
   });
 
-  it('knows which kinds of certificates a service issues, by slug or by schema', async () => {
+  it('lists the kinds of certificates that a service issues, by slug or by schema', async () => {
     blockpass.kinds.set('developer_service', ['demo-service-cert', `${blockpass.url}/api/schema/other-cert`]);
     const asked = ['demo-service-cert', 'other-cert', 'onfido-service-cert', 'cert'];
     expect(await Promise.all(asked.map((slug) => api.isIssuer('developer_service', slug)))).toEqual([
@@ -94,7 +94,7 @@ describe('the Blockpass API', () => {
     expect(await api.isIssuer('no_such_service', 'demo-service-cert')).toBe(false);
   });
 
-  it('ends the session of a QR code with nothing in it that a passer-by could use', async () => {
+  it('completes the session of a QR code without a secret that another reader of the code could use', async () => {
     const session = await api.createSession();
     blockpass.take(session);
     expect(await api.isSessionCompleted(session)).toBe(false);
@@ -113,9 +113,9 @@ describe('the Blockpass API', () => {
   });
 });
 
-describe('a Blockpass that is not well', () => {
+describe('a Blockpass that fails', () => {
   it.each([500, 503, 429, 'hang', 'huge', 'redirect', 'nonsense', 'cut'] as const)(
-    'is away when it answers with %s, within the deadline and bounded memory',
+    'counts as unavailable when it answers with %s, within the deadline and bounded memory',
     async (trouble) => {
       const good = await tokens();
       blockpass.trouble.set('profile', trouble).set('handshake', trouble);
@@ -128,7 +128,7 @@ describe('a Blockpass that is not well', () => {
     },
   );
 
-  it('is asked once more only where asking changes nothing', async () => {
+  it('gets a second request only for calls that change nothing', async () => {
     const good = await tokens();
     blockpass.calls.length = 0;
     for (const call of ['profile', 'handshake', 'refresh', 'complete', 'notice', 'certificate'] as const) {
@@ -142,15 +142,15 @@ describe('a Blockpass that is not well', () => {
     expect(blockpass.calls).toEqual(['profile', 'profile', 'handshake', 'refresh', 'complete', 'notice']);
   });
 
-  it('tells nothing of tokens or codes in its errors', async () => {
+  it('puts no tokens or codes into the errors of the client', async () => {
     blockpass.trouble.set('profile', 'cut');
     const error = await api.profile({ accessToken: 'sesame', refreshToken: 'r', expiresAt: 0 }).catch(String);
     expect(JSON.stringify(error)).not.toContain('sesame');
   });
 });
 
-describe('the fake', () => {
-  it('ends a session with JSON inside a string, and with nothing else', async () => {
+describe('the fake Blockpass', () => {
+  it('completes a session only when it gets JSON inside a string', async () => {
     const session = await api.createSession();
     blockpass.take(session);
     const { accessToken } = await api.handshake(blockpass.authorize(ada, session), session);
@@ -168,7 +168,7 @@ describe('the fake', () => {
     expect(await complete('{}')).toBe(200);
   });
 
-  it('says of a service which fields are files', async () => {
+  it('says which fields of a service are files', async () => {
     const response = await fetch(`${blockpass.url}/api/v0.3/service/clientId/developer_service`);
     const { requirement } = (await response.json()) as { requirement: { slug: string; cat: string }[] };
     const files = requirement.filter(({ cat }) => cat === 'file').map(({ slug }) => slug);

@@ -39,7 +39,7 @@ const genuine = (document: unknown) => isGenuine(parse(document), CERTIFICATE_SL
 const [issuerSignature, countersignature] = CERTIFICATE.signature;
 
 describe('the text that is signed', () => {
-  it('is the one of the worked example, byte for byte', async () => {
+  it('equals the worked example, byte for byte', async () => {
     const quads = await canonicalise(parse(CERTIFICATE), SCHEMA);
     expect(textToSign(issuerSignature as never, quads)).toBe(ISSUER_TEXT);
     expect(sha256(ISSUER_TEXT).toString('hex')).toBe(ISSUER_TEXT_HASH);
@@ -50,12 +50,12 @@ describe('the text that is signed', () => {
 });
 
 describe('a certificate', () => {
-  it('is genuine with the signatures of issuer and countersigner', async () => {
+  it('is genuine when issuer and countersigner have signed it', async () => {
     expect(await genuine(CERTIFICATE)).toBe(true);
     expect(await genuine({ ...CERTIFICATE, signature: issuerSignature })).toBe(true);
   });
 
-  it('is not when any signed value has one letter changed', async () => {
+  it('is not genuine when one letter of any signed value was changed', async () => {
     for (const part of ['Entity', 'Organization', 'Claim'] as const) {
       for (const [name, value] of Object.entries(CERTIFICATE[part])) {
         if (name === 'type') continue; // No signature covers it.
@@ -68,7 +68,7 @@ describe('a certificate', () => {
     }
   });
 
-  it('is not when any byte of a signature, its time, nonce or creator is changed', async () => {
+  it('is not genuine when any byte of a signature, its time, nonce or creator was changed', async () => {
     const bytes = Buffer.from(issuerSignature?.signatureValue ?? '', 'base64');
     for (let at = 0; at < bytes.length; at++) {
       const altered = Buffer.from(bytes);
@@ -85,18 +85,18 @@ describe('a certificate', () => {
     }
   });
 
-  it('is not without the signature of the issuer that it names', async () => {
+  it('is not genuine without the signature of the issuer that it names', async () => {
     expect(await genuine({ ...CERTIFICATE, signature: countersignature })).toBe(false);
     expect(await genuine({ ...CERTIFICATE, signature: [] })).toBe(false);
     expect(await genuine({ ...CERTIFICATE, signature: undefined })).toBe(false);
   });
 
-  it('is not of an issuer that is known for other kinds, whoever countersigned it', async () => {
+  it('is not genuine from an issuer that is registered for other kinds, whoever countersigned it', async () => {
     const others = { ...sources, isIssuer: async () => false };
     expect(await isGenuine(parse(CERTIFICATE), CERTIFICATE_SLUG, others)).toBe(false);
   });
 
-  it('is refused with a word that no signature covers, another context, or none of its parts', async () => {
+  it('is refused when it has a term that no signature covers, another context, or lacks a part', async () => {
     const extra = parse({ ...CERTIFICATE, Claim: { ...CERTIFICATE.Claim, level: 'gold' } });
     await expect(isGenuine(extra, CERTIFICATE_SLUG, sources)).rejects.toThrow(MalformedCertificate);
     const details = parse({
@@ -111,7 +111,7 @@ describe('a certificate', () => {
     expect(() => parseCertificate('<html>', CERTIFICATE_SLUG, BASE_URL)).toThrow(MalformedCertificate);
   });
 
-  it('is refused with words of JSON-LD in it, whose meaning no signature covers, and with more than a few values', () => {
+  it('is refused when it has JSON-LD keywords, whose meaning no signature covers, or more than a few values', () => {
     const nodes = (count: number) => Array.from({ length: count }, (_, index) => ({ '@id': `_:b${index}` }));
     for (const change of [
       { '@included': nodes(3) },
@@ -124,27 +124,27 @@ describe('a certificate', () => {
     }
   });
 
-  describe('of which the values of a person are known', () => {
+  describe('for a person whose values are known', () => {
     const { email, given_name, family_name } = FIELDS;
     const ada = { email, given_name, family_name };
     const said = (document: unknown, fields: Record<string, Uint8Array>) =>
       speaksOf(parse(document), hashesOf(fields));
 
-    it('speaks of them when it speaks of nothing else, and of somebody else when one is another', () => {
+    it('matches when all its values are known ones, and mismatches when one differs', () => {
       expect(said(CERTIFICATE, ada)).toBe(true);
       expect(said(CERTIFICATE, { ...ada, selfie: FIELDS.selfie })).toBe(true);
       expect(said(CERTIFICATE, { ...ada, given_name: Buffer.from('Adb') })).toBe(false);
       expect(said(CERTIFICATE, { given_name: Buffer.from('Adb') })).toBe(false);
     });
 
-    it('cannot be judged when it speaks of none of them, or of something that is not known', () => {
+    it('is undecided when it has none of the known values, or has unknown ones', () => {
       expect(said(CERTIFICATE, {})).toBeNull();
       expect(said(CERTIFICATE, { phone: FIELDS.phone })).toBeNull();
       expect(said(CERTIFICATE, { email, given_name })).toBeNull();
     });
 
-    it('does not speak of them when a hash was moved to another name, under which it is as well signed', async () => {
-      // Somebody of the same family name has the certificate of Ada.
+    it('is undecided when a hash was moved to another name, although its signature is still valid', async () => {
+      // A person with the same family name presents Ada's certificate.
       const namesake = { ...ada, email: Buffer.from('eve@example.test'), given_name: Buffer.from('Eve') };
       const { email: itsEmail, givenName, ...Entity } = CERTIFICATE.Entity;
       const { rootHash, ...rootless } = Entity;
@@ -165,7 +165,7 @@ describe('a certificate', () => {
   });
 });
 
-describe('a certificate of our own', () => {
+describe('a certificate that the gateway issues', () => {
   const key = bitcoinKey(sha256('blockpass-fake-issuer-key'));
   const issue = (): Promise<Certificate> =>
     issueCertificate(
@@ -186,7 +186,7 @@ describe('a certificate of our own', () => {
       new Date('2018-06-10T09:30:00.000Z'),
     );
 
-  it('says of the fields of the worked example what the worked example says, and is genuine', async () => {
+  it('has the content of the worked example for the same fields, and is genuine', async () => {
     const { signature: _, ...document } = await issue();
     const { signature: __, ...expected } = CERTIFICATE;
     expect(document).toEqual(expected);
@@ -195,7 +195,7 @@ describe('a certificate of our own', () => {
 
   it('is signed by the key whose address is registered', () => {
     expect(key.address).toBe('1LiY67LCgzKDRNcBiNHUDBsVYprnN3NL44');
-    // The example of the Bitcoin wiki ("Wallet import format"), compressed.
+    // The compressed example of the Bitcoin wiki ("Wallet import format").
     const known = readWalletImportFormat('KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617');
     expect(known.address).toBe('1LoVGDgRs9hTfTNJNuXKSpywcbdvwRXpmK');
     expect(() => readWalletImportFormat('5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ')).toThrow(

@@ -29,7 +29,7 @@ export const FAMILY_NAME_PROOF = [
 export const BASE_URL = 'https://sandbox-api.blockpass.org';
 export const CERTIFICATE_SLUG = 'demo-service-cert';
 
-/** Addresses of the two signers, by what their signatures call them. */
+/** Addresses of the two signers, by their names in the signatures. */
 export const SIGNERS: Readonly<Record<string, { address: string; clientId: string }>> = {
   a2c9a2fe5ce7de0a0344d2e6a393403b0eea54a3d8ef130220e8670ce8480284: {
     address: '1LiY67LCgzKDRNcBiNHUDBsVYprnN3NL44',
@@ -41,7 +41,7 @@ export const SIGNERS: Readonly<Record<string, { address: string; clientId: strin
   },
 };
 
-/** Every term stands for the same IRI, as in the one schema that was published. */
+/** Every term has the same IRI, as in the only schema that was published. */
 const term = (group: string) => ({ '@id': 'schema:text', '@nest': group });
 export const SCHEMA = {
   '@context': {
