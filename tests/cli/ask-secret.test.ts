@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { askNewSecret } from '../../src/cli/streams.ts';
 
-/** A terminal on which a person types each line once it is asked for. */
+/** A terminal on which a person types each line after its prompt. */
 function terminal(typed: readonly string[]) {
   const input = Object.assign(new PassThrough(), { isTTY: true });
   const output = new PassThrough();
@@ -19,7 +19,7 @@ function terminal(typed: readonly string[]) {
 const refuseShort = (secret: string) => (secret.length < 8 ? 'Use at least 8 characters.' : null);
 
 describe('a new secret', () => {
-  it('that is refused is asked for again, with the reason and before it is typed twice', async () => {
+  it('that is refused is asked for again, with the reason, before the person types it twice', async () => {
     const { streams, shown } = terminal(['short', 'long enough', 'long enough']);
     expect(await askNewSecret('Password', streams, refuseShort)).toBe('long enough');
     expect(shown()).toBe('Password: \nUse at least 8 characters.\nPassword: \nPassword, again: \n');
@@ -31,7 +31,7 @@ describe('a new secret', () => {
     expect(shown()).toContain('The two are not the same.\n');
   });
 
-  it('is not asked for any more after Ctrl-C', async () => {
+  it('is not asked for again after Ctrl-C', async () => {
     const { streams } = terminal(['short']);
     await expect(askNewSecret('Password', streams, refuseShort)).rejects.toThrow('Cancelled.');
   });

@@ -3,7 +3,7 @@ import { GatehouseProcess } from '../support/process.ts';
 
 afterEach(() => GatehouseProcess.killAll());
 
-it('prints what is registered at Blockpass, for the address that phones reach', async () => {
+it('the command prints what to register at Blockpass, for the address that phones reach', async () => {
   const command = GatehouseProcess.run(['blockpass', 'endpoints', '--origin', 'http://192.168.1.20:4000'], {
     NODE_ENV: 'test',
     BLOCKPASS_PATH: '/kyc/app',

@@ -13,7 +13,7 @@ interface Block {
   readonly text: string;
 }
 
-/** The code blocks of a section of a document, in order. */
+/** The code blocks in one section of a document, in order. */
 function blocksOf(document: string, heading: string): Block[] {
   const [, ...sections] = readFileSync(document, 'utf8').split(/^## /m);
   const section = sections.find((text) => text.startsWith(`${heading}\n`)) ?? '';
@@ -21,7 +21,7 @@ function blocksOf(document: string, heading: string): Block[] {
   return blocks.map(([, language = '', text = '']) => ({ language, text }));
 }
 
-/** `…` stands for the rest of a value; ids and times differ too. */
+/** `…` stands for the rest of a value. Ids and times differ too. */
 function asPrinted(line: string): unknown {
   const pattern = line
     .replaceAll(/"[0-9a-f]{8}-…/g, '"…')
@@ -66,7 +66,10 @@ describe('the README and the first steps', () => {
     return (await promise).trimEnd().split('\n');
   };
 
-  /** Runs the commands of a section, the first of which defines a function. @returns the lines that it compared. */
+  /**
+   * Runs the commands of a section, of which the first defines a function. @returns the lines that it
+   * compared.
+   */
   const walkCurl = async (document: string, heading: string): Promise<number> => {
     const [definition, ...blocks] = blocksOf(document, heading);
     const variables: Record<string, string> = {};
@@ -98,12 +101,12 @@ describe('the README and the first steps', () => {
   it.each([
     ['README.md', 'A first login', 3],
     ['docs/first-steps.md', 'Accounts and sessions', 13],
-  ])('show with curl what the gateway prints: %s, %s', async (document, heading, lines) => {
+  ])('show for curl the output of the gateway: %s, %s', async (document, heading, lines) => {
     await forget();
     expect(await walkCurl(document, heading)).toBe(lines);
   });
 
-  describe('show for a superuser what the command prints', () => {
+  describe('show for a superuser the output of the command', () => {
     const blocks = blocksOf('docs/first-steps.md', 'A superuser').filter(
       ({ language }) => language === 'console',
     );
@@ -121,13 +124,13 @@ describe('the README and the first steps', () => {
       expect(await walk(blocks[0] as Block)).toBe(1);
     });
 
-    it('where ada has not confirmed her address', async () => {
+    it('before ada has confirmed her address', async () => {
       await forget();
       await anAda();
       expect(await walk(blocks[1] as Block)).toBe(2);
     });
 
-    it('where ada has confirmed it', async () => {
+    it('after ada has confirmed it', async () => {
       await forget();
       await gateway.confirm(await anAda());
       expect(await walk(blocks[2] as Block)).toBe(1);

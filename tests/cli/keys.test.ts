@@ -6,7 +6,7 @@ import { eventually } from '../support/race.ts';
 
 const secrets = newSecrets();
 const TIME = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
-/** One line: what an operator reads, and nothing else. */
+/** A whole line of the output, which contains nothing else. */
 const line = (state: string, removed: string) =>
   new RegExp(
     `^[\\w-]{43}  RS256  ${state.padEnd(9)}  created ${TIME}  signs from ${TIME}  removed after ${removed}$`,
@@ -40,7 +40,7 @@ describe('gatehouse keys', () => {
     });
   });
 
-  it('rotates, once, and says from when on the new key signs', async () => {
+  it('rotates once, and says when the new key starts to sign', async () => {
     const rotated = await keys(['rotate']);
     expect(rotated).toMatchObject({ code: 0, errors: '' });
     expect(rotated.lines[0]).toMatch(
@@ -57,7 +57,7 @@ describe('gatehouse keys', () => {
     });
   });
 
-  it('lets the pending key sign at once', async () => {
+  it('makes the pending key sign at once', async () => {
     expect((await keys(['rotate', '--now'])).lines[0]).toMatch(
       /^The key [\w-]{43} is published, and signs from /,
     );
@@ -71,7 +71,7 @@ describe('gatehouse keys', () => {
     ]);
   });
 
-  it('voids every key in an emergency, in the processes that run', async () => {
+  it('voids every key in an emergency, in running processes too', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     expect(await keys(['rotate', '--emergency'])).toMatchObject({ code: 0, errors: '' });
@@ -83,7 +83,7 @@ describe('gatehouse keys', () => {
     expect((await keys(['list'])).lines).toEqual([expect.stringMatching(line('signing', '-'))]);
   });
 
-  it('does not take --now and --emergency together', async () => {
+  it('refuses --now together with --emergency', async () => {
     expect((await keys(['rotate', '--now', '--emergency'])).code).not.toBe(0);
   });
 });

@@ -7,7 +7,7 @@ import { freePort, GatehouseProcess } from '../support/process.ts';
 
 jest.setTimeout(90_000);
 
-/** Requests that are logged with some 300 bytes each: more than a pipe holds (64 KiB). */
+/** Requests whose log lines have some 300 bytes each: together more than a pipe holds (64 KiB). */
 const LOGGED_REQUESTS = 600;
 const REFUSED = '{ me { id } }';
 
@@ -34,7 +34,7 @@ async function ask(): Promise<{ errors: Array<{ extensions: { code: string } }> 
 }
 
 describe('a log that cannot be written', () => {
-  it('stops neither requests nor the end of the gateway when nobody reads its pipe', async () => {
+  it('stops neither requests nor the shutdown when its pipe is not read', async () => {
     const gateway = await GatehouseProcess.start(environment, { log: 'unread' });
     for (let asked = 0; asked < LOGGED_REQUESTS; asked += 1) await ask();
     const live = await fetch(url('/health/live'), { signal: AbortSignal.timeout(5_000) });
@@ -44,7 +44,7 @@ describe('a log that cannot be written', () => {
 
   const onFullDisk = existsSync('/dev/full') ? it : it.skip;
 
-  onFullDisk('fails no request when its disk is full', async () => {
+  onFullDisk('fails no request when the disk is full', async () => {
     const full = openSync('/dev/full', 'w');
     const gateway = await GatehouseProcess.start(environment, { log: full });
     closeSync(full);
@@ -53,7 +53,7 @@ describe('a log that cannot be written', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
-  it('is whole in a file after an orderly end', async () => {
+  it('is complete in a file after an orderly shutdown', async () => {
     const path = join(folder, 'log');
     const file = openSync(path, 'w');
     const gateway = await GatehouseProcess.start(environment, { log: file });

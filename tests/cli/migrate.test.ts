@@ -73,7 +73,7 @@ describe('gatehouse migrate down', () => {
 });
 
 describe('gatehouse migrate without rights', () => {
-  it.each(['up', 'status'])('says so in one line, without a stack: %s', async (work) => {
+  it.each(['up', 'status'])('fails with one line, without a stack: %s', async (work) => {
     const empty = await createTestDatabase({ migrated: false });
     const command = GatehouseProcess.run(['migrate', work], {
       ...newSecrets(),
@@ -88,7 +88,7 @@ describe('gatehouse migrate without rights', () => {
 });
 
 describe('gatehouse migrate with a wrong DATABASE_MIGRATION_URL', () => {
-  it.each(['up', 'status'])('names that setting, and not DATABASE_URL: %s', async (work) => {
+  it.each(['up', 'status'])('names that setting, not DATABASE_URL: %s', async (work) => {
     const wrong = new URL(database.ownerUrl);
     wrong.password = 'wrong';
     const command = GatehouseProcess.run(['migrate', work], {

@@ -26,7 +26,7 @@ async function removeFactor(email: string) {
 }
 
 describe('gatehouse users remove-factor', () => {
-  it('takes the factor, ends the sessions and voids the sign-ins under way', async () => {
+  it('removes the factor, ends the sessions and voids pending sign-ins', async () => {
     const alice = await gateway.aSubject();
     const { tokens, recoveryCodes } = await enrol(gateway, alice);
     const challenge = await challengeOf(alice);
@@ -50,7 +50,7 @@ describe('gatehouse users remove-factor', () => {
     expect(events).toEqual([{ actor_id: null, details: { endedSessions: 1 } }]);
   });
 
-  it('says so when there is none, and when nobody has the address', async () => {
+  it('says when the account has no factor, and when no account has the address', async () => {
     const bob = await gateway.aSubject();
     expect((await removeFactor(bob.email)).output).toBe(`The account ${bob.username} has no second factor.`);
     expect(await removeFactor('nobody@example.test')).toEqual({

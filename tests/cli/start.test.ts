@@ -31,14 +31,14 @@ beforeAll(async () => {
 afterEach(() => GatehouseProcess.killAll());
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
-/** Runs a command to its end. */
+/** Runs a command until it exits. */
 async function run(args: string[], settings: Record<string, string> = {}, input = '') {
   const command = GatehouseProcess.run(args, { ...environment, ...settings }, { input });
   const code = await command.ended;
   return { code, output: command.output, errors: command.errors };
 }
 
-/** What the kernel lets wait at most, whatever a process asks for; unknown where there is no Linux. */
+/** The most connections that the kernel lets wait, whatever a process requests. Unknown without Linux. */
 function kernelBacklog(): number {
   try {
     return Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
@@ -48,7 +48,7 @@ function kernelBacklog(): number {
 }
 const MANY = 1_000;
 
-describe('a gateway that has no time to accept connections', () => {
+describe('a gateway that is too busy to accept connections', () => {
   const where = kernelBacklog() >= MANY ? it : it.skip;
 
   where('lets as many wait as it may hold: none of them hangs, and each is answered', async () => {
@@ -59,7 +59,8 @@ describe('a gateway that has no time to accept connections', () => {
       const connected = Promise.all(sockets.map((socket) => once(socket, 'connect'))).then(
         () => 'all of them',
       );
-      // The kernel tries again after a second, three and seven; a connection that there is room for takes no time.
+      // The kernel retries after one, three and seven seconds. A connection that it has room for takes no
+      // time.
       expect(await Promise.race([connected, pause(10_000, 'not all', { ref: false })])).toBe('all of them');
       gateway.kill('SIGCONT');
       const replies = await Promise.all(
@@ -78,7 +79,7 @@ describe('a gateway that has no time to accept connections', () => {
 });
 
 describe('the gateway on its embedded PostgreSQL', () => {
-  it('tells where everything is, keeps its secrets to itself, and ends in order', async () => {
+  it('prints where everything is, keeps its secrets private, and shuts down in order', async () => {
     const gateway = await GatehouseProcess.start(environment);
     for (const line of ['/graphql', '/graphiql', environment.DATA_DIR, 'create-superuser']) {
       expect(gateway.output).toContain(line);
@@ -89,7 +90,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
   });
 
-  it('finds everything again after kill -9', async () => {
+  it('keeps its data after kill -9', async () => {
     const killed = await GatehouseProcess.start(environment);
     const alice = await Subject.register(client);
     const { accessToken, refreshToken } = await alice.signedIn();
@@ -103,7 +104,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
-  it('loses no session when it is killed in the middle of refreshes', async () => {
+  it('loses no session when it is killed during refreshes', async () => {
     const killed = await GatehouseProcess.start(environment);
     const people = await race(20, () => Subject.register(client));
     const latest = new Map<Subject, string>();
@@ -126,7 +127,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
-  it('finishes the requests in flight when it is asked to stop', async () => {
+  it('finishes requests in progress when it is asked to stop', async () => {
     const gateway = await GatehouseProcess.start({ ...environment, PASSWORD_BCRYPT_COST: '12' });
     const registering = Subject.register(client);
     await elapse(100, 'the request arrives and its hash begins, of which nothing can be seen from outside');
@@ -134,7 +135,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect((await registering).id).toBeTruthy();
   });
 
-  it('does not wait for ever for a request that never arrives', async () => {
+  it('does not wait forever for a request that never arrives', async () => {
     const gateway = await GatehouseProcess.start(environment);
     const half = connect(Number(environment.PORT), '127.0.0.1');
     half.on('error', () => {});
@@ -142,14 +143,14 @@ describe('the gateway on its embedded PostgreSQL', () => {
       'POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
     );
     await once(half, 'connect');
-    // The gateway has read the half before it answers a later connection.
+    // The gateway has read the first half before it answers a later connection.
     await fetch(`http://127.0.0.1:${environment.PORT}/health/live`);
     expect(await gateway.stop()).toBe(0);
     half.destroy();
     expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
   });
 
-  it('can be stopped while it is still starting, and leaves no server behind', async () => {
+  it('can be stopped while it starts, and leaves no server running', async () => {
     const pidFile = () =>
       readdir(join(environment.DATA_DIR, 'postgres')).then((names) => names.includes('postmaster.pid'));
     const gateway = GatehouseProcess.run(['start'], environment);
@@ -159,9 +160,9 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await pidFile()).toBe(false);
   });
 
-  it('says that it was stopped when Ctrl-C ends initdb too, and leaves nothing behind', async () => {
+  it('says that it was stopped when Ctrl-C ends initdb too, and leaves no files', async () => {
     const folder = join(dataDir, 'interrupted');
-    // Earlier, while initdb tries settings out, it ignores SIGINT, as system(3) does.
+    // Earlier, while initdb tests settings, it ignores SIGINT, as system(3) does.
     const initdbRuns = async () => {
       const names = await readdir(folder).catch(() => []);
       const workshop = names.find((name) => name.startsWith('postgres.initdb-')) ?? 'none';
@@ -175,7 +176,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     expect(await readdir(folder)).toEqual(['secrets.json']);
   });
 
-  it('runs once on a data folder', async () => {
+  it('runs only once on a data folder', async () => {
     const gateway = await GatehouseProcess.start(environment);
     const second = await run(['start'], { PORT: await freePort() });
     expect(second).toMatchObject({
@@ -220,7 +221,7 @@ describe('commands', () => {
     });
   });
 
-  it('explain bad input in a sentence', async () => {
+  it('explain bad input in one sentence', async () => {
     const weak = await run(['create-superuser', 'root.two@example.test', '--password-stdin'], {}, 'short\n');
     expect(weak).toMatchObject({ code: 1, errors: expect.stringMatching(/^Use at least 12 characters/) });
     expect((await run(['no-such-command'])).code).not.toBe(0);
@@ -229,7 +230,7 @@ describe('commands', () => {
 });
 
 describe('mistakes in the settings', () => {
-  it('are pointed out at the start, in the log and on the console, with links that lead somewhere', async () => {
+  it('are reported at the start, in the log and on the console, with working links', async () => {
     const gateway = await GatehouseProcess.start({
       ...environment,
       EMAIL_CONFIRMATON: 'required',
@@ -251,7 +252,7 @@ describe('mistakes in the settings', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
-  it('are pointed out by other commands too', async () => {
+  it('are reported by other commands too', async () => {
     const result = await run(['migrate', 'status'], { EMAIL_CONFIRMATON: 'required' });
     expect(result).toMatchObject({
       code: 0,
@@ -259,7 +260,7 @@ describe('mistakes in the settings', () => {
     });
   });
 
-  it('are named beside what keeps production from starting, and so is a .env that it does not read', async () => {
+  it('are reported together with the errors that stop production, and so is a .env that is not read', async () => {
     const folder = join(dataDir, 'with-env-file');
     await mkdir(folder);
     await writeFile(join(folder, '.env'), 'DATABASE_URL=postgresql://db.example/gatehouse\n');
@@ -284,7 +285,7 @@ describe('mistakes in the settings', () => {
 });
 
 describe('a start that cannot succeed', () => {
-  it('says that the port is taken, and leaves nothing behind', async () => {
+  it('says that the port is taken, and leaves no server running', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(Number(environment.PORT), '127.0.0.1', resolve));
     const result = await run(['start']);
@@ -294,7 +295,7 @@ describe('a start that cannot succeed', () => {
     expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
   });
 
-  it('reports all bad settings together, and no value', async () => {
+  it('reports all bad settings together, without their values', async () => {
     const result = await run(['start'], {
       PORT: 'marked',
       TOKEN_KEY: 'marked',
@@ -322,7 +323,7 @@ describe('a start that cannot succeed', () => {
     });
   });
 
-  it('tells on an older Node which one it needs, in one line', async () => {
+  it('names the required Node version in one line when it runs on an older Node', async () => {
     const { engines } = JSON.parse(await readFile('package.json', 'utf8')) as { engines: { node: string } };
     const pretended =
       'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })';
@@ -336,7 +337,7 @@ describe('a start that cannot succeed', () => {
     );
   });
 
-  it('refuses production on a developer’s parts', async () => {
+  it('refuses development parts in production', async () => {
     const result = await run(['start'], { NODE_ENV: 'production' });
     expect(result.code).toBe(1);
     for (const name of ['DATABASE_URL', 'TOKEN_KEY', 'PUBLIC_URL']) expect(result.errors).toContain(name);

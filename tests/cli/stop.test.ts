@@ -31,7 +31,7 @@ const environment = async () => ({
   SHUTDOWN_DELAY_SECONDS: '1',
 });
 
-/** @throws as the socket does. */
+/** @throws the error of the socket. */
 function ask(port: string, path: string, agent?: Agent) {
   return new Promise<{ status: number; body: string; closes: boolean }>((resolve, reject) => {
     const sent = request({ port, path, agent, headers: { 'apollo-require-preflight': '1' } }, (response) => {
@@ -50,10 +50,13 @@ function ask(port: string, path: string, agent?: Agent) {
 }
 
 const QUERY = '/graphql?query={errorCodes{code}}';
-/** Requests of all clients so far. */
+/** The number of requests of all clients so far. */
 let answered = 0;
 
-/** Sends on one kept connection, and goes on at the next gateway when that is closed. @returns what went wrong. */
+/**
+ * Sends on one kept connection, and continues at the next gateway when that is closed. @returns the errors
+ * that occurred.
+ */
 async function client(ports: readonly string[], isOver: () => boolean): Promise<string[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const wrong: string[] = [];
@@ -74,7 +77,7 @@ async function client(ports: readonly string[], isOver: () => boolean): Promise<
 }
 
 describe('a gateway that is asked to stop', () => {
-  it('loses no request of clients that keep their connections, and go elsewhere once those are closed', async () => {
+  it('loses no request of clients that keep connections, and reconnect elsewhere once those are closed', async () => {
     const [first, second] = [await environment(), await environment()];
     const stopping = await GatehouseProcess.start(first);
     await GatehouseProcess.start(second);
@@ -103,7 +106,7 @@ describe('a gateway that is asked to stop', () => {
           asked += 1;
         } catch (error) {
           const code = String((error as NodeJS.ErrnoException).code);
-          // Nothing was sent: the proxy takes the next gateway.
+          // The request was not sent, so the proxy takes the next gateway.
           if (code === 'ECONNREFUSED') return;
           lost.set(code, (lost.get(code) ?? 0) + 1);
         }
@@ -116,7 +119,7 @@ describe('a gateway that is asked to stop', () => {
     expect(lost).toEqual(new Map());
   });
 
-  it('answers with red readiness, and goes on serving, for the delay', async () => {
+  it('reports not ready during the delay, and still serves requests', async () => {
     const settings = await environment();
     const gateway = await GatehouseProcess.start(settings);
     const ended = gateway.stop();

@@ -47,7 +47,7 @@ describe('gatehouse token', () => {
     });
   });
 
-  it('prints a token that sets a new password, which voids the one that was printed before', async () => {
+  it('prints a token that sets a new password, and voids the one printed before', async () => {
     const alice = await gateway.aSubject();
     const former = await token([alice.email, '--for', 'reset-password']);
     const printed = await token([alice.email.toUpperCase(), '--for', 'reset-password']);
@@ -58,13 +58,13 @@ describe('gatehouse token', () => {
     expect((await reset(former.token)).code).toBe('INVALID_TOKEN');
   });
 
-  it('prints a token alone where mails carry no link', async () => {
+  it('prints only the token when mails carry no link', async () => {
     const alice = await gateway.aSubject();
     const printed = await token([alice.email, '--for', 'reset-password'], { LINK_PAGES: 'off' });
     expect(printed).toMatchObject({ code: 0, token: expect.stringMatching(/^[\w-]{43}$/), link: undefined });
   });
 
-  it('says so where there is nobody', async () => {
+  it('says when there is no such account', async () => {
     expect(await token(['nobody@example.test', '--for', 'reset-password'])).toMatchObject({
       code: 1,
       token: '',
@@ -72,7 +72,7 @@ describe('gatehouse token', () => {
     });
   });
 
-  it('needs to know what for', async () => {
+  it('needs the purpose of the token', async () => {
     const alice = await gateway.aSubject();
     expect((await token([alice.email])).errors).toContain("required option '--for <use>'");
     expect((await token([alice.email, '--for', 'undo-email-change'])).code).not.toBe(0);

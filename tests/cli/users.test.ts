@@ -11,9 +11,11 @@ import { aRole, aSuperuser } from '../support/staff.ts';
 
 const secrets = newSecrets();
 const PASSWORD = 'from the old system';
-/** As the other system wrote it: plain bcrypt. */
+/** A plain bcrypt hash of another system. */
 const HASH = bcrypt.hashSync(PASSWORD, 4);
-/** Of PASSWORD, made by Werkzeug 3.1.9, Django 5.2.17, passlib 1.7.4 and Python's hashlib, at low cost. */
+/**
+ * Hashes of PASSWORD at low cost, made by Werkzeug 3.1.9, Django 5.2.17, passlib 1.7.4 and Python's hashlib.
+ */
 const FOREIGN_HASHES: Readonly<Record<string, string>> = {
   'werkzeug-pbkdf2':
     'pbkdf2:sha256:2000$XRM3LQJoyjiKqCjO$9e9c1ad1f940f58bbee9b3866d4933b6affad5a262aa06b5e3f7cf207957eb5e',
@@ -84,7 +86,7 @@ const account = async (username: string) => {
 };
 
 describe('gatehouse users import', () => {
-  it('takes accounts over with their passwords, which are hashed anew at the first login', async () => {
+  it('imports accounts with their password hashes, which are replaced at the first login', async () => {
     const role = await aRole(gateway);
     const imported = await importing([
       {
@@ -122,7 +124,7 @@ describe('gatehouse users import', () => {
     expect((await login('carol')).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('takes the PBKDF2 and scrypt hashes of other tools: they sign in, and are hashed anew by that', async () => {
+  it('imports PBKDF2 and scrypt hashes of other tools, which sign in and are replaced then', async () => {
     const people = Object.entries(FOREIGN_HASHES);
     const records = people.map(([username, passwordHash]) => ({ username, passwordHash }));
     expect(await importing(records)).toMatchObject({
@@ -143,7 +145,7 @@ describe('gatehouse users import', () => {
     expect((await login('phc-scrypt')).errors).toEqual([]);
   });
 
-  it('reports a bad line by its number, without its values, and goes on', async () => {
+  it('reports a bad line by its number, without its values, and continues', async () => {
     await importing([{ username: 'holder', email: 'holder@old.test' }]);
     await gateway.database.query(
       `with pending as (
@@ -194,7 +196,7 @@ describe('gatehouse users import', () => {
     expect(await account('good-two')).toBeDefined();
   });
 
-  it('refuses a name that looks like one that is taken, or that a new account may not have', async () => {
+  it('refuses a username that looks like an existing one, or that a new account may not have', async () => {
     await importing([{ username: 'valerie' }]);
     const { output, errors } = await importing([
       { username: 'va1erie' },
@@ -218,7 +220,7 @@ describe('gatehouse users import', () => {
     ]);
   });
 
-  it('that is repeated goes on where it was stopped', async () => {
+  it('resumes after an interrupted run when it is repeated', async () => {
     const records = Array.from({ length: 2_500 }, (_, n) => ({
       username: `again-${n}`,
       email: `a${n}@old.test`,
@@ -235,11 +237,11 @@ describe('gatehouse users import', () => {
     expect(events).toHaveLength(2_500);
   });
 
-  describe('of another form', () => {
+  describe('with another input format', () => {
     const importText = (input: string, ...options: string[]) => users(['import', '-', ...options], { input });
     const problems = (errors: string) => errors.split('\n').filter((line) => line.startsWith('line '));
 
-    it('takes the example of the documentation as it is pasted', async () => {
+    it('accepts the example of the documentation as it is', async () => {
       const docs = await readFile(new URL('../../docs/administration.md', import.meta.url), 'utf8');
       const example = /### `gatehouse users import FILE`.*?```json\n(.*?)```/s.exec(docs)?.[1] ?? '';
       expect(await importText(example)).toMatchObject({
@@ -248,7 +250,7 @@ describe('gatehouse users import', () => {
       });
     });
 
-    it('takes a JSON array, on one line or over many, and names the line on which an account begins', async () => {
+    it('accepts a JSON array, on one line or several, and names the line on which an account begins', async () => {
       const accounts = [
         { username: 'array-one', displayName: 'a } ] , " b' },
         { username: 'x', email: 'nowhere' },
@@ -275,12 +277,12 @@ describe('gatehouse users import', () => {
       ],
       ['of texts', '["a-text"]', 'line 1: is not a JSON object.'],
       ['with a bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. What follows'],
-    ])('names what is wrong with an array %s', async (_, text, problem) => {
+    ])('names the error in an array %s', async (_, text, problem) => {
       const { code, errors } = await importText(text);
       expect([code, problems(errors)]).toEqual([1, [expect.stringContaining(problem)]]);
     });
 
-    it('takes CSV with a header, with commas or semicolons', async () => {
+    it('accepts CSV with a header, with commas or semicolons', async () => {
       const role = await aRole(gateway);
       const csv = `username,email,emailConfirmed,displayName,passwordHash,roles
         csv-one,csv-one@old.test,TRUE,"One, ""the first""",${HASH},${role.name}
@@ -301,7 +303,7 @@ describe('gatehouse users import', () => {
       expect((await importText(semicolons)).output).toMatch(/^Imported 1 account/);
     });
 
-    it('names line and field of what is wrong with CSV, without its values', async () => {
+    it('names line and field of an error in CSV, without its values', async () => {
       const wrong = await importText(
         'username,emailConfirmed,email\ncsv-four,perhaps,nowhere\ncsv-five,true\n',
       );
@@ -326,7 +328,7 @@ describe('gatehouse users import', () => {
       }
     });
 
-    it('reports a CSV account that is too long, and says that it read no further', async () => {
+    it('reports a CSV account that is too long, and says that it stopped reading there', async () => {
       const long = await importText(
         `username,displayName\ncsv-eleven,\ncsv-twelve,${'x'.repeat(70_000)}\ncsv-13,\n`,
       );
@@ -337,7 +339,7 @@ describe('gatehouse users import', () => {
       expect(problems(long.errors)).toEqual(['line 3: is too long. What follows was not read.']);
     });
 
-    it('takes CSV whose lines end differently', async () => {
+    it('accepts all line endings in CSV', async () => {
       const mixed = await importText(
         'username,displayName\r\nends-one,One\nends-two,Two\r\n"ends-three",""\n',
       );
@@ -348,7 +350,7 @@ describe('gatehouse users import', () => {
       ['CSV', 'username,displayName\nlatin-one,José\nlatin-two,Ada\n'],
       ['JSON lines', '{}\n{"username":"latin-one","displayName":"José"}\n{"username":"latin-three"}\n'],
       ['a JSON array', '[\n{"username":"latin-one","displayName":"José"},{"username":"latin-four"}]'],
-    ])('refuses an account of %s that is not UTF-8, and goes on', async (_, text) => {
+    ])('refuses an account of %s that is not UTF-8, and continues', async (_, text) => {
       const file = join(folder, 'latin');
       await writeFile(file, Buffer.from(text, 'latin1'));
       const { code, output, errors } = await users(['import', file]);
@@ -357,7 +359,7 @@ describe('gatehouse users import', () => {
     });
   });
 
-  it('with --dry-run says what would happen, over all batches, and changes nothing', async () => {
+  it('with --dry-run reports the result over all batches, and changes nothing', async () => {
     const records = [
       ...Array.from({ length: 1_100 }, (_, n) => ({ username: `dry-${n}` })),
       { username: 'dry-0', email: 'other@old.test' },
@@ -370,7 +372,7 @@ describe('gatehouse users import', () => {
     expect(await account('dry-0')).toBeUndefined();
   });
 
-  it('makes the username from the address where there is none, and another one where that is taken', async () => {
+  it('derives a missing username from the e-mail address, and takes another one when that is taken', async () => {
     const records = [
       'maker@one.test',
       'maker+tag@two.test',
@@ -399,7 +401,7 @@ describe('gatehouse users import', () => {
     );
   });
 
-  it('reads standard input, blank lines and a last line without an end', async () => {
+  it('reads standard input, blank lines and a last line without a newline', async () => {
     const input = '\uFEFF{"username":"piped-one"}\r\n\r\n{"username":"piped-two"}';
     expect(await users(['import', '-'], { input })).toMatchObject({
       code: 0,
@@ -407,7 +409,7 @@ describe('gatehouse users import', () => {
     });
   });
 
-  it('makes superusers only when it is told to', async () => {
+  it('makes superusers only when the option says so', async () => {
     await aSuperuser(gateway);
     const records = [{ username: 'next-chief', roles: ['superuser'] }];
     expect((await importing(records)).errors).toContain('line 1: roles: superuser is only imported with');
@@ -415,7 +417,7 @@ describe('gatehouse users import', () => {
     expect(await account('next-chief')).toMatchObject({ roles: ['superuser'] });
   });
 
-  it('says which file it cannot read', async () => {
+  it('names a file that it cannot read', async () => {
     expect(await users(['import', join(folder, 'nowhere.jsonl')])).toMatchObject({
       code: 1,
       errors: expect.stringContaining('cannot be read (ENOENT)'),
@@ -424,7 +426,7 @@ describe('gatehouse users import', () => {
 });
 
 describe('gatehouse users export', () => {
-  it('writes what another gateway takes in, and hashes only when asked to', async () => {
+  it('writes a file that another gateway can import, and includes hashes only with the option', async () => {
     const plain = await users(['export']);
     expect(plain.code).toBe(0);
     expect(plain.output).not.toMatch(/passwordHash|\$2[aby]\$/);
