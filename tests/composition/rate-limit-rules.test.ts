@@ -16,11 +16,14 @@ import type { Subject } from '../support/subject.ts';
 
 jest.setTimeout(120_000);
 
-/** Without limits: accounts are made here. */
+/** A gateway without limits, on which accounts are made. */
 let free: TestGateway;
 let world: BlockpassWorld;
 let google: GoogleStandIn;
-/** With databases of their own: a mail worker without limits must not take the jobs of the one that is tried. */
+/**
+ * Gateways with their own databases: a mail worker without limits must not take the jobs of the gateway under
+ * test.
+ */
 const ofWorkers: TestGateway[] = [];
 
 beforeAll(async () => {
@@ -36,20 +39,20 @@ afterAll(async () => {
 
 /** One run of an operation that the rule guards. @returns the code of its failure, if any. */
 type Run = () => Promise<unknown>;
-/** Prepares what the operation needs, for it to be run against a gateway where the rule allows one run. */
+/** Prepares what the operation needs on `free`, for runs against a gateway where the rule allows one. */
 type Attempt = (at: TestGateway) => Promise<Run>;
 
 const LIMITED = 'RATE_LIMITED';
 const unique = () => randomBytes(6).toString('hex');
 const codeOf = async (client: Client, query: string, bearer?: string, cookie?: string) =>
   (await client.raw(query, {}, { bearer, ...(cookie !== undefined && { headers: { cookie } }) })).code;
-/** For an operation that needs nothing. */
+/** For an operation without preparation. */
 const asNobody =
   (query: () => string): Attempt =>
   async (at) =>
   () =>
     codeOf(at.client, query());
-/** For an operation of somebody who is signed in. */
+/** For an operation of a signed-in caller. */
 const asSomebody =
   (query: (alice: Subject, refreshToken: string) => string): Attempt =>
   async (at) => {
@@ -57,7 +60,7 @@ const asSomebody =
     const { accessToken, refreshToken } = await alice.signedIn();
     return () => codeOf(at.client, query(alice, refreshToken), accessToken);
   };
-/** For an operation of somebody who is signed in, from a device that the account knows. */
+/** For an operation of a signed-in caller, from a known device. */
 const asKnownDevice =
   (query: () => string): Attempt =>
   async (at) => {
@@ -66,7 +69,7 @@ const asKnownDevice =
     const mark = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
     return () => codeOf(at.client, query(), accessToken, mark);
   };
-/** For a rule that the mail worker charges: what it holds back is answered like what it sends. */
+/** For a rule that the mail worker charges: a mail over the limit is answered like one that is sent. */
 const byWorker =
   (rule: string, ask: (own: TestGateway, email: string) => Promise<unknown>): Attempt =>
   async () => {
@@ -79,7 +82,7 @@ const byWorker =
       runs += 1;
       await ask(own, email);
       await own.mailbox.settled();
-      // The registration mailed once.
+      // The registration has already sent one mail.
       return (await own.mailbox.to(email)).length > runs ? undefined : LIMITED;
     };
   };
@@ -89,7 +92,7 @@ const onlyOneRun = (rules: readonly string[]) =>
   Object.keys(RATE_LIMIT_RULES)
     .map((rule) => `${rule}=${rules.includes(rule) ? '1/3600' : '9999/60'}`)
     .join();
-/** For a wrong second factor, at a login whose password was right. */
+/** For a wrong second factor, at a login with the right password. */
 const wrongFactor =
   (input: string): Attempt =>
   async (at) => {
@@ -118,7 +121,10 @@ const ask = (name: string) => async (at: TestGateway) => async () => {
   return status === 429 ? LIMITED : undefined;
 };
 
-/** In each round every rule allows one run in an hour; those that guard one operation together are in different rounds. */
+/**
+ * In each round every rule allows one run in an hour. Rules that guard the same operation are in different
+ * rounds.
+ */
 const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
   {
     'login.ip': asNobody(() => login(unique())),
@@ -265,7 +271,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
     'secondFactor.recovery': wrongFactor('recoveryCode: "AAAA-AAAA-AAAA-AAAA"'),
     'secondFactor.session': async (at) => {
       const { tokens } = await enrol(free, await free.aSubject());
-      // Each enrolment moves the clock of `free` on, and a token from the future is refused.
+      // Each enrolment advances the clock of `free`, and a token from the future is refused.
       at.clock.advance((free.clock.now() - at.clock.now()) / 1000);
       const guess = 'mutation { regenerateRecoveryCodes(securityCode: "000000") { codes } }';
       return () => codeOf(at.client, guess, tokens.accessToken);
@@ -276,7 +282,7 @@ const ROUNDS: readonly Readonly<Record<string, Attempt>>[] = [
 const noticesTo = async ({ email }: Subject) =>
   (await free.mailbox.to(email)).filter(({ subject }) => /password was changed/i.test(subject)).length;
 
-/** What counts guesses at an account, which unlockUser refills. */
+/** Rules that count guesses at an account, which unlockUser refills. */
 const GUESSES = [
   'login.device',
   'login.accountAtIp',
@@ -295,7 +301,7 @@ const GUESSES = [
   'secondFactor.recovery',
   'secondFactor.session',
 ];
-/** What is counted for an account and is not a guess at it. */
+/** Rules that count something else for an account. */
 const NOT_GUESSES = [
   'blockpassApp.person',
   'changeEmail.account',
@@ -308,7 +314,7 @@ const NOT_GUESSES = [
   'updateProfile.account',
 ];
 
-/** Whichever account an attempt was about. */
+/** Unlocks every account, so that it does not matter which one an attempt was about. */
 async function unlockEverybody(): Promise<void> {
   const { tokens } = await aSuperuser(free);
   const users = await free.database.query<{ id: string }>('select id from users');
@@ -316,17 +322,17 @@ async function unlockEverybody(): Promise<void> {
     await codeOf(free.client, `mutation { unlockUser(userId: "${id}") }`, tokens.accessToken);
 }
 
-it('every rule is either of networks and mailboxes, or is known to count guesses at an account or not', () => {
+it('every rule is for networks or mailboxes, or is listed as counting guesses at an account or not', () => {
   const ofAccounts = Object.keys(RATE_LIMIT_RULES).filter((rule) => !/\.(ip|recipient)$/.test(rule));
   expect(ofAccounts.toSorted()).toEqual([...GUESSES, ...NOT_GUESSES].toSorted());
 });
 
-it('there is a row for every rule', () => {
+it('every rule has a row', () => {
   const rows = ROUNDS.flatMap((round) => Object.keys(round));
   expect(rows.toSorted()).toEqual(Object.keys(RATE_LIMIT_RULES).toSorted());
 });
 
-it('what docs/security.md says of failures in a day is what the rules allow', () => {
+it('the table of daily failures in docs/security.md is what the rules allow', () => {
   const [row = ''] = readFileSync('docs/security.md', 'utf8').match(/^\| 21 .*$/m) ?? [];
   const inADay = (rule: string) => {
     const { burst = 0, perSeconds = 1 } = RATE_LIMIT_RULES[rule] ?? {};
@@ -359,7 +365,7 @@ describe.each(ROUNDS.map((round, index) => [index + 1, round] as const))('in rou
   });
   afterAll(() => at.close());
 
-  it.each(Object.entries(round))('%s ends what it guards', async (rule, attempt) => {
+  it.each(Object.entries(round))('%s limits the operation that it guards', async (rule, attempt) => {
     const run = await attempt(at);
     expect([(await run()) === LIMITED, await run()]).toEqual([false, LIMITED]);
     if (!GUESSES.includes(rule)) return;
