@@ -20,20 +20,20 @@ const devicesOf = ({ id }: Subject) =>
     [id],
   );
 const notices = async ({ email }: Subject) => {
-  // The notice of another change is written by the same worker, later: when it is there, the others are.
+  // The same worker writes the notice of another change later. When that is there, all earlier ones are.
   const marker = await gateway.aSubject();
   await gateway.mailbox.expect(marker.email, /confirm/i);
   return (await gateway.mailbox.to(email)).filter(({ subject }) => subject.startsWith('New sign-in'));
 };
 
 describe('the cookie of a device', () => {
-  it('is set by a sign-in, lives 400 days at most, and no script reads it', async () => {
+  it('is set by a sign-in, lives at most 400 days, and cannot be read by scripts', async () => {
     const alice = await gateway.aSubject();
     const cookie = (await alice.login()).headers.getSetCookie().find((text) => /device/.test(text));
     expect(cookie).toMatch(/^gatehouse_device=[\w-]{43}; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/);
   });
 
-  it('is bound to the host where there is https, whatever COOKIE_DOMAIN says', async () => {
+  it('is bound to the host on https, whatever COOKIE_DOMAIN says', async () => {
     const safe = await gateway.another({
       PUBLIC_URL: 'https://auth.example.test',
       COOKIE_DOMAIN: 'example.test',
@@ -48,7 +48,7 @@ describe('the cookie of a device', () => {
     }
   });
 
-  it('is not set by a login that failed, nor by a refresh', async () => {
+  it('is set neither by a failed login nor by a refresh', async () => {
     const alice = await gateway.aSubject();
     expect((await alice.login({ password: 'a wrong password' })).headers.getSetCookie()).toEqual([]);
     const { refreshToken } = await alice.signedIn();
@@ -67,13 +67,13 @@ describe('the cookie of a device', () => {
     expect([await devicesOf(alice), await devicesOf(bob)].map(({ length }) => length)).toEqual([1, 1]);
   });
 
-  it('is replaced where it is not one of ours', async () => {
+  it('is replaced when the gateway did not issue it', async () => {
     const alice = await gateway.aSubject();
     const { headers } = await alice.login({ headers: { cookie: 'gatehouse_device=1; x=y' } });
     expect(headers.getSetCookie().join()).toMatch(/gatehouse_device=[\w-]{43};/);
   });
 
-  it('is kept as a hash', async () => {
+  it('is stored as a hash', async () => {
     const alice = await gateway.aSubject();
     const browser = gateway.browser();
     await alice.signedIn({ client: browser });
@@ -83,7 +83,7 @@ describe('the cookie of a device', () => {
 });
 
 describe('known devices', () => {
-  it('are twenty for an account; the one that was not seen for longest is forgotten', async () => {
+  it('are limited to twenty for an account: the one unused for longest is deleted', async () => {
     const alice = await gateway.aSubject();
     for (let device = 0; device < 21; device += 1) await alice.signedIn(from(`Device-${'x'.repeat(device)}`));
     const agents = (await devicesOf(alice)).map(({ agent }) => agent.length - 'Device-'.length);
@@ -95,7 +95,7 @@ describe('known devices', () => {
     return (await devicesOf(alice)).some(({ mark_hash }) => mark_hash.equals(hash));
   };
 
-  it('that never came back are forgotten before one that did, whatever user agents they name', async () => {
+  it('that never came back are deleted before one that did, whatever user agents they name', async () => {
     const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
     for (let n = 0; n < 2; n += 1) await alice.signedIn({ client: browser });
     for (let run = 0; run < 21; run += 1) await alice.signedIn(from(`Script-${'x'.repeat(run)}`));
@@ -103,7 +103,7 @@ describe('known devices', () => {
     expect(await devicesOf(alice)).toHaveLength(20);
   });
 
-  it('of a client that keeps no cookies push out one another, and no browser, also not one that signed in once', async () => {
+  it('of a client without cookies evict each other, but never a browser, even one that signed in once', async () => {
     const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
     await alice.signedIn({ client: browser, ...from('Browser') });
     for (let run = 0; run < 21; run += 1) await alice.signedIn(from('Script'));
@@ -111,7 +111,7 @@ describe('known devices', () => {
     expect(await devicesOf(alice)).toHaveLength(20);
   });
 
-  it('make room for a new one, though all of them came back', async () => {
+  it('make room for a new one even when all of them came back', async () => {
     const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
     for (let device = 0; device < 20; device += 1) await alice.signedIn(from(`Device-${'x'.repeat(device)}`));
     await gateway.database.query(
@@ -127,7 +127,7 @@ describe('known devices', () => {
     ]);
   });
 
-  it('are forgotten after 400 days, but for the last one of an account', async () => {
+  it('are deleted after 400 days, except the last one of an account', async () => {
     const alice = await gateway.aSubject();
     for (const agent of ['Old', 'Older']) await alice.signedIn(from(agent));
     await gateway.database.query(
@@ -139,7 +139,7 @@ describe('known devices', () => {
     expect((await devicesOf(alice)).map(({ agent }) => agent)).toEqual(['Old']);
   });
 
-  it('go with the account', async () => {
+  it('are deleted with the account', async () => {
     const alice = await gateway.aSubject();
     await alice.signedIn();
     await gateway.database.query('delete from users where id = $1', [alice.id]);
@@ -147,15 +147,15 @@ describe('known devices', () => {
   });
 });
 
-describe('the owner', () => {
-  it('is not told of the first sign-in, nor of the same browser after an update', async () => {
+describe('a notice to the owner', () => {
+  it('is not sent for the first sign-in, nor for the same browser after an update', async () => {
     const [alice, browser] = [await gateway.aSubject(), gateway.browser()];
     await alice.signedIn({ client: browser, ...from('Browser/1.0 (Linux)') });
     await alice.signedIn({ client: browser, ...from('Browser/2.17 (Linux)') });
     expect(await notices(alice)).toEqual([]);
   });
 
-  it('is not told of another user agent with a known cookie', async () => {
+  it('is not sent for another user agent with a known cookie', async () => {
     const alice = await gateway.aSubject();
     const browser = gateway.browser();
     await alice.signedIn({ client: browser, ...from('Browser/1.0') });
@@ -163,7 +163,7 @@ describe('the owner', () => {
     expect(await notices(alice)).toEqual([]);
   });
 
-  it('is told once of a browser that brings no mark, and not when it comes back with the one that it got', async () => {
+  it('is sent once for a browser without a cookie, and not when it comes back with its new one', async () => {
     const [alice, stranger] = [await gateway.aSubject(), gateway.browser()];
     await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
     for (let n = 0; n < 2; n += 1) await alice.signedIn({ client: stranger, ...from('Stranger/1.0') });
@@ -172,14 +172,14 @@ describe('the owner', () => {
     expect(told[0]?.text).toContain('127.0.0.1');
   });
 
-  it('is told of a sign-in without a known mark, also when it names a user agent that the account knows', async () => {
+  it('is sent for a sign-in without a known cookie, even when it names a known user agent', async () => {
     const alice = await gateway.aSubject();
     await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
     await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
     expect(await notices(alice)).toHaveLength(1);
   });
 
-  it('is told of a mark that only another account knows', async () => {
+  it('is sent for a cookie that only another account knows', async () => {
     const [alice, bob, browser] = [await gateway.aSubject(), await gateway.aSubject(), gateway.browser()];
     await bob.signedIn({ client: browser, ...from('Browser/1.0') });
     await alice.signedIn({ client: gateway.browser(), ...from('Browser/1.0') });
@@ -187,7 +187,7 @@ describe('the owner', () => {
     expect(await notices(alice)).toHaveLength(1);
   });
 
-  it('is told of a token that was used twice', async () => {
+  it('is sent when a refresh token was used twice', async () => {
     const alice = await gateway.aSubject();
     const first = await alice.signedIn();
     const { data } = await alice.refresh(first.refreshToken);
