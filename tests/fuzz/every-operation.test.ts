@@ -15,17 +15,17 @@ import { aSuperuser } from '../support/staff.ts';
 import { type FuzzedRequest, fuzzedRequests, type LiveValues, MARK } from './inputs.ts';
 
 /**
- * FUZZ_INPUTS=1000000 for the long run, more than an hour; FUZZ_SEED repeats one. A failure prints the seed and the path to
- * the smallest input that fails.
+ * FUZZ_INPUTS=1000000 runs for more than an hour, and FUZZ_SEED repeats a run. A failure prints the seed and
+ * the path to the smallest failing input.
  */
 const INPUTS = Number(process.env.FUZZ_INPUTS ?? 20_000);
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_121);
-/** Sent at once, so that inputs meet each other. */
+/** Inputs that are sent at once, so that they meet each other. */
 const AT_ONCE = 20;
-/** Senders lose their sessions to their own inputs; after so many rounds there are new ones. */
+/** Senders lose their sessions by their own inputs, so they are replaced after this many rounds. */
 const ROUNDS_OF_SENDERS = 50;
 const MAX_HASHES = 20_000;
-/** Milliseconds: far more than any deadline of ours. */
+/** Milliseconds: far more than any deadline of the gateway. */
 const ANSWER_TIMEOUT = 60_000;
 const FAULT = '"extensions":{"code":"INTERNAL_SERVER_ERROR"';
 
@@ -35,7 +35,7 @@ let google: GoogleStandIn;
 let world: BlockpassWorld;
 let gateway: TestGateway;
 const live: LiveValues = { ids: [], names: [], addresses: [], tokens: [] };
-/** Inputs that were carried out without an error: refusals alone would show little. */
+/** Inputs that succeeded. A run with refusals alone would show little. */
 let carriedOut = 0;
 let bearers: Readonly<Record<FuzzedRequest['sender'], string | undefined>>;
 
@@ -71,14 +71,14 @@ async function newSenders(): Promise<void> {
   };
 }
 
-/** An answer that does not come is wrong too. */
+/** A missing answer is an error too. */
 async function problemInTime(request: FuzzedRequest): Promise<string | undefined> {
   const late = new AbortController();
   const silence = sleep(ANSWER_TIMEOUT, `no answer: ${JSON.stringify(request)}`, late).catch(() => undefined);
   return Promise.race([problemOf(request), silence]).finally(() => late.abort());
 }
 
-/** What is wrong with the answer, if anything. */
+/** The error in the answer, if any. */
 async function problemOf(request: FuzzedRequest): Promise<string | undefined> {
   if (request.messages) return problemOnSocket(request, request.messages);
   const { method, path, headers, body } = request;
@@ -99,18 +99,22 @@ async function problemOf(request: FuzzedRequest): Promise<string | undefined> {
   if (!String(reply.headers['content-type']).includes('json')) {
     return `status ${reply.statusCode} without JSON: ${sent} ${reply.body}`;
   }
-  // Readiness has a form of its own: with the machine busy for seconds, the database may count as away for a moment.
+  // Readiness has its own format. On a machine that is busy for seconds, the database may count as away for a
+  // moment.
   if (path === '/health/ready' && reply.statusCode === 503) {
     return 'parts' in reply.json() ? undefined : reply.body;
   }
   type Refusal = { err?: number; errors?: { extensions?: { code?: unknown; requestId?: unknown } }[] };
   const { err, errors } = reply.json<Refusal>();
-  // The form of errors that the Blockpass app knows.
+  // The error format of the Blockpass app.
   if (path.startsWith('/blockpass/') && err === reply.statusCode) return undefined;
   return errors?.every(({ extensions }) => extensions?.code && extensions.requestId) ? undefined : reply.body;
 }
 
-/** Says hello, then what was generated, and last a question whose answer shows that the socket still turns. */
+/**
+ * Connects, sends the generated messages, and then asks a question whose answer shows that the socket still
+ * works.
+ */
 async function problemOnSocket(request: FuzzedRequest, said: readonly string[]): Promise<string | undefined> {
   const address = `${gateway.url.replace('http', 'ws')}/graphql`;
   const socket = new WebSocket(address, 'graphql-transport-ws', { headers: authorization(request) });
@@ -139,7 +143,7 @@ function authorization({ sender }: FuzzedRequest): Record<string, string> {
   return bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
 }
 
-/** Of every route that there is, whoever registered it. */
+/** Every registered route, of every module. */
 function routesOf(app: TestGateway['gateway']['app']): string[] {
   const above: string[] = [];
   return app
@@ -156,8 +160,8 @@ function routesOf(app: TestGateway['gateway']['app']): string[] {
 
 const logLines = () => gateway.logLines as string[];
 
-describe('whatever is sent to every operation and route', () => {
-  it(`has an answer of ours, and leaves no secret behind (${INPUTS} inputs, seed ${SEED})`, async () => {
+describe('any input to every operation and route', () => {
+  it(`gets a well-formed answer, and leaks no secret (${INPUTS} inputs, seed ${SEED})`, async () => {
     const schema = await buildSchema({ resolvers: RESOLVERS });
     const routes = routesOf(gateway.gateway.app);
     expect(routes).toEqual(
@@ -186,7 +190,7 @@ describe('whatever is sent to every operation and route', () => {
         logLines().length = 0;
         expect({ problems, marked, faults }).toEqual({ problems: [], marked: [], faults: [] });
       }),
-      // Half as many again, for those that may not hash any more.
+      // Half as many again, for inputs that may not hash any more.
       { numRuns: Math.ceil((1.5 * INPUTS) / AT_ONCE), seed: SEED, endOnFailure: false },
     );
     expect(inputs).toBeGreaterThanOrEqual(INPUTS);

@@ -14,20 +14,20 @@ import {
   isUnionType,
 } from 'graphql';
 
-/** Stands in everything that is secret; no reply and no line of the log may hold it. */
+/** Part of every secret. No reply and no log line may contain it. */
 export const MARK = 'MARKED-SECRET';
 
-/** A request id is logged and comes back in the reply: it is no secret. */
+/** A request id is logged and returned, so it is not a secret. */
 const withoutMarkedId = ({
   'x-request-id': id,
   ...headers
 }: Record<string, string>): Record<string, string> =>
   id === undefined ? headers : { ...headers, 'x-request-id': id.replaceAll(MARK, 'an id') };
 
-/** Who sends it. */
+/** The sender of the input. */
 export type Sender = 'nobody' | 'a person' | 'a superuser' | 'a forger';
 
-/** One request to the gateway; by GET to /graphql with `messages`, a WebSocket on which they are sent. */
+/** One request to the gateway. With `messages`, a GET to /graphql opens a WebSocket on which they are sent. */
 export interface FuzzedRequest {
   readonly method: string;
   readonly path: string;
@@ -35,11 +35,11 @@ export interface FuzzedRequest {
   readonly body: string | undefined;
   readonly messages?: readonly string[];
   readonly sender: Sender;
-  /** Whether a password may be hashed for it. */
+  /** Whether the input may hash a password. */
   readonly hashes: boolean;
 }
 
-/** Values that exist, for inputs that get past the first check. They change while the test runs. */
+/** Existing values, for inputs that pass the first check. They change while the test runs. */
 export interface LiveValues {
   ids: string[];
   names: string[];
@@ -88,13 +88,13 @@ const NASTY = [
 
 const json = fc.jsonValue({ maxDepth: 3 });
 
-/** Inputs that are generated from the types of the schema, and such as fit no type; and what comes to each of the routes. */
+/** Generates inputs from the types of the schema, inputs that fit no type, and requests to every route. */
 export function fuzzedRequests(
   schema: GraphQLSchema,
   routes: readonly string[],
   live: LiveValues,
 ): fc.Arbitrary<FuzzedRequest> {
-  // Functions, so that a value is looked up when it is generated.
+  // Functions, so that a value is looked up when the input is generated.
   const one = (values: () => string[]) =>
     fc.nat().map((index) => values()[index % Math.max(1, values().length)] ?? 'none');
   const text = fc.oneof(
@@ -159,7 +159,7 @@ export function fuzzedRequests(
     return leaf(getNamedType(type).name, name);
   };
 
-  /** One use of a field, with an alias and variables of its own. */
+  /** One use of a field, with its own alias and variables. */
   const use = (field: Field, alias: string) => {
     const named = (arg: { name: string }) => `${alias}_${arg.name}`;
     const { name, args } = field;
@@ -245,7 +245,7 @@ export function fuzzedRequests(
 type Kind = 'query' | 'mutation' | 'subscription';
 type Field = GraphQLField<unknown, unknown>;
 
-/** Whether a password is among the arguments, at any depth. */
+/** Whether the arguments contain a password, at any depth. */
 function takesPassword(name: string, type: GraphQLInputType): boolean {
   const named = getNamedType(type);
   if (!isInputObjectType(named)) return /password/i.test(name);
@@ -263,7 +263,7 @@ const graphql = (body: unknown, who: Sender, hashes: boolean): FuzzedRequest => 
   hashes,
 });
 
-/** A document with one piece cut out, doubled or replaced. */
+/** A document in which one piece is removed, doubled or replaced. */
 const mutated = (query: string): fc.Arbitrary<string> =>
   fc
     .record({
@@ -288,7 +288,7 @@ const mutated = (query: string): fc.Arbitrary<string> =>
     })
     .map(({ at, length, piece }) => query.slice(0, at) + piece + query.slice(at + length));
 
-/** A WebSocket on which subscriptions are asked for, and other things are said. */
+/** A WebSocket with subscriptions and other messages. */
 const socket = (subscription: fc.Arbitrary<object>): fc.Arbitrary<FuzzedRequest> =>
   fc
     .record({
@@ -317,7 +317,7 @@ const socket = (subscription: fc.Arbitrary<object>): fc.Arbitrary<FuzzedRequest>
       hashes: false,
     }));
 
-/** A path that the route takes; its parameters are values that exist, and others. */
+/** A path that matches the route. Its parameters are existing values and others. */
 function pathOf(route: string, id: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const known: Readonly<Record<string, readonly string[]>> = {
     ':kind': ['identity', 'certificate'],
@@ -331,7 +331,7 @@ function pathOf(route: string, id: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.tuple(...parts).map((texts) => texts.join('/'));
 }
 
-/** What has no schema: any method, path, header and body. */
+/** A request without a schema: any method, path, header and body. */
 const rest = (
   routes: readonly string[],
   id: fc.Arbitrary<string>,
@@ -427,10 +427,10 @@ const rest = (
       hashes: false,
     }));
 
-/** Drawing takes a hundred times as long in the sandbox that Jest runs modules in. */
+/** Drawing a QR code takes a hundred times as long in the sandbox of Jest. */
 const SLOW_UNDER_JEST = /^qrCode/;
 
-/** All leaves of what a field returns, and of what hangs on it, to a depth. */
+/** All leaves of the type that a field returns, down to a depth. */
 function selection({ type }: GraphQLField<unknown, unknown>, depth: number): string {
   const named = getNamedType(type);
   if (isUnionType(named)) {
