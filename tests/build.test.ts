@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { elapse, eventually } from './support/race.ts';
 
-/** A small project with our build script; its compiler is ours, or one that the test writes. */
+/** A small project with our build script. Its compiler is ours, or one that the test writes. */
 let project: string;
 const at = (path: string) => join(project, path);
 const write = (path: string, content: string) => writeFile(at(path), content);
@@ -33,7 +33,7 @@ async function installTypeScript(): Promise<void> {
   }
 }
 
-/** Installs a compiler that notes its start and end in `log`, and waits for a file `go` in between. */
+/** Installs a compiler that logs its start and end in `log`, and waits in between for a file `go`. */
 async function installSlowCompiler(): Promise<void> {
   await mkdir(at('node_modules/typescript/bin'), { recursive: true });
   await write('node_modules/typescript/package.json', '{ "name": "typescript", "type": "module" }');
@@ -66,7 +66,7 @@ const BUILT_FIRST = '0: Building for the first time.\n';
 const BUILT = '0: Building, because something changed.\n';
 
 describe('the build', () => {
-  it('does nothing when nothing changed', async () => {
+  it('does nothing when no source changed', async () => {
     await installTypeScript();
     expect(await run()).toBe(BUILT_FIRST);
     expect(await run()).toBe(NOTHING_DONE);
@@ -97,7 +97,7 @@ describe('the build', () => {
     expect(await run()).toBe(NOTHING_DONE);
   });
 
-  it('runs when another compiler wrote into dist, although the sources are as before', async () => {
+  it('runs when another compiler wrote into dist, even when the sources are unchanged', async () => {
     await installTypeScript();
     await run();
     await write('src/main.ts', 'export const release = 2;\n');
@@ -115,7 +115,7 @@ describe('the build', () => {
     expect(await built()).toContain('release = 1');
   });
 
-  it('is tried again after a failure, until it succeeds', async () => {
+  it('is repeated after a failure, until it succeeds', async () => {
     await installTypeScript();
     await write('src/main.ts', 'export const release: string = 2;\n');
     for (let attempt = 0; attempt < 2; attempt++) expect(await run()).toMatch(/^[1-9].*TS2322/s);
@@ -123,7 +123,7 @@ describe('the build', () => {
     expect(await run()).toBe(BUILT);
   });
 
-  it('names packages that are not installed where it fails', async () => {
+  it('lists missing packages when it fails', async () => {
     await installTypeScript();
     await write(
       'package.json',
@@ -133,7 +133,7 @@ describe('the build', () => {
     expect(await run()).toMatch(/^[1-9]: .*\nNot installed: left-out\. Run "npm install"\.\n$/s);
   });
 
-  it('runs once for two commands that start at the same time', async () => {
+  it('runs once for two commands that start at once', async () => {
     await installSlowCompiler();
     const commands = [start(), start(), start()];
     await eventually(
@@ -161,7 +161,7 @@ describe('the build', () => {
     expect(await built()).toContain('release = 1');
   });
 
-  it('builds again when a file is saved while it runs', async () => {
+  it('runs again when a file is saved during a build', async () => {
     await installSlowCompiler();
     const first = start();
     await eventually(
@@ -175,7 +175,7 @@ describe('the build', () => {
     expect(await run()).toBe(NOTHING_DONE);
   });
 
-  it('names an old Node of npm in one line, at the first build only', async () => {
+  it('says once, in one line, that npm runs an old Node', async () => {
     await installTypeScript();
     const userAgent = (version: string) => ({
       npm_config_user_agent: `npm/10.8.2 node/v${version} linux x64`,
@@ -189,7 +189,7 @@ describe('the build', () => {
 });
 
 describe('without TypeScript, as after "npm prune --omit=dev"', () => {
-  it('uses what is built', async () => {
+  it('uses the existing build', async () => {
     await installTypeScript();
     await run();
     await rm(at('node_modules'), { recursive: true });
@@ -200,13 +200,13 @@ describe('without TypeScript, as after "npm prune --omit=dev"', () => {
     expect(await run()).toBe(NOTHING_DONE);
   });
 
-  it('says what to run when nothing is built', async () => {
+  it('says what to run when there is no build', async () => {
     expect(await run()).toMatch(/^1: Gatehouse is not built, .*"npm install --include=dev"/);
   });
 });
 
 describe('the Procfile', () => {
-  it('migrates before a release, and replaces the shell so that the gateway gets the signals', async () => {
+  it('migrates before a release, and replaces the shell so that the gateway receives signals', async () => {
     const lines = (await readFile('Procfile', 'utf8')).trim().split('\n');
     expect(lines).toEqual([
       'release: node -- dist/src/main.js migrate up',

@@ -27,7 +27,7 @@ const production = (): Environment => ({
 const WALLET_KEY = 'KwdMAjGmerYanjeui5SHS7JkmpZvVipYvB2LJGU1ZxJwYvP98617';
 
 describe('the settings', () => {
-  it('need nothing in development', () => {
+  it('are all optional in development', () => {
     const config = loadConfig({});
     expect(config.http).toMatchObject({
       host: '127.0.0.1',
@@ -66,7 +66,7 @@ describe('the settings', () => {
     ['secret@db1/gatehouse?target_session_attrs=read-only', 'must ask for a primary'],
     ['secret@db1,db2/gatehouse?host=db3', 'must name several servers before the path'],
     ['secret@db1/gatehouse?host=db2,db3', 'must name several servers before the path'],
-  ])('refuse postgresql://app:%s with a sentence that does not repeat the password', (rest, sentence) => {
+  ])('refuse postgresql://app:%s without repeating the password', (rest, sentence) => {
     for (const name of ['DATABASE_URL', 'DATABASE_MIGRATION_URL']) {
       const environment = { ...production(), [name]: `postgresql://app:${rest}` };
       const [problem, ...others] = problemsOf(environment);
@@ -76,7 +76,7 @@ describe('the settings', () => {
     }
   });
 
-  it('report all problems together, by name and never by value', () => {
+  it('report all errors together, with names and without values', () => {
     const problems = problemsOf({
       PORT: 'marked-value',
       JWT_ALG: 'none',
@@ -94,7 +94,7 @@ describe('the settings', () => {
     expect(problems.join()).not.toContain('marked-value');
   });
 
-  it('report a rate limit that does not exist with all other problems, and name the one that may be meant', () => {
+  it('report an unknown rate limit together with all other errors, and suggest a similar name', () => {
     const problems = problemsOf({ PORT: 'x', RATE_LIMIT_RULES: 'login.pi=5/60,login.account=5/60' });
     expect(problems).toEqual([
       expect.stringMatching(/^PORT /),
@@ -102,7 +102,7 @@ describe('the settings', () => {
     ]);
   });
 
-  it('take an empty text for unset', () => {
+  it('treat an empty text as unset', () => {
     expect(loadConfig({ PORT: '', TOKEN_KEY: '', CLIENT_ORIGIN: '' }).http.port).toBe(4000);
   });
 
@@ -131,11 +131,11 @@ describe('the settings', () => {
     expect(problems[0]).toContain(name);
   });
 
-  it.each(['SMTP_URL', 'SESSION_IDLE_TTL_SECONDS'])('refuse %s with a value that it cannot have', (name) => {
+  it.each(['SMTP_URL', 'SESSION_IDLE_TTL_SECONDS'])('refuse %s with a value outside its choices', (name) => {
     expect(problemsOf({ [name]: 'redis://localhost' })).toEqual([expect.stringContaining(name)]);
   });
 
-  it('take an address of Redis, from a file too, and refuse what is none', async () => {
+  it('accept a Redis URL, from a file too, and refuse other URLs', async () => {
     expect(loadConfig({}).redis.url).toBeUndefined();
     expect(loadConfig({ REDIS_URL: 'rediss://:secret@redis.example/1' }).redis.url).toContain('/1');
     const file = join(await mkdtemp(join(tmpdir(), 'gatehouse-secret-')), 'redis_url');
@@ -147,7 +147,7 @@ describe('the settings', () => {
     expect(problem).not.toContain('marked');
   });
 
-  it('keep sessions in PostgreSQL, or in Redis where there is one', () => {
+  it('keep sessions in PostgreSQL, or in Redis when it is set', () => {
     expect(loadConfig({}).session.store).toBe('postgres');
     expect(problemsOf({ SESSION_STORE: 'redis' })).toEqual([expect.stringContaining('REDIS_URL')]);
     const { session } = loadConfig({ SESSION_STORE: 'redis', REDIS_URL: 'redis://localhost' });
@@ -157,7 +157,7 @@ describe('the settings', () => {
 });
 
 describe('the budgets of connections', () => {
-  it('are parts of MAX_CONNECTIONS, with room for an office of 300 people behind one address', () => {
+  it('are parts of MAX_CONNECTIONS, with room for an office of 300 people behind one IP', () => {
     const { connections, sockets } = loadConfig({}).http;
     expect(connections.perClient).toBeGreaterThan(300 * (6 + 3));
     expect(sockets.perClient).toBeGreaterThan(300 * 3);
@@ -172,11 +172,11 @@ describe('the budgets of connections', () => {
     ['MAX_ANONYMOUS_WEBSOCKETS', { MAX_WEBSOCKETS: '100', MAX_ANONYMOUS_WEBSOCKETS: '101' }],
     ['MAX_CONNECTIONS_PER_CLIENT', { MAX_CONNECTIONS_PER_CLIENT: '20', MAX_CONNECTIONS_PER_NETWORK: '10' }],
     ['REQUEST_MAX_AGE_SECONDS', { REQUEST_MAX_AGE_SECONDS: '1.5' }],
-  ])('and the age of a request are refused where they do not fit: %s', (name, settings) => {
+  ])('and the age of a request are refused when they contradict each other: %s', (name, settings) => {
     expect(problemsOf(settings)).toEqual([expect.stringContaining(name)]);
   });
 
-  it('of a client may be the whole, which turns it off', () => {
+  it('of a client may equal the whole, which turns it off', () => {
     const { connections } = loadConfig({
       MAX_CONNECTIONS: '100',
       MAX_CONNECTIONS_PER_CLIENT: '100',
@@ -188,7 +188,7 @@ describe('the budgets of connections', () => {
 describe('Google sign-in', () => {
   const google = { GOOGLE_CLIENT_ID: 'web.example, phone.example', GOOGLE_CLIENT_SECRET: 'secret' };
 
-  it('is off unless it is set up, and never half set up', () => {
+  it('is off unless all its settings are set, and refused when only some are', () => {
     expect(loadConfig({}).google).toBeUndefined();
     expect(loadConfig(google).google).toEqual({
       clientIds: ['web.example', 'phone.example'],
@@ -203,7 +203,7 @@ describe('Google sign-in', () => {
     ]);
   });
 
-  it('may be at an issuer on plain http outside production only', () => {
+  it('accepts an issuer on plain http only outside production', () => {
     const standIn = { ...google, GOOGLE_ISSUER_URL: 'http://127.0.0.1:9000' };
     expect(problemsOf(standIn)).toEqual([]);
     expect(problemsOf({ ...production(), ...standIn })).toEqual([
@@ -213,11 +213,11 @@ describe('Google sign-in', () => {
 });
 
 describe('production', () => {
-  it('starts with what it needs', () => {
+  it('starts with its required settings', () => {
     expect(problemsOf(production())).toEqual([]);
   });
 
-  it('refuses embedded parts, generated secrets and an address that was guessed', () => {
+  it('refuses embedded parts, generated secrets and a guessed public URL', () => {
     const problems = problemsOf({ NODE_ENV: 'production' });
     for (const name of ['DATABASE_URL', 'TOKEN_KEY', 'ENCRYPTION_KEY', 'PASSWORD_PEPPER', 'PUBLIC_URL']) {
       expect(problems).toContainEqual(expect.stringContaining(`${name} must be set`));
@@ -228,7 +228,7 @@ describe('production', () => {
     expect(problemsOf({ ...production(), RATE_LIMIT: 'off', PASSWORD_BCRYPT_COST: '8' })).toHaveLength(2);
   });
 
-  it('has no introspection unless it is asked for', () => {
+  it('has introspection only when a setting asks for it', () => {
     expect(loadConfig(production()).graphql.introspection).toBe(false);
     expect(loadConfig({ ...production(), GRAPHQL_INTROSPECTION: 'true' }).graphql.introspection).toBe(true);
   });
@@ -244,26 +244,26 @@ describe('a name that is not a setting', () => {
     ['client_origin', 'CLIENT_ORIGIN'],
   ] as const;
 
-  it.each(MISSPELT)('%s stops a start in production and is a warning otherwise', (name, meant) => {
+  it.each(MISSPELT)('%s stops a start in production, and is a warning otherwise', (name, meant) => {
     const text = `${name} is not a setting: did you mean ${meant}?`;
     expect(problemsOf({ ...production(), [name]: 'x' })).toEqual([text]);
     expect(loadConfig({ [name]: 'x' }).warnings).toEqual([text]);
   });
 
-  it('stops a start in production when it takes a setting for a secret that a file may hold', () => {
+  it('stops a start in production when it names a setting as a secret in a file', () => {
     const text =
       'CLIENT_ORIGIN_FILE is not a setting: only secrets are read from files. Set CLIENT_ORIGIN itself.';
     expect(problemsOf({ ...production(), CLIENT_ORIGIN_FILE: '/run/secrets/origin' })).toEqual([text]);
     expect(loadConfig({ CLIENT_ORIGIN_FILE: '/run/secrets/origin' }).warnings).toEqual([text]);
   });
 
-  it('is a warning in production too when it is shorter than eight characters', () => {
+  it('is only a warning in production when it is shorter than eight characters', () => {
     expect(loadConfig({ ...production(), PROT: '4208' }).warnings).toEqual([
       'PROT is not a setting: did you mean PORT?',
     ]);
   });
 
-  it('stops a start outside of production when it was meant to be production', () => {
+  it('stops a start outside production when NODE_ENV seems to mean production', () => {
     expect(problemsOf({ NODE_EVN: 'production' })).toEqual([
       'NODE_EVN is not a setting: did you mean NODE_ENV?',
     ]);
@@ -276,17 +276,17 @@ describe('a name that is not a setting', () => {
       ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT'],
     ],
     ['is far from every setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
-  ])('is left alone when it %s', (_, names) => {
+  ])('is ignored when it %s', (_, names) => {
     const environment = Object.fromEntries(names.map((name) => [name, 'x']));
     expect(problemsOf({ ...production(), ...environment })).toEqual([]);
     expect(loadConfig(environment).warnings).toEqual([]);
   });
 
-  it('is left alone while it is empty', () => {
+  it('is ignored when it is empty', () => {
     expect(problemsOf({ ...production(), CLIENT_ORIGINS: '' })).toEqual([]);
   });
 
-  it('is in the list of docs/configuration.md when shells and platforms set it', async () => {
+  it('is listed in docs/configuration.md when shells and platforms set it', async () => {
     const code = await readFile('src/config/misspelt-names.ts', 'utf8');
     const [, list = ''] = /const OF_OTHERS = \[(.*?)\n\];/s.exec(code) ?? [];
     const names = [...list.matchAll(/'([^']+)'/g)].map(([, name]) => name);
@@ -297,7 +297,7 @@ describe('a name that is not a setting', () => {
 });
 
 describe('PUBLIC_URL', () => {
-  it('follows PORT, and so does every setting that follows PUBLIC_URL', () => {
+  it('follows PORT, and every setting that follows PUBLIC_URL does too', () => {
     const { http, accessToken, warnings } = loadConfig({ PORT: '4208' });
     const url = 'http://localhost:4208';
     expect([http.publicUrl, http.localUrl, ...http.clientOrigins, accessToken.issuer]).toEqual(
@@ -307,7 +307,7 @@ describe('PUBLIC_URL', () => {
   });
 
   it.each(['http://localhost:4000', 'http://127.0.0.1:4000', 'http://localhost'])(
-    '%s with another PORT is a warning that says what to set',
+    '%s with another PORT causes a warning that says what to set',
     (publicUrl) => {
       const { warnings } = loadConfig({ PORT: '4208', PUBLIC_URL: publicUrl });
       expect(warnings).toEqual([
@@ -320,13 +320,13 @@ describe('PUBLIC_URL', () => {
     ['of a proxy on another host', { PUBLIC_URL: 'https://auth.example.test' }],
     ['of a proxy that ends TLS on this machine', { PUBLIC_URL: 'https://localhost:8443' }],
     ['that agrees with PORT', { PORT: '4208', PUBLIC_URL: 'http://localhost:4208' }],
-  ])('%s is not a mistake', (_, settings) => {
+  ])('%s causes no warning', (_, settings) => {
     expect(loadConfig(settings).warnings).toEqual([]);
   });
 });
 
 describe('a secret', () => {
-  it('may stand in a file', async () => {
+  it('can be read from a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-secret-'));
     const file = join(folder, 'token_key');
     await writeFile(file, `${key()}\n`);
@@ -341,7 +341,7 @@ describe('a secret', () => {
 });
 
 describe('files of settings', () => {
-  it('stand beneath the environment; .env is read in development only', async () => {
+  it('have lower priority than the environment, and .env is read only in development', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-env-'));
     await writeFile(join(folder, '.env'), 'PORT=5000\nHOST=0.0.0.0\n');
     await writeFile(join(folder, 'other.env'), 'PORT=6000\n');
@@ -365,7 +365,7 @@ describe('a .env that production does not read', () => {
   };
   const production = { NODE_ENV: 'production' };
 
-  it('is pointed out', async () => {
+  it('causes a warning', async () => {
     const folder = await folderWith('.env', 'SMTP_URL=smtp://mail\n');
     expect(unreadEnvFile(production, folder, undefined)).toEqual([
       expect.stringContaining('--env-file .env'),
@@ -377,7 +377,7 @@ describe('a .env that production does not read', () => {
     ['it is read', '.env', {}, undefined],
     ['the environment has all of it', '.env', { ...production, SMTP_URL: 'smtp://other' }, undefined],
     ['there is none', 'other.env', production, undefined],
-  ] as const)('is not worth a word when %s', async (_, file, environment, envFile) => {
+  ] as const)('causes no warning when %s', async (_, file, environment, envFile) => {
     const folder = await folderWith(file, 'SMTP_URL=smtp://mail\n');
     expect(unreadEnvFile(environment, folder, envFile)).toEqual([]);
   });
@@ -387,7 +387,7 @@ const namesIn = async (file: string, pattern: RegExp): Promise<string[]> =>
   [...(await readFile(file, 'utf8')).matchAll(pattern)].map(([, name]) => name ?? '');
 const inExample = () => namesIn('.env.example', /^# ([A-Z_]+)=/gm);
 
-/** The names that a start looks for, with these settings. */
+/** The names that a start looks up with these settings. */
 function namesRead(settings: Environment): string[] {
   const names = new Set<string>();
   const environment = new Proxy(settings, {
@@ -409,7 +409,7 @@ describe('.env.example', () => {
     const everythingOn = { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'x', BLOCKPASS_CLIENT_ID: 'x' };
     const read = [{}, everythingOn, { ...production(), ...everythingOn }].flatMap(namesRead);
     const inFiles = new Set(read.map((name) => `${name}_FILE`));
-    // The same setting as a file of its own: described once, for all of them.
+    // The variant that names a file: documented once, for all settings.
     expect([...new Set(read)].filter((name) => !inFiles.has(name)).sort()).toEqual(
       (await inExample()).sort(),
     );
@@ -417,13 +417,16 @@ describe('.env.example', () => {
 });
 
 describe('docker-compose.yml', () => {
-  /** By the file itself, which brings PostgreSQL and Redis, or by the image. PORT is the one on the host. */
+  /**
+   * Settings that the file itself sets, since it brings PostgreSQL and Redis, or that the image sets. PORT is
+   * the one on the host.
+   */
   const DECIDED = [
     ...['NODE_ENV', 'HOST', 'PORT', 'DATA_DIR'],
     ...['DATABASE_URL', 'DATABASE_MIGRATION_URL', 'MIGRATE_ON_START', 'REDIS_URL'],
   ];
 
-  it('hands every setting on that it does not decide itself', async () => {
+  it('passes on every setting that it does not set itself', async () => {
     const passed = await namesIn('docker-compose.yml', /^ {2}([A-Z_]+): \$\{\1:/gm);
     expect([...passed, ...DECIDED].sort()).toEqual((await inExample()).sort());
   });
@@ -443,7 +446,7 @@ describe('Blockpass', () => {
     });
   });
 
-  it('is off in production until it has a client of its own, with everything that belongs to it', () => {
+  it('is off in production until its client id and the related settings are set', () => {
     expect(loadConfig(production()).blockpass.enabled).toBe(false);
     const client = { BLOCKPASS_CLIENT_ID: 'shop', BLOCKPASS_SIGNING_KEY: WALLET_KEY };
     expect(problemsOf({ ...production(), ...client })).toEqual(
@@ -464,7 +467,7 @@ describe('Blockpass', () => {
     ).toHaveLength(1);
   });
 
-  it('refuses what cannot be meant', () => {
+  it('refuses invalid values', () => {
     for (const setting of [
       { BLOCKPASS_PATH: 'no-slash' },
       { BLOCKPASS_PATH: '/trailing/' },
@@ -520,7 +523,7 @@ describe('JWT_SERVICE_AUDIENCES', () => {
 });
 
 describe('DPOP', () => {
-  it('is off, and needs tokens in the body', () => {
+  it('is off by default, and needs tokens in the body', () => {
     expect(loadConfig({}).session.dpop).toBe('off');
     expect(problemsOf({ DPOP: 'optional' })).toEqual([]);
     expect(problemsOf({ DPOP: 'required', TOKEN_DELIVERY: 'cookie' })).toEqual([

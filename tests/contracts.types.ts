@@ -6,7 +6,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
 import type { Revocations, SessionStore } from '../src/sessions/index.ts';
 
-/** Another process would go on accepting the tokens until its next look. */
+/** Another process would accept the tokens until its next poll. */
 export async function anyTransactionMayEndSessions(
   em: EntityManager,
   revocations: Revocations,
@@ -14,7 +14,7 @@ export async function anyTransactionMayEndSessions(
   id: string,
 ): Promise<void> {
   await em.transactional(async (tx) => {
-    // @ts-expect-error The transaction does not announce what ends in it.
+    // @ts-expect-error The transaction does not announce the revocation.
     await revocations.raiseEpoch(tx, id);
     // @ts-expect-error
     await revocations.rolesChanged(tx);
@@ -28,7 +28,7 @@ export async function anyTransactionMayEndSessions(
   });
 }
 
-/** A misspelt rule would be found only when the operation is called. */
+/** A misspelt rule would only be found when the operation is called. */
 export async function anyTextMayBeCharged(
   limiter: RateLimiter<'login.ip' | 'login.account'>,
   networks: readonly [string, ...string[]],
@@ -40,9 +40,9 @@ export async function anyTextMayBeCharged(
   await limiter.charge(['login.account', networks]);
   // @ts-expect-error A client is counted by its networks.
   await limiter.charge(['login.ip', networks[0]]);
-  // @ts-expect-error An object has no order that a reader can rely on.
+  // @ts-expect-error An object has no reliable order.
   await limiter.charge({ 'login.account': 'alice' });
-  // @ts-expect-error Its user would charge a rule that this one does not have.
+  // @ts-expect-error Its user would charge a rule that this limiter does not have.
   void (limiter satisfies RateLimiter<'login.ip' | 'login.account' | 'register.ip'>);
   void (limiter satisfies RateLimiter<'login.account'>);
 }

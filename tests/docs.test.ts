@@ -16,7 +16,7 @@ const FOLDERS = [
 ];
 const files = [...FOLDERS.flatMap((folder) => below(folder)), ...readdirSync('.')];
 const documents = files.filter((file) => file.endsWith('.md'));
-/** Pages that people read from top to bottom, with the lines that they may have. */
+/** Pages that people read from top to bottom, with their largest number of lines. */
 const SHORT: Readonly<Record<string, number>> = { 'README.md': 150, 'docs/architecture.md': 200 };
 
 function below(folder: string): string[] {
@@ -28,7 +28,7 @@ function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** The text without its blocks of code, which may hold anything. */
+/** The text without code blocks, which may contain anything. */
 const prose = (text: string) => text.replaceAll(/^( *)```.*?^\1```$/gms, '');
 
 /** Anchors of the headings, as GitHub makes them: a repeated heading gets a number. */
@@ -49,7 +49,7 @@ function anchorsOf(document: string): Set<string> {
   );
 }
 
-/** @returns what is wrong with the link, or null. */
+/** @returns an error for a broken link, or null. */
 function brokenLink(document: string, link: string): string | null {
   if (/^[a-z]+:/.test(link)) return null;
   const [path = '', anchor] = link.split('#');
