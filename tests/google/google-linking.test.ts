@@ -46,7 +46,7 @@ const noticesOf = async ({ email }: Subject, about: RegExp) => {
 };
 
 describe('linkGoogle', () => {
-  it('links a Google account with whatever address, and tells the owner', async () => {
+  it('links a Google account with any e-mail address, and tells the owner', async () => {
     const { subject, bearer } = await signedIn();
     const person = aPerson();
     expect((await link(bearer, person)).data?.linkGoogle.googleLinked).toBe(true);
@@ -55,7 +55,7 @@ describe('linkGoogle', () => {
     expect(await noticesOf(subject, /Google account was linked/)).toBe(1);
   });
 
-  it('changes nothing when it is linked already, and mails nothing', async () => {
+  it('changes nothing when the account is linked already, and sends no mail', async () => {
     const { subject, bearer } = await signedIn();
     const person = aPerson();
     await link(bearer, person);
@@ -63,7 +63,7 @@ describe('linkGoogle', () => {
     expect(await noticesOf(subject, /Google account was linked/)).toBe(1);
   });
 
-  it('refuses a Google account that is linked elsewhere, without a word of where', async () => {
+  it('refuses a Google account that is linked elsewhere, without naming the other account', async () => {
     const { person } = await aGoogleUser();
     const { bearer } = await signedIn();
     const { code, text } = await link(bearer, person);
@@ -90,7 +90,7 @@ describe('linkGoogle', () => {
     expect((await link(bearer, aPerson())).data).not.toBeNull();
   });
 
-  it('refuses an ID token whose nonce is used or not ours', async () => {
+  it('refuses an ID token whose nonce was used or was not issued by the gateway', async () => {
     const { bearer } = await signedIn();
     const used = await google.idToken({ ...aPerson(), nonce: await newNonce(gateway.client) });
     const linkWith = (idToken: string) => gateway.client.execute(LinkGoogleDocument, { idToken }, { bearer });
@@ -99,7 +99,7 @@ describe('linkGoogle', () => {
     expect((await linkWith(await google.idToken(aPerson() as never))).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('gives a Google account to one of twenty accounts that want it at once', async () => {
+  it('links a Google account to one of twenty accounts that request it at once', async () => {
     const accounts = await race(20, signedIn);
     const person = aPerson();
     const replies = await race(20, (index) => link(accounts[index]?.bearer ?? '', person));
@@ -107,7 +107,7 @@ describe('linkGoogle', () => {
     expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(19);
   });
 
-  it('links one of twenty Google accounts that one account wants at once', async () => {
+  it('links one of twenty Google accounts that one account requests at once', async () => {
     const { bearer } = await signedIn();
     const replies = await race(20, () => link(bearer, aPerson()));
     expect(replies.filter(({ data }) => data)).toHaveLength(1);
@@ -121,7 +121,7 @@ describe('reauthenticate', () => {
     return gateway.client.execute(ReauthenticateDocument, { googleIdToken }, { bearer });
   };
 
-  it('takes an ID token of the Google account that is linked', async () => {
+  it('accepts an ID token of the linked Google account', async () => {
     const { person, bearer } = await aGoogleUser();
     gateway.clock.advance(301);
     const refused = await unlink(bearer);
@@ -131,7 +131,7 @@ describe('reauthenticate', () => {
     expect(data?.reauthenticate.session).toMatchObject({ authenticationMethods: ['google'], aal: 1 });
   });
 
-  it('is offered to whoever has no password', async () => {
+  it('offers Google to accounts without a password', async () => {
     const { bearer } = await aGoogleUser();
     gateway.clock.advance(301);
     const newPassword = 'copper lantern drifting';
@@ -145,7 +145,7 @@ describe('reauthenticate', () => {
     expect(errors[0]?.extensions).toMatchObject({ maxAgeSeconds: 300, methods: ['googleIdToken'] });
   });
 
-  it('takes no other, and none twice', async () => {
+  it('refuses the token of another Google account, and a token that was used before', async () => {
     const { person, bearer } = await aGoogleUser();
     expect((await reauthenticate(bearer, aPerson())).code).toBe('INVALID_CREDENTIALS');
     expect((await reauthenticate(bearer, (await aGoogleUser()).person)).code).toBe('INVALID_CREDENTIALS');
@@ -158,7 +158,7 @@ describe('reauthenticate', () => {
 });
 
 describe('exportMyData', () => {
-  it('names the Google account that is linked', async () => {
+  it('contains the linked Google account', async () => {
     const { person, bearer } = await aGoogleUser();
     const { data } = await gateway.client.execute(ExportMyDataDocument, {}, { bearer });
     expect(data?.exportMyData).toMatchObject({
@@ -176,12 +176,12 @@ describe('unlinkGoogle', () => {
     expect(await noticesOf(subject, /Google account was unlinked/)).toBe(1);
     const { data } = await oneTap(gateway.client, google, person);
     expect(data?.loginWithGoogle).not.toMatchObject({ user: { id: subject.id } });
-    // Once more changes nothing.
+    // A repetition changes nothing.
     expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
     expect(await noticesOf(subject, /Google account was unlinked/)).toBe(1);
   });
 
-  it('never takes the last way in', async () => {
+  it('is refused when it would remove the last way to sign in', async () => {
     const { person, bearer, id } = await aGoogleUser();
     expect((await unlink(bearer)).code).toBe('CONFLICT');
     const again = await oneTap(gateway.client, google, person);
@@ -197,14 +197,14 @@ describe('unlinkGoogle', () => {
       [id],
     );
 
-  it('leaves a Blockpass identity as the way in', async () => {
+  it('is allowed when a Blockpass identity remains as a way to sign in', async () => {
     const { bearer, id } = await aGoogleUser();
     await withBlockpass(gateway, id);
     expect((await unlink(bearer)).data?.unlinkGoogle.googleLinked).toBe(false);
   });
 
-  it('does not, where nobody signs in by Blockpass', async () => {
-    // In production it is off until it has a client id of its own.
+  it('is refused when only a Blockpass identity remains and Blockpass is off', async () => {
+    // In production Blockpass is off until it has its own client id.
     const production = await TestGateway.start({
       NODE_ENV: 'production',
       PUBLIC_URL: 'https://auth.example.test',
@@ -229,7 +229,7 @@ describe('unlinkGoogle', () => {
     }
   });
 
-  it('tells once when it comes twenty times at once', async () => {
+  it('sends one notice for twenty requests at once', async () => {
     const { subject, bearer } = await signedIn();
     await link(bearer, aPerson());
     const replies = await race(20, () => unlink(bearer));
@@ -237,7 +237,7 @@ describe('unlinkGoogle', () => {
     expect(await noticesOf(subject, /Google account was unlinked/)).toBe(1);
   });
 
-  it('voids a sign-in by it that waits for its second step, and no other', async () => {
+  it('voids a Google sign-in that waits for its second step, and no other sign-in', async () => {
     const subject = await gateway.aSubject();
     const { app, tokens } = await enrol(gateway, subject);
     const person = aPerson();
@@ -252,7 +252,7 @@ describe('unlinkGoogle', () => {
     expect((await complete(byPassword)).data).not.toBeNull();
   });
 
-  it('refuses a sign-in that is under way while it happens', async () => {
+  it('refuses a Google sign-in that is in progress at that moment', async () => {
     const { subject, bearer } = await signedIn();
     const person = aPerson();
     await link(bearer, person);

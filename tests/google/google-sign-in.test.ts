@@ -58,14 +58,14 @@ const loginLinking = (subject: Subject, challenge: string, password = subject.pa
     input: { identifier: subject.username, password, linkChallenge: challenge },
   });
 
-/** An account whose address Google hands out itself. */
+/** An account whose e-mail address is hosted by Google. */
 const aGmailSubject = async () => {
   const person = aPerson();
   return { person, subject: await gateway.aSubject({ email: person.email ?? '' }) };
 };
 
-describe('a newcomer', () => {
-  it('gets an account without a password, and a username that tells nothing about the address', async () => {
+describe('a first sign-in by Google', () => {
+  it('creates an account without a password, with a username that does not show the address', async () => {
     const person = aPerson();
     const reply = await signIn(person);
     expect(await me(reply)).toMatchObject({
@@ -78,7 +78,7 @@ describe('a newcomer', () => {
     expect(authenticated(reply).session).toMatchObject({ authenticationMethods: ['google'], aal: 1 });
   });
 
-  it('is one account when twenty sign-ins come at once', async () => {
+  it('creates one account when twenty sign-ins come at once', async () => {
     for (const person of [aPerson(), aPerson(), aPerson({ email_verified: false })]) {
       const replies = await race(20, () => signIn(person));
       const ids = new Set(replies.map((reply) => authenticated(reply).user.id));
@@ -86,14 +86,14 @@ describe('a newcomer', () => {
     }
   });
 
-  it('whose address Google did not verify has an account without one', async () => {
+  it('creates an account without an address when Google did not verify it', async () => {
     const person = aPerson({ email_verified: false });
     expect(await me(await signIn(person))).toMatchObject({ email: null, emailConfirmed: false });
     const owner = await gateway.aSubject({ email: person.email ?? '' });
     expect(owner.id).toBeTruthy();
   });
 
-  it('who comes again finds the account, also after the address changed at Google', async () => {
+  it('is found again by the next sign-in, even after the address changed at Google', async () => {
     const person = aPerson();
     const first = authenticated(await signIn(person)).user.id;
     const moved = { ...person, email: `moved-${person.email}` };
@@ -101,7 +101,7 @@ describe('a newcomer', () => {
     expect(authenticated(await signIn({ sub: person.sub })).user.id).toBe(first);
   });
 
-  it('counts as confirmed where confirmation is required, and drops a registration that waits', async () => {
+  it('counts as confirmed when confirmation is required, and drops a pending registration', async () => {
     const strict = await TestGateway.start({ ...google.settings, EMAIL_CONFIRMATION: 'required' });
     try {
       const person = aPerson();
@@ -117,8 +117,8 @@ describe('a newcomer', () => {
   });
 });
 
-describe('a newcomer who is not alone', () => {
-  /** Runs `meanwhile` while somebody holds a row, and lets go of it. */
+describe('a first sign-in by Google that races with another change', () => {
+  /** Runs `meanwhile` while another connection holds a row, and then releases it. */
   const holding = async (on: TestGateway, row: string, values: unknown[], meanwhile: () => Promise<void>) => {
     const connection = await on.database.connect();
     try {
@@ -133,7 +133,7 @@ describe('a newcomer who is not alone', () => {
   const waiting = (on: TestGateway, count: number) =>
     eventually(on.database.lockWaiters, (waiters) => waiters >= count);
 
-  it('waits for a registration with the same address that is being confirmed, and is linked to it', async () => {
+  it('waits for a registration with the same address that is being confirmed, and is linked to its account', async () => {
     const strict = await TestGateway.start({ ...google.settings, EMAIL_CONFIRMATION: 'required' });
     try {
       const person = aPerson();
@@ -162,7 +162,7 @@ describe('a newcomer who is not alone', () => {
     }
   });
 
-  it('gets an account when the one with the address is deleted at that moment', async () => {
+  it('creates an account when the one with the address is deleted at that moment', async () => {
     const { person, subject } = await aGmailSubject();
     let reply: Promise<Reply<LoginWithGoogleMutation>> | undefined;
     await holding(gateway, 'delete from users where id = $1', [subject.id], async () => {
@@ -173,7 +173,7 @@ describe('a newcomer who is not alone', () => {
     expect(user.id).not.toBe(subject.id);
   });
 
-  it('gets a new account with the Google account of one that was deleted', async () => {
+  it('creates a new account when the previous account of the Google identity was deleted', async () => {
     const person = aPerson();
     const { accessToken, user } = authenticated(await signIn(person));
     await gateway.client.raw('mutation { deleteAccount }', {}, { bearer: accessToken ?? '' });
@@ -184,7 +184,7 @@ describe('a newcomer who is not alone', () => {
 });
 
 describe('an address that has an account', () => {
-  it('is linked when the account proved it and Google hands it out, and the owner is told', async () => {
+  it('is linked when the account confirmed it and Google hosts it, and the owner is told', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     const reply = await signIn(person);
@@ -194,7 +194,7 @@ describe('an address that has an account', () => {
     await subject.signedIn();
   });
 
-  it('is linked for a Workspace account of its domain', async () => {
+  it('is linked for a Workspace account of its own domain', async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     const person = aPerson({ email: subject.email, hd: 'example.test' });
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
@@ -216,17 +216,17 @@ describe('an address that has an account', () => {
     expect((await subject.me(accessToken)).data?.me?.googleLinked).toBe(false);
   });
 
-  it('is not linked to a second Google account: a mailbox may have changed hands', async () => {
+  it('is not linked to a second Google account, since the mailbox may have a new owner', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
     const successor = aPerson({ email: person.email ?? '' });
     const challenge = linkChallenge(await signIn(successor));
-    // Unless the owner of the account says so, with the password.
+    // The owner of the account can allow it with the password.
     expect((await loginLinking(subject, challenge)).data).not.toBeNull();
     expect(authenticated(await signIn(successor)).user.id).toBe(subject.id);
     expect(linkChallenge(await signIn(person))).toBeTruthy();
-    // It took the place of the other: both are told and recorded.
+    // It replaced the other Google account. Both changes are told to the owner and audited.
     await gateway.mailbox.expect(subject.email, /Google account was unlinked/);
     const recorded = await gateway.database.query<{ action: string }>(
       `select action from audit_event where subject_id = $1 and action like 'google.%' order by id`,
@@ -239,7 +239,7 @@ describe('an address that has an account', () => {
     ]);
   });
 
-  it('that an account can still bring back leads to that account', async () => {
+  it('leads to its former account while that can still undo its e-mail change', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     const { accessToken } = await subject.signedIn();
@@ -264,21 +264,21 @@ describe('a link challenge', () => {
     return { subject, person, challenge: linkChallenge(await signIn(person)) };
   };
 
-  it('links once the owner logs in with it', async () => {
+  it('links when the owner logs in with it', async () => {
     const { subject, person, challenge } = await challenged();
     expect((await loginLinking(subject, challenge)).data?.login.__typename).toBe('Authenticated');
     expect(authenticated(await signIn(person)).user.id).toBe(subject.id);
     await gateway.mailbox.expect(subject.email, /Google account was linked/);
   });
 
-  it('links nothing with a wrong password, and stays good', async () => {
+  it('links nothing with a wrong password, and stays valid', async () => {
     const { subject, person, challenge } = await challenged();
     expect((await loginLinking(subject, challenge, 'wrong anchor rising')).code).toBe('INVALID_CREDENTIALS');
     expect(linkChallenge(await signIn(person))).toBeTruthy();
     expect((await loginLinking(subject, challenge)).data).not.toBeNull();
   });
 
-  it('is good for no other account', async () => {
+  it('is refused for another account', async () => {
     const { person, challenge } = await challenged();
     const thief = await gateway.aSubject();
     expect((await loginLinking(thief, challenge)).code).toBe('INVALID_TOKEN');
@@ -286,7 +286,7 @@ describe('a link challenge', () => {
     expect(linkChallenge(await signIn(person))).toBeTruthy();
   });
 
-  it('is over after ten minutes', async () => {
+  it('expires after ten minutes', async () => {
     const { subject, challenge } = await challenged();
     await gateway.database.query(
       `update link_challenge set expires_at = expires_at - interval '601 seconds'`,
@@ -301,7 +301,7 @@ describe('a link challenge', () => {
     expect(replies.filter(({ code }) => code === 'INVALID_TOKEN')).toHaveLength(19);
   });
 
-  it('waits for the second factor where there is one', async () => {
+  it('waits for the second factor when the account has one', async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     const { app } = await enrol(gateway, subject);
     const person = aPerson({ email: subject.email });
@@ -320,8 +320,8 @@ describe('a link challenge', () => {
   });
 });
 
-describe('a planted account', () => {
-  it('loses everything that its planter knows when the owner of the address comes', async () => {
+describe("an account that another person registered with the owner's address", () => {
+  it('loses every credential when the owner of the address signs in by Google', async () => {
     const person = aPerson();
     const planted = await gateway.aSubject({ email: person.email ?? '' });
     const attacker = await planted.signedIn();
@@ -383,7 +383,7 @@ describe('a planted account', () => {
     }
   });
 
-  it('loses the same when its owner resets the password before coming by Google', async () => {
+  it('loses them too when the owner resets the password before the first Google sign-in', async () => {
     const [person, trojan] = [aPerson(), aPerson()];
     const planted = await gateway.aSubject({ email: person.email ?? '' });
     const { accessToken: bearer } = (await enrol(gateway, planted)).tokens;
@@ -407,12 +407,12 @@ describe('a planted account', () => {
               (select count(*)::int from recovery_code where user_id = $1) as codes`,
       [planted.id],
     );
-    // The devices are those of the reset and of the sign-in just now, neither with a cookie.
+    // The two devices are those of the reset and of the sign-in just now, which both came without a cookie.
     expect(kept).toEqual({ devices: 2, codes: 0 });
     expect(authenticated(await signIn(person)).user.id).toBe(planted.id);
   });
 
-  it('that was moved to another address does not keep the one that it never proved', async () => {
+  it('that moved to another address does not keep the one it never confirmed', async () => {
     const person = aPerson();
     const planted = await gateway.aSubject({ email: person.email ?? '' });
     const { accessToken: bearer } = await planted.signedIn();
@@ -425,7 +425,7 @@ describe('a planted account', () => {
     expect(await me(reply)).toMatchObject({ email: person.email, emailConfirmed: true });
   });
 
-  it('is not taken over when it has a role, whose second factor would go with it', async () => {
+  it('is not claimed when it has a role, because a claim would remove its second factor', async () => {
     const person = aPerson();
     const moderator = await gateway.aSubject({ email: person.email ?? '' });
     await grant(gateway, moderator.id, (await aRole(gateway)).name);
@@ -434,7 +434,7 @@ describe('a planted account', () => {
     expect((await moderator.me(accessToken)).data?.me?.emailConfirmed).toBe(false);
   });
 
-  it('is not opened by an address that Google does not hand out', async () => {
+  it('is not opened by an address that Google does not host', async () => {
     const planted = await gateway.aSubject();
     const { accessToken } = await planted.signedIn();
     expect(linkChallenge(await signIn(aPerson({ email: planted.email })))).toBeTruthy();
@@ -442,8 +442,8 @@ describe('a planted account', () => {
   });
 });
 
-describe('the rules of every sign-in', () => {
-  it('hold: a second factor is asked for', async () => {
+describe('a Google sign-in', () => {
+  it('asks for the second factor', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     await signIn(person);
@@ -458,7 +458,7 @@ describe('the rules of every sign-in', () => {
     expect(data?.completeLogin.session).toMatchObject({ authenticationMethods: ['google', 'otp'], aal: 2 });
   });
 
-  it('hold: a deactivated account answers like a bad token', async () => {
+  it('of a deactivated account answers like an invalid token', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     const unlinked = await aGmailSubject();
@@ -471,7 +471,7 @@ describe('the rules of every sign-in', () => {
       const reply = await signIn(someone);
       expect([reply.code, reply.errors[0]?.message]).toEqual([bad.code, bad.errors[0]?.message]);
     }
-    // Nor is it claimed.
+    // The address is not claimed either.
     const [row] = await gateway.database.query('select email_confirmed_at from users where id = $1', [
       unlinked.subject.id,
     ]);
@@ -479,8 +479,8 @@ describe('the rules of every sign-in', () => {
   });
 });
 
-describe('undoing a change of address', () => {
-  it('takes away the Google account that was linked since', async () => {
+describe('undoing an e-mail change', () => {
+  it('removes a Google account that was linked after the change', async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await subject.signedIn();
     const thief = aPerson();
@@ -498,7 +498,7 @@ describe('undoing a change of address', () => {
     expect(authenticated(await signIn(thief)).user.id).not.toBe(subject.id);
   });
 
-  it('takes away one that was linked before, which may be of the same thief', async () => {
+  it('removes one that was linked before the change too, since the same thief may have linked it', async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     const { accessToken: bearer } = await subject.signedIn();
     const thief = aPerson();
@@ -511,7 +511,7 @@ describe('undoing a change of address', () => {
     expect(authenticated(await signIn(thief)).user.id).not.toBe(subject.id);
   });
 
-  it('is no loss for the owner, whose own is linked again by the next sign-in', async () => {
+  it('is harmless for the owner, whose own Google account is linked again at the next sign-in', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     await signIn(person);
@@ -528,7 +528,7 @@ describe('undoing a change of address', () => {
 });
 
 describe('resetting the password', () => {
-  it('leaves the Google account, and the mail about it says so', async () => {
+  it('keeps the Google account linked, and the mail says so', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     await signIn(person);
@@ -543,7 +543,7 @@ describe('resetting the password', () => {
 });
 
 describe('a gateway without GOOGLE_CLIENT_ID', () => {
-  it('says so, and has no routes', async () => {
+  it('says that Google sign-in is off, and has no routes for it', async () => {
     const plain = await TestGateway.start();
     try {
       const subject = await plain.aSubject();
@@ -576,7 +576,7 @@ describe('a gateway without GOOGLE_CLIENT_ID', () => {
   });
 });
 
-it('a newcomer can set a password within five minutes', async () => {
+it('a newcomer by Google can set a password within five minutes', async () => {
   const person = aPerson();
   const reply = authenticated(await signIn(person));
   const { data } = await gateway.client.execute(

@@ -11,7 +11,10 @@ import { freePort } from '../support/process.ts';
 const CLIENT_ID = 'gateway.apps.example.test';
 const CLIENT_SECRET = 'the client secret of the tests';
 
-/** A page of a frontend: sends the browser away, and takes the result from the fragment when it is back. */
+/**
+ * A page of a frontend: it redirects the browser, and reads the result from the fragment when the browser
+ * returns.
+ */
 const pageOf = (gatewayUrl: string) => `<!doctype html><meta charset="utf-8"><title>Frontend</title>
   <a href="${gatewayUrl}/oauth/google/start">Sign in with Google</a><output></output>
   <script>
@@ -37,7 +40,10 @@ const listen = async (server: Server, port = 0): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-/** An issuer that holds the client to the rules: exact redirect URI, PKCE, client secret. Anybody may log in there. */
+/**
+ * An issuer that checks redirect URI, PKCE and client secret as the standards ask. Any person may log in
+ * there.
+ */
 function honestIssuer(url: string, redirectUri: string): Provider {
   return new Provider(url, {
     clients: [{ client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uris: [redirectUri] }],
@@ -45,7 +51,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
     clientDefaults: { token_endpoint_auth_method: 'client_secret_post' },
     pkce: { required: () => true },
     claims: { openid: ['sub'], email: ['email', 'email_verified'] },
-    // Google has the address in the ID token.
+    // Like Google, it puts the address into the ID token.
     conformIdTokenClaims: false,
     findAccount: (_context: unknown, id: string) => ({
       accountId: id,
@@ -70,7 +76,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
       response.writeHead(200, { 'content-type': 'text/html' }).end(pageOf(gatewayUrl));
     });
     frontendUrl = `http://localhost:${await listen(frontend)}`;
-    // Another site than the gateway's, as Google is.
+    // A site other than the gateway's, as Google is.
     const issuerPort = Number(await freePort());
     const issuerUrl = `http://127.0.0.1:${issuerPort}`;
     const provider = honestIssuer(issuerUrl, `${gatewayUrl}/oauth/google/callback`);
@@ -120,7 +126,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
     return page.locator('output', { hasText: /./ }).textContent();
   };
 
-  it('a person signs in from a page of the frontend, and finds the account again', async () => {
+  it('a person signs in from a page of the frontend, and later reaches the same account', async () => {
     const page = await open();
     await signIn(page, 'ada.lovelace');
     const first = await shown(page);
@@ -142,7 +148,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
     expect(row).toEqual({ count: 1 });
   });
 
-  it('a person who says no is back at the frontend, not signed in', async () => {
+  it('a person who refuses consent returns to the frontend without a session', async () => {
     const page = await open();
     await page.getByText('Sign in with Google').click();
     await page.getByText('[ Cancel ]').click();

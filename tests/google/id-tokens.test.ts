@@ -39,7 +39,7 @@ const countRows = async () => {
 };
 
 describe('an ID token', () => {
-  it('signs in when everything about it is right', async () => {
+  it('signs in when every claim and the signature are valid', async () => {
     const { data } = await signIn({});
     expect(data?.loginWithGoogle.__typename).toBe('Authenticated');
   });
@@ -81,13 +81,13 @@ describe('an ID token', () => {
   );
 
   it.each(['', 'x', 'a.b.c', 'e30.e30.e30', `${'a'.repeat(9_000)}.b.c`, 'bnVsbA.e30.e30'])(
-    'is refused when it is none: %p',
+    'is refused when it is not a JWT: %p',
     async (text) => {
       expect((await login(text)).code).toBe('INVALID_CREDENTIALS');
     },
   );
 
-  it('is refused when a letter of it was changed', async () => {
+  it('is refused when one letter was changed', async () => {
     const token = await google.idToken({ ...aPerson(), nonce: await newNonce(gateway.client) });
     const [header, payload = '', signature] = token.split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
@@ -95,13 +95,13 @@ describe('an ID token', () => {
     expect((await login(`${header}.${changed}.${signature}`)).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('may be for an app of the same service', async () => {
+  it('may be issued for another app of the same service', async () => {
     const phone = 'phone.apps.example.test';
     expect((await signIn({ aud: CLIENT_ID, azp: phone })).data).not.toBeNull();
     expect((await signIn({ aud: phone, azp: phone })).data).not.toBeNull();
   });
 
-  it('answers with the same words whatever is wrong', async () => {
+  it('is refused with the same message for every reason', async () => {
     const messages = [
       await signIn({ exp: now() - 1 }),
       await signIn({ nonce: undefined }),
@@ -110,7 +110,7 @@ describe('an ID token', () => {
     expect(new Set(messages).size).toBe(1);
   });
 
-  it('never gets into the log', async () => {
+  it('is never logged', async () => {
     const token = await google.idToken({ ...aPerson(), nonce: 'marked-nonce', email: 'marked@example.test' });
     await login(token);
     const log = gateway.logLines.join('');
@@ -121,27 +121,27 @@ describe('an ID token', () => {
 });
 
 describe('a nonce', () => {
-  it('works once, also when its token comes twenty times at once', async () => {
+  it('works once, even when its token comes twenty times at once', async () => {
     const token = await google.idToken({ ...aPerson(), nonce: await newNonce(gateway.client) });
     const replies = await race(20, () => login(token));
     expect(replies.filter(({ data }) => data)).toHaveLength(1);
     expect(replies.filter(({ code }) => code === 'INVALID_CREDENTIALS')).toHaveLength(19);
   });
 
-  it('is over after ten minutes', async () => {
+  it('expires after ten minutes', async () => {
     const nonce = await newNonce(gateway.client);
     await gateway.database.query(`update google_ticket set expires_at = expires_at - interval '601 seconds'`);
     expect((await login(await google.idToken({ ...aPerson(), nonce }))).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('given along must be that of the token', async () => {
+  it('in the request must match the one in the token', async () => {
     const [one, other] = [await newNonce(gateway.client), await newNonce(gateway.client)];
     const token = await google.idToken({ ...aPerson(), nonce: one });
     expect((await login(token, other)).code).toBe('INVALID_CREDENTIALS');
     expect((await login(token, one)).data).not.toBeNull();
   });
 
-  it('may be known to Google by its hash alone, and then must come along', async () => {
+  it('may be known to Google only by its hash, and must then be in the request', async () => {
     const nonce = await newNonce(gateway.client);
     const hash = createHash('sha256').update(nonce).digest('hex');
     const token = await google.idToken({ ...aPerson(), nonce: hash });
@@ -149,7 +149,7 @@ describe('a nonce', () => {
     expect((await login(token, nonce)).data).not.toBeNull();
   });
 
-  it('is not in the database', async () => {
+  it('is not stored in the database', async () => {
     const nonce = await newNonce(gateway.client);
     const rows = await gateway.database.query('select t::text as row from google_ticket t');
     expect(JSON.stringify(rows)).not.toContain(nonce);

@@ -1,5 +1,5 @@
 /** @timing: expects answers within a second while the issuer does not answer */
-/** @topology one: counts what one process asks of the issuer */
+/** @topology one: counts the requests of one process to the issuer */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { LoginWithGoogleDocument } from '../support/generated/operations.ts';
@@ -32,7 +32,7 @@ const login = (idToken: string) => gateway.client.execute(LoginWithGoogleDocumen
 const failures: Failure[] = ['silent', 'broken', 'garbage', 'trickling', 'redirected', 'huge'];
 
 describe.each(failures)('while Google is %s', (failure) => {
-  it('signing in by it fails within five seconds, and nothing else does', async () => {
+  it('a Google sign-in fails within five seconds, and all other operations work', async () => {
     const alice = await gateway.aSubject();
     const idToken = await google.idToken({ ...aPerson(), nonce: await newNonce(gateway.client) });
     google.failure = failure;
@@ -47,7 +47,7 @@ describe.each(failures)('while Google is %s', (failure) => {
     expect((await fetch(`${gateway.url}/health/ready`)).status).toBe(200);
   });
 
-  it('it is asked once in a cool-down, whoever would sign in, and found again after it', async () => {
+  it('the gateway sends one request in a cool-down for all sign-ins, and recovers after it', async () => {
     google.failure = failure;
     const replies = await race(20, signIn);
     expect(new Set(replies.map(({ code }) => code))).toEqual(new Set(['SERVICE_UNAVAILABLE']));
@@ -62,19 +62,19 @@ describe.each(failures)('while Google is %s', (failure) => {
     expect((await signIn()).data).not.toBeNull();
   });
 
-  it('the redirect flow brings the browser back to the frontend within five seconds', async () => {
+  it('the redirect flow returns the browser to the frontend within five seconds', async () => {
     const browser = new RedirectBrowser(gateway.url);
     const answer = await browser.answerOf(await browser.begin());
     google.failure = failure;
     const since = Date.now();
     expect((await browser.finish(answer)).get('error')).toBe('SERVICE_UNAVAILABLE');
     expect(Date.now() - since).toBeLessThan(5_000);
-    // A code works once: sent again, it would only tell of a theft.
+    // A code works once, so sending it again would only look like a theft.
     expect(google.requestsOf('/token')).toBe(1);
   });
 });
 
-describe('who comes late to the keys, since the token endpoint is slow,', () => {
+describe('a sign-in that reaches the key fetch late because the token endpoint is slow', () => {
   const finishing = async (delays: Record<string, number>) => {
     const browser = new RedirectBrowser(gateway.url);
     const answer = await browser.answerOf(await browser.begin());
@@ -84,7 +84,7 @@ describe('who comes late to the keys, since the token endpoint is slow,', () => 
     return { error, milliseconds: Date.now() - since };
   };
 
-  it('waits no longer for somebody else who fetches them', async () => {
+  it('does not wait longer because another sign-in is fetching the keys', async () => {
     const late = finishing({ '/token': 2_500, '/jwks': 60_000 });
     await elapse(
       1_500,
@@ -97,7 +97,7 @@ describe('who comes late to the keys, since the token endpoint is slow,', () => 
     expect((await other).code).toBe('SERVICE_UNAVAILABLE');
   });
 
-  it('leaves them time to come for the others', async () => {
+  it('does not cut the fetch short for the others', async () => {
     const late = finishing({ '/token': 3_500, '/jwks': 1_500 });
     await eventually(
       async () => google.keyRequests(),
@@ -118,7 +118,7 @@ describe('keys', () => {
     expect(google.keyRequests()).toBe(1);
   });
 
-  it('are fetched once in a cool-down for tokens with made-up key ids', async () => {
+  it('are fetched once in a cool-down for tokens with invented key ids', async () => {
     await signIn();
     await google.addKey('new');
     const made = await withKey('new');
@@ -139,7 +139,7 @@ describe('keys', () => {
     expect(google.keyRequests()).toBe(2);
   });
 
-  it('that are known serve on while Google is away', async () => {
+  it('that are known stay in use while Google is unavailable', async () => {
     await signIn();
     google.failure = 'broken';
     expect((await signIn()).data).not.toBeNull();

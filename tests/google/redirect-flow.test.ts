@@ -27,7 +27,7 @@ afterEach(() => {
 const aBrowser = () => new RedirectBrowser(gateway.url);
 const complete = (browser: RedirectBrowser, code: string) =>
   browser.execute(CompleteGoogleLoginDocument, { code });
-/** What the audit trail has of sign-ins that were refused. */
+/** The audit events of sign-ins that were refused. */
 const refusals = async () => {
   const [row] = await gateway.database.query<{ count: number }>(
     `select count(*)::int from audit_event
@@ -41,7 +41,7 @@ const error = (fragment: URLSearchParams) => {
 };
 
 describe('the redirect flow', () => {
-  it('ends in a session, with the cookies of one and without its own', async () => {
+  it('ends in a session with its cookies, and deletes its own cookie', async () => {
     const browser = aBrowser();
     const fragment = await browser.signIn();
     expect([...fragment.keys()]).toEqual(['code']);
@@ -56,7 +56,7 @@ describe('the redirect flow', () => {
     ]);
   });
 
-  it('asks for a code with PKCE, state and nonce, for no more than an address, back to one exact URI', async () => {
+  it('requests a code with PKCE, state and nonce, the scope of an e-mail address, and one exact redirect URI', async () => {
     const url = await aBrowser().begin();
     const { state, nonce, code_challenge: challenge, ...rest } = Object.fromEntries(url.searchParams);
     expect(rest).toEqual({
@@ -100,7 +100,7 @@ describe('the redirect flow', () => {
     }
   });
 
-  it('has no route with LINK_PAGES=off: it would have no page to end at', async () => {
+  it('has no route with LINK_PAGES=off, since there is no page where it could end', async () => {
     const other = await gateway.another({ LINK_PAGES: 'off' });
     try {
       for (const step of ['start', 'callback']) {
@@ -111,7 +111,7 @@ describe('the redirect flow', () => {
     }
   });
 
-  it('sends nobody anywhere but to CLIENT_ORIGIN', async () => {
+  it('redirects only to CLIENT_ORIGIN', async () => {
     const evil = 'https://evil.example.test';
     const query = `redirect_uri=${evil}&return_to=${evil}&state=x&code=y&next=//evil.example.test`;
     const headers = { host: 'evil.example.test', 'x-forwarded-host': 'evil.example.test', referer: evil };
@@ -128,7 +128,7 @@ describe('the redirect flow', () => {
     expect(start.searchParams.get('redirect_uri')).toBe('http://localhost:4000/oauth/google/callback');
   });
 
-  it('keeps its secret in a cookie that scripts and other hosts cannot have', async () => {
+  it('keeps its secret in a cookie that scripts and other hosts cannot read', async () => {
     const { headers } = await fetch(`${gateway.url}/oauth/google/start`, { redirect: 'manual' });
     const [cookie] = headers.getSetCookie();
     expect(cookie).toMatch(/^gatehouse_google=[\w-]{43}; Max-Age=720; Path=\/; HttpOnly; SameSite=Lax$/);
@@ -148,7 +148,7 @@ describe('the redirect flow', () => {
     }
   });
 
-  it('leaves nothing in the database that a flow could be continued with', async () => {
+  it('stores nothing in the database that could continue a flow', async () => {
     const browser = aBrowser();
     const url = await browser.begin();
     const fragment = await browser.finish(await browser.answerOf(url));
@@ -159,7 +159,7 @@ describe('the redirect flow', () => {
 });
 
 describe('a browser', () => {
-  it('need not send a request id where other clients must', async () => {
+  it('needs no request id, although other clients must send one', async () => {
     const strict = await gateway.another({ REQUIRE_REQUEST_ID: 'true' });
     try {
       expect((await new RedirectBrowser(strict.url).signIn()).get('code')).toBeTruthy();
@@ -170,7 +170,7 @@ describe('a browser', () => {
 });
 
 describe('a callback is refused', () => {
-  it('without a state, and with one that nobody asked with', async () => {
+  it('without a state, and with an unknown one', async () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     const code = answer.get('code') ?? '';
@@ -183,7 +183,7 @@ describe('a callback is refused', () => {
     expect(await refusals()).toBe(before + 3);
   });
 
-  it('in another browser, and still good in its own', async () => {
+  it('in another browser, and stays valid in its own', async () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     expect(error(await aBrowser().finish(answer))).toBe('INVALID_TOKEN');
@@ -193,7 +193,7 @@ describe('a callback is refused', () => {
     expect((await browser.finish(answer)).get('code')).toBeTruthy();
   });
 
-  it('when it comes again, also twenty times at once', async () => {
+  it('when it is repeated, also twenty times at once', async () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     const fragments = await race(20, () => browser.finish(answer));
@@ -208,20 +208,20 @@ describe('a callback is refused', () => {
     expect(error(await browser.finish(answer))).toBe('INVALID_TOKEN');
   });
 
-  it('with a code that was made for another flow, whose verifier differs', async () => {
+  it('with the code of another flow, whose verifier differs', async () => {
     const [browser, attacker] = [aBrowser(), aBrowser()];
     const url = await browser.begin();
     const answer = await browser.answerOf(url);
     const stolen = await attacker.answerOf(await attacker.begin());
     answer.set('code', stolen.get('code') ?? '');
-    // So that the nonce cannot be what it is refused for.
+    // The nonce is valid, so that it cannot be the reason for the refusal.
     google.alteration = { nonce: url.searchParams.get('nonce') };
     const before = google.tokenRequests.length;
     expect(error(await browser.finish(answer))).toBe('INVALID_CREDENTIALS');
     expect(google.tokenRequests).toHaveLength(before);
   });
 
-  it('with two cookies of which one was planted', async () => {
+  it('with two cookies, of which one was planted', async () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     const cookies = [browser.cookies.get('gatehouse_google'), 'x'.repeat(43)];
@@ -233,7 +233,7 @@ describe('a callback is refused', () => {
     expect((await browser.finish(answer)).get('code')).toBeTruthy();
   });
 
-  it('with parameters that come twice', async () => {
+  it('with repeated parameters', async () => {
     const browser = aBrowser();
     const answer = await browser.answerOf(await browser.begin());
     answer.append('state', answer.get('state') ?? '');
@@ -249,12 +249,12 @@ describe('a callback is refused', () => {
     expect(await refusals()).toBe(before + 1);
   });
 
-  it('with an error, which is told only to the browser that asked', async () => {
+  it('with an error, which only the browser that started the flow gets to know', async () => {
     const browser = aBrowser();
     const state = (await browser.begin()).searchParams.get('state') ?? '';
     const denied = new URLSearchParams({ error: 'access_denied', state });
     expect(error(await aBrowser().finish(denied))).toBe('INVALID_TOKEN');
-    // Nobody failed to sign in: they chose not to.
+    // This is not a failed sign-in, since the person chose to stop.
     const chosen = await refusals();
     expect(error(await browser.finish(denied))).toBe('ACCESS_DENIED');
     expect(await refusals()).toBe(chosen);
@@ -262,7 +262,7 @@ describe('a callback is refused', () => {
     const failed = await browser.answerOf(await browser.begin());
     failed.set('error', '<script>');
     const before = await refusals();
-    // Also when it brings a code that is good.
+    // Also when it brings a valid code.
     expect(failed.get('code')).toBeTruthy();
     expect(error(await browser.finish(failed))).toBe('INVALID_CREDENTIALS');
     expect(await refusals()).toBe(before + 1);
@@ -295,13 +295,13 @@ describe('a callback is refused', () => {
     expect(error(await aBrowser().signIn())).toBe('SERVICE_UNAVAILABLE');
   });
 
-  it('but not for an access token that is none, which nobody needs', async () => {
+  it('but not for a malformed access token, which the gateway does not use', async () => {
     google.answer = { access_token: 5 };
     google.alteration = { at_hash: 'x' };
     expect((await aBrowser().signIn()).get('code')).toBeTruthy();
   });
 
-  it('but not for the right at_hash', async () => {
+  it('but not for the correct at_hash', async () => {
     const atHash = createHash('sha256')
       .update('the access token')
       .digest()
@@ -319,7 +319,7 @@ describe('the code in the fragment', () => {
     return { browser, code: (await browser.signIn()).get('code') ?? '' };
   };
 
-  it('works in no other browser, which does not use it up', async () => {
+  it('is refused in another browser, and stays valid', async () => {
     const { browser, code } = await signedIn();
     const before = await refusals();
     expect((await complete(aBrowser(), code)).code).toBe('INVALID_TOKEN');
@@ -337,13 +337,13 @@ describe('the code in the fragment', () => {
     expect(replies.filter(({ code: refusal }) => refusal === 'INVALID_TOKEN')).toHaveLength(19);
   });
 
-  it('is over after two minutes', async () => {
+  it('expires after two minutes', async () => {
     const { browser, code } = await signedIn();
     await gateway.database.query(`update google_ticket set expires_at = expires_at - interval '121 seconds'`);
     expect((await complete(browser, code)).code).toBe('INVALID_TOKEN');
   });
 
-  it('is not a state, nor a state a code', async () => {
+  it('is not accepted as a state, nor a state as a code', async () => {
     const { browser, code } = await signedIn();
     expect(error(await browser.finish(new URLSearchParams({ state: code, code: 'x' })))).toBe(
       'INVALID_TOKEN',
@@ -352,7 +352,7 @@ describe('the code in the fragment', () => {
     expect((await complete(browser, state)).code).toBe('INVALID_TOKEN');
   });
 
-  it('brings tokens in the body alone with TOKEN_DELIVERY=body', async () => {
+  it('returns tokens only in the body with TOKEN_DELIVERY=body', async () => {
     const bodyOnly = await gateway.another({ TOKEN_DELIVERY: 'body' });
     try {
       const browser = new RedirectBrowser(bodyOnly.url);

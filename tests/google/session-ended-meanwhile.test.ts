@@ -15,7 +15,7 @@ afterAll(async () => {
   await google.close();
 });
 
-/** Of an account without a password, in whose way none is therefore. */
+/** Two sessions of an account without a password, so that no password is asked for. */
 const twoSessions = async () => {
   const person = aPerson();
   const signIn = async () => {
@@ -51,7 +51,7 @@ const mutation =
 interface Operation {
   readonly name: string;
   readonly ask: Ask;
-  /** Brings the account to where it is possible at all. */
+  /** Brings the account into a state in which the operation is possible. */
   readonly preparation?: string;
 }
 
