@@ -42,13 +42,13 @@ async function judge(who: Caller | null, ...requirements: AuthorizationRequireme
   }
 }
 
-describe('an operation', () => {
-  it('that needs a session refuses an anonymous caller', async () => {
+describe('authorization of an operation', () => {
+  it('refuses an anonymous caller when it needs a session', async () => {
     expect(await judge(null, {})).toEqual({ code: 'UNAUTHENTICATED' });
     expect(await judge(caller(), {})).toBe('allowed');
   });
 
-  it('that needs a permission asks the roles', async () => {
+  it('looks up the permission in the roles of the caller', async () => {
     expect(await judge(caller(), { permission: 'kyc:review' })).toEqual({ code: 'FORBIDDEN' });
     expect(await judge(caller({ roles: ['reviewer'] }), { permission: 'kyc:review' })).toBe('allowed');
     expect(await judge(caller({ roles: ['reviewer'] }), { permission: 'role:read' })).toEqual({
@@ -56,13 +56,13 @@ describe('an operation', () => {
     });
   });
 
-  it('that needs a permission needs the second factor of whoever has one, at every door', async () => {
+  it('asks callers with a second factor to use it for every permission', async () => {
     const owner = caller({ userId: 'owner of a factor', roles: ['reviewer'] });
     expect(await judge(owner, { permission: 'kyc:review' })).toMatchObject({ requiredAal: 2 });
     expect(await judge({ ...owner, aal: 2 }, { permission: 'kyc:review' })).toBe('allowed');
   });
 
-  it('that needs a level says which, and what reaches it', async () => {
+  it('names the required level, and the methods that reach it', async () => {
     expect(await judge(caller({ userId: 'owner of a factor' }), { aal: 2 })).toEqual({
       code: 'REAUTHENTICATION_REQUIRED',
       requiredAal: 2,
@@ -80,7 +80,7 @@ describe('an operation', () => {
     expect(await judge(caller({ aal: 2 }), { aal: 2 })).toBe('allowed');
   });
 
-  it('that needs the highest level asks it only of whoever has a second factor', async () => {
+  it('asks for the highest level only when the caller has a second factor', async () => {
     expect(await judge(caller(), { aal: 'highest' })).toBe('allowed');
     const owner = caller({ userId: 'owner of a factor' });
     expect(await judge(owner, { aal: 'highest' })).toMatchObject({
@@ -90,7 +90,7 @@ describe('an operation', () => {
     expect(await judge({ ...owner, aal: 2 }, { aal: 'highest' })).toBe('allowed');
   });
 
-  it('lets a session that must enrol in only where it says so', async () => {
+  it('accepts a session that must enrol only when the operation allows that', async () => {
     const enrolling = caller({ enrolmentRequired: true });
     const refusal = { code: 'REAUTHENTICATION_REQUIRED', requiredAal: 2, enrolmentRequired: true };
     expect(await judge(enrolling, {})).toMatchObject(refusal);
@@ -99,7 +99,7 @@ describe('an operation', () => {
     expect(await judge(enrolling, { whileEnrolling: true }, {})).toMatchObject(refusal);
   });
 
-  it('that needs a recent authentication says how recent', async () => {
+  it('names the maximum age of an authentication when it needs a recent one', async () => {
     const old = caller({ authenticatedAt: clock.now() / 1000 - 301 });
     expect(await judge(old, { maxAgeSeconds: 300 })).toMatchObject({
       code: 'REAUTHENTICATION_REQUIRED',
@@ -109,7 +109,7 @@ describe('an operation', () => {
     expect(await judge(caller(), { maxAgeSeconds: 300 })).toBe('allowed');
   });
 
-  it('asks nobody to prove themselves for what they may not do anyway', async () => {
+  it('does not ask for a new proof when the caller lacks the permission', async () => {
     expect(await judge(caller(), { permission: 'kyc:review', aal: 2 })).toEqual({ code: 'FORBIDDEN' });
   });
 });

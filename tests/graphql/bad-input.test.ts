@@ -17,7 +17,10 @@ afterEach(() => {
 
 type Fields = readonly (readonly [field: string, message: unknown])[];
 
-/** Sends what must be refused as a whole, by one error. @returns the fields that it names, with their sentences. */
+/**
+ * Sends a document that must be refused as a whole, by one error. @returns the fields that the error names,
+ * with their messages.
+ */
 async function refusedFields(document: string, variables: unknown = {}, status = 400): Promise<Fields> {
   const reply = await gateway.client.raw(document, variables);
   expect([reply.status, reply.code, reply.errors.length]).toEqual([status, 'BAD_USER_INPUT', 1]);
@@ -64,11 +67,11 @@ describe('a variable with a bad value', () => {
       { ...person, password: { x: `${SECRET} at "i.${SECRET}"; ` } },
       [['input.password', TEXT]],
     ],
-  ])('such as %s is named by its path from the argument', async (_, i, fields) => {
+  ])('is named by its path from the argument: %s', async (_, i, fields) => {
     expect(await refusedFields(register, { i })).toEqual(fields);
   });
 
-  it('is named by the place in the input object where the variable stands', async () => {
+  it('is named by the field of the input object in which the variable stands', async () => {
     const document = `mutation ($name: String!, $mail: EmailAddress!) {
       register(input: { username: $name, email: $mail, password: "${SECRET}" }) { id }
     }`;
@@ -90,14 +93,14 @@ describe('a variable with a bad value', () => {
     );
   });
 
-  it('of another operation of the document is not named', async () => {
+  it('is not named when it belongs to another operation of the document', async () => {
     const document = `query one($x: String!) { publicProfile(username: $x) { username } }
       mutation two($x: String!) { resetPassword(token: $x, newPassword: "${SECRET}") }`;
     const reply = await gateway.client.post({ query: document, operationName: 'one', variables: { x: 1 } });
     expect(reply.errors[0]?.extensions?.fields).toEqual([{ field: 'username', message: TEXT }]);
   });
 
-  it('of several variables is named with the others in one reply', async () => {
+  it('is named together with the bad values of other variables', async () => {
     const document = `mutation ($token: String!, $password: String!) { resetPassword(token: $token, newPassword: $password) }`;
     expect(await refusedFields(document, { token: [SECRET] })).toEqual([
       ['token', TEXT],
@@ -105,7 +108,7 @@ describe('a variable with a bad value', () => {
     ]);
   });
 
-  it('of the type of a time or an enum says what belongs there', async () => {
+  it('is answered with an example when a time is expected', async () => {
     const document = 'query ($f: AuditEventFilter) { auditEvents(filter: $f) { nodes { id } } }';
     const found = await refusedFields(document, { f: { since: SECRET, outcome: SECRET } });
     expect(found).toContainEqual(['filter.since', 'This must be a time, such as 2026-01-31T12:00:00Z.']);
@@ -152,11 +155,11 @@ describe('a bad literal in a document', () => {
       `mutation ($x: String = 12) { login(input: {identifier: $x, password: "${SECRET}"}) { __typename } }`,
       [['input.identifier', TEXT]],
     ],
-  ])('%s is named like one in a variable', async (_, document, fields) => {
+  ])('is reported like one in a variable: %s', async (_, document, fields) => {
     expect(await refusedFields(document)).toEqual(fields);
   });
 
-  it('comes after the other errors of the document, which stay as they are', async () => {
+  it('is reported after the other errors of the document, which stay the same', async () => {
     const reply = await gateway.client.raw('mutation { login(input: 42) { nowhere } }');
     expect(reply.errors.map(({ extensions }) => extensions?.code)).toEqual([
       'GRAPHQL_VALIDATION_FAILED',
@@ -172,14 +175,14 @@ describe('an e-mail address', () => {
     ['input.password', expect.any(String)],
   ] as const;
 
-  it('that cannot be one is named together with the other fields', async () => {
+  it('that is malformed is reported together with the other fields', async () => {
     const i = { username: 'x', email: SECRET, password: 'short' };
     expect(await refusedFields(register, { i }, 200)).toEqual(fields);
     const document = `mutation { register(input: {username: "x", email: "${SECRET}", password: "short"}) { id } }`;
     expect(await refusedFields(document, {}, 200)).toEqual(fields);
   });
 
-  it('is taken without the blanks around it, at the registration and at the login', async () => {
+  it('is trimmed at registration and at login', async () => {
     const password = 'velvet anchor of the sea';
     const i = { username: 'blanks', email: ' blanks@example.test\t', password };
     const document = 'mutation ($i: RegisterInput!) { register(input: $i) { email } }';
@@ -200,12 +203,12 @@ describe('a hostile document', () => {
     expect(found.at(-1)).toEqual(['input.permissions[19]', TEXT]);
   });
 
-  it('with many unknown fields gets at most 20 fields, and holds nobody up', async () => {
+  it('with many unknown fields gets at most 20 fields, and blocks no other request', async () => {
     const i = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`f${n}`, SECRET]));
     const begun = process.cpuUsage();
     expect(await refusedFields(register, { i })).toHaveLength(20);
     const { user, system } = process.cpuUsage(begun);
-    // Microseconds. graphql-js prints the whole object for each of the unknown fields: it took seconds.
+    // Microseconds. graphql-js prints the whole object for each unknown field, which took seconds.
     expect(user + system).toBeLessThan(500_000);
   });
 });

@@ -19,7 +19,7 @@ if (item && 'getFields' in item) {
 }
 
 describe('a reply', () => {
-  it('has twenty errors at most, however many objects failed', async () => {
+  it('has at most twenty errors, however many objects failed', async () => {
     const apollo = new ApolloServer<RequestContext>({
       schema,
       plugins: [replyPlugin({ fault: () => {}, refusal: () => {} })],

@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 describe('the list of error codes', () => {
-  it('is part of the API and complete', async () => {
+  it('is complete, and part of the API', async () => {
     const { data } = await gateway.client.execute(ErrorCodesDocument, {});
     expect(data?.errorCodes.map(({ code }) => code).sort()).toEqual(Object.values(ErrorCode).sort());
     for (const { description } of data?.errorCodes ?? []) expect(description).toMatch(/\.$/);
@@ -45,14 +45,14 @@ describe('a literal in a document', () => {
     expect(reply.text).not.toContain('4815162342');
   });
 
-  it('leaves the rest of the message to read', async () => {
+  it('leaves the rest of the message readable', async () => {
     const reply = await gateway.client.raw('{ mee { id } }');
     expect(reply.errors[0]?.message).toContain('Cannot query field "mee" on type "Query"');
   });
 });
 
-describe('a fault', () => {
-  it('shows nothing of itself, and is logged under the request id that the client gets', async () => {
+describe('an unexpected error', () => {
+  it('is masked in the reply, and logged under the request id of the reply', async () => {
     await gateway.database.query('alter table users rename to users_away');
     const reply = await gateway.client.raw('{ publicProfile(username: "anybody") { username } }');
     await gateway.database.query('alter table users_away rename to users');
@@ -76,7 +76,7 @@ describe('a fault', () => {
     });
   });
 
-  it('of a constraint logs neither the row nor the statement', async () => {
+  it('of a constraint is logged without the row and the statement', async () => {
     await gateway.database.query(`alter table users add constraint spoiled check (username <> '${SECRET}')`);
     const reply = await gateway.client.raw(register, {
       input: { username: SECRET, email: 'spoiled@example.test', password: 'velvet anchor rising' },
@@ -87,8 +87,8 @@ describe('a fault', () => {
   });
 });
 
-describe('a field that cannot be read below a mutation', () => {
-  it('does not say that nothing was changed', async () => {
+describe('a field below a mutation that cannot be read', () => {
+  it('does not claim that nothing was changed', async () => {
     const owner = await gateway.database.connect();
     await owner.query('begin');
     await owner.query('lock table role_grant in access exclusive mode');
@@ -110,7 +110,7 @@ describe('a field that cannot be read below a mutation', () => {
 });
 
 describe('the HTTP status', () => {
-  it('is 200 where a root field was executed, also when another failed', async () => {
+  it('is 200 when a root field was executed, even if another one failed', async () => {
     expect((await gateway.client.raw('{ me { id } errorCodes { code } }')).status).toBe(200);
   });
 });

@@ -47,7 +47,7 @@ describe('a document within the limits', () => {
 
 describe('a document beyond the limits', () => {
   it.each(HOSTILE_DOCUMENTS)(
-    'is refused before anything of it is executed: %s',
+    'is refused before any part of it is executed: %s',
     async (_, query, message) => {
       const reply = await gateway.client.raw(query);
       expect(reply.status).toBe(400);
@@ -59,14 +59,14 @@ describe('a document beyond the limits', () => {
     },
   );
 
-  it('meets no rule of the specification: those compare fields in pairs, 450 of one name for a third of a second', async () => {
+  it('is refused before the validation rules run, which compare fields in pairs: 450 of one name took a third of a second', async () => {
     const { errors } = await gateway.client.raw(`{ ${times(51, () => 'unheardOf { of }')} }`);
     expect(errors.map(({ message }) => message)).toEqual([
       'The document has more than 50 fields of one name.',
     ]);
   });
 
-  it('has values of ten levels at most', async () => {
+  it('may have values of at most ten levels', async () => {
     const nested = async (levels: number) => {
       const list = '['.repeat(levels) + ']'.repeat(levels);
       const { errors } = await gateway.client.raw(`{ publicProfile(username: ${list}) { username } }`);
@@ -76,7 +76,7 @@ describe('a document beyond the limits', () => {
     expect(await nested(10)).toEqual(['Invalid input.']);
   });
 
-  it('has names of 200 characters at most', async () => {
+  it('may have names of at most 200 characters', async () => {
     const long = await gateway.client.raw(`{ ${'x'.repeat(201)}: __typename }`);
     expect(long.errors.map(({ message }) => message)).toEqual([
       'The name of a field has more than 200 characters.',
@@ -84,19 +84,19 @@ describe('a document beyond the limits', () => {
     expect((await gateway.client.raw(`{ ${'x'.repeat(200)}: __typename }`)).errors).toEqual([]);
   });
 
-  it('is refused with five problems at most', async () => {
+  it('is refused with at most five problems', async () => {
     const { errors } = await gateway.client.raw(`{ ${times(20, (i) => `nothing${i}`)} }`);
     expect(errors.length).toBeLessThanOrEqual(6);
   });
 
-  it('counts lists in the variables', async () => {
+  it('has too many list entries in its variables', async () => {
     const query = 'query ($name: String!) { publicProfile(username: $name) { username } }';
     const reply = await gateway.client.raw(query, { name: 'x', deep: { list: Array(501).fill(1) } });
     expect(reply.status).toBe(400);
     expect((await gateway.client.raw(query, { name: 'x', list: Array(500).fill(1) })).errors).toEqual([]);
   });
 
-  it('does not escape from counting what it costs by an argument that is null where it must not be', async () => {
+  it('cannot avoid the cost limit by null for an argument that must not be null', async () => {
     const query = 'query ($name: String = "x") { publicProfile(username: $name) { username } }';
     expect((await gateway.client.raw(query, {})).errors).toEqual([]);
     const reply = await gateway.client.raw(query, { name: null });
@@ -123,7 +123,7 @@ describe('a document beyond the limits', () => {
       { n: 1 },
       { n: 'ada' },
     ],
-  ])('is counted with its variables every time: %s', async (_, query, cheap, dear) => {
+  ])('is measured with its variables for each request: %s', async (_, query, cheap, dear) => {
     const outcome = async (variables: Record<string, unknown>) => {
       const { errors } = await gateway.client.raw(query, variables);
       return errors.map(({ message }) => message);
@@ -134,7 +134,7 @@ describe('a document beyond the limits', () => {
     expect(await outcome(cheap)).not.toEqual(refusal);
   });
 
-  it('counts pages by their length, alike in the document and in a variable', async () => {
+  it('is measured by the length of its pages, alike in the document and in a variable', async () => {
     const page = (first: string) =>
       `users(first: ${first}) { edges { cursor node { id username email emailConfirmed displayName createdAt isActive hasPassword googleLinked pendingEmail } } pageInfo { hasNextPage endCursor } }`;
     const ask = async (first: number) => {
@@ -151,12 +151,12 @@ describe('a document beyond the limits', () => {
     expect(await ask(1_000_000_000)).toEqual([refused, refused]);
   });
 
-  it('is refused as a batch', async () => {
+  it('is refused in a batch', async () => {
     const batch = Array(10).fill({ query: '{ __typename }' });
     expect((await gateway.client.post(batch)).status).toBe(400);
   });
 
-  it('is sent as itself, never as a hash that stands for it', async () => {
+  it('must be sent in full, never as a hash', async () => {
     const sha256Hash = createHash('sha256').update('{ __typename }').digest('hex');
     const reply = await fetch(`${gateway.url}/graphql`, {
       method: 'POST',
@@ -169,7 +169,7 @@ describe('a document beyond the limits', () => {
     expect(await reply.text()).toContain('PERSISTED_QUERY_NOT_SUPPORTED');
   });
 
-  it('leaves a line in the log', async () => {
+  it('is logged', async () => {
     const before = gateway.logLines.length;
     await gateway.client.raw(`{ ${times(21, (i) => `f${i}: __typename`)} }`);
     expect(gateway.logLines.slice(before).some((line) => line.includes('GRAPHQL_VALIDATION_FAILED'))).toBe(

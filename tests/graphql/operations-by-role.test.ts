@@ -17,14 +17,17 @@ import { TestGateway } from '../support/gateway.ts';
 import { enrol } from '../support/second-factor.ts';
 import { aSuperuser, staffWith } from '../support/staff.ts';
 
-/** Who may call an operation: everybody, whoever is signed in, or who has a permission. */
+/** Who may call an operation: everybody, signed-in callers, or callers with a permission. */
 type Row = 'everybody' | 'signed in' | { permission: string; recent?: true };
 
 const needs = (permission: string): Row => ({ permission });
-/** The same, and the caller must have proved lately who they are. */
+/** The same, and the caller must have proved recently who they are. */
 const needsRecent = (permission: string): Row => ({ permission, recent: true });
 
-/** Every operation of the schema. One without a line here fails the test: decide who may call it. */
+/**
+ * Every operation of the schema. An operation without a line here fails the test, so that its author decides
+ * who may call it.
+ */
 const TABLE: Readonly<Record<string, Row>> = {
   'Query.auditEvents': needs('audit:read'),
   'Query.blockpassSignIn': 'everybody',
@@ -103,14 +106,14 @@ const operations = [schema.getQueryType(), schema.getMutationType(), schema.getS
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  // Nobody listens there: what comes behind the door is other tests' matter.
+  // No server listens at this port. Other tests cover what authorized operations do.
   gateway = await TestGateway.start({ BLOCKPASS_BASE_URL: 'http://127.0.0.1:9' });
 });
 afterAll(() => gateway.close());
-// Enrolling moves the clock on, and sign-ins are dated by the database: they would look old after a few rows.
+// Enrolling advances the clock, and sign-ins are dated by the database. After a few rows they would look old.
 afterEach(() => gateway.clock.advance((Date.now() - gateway.clock.now()) / 1000));
 
-/** A value of the type, as it stands in a document: it need not make sense, only be let in. */
+/** A literal of the type. It need not make sense, but must pass validation. */
 function exampleOf(type: GraphQLInputType): string {
   if (isNonNullType(type)) return exampleOf(type.ofType);
   if (isListType(type)) return `[${exampleOf(type.ofType)}]`;
@@ -129,7 +132,7 @@ function exampleOf(type: GraphQLInputType): string {
   return values[getNamedType(type).name] ?? '"nothing"';
 }
 
-/** The operation alone, with the arguments that it must have. */
+/** The operation alone, with its required arguments. */
 function documentFor(name: string, { name: field, args, type }: GraphQLField<unknown, unknown>): string {
   const required = args.filter(isRequiredArgument);
   const given = required.map((argument) => `${argument.name}: ${exampleOf(argument.type)}`).join(', ');
@@ -139,7 +142,7 @@ function documentFor(name: string, { name: field, args, type }: GraphQLField<unk
 
 const REFUSALS: readonly unknown[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'REAUTHENTICATION_REQUIRED'];
 
-/** `allowed`, or the code with which the door stayed shut; what comes behind the door is other tests' matter. */
+/** `allowed`, or the code of the refusal. Other tests cover what authorized operations do. */
 async function knock(document: string, bearer?: string): Promise<unknown> {
   const { code, status, text } = await gateway.client.raw(document, {}, { bearer });
   if (status === 400) throw new Error(text);
@@ -147,11 +150,11 @@ async function knock(document: string, bearer?: string): Promise<unknown> {
 }
 
 describe('the table of operations by role', () => {
-  it('has a row for every operation, and no other', () => {
+  it('has a row for every operation, and no other rows', () => {
     expect(operations.map(({ name }) => name).sort()).toEqual(Object.keys(TABLE).sort());
   });
 
-  it('asks only for permissions that are declared', () => {
+  it('names only declared permissions, and all of them', () => {
     const asked = Object.values(TABLE).flatMap((row) => (typeof row === 'string' ? [] : [row.permission]));
     expect(asked.filter((permission) => !GATEWAY_PERMISSIONS.includes(permission))).toEqual([]);
     expect(GATEWAY_PERMISSIONS.filter((permission) => !asked.includes(permission))).toEqual([]);
@@ -164,11 +167,11 @@ describe.each(overHttp.map(({ name, field }) => [name, documentFor(name, field)]
   '%s',
   (name, document) => {
     const row = TABLE[name];
-    // The row is missing: the test above says so.
+    // The row is missing, which the test above reports.
     if (row === undefined) return;
     const { permission, recent = false } = typeof row === 'string' ? {} : row;
 
-    it('for somebody who is not signed in', async () => {
+    it('for an anonymous caller', async () => {
       expect(await knock(document)).toBe(row === 'everybody' ? 'allowed' : 'UNAUTHENTICATED');
     });
 
@@ -184,24 +187,24 @@ describe.each(overHttp.map(({ name, field }) => [name, documentFor(name, field)]
 
     if (permission === undefined) return;
 
-    it(`for somebody with ${permission} alone`, async () => {
+    it(`for a caller with only ${permission}`, async () => {
       const { tokens } = await staffWith(gateway, [permission]);
       expect(await knock(document, tokens.accessToken)).toBe('allowed');
     });
 
-    it(`for somebody with everything but ${permission}`, async () => {
+    it(`for a caller with every permission except ${permission}`, async () => {
       const others = GATEWAY_PERMISSIONS.filter((other) => other !== permission);
       const { tokens } = await staffWith(gateway, others);
       expect(await knock(document, tokens.accessToken)).toBe('FORBIDDEN');
     });
 
-    it('for a superuser whose second factor this session has not seen', async () => {
+    it('for a superuser whose session has not used the second factor', async () => {
       const { accessTokenOfLevel1, tokens } = await enrol(gateway, await aSuperuser(gateway));
       expect(await knock(document, accessTokenOfLevel1)).toBe('REAUTHENTICATION_REQUIRED');
       expect(await knock(document, tokens.accessToken)).toBe('allowed');
     });
 
-    it('for a superuser who proved who they are long ago', async () => {
+    it('for a superuser whose authentication is old', async () => {
       const { tokens } = await aSuperuser(gateway);
       gateway.clock.advance(901);
       const answer = await knock(document, tokens.accessToken);

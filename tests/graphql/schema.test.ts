@@ -14,7 +14,7 @@ import { RESOLVERS } from '../../src/modules.ts';
 const schema: GraphQLSchema = await buildSchema({ resolvers: RESOLVERS });
 
 describe('the schema', () => {
-  it('is the one that is committed: run npm run schema', async () => {
+  it('equals the committed file; otherwise run npm run schema', async () => {
     const committed = await readFile('schema/schema.graphql', 'utf8');
     expect(`${printSchema(lexicographicSortSchema(schema))}\n`).toBe(committed);
   });

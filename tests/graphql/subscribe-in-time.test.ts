@@ -25,7 +25,9 @@ afterAll(async () => {
 const sleep = (seconds: number) => statement(orm.em.fork(), sql`select pg_sleep(${seconds})`);
 const sleeping = () => database.running('%pg_sleep%');
 
-/** A subscription whose source takes `before` seconds to find, and each of whose events takes as long as it says. */
+/**
+ * A subscription that takes `before` seconds to find its source. Each event takes as long as its value says.
+ */
 function subscription(before: number, events: AsyncIterable<number>) {
   const query = new GraphQLObjectType({ name: 'Query', fields: { none: { type: GraphQLInt } } });
   const root = new GraphQLObjectType({
@@ -57,7 +59,7 @@ const each = async (seconds: number, events: AsyncIterable<number>): Promise<Exe
 };
 
 describe('the deadline of a subscription', () => {
-  it('ends what looks for its source, in PostgreSQL too', async () => {
+  it('ends the search for its source, in PostgreSQL too', async () => {
     const before = performance.now();
     const [answer] = await each(5, eventsOf([]));
     expect(isDatabaseAway(answer?.errors?.[0]?.originalError)).toBe(true);
@@ -65,14 +67,14 @@ describe('the deadline of a subscription', () => {
     await eventually(sleeping, (count) => count === 0, { withinMilliseconds: 1_000 });
   });
 
-  it('is one for each event, counted from when it came: one that is late ends no other', async () => {
+  it('counts for each event from its arrival, so a late event ends no other', async () => {
     const results = await each(0, eventsOf([0, 5, 0], 2 * DEADLINE));
     expect(results.map(({ data }) => data?.slept)).toEqual([1, null, 1]);
     expect(isDatabaseAway(results[1]?.errors?.[0]?.originalError)).toBe(true);
     await eventually(sleeping, (count) => count === 0, { withinMilliseconds: 1_000 });
   });
 
-  it('does not keep the source from ending while it waits', async () => {
+  it('does not stop the source from being closed while it waits', async () => {
     let ended = false;
     const silent: AsyncIterable<number> = {
       [Symbol.asyncIterator]: () => ({
