@@ -10,7 +10,7 @@ import { freePort } from '../support/process.ts';
 import type { Subject } from '../support/subject.ts';
 
 const EXAMPLE = 'https://auth.example.com/graphql';
-/** The module of docs/clients.md, as it stands there but for the address. */
+/** The module of docs/clients.md, with another URL. */
 function moduleFor(gatewayUrl: string): string {
   const blocks = [...readFileSync('docs/clients.md', 'utf8').matchAll(/^```js\n(.*?)^```$/gms)].map(
     ([, code = '']) => code,
@@ -100,10 +100,10 @@ interface Answer {
     expect(codeOf(await gql(LOGIN, { input: { identifier, password } }))).toBeUndefined();
     await page.evaluate('client.signedIn()');
   };
-  /** As time does: the browser drops the cookie of the access token. */
+  /** Removes the cookie of the access token, as the browser does when it expires. */
   const expire = () => context.clearCookies({ name: 'gatehouse_access' });
   const cookieNames = async () => (await context.cookies(gatewayUrl)).map(({ name }) => name);
-  /** Answers the next refreshes instead of the gateway. */
+  /** Answers the next refreshes in place of the gateway. */
   const answerRefreshes = async (...answers: readonly ((route: Route) => Promise<void>)[]) => {
     const left = [...answers];
     await context.route(`${gatewayUrl}/graphql`, async (route) => {
@@ -129,7 +129,7 @@ interface Answer {
   const lost = (route: Route) => route.abort('connectionreset');
   const thrice = <Value>(value: Value): Value[] => [value, value, value];
 
-  it('refreshes once for ten calls at once, and each gets its answer', async () => {
+  it('refreshes once for ten concurrent calls, and answers each', async () => {
     await signIn();
     await expire();
     const answers = await page.evaluate<Answer[]>(
@@ -151,7 +151,7 @@ interface Answer {
     }
   });
 
-  it('refreshes from two tabs that have no Web Locks, and both stay signed in', async () => {
+  it('refreshes from two tabs without Web Locks, and both stay signed in', async () => {
     await context.addInitScript('Object.defineProperty(navigator, "locks", { value: undefined })');
     const [first, second] = [await open(), await open()];
     await signIn();
@@ -175,12 +175,12 @@ interface Answer {
     expect(refreshes).toHaveLength(3);
     expect(await second.evaluate('heard')).toEqual([]);
     expect(await cookieNames()).toContain('gatehouse_refresh');
-    // The wait that would come next is the pause of all tabs.
+    // The next wait would be the pause that all tabs share.
     await page.waitForTimeout(4_100);
     expect(username(await me())).toBe(alice.username);
   });
 
-  it('waits as long as Retry-After says, then goes on', async () => {
+  it('waits as long as Retry-After says, then continues', async () => {
     await signIn();
     await expire();
     await answerRefreshes(limited('2'));
@@ -190,7 +190,7 @@ interface Answer {
     expect(refreshes).toHaveLength(2);
   });
 
-  it('sends no refresh before a longer Retry-After is over, from any tab, and says why', async () => {
+  it('sends no refresh from any tab before a longer Retry-After is over, and reports the reason', async () => {
     await signIn();
     const second = await open();
     await expire();
@@ -202,7 +202,7 @@ interface Answer {
     expect(refreshes).toHaveLength(1);
   });
 
-  it('asks once when nobody is signed in: over many calls, reloads and tabs', async () => {
+  it('refreshes once without a session, over many calls, reloads and tabs', async () => {
     const second = await open();
     for (let reload = 0; reload < 5; reload++) {
       for (const tab of [page, second]) {
@@ -212,13 +212,13 @@ interface Answer {
       }
     }
     expect(refreshes).toHaveLength(1);
-    // Then somebody signs in, and is refreshed at once.
+    // After a sign-in the next refresh is sent at once.
     await signIn();
     await expire();
     expect(username(await me(second))).toBe(alice.username);
   });
 
-  it('shows the login when the session was ended, and the other tabs hear of it', async () => {
+  it('shows the login when the session was ended, and tells the other tabs', async () => {
     await signIn();
     const second = await open();
     await gateway.database.query('delete from session where user_id = $1', [alice.id]);
@@ -243,7 +243,7 @@ interface Answer {
     await signIn();
     const cookies = await context.cookies(gatewayUrl);
     const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
-    // Its reply is lost, so the browser never gets the new cookies.
+    // The reply is lost, so the browser never gets the new cookies.
     const stepUp = `mutation { reauthenticate(password: "${alice.password}") { expiresIn } }`;
     expect((await gateway.client.raw(stepUp, {}, { headers: { cookie } })).errors).toEqual([]);
     await expire();
@@ -251,7 +251,7 @@ interface Answer {
     expect(refreshes).toHaveLength(2);
   });
 
-  it('does not show the login when refused refreshes are limited', async () => {
+  it('does not show the login when refused refreshes are rate limited', async () => {
     const refresh = () => gateway.client.raw('mutation { refresh { expiresIn } }');
     const strict = await gateway.another({
       PORT: await freePort(),

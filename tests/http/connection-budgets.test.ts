@@ -1,4 +1,4 @@
-/** @topology one: what one process holds at once */
+/** @topology one: counts what one process holds at once */
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { idleAllowance, peersIn } from '../../src/http/connection-places.ts';
@@ -19,16 +19,16 @@ afterEach(async () => {
 afterAll(() => gateway.close());
 
 const GET = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
-/** A body that does not come. */
+/** A request whose body never arrives. */
 const POST =
   'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{';
-/** A page of a megabyte, so often that its answers fill what the system keeps for a connection. */
+/** A page of a megabyte, requested so often that the answers fill the send buffer of the system. */
 const UNREAD = 'GET /graphiql HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(12);
-/** Milliseconds in which no connection is closed for others, and some more. */
+/** Milliseconds in which no connection is closed to make room, and a margin. */
 const GRACE = 1_200;
 const NOT_CLOSED_YET = 'until then no connection is closed for another one';
 
-/** A connection from an address of its own, kept alive. */
+/** A connection from its own IP, kept alive. */
 class TestConnection {
   answers = 0;
   isOpen = false;
@@ -46,7 +46,7 @@ class TestConnection {
     });
   }
 
-  /** Resolves when the first request was sent and the gateway had time to refuse. */
+  /** Resolves after the first request was sent and the gateway had time to refuse. */
   static async open(at: TestGateway, localAddress: string, request = GET): Promise<TestConnection> {
     const socket = connect({ port: Number(new URL(at.url).port), host: '127.0.0.1', localAddress });
     const connection = new TestConnection(socket, request);
@@ -88,8 +88,8 @@ async function another(settings: Record<string, string>): Promise<TestGateway> {
   return other;
 }
 
-describe('one address', () => {
-  it('that holds as many connections as it can leaves room for others and for probes', async () => {
+describe('connections from one IP', () => {
+  it('leave room for other IPs and for probes, even when they are as many as possible', async () => {
     const attacked = await another({ MAX_CONNECTIONS: '2000' });
     const held = await openMany(attacked, 2_000, () => '127.0.0.2');
     expect(stillOpen(held)).toBe(1_000);
@@ -103,7 +103,7 @@ describe('one address', () => {
     expect((await (await gateway.aSubject()).login({ client: attacked.client })).status).toBe(200);
   }, 60_000);
 
-  it('at its budget loses its longest idle connection for its next one', async () => {
+  it('close the one that was idle longest when a new one exceeds the budget', async () => {
     const small = await another({ MAX_CONNECTIONS: '100', MAX_CONNECTIONS_PER_CLIENT: '10' });
     const held = await openMany(small, 10, () => '127.0.0.2');
     expect((await TestConnection.open(small, '127.0.0.2')).answers).toBe(0);
@@ -121,7 +121,7 @@ describe('one address', () => {
     expect(held.map(({ isOpen }) => isOpen)).toEqual([true, false, ...Array(8).fill(true)]);
   });
 
-  it('of a trusted proxy has no budget', async () => {
+  it('have no budget when they come from a trusted proxy', async () => {
     const proxied = await another({
       MAX_CONNECTIONS: '100',
       MAX_CONNECTIONS_PER_CLIENT: '10',
@@ -138,11 +138,11 @@ describe('a full process', () => {
     ['slow bodies', POST],
     ['answers that are not read', UNREAD],
   ])(
-    'of %s from many addresses takes in newcomers, probes included',
+    'of %s from many IPs accepts newcomers, including probes',
     async (_, request) => {
       const small = await another({ MAX_CONNECTIONS: '30' });
       await openMany(small, 40, (n) => `127.0.1.${n % 8}`, request);
-      // As the gateway has it: a client that does not read does not notice that it was closed.
+      // Counted at the gateway, because a client that does not read does not notice the close.
       const { server } = small.gateway.app;
       const count = () =>
         new Promise<number>((resolve) => server.getConnections((_error, held) => resolve(held)));
@@ -155,7 +155,7 @@ describe('a full process', () => {
     40_000,
   );
 
-  it('says in its log that it had to refuse or close connections', async () => {
+  it('logs that it refused or closed connections', async () => {
     const small = await another({ MAX_CONNECTIONS: '10' });
     await openMany(small, 12, () => '127.0.0.2');
     const [line] = await eventually(
@@ -167,11 +167,11 @@ describe('a full process', () => {
 });
 
 describe('idle connections', () => {
-  it('have all their time while half of the places are free, and two seconds when a tenth is', () => {
+  it('may stay for the full time while half of the places are free, and for two seconds when a tenth is', () => {
     expect([0, 0.5, 0.7, 0.9, 1].map(idleAllowance)).toEqual([72_000, 72_000, 37_000, 2_000, 2_000]);
   });
 
-  it('are closed sooner as the table fills; those of a trusted proxy are not', async () => {
+  it('are closed sooner as the table fills, except those of a trusted proxy', async () => {
     const small = await another({
       MAX_CONNECTIONS: '101',
       MAX_CONNECTIONS_PER_CLIENT: '90',
@@ -191,8 +191,8 @@ describe('idle connections', () => {
   }, 30_000);
 });
 
-describe('the addresses of trusted proxies', () => {
-  it('are known in every spelling', () => {
+describe('the IPs of trusted proxies', () => {
+  it('are recognised in every notation', () => {
     const isProxy = peersIn(['10.0.0.0/8', '::1', '2001:db8::/32', '192.0.2.7']);
     expect(['10.1.2.3', '::1', '2001:db8:5::9', '192.0.2.7'].map(isProxy)).toEqual(Array(4).fill(true));
     expect(['11.1.2.3', '::2', '2001:db9::1', '192.0.2.8'].map(isProxy)).toEqual(Array(4).fill(false));

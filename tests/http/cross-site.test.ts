@@ -77,12 +77,12 @@ describe('a request that a foreign page could make a browser send', () => {
     expect(reply.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('and that says itself that it is cross-site is refused', async () => {
+  it('is refused when its headers say that it is cross-site', async () => {
     const reply = await browser.execute(MeDocument, {}, { headers: { 'sec-fetch-site': 'cross-site' } });
     expect(reply.status).toBe(403);
   });
 
-  it('to sign somebody in (login CSRF) is refused', async () => {
+  it('is refused when it would sign a person in (login CSRF)', async () => {
     const reply = await alice.login({ headers: { origin: 'https://evil.test' } });
     expect([reply.status, reply.headers.getSetCookie()]).toEqual([403, []]);
   });
@@ -96,11 +96,11 @@ describe('a request from an allowed origin', () => {
     expect(reply.headers.get('access-control-allow-credentials')).toBe('true');
   });
 
-  it('is told apart by caches', async () => {
+  it('varies by origin for caches', async () => {
     expect((await gateway.client.raw('{ __typename }')).headers.get('vary')).toMatch(/origin/i);
   });
 
-  it('is announced by a preflight; a stranger gets no such answer', async () => {
+  it('is allowed by a preflight; a foreign origin is not', async () => {
     const preflight = (origin: string) =>
       fetch(`${gateway.url}/graphql`, {
         method: 'OPTIONS',
@@ -116,7 +116,7 @@ describe('a request from an allowed origin', () => {
 });
 
 describe('a bearer without cookies', () => {
-  it('works from anywhere: no browser sends it by itself', async () => {
+  it('works from any origin, because browsers never send it on their own', async () => {
     const { accessToken } = await alice.signedIn();
     const reply = await gateway.client.execute(
       MeDocument,
@@ -129,18 +129,18 @@ describe('a bearer without cookies', () => {
 });
 
 describe('one credential for each request', () => {
-  it('the bearer counts where a cookie of somebody else comes along', async () => {
+  it('uses the bearer when a cookie of another account comes along', async () => {
     const bob = await gateway.aSubject();
     const { accessToken } = await bob.signedIn();
     const reply = await browser.execute(MeDocument, {}, { bearer: accessToken });
     expect(reply.data?.me?.id).toBe(bob.id);
   });
 
-  it('a bad bearer does not fall back to the cookie', async () => {
+  it('refuses a bad bearer, and does not fall back to the cookie', async () => {
     expect((await browser.execute(MeDocument, {}, { bearer: 'a.bad.token' })).code).toBe('UNAUTHENTICATED');
   });
 
-  it('two cookies of one name are refused', async () => {
+  it('refuses two cookies of one name', async () => {
     const reply = await gateway.client.execute(
       MeDocument,
       {},
@@ -171,7 +171,7 @@ describe('the cookies', () => {
     for (const cookie of [access, refresh]) expect(cookie?.length).toBeLessThan(4096);
   });
 
-  it('reach sibling hosts when COOKIE_DOMAIN asks for it', async () => {
+  it('reach sibling hosts when COOKIE_DOMAIN says so', async () => {
     const all = await setCookies({ COOKIE_DOMAIN: 'example.test' });
     const ofTokens = all.filter((cookie) => !cookie.includes('gatehouse_device'));
     expect(ofTokens).toHaveLength(2);
@@ -191,7 +191,7 @@ describe('the cookies', () => {
     }
   });
 
-  it('are the only place of the tokens with TOKEN_DELIVERY=cookie, and absent with body', async () => {
+  it('alone carry the tokens with TOKEN_DELIVERY=cookie, and are not set with TOKEN_DELIVERY=body', async () => {
     const nameOf = (cookie: string) => cookie.split('=')[0];
     const cookieOnly = await gateway.another({ TOKEN_DELIVERY: 'cookie' });
     const bodyOnly = await gateway.another({ TOKEN_DELIVERY: 'body' });

@@ -1,12 +1,12 @@
-/** @topology one: an audit of the transport, which is the same in every process */
+/** @topology one: audits the transport, which is the same in every process */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { serverAudits } from 'graphql-http';
 import { TestGateway } from '../support/gateway.ts';
 
 /**
- * All are a SHOULD, for clients that accept only application/json: Apollo answers 400 to a document that cannot be read, as
- * the newer drafts ask for, where the suite still wants 200. A gateway that passes one of them, or fails another, fails
- * this test.
+ * All are a SHOULD for clients that accept only application/json. Apollo answers 400 to a document that it
+ * cannot parse, as the newer drafts ask, but the suite still expects 200. This test fails when the gateway
+ * passes one of them, or fails another.
  */
 const EXCEPTIONS: readonly string[] = [
   '572B warn: SHOULD use 200 status code on document parsing failure when accepting application/json',
@@ -14,7 +14,7 @@ const EXCEPTIONS: readonly string[] = [
   '7B9B warn: SHOULD use a status code of 200 on variable coercion failure when accepting application/json',
 ];
 
-/** A GET needs a header that a plain link or form cannot send: that is what keeps foreign pages from sending one. */
+/** A GET needs a header that a plain link or form cannot send. That stops foreign pages from sending one. */
 const fetchFn = (url: string, init: RequestInit = {}): Promise<Response> =>
   fetch(url, { ...init, headers: { ...init.headers, 'apollo-require-preflight': '1' } });
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 describe('GraphQL over HTTP, by the audit suite of graphql-http', () => {
-  it('fulfils every MUST, and all but the named ones of the rest', async () => {
+  it('fulfils every MUST, and every other rule except the listed ones', async () => {
     const audits = serverAudits({ url: `${gateway.url}/graphql`, fetchFn });
     const failed: string[] = [];
     for (const audit of audits) {

@@ -21,21 +21,21 @@ interface RawReply {
   readonly status: number;
   readonly headers: string;
   readonly body: string;
-  /** Of every answer on the connection; the others are of the first. */
+  /** The statuses of all answers on the connection. The other fields are of the first answer. */
   readonly statuses: readonly number[];
   /** Milliseconds until the connection was closed. */
   readonly after: number;
 }
 
-/** What fetch does not send; `clings` where the client does not close a connection that was ended. */
+/** Requests that fetch cannot send. With `clings` the client does not close a connection that was ended. */
 const raw = (text: string, { at = gateway, drip = '', clings = false } = {}): Promise<RawReply> =>
   new Promise((resolve) => {
     const startedAt = performance.now();
     let answer = '';
     const address = { port: Number(new URL(at.url).port), host: '127.0.0.1', allowHalfOpen: clings };
-    // Bytes as they stand: UTF-8 would put another byte before a no-break space.
+    // The bytes as they are. UTF-8 would put another byte before a no-break space.
     const socket = connect(address, () => socket.write(text, 'latin1'));
-    // A byte now and then, as somebody would who wants to keep the place.
+    // Sends a byte now and then, like a client that wants to keep its place.
     const dripping = drip === '' ? undefined : setInterval(() => socket.write(drip), 500);
     socket.on('data', (chunk) => {
       answer += String(chunk);
@@ -50,7 +50,10 @@ const raw = (text: string, { at = gateway, drip = '', clings = false } = {}): Pr
     });
   });
 
-/** Clients that are cut after ten or thirty seconds. They begin first, so that the other tests run meanwhile. */
+/**
+ * Clients that are disconnected after ten or thirty seconds. They start first, so that the other tests run
+ * meanwhile.
+ */
 let slow: Readonly<Record<'silent' | 'headers' | 'body', Promise<RawReply>>>;
 beforeAll(() => {
   const head =
@@ -74,14 +77,14 @@ const isJsonError = ({ headers, body }: { headers: string; body: string }): void
   expect(headers).toContain(`x-request-id: ${error.extensions.requestId}`);
 };
 
-describe('a method that a route does not have', () => {
+describe('a method that a route does not support', () => {
   it.each([
     ['/graphql', 'GET, HEAD, POST'],
     ['/health/live', 'GET, HEAD'],
     ['/health/ready', 'GET, HEAD'],
     ['/.well-known/jwks.json', 'GET, HEAD'],
     ['/graphiql', 'GET, HEAD'],
-  ])('is answered with 405, what %s has, and JSON', async (path, allow) => {
+  ])('is answered with 405, the allowed methods of %s, and JSON', async (path, allow) => {
     for (const method of ['TRACE', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']) {
       const reply = await raw(
         `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Marked: secret\r\n\r\n`,
@@ -93,13 +96,13 @@ describe('a method that a route does not have', () => {
     }
   });
 
-  it('is 404 where there is no route', async () => {
+  it('is answered with 404 when there is no such route', async () => {
     const reply = await raw('TRACE /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     expect(reply.status).toBe(404);
     isJsonError(reply);
   });
 
-  it('CONNECT makes no proxy of the gateway', async () => {
+  it('is refused for CONNECT, so that the gateway is not a proxy', async () => {
     const reply = await raw('CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n');
     expect(reply.status).toBe(405);
     isJsonError(reply);
@@ -142,7 +145,7 @@ describe('a cookie that only looks like a credential', () => {
     }
   });
 
-  it.each(lookAlikes)('hides no second credential: %s', async (_, lookAlike) => {
+  it.each(lookAlikes)('does not hide a second credential: %s', async (_, lookAlike) => {
     const reply = await raw(
       `GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: gatehouse_access=x; ${lookAlike}\tgatehouse_access =y\r\n\r\n`,
     );
@@ -153,14 +156,14 @@ describe('a cookie that only looks like a credential', () => {
   });
 });
 
-describe('a handshake of a WebSocket that comes to nothing', () => {
+describe('a failed WebSocket handshake', () => {
   const handshake = (headers: string) =>
     `GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${headers}\r\n`;
 
   it.each([
     ['without a key', 'Sec-WebSocket-Version: 13\r\n'],
     ['of another version', `Sec-WebSocket-Version: 99\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\n`],
-  ])('%s is answered as JSON, with the version that is spoken', async (_, headers) => {
+  ])('is answered as JSON with the supported version: %s', async (_, headers) => {
     const reply = await raw(handshake(headers));
     expect(reply.status).toBe(400);
     expect(reply.headers).toContain('sec-websocket-version: 13');
@@ -171,27 +174,30 @@ describe('a handshake of a WebSocket that comes to nothing', () => {
     ['a handshake', handshake('')],
     ['CONNECT', 'CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n'],
     ['what is not HTTP', 'nonsense\r\n\r\n'],
-  ])('%s: a client that clings to its connection loses it after a second', async (_, text) => {
+  ])('closes the connection after a second, even when the client does not: %s', async (_, text) => {
     const reply = await raw(text, { clings: true, drip: ' ' });
     isJsonError(reply);
     expect(reply.after).toBeLessThan(5_000);
   });
 });
 
-describe('an offer to speak another protocol', () => {
-  it.each(['h2c', 'TLS/1.0', 'websocket2'])('is ignored, and the request answered: %s', async (protocol) => {
-    const offer = `Host: localhost\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n`;
-    const get = await raw(`GET /health/live HTTP/1.1\r\n${offer}\r\n`);
-    expect(get.status).toBe(200);
-    const body = '{"query":"{ __typename }"}';
-    const json = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
-    const post = await raw(`POST /graphql HTTP/1.1\r\n${offer}${json}\r\n${body}`);
-    expect(post.body).toBe('{"data":{"__typename":"Query"}}\n');
-  });
+describe('an offer of another protocol', () => {
+  it.each(['h2c', 'TLS/1.0', 'websocket2'])(
+    'is ignored, and the request is answered: %s',
+    async (protocol) => {
+      const offer = `Host: localhost\r\nConnection: close, Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n`;
+      const get = await raw(`GET /health/live HTTP/1.1\r\n${offer}\r\n`);
+      expect(get.status).toBe(200);
+      const body = '{"query":"{ __typename }"}';
+      const json = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+      const post = await raw(`POST /graphql HTTP/1.1\r\n${offer}${json}\r\n${body}`);
+      expect(post.body).toBe('{"data":{"__typename":"Query"}}\n');
+    },
+  );
 });
 
 describe('a connection', () => {
-  it('serves a thousand requests, so that one that sends ahead is not the only one that is heard', async () => {
+  it('is closed after a thousand requests, so that a pipelining client cannot occupy the gateway', async () => {
     const one = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n';
     const last = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
     const { statuses } = await raw(one.repeat(1_200) + last);
@@ -249,7 +255,7 @@ describe('a request that cannot be served is answered as JSON with a code and an
     expect(reply.body).not.toMatch(/node_modules|at \w+ \(|\/src\/|fastify/i);
   });
 
-  it('a target in absolute form is answered, whatever Host says beside it', async () => {
+  it('a target in absolute form is answered, whatever Host says', async () => {
     for (const host of ['localhost', 'other.example.test']) {
       const reply = await raw(
         `GET http://localhost/health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
@@ -269,7 +275,7 @@ describe('a slow client', () => {
     ['/blockpass/api/status', 'multipart/form-data; boundary=X1', 400],
     ['/blockpass/api/uploadData', 'multipart/form-data', 400],
   ])(
-    'that goes on sending a body to %s after the answer is cut after a second',
+    'is disconnected a second after the answer when it still sends a body to %s',
     async (path, type, status) => {
       const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: ${type}\r\n\r\n`;
       const reply = await raw(head, { drip: '1\r\nx\r\n' });
@@ -278,7 +284,7 @@ describe('a slow client', () => {
     },
   );
 
-  it('that sends nothing, or its headers byte by byte, is cut after ten seconds', async () => {
+  it('is disconnected after ten seconds when it sends no headers, or sends them byte by byte', async () => {
     for (const reply of await Promise.all([slow.silent, slow.headers])) {
       expect(reply.after).toBeGreaterThan(9_000);
       expect(reply.after).toBeLessThan(15_000);
@@ -289,7 +295,7 @@ describe('a slow client', () => {
 });
 
 describe('connections', () => {
-  it('beyond MAX_CONNECTIONS are closed, and those that are open go on', async () => {
+  it('beyond MAX_CONNECTIONS are closed, and the open ones stay', async () => {
     const port = Number(new URL(small.url).port);
     const open = await Promise.all(
       Array.from(
@@ -313,7 +319,7 @@ describe('connections', () => {
 });
 
 describe('an operation', () => {
-  it('that takes longer than ten seconds is ended: 503, nothing changed, nothing goes on behind it', async () => {
+  it('is ended after ten seconds with 503, changes nothing, and does not continue in the background', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const blocker = await gateway.database.connect();
@@ -321,7 +327,7 @@ describe('an operation', () => {
     await blocker.query('select from users where id = $1 for update', [alice.id]);
     try {
       const startedAt = performance.now();
-      // Each would wait three seconds for the lock.
+      // Each one would wait three seconds for the lock.
       const document = `mutation { ${[1, 2, 3, 4, 5].map((i) => `m${i}: updateProfile(input: { displayName: "${i}" }) { id }`).join(' ')} }`;
       const reply = await gateway.client.raw(document, {}, { bearer: accessToken });
       const took = performance.now() - startedAt;
@@ -342,7 +348,7 @@ describe('an operation', () => {
 });
 
 describe('a slow body', () => {
-  it('is cut after thirty seconds, however lively its sender is', async () => {
+  it('is disconnected after thirty seconds, even when bytes keep arriving', async () => {
     const reply = await slow.body;
     expect(reply.after).toBeGreaterThan(29_000);
     expect(reply.after).toBeLessThan(36_000);

@@ -20,7 +20,7 @@ const mails = async () =>
   >;
 
 describe('the development mailbox', () => {
-  it('hands the mails to a client as JSON, the newest first', async () => {
+  it('returns the mails as JSON, the newest first', async () => {
     const [alice, grace] = [await gateway.aSubject(), await gateway.aSubject()];
     await gateway.mailbox.expect(alice.email, /./);
     await gateway.mailbox.expect(grace.email, /./);
@@ -31,7 +31,7 @@ describe('the development mailbox', () => {
     expect(times).toEqual(times.toSorted().toReversed());
   });
 
-  it('shows what a mail says as text, never as part of its page', async () => {
+  it('shows the content of a mail as text, never as part of its page', async () => {
     const box = new SecretBox(keyring(secrets.ENCRYPTION_KEY));
     const nasty = '<script>marked</script>"\'&';
     await new DevMailbox(gateway.gateway.fork, box).deliver(
@@ -47,7 +47,7 @@ describe('the development mailbox', () => {
     }
   });
 
-  it('keeps the HTML of a mail in a box: no script, nothing loaded', async () => {
+  it('shows the HTML of a mail in a sandbox without scripts and external content', async () => {
     const alice = await gateway.aSubject();
     const { id } = await gateway.mailbox.expect(alice.email, /./);
     const response = await get(`/dev/mailbox/${id}/html`);
@@ -65,14 +65,14 @@ describe('the development mailbox', () => {
     },
   );
 
-  it('answers the developer alone', async () => {
+  it('answers only the developer', async () => {
     expect((await get('/dev/mailbox', { 'x-forwarded-for': '203.0.113.7' })).status).toBe(404);
   });
 
   it.each([
     { SMTP_URL: 'smtp://127.0.0.1:9' },
     { NODE_ENV: 'production', RATE_LIMIT: 'on', PASSWORD_BCRYPT_COST: '10' },
-  ])('is not there with %o', async (settings) => {
+  ])('does not exist with %o', async (settings) => {
     const other = await gateway.another(settings);
     try {
       expect((await fetch(`${other.url}/dev/mailbox`)).status).toBe(404);

@@ -5,8 +5,8 @@ import { elapse } from '../support/race.ts';
 const STAYS = () => false;
 const MEGABYTE = 1024 * 1024;
 
-describe('an operation that finds no place', () => {
-  it('is served in the order in which it came', async () => {
+describe('an operation that waits for a place', () => {
+  it('is served in order of arrival', async () => {
     const places = new OperationPlaces(1);
     await places.enter(0, STAYS);
     const served: string[] = [];
@@ -19,7 +19,7 @@ describe('an operation that finds no place', () => {
     expect(served).toEqual(['first', 'second']);
   });
 
-  it('is passed over when its client has gone', async () => {
+  it('is skipped when its client has gone', async () => {
     const places = new OperationPlaces(1);
     await places.enter(0, STAYS);
     let isGone = false;
@@ -36,29 +36,29 @@ describe('an operation that finds no place', () => {
     expect(servedTheGone).toBe(false);
   });
 
-  it('is refused at once when those that wait hold 32 MiB', async () => {
+  it('is refused at once when the waiting operations hold 32 MiB', async () => {
     const places = new OperationPlaces(1);
     await places.enter(0, STAYS);
     const large = places.enter(31 * MEGABYTE, STAYS);
     await expect(places.enter(2 * MEGABYTE, STAYS)).rejects.toThrow('Temporarily unavailable');
     places.leave();
     await large;
-    // What it held is free again.
+    // Its bytes are free again.
     const next = places.enter(31 * MEGABYTE, STAYS);
     places.leave();
     await next;
   });
 });
 
-describe('the body of an operation that waits', () => {
-  it('counts by its length, and a chunked one by the longest that it may be', () => {
+describe('the body of a waiting operation', () => {
+  it('is counted by its length, or by the largest allowed length when it is chunked', () => {
     expect(bodyBytes({ 'content-length': '70' }, 102_400)).toBe(70);
     expect(bodyBytes({ 'transfer-encoding': 'chunked' }, 102_400)).toBe(102_400);
     expect(bodyBytes({}, 102_400)).toBe(0);
   });
 });
 
-describe('a place', () => {
+describe('a place for an operation', () => {
   it('is never given to two operations, and never lost', async () => {
     const places = new OperationPlaces(3);
     let atWork = 0;

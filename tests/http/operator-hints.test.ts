@@ -1,4 +1,4 @@
-/** @topology one: looks into the log of one process */
+/** @topology one: reads the log of one process */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -31,7 +31,7 @@ const preflight = (gateway: TestGateway, origin: string) =>
     headers: { origin, 'access-control-request-method': 'POST' },
   });
 
-describe('a page that CLIENT_ORIGIN does not name', () => {
+describe('a page whose origin CLIENT_ORIGIN does not list', () => {
   const REFUSED = /was refused/;
   let gateway: TestGateway;
 
@@ -40,7 +40,7 @@ describe('a page that CLIENT_ORIGIN does not name', () => {
   });
   afterAll(() => gateway.close());
 
-  it('is logged once for each origin, with the line that lets it in', async () => {
+  it('is logged once for each origin, with the setting that allows it', async () => {
     for (const origin of ['http://localhost:4250', 'http://localhost:4250', 'https://app.example.test']) {
       expect((await preflight(gateway, origin)).status).toBe(403);
       expect((await post(gateway, { origin })).status).toBe(403);
@@ -51,7 +51,7 @@ describe('a page that CLIENT_ORIGIN does not name', () => {
     ]);
   });
 
-  it('is added to the origins that are named already', async () => {
+  it('is logged with a setting that keeps the listed origins', async () => {
     const CLIENT_ORIGIN = 'https://one.example.test,http://localhost:4000';
     const other = await gateway.another({ CLIENT_ORIGIN });
     try {
@@ -63,7 +63,7 @@ describe('a page that CLIENT_ORIGIN does not name', () => {
     }
   });
 
-  it('is described where it has no origin, such as a file', async () => {
+  it('is described when it has no origin, such as a file', async () => {
     await preflight(gateway, 'null');
     const [hint, ...others] = hintsOf(gateway, /page without an origin/);
     expect(hint?.msg).toContain('serve it by http');
@@ -76,14 +76,14 @@ describe('a page that CLIENT_ORIGIN does not name', () => {
     'javascript:alert(1)',
     'http://ä.test',
     'x'.repeat(9_000),
-  ])('is not quoted when its origin is not of the form that browsers send: %j', async (origin) => {
+  ])('is not quoted when its origin has another form than browsers send: %j', async (origin) => {
     const before = hintsOf(gateway, REFUSED).length;
     await preflight(gateway, encodeURI(origin)).catch(() => {});
     await preflight(gateway, origin).catch(() => {});
     expect(hintsOf(gateway, REFUSED)).toHaveLength(before);
   });
 
-  it('is named for 32 origins at most', async () => {
+  it('is logged for at most 32 origins', async () => {
     for (let n = 0; n < 50; n++) await preflight(gateway, `https://evil-${n}.test`);
     expect(hintsOf(gateway, REFUSED)).toHaveLength(32);
   });
@@ -111,7 +111,7 @@ describe('the pages of the gateway itself', () => {
 describe('X-Forwarded-For', () => {
   const forwarded = { 'x-forwarded-for': '203.0.113.7' };
 
-  it('of a proxy that TRUSTED_PROXIES does not name is logged once, with the line that makes it count', async () => {
+  it('from a proxy that TRUSTED_PROXIES does not list is logged once, with the setting that trusts it', async () => {
     const gateway = await TestGateway.start();
     const other = await gateway.another({ TRUSTED_PROXIES: '10.0.0.0/8' });
     const right = await gateway.another({ TRUSTED_PROXIES: '10.0.0.0/8,127.0.0.1' });
@@ -158,7 +158,10 @@ describe('X-Forwarded-For', () => {
     await gateway.close();
   });
 
-  /** Signs in from a page, and asks who is signed in. @returns the codes of both replies; null for none */
+  /**
+   * Signs in from a page, and then queries the current user. @returns the codes of both replies; null for no
+   * error
+   */
   const signIn = async (pageHost: string, gatewayHost: string) => {
     const { username: identifier, password } = await gateway.aSubject();
     const context = await browser.newContext();
@@ -199,7 +202,7 @@ describe('X-Forwarded-For', () => {
     expect(hintsOf(gateway, LOST)).toEqual([]);
   });
 
-  it('at 127.0.0.1 loses the cookies of a gateway at localhost, and the log says why', async () => {
+  it('at 127.0.0.1 loses the cookies of a gateway at localhost, and the log explains it', async () => {
     expect(await signIn('127.0.0.1', 'localhost')).toEqual({ login: null, me: 'UNAUTHENTICATED' });
     const [hint, ...others] = hintsOf(gateway, LOST);
     expect(hint?.msg).toContain(`The browser drops the cookies for the page http://127.0.0.1:${pagePort}`);

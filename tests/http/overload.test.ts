@@ -1,4 +1,4 @@
-/** @topology one: what one process holds at once */
+/** @topology one: counts what one process holds at once */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Reply } from '../support/client.ts';
 import { TestGateway } from '../support/gateway.ts';
@@ -7,7 +7,7 @@ import { eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 beforeAll(async () => {
-  // The cost of production: a login takes as long as it does there.
+  // The hash cost of production, so that a login takes as long as it does there.
   gateway = await TestGateway.start({ PASSWORD_BCRYPT_COST: '12' });
 });
 afterAll(() => gateway.close());
@@ -15,7 +15,7 @@ afterAll(() => gateway.close());
 const isLive = async () => (await fetch(`${gateway.url}/health/live`)).status === 200;
 const me = (bearer: string) => gateway.client.execute(MeDocument, {}, { bearer });
 
-/** Refused in a way that a client can go by. */
+/** Refused with a code and a time to retry. */
 function isPolite(reply: Reply<unknown>): boolean {
   const seconds = reply.errors[0]?.extensions?.retryAfterSeconds;
   return (
@@ -27,7 +27,7 @@ function isPolite(reply: Reply<unknown>): boolean {
 }
 
 describe('two hundred logins at once', () => {
-  it('are answered or told when to come back, and keep nobody else waiting', async () => {
+  it('are answered or told when to retry, and delay no other operation', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const input = { identifier: alice.username, password: alice.password };
@@ -37,7 +37,7 @@ describe('two hundred logins at once', () => {
         left -= 1;
       }),
     );
-    // From then on all who may wait for a hash do.
+    // From now on all places for waiting hashes are taken.
     await Promise.race(logins);
     for (let turn = 0; turn < 5; turn++) {
       expect((await me(accessToken)).data?.me?.username).toBe(alice.username);
@@ -52,7 +52,7 @@ describe('two hundred logins at once', () => {
   });
 });
 
-describe('more operations than a process can have at work', () => {
+describe('more operations than a process can run at once', () => {
   /** Until it is called, each `me` waits for the table. */
   async function blockUsers(): Promise<() => Promise<void>> {
     const blocker = await gateway.database.connect();
@@ -63,14 +63,14 @@ describe('more operations than a process can have at work', () => {
       await blocker.end();
     };
   }
-  /** A process has 133 at work on two cores: 100, and those that may hash or wait for it. */
+  /** On two cores a process runs 133 operations: 100, and those that may hash or wait for a hash. */
   const MANY = 200;
   const isAtTheDoor = (line: string) => line.includes('operations are at work already');
 
   it('wait, and are served as soon as there is room', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const unblock = await blockUsers();
-    // Fewer than would be refused: on a slow machine it takes long to send them.
+    // Fewer than would be refused, because a slow machine takes long to send them.
     const replies = Array.from({ length: 150 }, () => me(accessToken));
     let answered = 0;
     for (const reply of replies) void reply.finally(() => (answered += 1));
@@ -79,14 +79,14 @@ describe('more operations than a process can have at work', () => {
       await eventually(gateway.database.lockWaiters, (count) => count > 0);
       expect(answered).toBe(0);
     } finally {
-      // Within a second: then they would be refused.
+      // Within a second, after which they would be refused.
       await unblock();
     }
     expect(await live).toBe(true);
     expect((await Promise.all(replies)).filter(({ status }) => status !== 200)).toEqual([]);
   });
 
-  it('are refused when they waited for a second, and told to come back at different times', async () => {
+  it('are refused after a wait of one second, and told to retry at different times', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const unblock = await blockUsers();
     let first: Reply<unknown>;

@@ -1,4 +1,4 @@
-/** @topology one: what one process holds at once */
+/** @topology one: counts what one process holds at once */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Place, PlaceTable } from '../../src/http/place-table.ts';
 import { networksOf } from '../../src/platform/request/index.ts';
@@ -30,7 +30,7 @@ class TestPlace implements Place {
 
 const table = () => new PlaceTable<TestPlace>(BUDGET);
 const from = (address: string, waiting = true) => new TestPlace(networksOf(address), waiting);
-/** @returns those that got a place. */
+/** @returns the clients that got a place. */
 const fill = (
   places: PlaceTable<TestPlace>,
   count: number,
@@ -40,7 +40,7 @@ const fill = (
   Array.from({ length: count }, (_, n) => from(addressOf(n), waiting)).filter((place) => places.take(place));
 
 describe('a client', () => {
-  it('holds its budget and no more while the gateway works for all of its places', () => {
+  it('may fill its budget, and no more, while the gateway works for all of its places', () => {
     const places = table();
     expect(fill(places, 50, () => '192.0.2.1', false)).toHaveLength(40);
     jest.advanceTimersByTime(GRACE + 1);
@@ -48,7 +48,7 @@ describe('a client', () => {
     expect(fill(places, 50, () => '192.0.2.2', false)).toHaveLength(40);
   });
 
-  it('loses the place that has waited longest for it, and gets the new one', () => {
+  it('loses the place that was idle longest when it gets a new one', () => {
     const places = table();
     const held = fill(places, 40, () => '192.0.2.1');
     jest.advanceTimersByTime(GRACE + 1);
@@ -58,7 +58,7 @@ describe('a client', () => {
     expect(places.size).toBe(40);
   });
 
-  it('loses none in its first second, none that is kept, and none that the gateway works for', () => {
+  it('keeps a place in its first second, while it is pinned, and while the gateway works for it', () => {
     const places = table();
     const [young] = fill(places, 40, () => '192.0.2.1');
     expect(places.take(from('192.0.2.1'))).toBe(false);
@@ -74,7 +74,7 @@ describe('a client', () => {
     expect(busy.take(from('192.0.2.1'))).toBe(false);
   });
 
-  it('gets a place back for each that it gives back, once', () => {
+  it('gets one place back for each release, and only once', () => {
     const places = table();
     const held = fill(places, 40, () => '192.0.2.1', false);
     places.leave(held[0] as TestPlace);
@@ -82,7 +82,7 @@ describe('a client', () => {
     expect(fill(places, 2, () => '192.0.2.1', false)).toHaveLength(1);
   });
 
-  it('is counted again after its only place made room for its next one', () => {
+  it('is counted again after its only place was replaced by its next one', () => {
     const places = new PlaceTable<TestPlace>({ total: 10, perClient: 1, perNetwork: 1 });
     for (let turn = 0; turn < 5; turn += 1) {
       expect(places.take(from('2001:db8::1'))).toBe(true);
@@ -104,11 +104,11 @@ describe('IPv6 clients', () => {
 });
 
 describe('a full table', () => {
-  it('takes places of the network that holds the largest part of its budget', () => {
+  it('takes a place from the network that holds the largest part of its budget', () => {
     const places = table();
     const office = fill(places, 20, () => '192.0.2.1');
     const single = fill(places, 20, (n) => `198.51.100.${n}`);
-    // One /48, twenty /64s.
+    // One /48 with twenty /64s.
     const crowd = fill(places, 60, (n) => `2001:db8:0:${(n % 20).toString(16)}00::1`);
     jest.advanceTimersByTime(GRACE + 1);
     expect(places.fill).toBe(1);
@@ -118,7 +118,7 @@ describe('a full table', () => {
     expect(crowd.filter(({ isClosed }) => isClosed)).toHaveLength(10);
   });
 
-  it('takes the places of those that are not counted last', () => {
+  it('takes the places of clients without a budget last', () => {
     const places = table();
     const proxied = Array.from({ length: 99 }, () => new TestPlace([])).filter((place) => places.take(place));
     const [other] = fill(places, 1, () => '192.0.2.1');

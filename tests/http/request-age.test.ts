@@ -1,5 +1,5 @@
 /** @timing: stalls a process for longer than a request may wait, and expects others to be served in time */
-/** @topology one: what one process finds in its sockets after it stood still */
+/** @topology one: tests requests in the sockets of one process that stood still */
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { print } from 'graphql';
@@ -10,13 +10,13 @@ import { elapse, eventually } from '../support/race.ts';
 import { STORES } from '../support/session-stores.ts';
 import { Subject } from '../support/subject.ts';
 
-/** The least that there is, so that stalls can be short. */
+/** The smallest allowed value, so that stalls can be short. */
 const SETTINGS = { REQUEST_MAX_AGE_SECONDS: '1' };
 const STALL = 2_500;
-/** Milliseconds after a stall in which a request still counts as old, and some more. */
+/** Milliseconds after a stall in which requests still count as old, and a margin. */
 const AFTERMATH = 400;
 
-/** One connection that is kept alive, without anything between a write and the kernel. */
+/** A kept connection without any layer between a write and the kernel. */
 class RawConnection {
   text = '';
   private constructor(private readonly socket: Socket) {
@@ -47,7 +47,7 @@ class RawConnection {
     this.socket.write(text.slice(9));
   }
 
-  /** @returns status, code of the error and Retry-After of the next answer. */
+  /** @returns status, error code and Retry-After of the next answer. */
   async answer(): Promise<{ status: number; code?: string; retryAfter?: string; text: string }> {
     const text = await eventually(
       async () => this.text,
@@ -75,12 +75,12 @@ const refreshOf = (refreshToken: string) => ({ query: print(RefreshDocument), va
 describe.each(STORES)('a process that stood still (sessions in %s)', (store) => {
   let pair: GatewayPair;
   beforeAll(async () => {
-    // Without a grace a refresh that comes late would end its session.
+    // Without a grace, a late refresh would end its session.
     pair = await GatewayPair.startOn(store, { ...SETTINGS, REFRESH_GRACE_SECONDS: '0' });
   }, 120_000);
   afterAll(() => pair.close());
 
-  it('refuses the refreshes that lay in its sockets, and no session ends by them', async () => {
+  it('refuses the refreshes that waited in its sockets, and their sessions stay alive', async () => {
     const [one, two] = pair.clients;
     const alice = await Subject.register(one);
     const sessions = [];
@@ -92,7 +92,7 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
 
     pair.stall(0);
     await established.post(refreshOf(kept?.refreshToken ?? ''));
-    // Connections are accepted one in each turn of the event loop, so the refreshes behind these wait for longer.
+    // Each turn of the event loop accepts one connection, so the refreshes behind these wait longer.
     const before = await Promise.all(Array.from({ length: 1_500 }, () => RawConnection.open(one.url)));
     for (const connection of before) connection.get('/graphql?query={errorCodes{code}}');
     const waiting = await Promise.all(others.map(() => RawConnection.open(one.url)));
@@ -102,7 +102,7 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
     const probe = await RawConnection.open(one.url);
     probe.get('/health/live');
     await elapse(STALL, 'how long the process stands still');
-    // Meanwhile the client went on elsewhere.
+    // Meanwhile the client refreshed at the other process.
     const goneOn = await alice.refresh(kept?.refreshToken ?? '', two);
     pair.goOn(0);
 
@@ -125,7 +125,7 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
     }
   }, 60_000);
 
-  it('refuses other mutations likewise, and takes the next ones half a second later', async () => {
+  it('refuses other mutations too, and accepts new ones half a second later', async () => {
     const [one] = pair.clients;
     const alice = await Subject.register(one);
     const { accessToken } = await alice.signedIn();
@@ -144,51 +144,54 @@ describe.each(STORES)('a process that stood still (sessions in %s)', (store) => 
   });
 });
 
-describe.each(STORES)('a process that stood still for less than a request may take (%s)', (store) => {
-  let pair: GatewayPair;
-  beforeAll(async () => {
-    pair = await GatewayPair.startOn(store);
-  }, 120_000);
-  afterAll(() => pair.close());
+describe.each(STORES)(
+  'a process that stood still for less than the maximum age of a request (%s)',
+  (store) => {
+    let pair: GatewayPair;
+    beforeAll(async () => {
+      pair = await GatewayPair.startOn(store);
+    }, 120_000);
+    afterAll(() => pair.close());
 
-  it('takes no late refresh for theft, and the same one for theft when it comes again', async () => {
-    const [one, two] = pair.clients;
-    const alice = await Subject.register(one);
-    const { refreshToken, sessionId } = await alice.signedIn();
-    const connection = await RawConnection.open(one.url);
-    connection.get('/health/live');
-    await connection.answer();
+    it('does not treat a late refresh as theft, but treats its repetition as theft', async () => {
+      const [one, two] = pair.clients;
+      const alice = await Subject.register(one);
+      const { refreshToken, sessionId } = await alice.signedIn();
+      const connection = await RawConnection.open(one.url);
+      connection.get('/health/live');
+      await connection.answer();
 
-    pair.stall(0);
-    await connection.post(refreshOf(refreshToken));
-    const second = await alice.refresh(refreshToken, two);
-    const third = await alice.refresh(second.data?.refresh.refreshToken ?? '', two);
-    await elapse(STALL, 'how long the process stands still');
-    pair.goOn(0);
-    expect(await connection.answer()).toMatchObject(TOO_OLD);
-    connection.close();
-    expect(await pair.sessions.generation(alice.id, sessionId)).toBe(2);
-    const fourth = await alice.refresh(third.data?.refresh.refreshToken ?? '', one);
-    expect(fourth.errors).toEqual([]);
+      pair.stall(0);
+      await connection.post(refreshOf(refreshToken));
+      const second = await alice.refresh(refreshToken, two);
+      const third = await alice.refresh(second.data?.refresh.refreshToken ?? '', two);
+      await elapse(STALL, 'how long the process stands still');
+      pair.goOn(0);
+      expect(await connection.answer()).toMatchObject(TOO_OLD);
+      connection.close();
+      expect(await pair.sessions.generation(alice.id, sessionId)).toBe(2);
+      const fourth = await alice.refresh(third.data?.refresh.refreshToken ?? '', one);
+      expect(fourth.errors).toEqual([]);
 
-    await elapse(AFTERMATH, 'requests count as old for a while after a stall');
-    expect((await alice.refresh(refreshToken, one)).code).toBe('INVALID_REFRESH_TOKEN');
-    expect(await pair.sessions.count(alice.id)).toBe(0);
-  });
+      await elapse(AFTERMATH, 'requests count as old for a while after a stall');
+      expect((await alice.refresh(refreshToken, one)).code).toBe('INVALID_REFRESH_TOKEN');
+      expect(await pair.sessions.count(alice.id)).toBe(0);
+    });
 
-  it('takes a copy for theft however slowly its body comes', async () => {
-    const [one] = pair.clients;
-    const alice = await Subject.register(one);
-    const { refreshToken } = await alice.signedIn();
-    const second = await alice.refresh(refreshToken, one);
-    await alice.refresh(second.data?.refresh.refreshToken ?? '', one);
-    const connection = await RawConnection.open(one.url);
-    await connection.post(refreshOf(refreshToken), { pause: STALL });
-    expect((await connection.answer()).code).toBe('INVALID_REFRESH_TOKEN');
-    connection.close();
-    expect(await pair.sessions.count(alice.id)).toBe(0);
-  });
-});
+    it('treats a copied token as theft, however slowly its body arrives', async () => {
+      const [one] = pair.clients;
+      const alice = await Subject.register(one);
+      const { refreshToken } = await alice.signedIn();
+      const second = await alice.refresh(refreshToken, one);
+      await alice.refresh(second.data?.refresh.refreshToken ?? '', one);
+      const connection = await RawConnection.open(one.url);
+      await connection.post(refreshOf(refreshToken), { pause: STALL });
+      expect((await connection.answer()).code).toBe('INVALID_REFRESH_TOKEN');
+      connection.close();
+      expect(await pair.sessions.count(alice.id)).toBe(0);
+    });
+  },
+);
 
 describe('the age of a request', () => {
   let gateway: TestGateway;
@@ -204,7 +207,7 @@ describe('the age of a request', () => {
     connection.get('/health/live');
     await connection.answer();
     await connection.post(refreshOf(refreshToken));
-    // This process is the gateway, too.
+    // This process is the gateway too.
     const until = performance.now() + STALL;
     while (performance.now() < until);
     expect(await connection.answer()).toMatchObject(TOO_OLD);
@@ -213,7 +216,7 @@ describe('the age of a request', () => {
     connection.close();
   });
 
-  it('refuses what the Blockpass app calls, and not what is answered at any age', async () => {
+  it('applies to calls of the Blockpass app, and not to routes that answer at any age', async () => {
     const connections = await Promise.all([1, 2, 3].map(() => RawConnection.open(gateway.url)));
     for (const connection of connections) connection.get('/health/live');
     for (const connection of connections) await connection.answer();
@@ -230,7 +233,7 @@ describe('the age of a request', () => {
     await elapse(AFTERMATH, 'requests count as old for a while after a stall');
   });
 
-  it('counts the time that its body takes', async () => {
+  it('counts the time until the body has arrived', async () => {
     const alice = await gateway.aSubject();
     const { refreshToken, sessionId } = await alice.signedIn();
     const connection = await RawConnection.open(gateway.url);
@@ -240,7 +243,7 @@ describe('the age of a request', () => {
     connection.close();
   });
 
-  it('counts what it waits for: what has not begun by then is not done', async () => {
+  it('counts waiting for a lock: work that has not begun in time is not done', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const blocker = await gateway.database.connect();
@@ -251,7 +254,7 @@ describe('the age of a request', () => {
       const input = { displayName: 'too late' };
       const reply = await gateway.client.execute(UpdateProfileDocument, { input }, { bearer: accessToken });
       expect([reply.status, reply.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
-      // A lock is waited for three seconds.
+      // The timeout for a lock is three seconds.
       expect(performance.now() - startedAt).toBeLessThan(2_500);
     } finally {
       await blocker.query('rollback');
@@ -270,7 +273,7 @@ describe('the age of a request', () => {
     connection.close();
   });
 
-  it('is small while the event loop never sleeps, on kept and on new connections', async () => {
+  it('stays small while the event loop is busy, on kept and on new connections', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const until = performance.now() + 3_000;
     const body = { query: 'mutation { revokeOtherSessions }' };

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => gateway.close());
 
 let requests = 0;
-/** The lines that one request leaves. */
+/** The log lines of one request. */
 async function linesOf(send: (headers: Record<string, string>) => Promise<unknown>) {
   requests += 1;
   const requestId = `logged-${requests}`;
@@ -27,7 +27,7 @@ const query = (document: string, bearer?: string) => (headers: Record<string, st
   gateway.client.raw(document, {}, { headers, bearer });
 
 describe('the log line of a request', () => {
-  it('has client IP, user id and the fields that were asked for, as the schema names them', async () => {
+  it('has client IP, user id and the requested fields, by their names in the schema', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const document =
@@ -46,7 +46,7 @@ describe('the log line of a request', () => {
     expect(JSON.stringify(line)).not.toMatch(/NameOfTheClient|alias|More/);
   });
 
-  it('has no user id where nobody was verified, and no operation where none was found', async () => {
+  it('has no user id without a verified caller, and no operation without a parsed document', async () => {
     const [anonymous] = await linesOf(query('{ errorCodes { code } }', 'not a token'));
     expect(anonymous).toMatchObject({ ip: '203.0.113.9', operation: 'errorCodes' });
     expect(anonymous).not.toHaveProperty('userId');
@@ -57,7 +57,7 @@ describe('the log line of a request', () => {
     for (const line of [malformed, health]) expect(line).not.toHaveProperty('operation');
   });
 
-  it('has company that says the same of what was refused', async () => {
+  it('is accompanied by a line with the same fields for each refusal', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const lines = await linesOf(query('{ roles { name } }', accessToken));

@@ -1,4 +1,4 @@
-/** @topology one: speaks HTTP to one process, and looks into its log and health */
+/** @topology one: speaks HTTP to one process, and reads its log and health */
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
@@ -26,7 +26,7 @@ afterAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, at = gateway) =>
   fetch(`${at.url}${path}`, { headers });
 
-/** fetch does not let a caller choose the Host header. */
+/** fetch does not let a caller set the Host header. */
 const getAsHost = (path: string, host: string): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
     request(`${gateway.url}${path}`, { headers: { host, accept: 'text/html' } }, (response) => {
@@ -37,7 +37,7 @@ const getAsHost = (path: string, host: string): Promise<number | undefined> =>
       .end();
   });
 
-/** fetch decodes the body; this is what went over the wire. */
+/** fetch decompresses the body. This returns the bytes that were sent. */
 async function getBytes(
   path: string,
   headers: Record<string, string>,
@@ -48,7 +48,7 @@ async function getBytes(
 }
 
 describe('health', () => {
-  it('is live and ready, and names its parts', async () => {
+  it('is live and ready, and lists its parts', async () => {
     expect(await (await get('/health/live')).json()).toEqual({ status: 'live' });
     const ready = await get('/health/ready');
     expect([ready.status, await ready.json()]).toEqual([
@@ -69,7 +69,7 @@ describe('health', () => {
 });
 
 describe('pages for developers', () => {
-  it('GraphiQL comes whole from here, without internet', async () => {
+  it('include GraphiQL with all its files, without internet access', async () => {
     const page = await get('/graphiql');
     expect(page.headers.get('content-type')).toContain('text/html');
     const html = await page.text();
@@ -78,7 +78,7 @@ describe('pages for developers', () => {
   });
 
   it.each(['gzip, deflate, br, zstd', 'br;q=1.0, GZIP;q=0.5', 'gzip'])(
-    'GraphiQL is compressed for a browser that accepts %j',
+    'compress GraphiQL for a browser that accepts %j',
     async (encoding) => {
       const page = await getBytes('/graphiql', { 'accept-encoding': encoding });
       expect(page.headers).toMatchObject({
@@ -91,7 +91,7 @@ describe('pages for developers', () => {
   );
 
   it.each(['', 'br', 'gzip;q=0, br', 'x-gzip2'])(
-    'GraphiQL is plain for a client that accepts %j',
+    'send GraphiQL uncompressed to a client that accepts %j',
     async (encoding) => {
       const page = await getBytes('/graphiql', { 'accept-encoding': encoding });
       expect(page.headers['content-encoding']).toBeUndefined();
@@ -99,7 +99,7 @@ describe('pages for developers', () => {
     },
   );
 
-  it('GraphiQL is not sent again to a browser that has it', async () => {
+  it('answer 304 to a browser that has GraphiQL already', async () => {
     const { headers } = await getBytes('/graphiql', { 'accept-encoding': 'gzip' });
     expect(headers['cache-control']).toBe('no-cache');
     const again = await getBytes('/graphiql', { 'if-none-match': `"other", ${headers.etag}` });
@@ -107,12 +107,12 @@ describe('pages for developers', () => {
     expect((await getBytes('/graphiql', { 'if-none-match': '"other"' })).status).toBe(200);
   });
 
-  it('Sandbox is at /graphql for a browser', async () => {
+  it('serve the Sandbox at /graphql to a browser', async () => {
     const page = await get('/graphql', { accept: 'text/html' });
     expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('Sandbox')]);
   });
 
-  it.each(['/graphiql', '/graphql'])('%s answers no other host and no proxy', async (path) => {
+  it.each(['/graphiql', '/graphql'])('refuse other hosts and proxies at %s', async (path) => {
     expect(await getAsHost(path, 'evil.test')).toBe(404);
     expect(await getAsHost(path, 'localhost:4000')).toBe(200);
     for (const accept of ['text/html', 'TEXT/HTML', 'text/*', 'text/html;q=0.9, */*;q=0.1']) {
@@ -131,7 +131,7 @@ describe('pages for developers', () => {
   });
 });
 
-describe('headers', () => {
+describe('security headers', () => {
   it.each(['/graphql?query={__typename}', '/nowhere', '/health/live', '/.well-known/jwks.json'])(
     'of %s are strict',
     async (path) => {
@@ -145,7 +145,7 @@ describe('headers', () => {
     },
   );
 
-  it('are there too where no route is reached, and where Node refuses', async () => {
+  it('are also set when no route matches, and when Node refuses the request', async () => {
     const unreadable = await get('/%ff', {}, production);
     const expected = await new Promise<Headers>((resolve, reject) => {
       request(`${production.url}/health/live`, { headers: { expect: 'the-worst' } }, (response) => {
@@ -169,7 +169,7 @@ describe('headers', () => {
 });
 
 describe('the request id', () => {
-  it('is the one of the client when that is well-formed', async () => {
+  it("is the client's when that is well-formed", async () => {
     expect(
       (await get('/health/live', { 'x-request-id': 'trace-0123456789' })).headers.get('x-request-id'),
     ).toBe('trace-0123456789');
@@ -182,7 +182,7 @@ describe('the request id', () => {
     'comma,in-the-middle',
     'a"quote"inside',
     '{braces-inside}',
-  ])('is made where the client sent %s', async (id) => {
+  ])('is generated when the client sent %s', async (id) => {
     expect((await get('/health/live', { 'x-request-id': id })).headers.get('x-request-id')).toMatch(
       /^[0-9a-f-]{36}$/,
     );
@@ -199,7 +199,7 @@ describe('the request id', () => {
       `${ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0|68fd508a:5`,
     ],
     ['Google Cloud', 'x-cloud-trace-context', '105445aa7843bc8bf206b12000100000/1;o=1'],
-  ])('is the one of %s, in its own header and in X-Request-Id', async (_, header, id) => {
+  ])('is taken from %s, and returned in that header and in X-Request-Id', async (_, header, id) => {
     expect((await get('/health/live', { [header]: id })).headers.get('x-request-id')).toBe(id);
     const both = { [header]: 'another-id-0123456789', 'x-request-id': id };
     expect((await get('/health/live', both)).headers.get('x-request-id')).toBe(id);
@@ -211,12 +211,12 @@ describe('the request id', () => {
       `Self=1-67891234-12456789abcdef012345678;${ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0|68fd508a:5|c512fbe3:2`,
     ],
     ['has spaces', `${ROOT}; Parent=53995c3f42cd8ad8; Sampled=1`],
-  ])('is the root alone where the trace of AWS %s', async (_, trace) => {
+  ])('is only the root of an AWS trace that %s', async (_, trace) => {
     const { headers } = await get('/health/live', { 'x-amzn-trace-id': trace });
     expect(headers.get('x-request-id')).toBe(ROOT);
   });
 
-  describe('where it is required', () => {
+  describe('with REQUIRE_REQUEST_ID', () => {
     let strict: TestGateway;
     beforeAll(async () => {
       strict = await gateway.another({
@@ -228,7 +228,7 @@ describe('the request id', () => {
     const ask = async (headers: Record<string, string>) =>
       (await strict.client.raw('{ __typename }', {}, { headers })).status;
 
-    it('is asked of GraphQL, and a refusal says what is well-formed', async () => {
+    it('is required for GraphQL, and the refusal describes the form', async () => {
       const { status, text } = await strict.client.raw('{ __typename }');
       expect([status, text]).toEqual([400, expect.stringContaining('8 to 128 letters, digits')]);
       expect(await ask({ 'x-request-id': 'comma,in-the-middle' })).toBe(400);
@@ -242,13 +242,13 @@ describe('the request id', () => {
     });
 
     it.each(['/health/live', '/health/ready', '/.well-known/jwks.json'])(
-      'is not asked of %s',
+      'is not required for %s',
       async (path) => {
         expect((await get(path, {}, strict)).status).toBe(200);
       },
     );
 
-    it('is not asked of the preflight of a browser, whose headers no page can choose', async () => {
+    it('is not required for a preflight, whose headers a page cannot set', async () => {
       const preflight = await fetch(`${strict.url}/graphql`, {
         method: 'OPTIONS',
         headers: { origin: 'http://app.localhost:3000', 'access-control-request-method': 'POST' },
@@ -259,7 +259,7 @@ describe('the request id', () => {
   });
 });
 
-describe('the address of the client', () => {
+describe('the IP of the client', () => {
   const addressSeenBy = async (at: TestGateway, headers: Record<string, string>) => {
     const { data } = await (await at.aSubject()).login({ headers });
     return data && 'login' in data && 'session' in data.login ? data.login.session.ipAddress : undefined;
@@ -284,7 +284,7 @@ describe('the address of the client', () => {
 });
 
 describe('the log', () => {
-  it('is one JSON object a line, in UTC, with the request id', async () => {
+  it('has one JSON object a line, in UTC, with the request id', async () => {
     await get('/health/live', { 'x-request-id': 'trace-of-this-line' });
     const line = gateway.logLines.find((text) => text.includes('trace-of-this-line'));
     expect(JSON.parse(line ?? '{}')).toMatchObject({
@@ -303,13 +303,13 @@ describe('the log', () => {
     expect(gateway.logLines.join('').length - before).toBeLessThan(2_000);
   });
 
-  it('holds nothing of what was sent: no query, header, cookie, password or token', async () => {
+  it('contains no sent data: no query, header, cookie, password or token', async () => {
     const alice = await gateway.aSubject({ password: 'marked-password-of-alice' });
     const browser = gateway.browser();
     const { accessToken, refreshToken } = await alice.signedIn({ client: browser });
     await alice.refresh(refreshToken);
     await alice.me(accessToken, browser);
-    // Nor does a token in the address speak for anybody.
+    // A token in the URL does not authenticate either.
     const inAddress = await get(`/graphql?query={sessions{id}}&access_token=${accessToken}`, {
       'apollo-require-preflight': '1',
       'x-marked': 'marked-header',

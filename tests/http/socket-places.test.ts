@@ -1,4 +1,4 @@
-/** @topology one: what one process holds at once */
+/** @topology one: counts what one process holds at once */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { SocketPlaces } from '../../src/http/socket-places.ts';
 import { networksOf } from '../../src/platform/request/index.ts';
@@ -43,7 +43,7 @@ describe('a WebSocket', () => {
     expect(socket.code).toBe(1000);
   });
 
-  it('stays open with a credential, and as long as a subscription goes on', () => {
+  it('stays open with a credential, or while a subscription is active', () => {
     const { open } = sockets();
     const [signedIn, subscribed] = [open('192.0.2.1'), open('192.0.2.1')];
     signedIn.place?.signedIn('ada');
@@ -58,7 +58,7 @@ describe('a WebSocket', () => {
     expect(subscribed.socket.code).toBe(1000);
   });
 
-  it('is not kept open by subscriptions that never begin', () => {
+  it('is not kept open by subscriptions that never start', () => {
     const { open } = sockets();
     const { socket, place } = open('192.0.2.1');
     for (let second = 0; second < 6; second += 1) {
@@ -68,7 +68,7 @@ describe('a WebSocket', () => {
     expect(socket.code).toBe(1000);
   });
 
-  it('without a credential may not stay once those have their share; one that is signed in may', () => {
+  it('without a credential may not stay when the share of such sockets is full; a signed-in one may', () => {
     const { places, open } = sockets();
     for (let n = 0; n < 80; n += 1) {
       open(`198.51.100.${n}`).place?.began('one');
@@ -81,7 +81,7 @@ describe('a WebSocket', () => {
     expect(places.anonymousMayStay).toBe(true);
   });
 
-  it('that only holds a place of those without a credential gives way to a newcomer', () => {
+  it('that is idle and without a credential makes room for a newcomer', () => {
     const { places, open } = sockets();
     const idle = Array.from({ length: 80 }, (_, n) => open(`198.51.100.${n}`));
     jest.advanceTimersByTime(1_100);
@@ -90,7 +90,7 @@ describe('a WebSocket', () => {
     expect(idle.filter(({ socket }) => socket.code === 1013)).toHaveLength(1);
   });
 
-  it('of a client at its budget is refused while its others are needed', () => {
+  it('of a client at its budget is refused while its other sockets are in use', () => {
     const { open } = sockets();
     const held = Array.from({ length: 50 }, () => open('192.0.2.1'));
     for (const [n, { place }] of held.entries()) place?.signedIn(`person ${n}`);
@@ -100,7 +100,7 @@ describe('a WebSocket', () => {
     expect(open('192.0.2.1').place).toBeDefined();
   });
 
-  it('of an account at its budget is refused, from wherever it comes, while its others are open', () => {
+  it("of an account at its budget is refused from any IP while the account's other sockets are open", () => {
     const { open } = sockets();
     const [first, ...others] = [1, 2, 3].map((n) => open(`192.0.2.${n}`).place);
     expect([first, ...others].map((place) => place?.signedIn('ada'))).toEqual([true, true, true]);

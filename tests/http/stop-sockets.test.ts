@@ -14,20 +14,20 @@ const HANDSHAKE = [
   'Sec-WebSocket-Protocol: graphql-transport-ws',
 ].join('\r\n');
 
-/** @returns what came until the socket closed; nothing where the listener had closed. */
+/** @returns the messages until the socket closed, or nothing when the listener had closed. */
 const shakeHands = (port: number) =>
   new Promise<string>((resolve) => {
     let text = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(`${HANDSHAKE}\r\n\r\n`));
     socket.on('data', (chunk) => {
       text += String(chunk);
-      // Of the sockets that were opened in time.
+      // The sockets that were opened in time.
       if (text.startsWith('HTTP/1.1 101')) socket.destroy();
     });
     socket.on('error', () => {}).on('close', () => resolve(text));
   });
 
-it('a WebSocket that is opened while the gateway stops is closed, and the stop does not wait for it', async () => {
+it('a WebSocket that is opened while the gateway stops is closed, and does not delay the stop', async () => {
   const gateway = await TestGateway.start();
   const port = Number(new URL(gateway.client.url).port);
   const opened: Promise<string>[] = [];

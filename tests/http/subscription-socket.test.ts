@@ -17,7 +17,7 @@ interface Message {
   payload?: unknown;
 }
 
-/** A client that can also do what it must not. */
+/** A client that can also break the protocol. */
 class Socket {
   readonly messages: Message[] = [];
   readonly closed: Promise<number>;
@@ -84,7 +84,7 @@ const refused = async (headers: Record<string, string>): Promise<string> =>
   );
 
 describe('the WebSocket', () => {
-  it('opens for the origins of HTTP alone', async () => {
+  it('opens only for the origins that HTTP allows', async () => {
     expect(await refused({ origin: 'https://evil.example.test' })).toMatch(/403/);
     expect(await refused({ origin: 'null' })).toMatch(/403/);
     for (const origin of ['https://app.example.test', 'http://localhost:4000']) {
@@ -93,7 +93,7 @@ describe('the WebSocket', () => {
     expect(await refused({ cookie: 'gatehouse_access=x', 'sec-fetch-site': 'cross-site' })).toMatch(/403/);
   });
 
-  it('runs subscriptions only', async () => {
+  it('runs only subscriptions', async () => {
     const socket = await Socket.open();
     expect(await socket.ask('{ errorCodes { code } }')).toBe('OPERATION_RESOLUTION_FAILURE');
     expect(await socket.ask('mutation { startBlockpassSignIn { id } }')).toBe('OPERATION_RESOLUTION_FAILURE');
@@ -103,7 +103,7 @@ describe('the WebSocket', () => {
     const query = 'subscription ($id: ID!) { blockpassSignIn(id: $id) { state } }';
     expect(await socket.ask(query, { id: { a: 1 } })).toBe('BAD_USER_INPUT');
     expect(await socket.ask(`subscription { ${'a '.repeat(3_000)} }`)).toBe('GRAPHQL_PARSE_FAILED');
-    // graphql-js throws these where it validates.
+    // graphql-js throws these errors during validation.
     for (const directive of ['@skip', '@skip(if: $flag)', '@include(if: "x")']) {
       const skipped = `subscription ($flag: Boolean!) { blockpassSignIn(id: "x") ${directive} { state } }`;
       expect(await socket.ask(skipped)).toBe('GRAPHQL_VALIDATION_FAILED');
@@ -113,7 +113,7 @@ describe('the WebSocket', () => {
     socket.close();
   });
 
-  it('is where subscriptions run, and nowhere else', async () => {
+  it('is the only transport for subscriptions', async () => {
     const query = 'subscription { blockpassSignIn(id: "x") { state } }';
     expect(await gateway.client.raw(query)).toMatchObject({
       status: 400,
@@ -122,7 +122,7 @@ describe('the WebSocket', () => {
     });
   });
 
-  it('writes what it refused into the log, as HTTP does', async () => {
+  it('logs its refusals, as HTTP does', async () => {
     const before = gateway.logLines.length;
     const socket = await Socket.open();
     await socket.ask('subscription { nothing }');
@@ -138,7 +138,7 @@ describe('the WebSocket', () => {
     socket.close();
   });
 
-  it('tells nothing of the schema in its errors where introspection is off', async () => {
+  it('does not reveal the schema in errors when introspection is off', async () => {
     const closed = await gateway.another({ GRAPHQL_INTROSPECTION: 'false' });
     const socket = await Socket.open({ url: closed.url });
     await socket.ask('subscription { blockpassSignI(id: "x") { state } }');
@@ -147,7 +147,7 @@ describe('the WebSocket', () => {
     await closed.close();
   });
 
-  it('closes on whoever says nothing, speaks too early, another language, or too much', async () => {
+  it('closes on a client that is silent, sends before the handshake, is malformed or sends too much', async () => {
     const silent = await Socket.open({ hello: null });
     expect(await silent.closed).toBe(4408);
     const early = await Socket.open({ hello: null });
@@ -165,12 +165,12 @@ describe('the WebSocket', () => {
     expect(await loud.closed).toBe(1009);
   });
 
-  it('is cut off when its client talks without pause, in whatever kind of message', async () => {
+  it('is closed when its client sends without pause, for every kind of message', async () => {
     const before = gateway.logLines.length;
     const ping = JSON.stringify({ type: 'ping' });
     const talkative = await Socket.open();
     for (let count = 0; count < 300; count += 1) talkative.send(ping);
-    // Told why, unless what it sends meanwhile comes first.
+    // The client gets the reason, unless its own messages arrive first.
     expect([4400, 1006]).toContain(await talkative.closed);
     expect(talkative.messages.filter(({ type }) => type === 'pong').length).toBeLessThan(101);
     for (const kind of ['ping', 'pong'] as const) {
@@ -180,21 +180,21 @@ describe('the WebSocket', () => {
     }
     const reasons = gateway.logLines.slice(before).filter((line) => line.includes('Too many messages'));
     expect(reasons).toHaveLength(3);
-    // A lively one is heard.
+    // A client that sends often, but within the limit, is served.
     const lively = await Socket.open();
     for (let count = 0; count < 60; count += 1) lively.send(ping);
     expect(await lively.ask('subscription { nothing }')).toBe('GRAPHQL_VALIDATION_FAILED');
     lively.close();
   });
 
-  it('is cut off when its client reads no answers, instead of keeping them in memory', async () => {
+  it('is closed when its client does not read answers, which are not kept in memory', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const deaf = await Socket.open({ authorization: `Bearer ${accessToken}` });
     const { clients } = gateway.gateway.app.websocketServer;
     const before = clients.size;
     (deaf.ws as unknown as { _socket: NetSocket })._socket.pause();
     const ping = JSON.stringify({ type: 'ping', payload: { long: 'x'.repeat(15_000) } });
-    // As much as a second allows, until what the system itself keeps for the connection is full.
+    // Sends as much as a second allows, until the send buffer of the system is full.
     for (let second = 0; second < 14 && clients.size === before; second += 1) {
       for (let count = 0; count < 80; count += 1) deaf.send(ping);
       await elapse(1_000, 'the limit of messages is one for each second');
@@ -203,7 +203,7 @@ describe('the WebSocket', () => {
     deaf.ws.terminate();
   }, 60_000);
 
-  it('that began with a token ends with it: by logout, and by time', async () => {
+  it('that started with a token ends with it, by logout or expiry', async () => {
     const subject = await gateway.aSubject();
     const open = async (accessToken: string) => {
       const socket = await Socket.open({ hello: null });
@@ -227,7 +227,7 @@ describe('the WebSocket', () => {
     gateway.clock.advance(-3_601);
   });
 
-  it('that begins with a token while nobody can tell whether its session has ended is told to come later', async () => {
+  it('that starts with a token is told to retry while revocations are too stale to judge the session', async () => {
     const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
     const { accessToken } = await (await gateway.aSubject()).signedIn();
     const owner = await gateway.database.connect();
@@ -250,7 +250,7 @@ describe('the WebSocket', () => {
     await strict.close();
   });
 
-  it('makes no fault of its own of what a client does wrong, or of one that leaves in the middle', async () => {
+  it('logs no error of its own when a client breaks the protocol or disconnects in the middle', async () => {
     const faulty = await Socket.open();
     faulty.send(`"${'x'.repeat(17 * 1024)}"`);
     await faulty.closed;
@@ -259,7 +259,7 @@ describe('the WebSocket', () => {
       const query = 'subscription { blockpassSignIn(id: "x") { state } }';
       for (let id = 0; id < 9; id += 1) socket.send({ id: `${id}`, type: 'subscribe', payload: { query } });
       await once(socket.ws, 'message');
-      // A reset, after which writing fails.
+      // A reset, after which writes fail.
       (socket.ws as unknown as { _socket: NetSocket })._socket.resetAndDestroy();
     };
     const others = gateway.gateway.app.websocketServer.clients.size;
@@ -271,7 +271,7 @@ describe('the WebSocket', () => {
     expect(gateway.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
-  it('is there at /graphql alone, and an attempt elsewhere leaves no query string in the log', async () => {
+  it('exists only at /graphql, and an attempt elsewhere leaves no query string in the log', async () => {
     for (const path of ['/health/live', '/.well-known/jwks.json', '/nowhere']) {
       const ws = new WebSocket(`${gateway.url.replace('http', 'ws')}${path}?access_token=marked-token`);
       const [error] = (await once(ws, 'error')) as [Error];
@@ -280,7 +280,7 @@ describe('the WebSocket', () => {
     expect(gateway.logLines.join('')).not.toContain('marked-token');
   });
 
-  it('is limited in number for one address', async () => {
+  it('is limited in number for one IP', async () => {
     const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'socket.ip=2/3600' });
     const sockets = await Promise.all([1, 2, 3].map(() => Socket.open({ url: limited.url, hello: null })));
     expect(await Promise.race(sockets.map(({ closed }) => closed))).toBe(1013);
@@ -288,7 +288,7 @@ describe('the WebSocket', () => {
     await limited.close();
   });
 
-  it('counts clients of IPv4 apart, also where the address comes mapped into IPv6', async () => {
+  it('counts IPv4 clients separately, also when their IP is mapped into IPv6', async () => {
     const limited = await gateway.another({
       RATE_LIMIT: 'on',
       RATE_LIMIT_RULES: 'socket.ip=1/3600',
@@ -304,7 +304,7 @@ describe('the WebSocket', () => {
     await limited.close();
   });
 
-  it('leaves places to others, however many one network holds open', async () => {
+  it('leaves places for others, however many sockets one network opens', async () => {
     const proxied = await gateway.another({
       TRUSTED_PROXIES: '127.0.0.0/8',
       MAX_WEBSOCKETS_PER_CLIENT: '100',
@@ -327,7 +327,7 @@ describe('the WebSocket', () => {
     await proxied.close();
   });
 
-  it('leaves places to others, however many one account opens from several networks', async () => {
+  it('leaves places for others, however many sockets one account opens from several networks', async () => {
     const bounded = await gateway.another({
       TRUSTED_PROXIES: '127.0.0.0/8',
       MAX_WEBSOCKETS_PER_ACCOUNT: '2',
@@ -354,7 +354,7 @@ describe('the WebSocket', () => {
     await bounded.close();
   });
 
-  it('leaves places to others and to people who are signed in, however many one /48 opens', async () => {
+  it('leaves places for others and for signed-in callers, however many sockets one /48 opens', async () => {
     const attacked = await gateway.another({ TRUSTED_PROXIES: '127.0.0.0/8', MAX_CONNECTIONS: '2000' });
     const from = (address: string, authorization?: string) =>
       Socket.open({
@@ -378,7 +378,7 @@ describe('the WebSocket', () => {
       const neighbour = await from(`2001:db8:2:${turn}::1`);
       const inTheOffice = await from(`192.0.2.${turn}`, `Bearer ${accessToken}`);
       expect([neighbour.ws.readyState, inTheOffice.ws.readyState]).toEqual([WebSocket.OPEN, WebSocket.OPEN]);
-      // Three quarters of 500, and those that are being told that they are too many.
+      // The gateway holds three quarters of 500, and those that are being refused.
       expect((await fetch(`${attacked.url}/health/ready`)).status).toBe(200);
       neighbour.close();
       inTheOffice.close();
@@ -392,7 +392,7 @@ describe('the WebSocket', () => {
         (count) => count <= 375,
       ),
     ).toBeGreaterThan(0);
-    // Those say nothing more, so none of them stays.
+    // These sockets send nothing more, so none of them stays.
     expect(
       await eventually(
         async () => held(),
@@ -409,7 +409,7 @@ describe('the WebSocket', () => {
     const anonymous = await Socket.open();
     const signedIn = await Socket.open({ authorization: `Bearer ${accessToken}` });
     const before = performance.now();
-    // Asking for nonsense buys no time.
+    // An invalid subscription does not extend the time.
     await anonymous.ask('subscription { blockpassSignIn(id: "x") { state } }');
     expect(await anonymous.closed).toBe(1000);
     expect(performance.now() - before).toBeLessThan(7_000);
@@ -418,7 +418,7 @@ describe('the WebSocket', () => {
     signedIn.close();
   }, 20_000);
 
-  it('is spoken in the one language that there is, from the first client on', async () => {
+  it('accepts only the protocol graphql-transport-ws, from the first client on', async () => {
     const fresh = await gateway.another();
     const ws = new WebSocket(`${fresh.url.replace('http', 'ws')}/graphql`, [
       'graphql-ws',
@@ -430,7 +430,7 @@ describe('the WebSocket', () => {
     await fresh.close();
   });
 
-  it('of a client that answers no more does not hold up the stop of the gateway', async () => {
+  it('of a client that does not answer does not delay the stop of the gateway', async () => {
     const stopping = await gateway.another();
     const socket = await Socket.open({ url: stopping.url });
     const { _socket: connection } = socket.ws as unknown as { _socket: NetSocket };
