@@ -16,7 +16,7 @@ let gateway: TestGateway;
 beforeAll(async () => {
   google = await GoogleStandIn.start();
   const PORT = await freePort();
-  // Another site than the issuer's, as Google's is.
+  // A site other than the issuer's, as Google's is.
   gateway = await TestGateway.start({
     ...google.settings,
     PORT,
@@ -29,8 +29,8 @@ afterAll(async () => {
   await google.close();
 });
 
-describe('the page at the end of a sign-in by Google', () => {
-  it('is kept nowhere, loads nothing and runs nothing foreign', async () => {
+describe('the page at the end of a Google sign-in', () => {
+  it('is not cached, loads nothing, and runs only its own script', async () => {
     const strict = await gateway.another({ PORT: await freePort(), REQUIRE_REQUEST_ID: 'true' });
     const response = await fetch(strict.url + PATH);
     await strict.close();
@@ -54,7 +54,7 @@ describe('the page at the end of a sign-in by Google', () => {
       'nobody signs in by Google',
       { GOOGLE_CLIENT_ID: undefined, GOOGLE_CLIENT_SECRET: undefined, GOOGLE_ISSUER_URL: undefined },
     ],
-  ])('is not there where %s', async (_, settings) => {
+  ])('does not exist when %s', async (_, settings) => {
     const other = await gateway.another({ ...settings, PORT: await freePort() });
     try {
       expect((await fetch(other.url + PATH)).status).toBe(404);
@@ -82,14 +82,14 @@ describe('the page at the end of a sign-in by Google', () => {
     context = await browser.newContext();
     page = await context.newPage();
     complaints = [];
-    // Violations of the policy too; but not the answers of 4xx that a test asks for.
+    // Includes violations of the content security policy, but not the 4xx answers that a test expects.
     page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(String(error)));
   });
   afterEach(() => context.close());
 
   const start = () => page.goto(`${home}/oauth/google/start`);
-  /** @param username as a regular expression writes it */
+  /** @param username a regular expression */
   const signedInAs = (username: string) =>
     page
       .getByRole('status')
@@ -100,25 +100,25 @@ describe('the page at the end of a sign-in by Google', () => {
   const cookies = async () =>
     (await context.cookies(home)).map(({ name }) => name).filter((name) => name !== 'gatehouse_device');
   const problem = (text: string) => page.getByRole('alert').getByText(text).waitFor();
-  /** Whoever has the address that Google names, without Google handing it out. */
+  /** The owner of the address that Google names, when Google does not host it. */
   const owner = async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     google.person = aPerson({ email: subject.email });
     return subject;
   };
 
-  it('a newcomer is signed in, and the code leaves the address bar', async () => {
+  it('signs a newcomer in, and removes the code from the address bar', async () => {
     await start();
     await signedInAs(NEWCOMER);
     expect(page.url()).toBe(home + PATH);
     expect((await cookies()).sort()).toEqual(['gatehouse_access', 'gatehouse_refresh']);
     expect(complaints).toEqual([]);
-    // Once more, from the beginning.
+    // A second time, from the beginning.
     await start();
     await signedInAs(NEWCOMER);
   });
 
-  it('the owner of an account with the address logs in to it, and the two are linked', async () => {
+  it('lets the owner of the address log in to their account, and links the two', async () => {
     const subject = await owner();
     await start();
     await page.getByLabel('Username or e-mail address').fill(subject.username);
@@ -134,7 +134,7 @@ describe('the page at the end of a sign-in by Google', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('somebody else who logs in there is not linked, and not signed in', async () => {
+  it('neither links nor signs in another person who logs in there', async () => {
     await owner();
     const other = await gateway.aSubject();
     await start();
@@ -148,7 +148,7 @@ describe('the page at the end of a sign-in by Google', () => {
     await page.getByRole('button', { name: 'Sign in and link' }).waitFor();
   });
 
-  it('a second factor is asked for, after a link and without', async () => {
+  it('asks for the second factor, with and without a link', async () => {
     const subject = await owner();
     const { app, recoveryCodes } = await enrol(gateway, subject);
     await start();
@@ -169,7 +169,7 @@ describe('the page at the end of a sign-in by Google', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('what went wrong is said, with a way to start again', async () => {
+  it('explains an error, and offers to start again', async () => {
     google.alteration = { aud: 'somebody-else.apps.example.test' };
     await start();
     await problem('This Google account cannot sign in here.');
@@ -190,7 +190,7 @@ describe('the page at the end of a sign-in by Google', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('a newcomer is signed in and lands at the frontend, where there is one', async () => {
+  it('signs a newcomer in and opens the frontend, when there is one', async () => {
     const frontend = createServer((_request, response) => response.end('the frontend'));
     await new Promise<void>((listening) => frontend.listen(0, '127.0.0.1', listening));
     const frontendUrl = `http://localhost:${(frontend.address() as AddressInfo).port}`;

@@ -24,7 +24,7 @@ describe.each(PATHS)('the page %s', (path) => {
   });
   afterAll(() => gateway.close());
 
-  it('is kept nowhere, loads nothing, runs nothing foreign and tells nobody where it was', async () => {
+  it('is not cached, loads nothing, runs only its own script, and sends no referrer', async () => {
     const response = await fetch(gateway.url + path);
     expect(response.status).toBe(200);
     expect(response.headers.get('cache-control')).toBe('no-store');
@@ -39,7 +39,7 @@ describe.each(PATHS)('the page %s', (path) => {
     expect(html).toContain('Ada &amp; Grace&#39;s');
   });
 
-  it('opens from a mail that is read on another site, whatever cookies the browser has', async () => {
+  it('opens from a mail on another site, whatever cookies the browser has', async () => {
     const headers = {
       'sec-fetch-site': 'cross-site',
       cookie: `gatehouse_registration=${'x'.repeat(43)}; gatehouse_access=y`,
@@ -52,7 +52,7 @@ describe.each(PATHS)('the page %s', (path) => {
     ['beside a frontend', { CLIENT_ORIGIN: ELSEWHERE }, 200],
     ['where the frontend has the pages', { CLIENT_ORIGIN: ELSEWHERE, LINK_PAGES: 'client' }, 404],
     ['where no mail carries a link', { LINK_PAGES: 'off' }, 404],
-  ])('%s answers %i', async (_, settings, status) => {
+  ])('is answered with %i at %s', async (_, settings, status) => {
     const other = await gateway.another({ REQUIRE_REQUEST_ID: 'false', ...settings });
     try {
       expect((await fetch(other.url + path)).status).toBe(status);
@@ -92,7 +92,7 @@ describe.each([
 });
 
 describe('with LINK_PAGES=off', () => {
-  it('mails carry a code instead of a link, and the code does what the link would', async () => {
+  it('mails carry a code instead of a link, and the code works like the link', async () => {
     const gateway = await TestGateway.start({ LINK_PAGES: 'off' });
     try {
       const alice = await gateway.aSubject();
@@ -143,7 +143,7 @@ describe('with LINK_PAGES=off', () => {
     requests = [];
     complaints = [];
     page.on('request', (request) => requests.push(request));
-    // Violations of the policy too.
+    // Includes violations of the content security policy.
     page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(String(error)));
   });
@@ -167,7 +167,7 @@ describe('with LINK_PAGES=off', () => {
     await gateway.client.execute(RecoverAccountDocument, { email: subject.email });
     return linkOf(subject, /\/reset-password#/);
   };
-  /** As a thief would. @returns the access token with which it was requested */
+  /** Changes the address as a thief would. @returns the access token of the request */
   const changeAddress = async (alice: Subject): Promise<string> => {
     const { accessToken } = await alice.signedIn();
     await gateway.client.raw(
@@ -179,13 +179,13 @@ describe('with LINK_PAGES=off', () => {
   };
   const sent = () => requests.filter((request) => request.url().endsWith('/graphql'));
 
-  it('a link opens a page that uses nothing up, and the token leaves the address bar at once', async () => {
+  it('a link opens a page that uses up nothing, and the token leaves the address bar at once', async () => {
     const alice = await gateway.aSubject();
     const link = await linkOf(alice, /\/confirm-email#/);
     await page.goto(link);
     await page.getByRole('button', { name: 'Confirm this address' }).waitFor();
     expect(page.url()).toBe(`${gateway.url}/confirm-email`);
-    // Long enough for a scanner that runs scripts.
+    // Long enough for a mail scanner that runs scripts.
     await page.waitForTimeout(1_000);
     expect(requests.map((request) => request.url().replace(/#.*/, ''))).toEqual([
       `${gateway.url}/confirm-email`,
@@ -195,7 +195,7 @@ describe('with LINK_PAGES=off', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('where there is a frontend, the page leads on to it when all is done', async () => {
+  it('with a frontend, the page leads to it at the end', async () => {
     const PORT = await freePort();
     const settings = { PORT, PUBLIC_URL: `http://127.0.0.1:${PORT}`, CLIENT_ORIGIN: 'http://127.0.0.1:3999' };
     const other = await gateway.another(settings);
@@ -225,7 +225,7 @@ describe('with LINK_PAGES=off', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('another browser asks for the password of the registration, tells a wrong one, and takes the right one', async () => {
+  it('another browser asks for the password of the registration, and reports a wrong one', async () => {
     const alice = await gateway.aSubject();
     await page.setViewportSize({ width: 360, height: 740 });
     await page.goto(await linkOf(alice, /\/confirm-email#/));
@@ -252,7 +252,7 @@ describe('with LINK_PAGES=off', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('a link that was used says that it is not good any more', async () => {
+  it('a used link shows that it is no longer valid', async () => {
     const alice = await aSubjectHere();
     const link = await linkOf(alice, /\/confirm-email#/);
     for (const outcome of ['your e-mail address is confirmed', 'This link is not good any more']) {
@@ -264,7 +264,7 @@ describe('with LINK_PAGES=off', () => {
     expect(await page.getByRole('button').count()).toBe(0);
   });
 
-  it('a second link in the same tab is used, not the first', async () => {
+  it('the newer of two links in the same tab is used', async () => {
     const [alice, grace] = [await gateway.aSubject(), await aSubjectHere()];
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await page.goto(await linkOf(grace, /\/confirm-email#/));
@@ -275,7 +275,7 @@ describe('with LINK_PAGES=off', () => {
     expect([await confirmed(alice), await confirmed(grace)]).toEqual([false, true]);
   });
 
-  it('without a token the page asks for the link, and offers no button', async () => {
+  it('without a token the page asks for the link, and has no button', async () => {
     for (const path of PATHS) {
       await page.goto(gateway.url + path);
       await page.getByText('This page opens from a link in a mail.').waitFor();
@@ -283,7 +283,7 @@ describe('with LINK_PAGES=off', () => {
     }
   });
 
-  it('a new password that is refused is told at its field and can be tried again; then it is set', async () => {
+  it('a refused password is reported at its field and can be corrected, and is then set', async () => {
     const alice = await gateway.aSubject();
     await page.goto(await recoveryLink(alice));
     const field = page.getByLabel('New password');
@@ -303,7 +303,7 @@ describe('with LINK_PAGES=off', () => {
     expect((await alice.login({ password: NEW })).errors).toEqual([]);
   });
 
-  it('an address is brought back', async () => {
+  it('an undo link restores the address', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const accessToken = await changeAddress(alice);
     await page.goto(await linkOf(alice, /\/undo-email-change#/));
@@ -313,7 +313,7 @@ describe('with LINK_PAGES=off', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('when the gateway cannot be reached, the button can be pressed again', async () => {
+  it('the button can be pressed again when the gateway cannot be reached', async () => {
     const alice = await aSubjectHere();
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await context.setOffline(true);
@@ -324,7 +324,7 @@ describe('with LINK_PAGES=off', () => {
     await page.getByRole('status').getByText('confirmed').waitFor();
   });
 
-  it('no request or log line names the token but the one that uses it', async () => {
+  it('only the request that uses the token contains it, and no log line does', async () => {
     const alice = await aSubjectHere();
     await page.goto(await linkOf(alice, /\/confirm-email#/));
     await page.getByRole('button').click();
@@ -336,7 +336,7 @@ describe('with LINK_PAGES=off', () => {
     expect(gateway.logLines.join('')).not.toContain(token);
   });
 
-  it('no cookie of a signed-in visitor goes along with an undo', async () => {
+  it('an undo sends no cookie of a signed-in visitor', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     await context.addCookies([{ name: 'gatehouse_access', value: 'marked', url: gateway.url }]);
     await changeAddress(alice);
@@ -346,7 +346,7 @@ describe('with LINK_PAGES=off', () => {
     expect((await sent()[0]?.allHeaders())?.cookie).toBeUndefined();
   });
 
-  it('the mailbox lists mails, shows each, and its links work', async () => {
+  it('the mailbox lists mails and shows each, and its links work', async () => {
     const alice = await aSubjectHere();
     await linkOf(alice, /\/confirm-email#/);
     await page.setViewportSize({ width: 360, height: 740 });
@@ -362,7 +362,7 @@ describe('with LINK_PAGES=off', () => {
     await page.bringToFront();
     await page.getByRole('link', { name: /confirm-email#token=/ }).press('Enter');
     await (await again).getByRole('button', { name: 'Confirm this address' }).waitFor();
-    // Readable on a phone: nothing to scroll sideways.
+    // It is readable on a phone, without sideways scrolling.
     const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
     expect(overflow).toBeLessThanOrEqual(0);
     expect(complaints).toEqual([]);
