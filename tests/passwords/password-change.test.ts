@@ -16,7 +16,7 @@ const change = (bearer: string, currentPassword: string | null, newPassword = NE
   gateway.client.execute(ChangePasswordDocument, { currentPassword, newPassword }, { bearer });
 
 describe('changePassword', () => {
-  it('replaces the password and ends every other session; the one that changed it goes on', async () => {
+  it('replaces the password and ends every other session, but not its own', async () => {
     const alice = await gateway.aSubject();
     const other = await alice.signedIn();
     const here = await alice.signedIn();
@@ -29,7 +29,7 @@ describe('changePassword', () => {
     expect((await alice.login({ password: NEW })).errors).toEqual([]);
   });
 
-  it('forgets every other device: a thief is a stranger again, and the owner hears of them', async () => {
+  it('forgets every other device, so that the owner is told when a thief signs in there again', async () => {
     const alice = await gateway.aSubject();
     const thief = { client: gateway.browser(), headers: { 'user-agent': 'Thief' } };
     await alice.signedIn(thief);
@@ -55,7 +55,7 @@ describe('changePassword', () => {
     expect(await told()).toHaveLength(before + 1);
   });
 
-  it('with a wrong current password changes nothing and is recorded', async () => {
+  it('with a wrong current password changes nothing and is audited', async () => {
     const alice = await gateway.aSubject();
     const other = await alice.signedIn();
     const { accessToken } = await alice.signedIn();
@@ -91,7 +91,7 @@ describe('changePassword', () => {
     expect((await change(accessToken, alice.password)).code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('spends two guesses where it is compared with two passwords', async () => {
+  it('is charged as two guesses when it compares two passwords', async () => {
     const limited = await gateway.another({ RATE_LIMIT: 'on' });
     try {
       const alice = await gateway.aSubject();
@@ -108,7 +108,7 @@ describe('changePassword', () => {
     }
   });
 
-  it('names everything that is wrong with its arguments at once', async () => {
+  it('reports all bad arguments together', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const { errors, text } = await change(accessToken, null, 'short');
@@ -119,7 +119,7 @@ describe('changePassword', () => {
     expect(text).not.toContain('short');
   });
 
-  it('refuses a password that contains the username or the address', async () => {
+  it('refuses a password that contains the username or the e-mail address', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     for (const name of [alice.username, alice.email]) {
@@ -127,7 +127,7 @@ describe('changePassword', () => {
     }
   });
 
-  it('made twice at once with the same current password succeeds once', async () => {
+  it('succeeds once when it is sent twice at once with the same current password', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const replies = await race(10, (index) => change(accessToken, alice.password, `${NEW} ${index}`));
@@ -135,7 +135,7 @@ describe('changePassword', () => {
     for (const { code, errors } of replies) if (errors.length > 0) expect(code).toBe('INVALID_CREDENTIALS');
   });
 
-  it('leaves no session behind that was begun with the old password', async () => {
+  it('leaves no session that a sign-in with the old password started', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, sessionId } = await alice.signedIn();
     await race(10, async (index) => {
@@ -146,7 +146,7 @@ describe('changePassword', () => {
     expect(data?.sessions.map(({ id }) => id)).toEqual([sessionId]);
   });
 
-  it('gives a first password to an account without one, within five minutes of a sign-in', async () => {
+  it('sets a first password for an account without one, within five minutes of a sign-in', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, sessionId } = await alice.signedIn();
     await gateway.database.query('delete from password_credential where user_id = $1', [alice.id]);

@@ -52,14 +52,14 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
     }
   });
 
-  it('tells passwords apart after their first 72 bytes', async () => {
+  it('distinguishes passwords after their first 72 bytes', async () => {
     const passwords = hasher({ scheme });
     const stored = await passwords.hash(`${'x'.repeat(72)}AAAA`);
     expect((await passwords.verify(`${'x'.repeat(72)}BBBB`, stored)).matches).toBe(false);
     expect((await passwords.verify(`${'x'.repeat(72)}AAAA`, stored)).matches).toBe(true);
   });
 
-  it('takes 64 characters of four bytes each', async () => {
+  it('accepts 64 characters of four bytes each', async () => {
     const passwords = hasher({ scheme });
     const stored = await passwords.hash('😀'.repeat(64));
     expect((await passwords.verify('😀'.repeat(64), stored)).matches).toBe(true);
@@ -72,7 +72,7 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
     expect((await passwords.verify('Pâté à la crème'.normalize('NFD'), stored)).matches).toBe(true);
   });
 
-  it('stores a fresh salt each time and nothing that the password could be found by', async () => {
+  it('stores a new salt each time, and no text that helps to find the password', async () => {
     const passwords = hasher({ scheme });
     const [first, second] = await Promise.all([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
     expect(first.hash).not.toBe(second.hash);
@@ -82,7 +82,7 @@ describe.each(['bcrypt', 'argon2id'] as const)('%s', (scheme) => {
     }
   });
 
-  it('spends on an unknown account what it spends on a known one', async () => {
+  it('takes as long for an unknown account as for a known one', async () => {
     const passwords = hasher({ scheme, bcryptCost: 5 });
     await expect(passwords.verify(PASSWORD, null)).resolves.toEqual({ matches: false, outdated: false });
     const known = (await passwords.hash(PASSWORD)).hash;
@@ -112,7 +112,7 @@ const pbkdf2Of = (iterations: number): StoredHash => ({
 const scryptOf = (logN: number): StoredHash => ({ scheme: 'scrypt', logN, blockSize: 8, lanes: 1 });
 
 describe('the padding of a wrong password', () => {
-  it('in bcrypt is a decoy of the stored cost and of each one below the target', () => {
+  it('in bcrypt is one decoy of the stored cost and one of each cost below the target', () => {
     const decoys = decoysForDifference(bcryptOf(4), bcryptOf(7));
     expect(decoys.map(parseStoredHash)).toEqual([4, 5, 6].map(bcryptOf));
     expect(decoysForDifference(bcryptOf(7), bcryptOf(7))).toEqual([]);
@@ -132,12 +132,12 @@ describe('the padding of a wrong password', () => {
     [scryptOf(12), argon2Of(65_536, 3)],
     [scryptOf(13), scryptOf(15)],
     [bcryptOf(8), scryptOf(15)],
-  ])('from %j makes up the rounds of %j', (stored, target) => {
+  ])('adds to %j the missing rounds of %j', (stored, target) => {
     const taken = approximateRounds(stored) + roundsOf(decoysForDifference(stored, target));
     expect(Math.abs(taken / approximateRounds(target) - 1)).toBeLessThan(1 / 60);
   });
 
-  it('is empty where the stored hash takes as long as the target', () => {
+  it('is empty when the stored hash takes as long as the target', () => {
     expect(decoysForDifference(argon2Of(65_536, 3), argon2Of(65_536, 3))).toEqual([]);
     expect(decoysForDifference(bcryptOf(10), argon2Of(65_536, 3))).toEqual([]);
   });
@@ -146,7 +146,7 @@ describe('the padding of a wrong password', () => {
     ['bcrypt of a lower cost', {}, bcryptHash(PASSWORD, 4)],
     ['Argon2id', {}, argon2Hash(PASSWORD, { memoryCost: 1024, timeCost: 1, parallelism: 1 })],
     ['bcrypt where Argon2id is configured', { scheme: 'argon2id' }, bcryptHash(PASSWORD, 4)],
-  ] as const)('takes no turn of its own in the queue, for %s', async (_, options, hash) => {
+  ] as const)('takes no extra turn in the queue, for %s', async (_, options, hash) => {
     const passwords = hasher({ threads: 1, bcryptCost: 8, ...options });
     const stored = { hash, pepperId: null };
     for (const password of ['a wrong one', PASSWORD]) {
@@ -159,7 +159,7 @@ describe('the padding of a wrong password', () => {
     }
   });
 
-  it('goes up to the dearest stored hash, as far as five times the configured cost', () => {
+  it('reaches the cost of the slowest stored hash, up to five times the configured cost', () => {
     const passwords = hasher({ bcryptCost: 4 });
     expect(passwords.failureCost).toEqual(bcryptOf(4));
     passwords.padTo([bcryptHash(PASSWORD, 6), bcryptHash(PASSWORD, 5), bcryptHash(PASSWORD, 7), 'malformed']);
@@ -170,15 +170,15 @@ describe('the padding of a wrong password', () => {
     expect(modern.failureCost).toEqual(bcryptOf(12));
   });
 
-  it('goes up to a dearer hash that was stored after the start, once it was compared', async () => {
+  it('rises when a slower hash, stored after the start, is compared', async () => {
     const passwords = hasher({ bcryptCost: 4 });
     await passwords.verify('a wrong one', { hash: bcryptHash(PASSWORD, 5), pepperId: null });
     expect(passwords.failureCost).toEqual(bcryptOf(5));
   });
 });
 
-describe('hashes that another system made', () => {
-  it.each(['2a', '2b', '2y'])('verifies plain bcrypt, version %s', async (version) => {
+describe('hashes of another system', () => {
+  it.each(['2a', '2b', '2y'])('include plain bcrypt, version %s', async (version) => {
     const passwords = hasher();
     const stored = { hash: bcryptHash(PASSWORD, 4).replace('$2b$', `$${version}$`), pepperId: null };
     await expect(passwords.verify(PASSWORD, stored)).resolves.toEqual({ matches: true, outdated: true });
@@ -192,7 +192,7 @@ describe('hashes that another system made', () => {
     ['72 bytes of which one character is cut', `${'x'.repeat(71)}é`, `${'x'.repeat(71)}è`],
     ['a NUL and a repetition, which bcrypt takes for the password', 'abc', 'abc\0abc'],
     ['a NUL at the end', 'abc', 'abc\0'],
-  ])('refuses for plain bcrypt %s', async (_, truth, typed) => {
+  ])('do not match in plain bcrypt: %s', async (_, truth, typed) => {
     const passwords = hasher();
     const stored = { hash: bcryptHash(truth, 4), pepperId: null };
     await expect(passwords.verify(typed, stored, { matchShows: true })).resolves.toEqual({
@@ -201,7 +201,7 @@ describe('hashes that another system made', () => {
     });
   });
 
-  it('verifies plain bcrypt of exactly 72 bytes, and keys it anew in the same turn', async () => {
+  it('match in plain bcrypt of exactly 72 bytes, which is rehashed with a pepper in the same turn', async () => {
     const passwords = hasher();
     const password = 'é'.repeat(36);
     const stored = { hash: bcryptHash(password, 4), pepperId: null };
@@ -213,7 +213,7 @@ describe('hashes that another system made', () => {
     });
   });
 
-  it('verifies plain Argon2id of other parameters', async () => {
+  it('include plain Argon2id with other parameters', async () => {
     const passwords = hasher();
     const hash = argon2Hash(PASSWORD, { memoryCost: 8192, timeCost: 1, parallelism: 2 });
     await expect(passwords.verify(PASSWORD, { hash, pepperId: null })).resolves.toEqual({
@@ -227,7 +227,7 @@ describe('hashes that another system made', () => {
     ['PBKDF2', phc.pbkdf2('sha256', 1_000, SALT, pbkdf2Sync('abc', SALT, 1_000, 32, 'sha256'))],
     ['scrypt', phc.scrypt(10, 8, 1, SALT, scryptSync('abc', SALT, 32, { N: 1_024, r: 8, p: 1 }))],
   ])(
-    'verifies plain %s, and not a password that ends in a NUL: HMAC cannot tell it apart',
+    'match in plain %s, except a password that ends in a NUL, which HMAC cannot distinguish',
     async (_, hash) => {
       const passwords = hasher();
       const stored = { hash, pepperId: null };
@@ -239,7 +239,7 @@ describe('hashes that another system made', () => {
     },
   );
 
-  it('verifies the password as typed, not normalised', async () => {
+  it('are compared with the password as typed, not normalised', async () => {
     const passwords = hasher();
     const decomposed = 'crème'.normalize('NFD');
     const stored = { hash: bcryptHash(decomposed, 4), pepperId: null };
@@ -247,7 +247,7 @@ describe('hashes that another system made', () => {
   });
 });
 
-describe('when a hash is outdated', () => {
+describe('a stored hash is outdated or current', () => {
   const cases: [string, Partial<PasswordHasherOptions>, Partial<PasswordHasherOptions>, boolean][] = [
     ['the cost rose', { bcryptCost: 4 }, { bcryptCost: 5 }, true],
     ['the cost fell', { bcryptCost: 5 }, { bcryptCost: 4 }, false],
@@ -282,18 +282,18 @@ describe('when a hash is outdated', () => {
 });
 
 describe('peppers', () => {
-  it('names the one that wrote', async () => {
+  it('are named in the hash that they wrote', async () => {
     expect((await hasher({ peppers: [autumn, spring] }).hash(PASSWORD)).pepperId).toBe('autumn');
   });
 
-  it('takes a pepper that is gone for a fault of configuration, not for a wrong password', async () => {
+  it('that are missing cause a configuration error, not a wrong password', async () => {
     const stored = await hasher({ peppers: [spring] }).hash(PASSWORD);
     await expect(hasher({ peppers: [autumn] }).verify(PASSWORD, stored)).rejects.toThrow(
       /"spring".*PASSWORD_PEPPER/,
     );
   });
 
-  it('makes the same password unreadable under another key with the same id', async () => {
+  it('with the same id and another key do not match the password', async () => {
     const stored = await hasher({ peppers: [spring] }).hash(PASSWORD);
     const other = hasher({ peppers: [{ id: spring.id, secret: autumn.secret }] });
     expect((await other.verify(PASSWORD, stored)).matches).toBe(false);
@@ -305,7 +305,7 @@ const pbkdf2 = (iterations: number, keyBytes = 32) =>
 const scrypt = (logN: number, blockSize: number, lanes: number) =>
   phc.scrypt(logN, blockSize, lanes, Buffer.from('a salt'), Buffer.alloc(32));
 
-describe('stored hashes that no one can read', () => {
+describe('malformed stored hashes', () => {
   const bcrypt = bcryptHash(PASSWORD, 4);
   const argon2 = argon2Hash(PASSWORD, { memoryCost: 1024, timeCost: 1, parallelism: 1 });
 
@@ -331,18 +331,18 @@ describe('stored hashes that no one can read', () => {
     ['scrypt of no memory', scrypt(0, 1, 1)],
     ['scrypt without lanes', scrypt(14, 8, 0)],
     ['in the notation of another system, which only the import reads', 'pbkdf2:sha256:1000$salt$00'],
-  ])('are faults: %s', async (_, hash) => {
+  ])('are reported as errors: %s', async (_, hash) => {
     const passwords = hasher();
     const failure = passwords.verify(PASSWORD, { hash, pepperId: null });
     await expect(failure).rejects.toThrow(/stored password hash|hashing job/);
     await expect(failure).rejects.not.toThrow(hash === '' ? /^$/ : hash);
-    // The pool goes on.
+    // The pool still works.
     expect((await passwords.verify(PASSWORD, { hash: bcrypt, pepperId: null })).matches).toBe(true);
   });
 });
 
-describe('load', () => {
-  it('refuses at once what does not fit into the queue', async () => {
+describe('under load, the hasher', () => {
+  it('refuses at once when the queue is full', async () => {
     const passwords = hasher({ threads: 1, queue: 2, bcryptCost: 8 });
     const start = performance.now();
     const refusals: number[] = [];
@@ -372,9 +372,9 @@ describe('load', () => {
     await expect(passwords.verify(PASSWORD, null)).resolves.toMatchObject({ matches: false });
   });
 
-  it('refuses at once what would have to wait for longer than it may, by the time that hashes take', async () => {
+  it('refuses at once when the expected wait exceeds the longest allowed one', async () => {
     const ask = async (passwords: PasswordHasher) => {
-      // From these it knows that a hash takes a millisecond or more.
+      // From these hashes it learns that one takes a millisecond or more.
       for (let count = 0; count < 3; count++) await passwords.hash(PASSWORD);
       const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => passwords.hash(PASSWORD)));
       return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason : 'hashed'));
@@ -384,12 +384,12 @@ describe('load', () => {
       extensions: { retryAfterSeconds: expect.any(Number) },
     };
     const impatient = await ask(hasher({ threads: 1, maxWaitMs: 0.1 }));
-    // One runs and one waits for it; who comes next would wait for a whole hash.
+    // One runs and one waits for it. The next would wait for a whole hash.
     expect(impatient).toMatchObject(['hashed', 'hashed', refused, refused]);
     expect(await ask(hasher({ threads: 1, maxWaitMs: 60_000 }))).toEqual(Array(4).fill('hashed'));
   });
 
-  it('serves in the order of asking', async () => {
+  it('serves in order of arrival', async () => {
     const passwords = hasher({ threads: 1, queue: 16 });
     const served: number[] = [];
     const asked = Array.from({ length: 12 }, (_, index) => index);
@@ -397,7 +397,7 @@ describe('load', () => {
     expect(served).toEqual(asked);
   });
 
-  it('refuses a stranger at once where only reserved places are left, whether or not the account exists', async () => {
+  it('refuses a stranger at once when only reserved places are left, whether or not the account exists', async () => {
     const passwords = hasher({ threads: 1, queue: 3, reserved: 1, bcryptCost: 8 });
     const stored = await passwords.hash(PASSWORD);
     const strangers = Array.from({ length: 3 }, () => passwords.verify(PASSWORD, null));
@@ -417,14 +417,14 @@ describe('load', () => {
     expect(served).toEqual(['stranger', 'known', 'stranger', 'stranger']);
   });
 
-  it('can do without a queue', async () => {
+  it('can work without a queue', async () => {
     const passwords = hasher({ threads: 1, queue: 0, bcryptCost: 8 });
     const [first, second] = await Promise.allSettled([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
     expect(first?.status).toBe('fulfilled');
     expect(second).toMatchObject({ status: 'rejected', reason: { code: ErrorCode.SERVICE_UNAVAILABLE } });
   });
 
-  it('refuses what an operation would wait for longer than it has time, and hashes for the others', async () => {
+  it('refuses when the operation has less time than the expected wait, and hashes for the others', async () => {
     const passwords = hasher({ threads: 1, queue: 8, bcryptCost: 12 });
     const done: string[] = [];
     const others = ['first', 'second'].map((name) => passwords.hash(PASSWORD).then(() => done.push(name)));
@@ -452,7 +452,7 @@ describe('load', () => {
     await known;
   });
 
-  it('leaves the event loop free', async () => {
+  it('does not block the event loop', async () => {
     const passwords = hasher({ threads: 1, queue: 8, bcryptCost: 12 });
     await passwords.verify(PASSWORD, null);
     const start = performance.now();
@@ -461,11 +461,11 @@ describe('load', () => {
     await Promise.all([passwords.hash(PASSWORD), passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
     delay.disable();
     const perHash = (performance.now() - start) / 3;
-    // Hashing here would hold it up for as long as one hash takes, three times in a row.
+    // Hashing in this thread would block it for as long as one hash takes, three times in a row.
     expect(delay.percentile(90) / 1e6).toBeLessThan(perHash / 2);
   });
 
-  it('does not hash what is too large or no text', async () => {
+  it('does not hash a text that is too long or not valid Unicode', async () => {
     const passwords = hasher();
     const stored = await passwords.hash(PASSWORD);
     for (const password of ['x'.repeat(257), 'x'.repeat(1024 * 1024), '\ud800']) {
@@ -488,8 +488,8 @@ describe('load', () => {
   });
 });
 
-describe('closing', () => {
-  it('finishes what was accepted, refuses what comes later, and may be repeated', async () => {
+describe('closing the hasher', () => {
+  it('finishes accepted hashes, refuses later ones, and may be repeated', async () => {
     const passwords = hasher({ threads: 1, queue: 4 });
     const accepted = [passwords.hash(PASSWORD), passwords.hash(PASSWORD)];
     const closed = passwords.close();

@@ -17,7 +17,7 @@ describe('length (SP 800-63B-4 section 3.1.1.2)', () => {
     expect(check('😀'.repeat(15), {}, 15)).toBeNull();
   });
 
-  it('counts what was typed and what is hashed, whichever is less', () => {
+  it('counts the typed or the normalised characters, whichever are fewer', () => {
     expect(check('pe\u0301ro\u0301n dusk')).toMatch(/at least 12/);
     // U+FDFA becomes eighteen letters under NFKC.
     expect(check('\uFDFA')).toMatch(/at least 12/);
@@ -28,7 +28,7 @@ describe('length (SP 800-63B-4 section 3.1.1.2)', () => {
     expect(check('vex moss lamps', {}, 14)).toBeNull();
   });
 
-  it('allows 256 characters and 1024 bytes, not one more', () => {
+  it('allows 256 characters and 1024 bytes, and no more', () => {
     const distinct = Array.from({ length: 256 }, (_, index) =>
       String.fromCodePoint(0x1_f300 + ((index * 37) % 256)),
     );
@@ -56,7 +56,7 @@ describe('no composition rules, no silent edits', () => {
     expect(check(password)).toBeNull();
   });
 
-  it('accepts three words of a dictionary with any separator', () => {
+  it('accepts three dictionary words with any separator', () => {
     const words = [
       'gravel',
       'ovation',
@@ -76,7 +76,7 @@ describe('no composition rules, no silent edits', () => {
   });
 });
 
-describe('passwords that guessers try first', () => {
+describe('passwords that attackers guess first', () => {
   it.each([
     ['listed', ['1qaz2wsx3edc', 'leavemealone', 'iseedeadpeople', 'thisisapassword', 'needforspeed']],
     ['listed, in another case', ['LeaveMeAlone', 'JUSTINBIEBER', 'ＬｅａｖｅＭｅＡｌｏｎｅ']],
@@ -105,13 +105,13 @@ describe('passwords that guessers try first', () => {
       'keyboard walks',
       ['qwertyuiopasdfgh', 'asdfghjkl;12345', '1q2w3e4r5t6y7u', 'йцукенгшщзхъ', '!@#$%^&*()_+'],
     ],
-  ])('refuses what is %s', (_, passwords) => {
+  ])('are refused: %s', (_, passwords) => {
     for (const password of passwords) {
       expect([password, check(password)]).toEqual([password, expect.stringMatching(/another one/)]);
     }
   });
 
-  it('never repeats the password', () => {
+  it('are never repeated in the error', () => {
     expect(check('leavemealone')).not.toContain('leavemealone');
   });
 });
@@ -130,43 +130,46 @@ describe('words of the account (ASVS 6.1.2, 6.2.11)', () => {
     expect(check(password, context)).toMatch(/e-mail address/);
   });
 
-  it('lets names of three letters be part of other words', () => {
+  it('accepts names of three letters as part of other words', () => {
     const short = { username: 'ana', email: 'ana@example.test' };
     expect(check('banana boat sails tomorrow', short)).toBeNull();
     expect(check('my ana@example.test box', short)).toMatch(/e-mail address/);
   });
 
   it.each(['Gatehouse2026', 'gatehouse-gatehouse', 'G4tehouse!2026', '2026gatehouse!!'])(
-    'refuses the product name with a little beside it: %j',
+    'refuses the product name with few characters beside it: %j',
     (password) => {
       expect(check(password, context)).toMatch(/name of this service/);
     },
   );
 
-  it('lets the product name be one word among several', () => {
+  it('accepts the product name as one word of several', () => {
     expect(check('the gatehouse by the canal', context)).toBeNull();
   });
 
-  it('does without any context', () => {
+  it('works without any context', () => {
     expect(check('rosalind likes helices', {})).toBeNull();
     expect(check('rosalind likes helices', { username: '', email: '' })).toBeNull();
   });
 });
 
-describe('input that would burn time', () => {
-  it.each([MAX_PASSWORD_BYTES + 1, 100 * 1024, 1024 * 1024])('refuses %d bytes by size alone', (bytes) => {
-    for (const password of ['x'.repeat(bytes), 'é'.repeat(bytes / 2 + 1)]) {
-      expect(passwordSizeProblem(password)).toMatch(/1024 bytes/);
-      expect(check(password)).toBe(passwordSizeProblem(password));
-    }
-  });
+describe('input that is slow to process', () => {
+  it.each([MAX_PASSWORD_BYTES + 1, 100 * 1024, 1024 * 1024])(
+    'is refused by its size alone: %d bytes',
+    (bytes) => {
+      for (const password of ['x'.repeat(bytes), 'é'.repeat(bytes / 2 + 1)]) {
+        expect(passwordSizeProblem(password)).toMatch(/1024 bytes/);
+        expect(check(password)).toBe(passwordSizeProblem(password));
+      }
+    },
+  );
 
-  it('refuses lone surrogates, which have no UTF-8', () => {
+  it('is refused when it has lone surrogates, which have no UTF-8', () => {
     expect(passwordSizeProblem('lantern \ud800 orchard')).toMatch(/Unicode/);
     expect(check('lantern \udc00 orchard')).toMatch(/Unicode/);
   });
 
-  it('lets login send short passwords on to the hash', () => {
+  it('is only limited in size at login, so that short passwords are compared', () => {
     expect(passwordSizeProblem('')).toBeNull();
     expect(passwordSizeProblem('short')).toBeNull();
   });

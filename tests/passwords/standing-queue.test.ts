@@ -19,17 +19,17 @@ describe('a queue of hashes', () => {
     }
   });
 
-  it('is kept short once it has been long for five seconds', () => {
+  it('is kept short when it has been long for five seconds', () => {
     const { clock, queue } = queueAt();
     queue.allowedWait(6_000, RUN);
     clock.now = 5_001;
     expect(queue.allowedWait(6_000, RUN)).toBe(1_000);
-    // As long as more come than can be served: a short queue that never empties is no end of it.
+    // This holds while arrivals exceed the capacity. A short queue that never empties does not end it.
     clock.now = 60_000;
     expect(queue.allowedWait(900, RUN)).toBe(1_000);
   });
 
-  it('may be long again once it was empty', () => {
+  it('may be long again after it was empty', () => {
     const { clock, queue } = queueAt();
     queue.allowedWait(6_000, RUN);
     clock.now = 5_001;
