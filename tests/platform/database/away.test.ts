@@ -7,7 +7,7 @@ import { elapse, eventually, race } from '../../support/race.ts';
 import type { Subject, Tokens } from '../../support/subject.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
-/** Milliseconds: the deadline of a statement, and what a busy machine may add. */
+/** Milliseconds: the deadline of a statement, and a margin for a busy machine. */
 const BOUND = 10_000;
 
 let direct: TestGateway;
@@ -37,7 +37,7 @@ const timed = async <T>(work: Promise<T>): Promise<[T, number]> => {
 };
 
 describe('a database that is frozen', () => {
-  it('is told as SERVICE_UNAVAILABLE within a bound, names itself in /health/ready, and stops nothing else', async () => {
+  it('is reported as SERVICE_UNAVAILABLE within a bound and in /health/ready, and stops nothing else', async () => {
     proxy.freeze({ all: true });
     const answers = await Promise.all([
       timed(alice.me(tokens.accessToken)),
@@ -59,7 +59,7 @@ describe('a database that is frozen', () => {
     expect((await fetch(`${gateway.url}/.well-known/jwks.json`)).status).toBe(200);
   });
 
-  it('is used again once it is back, without a restart, and nothing was ended by the failures', async () => {
+  it('is used again without a restart when it is back, and the failures ended no session', async () => {
     proxy.thaw();
     await eventually(
       () => alice.me(tokens.accessToken),
@@ -70,7 +70,7 @@ describe('a database that is frozen', () => {
 });
 
 describe('transactions that failed with their connection', () => {
-  it('cost the pool no place', async () => {
+  it('give their places in the pool back', async () => {
     for (let round = 0; round < 3; round++) {
       const { accessToken } = await alice.signedIn();
       await race(20, () => alice.me(accessToken));
@@ -88,7 +88,7 @@ describe('transactions that failed with their connection', () => {
 });
 
 describe('connections that went silent, as after a failover', () => {
-  it('are replaced: sign-outs finish and are known', async () => {
+  it('are replaced, and pending sign-outs take effect', async () => {
     await alice.me(tokens.accessToken);
     proxy.freeze({ all: false });
     await eventually(
@@ -106,8 +106,8 @@ describe('connections that went silent, as after a failover', () => {
   });
 });
 
-describe('a database that only reads, as one that was demoted or has no room left', () => {
-  it('is told as SERVICE_UNAVAILABLE where something is written, also by /health/ready, and is left when that is over', async () => {
+describe('a database that is read-only, because it was demoted or its disk is full', () => {
+  it('is reported as SERVICE_UNAVAILABLE for writes and in /health/ready, and its connections are replaced when that is over', async () => {
     const name = new URL(direct.database.ownerUrl).pathname.slice(1);
     const readOnly = async (state: 'on' | 'off') => {
       await direct.database.querySuperuser(
@@ -117,7 +117,7 @@ describe('a database that only reads, as one that was demoted or has no room lef
     const ready = async () => (await fetch(`${gateway.url}/health/ready`)).status;
     const { accessToken } = await alice.signedIn();
     await readOnly('on');
-    // Connections keep what was set when they were made.
+    // Connections keep the setting of the time when they were opened.
     proxy.cut();
     expect(await eventually(ready, (status) => status === 503)).toBe(503);
     const { code, status } = await eventually(
@@ -136,7 +136,7 @@ describe('a database that only reads, as one that was demoted or has no room lef
 });
 
 describe('a database that refuses connections', () => {
-  it('is one line of the log for each who needs it, and one when it is back', async () => {
+  it('causes one log line for each part that needs it, and one when it is back', async () => {
     const name = new URL(direct.database.ownerUrl).pathname.slice(1);
     let first = 0;
     const lines = (message: string) =>
@@ -144,7 +144,7 @@ describe('a database that refuses connections', () => {
     const [wasLost, isBack] = ['was lost', 'is back'].map(
       (end) => `the connection that listens for events ${end}`,
     );
-    // The tests before cut it too.
+    // Earlier tests cut the connection too.
     await eventually(
       async () => lines(wasLost ?? '').length - lines(isBack ?? '').length,
       (away) => away === 0,
@@ -172,9 +172,9 @@ describe('a database that refuses connections', () => {
   });
 });
 
-describe('a database is away', () => {
+describe('a database counts as unavailable', () => {
   it.each(['EAI_AGAIN', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ECONNREFUSED', '25006', '57P01'])(
-    'by a failure with the code %s',
+    'by an error with the code %s',
     (code) =>
       expect(isDatabaseAway(new Error('', { cause: Object.assign(new Error(), { code }) }))).toBe(true),
   );
@@ -182,11 +182,11 @@ describe('a database is away', () => {
   it.each([
     ['PgBouncer when the server behind it is gone', '08P01'],
     ['a database that takes no connections', '55000'],
-  ])('by what %s says as it ends the connection', (_who, code) =>
+  ])('by the message with which %s ends the connection', (_who, code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code, severity: 'FATAL' }))).toBe(true),
   );
 
-  it.each(['ENOENT', '25001', '08P01', '55000', '23505'])('by none with the code %s', (code) =>
+  it.each(['ENOENT', '25001', '08P01', '55000', '23505'])('but not by an error with the code %s', (code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
   );
 });

@@ -10,9 +10,9 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-it('a database is left also while a connection to it is being made', async () => {
+it('the database can be closed while a connection to it is being opened', async () => {
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
-  // The only connection is busy, so that the next statement makes one.
+  // The only connection is busy, so the next statement opens one.
   await statement(orm.em.fork(), sql`select 1`);
   const first = statement(orm.em.fork(), sql`select pg_sleep(1)`);
   await eventually(

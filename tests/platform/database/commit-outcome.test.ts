@@ -8,7 +8,7 @@ import { TcpProxy } from '../../support/tcp-proxy.ts';
 
 const WAYS = hasPgBouncer ? (['directly', 'by PgBouncer'] as const) : (['directly'] as const);
 
-describe.each(WAYS)('a change whose COMMIT was not answered, sent %s', (way) => {
+describe.each(WAYS)('a change whose COMMIT got no answer, sent %s', (way) => {
   let direct: TestGateway;
   let gateway: TestGateway;
   let proxy: TcpProxy;
@@ -29,7 +29,7 @@ describe.each(WAYS)('a change whose COMMIT was not answered, sent %s', (way) => 
     await direct.close();
   });
 
-  /** A registration whose COMMIT is not answered, and whether the account is there. */
+  /** A registration whose COMMIT gets no answer. Returns the reply, and whether the account exists. */
   async function register(lose: (username: string) => Promise<void>) {
     const username = `subject-${newId().slice(-12)}`;
     const lost = lose(username);
@@ -41,13 +41,13 @@ describe.each(WAYS)('a change whose COMMIT was not answered, sent %s', (way) => 
     return { reply, exists: accounts.length === 1 };
   }
 
-  it('is answered as done when the database did it', async () => {
+  it('is reported as done when the database committed it', async () => {
     const { reply, exists } = await register((username) => proxy.loseCommitOf(username));
     expect(exists).toBe(true);
     expect(reply.errors).toEqual([]);
   });
 
-  it('is answered as not done when the database never heard of it', async () => {
+  it('is reported as not done when the database never received the COMMIT', async () => {
     const { reply, exists } = await register((username) =>
       proxy.loseCommitOf(username, { undelivered: true }),
     );
@@ -56,7 +56,7 @@ describe.each(WAYS)('a change whose COMMIT was not answered, sent %s', (way) => 
     expect(reply.text).toContain('Nothing was changed');
   });
 
-  it('is answered as open when the database cannot be asked any more', async () => {
+  it('is reported as unknown when the database cannot be asked any more', async () => {
     const { reply, exists } = await register(async (username) => {
       await proxy.loseCommitOf(username);
       proxy.freeze({ all: true });

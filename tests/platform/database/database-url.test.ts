@@ -13,11 +13,11 @@ describe('the servers of a connection string', () => {
       'postgresql://app:p,@w@[::1]:5433,10.0.0.2/gatehouse?target_session_attrs=primary',
       ['::1 5433', '10.0.0.2 5432'],
     ],
-  ])('of %s are read', (url, hosts) => {
+  ])('are read from %s', (url, hosts) => {
     expect(hostsOf(url)).toEqual(hosts);
   });
 
-  it('each get a connection string with the login, database and parameters of the whole', () => {
+  it('each get a connection string with the login, database and parameters of the original', () => {
     expect(serversOf('postgresql://app:p,w@db1:1,[::1]:2/gatehouse?sslmode=disable')).toEqual([
       { host: 'db1', port: 1, name: 'db1:1', url: 'postgresql://app:p,w@db1:1/gatehouse?sslmode=disable' },
       {
@@ -29,7 +29,7 @@ describe('the servers of a connection string', () => {
     ]);
   });
 
-  it('leave a connection string with one server as it is, a socket of this machine too', () => {
+  it('are left as they are when there is one, also for a socket of this machine', () => {
     for (const url of ['postgresql://app@%2Frun%2Fpg/db', 'postgresql:///db?host=/run/pg&user=app'])
       expect(serversOf(url)).toMatchObject([{ url }]);
   });

@@ -10,7 +10,7 @@ import { TcpProxy } from '../../support/tcp-proxy.ts';
 
 const NEW_PASSWORD = 'seven quiet lanterns';
 
-describe.each(STORES)('with sessions in %s, when nobody can tell what became of a COMMIT', (store) => {
+describe.each(STORES)('with sessions in %s, when the outcome of a COMMIT is unknown', (store) => {
   let direct: GatewayOnStore;
   let gateway: TestGateway;
   let proxy: TcpProxy;
@@ -28,7 +28,9 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
     await direct.close();
   });
 
-  /** Runs the call while the database does not answer its COMMIT and is silent afterwards, also while `then` runs. */
+  /**
+   * Runs the call while the database does not answer its COMMIT. The database stays silent while `then` runs.
+   */
   async function losing<Reply>(
     text: string,
     call: () => Promise<Reply>,
@@ -44,7 +46,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
       proxy.thaw();
     }
   }
-  /** Whose mail is sent: its COMMIT would be the one that is lost. */
+  /** Its mail must be sent first, or the lost COMMIT would be the one of the mail. */
   async function aSubject(): Promise<Subject> {
     const subject = await direct.gateway.aSubject();
     await direct.gateway.mailbox.settled();
@@ -57,7 +59,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
       [userId],
     );
 
-  it('a login ends its session, which no client received, once the database answers again', async () => {
+  it('a login ends its session, whose tokens no client received, when the database answers again', async () => {
     const alice = await aSubject();
     const reply = await losing(
       alice.id,
@@ -83,13 +85,13 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
     expect(revocations).toHaveLength(1);
   });
 
-  it('a login that is not lost keeps its session', async () => {
+  it('a login whose reply arrives keeps its session', async () => {
     const alice = await aSubject();
     const { accessToken } = await alice.signedIn({ client: gateway.client });
     expect((await alice.me(accessToken, gateway.client)).errors).toEqual([]);
   });
 
-  it('a process that is closed meanwhile closes while the database is silent, and ends nothing later', async () => {
+  it('a process can be closed while the database is silent, and ends no session later', async () => {
     const url = new URL(direct.gateway.database.servingUrl);
     url.port = String(proxy.port);
     const closing = await direct.gateway.another({ DATABASE_URL: url.href });
@@ -109,7 +111,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
     expect((await sessionEvents(alice.id)).map(({ action }) => action)).toEqual(['session.created']);
   });
 
-  it('register answers the client that repeats it with the account', async () => {
+  it('a repeated registration is answered with the account', async () => {
     const username = `subject-${newId().slice(-12)}`;
     const input = { username, email: `${username}@example.test`, password: 'velvet anchor of the sea' };
     const register = () => gateway.client.execute(RegisterDocument, { input });
@@ -123,7 +125,7 @@ describe.each(STORES)('with sessions in %s, when nobody can tell what became of 
     expect(again.data?.register.id).toBe(account?.id);
   });
 
-  it('changePassword answers the client that repeats it as done', async () => {
+  it('a repeated changePassword is answered as done', async () => {
     const alice = await aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const change = () =>

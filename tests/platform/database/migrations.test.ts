@@ -21,7 +21,7 @@ const tables = async () =>
     .sort();
 
 describe('migrations', () => {
-  it('bring an empty database to exactly what the entities say', async () => {
+  it('bring an empty database to exactly the state that the entities declare', async () => {
     database = await createTestDatabase({ migrated: false });
     await withMigrations(foundation(), async (migrations, orm) => {
       await migrations.up();
@@ -29,13 +29,13 @@ describe('migrations', () => {
     });
   });
 
-  it('started twenty times at once are applied once', async () => {
+  it('are applied once when they are started twenty times at once', async () => {
     database = await createTestDatabase({ migrated: false });
     const applied = await race(20, () => withMigrations(foundation(), (migrations) => migrations.up()));
     expect(applied.filter((names) => names.length > 0)).toHaveLength(1);
   });
 
-  it('go down to nothing and up again', async () => {
+  it('can all be reverted and applied again', async () => {
     database = await createTestDatabase();
     await withMigrations(foundation(), async (migrations) => {
       const before = await tables();
@@ -46,7 +46,7 @@ describe('migrations', () => {
     });
   });
 
-  it('tell what is pending', async () => {
+  it('list what is pending', async () => {
     database = await createTestDatabase({ migrated: false });
     await withMigrations(foundation(), async (migrations) => {
       const pending = await migrations.status();
@@ -57,7 +57,7 @@ describe('migrations', () => {
     });
   });
 
-  it('can be stamped where the tables are there already, and only there', async () => {
+  it('can be stamped only when the tables exist already', async () => {
     database = await createTestDatabase();
     await database.query('delete from migration');
     await withMigrations(foundation(), async (migrations) => {
@@ -70,7 +70,7 @@ describe('migrations', () => {
     });
   });
 
-  it('point to stamp where the tables are there and are not recorded', async () => {
+  it('suggest stamp when the tables exist and no migration is recorded', async () => {
     database = await createTestDatabase();
     await database.query('delete from migration');
     const upgrade = withMigrations(foundation(), (migrations) => migrations.up());
@@ -80,7 +80,7 @@ describe('migrations', () => {
     );
   });
 
-  it('stop, and name them, where roles have names that differ only in case', async () => {
+  it('stop, with the names, when role names differ only in case', async () => {
     database = await createTestDatabase();
     await withMigrations(foundation(), async (migrations) => {
       while ((await migrations.newest()) !== '20261128174500_session_key') await migrations.down();
@@ -102,7 +102,7 @@ describe('migrations', () => {
     });
   });
 
-  it('are written without the functions of the database, which only migrations know', async () => {
+  it('do not use SQL functions of the gateway, which only migrations create', async () => {
     database = await createTestDatabase();
     await database.query('alter table users drop column display_name');
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-migration-'));
@@ -119,7 +119,7 @@ describe('migrations', () => {
     ]);
   });
 
-  it('are reverted only while the newest is the one that was meant', async () => {
+  it('are reverted only when the newest one is the expected one', async () => {
     database = await createTestDatabase();
     await withMigrations(foundation(), async (migrations) => {
       const newest = (await migrations.newest()) ?? '';
@@ -129,7 +129,7 @@ describe('migrations', () => {
     });
   });
 
-  describe('by a login without the rights', () => {
+  describe('started by a login without the rights', () => {
     const works: Record<'up' | 'status', (migrations: Migrations) => Promise<unknown>> = {
       up: (migrations) => migrations.up(),
       status: (migrations) => migrations.status(),
@@ -149,7 +149,7 @@ describe('migrations', () => {
       );
     });
 
-    it('name the setting when they may read the schema and not change it', async () => {
+    it('name the setting when the login may read the schema but not change it', async () => {
       database = await createTestDatabase();
       const { servingUrl } = database;
       const refused = withMigrations(
@@ -163,7 +163,7 @@ describe('migrations', () => {
     });
   });
 
-  it('are missed by a process that would serve without them', async () => {
+  it('are reported as missing by a process that would serve without them', async () => {
     database = await createTestDatabase({ migrated: false });
     const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 2 });
     await expect(migrationsReady(orm.em.fork(), SCHEMA.migrations)).rejects.toThrow('gatehouse migrate up');
@@ -171,8 +171,8 @@ describe('migrations', () => {
   });
 });
 
-describe('the login that serves', () => {
-  it('has rights on every table, and each one is listed', async () => {
+describe('the serving login', () => {
+  it('has rights on every table, and each right is listed', async () => {
     database = await createTestDatabase();
     expect(Object.keys(SERVING_RIGHTS.tables).sort()).toEqual(
       (await tables()).filter((name) => name !== 'migration'),

@@ -35,23 +35,24 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-it('a transaction that PostgreSQL ended because this process took too long to go on is one of a database that is away', async () => {
+it('a transaction that PostgreSQL ended because this process was too slow counts as a database outage', async () => {
   const stalled = async (end: (tx: EntityManager) => Promise<unknown>) =>
     failure(
       orm.em.fork().transactional(async (tx) => {
         await statement(tx, sql`set local idle_in_transaction_session_timeout = 50`);
-        // The process as a whole: what PostgreSQL said meanwhile is heard as the answer to the next statement.
+        // The process as a whole stands still, so it reads the message of PostgreSQL as the answer to its
+        // next statement.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
         await end(tx);
       }),
     );
   expect(isDatabaseAway(await stalled((tx) => statement(tx, sql`select 1`)))).toBe(true);
-  // By then it is the COMMIT that fails.
+  // By then the COMMIT is the statement that fails.
   expect(isDatabaseAway(await stalled(async () => {}))).toBe(true);
   expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
 });
 
-it('a connection that the network lost is let go by the server within a minute', async () => {
+it('the server drops a connection that the network lost within a minute', async () => {
   const [row] = await statement(
     orm.em.fork(),
     sql<Record<'idle' | 'interval' | 'count', number>>`
@@ -64,7 +65,7 @@ it('a connection that the network lost is let go by the server within a minute',
 });
 
 describe('the deadline of an operation', () => {
-  it('is not that of what goes on after it, or is for others too', async () => {
+  it('does not apply to work that continues after it, or that is shared with other operations', async () => {
     const timers = await withinDeadline(50, async () => {
       const later = (work: () => Promise<unknown>) =>
         new Promise((resolve) => setTimeout(() => resolve(failure(work())), 100));
@@ -76,7 +77,7 @@ describe('the deadline of an operation', () => {
     expect(await timers.other).toBe('none');
   });
 
-  it('waits while something is noted that was done elsewhere, and then has what time was left', async () => {
+  it('pauses while the gateway records a result of another system, and then has the remaining time', async () => {
     const { noted, later, late } = await withinDeadline(200, async () => ({
       noted: await failure(holdingDeadline(() => sleep(0.3))),
       later: await failure(sleep(0)),
@@ -86,7 +87,7 @@ describe('the deadline of an operation', () => {
     expect(isDatabaseAway(late)).toBe(true);
   });
 
-  it('cancels the running statement in PostgreSQL, and the place in the pool is free again', async () => {
+  it('cancels the running statement in PostgreSQL, and frees the place in the pool', async () => {
     const startedAt = performance.now();
     const error = await withinDeadline(300, () => failure(sleep(4)));
     expect(isDatabaseAway(error)).toBe(true);
@@ -96,7 +97,7 @@ describe('the deadline of an operation', () => {
     expect(row?.one).toBe(1);
   });
 
-  it('refuses what comes after it, and rolls back what was begun', async () => {
+  it('refuses later statements, and rolls the transaction back', async () => {
     const error = await withinDeadline(200, () =>
       failure(
         orm.em.fork().transactional(async (tx) => {
@@ -111,17 +112,17 @@ describe('the deadline of an operation', () => {
     expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
   });
 
-  it('that is over before a transaction begins costs no place in the pool', async () => {
+  it('that is over before a transaction begins takes no place in the pool', async () => {
     const error = await withinDeadline(50, async () => {
       await elapse(100, PAST);
       return failure(orm.em.fork().transactional((tx) => statement(tx, sql`select 1`)));
     });
     expect(isDatabaseAway(error)).toBe(true);
-    // There is only one.
+    // The pool has only one.
     expect(await statement(orm.em.fork(), sql`select 1`)).toHaveLength(1);
   });
 
-  it('lets a transaction that is in time be committed, and is not felt outside of an operation', async () => {
+  it('lets a transaction commit in time, and does not apply outside an operation', async () => {
     await withinDeadline(200, () =>
       orm.em.fork().transactional(async (tx) => {
         await statement(tx, sql`select 1`);

@@ -28,7 +28,7 @@ import { tokensOf } from '../../support/subject.ts';
       await direct.close();
     });
 
-    it('serves many at once without a fault', async () => {
+    it('serves many requests at once without an error', async () => {
       const alice = await gateway.aSubject();
       const replies = await race(20, async () => {
         const login = await alice.signedIn();
@@ -38,7 +38,7 @@ import { tokensOf } from '../../support/subject.ts';
       expect(replies.flatMap(({ errors }) => errors)).toEqual([]);
     });
 
-    it('knows a sign-out of another process within a second', async () => {
+    it('learns of a sign-out in another process within a second', async () => {
       const alice = await gateway.aSubject();
       const { accessToken } = await alice.signedIn();
       expect((await alice.me(accessToken)).errors).toEqual([]);
@@ -50,7 +50,7 @@ import { tokensOf } from '../../support/subject.ts';
       );
     });
 
-    it('says by name what the pooler cannot do', async () => {
+    it('names the features that the pooler does not support', async () => {
       const said = () =>
         gateway.logLines.filter((line) => line.includes('events of the database do not arrive'));
       if (mode === 'transaction') {

@@ -17,7 +17,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-it('is planned once by a connection, also over transactions', async () => {
+it('a prepared statement is planned once per connection, across transactions', async () => {
   const double = (n: number) =>
     preparedStatement(orm.em.fork(), sql<{ d: number }>`select ${n}::int * 2 as d`);
   const inTransaction = orm.em
@@ -36,7 +36,7 @@ it('is planned once by a connection, also over transactions', async () => {
   expect(plans).toEqual([{ uses: 3 }]);
 });
 
-it('goes on when a migration adds columns, in the statements of the gateway too', async () => {
+it('a prepared statement still works after a migration adds columns, also in the gateway', async () => {
   const alice = await gateway.aSubject();
   let { accessToken, refreshToken } = await alice.signedIn();
   const use = async () => {

@@ -14,7 +14,7 @@ import { eventually } from '../../support/race.ts';
 import { type Enrolled, enrol } from '../../support/second-factor.ts';
 import { type Subject, type Tokens, tokensOf } from '../../support/subject.ts';
 
-/** What the documentation tells the operator to run. */
+/** The commands that the documentation gives the operator. */
 const PROCEDURE =
   /### Restoring a backup[\s\S]*?```sql\n([\s\S]*?)```/.exec(
     readFileSync('docs/configuration.md', 'utf8'),
@@ -25,12 +25,12 @@ let restored: TestGateway;
 let copy: string;
 let alice: Subject;
 let factor: Enrolled;
-/** A session that goes on after the backup, one that ends after it, and a link that is used after it. */
+/** A session that lives on after the backup, one that ends after it, and a link that is used after it. */
 let goesOn: Tokens;
 let ended: Tokens;
 let usedLink: string;
 
-/** As it is now, beside the original. Nobody may be connected to what is copied. */
+/** Copies the current database. The original must have no other connections. */
 async function backUp(): Promise<void> {
   const name = new URL(gateway.database.ownerUrl).pathname.slice(1);
   const [owner] = await gateway.database.query<{ name: string }>('select current_user as name');
@@ -88,7 +88,7 @@ afterAll(async () => {
 });
 
 describe('a restored backup', () => {
-  it('revives nothing that ended since: sessions, access tokens and links are void', async () => {
+  it('revives nothing that ended after it: sessions, access tokens and links are void', async () => {
     for (const { accessToken, refreshToken } of [goesOn, ended]) {
       expect((await alice.me(accessToken, restored.client)).code).toBe('UNAUTHENTICATED');
       expect((await alice.refresh(refreshToken, restored.client)).code).toBe('INVALID_REFRESH_TOKEN');
@@ -98,7 +98,7 @@ describe('a restored backup', () => {
     expect(code).toBe('INVALID_TOKEN');
   });
 
-  it('lets people sign in with what they had, second factor included', async () => {
+  it('lets people sign in with their credentials, including the second factor', async () => {
     expect((await alice.login({ client: restored.client })).data?.login.__typename).toBe(
       'SecondFactorRequired',
     );

@@ -17,7 +17,7 @@ jest.setTimeout(180_000);
 
 /** Milliseconds until requests are answered again. */
 const HEALS_WITHIN = 5_000;
-/** Milliseconds: the deadline of an operation, and what a busy machine may add. */
+/** Milliseconds: the deadline of an operation, and a margin for a busy machine. */
 const REFUSED_WITHIN = 10_000;
 
 let primary: FaultPostgres;
@@ -105,13 +105,13 @@ describe('a gateway whose connection string names a standby and then its primary
     expect(await eventually(ready, (answer) => answer === 200)).toBe(200);
   });
 
-  it('ends in order', async () => {
+  it('shuts down in order', async () => {
     expect(await gateway.stop()).toBe(0);
   });
 });
 
 describe('connections to several servers', () => {
-  it('go to the promoted server when the old primary comes back as a primary, and leave the old one', async () => {
+  it('go to the promoted server, and leave the old primary when it comes back as a primary', async () => {
     await standby.stop();
     await primary.start();
     const { Client: PrimaryClient, connectionString } = connectorTo(
@@ -138,8 +138,8 @@ describe('connections to several servers', () => {
     await primary.stop();
   });
 
-  it('refuse a start with the state of each server where none is a primary that answers', async () => {
-    // Nobody listens there. A port that was free a moment ago may be another test's by now.
+  it('prevent a start, with the state of each server, when no primary answers', async () => {
+    // No server listens at this port. A port that was free a moment ago may belong to another test by now.
     const closed = 1;
     const command = GatehouseProcess.run(['migrate', 'status'], {
       ...newSecrets(),
@@ -153,7 +153,7 @@ describe('connections to several servers', () => {
     );
   });
 
-  it('verify the certificate for the host that they go to', async () => {
+  it('verify the certificate for the host to which they connect', async () => {
     const { uid, gid } = await stat(standby.folder);
     const file = async (name: string, text: string) => {
       const path = join(standby.folder, name);
