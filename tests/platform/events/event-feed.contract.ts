@@ -3,21 +3,21 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { EventFeed } from '../../../src/platform/events/index.ts';
 import { elapse, eventually } from '../../support/race.ts';
 
-/** What the contract needs to try an adapter out. */
+/** What the contract needs in order to test an adapter. */
 export interface FeedUnderTest {
   readonly feed: EventFeed;
   /** The feed of another process. */
   readonly elsewhere: EventFeed;
   fork(): EntityManager;
-  /** Cuts the connections on which the feeds listen; they may be made again at once. */
+  /** Closes the connections on which the feeds listen. They may be opened again at once. */
   cut(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Milliseconds in which a wake-up that must not come would have come. */
+/** Milliseconds in which a forbidden wake-up would have arrived. */
 const LONG_ENOUGH = 200;
 
-/** Every adapter of the event feed passes this. */
+/** The contract that every adapter of the event feed must pass. */
 export function eventFeedContract(name: string, prepare: () => Promise<FeedUnderTest>): void {
   describe(`the event feed on ${name}`, () => {
     let under: FeedUnderTest;
@@ -61,7 +61,7 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
       await both();
     });
 
-    it('wakes nobody before the transaction has committed', async () => {
+    it('wakes no listener before the transaction has committed', async () => {
       await announced(async () => {
         await pause();
         expect(heard).toEqual({ here: 0, there: 0 });
@@ -69,7 +69,7 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
       await both();
     });
 
-    it('wakes nobody for a transaction that is rolled back', async () => {
+    it('wakes no listener for a transaction that is rolled back', async () => {
       const failing = announced(async () => {
         throw new Error('rolled back');
       });
@@ -78,13 +78,13 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
       expect(heard).toEqual({ here: 0, there: 0 });
     });
 
-    it('wakes nobody for a transaction that announced nothing', async () => {
+    it('wakes no listener for a transaction that announced nothing', async () => {
       await under.fork().transactional(async () => {});
       await pause();
       expect(heard).toEqual({ here: 0, there: 0 });
     });
 
-    it('wakes its listeners when the connection was made again, and goes on', async () => {
+    it('wakes its listeners when its connection was opened again, and continues', async () => {
       await under.cut();
       await both();
       await eventually(quiet, Boolean);
@@ -93,7 +93,7 @@ export function eventFeedContract(name: string, prepare: () => Promise<FeedUnder
       await both();
     });
 
-    it('wakes nobody after it was closed', async () => {
+    it('wakes no listener after it was closed', async () => {
       await under.elsewhere.close();
       await announced();
       await eventually(async () => heard.here, Boolean);

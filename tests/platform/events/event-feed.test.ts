@@ -44,7 +44,7 @@ eventFeedContract('PostgreSQL', async () => {
   };
 });
 
-/** Who has the connections that listen. */
+/** The owners of the listening connections. */
 const servers = {
   Redis: async () => {
     const redis = await TestRedis.start();
@@ -112,7 +112,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     return { status: response.status, redis: parts.redis };
   };
   const isUp = () => eventually(ready, ({ redis: state }) => state === 'up');
-  /** An ending here is known there within a second. */
+  /** A revocation here is known there within a second. */
   const endsEverywhere = async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
@@ -127,7 +127,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     );
   };
 
-  it('hold no connection to PostgreSQL that listens', async () => {
+  it('hold no listening connection to PostgreSQL', async () => {
     const [row] = await gateway.database.querySuperuser<{ count: string }>(
       `select count(*) from pg_stat_activity where application_name = 'gatehouse feed' and datname = $1`,
       [new URL(gateway.database.servingUrl).pathname.slice(1)],
@@ -148,9 +148,9 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     expect(codes.slice(4)).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
   });
 
-  it('know revocations of one another', () => endsEverywhere());
+  it("learn of each other's revocations", () => endsEverywhere());
 
-  it('know revocations within a second, limit, and say so, while Redis is killed; and recover by themselves', async () => {
+  it('know revocations within a second, limit requests and log the outage while Redis is killed, and recover by themselves', async () => {
     await redis.kill();
     await eventually(ready, ({ status, redis: state }) => status === 503 && state === 'away');
     await endsEverywhere();
@@ -158,14 +158,14 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     const codes: unknown[] = [];
     for (let attempt = 0; attempt < 4; attempt += 1)
       codes.push((await alice.login({ password: 'a wrong password' })).code);
-    // Half of the four that there are with Redis.
+    // Half of the four allowed with Redis.
     expect(codes).toEqual(['INVALID_CREDENTIALS', 'INVALID_CREDENTIALS', 'RATE_LIMITED', 'RATE_LIMITED']);
     await redis.restart();
     expect((await isUp()).status).toBe(200);
     await endsEverywhere();
   });
 
-  it('answer in bounded time and know revocations within a second while Redis is frozen', async () => {
+  it('answer in bounded time and know revocations within a second while Redis hangs', async () => {
     redis.freeze();
     try {
       const before = performance.now();
