@@ -55,7 +55,7 @@ const fill = async (rows: number, expiry: string) => {
 };
 
 describe('housekeeping', () => {
-  it('removes what has expired, in as many batches as it takes, and nothing else', async () => {
+  it('removes expired rows in as many batches as needed, and nothing else', async () => {
     await fill(1_200, '-1 second');
     await fill(10, '1 hour');
     await housekeeping().round();
@@ -66,7 +66,7 @@ describe('housekeeping', () => {
     ]);
   });
 
-  it('is done by several processes at once without a fault', async () => {
+  it('may run in several processes at once without an error', async () => {
     await fill(1_000, '-1 second');
     log.length = 0;
     await race(5, () => housekeeping().round());
@@ -78,7 +78,7 @@ describe('housekeeping', () => {
     expect(removed.reduce((sum: number, entry) => sum + Number(entry), 0)).toBe(2_000);
   });
 
-  it('is left to the process that is at it', async () => {
+  it('runs in one process while others skip it', async () => {
     await fill(3, '-1 second');
     log.length = 0;
     const elsewhere = await database.connect();
@@ -92,7 +92,7 @@ describe('housekeeping', () => {
     expect(await count('session')).toBe(10);
   });
 
-  it('goes on with the next chore when one fails, and says so', async () => {
+  it('continues with the next chore when one fails, and logs the failure', async () => {
     log.length = 0;
     await fill(3, '-1 second');
     const broken = { name: 'broken', sweep: () => Promise.reject(new Error('no')) };
@@ -107,7 +107,7 @@ describe('housekeeping', () => {
     ]);
   });
 
-  it('leaves a row whose time was put off while the chore waited for it', async () => {
+  it('keeps a row whose expiry moved while the chore waited for its lock', async () => {
     await database.query('delete from session');
     await fill(1, '-1 second');
     const owner = await database.connect();
@@ -134,7 +134,7 @@ describe('housekeeping', () => {
     oldDevMails,
     oldMailJobs,
     oldSignIns,
-  ])('may do every chore with the rights of the login that serves: $name', async (chore) => {
+  ])('can run every chore with the rights of the serving login: $name', async (chore) => {
     expect(await chore.sweep(orm.em.fork(), 10)).toBe(0);
   });
 });
