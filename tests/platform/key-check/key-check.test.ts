@@ -21,7 +21,7 @@ describe('a start on a database that was written with other keys', () => {
     },
   );
 
-  it('goes on with a key put in front of the one that wrote', async () => {
+  it('succeeds with a new key in front of the old one', async () => {
     const alice = await gateway.aSubject();
     const { refreshToken, accessToken } = await alice.signedIn();
     const lists = Object.entries(first).map(([name, old]) => [name, `${other[name]},${old}`]);
@@ -35,7 +35,7 @@ describe('a start on a database that was written with other keys', () => {
     }
   });
 
-  it('goes on once the old keys are gone, since the new ones have left their proof and signing keys were sealed anew', async () => {
+  it('succeeds without the old keys once the new ones have their own check value and signing keys were sealed anew', async () => {
     const alone = await gateway.another({ ...other });
     await alone.close();
   });
