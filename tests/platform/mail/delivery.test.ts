@@ -37,7 +37,10 @@ interface Job {
   facts: Buffer | null;
 }
 
-/** The notices of one account, the oldest first: jobs are sealed, so they are told apart by when they were made. */
+/**
+ * The notices of one account, the oldest first. Jobs are sealed, so they are identified by their creation
+ * time.
+ */
 const jobsSince = async (start: Date): Promise<Job[]> =>
   gateway.database.query(
     `select finished_at is not null as finished, sealed_facts is null as blank, sealed_facts as facts, attempts,
@@ -51,11 +54,11 @@ const databaseTime = async (): Promise<Date> => {
   return row?.now ?? new Date();
 };
 
-/** What waits need not wait: as if the time until the next attempt, or of the lease, had passed. */
+/** Makes waiting jobs due, as if the time until the next attempt or of the lease had passed. */
 const timePasses = () =>
   gateway.database.query('update mail_job set due_at = now() where finished_at is null');
 
-/** An account whose registration was mailed already: what comes to it now is what the test causes. */
+/** An account whose registration mail was sent already, so that later mails come from the test. */
 async function someone(): Promise<Subject> {
   const subject = await gateway.aSubject();
   await smtp.mailTo(subject.email);
@@ -63,7 +66,7 @@ async function someone(): Promise<Subject> {
   return subject;
 }
 
-/** Makes a mail to the subject. @returns the milliseconds that the caller waited. */
+/** Creates a mail to the subject. @returns the milliseconds that the caller waited. */
 async function causeMail(subject: Subject, client = gateway.client): Promise<number> {
   const { accessToken } = await subject.signedIn({ client });
   const before = performance.now();
@@ -82,7 +85,7 @@ const finished = (since: Date, count = 1) =>
     (jobs) => jobs.length === count && jobs.every((job) => job.finished),
   );
 
-/** The first attempt is over, and the next one set. */
+/** The first attempt is over, and the next one is scheduled. */
 const failedOnce = (since: Date) =>
   eventually(
     () => jobsSince(since),
@@ -90,7 +93,7 @@ const failedOnce = (since: Date) =>
   );
 
 describe('a mail', () => {
-  it('arrives within two seconds, in HTML and text, from whom and about what the settings say', async () => {
+  it('arrives within two seconds as HTML and text, with the sender and product name of the settings', async () => {
     const alice = await someone();
     await causeMail(alice);
     const mail = await smtp.mailTo(alice.email, { withinMilliseconds: 2_000 });
@@ -104,7 +107,7 @@ describe('a mail', () => {
     );
   });
 
-  it('waits sealed, and is blanked when it was sent', async () => {
+  it('waits sealed, and is blanked after it was sent', async () => {
     const alice = await someone();
     const since = await databaseTime();
     smtp.answer = () => 451;
@@ -120,7 +123,7 @@ describe('a mail', () => {
     expect((await finished(since))[0]).toMatchObject({ blank: true, attempts: 2 });
   });
 
-  it('that the server refuses for good is given up, blanked, and nobody hears of it in the log', async () => {
+  it('that the server refuses permanently is dropped and blanked, and the log does not name the recipient', async () => {
     const alice = await someone();
     const since = await databaseTime();
     smtp.answer = (recipient) => (recipient === alice.email ? 550 : 'take');
@@ -135,7 +138,7 @@ describe('a mail', () => {
     }
   });
 
-  it('that waited for four days is given up', async () => {
+  it('is dropped after four days', async () => {
     const alice = await someone();
     const since = await databaseTime();
     smtp.answer = () => 451;
@@ -152,9 +155,9 @@ describe('a mail', () => {
     expect(smtp.mails.filter(({ to }) => to === alice.email)).toEqual([]);
   });
 
-  it('keeps its Message-ID over attempts, so that a mailbox can drop a repetition', async () => {
+  it('keeps its Message-ID over attempts, so that a mailbox can drop duplicates', async () => {
     const alice = await someone();
-    // Taken, but the gateway never learns that: it cannot but send it again.
+    // The server accepted it, but the gateway never learns that, so it must send again.
     smtp.answer = () => 'late silence';
     await causeMail(alice);
     await smtp.mailTo(alice.email);
@@ -166,7 +169,7 @@ describe('a mail', () => {
         await timePasses();
         return smtp.mails.filter(({ to }) => to === alice.email);
       },
-      // Time was moved on while it was being sent, so it may come more often than twice.
+      // The test moves the time during the delivery, so it may arrive more than twice.
       (mails) => mails.length >= 2,
     );
     const ids = smtp.mails.filter(({ to }) => to === alice.email).map(({ messageId }) => messageId);
@@ -175,14 +178,14 @@ describe('a mail', () => {
 });
 
 describe('a mail server', () => {
-  it('that answers 451, then is stopped for a while, loses nothing and slows nobody down', async () => {
+  it('that answers 451 and then stops for a while loses no mail and delays no request', async () => {
     const people = await race(8, someone);
     const since = await databaseTime();
     smtp.answer = () => 451;
     const first = await Promise.all(people.slice(0, 4).map((person) => causeMail(person)));
     await smtp.stop();
     const second = await Promise.all(people.slice(4).map((person) => causeMail(person)));
-    // Hashing at the cost of the tests, and one transaction: no part of it waits for mail.
+    // A hash at the cost of the tests, and one transaction: no part waits for mail.
     expect(Math.max(...first, ...second)).toBeLessThan(1_000);
     await eventually(
       () => jobsSince(since),
@@ -191,13 +194,13 @@ describe('a mail server', () => {
     expect((await jobsSince(since)).some((job) => job.finished)).toBe(false);
     smtp.answer = () => 'take';
     await smtp.restart();
-    // Nobody helps: the next attempts come by themselves, five seconds after the first, then ten.
+    // The retries come by themselves: five seconds after the first attempt, then ten.
     for (const { email } of people) await smtp.mailTo(email, { withinMilliseconds: 20_000 });
     await finished(since, 8);
     for (const { email } of people) expect(smtp.mails.filter(({ to }) => to === email)).toHaveLength(1);
   });
 
-  it('that hangs over one recipient does not hold up the others', async () => {
+  it('that hangs over one recipient does not delay the others', async () => {
     const [stuck, ...others] = await race(6, someone);
     if (!stuck) throw new Error('nobody');
     smtp.answer = (recipient) => (recipient === stuck.email ? 'silence' : 'take');
@@ -235,7 +238,7 @@ describe('a mail server', () => {
     }
   });
 
-  it("do not get in each other's way when one was too slow and lost a job to the other", async () => {
+  it('do not conflict when one was too slow and lost its job to the other', async () => {
     const second = await gateway.another({ SMTP_URL: smtp.url });
     try {
       const alice = await someone();
@@ -258,7 +261,7 @@ describe('a mail server', () => {
       const saidSince = () =>
         [gateway, second].flatMap(({ logLines }, index) => logLines.slice(saidBefore[index]));
       refuse(451);
-      // The loser's failure is no reason to take the job from the winner, who is still at it.
+      // The failure of the first worker must not take the job from the second, which is still sending.
       await eventually(
         async () => saidSince().join(''),
         (log) => log.includes('EENVELOPE 451'),
@@ -275,14 +278,16 @@ describe('a mail server', () => {
   });
 });
 
-describe('a process with a mail on its hands', () => {
+describe('a process that is sending a mail', () => {
   let alone: TestSmtp;
   let own: TestGateway;
   let alice: Subject;
   let settings: Parameters<typeof GatehouseProcess.start>[0];
   let sending: GatehouseProcess;
 
-  /** The only process on its database, in the middle of sending; the change that caused the mail is committed. */
+  /**
+   * The only process on its database, in the middle of sending. The change that caused the mail is committed.
+   */
   beforeEach(async () => {
     alone = await TestSmtp.start();
     own = await TestGateway.start(secrets);
@@ -314,11 +319,11 @@ describe('a process with a mail on its hands', () => {
     await alone.stop();
   });
 
-  it('may be killed: the mail goes out after the restart, once the lease is over', async () => {
+  it('may be killed: the mail is sent after the restart, when the lease is over', async () => {
     sending.kill('SIGKILL');
     await sending.ended;
     await own.database.query('update mail_job set due_at = now() where finished_at is null');
-    // A command sends nothing: it would end in the middle.
+    // A command does not send mail, because it would exit in the middle.
     expect(await GatehouseProcess.run(['keys', 'list'], settings).ended).toBe(0);
     expect(alone.mails).toEqual([]);
     const restarted = await GatehouseProcess.start(settings);
@@ -327,7 +332,7 @@ describe('a process with a mail on its hands', () => {
     expect(alone.mails).toHaveLength(1);
   });
 
-  it('may be asked to stop: it does not wait for the server, and the next one need not wait for the lease', async () => {
+  it('may be stopped: it does not wait for the server, and the next process need not wait for the lease', async () => {
     const before = performance.now();
     expect(await sending.stop()).toBe(0);
     expect(performance.now() - before).toBeLessThan(8_000);

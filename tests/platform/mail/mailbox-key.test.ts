@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { mailboxKey } from '../../../src/platform/mail/index.ts';
 
-describe('the key under which mails to an address are counted', () => {
+describe('the key by which mails to an address are counted', () => {
   it.each([
     ['Ada@Example.test', 'ada@example.test'],
     ['ada+news@example.test', 'ada@example.test'],
@@ -13,7 +13,7 @@ describe('the key under which mails to an address are counted', () => {
     ['ada@xn--bcher-kva.example', 'ada@xn--bcher-kva.example'],
     ['+ada@example.test', '+ada@example.test'],
     ['...@gmail.com', '...@gmail.com'],
-  ])('of %s is %s', (address, key) => {
+  ])('for %s is %s', (address, key) => {
     expect(mailboxKey(address)).toBe(key);
   });
 });

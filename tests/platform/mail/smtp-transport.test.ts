@@ -41,8 +41,8 @@ const failure = (delivery: Promise<void>) =>
     (error: Error) => error,
   );
 
-describe('what is handed over', () => {
-  it('is what was written', async () => {
+describe('a message to the SMTP server', () => {
+  it('has the written content', async () => {
     const { url, mails } = await serve();
     await to(url).deliver(MAIL, 'an-id', never);
     const [mail] = mails;
@@ -51,7 +51,7 @@ describe('what is handed over', () => {
     expect(mail?.html.trim()).toBe(MAIL.html.trim());
   });
 
-  it('has one Message-ID for one version of one mail, and another one for a new token', async () => {
+  it('has one Message-ID for each version of a mail, and another one for a new token', async () => {
     const { url, mails } = await serve();
     const { deliver } = to(url);
     const send = deliver.bind(transport);
@@ -82,7 +82,7 @@ describe('a refusal', () => {
     expect(error.message).not.toContain(MAIL.to);
   });
 
-  it('of the sender is for the operator to mend, and mails wait for that', async () => {
+  it('of the sender waits until the operator fixes the setting', async () => {
     const server = await serve();
     server.answerSender = () => 553;
     const error = await failure(to(server.url).deliver(MAIL, 'an-id', never));
@@ -90,7 +90,7 @@ describe('a refusal', () => {
     expect(error.message).toContain('553 MAIL FROM');
   });
 
-  it('does not spoil the connection for the next mail', async () => {
+  it('leaves the connection usable for the next mail', async () => {
     const server = await serve();
     server.answer = (recipient) => (recipient === MAIL.to ? 550 : 'take');
     const used = to(server.url);
@@ -100,8 +100,8 @@ describe('a refusal', () => {
   });
 });
 
-describe('a server that hangs', () => {
-  it('is given up after its silence', async () => {
+describe('an SMTP server that hangs', () => {
+  it('is abandoned after a silence', async () => {
     const server = await serve();
     server.answer = () => 'silence';
     const before = performance.now();
@@ -110,7 +110,7 @@ describe('a server that hangs', () => {
     expect(performance.now() - before).toBeLessThan(2_000);
   });
 
-  it('ends with the attempt: nothing of it is sent later', async () => {
+  it('gets nothing more after the attempt has ended', async () => {
     const server = await serve();
     const { promise, resolve } = Promise.withResolvers<'take'>();
     server.answer = () => promise;
@@ -123,7 +123,7 @@ describe('a server that hangs', () => {
     expect(server.mails.map(({ to }) => to)).toEqual(['grace@example.test']);
   });
 
-  it('does not hold up a shutdown', async () => {
+  it('does not delay a shutdown', async () => {
     const server = await serve();
     server.answer = () => 'silence';
     const cut = new AbortController();
@@ -137,22 +137,22 @@ describe('a server that hangs', () => {
   });
 });
 
-describe('a server that is not there', () => {
-  it('is told by what the network said', async () => {
+describe('an SMTP server that cannot be reached', () => {
+  it('is reported with the error of the network', async () => {
     const error = await failure(to(`smtp://127.0.0.1:${await freePort()}`).deliver(MAIL, 'an-id', never));
     expect(error).not.toBeInstanceOf(Undeliverable);
     expect(error.message).toContain('ECONNREFUSED');
   });
 });
 
-describe('the URL', () => {
-  it('brings the credentials, decoded', async () => {
+describe('the SMTP URL', () => {
+  it('contains the credentials, decoded', async () => {
     const { port, mails } = await serve({ login: LOGIN });
     await to(`smtp://${CREDENTIALS}@127.0.0.1:${port}`).deliver(MAIL, 'an-id', never);
     expect(mails).toEqual([expect.objectContaining({ user: LOGIN.user })]);
   });
 
-  it('with a wrong password fails in a way that can be mended, and that does not tell the password', async () => {
+  it('with a wrong password causes a temporary error that does not contain the password', async () => {
     const { port } = await serve({ login: LOGIN });
     const error = await failure(to(`smtp://gate:marked@127.0.0.1:${port}`).deliver(MAIL, 'an-id', never));
     expect(error).not.toBeInstanceOf(Undeliverable);
@@ -160,7 +160,7 @@ describe('the URL', () => {
     expect(error.message).not.toContain('marked');
   });
 
-  it('can ask for TLS where the server has none: then nothing is sent', async () => {
+  it('can require TLS; a server without it gets nothing', async () => {
     const { port, mails } = await serve();
     const error = await failure(to(`smtp://127.0.0.1:${port}?requireTLS=true`).deliver(MAIL, 'an-id', never));
     expect(error).not.toBeInstanceOf(Undeliverable);
@@ -168,11 +168,11 @@ describe('the URL', () => {
   });
 
   it.each(['', '?requireTLS=false', '?ignoreTLS=true', '?ignoreTLS=true&requireTLS=false'])(
-    'with a password and %p sends nothing in clear to where it would leave the machine',
+    'with a password and %p sends nothing unencrypted to another machine',
     async (parameters) => {
       const { port, mails } = await serve({ login: LOGIN });
       const url = (host: string) => `smtp://${CREDENTIALS}@${host}:${port}${parameters}`;
-      // An address that leads here, and is not one of loopback.
+      // An IP that leads here, although it is not a loopback IP.
       const error = await failure(to(url('0.0.0.0')).deliver(MAIL, 'an-id', never));
       expect(error).not.toBeInstanceOf(Undeliverable);
       expect(error.message).toContain('ETLS');
@@ -184,7 +184,7 @@ describe('the URL', () => {
   );
 
   it.each(['starttls', 'smtps'] as const)(
-    'with %s and a certificate that nobody vouches for sends nothing, and says why',
+    'with %s and an untrusted certificate sends nothing, and reports the reason',
     async (encryption) => {
       const { port, mails } = await serve({ encryption });
       const scheme = encryption === 'smtps' ? 'smtps' : 'smtp';
@@ -196,14 +196,14 @@ describe('the URL', () => {
   );
 
   it.each(['starttls', 'smtps'] as const)(
-    'with %s and a certificate of a trusted authority sends encrypted, and logs in only then',
+    'with %s and a trusted certificate sends encrypted, and logs in only then',
     async (encryption) => {
       const folder = await mkdtemp(join(tmpdir(), 'gatehouse-mail-'));
       try {
         await writeFile(join(folder, 'ca.pem'), CERTIFICATE);
         const { port, mails } = await serve({ encryption, login: LOGIN });
         const url = `${encryption === 'smtps' ? 'smtps' : 'smtp'}://${CREDENTIALS}@localhost:${port}`;
-        // Authorities are read when a process starts, so it is one of its own.
+        // Node reads the authorities when a process starts, so this test has its own process.
         const child = spawn(process.execPath, ['--input-type=module', '--eval', SEND], {
           env: { NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'), URL: url, MAIL: JSON.stringify(MAIL) },
           stdio: 'inherit',
@@ -217,7 +217,7 @@ describe('the URL', () => {
   );
 });
 
-/** On the build, which `npm test` makes first. */
+/** Uses the build, which `npm test` makes first. */
 const SEND = `
   import 'reflect-metadata';
   import { SmtpTransport } from './dist/src/platform/mail/index.js';
