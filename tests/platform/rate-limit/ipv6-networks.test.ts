@@ -6,7 +6,7 @@ import { race } from '../../support/race.ts';
 import { hasRedis, TestRedis } from '../../support/redis.ts';
 import { topology } from '../../support/topology.ts';
 
-// It has two processes of its own.
+// This suite has two processes of its own.
 (hasRedis && topology === 'one' ? describe : describe.skip)(
   'a client that uses every /64 of its /48, over two processes on one Redis',
   () => {
@@ -30,13 +30,13 @@ import { topology } from '../../support/topology.ts';
     });
 
     const client = (index: number) => (index % 2 === 0 ? one : other).client;
-    /** Each in a /64 of its own, spread over the /56s of one /48. */
+    /** One /64 each, spread over the /56s of one /48. */
     const from = (index: number): RequestOptions => ({
       headers: { 'x-forwarded-for': `2001:db8:7:${(index * 160).toString(16)}::1` },
     });
     const letThrough = (codes: readonly unknown[]) => codes.filter((code) => code !== 'RATE_LIMITED').length;
 
-    it('reads 168 of 400 public profiles at once, and a few that come back meanwhile', async () => {
+    it('gets 168 of 400 public profiles at once, and the few that are refilled meanwhile', async () => {
       const codes: unknown[] = [];
       const start = performance.now();
       for (let round = 0; round < 8; round += 1) {
@@ -51,7 +51,7 @@ import { topology } from '../../support/topology.ts';
       expect(letThrough(codes)).toBeLessThanOrEqual(169 + perSecond * seconds);
     });
 
-    it('makes 28 of 40 registrations at once', async () => {
+    it('gets 28 of 40 registrations at once', async () => {
       const replies = await race(40, (index) =>
         client(index).execute(
           RegisterDocument,
@@ -68,7 +68,7 @@ import { topology } from '../../support/topology.ts';
       expect(letThrough(replies.map(({ code }) => code))).toBe(28);
     });
 
-    it('cannot keep a known device in the same /48 from signing in', async () => {
+    it('cannot stop a known device in the same /48 from signing in', async () => {
       const alice = await one.aSubject();
       const browser = one.browser();
       await alice.signedIn({ client: browser });
@@ -84,14 +84,14 @@ import { topology } from '../../support/topology.ts';
       expect((await alice.login({ client: browser, ...from(399) })).code).toBeUndefined();
     });
 
-    it('signs in 120 times at once from a known device of its own', async () => {
+    it('may sign in 120 times at once from its own known device', async () => {
       const mallory = await one.aSubject();
       const browser = one.browser();
       await mallory.signedIn({ client: browser });
       const cookie = `gatehouse_device=${browser.cookies.get('gatehouse_device')}`;
       const start = performance.now();
       const codes: unknown[] = [];
-      // Five at a time: each spends one of the ten failures of the device until it has succeeded.
+      // Five at a time: each is charged one of the device's ten failures until it succeeds.
       for (let round = 0; round < 40; round += 1) {
         const login = (index: number) => {
           const { headers } = from(round * 5 + index);

@@ -15,7 +15,7 @@ describe('a token bucket', () => {
   const buckets = new InProcessTokenBuckets(clock);
   const take = (key: string) => takeOne(buckets, key, rules['a.ip']);
 
-  it('gives its burst at once, then tells when to come back, and refills evenly', async () => {
+  it('allows its burst at once, then says when to retry, and refills evenly', async () => {
     expect(await Promise.all([take('x'), take('x'), take('x')])).toEqual([0, 0, 0]);
     const wait = await take('x');
     expect(wait).toBe(10);
@@ -24,19 +24,19 @@ describe('a token bucket', () => {
     expect(await take('x')).toBeGreaterThan(0);
   });
 
-  it('of one key does not touch that of another', async () => {
+  it('of one key does not affect that of another', async () => {
     expect(await take('y')).toBe(0);
   });
 
-  it('holds no more than its burst, however long it rests', async () => {
+  it('never holds more than its burst', async () => {
     clock.advance(1_000_000);
     const waits = await Promise.all([take('x'), take('x'), take('x'), take('x')]);
     expect(waits.filter((wait) => wait === 0)).toHaveLength(3);
   });
 });
 
-describe('token buckets of which there are too many', () => {
-  it('forget those that say least: nobody has an empty one forgotten by making new ones', async () => {
+describe('a full table of token buckets', () => {
+  it('evicts the fullest buckets, so that new ones cannot evict an empty one', async () => {
     const clock = new TestClock();
     const buckets = new InProcessTokenBuckets(clock, 100);
     const rule = rules['a.ip'];
@@ -63,7 +63,7 @@ describe('the rate limiter', () => {
     await expect(charge('three')).rejects.toBeInstanceOf(RateLimited);
   });
 
-  it('lets nobody whose address is refused empty the bucket of an account', async () => {
+  it('charges no account bucket when the IP of the client is refused', async () => {
     const limits = limiter();
     const attack = () => limits.charge(['a.ip', ['attacker']], ['a.account', 'another']);
     await race(3, () => attack().catch(() => {}));
@@ -87,7 +87,7 @@ describe('the networks of an IPv6 client', () => {
       rules: { 'usual.ip': { burst: 10, perSeconds: 60 }, 'strict.ip': strict },
       overrides,
     });
-  /** @returns how many of the addresses are let through. */
+  /** @returns how many of the IPs are allowed. */
   const letThrough = async (limits: RateLimiter<Rule>, rule: Rule, addresses: string[]) => {
     const outcomes = await Promise.allSettled(
       addresses.map((address) => limits.charge([rule, networksOf(address)])),
@@ -109,19 +109,19 @@ describe('the networks of an IPv6 client', () => {
     expect(await letThrough(limiter(), 'usual.ip', ofMany48)).toBe(400);
   });
 
-  it('have little more than a single /64 where a rule guards what is worth doing in bulk', async () => {
+  it('have little more than a single /64 when the rule guards an operation that is worth doing in bulk', async () => {
     expect(await letThrough(limiter(), 'strict.ip', of64)).toBe(20);
     expect(await letThrough(limiter(), 'strict.ip', of56)).toBe(24);
     expect(await letThrough(limiter(), 'strict.ip', of48)).toBe(28);
   });
 
-  it('are not drained by a /64 that is refused', async () => {
+  it('are not charged for a /64 that is refused', async () => {
     const limits = limiter();
     await letThrough(limits, 'usual.ip', of64);
     expect(await letThrough(limits, 'usual.ip', of48.slice(1))).toBe(30);
   });
 
-  it('grow with the setting of the rule, and each takes a setting of its own', async () => {
+  it('grow with the setting of the rule, and each has a setting of its own', async () => {
     const grown = limiter({ 'usual.ip': { burst: 50, perSeconds: 60 } });
     expect(await letThrough(grown, 'usual.ip', of48)).toBe(200);
     const own = limiter({ 'usual.ip/48': { burst: 15, perSeconds: 60 } });
@@ -129,7 +129,7 @@ describe('the networks of an IPv6 client', () => {
   });
 });
 
-describe('what counts as one source', () => {
+describe('what counts as one client', () => {
   it.each([
     ['192.0.2.1', '192.0.2.1'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
@@ -137,7 +137,7 @@ describe('what counts as one source', () => {
     ['2001:0db8:0001:0002::', '2001:db8:1:2::/64'],
     ['::1', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ])('%s is of %s', (address, network) => {
+  ])('%s belongs to %s', (address, network) => {
     expect(networkOf(address)).toBe(network);
   });
 
@@ -151,7 +151,7 @@ describe('what counts as one source', () => {
     '0:0:0:0:0:ffff:c633:6401',
     '0000:0000:0000:0000:0000:ffff:198.51.100.1',
     '::ffff:c633:6401%eth0',
-  ])('%s is the IPv4 address that it says', (address) => {
+  ])('%s counts as its IPv4 address', (address) => {
     expect(networkOf(bareAddress(address) ?? '')).toBe('198.51.100.1');
   });
 
@@ -159,12 +159,12 @@ describe('what counts as one source', () => {
     ['::198.51.100.1', '0:0:0:0::/64'],
     ['64:ff9b::198.51.100.1', '64:ff9b:0:0::/64'],
     ['2001:db8::ffff:c633:6401', '2001:db8:0:0::/64'],
-  ])('%s is not mapped, and of %s', (address, network) => {
+  ])('%s is not mapped, and belongs to %s', (address, network) => {
     expect(networkOf(bareAddress(address) ?? '')).toBe(network);
   });
 });
 
-describe('sensitive operations', () => {
+describe('sensitive operations over the limit', () => {
   let gateway: TestGateway;
 
   beforeAll(async () => {
@@ -182,7 +182,7 @@ describe('sensitive operations', () => {
     return Number(row?.count);
   };
 
-  it('are refused before the hash: 429, Retry-After, the right password too, known and unknown accounts alike', async () => {
+  it('are refused before the hash: 429, Retry-After, also for the right password, known and unknown accounts alike', async () => {
     const alice = await gateway.aSubject();
     const before = await hashesTried();
     await race(20, () => alice.login({ password: 'a wrong password' }));
@@ -213,7 +213,7 @@ describe('sensitive operations', () => {
     expect((await hashesTried()) - before).toBe(3);
   });
 
-  it('of one name tell nothing of the address that belongs to it', async () => {
+  it('by one name do not show the e-mail address that belongs to it', async () => {
     const alice = await gateway.aSubject();
     await race(5, () => alice.login({ password: 'a wrong password' }));
     expect((await alice.login()).code).toBe('RATE_LIMITED');
