@@ -32,11 +32,11 @@ const anEvent = (facts: Partial<StreamedEvent> = {}): StreamedEvent => ({
   ...facts,
 });
 
-/** Every event that the database holds since a moment, the oldest first. */
+/** Every event in the database since a time, the oldest first. */
 const idsIn = async (database: TestDatabase): Promise<string[]> =>
   (await database.query<{ id: string }>('select id from audit_event order by id')).map(({ id }) => id);
 
-/** As the serving login would, many at a time. */
+/** Writes as the serving login, many events at a time. */
 async function insertEvents(database: TestDatabase, count: number, action = 'test.event'): Promise<string[]> {
   const ids = Array.from({ length: count }, newId);
   await database.query(
@@ -61,7 +61,7 @@ describe('the audit stream to a syslog receiver', () => {
     await syslog.stop();
   });
 
-  it('ships what the rows have, as RFC 5424 messages', async () => {
+  it('ships the fields of the rows as RFC 5424 messages', async () => {
     const alice = await gateway.aSubject();
     await alice.login({ headers: { 'user-agent': 'Bröwser/1.0', 'x-request-id': 'request-of-this-login' } });
     await syslog.received(await idsIn(gateway.database));
@@ -92,7 +92,7 @@ describe('the audit stream to a syslog receiver', () => {
     expect(alice.id).toBe(actor_id);
   });
 
-  it('ships a transaction that commits late, after others that began later', async () => {
+  it('ships a transaction that commits later than others that began after it', async () => {
     const late = await gateway.database.connect('serving');
     const id = newId();
     await late.query('begin');
@@ -108,7 +108,7 @@ describe('the audit stream to a syslog receiver', () => {
     expect(repeated(syslog.ids())).toBe(0);
   });
 
-  it('never ships what was rolled back', async () => {
+  it('never ships an event that was rolled back', async () => {
     const lost = await gateway.database.connect('serving');
     await lost.query('begin');
     await lost.query(`insert into audit_event (id, action, outcome) values ($1, 'test.lost', 'SUCCESS')`, [
@@ -120,7 +120,7 @@ describe('the audit stream to a syslog receiver', () => {
     expect(syslog.actions()).not.toContain('test.lost');
   });
 
-  it('keeps events in the database while the receiver is away, and ships each once when it is back', async () => {
+  it('keeps events in the database while the receiver is unavailable, and ships each once afterwards', async () => {
     await syslog.stop();
     const waiting = await insertEvents(gateway.database, 450);
     const alice = await gateway.aSubject();
@@ -156,7 +156,7 @@ describe('the audit stream to a syslog receiver', () => {
     await syslog.received(ids, { withinMilliseconds: 60_000 });
   });
 
-  it('has one of several processes ship at a time, and another one go on when that stops', async () => {
+  it('lets one process ship at a time, and another one continue when that stops', async () => {
     const other = await gateway.another();
     try {
       const first = await race(20, () => insertEvents(gateway.database, 10));
@@ -171,9 +171,9 @@ describe('the audit stream to a syslog receiver', () => {
     }
   });
 
-  it('ships at a shutdown what was committed before it', async () => {
+  it('ships, during a shutdown, every event committed before it', async () => {
     const ids = await insertEvents(gateway.database, 30);
-    // A transaction of another test file on this server holds the stream back for as long as it is open.
+    // A transaction of another test file on this server delays the stream while it is open.
     await eventually(
       () =>
         gateway.database.query(
@@ -189,7 +189,7 @@ describe('the audit stream to a syslog receiver', () => {
     expect(ids.filter((id) => !have.has(id))).toEqual([]);
   });
 
-  it('ships what was recorded while no process had a stream', async () => {
+  it('ships events that were recorded while no process had a stream', async () => {
     await gateway.stop();
     const ids = await insertEvents(gateway.database, 3);
     const again = await gateway.another();
@@ -198,9 +198,10 @@ describe('the audit stream to a syslog receiver', () => {
     expect(repeated(syslog.ids())).toBe(0);
   });
 
-  it('goes on after its database was moved to a server that numbers transactions anew', async () => {
+  it('continues after its database moved to a server with other transaction numbers', async () => {
     await gateway.stop();
-    // As a dump from an older server: its numbers, and those of two events that were not shipped before the move.
+    // Like a dump from an older server: its numbers, and those of two events that were not shipped before the
+    // move.
     const unshipped = [newId(), newId()];
     await gateway.database.query(`update audit_event set written_by = '9000000000'`);
     await gateway.database.query(
@@ -222,28 +223,28 @@ describe('the audit stream to a syslog receiver', () => {
 });
 
 describe('a batch to a syslog receiver', () => {
-  it('is not taken for delivered when the receiver dies with unread bytes', async () => {
+  it('does not count as delivered when the receiver dies with unread bytes', async () => {
     const syslog = await TestSyslog.start();
     syslog.behaviour = 'reset';
     await expect(new SyslogReceiver(syslog.address).send([anEvent()])).rejects.toThrow();
     await syslog.stop();
   });
 
-  it('is not taken for delivered when the receiver closes before it has read', async () => {
+  it('does not count as delivered when the receiver closes before reading', async () => {
     const syslog = await TestSyslog.start();
     syslog.behaviour = 'refuse';
     await expect(new SyslogReceiver(syslog.address).send([anEvent()])).rejects.toThrow(/before it had read/);
     await syslog.stop();
   });
 
-  it('is not taken for delivered when the receiver hangs', async () => {
+  it('does not count as delivered when the receiver hangs', async () => {
     const syslog = await TestSyslog.start();
     syslog.behaviour = 'hang';
     await expect(new SyslogReceiver(syslog.address, 300).send([anEvent()])).rejects.toThrow('300 ms');
     await syslog.stop();
   });
 
-  it('carries values that would end a line or a field', async () => {
+  it('may contain values that would end a line or a field', async () => {
     const syslog = await TestSyslog.start();
     const event = anEvent({
       action: 'odd action\n<1>1',
@@ -257,7 +258,7 @@ describe('a batch to a syslog receiver', () => {
     await syslog.stop();
   });
 
-  it('is not sent to a receiver whose certificate no authority vouches for', async () => {
+  it('is not sent to a receiver with an untrusted certificate', async () => {
     const syslog = await TestSyslog.start({ tls: true });
     await expect(new SyslogReceiver(syslog.address).send([anEvent()])).rejects.toThrow(/self-signed/);
     expect(syslog.messages).toEqual([]);
@@ -266,7 +267,7 @@ describe('a batch to a syslog receiver', () => {
 });
 
 describe('a batch to standard output', () => {
-  it('is held once, however often it is tried while the reader of the pipe hangs', async () => {
+  it('is held in memory once, however often it is tried while the pipe is not read', async () => {
     const [first, second] = [[anEvent()], [anEvent()]];
     const stalled = new Writable({
       highWaterMark: 1,
@@ -289,7 +290,7 @@ describe('a batch to standard output', () => {
   });
 });
 
-describe('gateways in processes of their own', () => {
+describe('gateways in separate processes', () => {
   let database: TestDatabase;
   let settings: Record<string, string>;
 
@@ -310,10 +311,10 @@ describe('gateways in processes of their own', () => {
     await database.drop();
   });
 
-  /** As if the twenty seconds of the lease of a dead process were over. */
+  /** As if the lease of a dead process, twenty seconds, were over. */
   const endLease = () => database.query('update audit_stream set leased_until = now()');
 
-  it('lose no event while the one that ships is killed', async () => {
+  it('lose no event when the one that ships is killed', async () => {
     const syslog = await TestSyslog.start();
     const environments = await Promise.all(
       [0, 1].map(async () => ({ ...settings, PORT: await freePort(), AUDIT_STREAM: syslog.url })),
@@ -341,19 +342,19 @@ describe('gateways in processes of their own', () => {
       const index = gateways.findIndex(({ pid }) => String(pid) === shipping);
       gateways[index]?.kill('SIGKILL');
       await gateways[index]?.ended;
-      // The first lease runs out by itself.
+      // The first lease expires by itself.
       if (kill > 0) await endLease();
       gateways[index] = await GatehouseProcess.start(environments[index] as (typeof environments)[0]);
     }
     writing = false;
     await writer;
     await syslog.received(ids, { withinMilliseconds: 90_000 });
-    // One batch can be under way at each kill.
+    // One batch can be in progress at each kill.
     expect(repeated(syslog.ids())).toBeLessThanOrEqual(kills * 200);
     await syslog.stop();
   });
 
-  it('write one JSON object per line to standard output, and go on after kill -9', async () => {
+  it('write one JSON object per line to standard output, and continue after kill -9', async () => {
     const environment = { ...settings, PORT: await freePort(), AUDIT_STREAM: 'stdout' };
     const lines = (output: string) =>
       output
@@ -385,7 +386,7 @@ describe('gateways in processes of their own', () => {
     expect(await next.stop()).toBe(0);
   });
 
-  it('ship over TLS to a receiver whose authority is trusted', async () => {
+  it('ship over TLS to a receiver with a trusted certificate', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-syslog-'));
     const file = join(folder, 'authority.pem');
     const syslog = await TestSyslog.start({ tls: true });

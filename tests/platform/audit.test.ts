@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-/** Refuses events of one action, as a full disk would refuse all of them. */
+/** Refuses events of one action, as a full disk would refuse all. */
 async function refusing(action: string, work: () => Promise<void>): Promise<void> {
   await gateway.database.query(
     `alter table audit_event add constraint refused check (action <> '${action}') not valid`,
@@ -18,7 +18,7 @@ async function refusing(action: string, work: () => Promise<void>): Promise<void
   await gateway.database.query('alter table audit_event drop constraint refused');
 }
 
-describe('what cannot be recorded does not happen', () => {
+describe('a change that cannot be audited does not happen:', () => {
   it('an account', async () => {
     await refusing('account.registered', async () => {
       const input = {
@@ -39,7 +39,7 @@ describe('what cannot be recorded does not happen', () => {
     expect(await gateway.sessions.count(alice.id)).toBe(0);
   });
 
-  it('the end of sessions', async () => {
+  it('ending sessions', async () => {
     const alice = await gateway.aSubject();
     const [other, here] = [await alice.signedIn(), await alice.signedIn()];
     await refusing('session.ended', async () => {
@@ -54,8 +54,8 @@ describe('what cannot be recorded does not happen', () => {
   });
 });
 
-describe('an event', () => {
-  it('tells who, whom, when, from where and under which request', async () => {
+describe('an audit event', () => {
+  it('names actor, subject, time, source and request id', async () => {
     const alice = await gateway.aSubject();
     await alice.login({ headers: { 'x-request-id': 'request-of-this-login', 'user-agent': 'Browser/1.0' } });
     const [event] = await gateway.database.query(

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { networkOf, networksOf } from '../../src/platform/request/index.ts';
 
-describe('the networks that a client is counted in', () => {
-  it('are the address itself on IPv4', () => {
+describe('the networks by which a client is counted', () => {
+  it('are the IP itself on IPv4', () => {
     expect(networksOf('203.0.113.7')).toEqual(['203.0.113.7']);
   });
 
@@ -15,7 +15,7 @@ describe('the networks that a client is counted in', () => {
     expect(networkOf('2001:db8:1:abcd::1')).toBe('2001:db8:1:abcd::/64');
   });
 
-  it('are the same for every spelling of an address, with a zone or without', () => {
+  it('are the same for every notation of an IP, with or without a zone', () => {
     const spelt = networksOf('2001:0DB8:0001:0000:0000:0000:0000:0001');
     expect(networksOf('2001:db8:1::2')).toEqual(spelt);
     expect(networksOf('2001:db8:1::1%eth0')).toEqual(spelt);

@@ -11,7 +11,7 @@ import { eventually } from '../support/race.ts';
 
 jest.setTimeout(90_000);
 
-describe('the time of the database', () => {
+describe('the database clock', () => {
   const MACHINE = 1_000_000;
   const clockAt = () =>
     new DatabaseClock(
@@ -20,11 +20,11 @@ describe('the time of the database', () => {
     );
   const seenBy = (clock: DatabaseClock) => Math.round(clock.now() - performance.now());
 
-  it('is that of the machine until the database was asked', () => {
+  it('is the clock of the machine until the database was asked', () => {
     expect(clockAt().now()).toBe(MACHINE);
   });
 
-  it('is taken from the question that was answered fastest', () => {
+  it('uses the fastest answer', () => {
     const clock = clockAt();
     const at = performance.now();
     clock.learn(at + 5_000, at - 400, at + 400);
@@ -33,7 +33,7 @@ describe('the time of the database', () => {
     expect(seenBy(clock)).toBe(5_100);
   });
 
-  it('follows a clock that was set, as soon as an answer contradicts what was known', () => {
+  it('follows a database clock that was set, as soon as an answer contradicts the known offset', () => {
     const clock = clockAt();
     const at = performance.now();
     clock.learn(at + 5_000, at - 1, at + 1);
@@ -42,8 +42,8 @@ describe('the time of the database', () => {
   });
 });
 
-describe('a database that does not tell the time', () => {
-  it('is said in the log, and stops nothing', async () => {
+describe('a database that does not answer with its time', () => {
+  it('is logged, and stops nothing', async () => {
     const gateway = await TestGateway.start();
     const name = 'pg_catalog.clock_timestamp()';
     try {
@@ -60,7 +60,7 @@ describe('a database that does not tell the time', () => {
   });
 });
 
-/** What makes a process see another time, but for the monotonic clock; undefined where faketime is not installed. */
+/** Shows a process another time, except on the monotonic clock. Undefined without faketime. */
 function wrongClock(offset: string): Record<string, string> | undefined {
   const { stdout } = spawnSync('faketime', ['-f', offset, 'env'], { encoding: 'utf8' });
   const preload = /^LD_PRELOAD=(.+)$/m.exec(stdout ?? '')?.[1];
@@ -88,26 +88,29 @@ function wrongClock(offset: string): Record<string, string> | undefined {
     ...wrongClock(offset),
   });
 
-  it.each(['-40s', '+40s'])('accepts and issues tokens by the time of the database (%s)', async (offset) => {
-    const settings = await environment(offset);
-    const process = await GatehouseProcess.start(settings);
-    const there = new Client(`http://127.0.0.1:${settings.PORT}`);
-    const alice = await gateway.aSubject();
-    const { accessToken, refreshToken } = await alice.signedIn();
-    expect((await alice.me(accessToken, there)).data?.me?.id).toBe(alice.id);
-    const renewed = await alice.refresh(refreshToken, there);
-    const { iat = 0 } = decodeJwt(renewed.data?.refresh.accessToken ?? '');
-    expect(Math.abs(iat - Date.now() / 1000)).toBeLessThan(5);
-    const ready = await fetch(`http://127.0.0.1:${settings.PORT}/health/ready`);
-    const { clockOffsetSeconds } = (await ready.json()) as { clockOffsetSeconds: number };
-    expect(Math.abs(clockOffsetSeconds - Number.parseInt(offset, 10))).toBeLessThan(5);
-    await eventually(
-      async () => process.errors,
-      (log) => log.includes('the clock of this machine is off'),
-    );
-  });
+  it.each(['-40s', '+40s'])(
+    'a process accepts and issues tokens by the time of the database (%s)',
+    async (offset) => {
+      const settings = await environment(offset);
+      const process = await GatehouseProcess.start(settings);
+      const there = new Client(`http://127.0.0.1:${settings.PORT}`);
+      const alice = await gateway.aSubject();
+      const { accessToken, refreshToken } = await alice.signedIn();
+      expect((await alice.me(accessToken, there)).data?.me?.id).toBe(alice.id);
+      const renewed = await alice.refresh(refreshToken, there);
+      const { iat = 0 } = decodeJwt(renewed.data?.refresh.accessToken ?? '');
+      expect(Math.abs(iat - Date.now() / 1000)).toBeLessThan(5);
+      const ready = await fetch(`http://127.0.0.1:${settings.PORT}/health/ready`);
+      const { clockOffsetSeconds } = (await ready.json()) as { clockOffsetSeconds: number };
+      expect(Math.abs(clockOffsetSeconds - Number.parseInt(offset, 10))).toBeLessThan(5);
+      await eventually(
+        async () => process.errors,
+        (log) => log.includes('the clock of this machine is off'),
+      );
+    },
+  );
 
-  it('does not start when it is off by more than five minutes', async () => {
+  it('a process does not start when its clock is off by more than five minutes', async () => {
     const started = GatehouseProcess.run(['start'], await environment('-70m'));
     expect(await started.ended).toBe(1);
     expect(started.errors).toMatch(

@@ -26,7 +26,7 @@ describe('the distance of two texts', () => {
     }
   });
 
-  it('finds the nearest candidate, and none that is too far', () => {
+  it('finds the nearest candidate, and none that is too far away', () => {
     expect(nearest('login.adress', ['login.access', 'login.address'], 2)).toBe('login.address');
     expect(nearest('login', ['logout', 'register'], 1)).toBeUndefined();
   });

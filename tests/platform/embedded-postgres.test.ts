@@ -23,11 +23,11 @@ import { findLauncher } from '../../src/platform/embedded-postgres/unprivileged.
 
 const MODULE = new URL('../../src/platform/embedded-postgres/index.ts', import.meta.url).href;
 const PASSWORD = 'p ä/@\'$"s';
-// initdb lasts a second, on a busy machine several.
+// initdb takes a second, or several on a busy machine.
 jest.setTimeout(30_000);
 
 const onLinux = process.platform === 'linux' ? it : it.skip;
-/** Whether an account that owns none of the folders on the way can get to this checkout. */
+/** Whether an account that owns none of the parent folders can reach this checkout. */
 async function othersReachTheCheckout(): Promise<boolean> {
   for (let folder = process.cwd(); folder !== dirname(folder); folder = dirname(folder)) {
     if (((await stat(folder)).mode & 0o001) === 0) return false;
@@ -41,7 +41,7 @@ const folders: string[] = [];
 const members: EmbeddedPostgres[] = [];
 const children: ChildProcess[] = [];
 
-/** mkdtemp makes it with mode 0700, which only its owner can enter. */
+/** mkdtemp creates it with mode 0700, which only its owner can enter. */
 async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-postgres-'));
   folders.push(folder);
@@ -118,7 +118,7 @@ afterAll(async () => {
 });
 
 describe('joinEmbeddedPostgres', () => {
-  it('makes a cluster that only this machine reaches, with a password', async () => {
+  it('creates a cluster that only this machine can reach, with a password', async () => {
     const directory = await shared;
     const member = await enter(directory);
     const [row] = await query(
@@ -161,7 +161,7 @@ describe('joinEmbeddedPostgres', () => {
     expect(await query(second, 'SELECT answer FROM kept', 'gate house')).toEqual([{ answer: 42 }]);
   });
 
-  it('gives two that come at once to a fresh folder the same server, which the first to leave does not stop', async () => {
+  it('gives two that start in an empty folder at once the same server, which the first to leave does not stop', async () => {
     const directory = join(await newFolder(), 'postgres');
     const [one, other] = await Promise.all([enter(directory), gatewayProcess(directory)]);
     expect(other).toMatchObject({ port: one.port, claimed: true });
@@ -175,7 +175,7 @@ describe('joinEmbeddedPostgres', () => {
     expect(await readPostmaster(directory)).toBeUndefined();
   });
 
-  it('has a running server for everyone while others leave', async () => {
+  it('leaves the server running for the others when a member leaves', async () => {
     const directory = await shared;
     const failures: Error[] = [];
     const comeAndGo = async () => {
@@ -190,7 +190,7 @@ describe('joinEmbeddedPostgres', () => {
     expect(await readPostmaster(directory)).toBeUndefined();
   });
 
-  onLinux('runs the server in a session of its own, without the environment of the gateway', async () => {
+  onLinux('runs the server in its own session, without the environment of the gateway', async () => {
     const directory = await shared;
     await enter(directory);
     const { pid } = await running(directory);
@@ -203,7 +203,7 @@ describe('joinEmbeddedPostgres', () => {
 });
 
 describe('claimGateway', () => {
-  it('lets one process be the gateway, and the next one after it leaves', async () => {
+  it('lets one process be the gateway, and the next one after it has left', async () => {
     const directory = await shared;
     const first = await enter(directory);
     expect(await first.claimGateway()).toBe(true);
@@ -231,8 +231,8 @@ describe('claimGateway', () => {
   });
 });
 
-describe('after an accident', () => {
-  it('tells the members when the server is killed, and starts it again for the next', async () => {
+describe('after an accident, joinEmbeddedPostgres', () => {
+  it('tells the members that the server was killed, and starts it again for the next one', async () => {
     const directory = await shared;
     const lost: Error[] = [];
     const told = Promise.withResolvers<void>();
@@ -251,7 +251,7 @@ describe('after an accident', () => {
     expect(lost).toHaveLength(1);
   });
 
-  it('does not take another process for the server of a stale postmaster.pid', async () => {
+  it('does not mistake another process for the server of a stale postmaster.pid', async () => {
     const directory = await shared;
     const lines = [process.pid, directory, 1, 5432, '', '127.0.0.1', '1 2', 'ready   ', ''];
     await writeFile(join(directory, 'postmaster.pid'), lines.join('\n'));
@@ -269,7 +269,7 @@ describe('after an accident', () => {
     await member.leave();
   });
 
-  it('removes what an interrupted initdb left long ago, and nothing else', async () => {
+  it('removes the files of an initdb that was interrupted long ago, and nothing else', async () => {
     const directory = await shared;
     const gone = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
     await once(gone, 'exit');
@@ -287,7 +287,7 @@ describe('after an accident', () => {
   });
 });
 
-describe('a folder that cannot be used', () => {
+describe('a folder is refused', () => {
   const refusal = async (directory: string, password = PASSWORD): Promise<string> => {
     const error = await joinEmbeddedPostgres({ directory, password }).then(
       () => undefined,
@@ -297,7 +297,7 @@ describe('a folder that cannot be used', () => {
     return error instanceof Error ? error.message : '';
   };
 
-  it('is one with other things in it', async () => {
+  it('when it holds other files', async () => {
     const folder = await newFolder();
     await writeFile(join(folder, 'letter.txt'), 'Dear');
     expect(await refusal(folder)).toBe(
@@ -308,13 +308,13 @@ describe('a folder that cannot be used', () => {
     expect(await refusal(join(folder, 'letter.txt', 'postgres'))).toMatch(/^DATA_DIR: .* is not a folder/);
   });
 
-  it('is one of another version', async () => {
+  it('when another version wrote it', async () => {
     const folder = await newFolder();
     await writeFile(join(folder, 'PG_VERSION'), '15\n');
     expect(await refusal(folder)).toMatch(/^DATA_DIR: .* was made by PostgreSQL 15, this is 18: /);
   });
 
-  it('is one with another password; then no server stays behind', async () => {
+  it('when it has another password, and no server stays behind', async () => {
     const directory = await shared;
     const message = await refusal(directory, 'another');
     expect(message).toMatch(/^DATA_DIR: .* has another password/);
@@ -322,7 +322,7 @@ describe('a folder that cannot be used', () => {
     expect(await readPostmaster(directory)).toBeUndefined();
   });
 
-  it('is one on which PostgreSQL does not start: its last words are told', async () => {
+  it('when PostgreSQL does not start on it: the error has its last log lines', async () => {
     const directory = await shared;
     const settings = join(directory, 'postgresql.auto.conf');
     const before = await readFile(settings);
@@ -356,7 +356,7 @@ describe('as root', () => {
     expect(member.port).toBe(started?.port);
     await member.leave();
 
-    // And from one way of starting to the other, there and back.
+    // Also after a switch between the two ways of starting, and back.
     await enter(directory).then((next) => next.leave());
     expect((await stat(directory)).uid).not.toBe(launcher.spawn.uid);
     const again = await start();

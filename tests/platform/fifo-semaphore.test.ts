@@ -3,7 +3,7 @@ import { FifoSemaphore, type Line } from '../../src/platform/fifo-semaphore.ts';
 
 const never = new AbortController().signal;
 
-/** One place that is taken, and a queue in which some wait. */
+/** A semaphore with one place, which is taken, and a queue. */
 function occupied(queue: number, reserved: number) {
   const semaphore = new FifoSemaphore({ places: 1, queue, reserved });
   const served: string[] = [];
@@ -35,7 +35,7 @@ describe('a semaphore with reserved places', () => {
     expect([semaphore.isFull(), semaphore.isFull('reserved')]).toEqual([true, true]);
   });
 
-  it('gives the other places to those who may use reserved ones too', () => {
+  it('gives the other places to holders of reserved ones too', () => {
     const { semaphore, wait } = occupied(4, 1);
     for (const name of ['a', 'b', 'c']) void wait(name, 'reserved');
     expect([semaphore.waiting, semaphore.isFull('reserved')]).toEqual([3, false]);
@@ -43,7 +43,7 @@ describe('a semaphore with reserved places', () => {
     expect(semaphore.isFull('reserved')).toBe(true);
   });
 
-  it('serves both lines in turn, each in the order of arrival, and says how many go before', async () => {
+  it('serves both lines in turn, each in order of arrival, and says how many are ahead', async () => {
     const { semaphore, served, wait, serve } = occupied(8, 4);
     for (const name of ['a', 'b', 'c', 'd']) void wait(name);
     expect([semaphore.ahead(), semaphore.ahead('reserved')]).toEqual([4, 1]);
@@ -53,7 +53,7 @@ describe('a semaphore with reserved places', () => {
     expect(served).toEqual(['K', 'a', 'L', 'b', 'c', 'd']);
   });
 
-  it('frees the place of one who gives up', async () => {
+  it('frees the place of a caller that gives up', async () => {
     const { semaphore, served, wait, serve } = occupied(2, 1);
     const impatience = new AbortController();
     const gaveUp = wait('K', 'reserved', impatience.signal);

@@ -9,7 +9,7 @@ const listen = () => {
 };
 
 describe('a hint', () => {
-  it('stands in the log, and on the console of a developer with the line to copy alone on its line', () => {
+  it('is written to the log, and to the console of a developer with the setting on a line of its own', () => {
     const { hints, quiet, logged, shown } = listen();
     hints.give({ message: 'Set:', set: 'CLIENT_ORIGIN=http://localhost:4250' });
     quiet.give({ message: 'In the log.' });
@@ -21,7 +21,7 @@ describe('a hint', () => {
     expect(shown.join('')).not.toContain('In the log.');
   });
 
-  it('is given once for each subject of a kind, and for 32 subjects of a kind', () => {
+  it('is given once for each subject of a kind, and for at most 32 subjects of a kind', () => {
     const { hints, logged } = listen();
     for (let n = 0; n < 100; n++) {
       for (const kind of ['one', 'other']) hints.once(kind, `subject ${n >> 1}`, () => ({ message: kind }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type LineWriter, LogSink } from '../../src/platform/log-sink.ts';
 
-/** A reader of the log that is slow or gone, as the test says. */
+/** A reader of the log that is slow or gone, as the test asks. */
 class Reader implements LineWriter {
   text = '';
   failure: Error | undefined;
@@ -24,7 +24,7 @@ class Reader implements LineWriter {
 }
 
 describe('the sink of the log', () => {
-  it('drops lines beyond its bound, and says how many once the log is read again', () => {
+  it('drops lines beyond its bound, and writes their number when the log is read again', () => {
     const reader = new Reader();
     const sink = new LogSink(reader, 10);
     for (const line of ['aaaa\n', 'bbbb\n', 'cccc\n', 'dddd\n']) sink.write(line);
@@ -36,7 +36,7 @@ describe('the sink of the log', () => {
     expect(JSON.parse(dropped ?? '')).toMatchObject({ level: 'warn', dropped: 2 });
   });
 
-  it('counts the lines that could not be written, the report of earlier ones included', () => {
+  it('counts the lines that could not be written, including earlier reports', () => {
     const reader = new Reader();
     const sink = new LogSink(reader);
     reader.failure = new Error('no space left on device');
@@ -50,7 +50,7 @@ describe('the sink of the log', () => {
     expect(JSON.parse(reader.text.split('\n')[0] ?? '')).toMatchObject({ dropped: 2 });
   });
 
-  it('waits at its end for a slow reader, within the given patience', async () => {
+  it('waits for a slow reader at its end, for a limited time', async () => {
     const reader = new Reader();
     const sink = new LogSink(reader);
     sink.write('aaaa\n');
