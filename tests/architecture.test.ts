@@ -286,6 +286,30 @@ describe('the networks of a client', () => {
   });
 });
 
+describe('a package that only some installations use', () => {
+  /** With the module that may import it, which is itself loaded by `import()` or in a worker. */
+  const ON_DEMAND: Readonly<Record<string, string | undefined>> = {
+    'google-auth-library': undefined,
+    jsonld: undefined,
+    nodemailer: undefined,
+    qrcode: undefined,
+    redis: 'src/platform/redis/redis-link.ts',
+    sharp: 'src/blockpass/app/picture-worker.ts',
+  };
+
+  /** Together they are a third of the modules of a start. */
+  it('is loaded when it is needed, not by every command', async () => {
+    const early: string[] = [];
+    for (const file of files) {
+      const text = await readFile(file, 'utf8');
+      for (const [, name = ''] of text.matchAll(/^(?:import|export) (?!type )[^;]*?'([^'.]+)';/gm))
+        if (name in ON_DEMAND && ON_DEMAND[name] !== file) early.push(`${file}: ${name}`);
+      if (/^import (?!type )[^;]*redis-link\.ts';/m.test(text)) early.push(`${file}: redis`);
+    }
+    expect(early).toEqual([]);
+  });
+});
+
 describe('main.ts', () => {
   it('loads no module before it has checked the version of Node', async () => {
     const text = await readFile('src/main.ts', 'utf8');

@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { CodeChallengeMethod, OAuth2Client } from 'google-auth-library';
+import type { CodeChallengeMethod, OAuth2Client } from 'google-auth-library';
 import type { Clock } from '../platform/clock.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { boundedFetch, DEADLINE, getJson, IssuerAway, isRecord } from './issuer-call.ts';
@@ -94,12 +94,13 @@ export class GoogleIssuer {
     { state, nonce, codeChallenge }: AuthorizationRequest,
     signal: AbortSignal,
   ): Promise<string> {
-    return this.client(await this.locate(signal), signal).generateAuthUrl({
+    const client = await this.client(await this.locate(signal), signal);
+    return client.generateAuthUrl({
       scope: SCOPE,
       state,
       nonce,
       code_challenge: codeChallenge,
-      code_challenge_method: CodeChallengeMethod.S256,
+      code_challenge_method: 'S256' as CodeChallengeMethod,
     });
   }
 
@@ -109,7 +110,7 @@ export class GoogleIssuer {
    * @throws {ServiceUnavailable}
    */
   async redeem(code: string, codeVerifier: string, signal: AbortSignal): Promise<TokenAnswer | null> {
-    const client = this.client(await this.locate(signal), signal);
+    const client = await this.client(await this.locate(signal), signal);
     // What the library hands on is what the issuer sent, whatever its types promise.
     let tokens: unknown;
     try {
@@ -133,8 +134,9 @@ export class GoogleIssuer {
     return found ?? GOOGLE;
   }
 
-  /** One for each request: the library takes no signal with a call. */
-  private client(endpoints: Endpoints, signal: AbortSignal): OAuth2Client {
+  /** One for each request: the library takes no signal with a call. Without Google the library is never loaded. */
+  private async client(endpoints: Endpoints, signal: AbortSignal): Promise<OAuth2Client> {
+    const { OAuth2Client } = await import('google-auth-library');
     const [clientId] = this.options.clientIds;
     const client = new OAuth2Client({
       clientId,

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { OAuth2Client, type TokenPayload } from 'google-auth-library';
+import type { TokenPayload } from 'google-auth-library';
 import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
 import type { GoogleClaims } from './google-claims.ts';
@@ -90,6 +90,7 @@ async function verifySigned(
   clientIds: string[],
   issuers: string[],
 ): Promise<TokenPayload> {
+  const { OAuth2Client } = await import('google-auth-library');
   let payload: TokenPayload | undefined;
   try {
     const ticket = await new OAuth2Client().verifySignedJwtWithCertsAsync(token, keys, clientIds, issuers);

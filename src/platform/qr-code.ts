@@ -1,5 +1,4 @@
 import { constants } from 'node:zlib';
-import QRCode from 'qrcode';
 
 /** Medium error correction: a quarter is for dirt and glare, which a screen has little of. */
 const OPTIONS = { errorCorrectionLevel: 'M', margin: 4 } as const;
@@ -10,12 +9,15 @@ const OPTIONS = { errorCorrectionLevel: 'M', margin: 4 } as const;
  */
 const PNG = { colorType: 0, filterType: 2, deflateStrategy: constants.Z_RLE } as const;
 
+/** Loaded with the first code that is drawn, which keeps it out of the start. */
+const library = async () => (await import('qrcode')).default;
+
 /** For `<img src>`: a PNG as a `data:` URL. Drawing takes milliseconds: see that nobody asks for many of them. */
 export async function qrCodePng(text: string): Promise<string> {
-  const png = await QRCode.toBuffer(text, { ...OPTIONS, scale: 6, rendererOpts: { ...PNG } });
+  const png = await (await library()).toBuffer(text, { ...OPTIONS, scale: 6, rendererOpts: { ...PNG } });
   return `data:image/png;base64,${png.toString('base64')}`;
 }
 
 /** Markup that stays sharp at any size. */
 export const qrCodeSvg = async (text: string): Promise<string> =>
-  (await QRCode.toString(text, { ...OPTIONS, type: 'svg' })).trim();
+  (await (await library()).toString(text, { ...OPTIONS, type: 'svg' })).trim();

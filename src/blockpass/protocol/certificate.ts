@@ -1,5 +1,3 @@
-import securityContext from '@digitalbazaar/security-context';
-import jsonld from 'jsonld';
 import { type BitcoinKey, isSignedBy, signMessage } from './bitcoin-message.ts';
 import { certificateTerm } from './catalogue.ts';
 import { fieldHash } from './field-hash.ts';
@@ -192,6 +190,11 @@ export function textToSign(
  * @throws {MalformedCertificate} for a word that the schema does not know: no signature would cover it.
  */
 export async function canonicalise(certificate: Certificate, schema: object): Promise<string> {
+  // Loaded with the first certificate: its HTTP client alone takes longer than the rest of this capability.
+  const [{ default: jsonld }, { default: securityContext }] = await Promise.all([
+    import('jsonld'),
+    import('@digitalbazaar/security-context'),
+  ]);
   const { signature: _, ...document } = certificate;
   const schemaAt = certificate['@context'][1];
   const options = {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createTransport, type Transporter } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { type Mail, type MailTransport, Undeliverable } from './mail.ts';
 
 /** Milliseconds. */
@@ -25,35 +25,35 @@ export interface SmtpOptions {
 
 /** Hands mails to the mail server of the operator. */
 export class SmtpTransport implements MailTransport {
-  private readonly transporter: Transporter;
+  /** Without SMTP_URL the library is never loaded. */
+  private readonly transporter: Promise<Transporter>;
   private readonly messageIdHost: string;
   private readonly deadline: number;
 
   constructor({ url, from, silenceTimeout = SILENCE_TIMEOUT, deadline = DEADLINE }: SmtpOptions) {
-    this.transporter = createTransport(
-      {
-        url: withoutBarePassword(url),
-        pool: true,
-        maxConnections: CONNECTIONS,
-        connectionTimeout: CONNECT_TIMEOUT,
-        greetingTimeout: CONNECT_TIMEOUT,
-        socketTimeout: silenceTimeout,
-        dnsTimeout: CONNECT_TIMEOUT,
-        // A template can never make it read a file or fetch a page.
-        disableFileAccess: true,
-        disableUrlAccess: true,
-        // Its own log names recipients.
-        logger: false,
-      },
-      { from },
-    );
+    const options = {
+      url: withoutBarePassword(url),
+      pool: true as const,
+      maxConnections: CONNECTIONS,
+      connectionTimeout: CONNECT_TIMEOUT,
+      greetingTimeout: CONNECT_TIMEOUT,
+      socketTimeout: silenceTimeout,
+      dnsTimeout: CONNECT_TIMEOUT,
+      // A template can never make it read a file or fetch a page.
+      disableFileAccess: true,
+      disableUrlAccess: true,
+      // Its own log names recipients.
+      logger: false,
+    };
+    this.transporter = import('nodemailer').then(({ createTransport }) => createTransport(options, { from }));
     this.messageIdHost = /@([^>\s]+)/.exec(from)?.[1] ?? 'localhost';
     this.deadline = deadline;
   }
 
   async deliver({ to, subject, text, html }: Mail, id: string, signal: AbortSignal): Promise<void> {
     try {
-      await this.transporter.sendMail({
+      const transporter = await this.transporter;
+      await transporter.sendMail({
         to: { name: '', address: to },
         subject,
         text,
@@ -70,7 +70,7 @@ export class SmtpTransport implements MailTransport {
   }
 
   async close(): Promise<void> {
-    this.transporter.close();
+    (await this.transporter).close();
   }
 }
 

@@ -1,8 +1,6 @@
-import { ErrorReply } from 'redis';
-
 /** A server that does not know a command repeats its arguments, and the first command has the password. */
 export function redactRedisError(error: unknown): unknown {
-  return error instanceof ErrorReply && error.message.includes('unknown command')
+  return error instanceof Error && error.message.includes('unknown command')
     ? new Error(`Redis does not know ${/unknown command \W*(\w+)/.exec(error.message)?.[1] ?? 'a command'}`)
     : error;
 }

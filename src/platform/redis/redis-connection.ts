@@ -1,9 +1,8 @@
-import { ErrorReply } from 'redis';
 import { withTimeout } from '../with-timeout.ts';
 import { redactRedisError } from './redact-redis-error.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
-import { type KnownPrimary, openLink, type Purpose, type RedisClient, type RedisLink } from './redis-link.ts';
+import type { KnownPrimary, Purpose, RedisClient, RedisLink } from './redis-link.ts';
 import { RedisScript } from './redis-script.ts';
 
 /** Milliseconds for the answer to a command: a request waits for Redis once at most, then the connection is gone. */
@@ -83,6 +82,8 @@ export class RedisConnection {
 
   /** Resolves when the first attempt has ended, well or not: a gateway starts without Redis too. */
   async start(): Promise<void> {
+    // Loaded here: node-redis is a fifth of the modules of the gateway, and most gateways run without Redis.
+    const { openLink } = await import('./redis-link.ts');
     if (this.closed) return;
     const link = openLink(this.address, this.options.purpose, this.primary, (error) =>
       this.lost(link, error),
@@ -110,7 +111,8 @@ export class RedisConnection {
       return await withTimeout(ANSWER_DEADLINE, work(link.client, latest));
     } catch (cause) {
       // A refusal (out of memory, no right) is an answer: the connection is good.
-      if (!(cause instanceof ErrorReply) || WRONG_PLACE.test(cause.message)) this.lost(link, cause);
+      const refusal = link.refusal(cause);
+      if (refusal === undefined || WRONG_PLACE.test(refusal)) this.lost(link, cause);
       throw new RedisAway(redactRedisError(cause));
     }
   }

@@ -24,6 +24,8 @@ export interface RedisLink {
   time(): Promise<number>;
   /** Asks now and then whether another server took over, where the one that is connected may not know it. */
   review(): Promise<void>;
+  /** What Redis said when it refused a command; undefined when the error is about the connection. */
+  readonly refusal: (error: unknown) => string | undefined;
   /** At once, without a farewell. */
   cut(): void;
 }
@@ -55,6 +57,7 @@ export function openLink(
  * now and then, is all that is needed here.
  */
 class SingleLink implements RedisLink {
+  readonly refusal = refusalOf;
   private opened: SingleClient | undefined;
   private at: Endpoint | undefined;
   private isCut = false;
@@ -133,6 +136,7 @@ class SingleLink implements RedisLink {
  * lost with the first of its connections, and there is none while a primary is away and not replaced.
  */
 class ClusterLink implements RedisLink {
+  readonly refusal = refusalOf;
   readonly client: ReturnType<typeof clusterClient>;
   private isCut = false;
 
@@ -181,6 +185,9 @@ class ClusterLink implements RedisLink {
   }
 }
 
+const refusalOf = (error: unknown): string | undefined =>
+  error instanceof ErrorReply ? error.message : undefined;
+
 /** @returns the address of the primary by the first Sentinel that answers. @throws when none knows it. */
 async function primaryOf(address: RedisAddress): Promise<Endpoint> {
   const asked = address.nodes.map((sentinel) => askSentinel(address, sentinel));
@@ -199,7 +206,7 @@ async function askSentinel(address: RedisAddress, sentinel: Endpoint): Promise<E
     return await askAs({ ...address, username: undefined, password: undefined }, sentinel);
   } catch (error) {
     // The credentials are those of the servers; a Sentinel that wants some gets the same.
-    if (!(error instanceof ErrorReply && error.message.startsWith('NOAUTH'))) throw error;
+    if (!refusalOf(error)?.startsWith('NOAUTH')) throw error;
     return askAs(address, sentinel);
   }
 }

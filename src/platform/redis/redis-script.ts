@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { ErrorReply } from 'redis';
 import type { RedisClient } from './redis-link.ts';
 
 /** A Lua script: one step in Redis, which nothing comes between. It touches the keys that it is given and no other. */
@@ -21,7 +20,7 @@ export class RedisScript {
       return await client.evalSha(this.sha, options);
     } catch (error) {
       // A server that was restarted has forgotten the script; EVAL also teaches it again.
-      if (!(error instanceof ErrorReply && error.message.startsWith('NOSCRIPT'))) throw error;
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
       return client.eval(this.source, options);
     }
   }
