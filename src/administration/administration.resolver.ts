@@ -20,10 +20,10 @@ import type { UserCreation } from './user-creation.ts';
 import type { UserDirectory } from './user-directory.ts';
 import type { UserUpdate } from './user-update.ts';
 
-/** Of a page, where nobody says. */
+/** Default size of a page. */
 const ACCOUNTS = 20;
 
-/** What `AdministrationResolver` works with. */
+/** The parts that `AdministrationResolver` uses. */
 export interface AdministrationResolverDependencies {
   readonly directory: UserDirectory;
   readonly administration: UserAdministration;
@@ -33,7 +33,7 @@ export interface AdministrationResolverDependencies {
   readonly audit: AuditLog;
 }
 
-/** Other people's accounts, for those who may. Each look at personal data is recorded. */
+/** Operations on other people's accounts. Each read of personal data is audited. */
 @Resolver(() => UserConnection)
 export class AdministrationResolver {
   constructor(private readonly deps: AdministrationResolverDependencies) {}
@@ -41,7 +41,7 @@ export class AdministrationResolver {
   @Authorize({ permission: UserPermission.READ })
   @Query(() => UserType, {
     nullable: true,
-    description: 'An account; null for an unknown id. Needs the permission user:read.',
+    description: 'An account. Null for an unknown id. Needs the permission user:read.',
   })
   async user(
     @Arg('id', () => ID) id: string,
@@ -56,13 +56,13 @@ export class AdministrationResolver {
   @Authorize({ permission: UserPermission.READ })
   @Query(() => UserConnection, {
     description:
-      'Accounts, the newest first; with filter.search those whose username begins so, by username, then those of whom only the address does. Needs the permission user:read.',
+      'Accounts, newest first. With filter.search: accounts whose username begins with the text, by username; then accounts of which only the e-mail address begins with it. Needs the permission user:read.',
   })
   async users(
     @Arg('first', () => Int, { nullable: true, defaultValue: ACCOUNTS, description: '1 to 100.' }) first:
       | number
       | null,
-    @Arg('after', () => String, { nullable: true, description: 'endCursor of the page before.' })
+    @Arg('after', () => String, { nullable: true, description: 'endCursor of the previous page.' })
     after: string | null | undefined,
     @Arg('filter', () => UserFilter, { nullable: true }) filter: UserFilter | null | undefined,
     @CurrentCaller() { userId: actorId }: Caller,
@@ -74,8 +74,8 @@ export class AdministrationResolver {
       action: 'account.listed',
       actorId,
       subjectId: null,
-      // What was asked for may be anybody's name or address: of a search, only that there was one; and what somebody
-      // has is the name of a role.
+      // A search text may be any person's name or address, so only the fact of a search is recorded. A role is recorded
+      // only if an account has it, because then it is the name of a role.
       details: {
         accounts: page.nodes.length,
         searched: Boolean(query.search),
@@ -87,7 +87,7 @@ export class AdministrationResolver {
 
   @FieldResolver(() => Int, {
     description:
-      'Of all pages together. Counted only when it is selected: ask for it once, not with every page.',
+      'The number of accounts on all pages. Counted only when selected: select it once, not with every page.',
   })
   totalCount(@Root() { query }: UserPage, @Ctx() { em }: RequestContext): Promise<number> {
     return this.deps.directory.count(em, query);
@@ -96,13 +96,13 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.READ })
   @Query(() => [SessionType], {
     description:
-      "An account's active sessions, most recently used first; none for an unknown account. Needs the permission session:read. BAD_USER_INPUT unless one of the arguments names the account.",
+      'The active sessions of an account, most recently used first. Empty for an unknown account. Needs the permission session:read. BAD_USER_INPUT unless exactly one argument names the account.',
   })
   async userSessions(
     @Arg('userId', () => ID, { nullable: true }) id: string | null | undefined,
     @Arg('user', () => String, {
       nullable: true,
-      description: 'Username or e-mail address, in place of userId.',
+      description: 'Username or e-mail address, instead of userId.',
     })
     user: string | null | undefined,
     @CurrentCaller() { userId: actorId, sessionId }: Caller,
@@ -120,7 +120,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.DEACTIVATE)
   @Mutation(() => UserType, {
-    description: `Deactivates an account (its tokens are void at once, its sessions end, and only an administrator brings it back) or activates it, whoever deactivated it. Needs the permission user:deactivate and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser.`,
+    description: `Deactivates or activates an account. Deactivation voids its tokens at once and ends its sessions; only an administrator can activate it again. Activation also works when the owner deactivated it. Needs the permission user:deactivate and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser.`,
   })
   async setUserActive(
     @Arg('userId', () => ID) userId: string,
@@ -135,7 +135,7 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.REVOKE })
   @Mutation(() => Int, {
     description:
-      'Ends every session of an account; tells how many. Needs the permission session:revoke and every permission of that account. To end sessions is always safe, so no recent authentication is asked for.',
+      'Ends every session of an account, and returns how many. Needs the permission session:revoke and every permission of that account. Ending sessions is always safe, so it needs no recent authentication.',
   })
   revokeUserSessions(
     @Arg('userId', () => ID) userId: string,
@@ -148,7 +148,7 @@ export class AdministrationResolver {
   @Authorize({ permission: SessionPermission.REVOKE })
   @Mutation(() => Boolean, {
     description:
-      'Ends one session of an account now: its tokens are refused at once, in every process. userSessions lists them. Needs the permission session:revoke and every permission of that account. To end sessions is always safe, so no recent authentication is asked for. NOT_FOUND for a session that the account does not have.',
+      'Ends one session of an account. Every process refuses its tokens at once. userSessions lists sessions. Needs the permission session:revoke and every permission of that account. Ending sessions is always safe, so it needs no recent authentication. NOT_FOUND when the account has no such session.',
   })
   async revokeUserSession(
     @Arg('userId', () => ID) userId: string,
@@ -162,7 +162,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.CREATE)
   @Mutation(() => UserType, {
-    description: `Makes an account. Without a password its owner gets a link by mail to set one. Needs the permission user:create, and what grantRole needs for its roles. ${RECENT_PROOF} BAD_USER_INPUT names the fields that were refused; CONFLICT a username or an e-mail address that is taken.`,
+    description: `Creates an account. Without a password, its owner gets a mailed link to set one. Needs the permission user:create, and for its roles the permissions of grantRole. ${RECENT_PROOF} BAD_USER_INPUT names the refused fields. CONFLICT for a username or e-mail address that is taken.`,
   })
   async createUser(
     @Arg('input', () => CreateUserInput) input: CreateUserInput,
@@ -175,7 +175,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UPDATE)
   @Mutation(() => UserType, {
-    description: `Changes username, display name and e-mail address of an account: everything that is given, or nothing. The old address is told of a change, with an undo link for 72 hours where it was confirmed; sessions go on. Needs the permission user:update and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT names the fields that were refused, and the id where it is an address of one's own account: use changeEmail. CONFLICT for a username or an e-mail address that is taken.`,
+    description: `Changes username, display name and e-mail address of an account: all given fields or none. The old address gets a notice of the change. If it was confirmed, the notice has an undo link for 72 hours. Sessions do not end. Needs the permission user:update and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT names the refused fields. It names the id for the e-mail address of one's own account: use changeEmail. CONFLICT for a username or e-mail address that is taken.`,
   })
   async updateUser(
     @Arg('input', () => UpdateUserInput) input: UpdateUserInput,
@@ -188,7 +188,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.DELETE)
   @Mutation(() => Boolean, {
-    description: `Removes an account and everything personal, for good, as deleteAccount does for its owner, who gets a last mail. Its sessions end at once. Needs the permission user:delete and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser, BAD_USER_INPUT for one's own account.`,
+    description: `Deletes an account and all its personal data for good, as deleteAccount does for its owner. The owner gets a last mail. Sessions end at once. Needs the permission user:delete and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser, BAD_USER_INPUT for one's own account.`,
   })
   async deleteUser(
     @Arg('userId', () => ID) userId: string,
@@ -201,7 +201,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(FactorPermission.REMOVE)
   @Mutation(() => UserType, {
-    description: `Removes every second factor of an account with its recovery codes, for an owner who lost them; its sessions end at once, and the owner is told by mail. Verify first that the request comes from the owner. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing where there is none; BAD_USER_INPUT for one's own account.`,
+    description: `Removes every second factor and the recovery codes of an account whose owner lost them. Sessions end at once, and the owner gets a mail. Verify first that the request comes from the owner. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing when there is no second factor. BAD_USER_INPUT for one's own account.`,
   })
   async removeSecondFactor(
     @Arg('userId', () => ID) userId: string,
@@ -214,7 +214,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
-    description: `Mails the owner of an account a link to set a new password, which works once and for 24 hours. Nothing changes until it is used. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} CONFLICT for an account without an e-mail address, and for one that an administrator deactivated. RATE_LIMITED after five in an hour for one account.`,
+    description: `Mails the owner of an account a link to set a new password. The link works once, for 24 hours; nothing changes before. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} CONFLICT for an account without an e-mail address, and for one that an administrator deactivated. RATE_LIMITED after five in an hour for one account.`,
   })
   async sendPasswordReset(
     @Arg('userId', () => ID) userId: string,
@@ -227,7 +227,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
-    description: `Gives an account that guessing has locked every guess back: at its password, by username and by address, in its sessions and on its known devices, and at its second factor. Passwords, sessions and limits of networks stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
+    description: `Refills every guess at an account that guessing has locked: guesses at its password by username and by e-mail address, in its sessions and on its known devices, and guesses at its second factor. Passwords, sessions and limits per network stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
   })
   async unlockUser(
     @Arg('userId', () => ID) userId: string,
@@ -242,7 +242,7 @@ export class AdministrationResolver {
 const find = async (em: EntityManager, id: string): Promise<UserType | null> =>
   isId(id) ? readAccount(em, id) : null;
 
-/** An account that was there a moment ago. */
+/** Returns an account that existed before this request changed it. @throws {NotFound} it was deleted meanwhile. */
 function found(account: UserType | null): UserType {
   if (!account) throw new NotFound();
   return account;

@@ -10,9 +10,10 @@ import {
 } from '../roles/index.ts';
 
 /**
- * Whether the caller may act on an account: they need the permission, and every permission of the account. Call it first in
- * the transaction of the act: it takes the lock under which neither the caller's nor the account's roles change.
- * @returns what the caller may do.
+ * Checks that the caller may act on an account: the caller needs the permission, and every permission of the account.
+ * Call it first in the transaction of the act. It takes the lock under which the roles of caller and account cannot
+ * change.
+ * @returns the permissions of the caller.
  * @throws {NotFound} no such account. @throws {Forbidden}
  */
 export async function requireMayActOn(
@@ -32,8 +33,8 @@ export async function requireMayActOn(
 }
 
 /**
- * Refuses an act on the caller's own account that would go around the proof which the owner's operation asks for: a copied
- * session must not do as an administrator what it may not do as the owner.
+ * Refuses an act on the caller's own account. The operation for owners asks for a proof that this act would bypass. A
+ * thief with a copied session must not do as an administrator what that session may not do as the owner.
  * @param instead what to do, as a sentence
  * @throws {BadUserInput}
  */

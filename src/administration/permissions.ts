@@ -1,12 +1,12 @@
-/** What operations on other people's accounts ask for. */
+/** Permissions for operations on other people's accounts. */
 export const UserPermission = {
-  /** See accounts: profile, address, roles. */
+  /** Read accounts: profile, address, roles. */
   READ: 'user:read',
-  /** Make accounts; with role:grant also with roles. */
+  /** Create accounts; with role:grant also with roles. */
   CREATE: 'user:create',
   /** Set username, display name and e-mail address of accounts. */
   UPDATE: 'user:update',
-  /** Help owners back in: refill their guesses, mail them a link for a new password. */
+  /** Restore an owner's access: refill the guesses, mail a link for a new password. */
   UNLOCK: 'user:unlock',
   /** Delete accounts for good. */
   DELETE: 'user:delete',
@@ -14,16 +14,16 @@ export const UserPermission = {
   DEACTIVATE: 'user:deactivate',
 } as const;
 
-/** What operations on other people's second factors ask for. */
+/** Permissions for operations on other people's second factors. */
 export const FactorPermission = {
   /** Remove a second factor that its owner lost. */
   REMOVE: 'factor:remove',
 } as const;
 
-/** What operations on other people's sessions ask for. */
+/** Permissions for operations on other people's sessions. */
 export const SessionPermission = {
-  /** See where an account is signed in. */
+  /** List the sessions of an account. */
   READ: 'session:read',
-  /** End sessions of an account: one, or all. */
+  /** End one session of an account, or all. */
   REVOKE: 'session:revoke',
 } as const;

@@ -21,15 +21,18 @@ import { FactorPermission, SessionPermission, UserPermission } from './permissio
 
 export const ADMINISTRATION_RULES = {
   /**
-   * Unlocks of one account by one administrator. Each gives as many guesses as all limits allow, so without this one an
-   * administrator could guess the password of an account without end.
+   * Unlocks of one account by one administrator. Each refills all guesses, so without this limit an administrator could
+   * guess the password of an account without end.
    */
   'unlockUser.account': { burst: 10, perSeconds: 3600 },
-  /** Mails to one account by one administrator. Strangers who empty `recoverAccount.recipient` do not hold these back. */
+  /**
+   * Mails to one account by one administrator. They are not counted in `recoverAccount.recipient`, which strangers can
+   * use up.
+   */
   'sendPasswordReset.account': { burst: 5, perSeconds: 3600 },
 } as const;
 
-/** What `UserAdministration` works with. */
+/** The parts that `UserAdministration` uses. */
 export interface UserAdministrationDependencies {
   readonly activation: Activation;
   readonly deletion: AccountDeletion;
@@ -42,12 +45,16 @@ export interface UserAdministrationDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof ADMINISTRATION_RULES>;
 }
 
-/** What administrators change about other people's accounts; never about an account that may do more than they. */
+/**
+ * Changes other people's accounts for administrators. An account with more permissions than the administrator's cannot
+ * be changed.
+ */
 export class UserAdministration {
   constructor(private readonly deps: UserAdministrationDependencies) {}
 
   /**
-   * Deactivating voids the account's tokens, ends its sessions and lasts until an administrator activates it again.
+   * Deactivates or activates an account. Deactivation voids its tokens, ends its sessions and lasts until an
+   * administrator activates it again.
    * @throws {NotFound} @throws {Forbidden} @throws {Conflict} for the last active superuser.
    */
   async setActive(
@@ -62,20 +69,20 @@ export class UserAdministration {
       const changed = active
         ? await this.deps.activation.activate(tx, change, source)
         : await this.deps.activation.deactivate(tx, change, DeactivatedBy.ADMIN, source);
-      // The reply shows the account either way.
+      // The reply shows the account in both cases.
       if (!changed) await auditAccountAccess(tx, this.deps.audit, change, source);
     });
   }
 
   /**
-   * Ends every session of an account, also the caller's own when they mean themselves.
-   * @returns how many. @throws {NotFound} @throws {Forbidden}
+   * Ends every session of an account. For their own account, this includes the caller's session.
+   * @returns the number of ended sessions. @throws {NotFound} @throws {Forbidden}
    */
   endSessions(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<number> {
     return this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       const ended = await this.deps.signOut.allIn(tx, userId, source, caller.userId);
-      // Also the tokens of sessions that the store has lost.
+      // Voids also the tokens of sessions that the store has lost.
       await this.deps.revocations.raiseEpoch(tx, userId);
       await this.deps.audit.record(tx, source, {
         action: 'account.sessions_ended',
@@ -88,7 +95,7 @@ export class UserAdministration {
   }
 
   /**
-   * Ends one session of an account, also the caller's own when they mean themselves.
+   * Ends one session of an account, which may be the caller's own.
    * @throws {NotFound} no such account, or it has no such session. @throws {Forbidden}
    */
   async endSession(
@@ -105,14 +112,14 @@ export class UserAdministration {
   }
 
   /**
-   * Removes an account and everything personal, for good, and ends its sessions at once.
+   * Deletes an account and all its personal data for good, and ends its sessions at once.
    * @throws {Conflict} the last active superuser. @throws {NotFound} @throws {Forbidden}
    * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
    */
   async delete(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
-      // First: to the last superuser, deleteAccount would say the same.
+      // Checked first, so that the last superuser gets the same answer as from deleteAccount.
       await keepSuperuser(tx, userId);
       refuseOneself(caller, userId, 'userId', 'Use deleteAccount, which asks for your password.');
       await this.deps.deletion.byAdministrator(tx, userId, caller.userId, source);
@@ -120,8 +127,8 @@ export class UserAdministration {
   }
 
   /**
-   * For an owner who lost every second factor. Removes all of them with the recovery codes, ends every session and tells the
-   * owner. The reply shows the account, so a look is recorded where there was nothing to remove.
+   * Removes all second factors and recovery codes of an account whose owner lost them. Ends every session and tells the
+   * owner. The reply shows the account, so it is audited as a read when there was nothing to remove.
    * @throws {BadUserInput} the caller's own account: its owner disables the factor with password and code.
    * @throws {NotFound} @throws {Forbidden}
    */
@@ -141,7 +148,7 @@ export class UserAdministration {
   }
 
   /**
-   * Mails the owner a link to set a new password, as recoverAccount does. It changes nothing until the link is used.
+   * Mails the owner a link to set a new password, as recoverAccount does. Nothing changes until the link is used.
    * @throws {Conflict} the account has no e-mail address, or an administrator deactivated it.
    * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
    */
@@ -174,9 +181,9 @@ export class UserAdministration {
   }
 
   /**
-   * Every bucket of guesses at the account is full again: by its username and its address, of its sessions and known devices,
-   * of its second factor, in every process. Limits of networks stay as they are.
-   * @throws {BadUserInput} the caller's own account: the holder of a copied session could guess on and on.
+   * Refills every bucket of guesses at the account, in every process: by username, by address, of its sessions, of its
+   * known devices and of its second factor. Limits per network stay as they are.
+   * @throws {BadUserInput} the caller's own account: a thief with a copied session could guess without end.
    * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
    */
   async unlock(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {

@@ -23,12 +23,12 @@ export interface UserCreationInput {
   /** Whether the administrator vouches for the address. */
   readonly emailConfirmed: boolean;
   readonly displayName?: string | null | undefined;
-  /** Absent: a link to set one is mailed. */
+  /** Absent: the owner gets a mailed link to set one. */
   readonly password?: string | null | undefined;
   readonly roles: readonly string[];
 }
 
-/** What `UserCreation` works with. */
+/** The parts that `UserCreation` uses. */
 export interface UserCreationDependencies {
   readonly registration: Registration;
   readonly passwords: Passwords;
@@ -36,20 +36,20 @@ export interface UserCreationDependencies {
   readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
   readonly audit: AuditLog;
   readonly options: {
-    /** Refuse addresses of the local machine and network. */
+    /** Refuses addresses of the local machine and network. */
     readonly publicEmailsOnly: boolean;
   };
 }
 
-/** Administrators make accounts for others. */
+/** Creates accounts for administrators. */
 export class UserCreation {
   constructor(private readonly deps: UserCreationDependencies) {}
 
   /**
-   * Makes an account, with its roles. Without a password the person gets a link that sets one and proves the address.
-   * @throws {BadUserInput} naming every field that was refused; a role that does not exist.
-   * @throws {Conflict} the username is taken, or the address.
-   * @throws {Forbidden} the caller may not make accounts, or not give these roles.
+   * Creates an account with its roles. Without a password, the person gets a link that sets one and proves the address.
+   * @throws {BadUserInput} naming every refused field; a role that does not exist.
+   * @throws {Conflict} the username or the address is taken.
+   * @throws {Forbidden} the caller may not create accounts, or not grant these roles.
    */
   async create(
     em: EntityManager,
@@ -85,7 +85,7 @@ export class UserCreation {
 
   private parse({ username, email, emailConfirmed, displayName, password }: UserCreationInput) {
     return readFields('input', {
-      // As for the command line, a reserved name is fine: an administrator knows whom it is for.
+      // Reserved usernames are allowed, as on the command line: an administrator knows for whom they are.
       username: () => parseUsername(username, { reserved: true }),
       email: () => {
         if (email != null) {
@@ -94,13 +94,10 @@ export class UserCreation {
             : parseEmailAddress(email);
         }
         if (password != null) return null;
-        throw new InvalidValue(
-          'Give an e-mail address, to which the link to set a password is mailed, or a password.',
-        );
+        throw new InvalidValue('Give a password, or an e-mail address for the link that sets one.');
       },
       emailConfirmed: () => {
-        if (emailConfirmed && email == null)
-          throw new InvalidValue('There is no e-mail address to vouch for.');
+        if (emailConfirmed && email == null) throw new InvalidValue('Give the e-mail address to vouch for.');
         return emailConfirmed;
       },
       displayName: () => parseDisplayName(displayName),

@@ -22,7 +22,7 @@ export interface UserQuery {
 
 type Condition = RawBuilder<unknown>;
 
-/** One way to walk through users in the order of one index, so that each page reads just its rows. */
+/** A walk through users in the order of one index, so that each page reads only its own rows. */
 interface Walk {
   /** Names the walk in a cursor. */
   readonly name: string;
@@ -39,15 +39,16 @@ interface Row extends AccountRow {
 const ID = sql`u.id`;
 const USERNAME = sql`u.username_key collate "C"`;
 const EMAIL = sql`u.email_key collate "C"`;
-const EVERYBODY = sql`true`;
-const NOBODY = sql`false`;
+const EVERY_USER = sql`true`;
+const NO_USER = sql`false`;
 
 /**
- * Lists users page by page. A cursor names the last row seen in the order of an index (keyset), so that any page costs
- * what the first one costs, and rows that come and go move none of those that stay.
+ * Lists users page by page. A cursor names the last row seen in the order of an index (keyset). So every page costs as
+ * much as the first, and rows that come and go do not move the others.
  *
- * Without a search: the newest first. With one: those whose username begins so, by username; after them those of whom
- * only the address does, by address. Two walks, because one order over both would have to be sorted for each page.
+ * Without a search, the newest come first. With a search, accounts whose username begins with the text come first, by
+ * username. Then come accounts of which only the address begins with it, by address. These are two walks, because a
+ * common order would have to be sorted for each page.
  */
 export class UserDirectory {
   /** @throws {BadUserInput} */
@@ -81,7 +82,7 @@ export class UserDirectory {
     return row?.count ?? 0;
   }
 
-  /** One statement whatever the page: a walk is only begun where those before it did not fill the page. */
+  /** Reads any page by one statement. A walk begins only if the walks before it did not fill the page. */
   private walk(
     em: EntityManager,
     walks: readonly Walk[],
@@ -93,11 +94,11 @@ export class UserDirectory {
     const parts = begun.map(({ name, key, descending, condition }, index) => {
       const beyond = cursor && index === 0 ? sql`${descending ? sql`<` : sql`>`} ${cursor.key}` : null;
       const before = begun.slice(0, index).map((walk) => sql`(select count(*) from ${sql.id(walk.name)})`);
-      const room = before.length === 0 ? EVERYBODY : sql`${sql.join(before, sql` + `)} < ${limit}`;
+      const room = before.length === 0 ? EVERY_USER : sql`${sql.join(before, sql` + `)} < ${limit}`;
       return sql`
         ${sql.id(name)} as materialized (
           select ${name} as walk, (${key})::text as key, ${accountColumns} from users u
-          where ${sql.join([condition, beyond ? sql`${key} ${beyond}` : EVERYBODY, room, ...conditionsOf(filter, key === ID ? beyond : null)], sql` and `)}
+          where ${sql.join([condition, beyond ? sql`${key} ${beyond}` : EVERY_USER, room, ...conditionsOf(filter, key === ID ? beyond : null)], sql` and `)}
           order by ${key} ${descending ? sql`desc` : sql`asc`} limit ${limit})`;
     });
     const all = begun.map(
@@ -114,14 +115,14 @@ export class UserDirectory {
 
 function walksFor({ search }: UserQuery): Walk[] {
   const text = (search ?? '').trim();
-  if (text === '') return [{ name: 'newest', key: ID, descending: true, condition: EVERYBODY }];
+  if (text === '') return [{ name: 'newest', key: ID, descending: true, condition: EVERY_USER }];
   const email = begins(EMAIL, text.toLowerCase());
-  // No username holds an @.
+  // A username never contains an @.
   if (text.includes('@')) return [{ name: 'email', key: EMAIL, descending: false, condition: email }];
   const prefix = usernameKey(text);
-  const username = prefix === '' ? NOBODY : begins(USERNAME, prefix);
-  // An address whose local part is the username is found by that. To say so costs nothing but spares this walk all of
-  // them, which it would otherwise have to pass over.
+  const username = prefix === '' ? NO_USER : begins(USERNAME, prefix);
+  // The first walk finds accounts whose local part is the username. Leaving them out by this condition costs nothing,
+  // and spares this walk from skipping all of them.
   const other = sql`${email} and split_part(u.email_key, '@', 1) <> u.username_key and not (${username})`;
   return [
     { name: 'username', key: USERNAME, descending: false, condition: username },
@@ -130,7 +131,7 @@ function walksFor({ search }: UserQuery): Walk[] {
 }
 
 const begins = (key: RawBuilder<unknown>, prefix: string): Condition =>
-  prefix.includes('\0') ? NOBODY : sql`${key} like ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`;
+  prefix.includes('\0') ? NO_USER : sql`${key} like ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`;
 
 /** @throws {InvalidValue} for a cursor of another list. */
 function readCursor(
@@ -150,30 +151,33 @@ function readCursor(
   return { walk, key };
 }
 
-/** What is asked beside the search. */
+/** The conditions besides the search. */
 interface Filter {
   readonly isActive: boolean | null;
-  /** Undefined: any role or none. Null: one that does not exist. */
+  /** Undefined: any role or none. Null: a role that does not exist. */
   readonly roleId: string | null | undefined;
 }
 
 async function filterOf(em: EntityManager, { role, isActive = null }: UserQuery): Promise<Filter> {
   if (role == null) return { isActive, roleId: undefined };
   if (!isRoleName(role)) return { isActive, roleId: null };
-  // Its id, by a statement of its own: the planner then knows how many have it.
+  // Read in a statement of its own: from the id, the planner knows how many users have the role.
   const [found] = await statement(em, sql<{ id: string }>`select id from role where name = ${role}`);
   return { isActive, roleId: found?.id ?? null };
 }
 
-/** @param beyond what comes after the id of a user where a walk by ids begins: said of grants too, it spares reading them */
+/**
+ * @param beyond the comparison with the user id at which a walk by ids begins. Applied to grants too, it saves reading
+ *   them
+ */
 function conditionsOf({ isActive, roleId }: Filter, beyond: Condition | null): Condition[] {
-  const conditions: Condition[] = [EVERYBODY];
+  const conditions: Condition[] = [EVERY_USER];
   if (isActive !== null) {
     conditions.push(isActive ? sql`u.deactivated_by is null` : sql`u.deactivated_by is not null`);
   }
-  if (roleId === null) conditions.push(NOBODY);
+  if (roleId === null) conditions.push(NO_USER);
   else if (roleId !== undefined) {
-    const further = beyond ? sql`g.user_id ${beyond}` : EVERYBODY;
+    const further = beyond ? sql`g.user_id ${beyond}` : EVERY_USER;
     conditions.push(
       sql`u.id in (select g.user_id from role_grant g where g.role_id = ${roleId} and ${further})`,
     );

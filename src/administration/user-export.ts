@@ -3,7 +3,7 @@ import type { DeactivatedBy } from '../accounts/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { UserRecord } from './user-record.ts';
 
-/** Rows of one statement: memory stays the same however many accounts there are. */
+/** Rows of one statement, so that memory stays the same for any number of accounts. */
 const BATCH = 1_000;
 
 interface Row {
@@ -19,7 +19,7 @@ interface Row {
   pepper_id: string | null;
 }
 
-/** Every account, in the form that UserImport takes. */
+/** Exports every account, in the format that UserImport reads. */
 export async function* exportUsers(
   fork: () => EntityManager,
   { withPasswordHashes }: { withPasswordHashes: boolean },

@@ -11,36 +11,38 @@ import { RoleGrant } from '../roles/role-grant.entity.ts';
 import { BadRecord, type ParsedRecord, parseRecord } from './user-record.ts';
 
 /**
- * Accounts of one transaction: its statements stay far from the 65,535 parameters that the protocol allows, its locks on
- * names (three for each name, and two names, at most) from the 6,400 that a server has by default.
+ * Accounts in one transaction. Its statements stay far below the 65,535 parameters of the protocol. Its locks on names
+ * (at most two names an account, with three locks each) stay below the 6,400 that a server has by default.
  */
 const BATCH = 500;
-/** Times that a batch is tried again when somebody registers one of its names at the same moment. */
+/** Attempts for a batch when a concurrent registration takes one of its usernames or addresses. */
 const MAX_ATTEMPTS = 5;
 
-/** An account of the file, as it was read, or why it could not be read. `number` is the line on which it stands. */
+/** An account of the file as it was read, or the reason why it could not be read. `number` is its line. */
 export type InputRecord = { readonly number: number } & (
   | { readonly record: Readonly<Record<string, unknown>> }
   | { readonly problem: string }
 );
 
 export interface ImportReport {
-  /** The line up to which the file was read. */
+  /** The last line that was read. */
   lines: number;
   imported: number;
-  /** Accounts with the same username and address: an import that is repeated goes on where it was stopped. */
+  /**
+   * Accounts that exist with the same username and address. So a repeated import goes on where the earlier one stopped.
+   */
   present: number;
   refused: number;
 }
 
 export interface ImportOptions {
-  /** Otherwise a line with the role superuser is refused: a file should not make one unnoticed. */
+  /** Otherwise a line with the role superuser is refused: a file must not create a superuser unnoticed. */
   readonly withSuperusers: boolean;
-  /** Judges everything, against the database too, and changes nothing. */
+  /** Checks everything, against the database too, and changes nothing. */
   readonly dryRun: boolean;
-  /** Told of each account that was refused, once for each of its problems. */
+  /** Called for each refused account, once for each of its problems. */
   readonly onRefused: (line: number, problem: string) => void;
-  /** After each batch. @returns false to stop there. */
+  /** Called after each batch. @returns false to stop there. */
   readonly onProgress: (report: Readonly<ImportReport>) => boolean;
 }
 
@@ -49,7 +51,7 @@ interface Candidate {
   record: ParsedRecord;
 }
 
-/** Takes accounts over from another system, or from another gateway, with the hashes of their passwords. */
+/** Imports accounts from another system, or from another gateway, with the hashes of their passwords. */
 export class UserImport {
   constructor(
     private readonly passwords: Passwords,
@@ -58,8 +60,8 @@ export class UserImport {
   ) {}
 
   /**
-   * Batch by batch, each in a transaction of its own: what was imported stays, and a repetition finds it present. A line
-   * that is refused does not stop the rest. Accounts that exist are left as they are.
+   * Imports batch by batch, each in a transaction of its own. Imported accounts stay, and a repeated import finds them
+   * present. A refused line does not stop the rest. Existing accounts stay as they are.
    */
   async run(
     fork: () => EntityManager,
@@ -71,7 +73,7 @@ export class UserImport {
       report.refused += 1;
       for (const problem of problems) options.onRefused(line, problem);
     };
-    // Of earlier batches, which a dry run does not write.
+    // The names of earlier batches, which a dry run does not write to the database.
     const planned = options.dryRun ? noOwners() : null;
     const roles = await rolesByName(fork());
     let batch: Candidate[] = [];
@@ -115,7 +117,7 @@ export class UserImport {
     if (record.roles.length > MAX_ROLES_OF_USER)
       throw new BadRecord([`roles: at most ${MAX_ROLES_OF_USER}.`]);
     if (record.roles.includes(SUPERUSER) && !withSuperusers) {
-      throw new BadRecord(['roles: superuser is only imported with --with-superusers.']);
+      throw new BadRecord(['roles: superuser is imported only with --with-superusers.']);
     }
     return record;
   }
@@ -205,8 +207,8 @@ export class UserImport {
         select id, username_key, email_key from users where id = any(${ids}::uuid[])`,
     );
     const owners: Owners = { ...noOwners(), skeletons: new Set(taken.skeletons) };
-    for (const key of taken.keys) owners.byUsername.set(key, SOMEBODY);
-    for (const key of kept) owners.byEmail.set(key, SOMEBODY);
+    for (const key of taken.keys) owners.byUsername.set(key, NOT_AN_ACCOUNT);
+    for (const key of kept) owners.byEmail.set(key, NOT_AN_ACCOUNT);
     for (const { id, ...owner } of rows) register(owners, id, owner);
     return owners;
   }
@@ -217,15 +219,15 @@ interface Owner {
   email_key: string | null;
 }
 
-/** Who has no account yet, or no longer this address, and yet keeps the name. */
-const SOMEBODY: Owner = { username_key: '', email_key: '' };
+/** Stands for a pending registration that reserves a username, or an account that can still get an address back. */
+const NOT_AN_ACCOUNT: Owner = { username_key: '', email_key: '' };
 
-/** Who has the usernames, addresses and ids that the batch asks for. */
+/** The owners of the usernames, addresses and ids that a batch asks for. */
 interface Owners {
   byUsername: Map<string, Owner>;
   byEmail: Map<string, Owner>;
   byId: Map<string, Owner>;
-  /** What the usernames that are taken look like. */
+  /** The skeletons of the usernames that are taken. */
   skeletons: Set<string>;
 }
 
@@ -254,7 +256,9 @@ function keep(owners: Owners, { id, username, email }: ParsedRecord): void {
   for (const skeleton of username.skeletons) owners.skeletons.add(skeleton);
 }
 
-/** Sorts candidates into new, present and refused ones. A name or address belongs to the first candidate that asks for it. */
+/**
+ * Sorts candidates into new, present and refused ones. The first candidate that asks for a username or address gets it.
+ */
 function sortOut(candidates: readonly Candidate[], owners: Owners) {
   const fresh: Candidate[] = [];
   const refused: { line: number; reason: string }[] = [];
@@ -278,7 +282,10 @@ function sortOut(candidates: readonly Candidate[], owners: Owners) {
   return { fresh, present, refused };
 }
 
-/** An account with the same username and address; for a name that was made from the address, with one of the two names. */
+/**
+ * Whether an account with the same username and address exists. For a username made from the address, either of the two
+ * usernames counts.
+ */
 const isPresent = ({ username, otherUsername, email }: ParsedRecord, owners: Owners): boolean =>
   [username, otherUsername].some((name) => {
     const owner = name ? owners.byUsername.get(name.key) : undefined;
@@ -288,7 +295,7 @@ const isPresent = ({ username, otherUsername, email }: ParsedRecord, owners: Own
 const looksTaken = ({ skeletons }: Username, owners: Owners): boolean =>
   skeletons.some((skeleton) => owners.skeletons.has(skeleton));
 
-/** With the other name, where the first one was made from the address and is taken. */
+/** Uses the other username when the first one was made from the address and is taken. */
 function withFreeName({ line, record }: Candidate, owners: Owners): Candidate {
   const { username, otherUsername } = record;
   if (!otherUsername) return { line, record };

@@ -13,29 +13,32 @@ import { InvalidValue } from '../platform/input.ts';
 
 /** An account in an export and in an import. */
 export interface UserRecord {
-  /** Kept where it is given: other systems may refer to it. */
+  /** Kept when given: other systems may refer to it. */
   id?: string;
-  /** Made from the address where it is missing. */
+  /** Made from the address when absent. */
   username?: string | null;
   email?: string | null;
   emailConfirmed?: boolean;
   displayName?: string | null;
   /** bcrypt, Argon2id, PBKDF2 or scrypt, in the notations of docs/administration.md. */
   passwordHash?: string | null;
-  /** Which PASSWORD_PEPPER keyed the password first; only this gateway writes such hashes. */
+  /**
+   * The id of the PASSWORD_PEPPER with which the password was keyed before hashing. Only this gateway writes such
+   * hashes.
+   */
   passwordPepper?: string | null;
-  /** Names. */
+  /** Names of roles. */
   roles?: readonly string[];
   deactivatedBy?: DeactivatedBy | null;
   /** RFC 3339. */
   createdAt?: string;
 }
 
-/** A record whose every field was judged. */
+/** A record with every field parsed. */
 export interface ParsedRecord {
   id: string | undefined;
   username: Username;
-  /** Taken where the username, which was made from the address, is taken; null for one that was given. */
+  /** Used when the username was made from the address and is taken. Null for a given username. */
   otherUsername: Username | null;
   email: { email: string; key: string } | null;
   emailConfirmed: boolean;
@@ -46,14 +49,14 @@ export interface ParsedRecord {
   createdAt: Date | undefined;
 }
 
-/** The problems of an account, each with its field. It never holds a value, which may be a hash. */
+/** The problems of an account, each with its field. A message never contains a value, which may be a hash. */
 export class BadRecord extends Error {
   constructor(readonly problems: readonly string[]) {
     super(problems.join(' '));
   }
 }
 
-/** Reads one field; `null` and absent are one. @throws {InvalidValue} */
+/** Reads one field. Null and absent mean the same. @throws {InvalidValue} */
 type FieldReader<T> = (value: unknown) => T;
 
 const optional =
@@ -90,7 +93,7 @@ const deactivatedBy: FieldReader<DeactivatedBy> = (value) => {
   return found;
 };
 
-/** What an account may have. */
+/** The fields that a record may have. */
 export const USER_FIELDS: ReadonlySet<string> = new Set<keyof UserRecord>([
   'id',
   'username',
@@ -105,14 +108,15 @@ export const USER_FIELDS: ReadonlySet<string> = new Set<keyof UserRecord>([
 ]);
 
 /**
- * @param parsePassword judges a hash and its pepper
- * @throws {BadRecord} naming every field that is wrong.
+ * Parses a record.
+ * @param parsePassword parses a hash and the id of its pepper
+ * @throws {BadRecord} naming every wrong field.
  */
 export function parseRecord(
   record: Readonly<Record<string, unknown>>,
   parsePassword: (hash: string, pepperId: string | null) => { hash: string; pepperId: string | null },
 ): ParsedRecord {
-  // A misspelt name would silently leave out what it stands for: a password, for example.
+  // A misspelt field would otherwise be left out silently: the password, for example.
   const problems = Object.keys(record)
     .filter((name) => !USER_FIELDS.has(name))
     .map(unknownField);
@@ -132,7 +136,7 @@ export function parseRecord(
   const names = read('username', (value) => {
     if (value != null)
       return { username: parseUsername(text(value), { reserved: true }), otherUsername: null };
-    if (!email) throw new InvalidValue('is missing, and there is no address to make it from.');
+    if (!email) throw new InvalidValue('is missing, and there is no e-mail address to make it from.');
     return namesFrom(email);
   });
   const pepperId = read('passwordPepper', optional(text)) ?? null;
@@ -158,21 +162,21 @@ export function parseRecord(
   return { ...names, ...parsed };
 }
 
-/** Only what looks like the name of a field is shown. */
+/** Shows a name only if it looks like the name of a field. */
 const unknownField = (name: string): string => {
   const fields = [...USER_FIELDS].join(', ');
   return /^[A-Za-z_]\w{0,31}$/.test(name)
-    ? `${name}: there is no such field: there are ${fields}.`
-    : `has a field that is not known: there are ${fields}.`;
+    ? `${name}: there is no such field. The fields are ${fields}.`
+    : `has an unknown field. The fields are ${fields}.`;
 };
 
-/** Characters of an address that both names begin with: the second one adds seven, of 32. */
+/** Most characters of an address in a username. The second username adds seven characters, within the limit of 32. */
 const LONGEST_BEGINNING = 24;
 
 /**
- * Two names: the part before the @, and the same with a number. The number depends on the address alone, so the same file makes
- * the same names.
- * @throws {InvalidValue} when even that cannot be a username.
+ * Makes two usernames: the part before the @, and the same with a number. The number depends only on the address, so
+ * the same file always gives the same usernames.
+ * @throws {InvalidValue} not even the second one can be a username.
  */
 function namesFrom({ email, key }: EmailAddress): Pick<ParsedRecord, 'username' | 'otherUsername'> {
   const beginning = usernameFrom(email)

@@ -23,37 +23,37 @@ import { UserPermission } from './permissions.ts';
 
 export interface UserUpdateInput {
   readonly id: string;
-  /** Left as it is when absent or null. */
+  /** Unchanged when absent or null. */
   readonly username?: string | null | undefined;
-  /** Left as it is when absent or null. */
+  /** Unchanged when absent or null. */
   readonly email?: string | null | undefined;
-  /** Whether the administrator vouches for the address: the new one, or the one that the account has. */
+  /** Whether the administrator vouches for the new address, or else for the present one. */
   readonly emailConfirmed?: boolean | null | undefined;
-  /** Left as it is when absent; removed when null or empty. */
+  /** Unchanged when absent; removed when null or empty. */
   readonly displayName?: string | null | undefined;
 }
 
-/** What `UserUpdate` works with. */
+/** The parts that `UserUpdate` uses. */
 export interface UserUpdateDependencies {
   readonly profiles: Profiles;
   readonly emailChange: EmailChange;
   readonly emailOwnership: EmailOwnership;
   readonly audit: AuditLog;
   readonly options: {
-    /** Refuse addresses of the local machine and network. */
+    /** Refuses addresses of the local machine and network. */
     readonly publicEmailsOnly: boolean;
   };
 }
 
-/** Administrators change the name and the address of other people's accounts. */
+/** Changes names and addresses of other people's accounts for administrators. */
 export class UserUpdate {
   constructor(private readonly deps: UserUpdateDependencies) {}
 
   /**
-   * Changes everything that is given, or nothing. A new address that nobody vouches for waits until it proved itself; sessions
-   * go on, as after changeEmail. The reply shows the account, so a look is recorded where nothing changed.
-   * @throws {BadUserInput} naming every field that was refused; an address of the caller's own account.
-   * @throws {Conflict} the username is taken, or the address. @throws {NotFound} @throws {Forbidden}
+   * Changes all given fields or none. A new address without a vouch takes effect once it is proved. Sessions do not
+   * end, as after changeEmail. The reply shows the account, so it is audited as a read when nothing changed.
+   * @throws {BadUserInput} naming every refused field; an address of the caller's own account.
+   * @throws {Conflict} the username or the address is taken. @throws {NotFound} @throws {Forbidden}
    */
   async update(
     em: EntityManager,
@@ -78,7 +78,7 @@ export class UserUpdate {
     return key === '' ? lockAccount(tx, id) : this.deps.emailOwnership.lockForMove(tx, id, key);
   }
 
-  /** Leaves undefined or false what the update does not change. */
+  /** Parses the input. Fields that the update does not change are undefined or false. */
   private parse(input: UserUpdateInput, user: User) {
     const { username, displayName, email } = readFields('input', {
       username: () => readUsername(input.username, user, { reserved: true }),
@@ -90,7 +90,7 @@ export class UserUpdate {
     return { username, displayName, email, vouches };
   }
 
-  /** @returns undefined for the address that the account has: clients send the whole form. @throws {InvalidValue} */
+  /** @returns undefined for the present address, because clients send the whole form. @throws {InvalidValue} */
   private readEmail(text: string | null | undefined, { emailKey }: User): EmailAddress | undefined {
     if (text == null) return undefined;
     const email = this.deps.options.publicEmailsOnly
@@ -112,7 +112,7 @@ export class UserUpdate {
         caller,
         user.id,
         'input.id',
-        'Use changeEmail for its address, which asks for your password.',
+        'To change its address use changeEmail, which asks for your password.',
       );
     }
     const renames = username !== undefined || displayName !== undefined;
@@ -129,10 +129,9 @@ function requireVouchable({ email, emailConfirmed }: UserUpdateInput, user: User
   if (emailConfirmed === true && email == null && user.email === null) {
     throw new InvalidValue('The account has no e-mail address to vouch for.');
   }
-  // An address that counts as never proved lets its mailbox claim the account, and take the second factor from it.
+  // If a proved address counted as unproved, the owner of its mailbox could claim the account and remove its second
+  // factor.
   if (emailConfirmed === false && email == null && user.emailConfirmedAt !== null) {
-    throw new InvalidValue(
-      'The address was confirmed, and stays so. Give the account another address instead.',
-    );
+    throw new InvalidValue('A confirmed address stays confirmed. Give the account another address instead.');
   }
 }

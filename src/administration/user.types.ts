@@ -3,28 +3,28 @@ import { EmailAddressScalar, UserType } from '../accounts/index.ts';
 import { type Connection, connectionOf } from '../platform/pagination/index.ts';
 import type { UserQuery } from './user-directory.ts';
 
-/** A page, and what `totalCount` counts when somebody selects it. */
+/** A page, with the query for `totalCount`, which counts only when it is selected. */
 export interface UserPage extends Connection<UserType> {
   query: UserQuery;
 }
 
 export const UserConnection = connectionOf('User', () => UserType, 'A page of users.');
 
-@InputType({ description: 'An account that an administrator makes.' })
+@InputType({ description: 'An account that an administrator creates.' })
 export class CreateUserInput {
   @Field(() => String, { description: 'As in RegisterInput. Reserved names are allowed.' })
   username!: string;
 
   @Field(() => EmailAddressScalar, {
     nullable: true,
-    description: 'Unique without regard to case. Needed where there is no password.',
+    description: 'Unique without regard to case. Required without a password.',
   })
   email?: string | null;
 
   @Field(() => Boolean, {
     defaultValue: false,
     description:
-      'The operator vouches for the address. Otherwise the person confirms it by a mailed link, which also sets the password where there is none.',
+      'True: the administrator vouches for the address. Otherwise the person confirms it by a mailed link. Without a password, that link also sets one.',
   })
   emailConfirmed!: boolean;
 
@@ -34,59 +34,60 @@ export class CreateUserInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'By the rules of RegisterInput. Absent: a link to set one is mailed, which works once and for 24 hours; sendPasswordReset mails another.',
+      'As in RegisterInput. When absent, a link to set one is mailed. It works once, for 24 hours; sendPasswordReset mails another.',
   })
   password?: string | null;
 
   @Field(() => [String], {
     defaultValue: [],
-    description: 'Names of roles, at most 20. Needs the permission role:grant and every permission of them.',
+    description:
+      'Names of roles, at most 20. Needs the permission role:grant and every permission of these roles.',
   })
   roles!: string[];
 }
 
-@InputType({ description: 'What an administrator changes of an account. What is absent stays as it is.' })
+@InputType({ description: 'A change of an account by an administrator. Absent fields stay as they are.' })
 export class UpdateUserInput {
   @Field(() => ID)
   id!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Left as it is when absent or null. As in CreateUserInput.',
+    description: 'Unchanged when absent or null. Same rules as in CreateUserInput.',
   })
   username?: string | null;
 
   @Field(() => EmailAddressScalar, {
     nullable: true,
     description:
-      'Left as it is when absent or null. Without emailConfirmed it is pendingEmail until the link that is mailed to it was used.',
+      'Unchanged when absent or null. Without emailConfirmed, it stays pendingEmail until the link mailed to it is used.',
   })
   email?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'True: the operator vouches for the address. A new one is used at once; the one that the account has counts as confirmed. A confirmed address cannot become unconfirmed.',
+      'True: the administrator vouches for the address. A new address takes effect at once; without a new one, the present address is confirmed. A confirmed address cannot become unconfirmed.',
   })
   emailConfirmed?: boolean | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Left as it is when absent; removed by null or an empty text.',
+    description: 'Unchanged when absent. Null or an empty text removes it.',
   })
   displayName?: string | null;
 }
 
-@InputType({ description: 'Which users; all conditions together.' })
+@InputType({ description: 'Selects users that fulfil all conditions.' })
 export class UserFilter {
   @Field(() => String, {
     nullable: true,
     description:
-      'What the username or the e-mail address begins with, without regard to case. With an @, only addresses are searched.',
+      'The beginning of the username or the e-mail address, without regard to case. A text with an @ searches only addresses.',
   })
   search?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Name of a role that they have.' })
+  @Field(() => String, { nullable: true, description: 'Name of a role of the users.' })
   role?: string | null;
 
   @Field(() => Boolean, {

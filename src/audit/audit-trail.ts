@@ -29,17 +29,20 @@ export interface AuditQuery {
 
 type Condition = RawBuilder<unknown>;
 
-/** Events that one walk along an index finds, the newest first. */
+/** Events that one scan of an index finds, newest first. */
 interface Walk {
   readonly conditions: readonly Condition[];
-  /** One walk for each action that begins so: in order of time, a rare one may be a million events away. */
+  /**
+   * Makes one walk for each action with this prefix. A single walk in order of time could pass a million events before
+   * a rare action.
+   */
   readonly actionPrefix?: string;
 }
 
 interface Row {
   id: string;
   at: string;
-  /** Microseconds since the epoch: a cursor must not round. */
+  /** Microseconds since the epoch, because a cursor must not round. */
   at_us: string;
   action: string;
   actor_id: string | null;
@@ -56,9 +59,9 @@ interface Row {
 const ORDER = 'at';
 const NOT_A_CURSOR = 'This is not a cursor of this list.';
 
-/** Reads the audit trail, page by page in the order of an index, the newest first. */
+/** Reads the audit trail page by page in the order of an index, newest first. */
 export class AuditTrail {
-  /** For those who may see everything. @throws {BadUserInput} */
+  /** Reads events of all accounts, for callers with the permission. @throws {BadUserInput} */
   async page(em: EntityManager, page: PageArguments, query: AuditQuery): Promise<Connection<AuditEventType>> {
     const { action, outcome, since, until } = query;
     const { ipAddress } = readFields('filter', { ipAddress: () => readIpAddress(query.ipAddress) });
@@ -73,7 +76,7 @@ export class AuditTrail {
       return this.read(em, page, [{ conditions, actionPrefix: action.slice(0, -1) }], toEvent);
     }
     if (action != null) conditions.push(actionIs(action));
-    // Each has its index; the newest of both together are among the newest of each.
+    // Subject and actor have an index each. The newest events of both together are among the newest of each.
     const parties =
       userId === undefined ? [[]] : [[sql`e.subject_id = ${userId}`], [sql`e.actor_id = ${userId}`]];
     return this.read(
@@ -84,13 +87,13 @@ export class AuditTrail {
     );
   }
 
-  /** What concerns one account, for its owner. @throws {BadUserInput} */
+  /** Reads events about one account, for its owner. @throws {BadUserInput} */
   ownPage(em: EntityManager, page: PageArguments, userId: string): Promise<Connection<AuditEventType>> {
     const own = { conditions: [sql`e.subject_id = ${userId}`] };
     return this.read(em, page, [own], (row) => toOwnEvent(row, userId));
   }
 
-  /** @param walks the events of the list are among the newest of these */
+  /** @param walks find candidates: the events of the list are among the newest of each walk */
   private async read(
     em: EntityManager,
     { first, after }: PageArguments,
@@ -133,7 +136,7 @@ const walk = (conditions: readonly Condition[], limit: number) => sql`
    where ${sql.join([sql`true`, ...conditions], sql` and `)}
    order by e.at desc, e.id desc limit ${limit})`;
 
-/** The actions that there are, some hundred at most, by one look into the index for each. */
+/** Finds all recorded actions, some hundred at most, by one index lookup for each. */
 function actionsWith(prefix: string): Condition {
   if (prefix.includes('\0')) return sql`select null::text as action where false`;
   return sql`
@@ -146,7 +149,7 @@ function actionsWith(prefix: string): Condition {
     select action from known where starts_with(action, ${prefix})`;
 }
 
-/** Not as text: the years 0 and 10,000, which ISO 8601 can write, PostgreSQL cannot read. */
+/** Passed as a number, because PostgreSQL cannot read the years 0 and 10,000 as text, which ISO 8601 can write. */
 const timestamp = (time: Date) => sql`to_timestamp(${time.getTime() / 1000}::float8)`;
 
 function actionIs(action: string): Condition {
@@ -156,12 +159,12 @@ function actionIs(action: string): Condition {
     : sql`e.action = ${action}`;
 }
 
-/** As a literal: the planner uses a partial index only where it can compare the values. */
+/** Written as a literal: the planner uses a partial index only when it can compare the values. */
 const outcomeIs = (outcome: AuditOutcome): Condition => sql`e.outcome = ${sql.lit(outcome)}`;
 
 /**
- * The account whose events are asked for.
- * @returns undefined where the query names none; null for one that does not exist, and where id and name disagree.
+ * Finds the account whose events the query asks for.
+ * @returns undefined when the query names no account; null when it does not exist, or when id and name disagree.
  */
 async function partyOf(em: EntityManager, { userId, user }: AuditQuery): Promise<string | null | undefined> {
   if (userId != null && !isId(userId)) return null;
@@ -170,7 +173,7 @@ async function partyOf(em: EntityManager, { userId, user }: AuditQuery): Promise
   return userId != null && found !== userId ? null : found;
 }
 
-/** @throws {InvalidValue} for text that is not an IP address. */
+/** @throws {InvalidValue} the text is not an IP address. */
 function readIpAddress(text: string | null | undefined): string | undefined {
   if (text == null) return undefined;
   const ip = bareAddress(text.trim());
@@ -205,7 +208,7 @@ const toEvent = (row: Row): AuditEventType =>
     details: row.details,
   });
 
-/** The owner learns what somebody else did, not who it was and where they sat. */
+/** Maps an event for the owner of an account. For acts of other people it hides who they are and their IP. */
 const toOwnEvent = (row: Row, userId: string): AuditEventType =>
   row.actor_id === null || row.actor_id === userId
     ? toEvent(row)

@@ -9,7 +9,7 @@ import { AuditPermission } from './permissions.ts';
 const EVENTS = 50;
 const OWN_EVENTS = 20;
 const FIRST = '1 to 100.';
-const AFTER = 'endCursor of the page before.';
+const AFTER = 'endCursor of the previous page.';
 
 @Resolver()
 export class AuditResolver {
@@ -21,7 +21,7 @@ export class AuditResolver {
   @Authorize({ permission: AuditPermission.READ })
   @Query(() => AuditEventConnection, {
     description:
-      'The audit trail, the newest first. Needs the permission audit:read; each look is an event itself.',
+      'The audit trail, newest first. Needs the permission audit:read. Each read is an audit event itself.',
   })
   async auditEvents(
     @Arg('first', () => Int, { nullable: true, defaultValue: EVENTS, description: FIRST }) first:
@@ -45,7 +45,7 @@ export class AuditResolver {
   @Authorize()
   @Query(() => AuditEventConnection, {
     description:
-      "The caller's own security events, newest first. What somebody else did to the account is shown without who it was: actor and address are null.",
+      "Security events of the caller's account, newest first. Acts of other people are shown without their identity: actor, IP address, user agent and request id are null.",
   })
   mySecurityEvents(
     @Arg('first', () => Int, { nullable: true, defaultValue: OWN_EVENTS, description: FIRST }) first:

@@ -5,24 +5,29 @@ import { connectionOf } from '../platform/pagination/index.ts';
 
 registerEnumType(AuditOutcome, {
   name: 'AuditOutcome',
-  description: 'How it ended.',
+  description: 'The outcome of an act.',
   valuesConfig: {
-    SUCCESS: { description: 'It happened.' },
-    FAILURE: { description: 'Tried and wrong: a bad password, a reused token.' },
-    DENIED: { description: 'Not allowed, or a limit was hit.' },
+    SUCCESS: { description: 'The act succeeded.' },
+    FAILURE: { description: 'The act failed: a wrong password, a reused token.' },
+    DENIED: { description: 'The act was not allowed, or a rate limit refused it.' },
   },
 });
 
-@ObjectType({ description: 'Who did or suffered something; username is null once the account is deleted.' })
+@ObjectType({ description: 'The actor or subject of an event.' })
 export class AuditParty {
   @Field(() => ID)
   id!: string;
 
-  @Field(() => String, { nullable: true, description: 'As it is now: the trail itself holds ids only.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The present username; null after the account was deleted. The trail stores only ids.',
+  })
   username!: string | null;
 }
 
-@ObjectType('AuditEvent', { description: 'One entry of the audit trail, which is only ever added to.' })
+@ObjectType('AuditEvent', {
+  description: 'One entry of the audit trail. Entries are added and never changed.',
+})
 export class AuditEventType {
   @Field(() => ID)
   id!: string;
@@ -31,17 +36,18 @@ export class AuditEventType {
   at!: Date;
 
   @Field(() => String, {
-    description: 'What happened, in dotted words: session.created, password.changed, role.granted ...',
+    description: 'The act, in dotted words: session.created, password.changed, role.granted ...',
   })
   action!: string;
 
   @Field(() => AuditParty, {
     nullable: true,
-    description: 'Who did it; null where nobody had proved who they are, and for the command line.',
+    description:
+      'The account that acted. Null when the actor was not authenticated, and for the command line.',
   })
   actor!: AuditParty | null;
 
-  @Field(() => AuditParty, { nullable: true, description: 'Whose account it concerns.' })
+  @Field(() => AuditParty, { nullable: true, description: 'The account that was acted on.' })
   subject!: AuditParty | null;
 
   @Field(() => AuditOutcome)
@@ -53,12 +59,12 @@ export class AuditEventType {
   @Field(() => String, { nullable: true })
   userAgent!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Under which the log has the rest.' })
+  @Field(() => String, { nullable: true, description: 'The id of the request, for finding it in the log.' })
   requestId!: string | null;
 
   @Field(() => GraphQLJSONObject, {
     nullable: true,
-    description: 'Small facts; which ones depends on the action.',
+    description: 'Details of the act. Their fields depend on the action.',
   })
   details!: Record<string, unknown> | null;
 }
@@ -66,39 +72,39 @@ export class AuditEventType {
 export const AuditEventConnection = connectionOf(
   'AuditEvent',
   () => AuditEventType,
-  'A page of the audit trail, the newest first.',
+  'A page of the audit trail, newest first.',
 );
 
-@InputType({ description: 'Which events; all conditions together.' })
+@InputType({ description: 'Selects events that fulfil all conditions.' })
 export class AuditEventFilter {
-  @Field(() => ID, { nullable: true, description: 'Who did it or whom it concerns.' })
+  @Field(() => ID, { nullable: true, description: 'The account that acted or was acted on.' })
   userId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'The same by username or e-mail address, as the account is called now; without regard to case. No events for an unknown one.',
+      'The same account by its present username or e-mail address, without regard to case. An unknown one has no events.',
   })
   user?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'One action, such as role.granted, or all that begin so: role.*',
+    description: 'One action, such as role.granted, or all actions with a prefix: role.*',
   })
   action?: string | null;
 
-  @Field(() => AuditOutcome, { nullable: true, description: 'How it ended.' })
+  @Field(() => AuditOutcome, { nullable: true, description: 'The outcome of the act.' })
   outcome?: AuditOutcome | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The IPv4 or IPv6 address that the request came from. BAD_USER_INPUT for anything else.',
+    description: 'The IPv4 or IPv6 address of the client. BAD_USER_INPUT for any other text.',
   })
   ipAddress?: string | null;
 
-  @Field(() => GraphQLDateTime, { nullable: true, description: 'At this time or later.' })
+  @Field(() => GraphQLDateTime, { nullable: true, description: 'Events at this time or later.' })
   since?: Date | null;
 
-  @Field(() => GraphQLDateTime, { nullable: true, description: 'Before this time.' })
+  @Field(() => GraphQLDateTime, { nullable: true, description: 'Events before this time.' })
   until?: Date | null;
 }

@@ -1,4 +1,4 @@
 export const AuditPermission = {
-  /** See what anybody did and suffered. */
+  /** Read all events, of every actor and subject. */
   READ: 'audit:read',
 } as const;

@@ -178,10 +178,10 @@ describe('gatehouse users import', () => {
     expect(lines.sort((a, b) => Number(a.split(/[ :]/)[1]) - Number(b.split(/[ :]/)[1]))).toEqual([
       'line 2: username: A username has 3 to 32 characters.',
       'line 3: passwordHash: is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
-      expect.stringMatching(/^line 4: passwordhash: there is no such field: there are id, username, /),
+      expect.stringMatching(/^line 4: passwordhash: there is no such field. The fields are id, username, /),
       'line 5: username: is taken.',
       'line 6: email: is taken.',
-      'line 7: roles: superuser is only imported with --with-superusers.',
+      'line 7: roles: superuser is imported only with --with-superusers.',
       'line 8: roles: there is no such role.',
       'line 9: username: is taken.',
       'line 10: is not a JSON object.',
@@ -397,7 +397,7 @@ describe('gatehouse users import', () => {
       /^Imported 0 accounts; 5 accounts there already; 0 lines/,
     );
     expect((await importing([{ displayName: 'Nobody' }])).errors).toContain(
-      'line 1: username: is missing, and there is no address to make it from.',
+      'line 1: username: is missing, and there is no e-mail address to make it from.',
     );
   });
 
@@ -412,7 +412,7 @@ describe('gatehouse users import', () => {
   it('makes superusers only when the option says so', async () => {
     await aSuperuser(gateway);
     const records = [{ username: 'next-chief', roles: ['superuser'] }];
-    expect((await importing(records)).errors).toContain('line 1: roles: superuser is only imported with');
+    expect((await importing(records)).errors).toContain('line 1: roles: superuser is imported only with');
     expect((await importing(records, '--with-superusers')).code).toBe(0);
     expect(await account('next-chief')).toMatchObject({ roles: ['superuser'] });
   });

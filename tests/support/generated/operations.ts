@@ -3,31 +3,31 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/** Which events; all conditions together. */
+/** Selects events that fulfil all conditions. */
 export type AuditEventFilter = {
-  /** One action, such as role.granted, or all that begin so: role.* */
+  /** One action, such as role.granted, or all actions with a prefix: role.* */
   action?: string | null | undefined;
-  /** The IPv4 or IPv6 address that the request came from. BAD_USER_INPUT for anything else. */
+  /** The IPv4 or IPv6 address of the client. BAD_USER_INPUT for any other text. */
   ipAddress?: string | null | undefined;
-  /** How it ended. */
+  /** The outcome of the act. */
   outcome?: AuditOutcome | null | undefined;
-  /** At this time or later. */
+  /** Events at this time or later. */
   since?: string | null | undefined;
-  /** Before this time. */
+  /** Events before this time. */
   until?: string | null | undefined;
-  /** The same by username or e-mail address, as the account is called now; without regard to case. No events for an unknown one. */
+  /** The same account by its present username or e-mail address, without regard to case. An unknown one has no events. */
   user?: string | null | undefined;
-  /** Who did it or whom it concerns. */
+  /** The account that acted or was acted on. */
   userId?: string | number | null | undefined;
 };
 
-/** How it ended. */
+/** The outcome of an act. */
 export type AuditOutcome =
-  /** Not allowed, or a limit was hit. */
+  /** The act was not allowed, or a rate limit refused it. */
   | 'DENIED'
-  /** Tried and wrong: a bad password, a reused token. */
+  /** The act failed: a wrong password, a reused token. */
   | 'FAILURE'
-  /** It happened. */
+  /** The act succeeded. */
   | 'SUCCESS';
 
 /** From the QR code to the session. SUCCESS, FAILED and EXPIRED are final. */
@@ -63,17 +63,17 @@ export type CreateRoleInput = {
   permissions?: Array<string>;
 };
 
-/** An account that an administrator makes. */
+/** An account that an administrator creates. */
 export type CreateUserInput = {
   /** At most 64 characters. */
   displayName?: string | null | undefined;
-  /** Unique without regard to case. Needed where there is no password. */
+  /** Unique without regard to case. Required without a password. */
   email?: string | null | undefined;
-  /** The operator vouches for the address. Otherwise the person confirms it by a mailed link, which also sets the password where there is none. */
+  /** True: the administrator vouches for the address. Otherwise the person confirms it by a mailed link. Without a password, that link also sets one. */
   emailConfirmed?: boolean;
-  /** By the rules of RegisterInput. Absent: a link to set one is mailed, which works once and for 24 hours; sendPasswordReset mails another. */
+  /** As in RegisterInput. When absent, a link to set one is mailed. It works once, for 24 hours; sendPasswordReset mails another. */
   password?: string | null | undefined;
-  /** Names of roles, at most 20. Needs the permission role:grant and every permission of them. */
+  /** Names of roles, at most 20. Needs the permission role:grant and every permission of these roles. */
   roles?: Array<string>;
   /** As in RegisterInput. Reserved names are allowed. */
   username: string;
@@ -201,26 +201,26 @@ export type UpdateRoleInput = {
   permissions?: Array<string> | null | undefined;
 };
 
-/** What an administrator changes of an account. What is absent stays as it is. */
+/** A change of an account by an administrator. Absent fields stay as they are. */
 export type UpdateUserInput = {
-  /** Left as it is when absent; removed by null or an empty text. */
+  /** Unchanged when absent. Null or an empty text removes it. */
   displayName?: string | null | undefined;
-  /** Left as it is when absent or null. Without emailConfirmed it is pendingEmail until the link that is mailed to it was used. */
+  /** Unchanged when absent or null. Without emailConfirmed, it stays pendingEmail until the link mailed to it is used. */
   email?: string | null | undefined;
-  /** True: the operator vouches for the address. A new one is used at once; the one that the account has counts as confirmed. A confirmed address cannot become unconfirmed. */
+  /** True: the administrator vouches for the address. A new address takes effect at once; without a new one, the present address is confirmed. A confirmed address cannot become unconfirmed. */
   emailConfirmed?: boolean | null | undefined;
   id: string | number;
-  /** Left as it is when absent or null. As in CreateUserInput. */
+  /** Unchanged when absent or null. Same rules as in CreateUserInput. */
   username?: string | null | undefined;
 };
 
-/** Which users; all conditions together. */
+/** Selects users that fulfil all conditions. */
 export type UserFilter = {
   /** True: active accounts. False: deactivated ones. Null: both. */
   isActive?: boolean | null | undefined;
-  /** Name of a role that they have. */
+  /** Name of a role of the users. */
   role?: string | null | undefined;
-  /** What the username or the e-mail address begins with, without regard to case. With an @, only addresses are searched. */
+  /** The beginning of the username or the e-mail address, without regard to case. A text with an @ searches only addresses. */
   search?: string | null | undefined;
 };
 
