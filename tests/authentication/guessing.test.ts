@@ -409,7 +409,7 @@ describe('several operations in one document', () => {
 );
 
 // This suite kills a Redis of its own.
-(hasRedis && topology === 'one' ? describe : describe.skip)('while the store of sessions is away', () => {
+(hasRedis && topology === 'one' ? describe : describe.skip)('while the session store is unavailable', () => {
   it('the right password costs nothing, however often it is sent, and a wrong one still does', async () => {
     const redis = await TestRedis.start();
     const away = await TestGateway.start({ ...LIMITS, REDIS_URL: redis.url, SESSION_STORE: 'redis' });
