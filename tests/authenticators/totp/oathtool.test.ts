@@ -27,7 +27,7 @@ function code(secret: string, steps = 0): string {
 }
 
 (installed ? describe : describe.skip)('a code of oathtool', () => {
-  it('a code of oathtool confirms the enrolment and signs in, in one step and in two', async () => {
+  it('confirms the enrolment and signs in, in one step and in two', async () => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();
     const { secret } = await startEnrolment(alice, bearer);
