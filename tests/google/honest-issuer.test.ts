@@ -60,7 +60,7 @@ function honestIssuer(url: string, redirectUri: string): Provider {
   });
 }
 
-(hasBrowser ? describe : describe.skip)('with an issuer that holds us to the rules, in a browser', () => {
+(hasBrowser ? describe : describe.skip)('with a strict issuer, in a browser', () => {
   let gateway: TestGateway;
   let browser: Browser;
   let context: BrowserContext;
