@@ -35,7 +35,7 @@ const resetToken = async ({ email }: Subject) => {
 };
 
 describe('recoverAccount', () => {
-  it('answers the same for an address without an account, and mails nobody', async () => {
+  it('answers the same for an address without an account, and sends no mail', async () => {
     const alice = await gateway.aSubject();
     const [known, unknown] = [await recover(alice.email), await recover('nobody-here@example.test')];
     expect(known.data).toEqual({ recoverAccount: true });
@@ -44,7 +44,7 @@ describe('recoverAccount', () => {
     expect(await gateway.mailbox.to('nobody-here@example.test')).toEqual([]);
   });
 
-  it('changes nothing: sessions and password go on', async () => {
+  it('changes nothing: sessions and password stay valid', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     await resetToken(alice);
@@ -52,7 +52,7 @@ describe('recoverAccount', () => {
     expect((await alice.login()).data).not.toBeNull();
   });
 
-  it('mails nobody whom an administrator deactivated', async () => {
+  it('sends no mail to an account that an administrator deactivated', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [alice.id]);
     expect((await recover(alice.email)).data).toEqual({ recoverAccount: true });
@@ -80,7 +80,7 @@ describe('resetPassword', () => {
     expect(notice.text).not.toContain(NEW_PASSWORD);
   });
 
-  it('forgets every device but the one that used the link: a thief is a stranger again, and the owner hears of them', async () => {
+  it('forgets every device except the one that used the link, so that the owner is told when a thief signs in there again', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const thief = { client: gateway.browser(), headers: { 'user-agent': 'Thief' } };
     await alice.signedIn(thief);
@@ -91,7 +91,7 @@ describe('resetPassword', () => {
     await gateway.mailbox.expect(alice.email, /New sign-in to your account/);
   });
 
-  it('leaves the second factor of an account with a role, also when it never confirmed its address', async () => {
+  it('keeps the second factor of an account with a role, even when its address was never confirmed', async () => {
     const alice = await gateway.aSubject();
     await enrol(gateway, alice);
     await grant(gateway, alice.id, (await aRole(gateway)).name);
@@ -100,14 +100,14 @@ describe('resetPassword', () => {
     expect(data?.login.__typename).toBe('SecondFactorRequired');
   });
 
-  it('proves the address, which the link went to', async () => {
+  it('confirms the address to which the link was sent', async () => {
     const alice = await gateway.aSubject();
     await reset(await resetToken(alice));
     const { accessToken } = await alice.signedIn({ password: NEW_PASSWORD });
     expect((await alice.me(accessToken)).data?.me?.emailConfirmed).toBe(true);
   });
 
-  it('succeeds once when the link is used twenty times at once, in two processes', async () => {
+  it('succeeds once when the link is used twenty times at once, over two processes', async () => {
     const alice = await gateway.aSubject();
     const token = await resetToken(alice);
     const replies = await race(20, (index) =>
@@ -121,7 +121,7 @@ describe('resetPassword', () => {
     await alice.signedIn({ password: `${NEW_PASSWORD} ${winner}` });
   });
 
-  it('refuses a token that is expired or of another purpose; nothing changes', async () => {
+  it('refuses a token that is expired or made for another purpose, and changes nothing', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const expired = await resetToken(alice);
@@ -136,7 +136,7 @@ describe('resetPassword', () => {
     await alice.signedIn();
   });
 
-  it('accepts a link after a stranger asked for newer ones, as often as the mail limit lets them', async () => {
+  it('accepts an older link after a stranger requested newer ones, up to the mail limit', async () => {
     const alice = await gateway.aSubject();
     const token = await resetToken(alice);
     for (let request = 0; request < 8; request += 1) await recover(alice.email);
@@ -144,7 +144,7 @@ describe('resetPassword', () => {
     expect((await reset(token)).data).toEqual({ resetPassword: true });
   });
 
-  it('voids every other reset link of the account once one is used, older and newer ones', async () => {
+  it('voids every other reset link of the account, older and newer, when one is used', async () => {
     const alice = await gateway.aSubject();
     for (let request = 0; request < 3; request += 1) await recover(alice.email);
     await gateway.mailbox.settled();
@@ -156,7 +156,7 @@ describe('resetPassword', () => {
     for (const token of [newest, oldest]) expect((await reset(token ?? '')).code).toBe('INVALID_TOKEN');
   });
 
-  it('leaves the token good when the new password is refused', async () => {
+  it('leaves the token valid when the new password is refused', async () => {
     const alice = await gateway.aSubject();
     const token = await resetToken(alice);
     const refused = await reset(token, 'short');
@@ -168,7 +168,7 @@ describe('resetPassword', () => {
     expect((await reset(token)).data).toEqual({ resetPassword: true });
   });
 
-  it('voids other reset links and a pending change of address', async () => {
+  it('voids other reset links and a pending e-mail change', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const next = `next-${alice.email}`;
@@ -184,7 +184,7 @@ describe('resetPassword', () => {
     );
   });
 
-  it('brings back who deactivated themselves, not whom an administrator deactivated', async () => {
+  it('reactivates an account that its owner deactivated, but not one that an administrator did', async () => {
     const [owner, banned] = [await gateway.aSubject(), await gateway.aSubject()];
     const tokens = [await resetToken(owner), await resetToken(banned)];
     await gateway.database.query(`update users set deactivated_by = 'OWNER' where id = $1`, [owner.id]);
@@ -197,7 +197,7 @@ describe('resetPassword', () => {
     ).toHaveLength(1);
   });
 
-  it('keeps links on PUBLIC_URL, whatever host a request names', async () => {
+  it('builds links from PUBLIC_URL, whatever host a request names', async () => {
     const alice = await gateway.aSubject();
     await gateway.client.execute(
       RecoverAccountDocument,

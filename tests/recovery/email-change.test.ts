@@ -28,7 +28,7 @@ const change = (bearer: string, newEmail: string, password?: string) =>
 const confirm = (token: string) => gateway.client.execute(ConfirmEmailDocument, { token });
 const undo = (token: string) => gateway.client.execute(UndoEmailChangeDocument, { token });
 
-/** Changes the address and follows the link. */
+/** Changes the e-mail address and opens the link. */
 async function moved(alice: Subject, bearer: string, password = alice.password): Promise<string> {
   const next = anAddress();
   await change(bearer, next, password);
@@ -48,7 +48,7 @@ describe('changeEmail', () => {
     expect(await gateway.mailbox.to(`moved-${counter}@example.test`)).toEqual([]);
   });
 
-  it('keeps the old address until the new one is confirmed, and tells the old one at both times', async () => {
+  it('keeps the old address until the new one is confirmed, and notifies the old one both times', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = anAddress();
@@ -77,7 +77,7 @@ describe('changeEmail', () => {
     expect((await confirm(token)).code).toBe('INVALID_TOKEN');
   });
 
-  it('answers the same for the address of somebody else, who gets no link; nothing changes', async () => {
+  it("answers the same for another account's address, which gets no link, and changes nothing", async () => {
     const [alice, bob] = [await gateway.aSubject(), await gateway.aSubject()];
     const { accessToken } = await alice.signedIn();
     const { data } = await change(accessToken, bob.email, alice.password);
@@ -106,7 +106,7 @@ describe('changeEmail', () => {
     expect(replies.find(({ data }) => !data)?.code).toBe('INVALID_TOKEN');
   });
 
-  it('is voided by a change of password', async () => {
+  it('is voided by a password change', async () => {
     const alice = await gateway.aSubject();
     const { accessToken } = await alice.signedIn();
     const next = anAddress();
@@ -121,8 +121,8 @@ describe('changeEmail', () => {
   });
 });
 
-describe('changing an address that was never confirmed', () => {
-  it('tells it without a link, and does not keep it: it may be the address of somebody else', async () => {
+describe('changing an unconfirmed address', () => {
+  it('notifies it without an undo link and releases it, since it may belong to another person', async () => {
     const squatter = await gateway.aSubject();
     await moved(squatter, (await squatter.signedIn()).accessToken);
     const notices = [
@@ -135,8 +135,8 @@ describe('changing an address that was never confirmed', () => {
   });
 });
 
-describe('while a change of address can be undone', () => {
-  it('the old address hears of what happens to the account too', async () => {
+describe('while an e-mail change can be undone', () => {
+  it('the old address also gets the notices of the account', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const next = await moved(alice, accessToken);
@@ -174,7 +174,7 @@ describe('undoEmailChange', () => {
     });
   });
 
-  it('works by the first notice after a thief changed address, password and address again', async () => {
+  it('works with the first notice, after a thief changed address, password and address again', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { accessToken } = await alice.signedIn();
     const first = await moved(alice, accessToken);
@@ -191,12 +191,12 @@ describe('undoEmailChange', () => {
     const [row] = await gateway.database.query('select email from users where id = $1', [alice.id]);
     expect(row).toEqual({ email: alice.email });
     expect((await alice.login({ password: 'copper lantern drifting' })).code).toBe('INVALID_CREDENTIALS');
-    // The thief's own notice, which came later, no longer undoes the undoing.
+    // The thief's own notice, which came later, cannot revert the undo.
     expect((await undo(undoOfThief)).code).toBe('INVALID_TOKEN');
     expect((await gateway.mailbox.to(last)).some(({ text }) => text.includes('reset-password'))).toBe(false);
   });
 
-  /** Moves the times of the account's factor and codes into the past. */
+  /** Moves the times of the account's second factor and codes into the past. */
   const agePast = (alice: Subject, { factorHours, codeHours }: { factorHours: number; codeHours: number }) =>
     gateway.database.query(
       `with aged as (update users set second_factor_since = now() - make_interval(hours => $2) where id = $1)
@@ -233,7 +233,7 @@ describe('undoEmailChange', () => {
     await gateway.mailbox.expect(alice.email, /Two-step sign-in was turned off/);
   });
 
-  it('counts the day from the request, also by the link that was mailed when the change took effect', async () => {
+  it('counts that day from the request, even with the link that was mailed when the change took effect', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { tokens } = await enrol(gateway, alice);
     await agePast(alice, { factorHours: 40, codeHours: 40 });
@@ -247,7 +247,7 @@ describe('undoEmailChange', () => {
     expect(await factorOf(alice)).toEqual({ isOn: false, codes: 0 });
   });
 
-  it('leaves a second factor and recovery codes that are older than a day before the request', async () => {
+  it('keeps a second factor and recovery codes that are older than a day before the request', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { tokens } = await enrol(gateway, alice);
     await agePast(alice, { factorHours: 25, codeHours: 25 });
@@ -256,7 +256,7 @@ describe('undoEmailChange', () => {
     expect(await factorOf(alice)).toEqual({ isOn: true, codes: 10 });
   });
 
-  it('removes recovery codes that replaced those of an older factor, which stays on, and tells the owner', async () => {
+  it('removes recovery codes that replaced those of an older factor, keeps the factor, and tells the owner', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     const { tokens } = await enrol(gateway, alice);
     await agePast(alice, { factorHours: 2_000, codeHours: 23 });
@@ -266,7 +266,7 @@ describe('undoEmailChange', () => {
     await gateway.mailbox.expect(alice.email, /Your recovery codes were removed/);
   });
 
-  it('keeps the old address for its owner: nobody can register it meanwhile', async () => {
+  it('reserves the old address for its owner: it cannot be registered meanwhile', async () => {
     const alice = await gateway.confirm(await gateway.aSubject());
     await moved(alice, (await alice.signedIn()).accessToken);
     const reply = await gateway.client.execute(RegisterDocument, {

@@ -21,7 +21,10 @@ afterAll(() => gateway.close());
 const ROUNDS = 6;
 const NEW_PASSWORD = 'copper lantern drifting';
 
-/** An account with every link that can be mailed to it, and what its owner can do with each; half of them are proved. */
+/**
+ * An account with every link that can be mailed to it, and the operations of its owner with each. Half of the
+ * accounts have a confirmed address.
+ */
 async function aBusyAccount(round: number) {
   const alice = await gateway.aSubject();
   const isProved = round % 2 === 0;
@@ -51,8 +54,8 @@ async function aBusyAccount(round: number) {
   };
 }
 
-describe('operations of one account at once', () => {
-  it('go one after the other: none runs into a deadlock', async () => {
+describe('concurrent operations of one account', () => {
+  it('run one after the other, without a deadlock', async () => {
     const codes = new Set<unknown>();
     for (let round = 0; round < ROUNDS; round++) {
       const account = await aBusyAccount(round);
@@ -74,7 +77,7 @@ describe('operations of one account at once', () => {
 });
 
 describe('recoverAccount', () => {
-  it('leaves ten good links at most when it is called twenty times at once', async () => {
+  it('leaves at most ten valid links when it is called twenty times at once', async () => {
     const alice = await gateway.aSubject();
     await race(20, () => gateway.client.execute(RecoverAccountDocument, { email: alice.email }));
     await eventually(
