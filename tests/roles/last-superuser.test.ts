@@ -43,14 +43,14 @@ const activeSuperusers = async () => {
   );
   return rows.map(({ id }) => id);
 };
-/** Nobody else is a superuser. */
+/** Removes all superusers. */
 const alone = async () => {
   await gateway.database.query(
     `delete from role_grant where role_id = (select id from role where name = 'superuser')`,
   );
 };
 
-/** A superuser again, whatever was done to them, and signed in. */
+/** Restores the account as an active superuser, and signs it in. */
 async function restored(who: Subject): Promise<Staff> {
   await gateway.database.query('update users set deactivated_by = null where id = $1', [who.id]);
   await makeSuperuser(gateway, who);
@@ -58,7 +58,7 @@ async function restored(who: Subject): Promise<Staff> {
 }
 
 describe('the last active superuser', () => {
-  it('is neither revoked nor deactivated, by anybody', async () => {
+  it('can be neither revoked nor deactivated, by any caller', async () => {
     await alone();
     const only = await aSuperuser(gateway);
     expect((await revoke(only, only)).code).toBe('CONFLICT');
@@ -66,7 +66,7 @@ describe('the last active superuser', () => {
     expect(await activeSuperusers()).toEqual([only.id]);
   });
 
-  it('is the last although another one is there, who is deactivated', async () => {
+  it('is counted without deactivated superusers', async () => {
     await alone();
     const [only, retired] = [await aSuperuser(gateway), await aSuperuser(gateway)];
     expect((await deactivate(only, retired)).errors).toEqual([]);
@@ -94,7 +94,7 @@ describe('the last active superuser', () => {
     120_000,
   );
 
-  it('remains also when each gives up the role at the same moment', async () => {
+  it('remains when all of them give up the role at once', async () => {
     await alone();
     const all = [await aSuperuser(gateway), await aSuperuser(gateway), await aSuperuser(gateway)];
     const replies = await Promise.all(all.map((who) => revoke(who, who)));
@@ -102,7 +102,7 @@ describe('the last active superuser', () => {
     expect(replies.filter(({ code }) => code === 'CONFLICT')).toHaveLength(1);
   });
 
-  it('can go once there is another', async () => {
+  it('can be revoked when there is another one', async () => {
     await alone();
     const [only, heir] = [await aSuperuser(gateway), await gateway.aSubject()];
     await gateway.client.execute(

@@ -48,7 +48,7 @@ const events = (action: string) =>
   );
 
 describe('a role', () => {
-  it('is made, read, changed and deleted', async () => {
+  it('can be created, read, changed and deleted', async () => {
     const made = await create(root, 'clerk', ['invoice.write', 'user:read', 'invoice.write']);
     expect(made.data?.createRole).toMatchObject({
       name: 'clerk',
@@ -75,7 +75,7 @@ describe('a role', () => {
     expect((await remove(root, id)).code).toBe('NOT_FOUND');
   });
 
-  it('has a name of its own', async () => {
+  it('has a unique name', async () => {
     await create(root, 'taken');
     expect(await create(root, 'taken')).toMatchObject({
       code: 'CONFLICT',
@@ -83,7 +83,7 @@ describe('a role', () => {
     });
     const { id } = await aRole(gateway);
     expect((await update(root, { id, name: 'taken' })).code).toBe('CONFLICT');
-    // Nobody can tell the two apart in a token.
+    // In a token the two could not be told apart.
     expect(await create(root, 'Taken')).toMatchObject({ code: 'CONFLICT' });
     expect((await update(root, { id, name: 'TAKEN' })).code).toBe('CONFLICT');
   });
@@ -94,7 +94,7 @@ describe('a role', () => {
     ['a permission that is no word', { name: 'odd', permissions: ['user:'] }, 'input.permissions'],
     ['every permission', { name: 'almighty', permissions: ['*'] }, 'input.permissions'],
     ['a long description', { name: 'odd', description: 'x'.repeat(501) }, 'input.description'],
-  ])('does not have %s', async (_, input, field) => {
+  ])('cannot have %s', async (_, input, field) => {
     const reply = await gateway.client.execute(CreateRoleDocument, { input }, by(root));
     expect(reply).toMatchObject({
       code: 'BAD_USER_INPUT',
@@ -104,7 +104,7 @@ describe('a role', () => {
 });
 
 describe('a grant', () => {
-  it('voids the tokens of the user at once, in every process; the next refresh brings the role', async () => {
+  it('voids the tokens of the user at once, in every process; the next refresh returns the role', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, refreshToken } = await alice.signedIn();
     const role = await aRole(gateway, ['role:read']);
@@ -133,7 +133,7 @@ describe('a grant', () => {
     );
   });
 
-  it('racing with refreshes never leaves a token with the old rights that is accepted', async () => {
+  it('never leaves a valid token with the old rights when it races with refreshes', async () => {
     const role = await aRole(gateway, ['role:read']);
     for (let round = 0; round < 10; round++) {
       const alice = await gateway.aSubject();
@@ -154,7 +154,7 @@ describe('a grant', () => {
     }
   });
 
-  it('that is there already, or gone already, changes nothing', async () => {
+  it('changes nothing when it exists already, or is gone already', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
     await give(root, alice.id, role.name);
@@ -173,7 +173,7 @@ describe('a grant', () => {
     );
   });
 
-  it('needs a user and a role that exist', async () => {
+  it('needs an existing user and an existing role', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
     for (const none of ['nothing', 'nul\0', '\ud800'])
@@ -182,7 +182,7 @@ describe('a grant', () => {
     expect((await give(root, 'somebody', role.name)).code).toBe('NOT_FOUND');
   });
 
-  it('is the twentieth of a user at most: every token names all of them', async () => {
+  it('is limited to twenty for each user, since every token names all of them', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query(
       `with made as (insert into role (id, name, permissions)
@@ -195,7 +195,7 @@ describe('a grant', () => {
     expect((await alice.me((await alice.signedIn()).accessToken)).data?.me?.roles).toHaveLength(20);
   });
 
-  it('does not happen when it cannot be recorded', async () => {
+  it('does not happen when the audit trail cannot record it', async () => {
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
     const { accessToken } = await alice.signedIn();
@@ -208,8 +208,8 @@ describe('a grant', () => {
   });
 });
 
-describe('a change of a role that many have', () => {
-  it('touches one row, and bites in every process at once', async () => {
+describe('a change of a role with many users', () => {
+  it('updates one row, and takes effect in every process at once', async () => {
     const holder = await staffWith(gateway, ['role:read']);
     const roles = (client: TestGateway['client']) => client.execute(RolesDocument, {}, by(holder));
     const [before] = await gateway.database.query<{ epoch: number }>(
@@ -229,14 +229,14 @@ describe('a change of a role that many have', () => {
     expect(after).toEqual(before);
   });
 
-  it('of its name voids the tokens that carry the old one: nobody inherits a name', async () => {
+  it('of its name voids the tokens with the old name, which another role may get', async () => {
     const holder = await staffWith(gateway, []);
     await update(root, { id: holder.role.id, name: `${holder.role.name}-renamed` });
     expect((await create(root, holder.role.name, ['role:read'])).errors).toEqual([]);
     expect((await gateway.client.execute(RolesDocument, {}, by(holder))).code).toBe('UNAUTHENTICATED');
   });
 
-  it('to its end takes it from everybody, tokens included', async () => {
+  it('that deletes it removes it from all users and their tokens', async () => {
     const holder = await staffWith(gateway, ['role:read']);
     await remove(root, holder.role.id);
     expect((await create(root, holder.role.name, ['role:read'])).errors).toEqual([]);
@@ -245,8 +245,8 @@ describe('a change of a role that many have', () => {
   });
 });
 
-describe('a role that thousands have', () => {
-  it('keeps its name, and is deleted from all of them', async () => {
+describe('a role with thousands of users', () => {
+  it('cannot be renamed, and is removed from all of them when it is deleted', async () => {
     const role = await aRole(gateway);
     await gateway.database.query(
       `with made as (insert into users (id, username, username_key)
@@ -264,8 +264,8 @@ describe('a role that thousands have', () => {
   });
 });
 
-describe('nobody climbs:', () => {
-  it('a role that permits more than the caller may do is not granted, revoked, made, changed or deleted', async () => {
+describe('escalation of privileges', () => {
+  it('is refused: granting, revoking, creating, changing or deleting a role with more permissions than the caller', async () => {
     const admin = await staffWith(gateway, ['role:manage', 'role:grant', 'user:read']);
     const alice = await gateway.aSubject();
     const more = await aRole(gateway, ['user:read', 'kyc:review']);
@@ -288,7 +288,7 @@ describe('nobody climbs:', () => {
     expect((await remove(admin, id)).errors).toEqual([]);
   });
 
-  it('superuser is beyond everybody else', async () => {
+  it('is refused for the role superuser to all other callers', async () => {
     const admin = await staffWith(gateway, ['role:manage', 'role:grant', 'user:deactivate']);
     const alice = await gateway.aSubject();
     const [superuser] = await gateway.database.query<{ id: string }>(
@@ -306,7 +306,7 @@ describe('nobody climbs:', () => {
       expect(reply.code).toBe('FORBIDDEN');
   });
 
-  it('nobody grants themselves a role, nor changes one that they have', async () => {
+  it('is refused: granting oneself a role, or changing a role that one has', async () => {
     const admin = await staffWith(gateway, ['role:manage', 'role:grant']);
     const harmless = await aRole(gateway);
     expect((await give(admin, admin.id, harmless.name)).code).toBe('FORBIDDEN');
@@ -314,7 +314,7 @@ describe('nobody climbs:', () => {
     expect((await remove(admin, admin.role.id)).code).toBe('FORBIDDEN');
   });
 
-  it('each refusal is recorded once, with whom it would have concerned', async () => {
+  it('is audited once for each refusal, with the account that it would have affected', async () => {
     const admin = await staffWith(gateway, ['role:grant']);
     const alice = await gateway.aSubject();
     const more = await aRole(gateway, ['kyc:review']);
@@ -325,18 +325,18 @@ describe('nobody climbs:', () => {
     ]);
   });
 
-  it('what the token says counts for nothing when the role was lost meanwhile', async () => {
+  it('is refused by the current roles, even when the token still names a lost role', async () => {
     const admin = await staffWith(gateway, ['role:grant']);
     const alice = await gateway.aSubject();
     const role = await aRole(gateway);
-    // Behind the gateway's back: no ending, so the token is still accepted.
+    // Written to the database directly without a revocation, so the token is still accepted.
     await gateway.database.query('delete from role_grant where user_id = $1', [admin.id]);
     expect((await give(admin, alice.id, role.name)).code).toBe('FORBIDDEN');
   });
 });
 
 describe('the role superuser', () => {
-  it('keeps its name and its permissions, and stays, also for superusers', async () => {
+  it('cannot be renamed, restricted or deleted, even by superusers', async () => {
     const [superuser] = await gateway.database.query<{ id: string }>(
       `select id from role where name = 'superuser'`,
     );
@@ -348,7 +348,7 @@ describe('the role superuser', () => {
     expect((await update(root, { id, description: 'May do everything.' })).errors).toEqual([]);
   });
 
-  it('holds permissions that only roles know', async () => {
+  it('includes permissions that are defined only by roles', async () => {
     await aRole(gateway, ['warehouse:open']);
     const me = await root.me(root.tokens.accessToken);
     expect(me.data?.me?.permissions).toEqual(expect.arrayContaining(['warehouse:open', 'audit:read']));
@@ -356,7 +356,7 @@ describe('the role superuser', () => {
 });
 
 describe('an administrator', () => {
-  it('proves who they are again after fifteen minutes, to change something', async () => {
+  it('must prove who they are again after fifteen minutes to change something', async () => {
     const role = await aRole(gateway);
     const admin = await aSuperuser(gateway);
     gateway.clock.advance(901);

@@ -1,4 +1,4 @@
-/** @topology one: looks into the log of one process */
+/** @topology one: reads the log of one process */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { eventually } from '../support/race.ts';
@@ -18,14 +18,14 @@ const hints = (about: RegExp, at = gateway): string[] =>
     .map(({ msg }) => msg);
 
 describe('a role in SECOND_FACTOR_REQUIRED_FOR', () => {
-  it('that does not exist is pointed out at the start, with the one that may be meant', () => {
+  it('that does not exist is reported at the start, with a similar name', () => {
     expect(hints(/SECOND_FACTOR_REQUIRED_FOR/)).toEqual([
       'SECOND_FACTOR_REQUIRED_FOR names the role superusr, which does not exist: did you mean superuser?',
       'SECOND_FACTOR_REQUIRED_FOR names the role night-shift, which does not exist',
     ]);
   });
 
-  it('that is superuser, which the first superuser makes, is not a mistake', async () => {
+  it('named superuser is not reported, because it comes with the first superuser', async () => {
     const another = await gateway.another({ SECOND_FACTOR_REQUIRED_FOR: 'superuser' });
     try {
       expect(hints(/SECOND_FACTOR_REQUIRED_FOR/, another)).toEqual([]);
@@ -35,8 +35,8 @@ describe('a role in SECOND_FACTOR_REQUIRED_FOR', () => {
   });
 });
 
-describe('a permission that is one letter away from one of the gateway', () => {
-  it('is pointed out when a role gets it, and at every start; other words of services are not', async () => {
+describe('a permission that is one letter away from a permission of the gateway', () => {
+  it('is reported when a role gets it, and at every start; other names of services are not', async () => {
     const { name } = await aRole(gateway, ['user:raed', 'user:read', 'invoice:read']);
     const expected = [
       `The role ${name} has the permission user:raed, which the gateway does not know: did you mean user:read?`,

@@ -26,7 +26,7 @@ const create = (email: string, username?: string) =>
   );
 
 describe('a superuser', () => {
-  it('is made with its account and the role, confirmed, and may do everything', async () => {
+  it('is created with account and role, is confirmed, and may do everything', async () => {
     const made = await create('first@example.test');
     expect(made).toMatchObject({ accountCreated: true, roleGranted: true });
     const reply = await gateway.client.raw(
@@ -43,12 +43,12 @@ describe('a superuser', () => {
     expect(roles.data?.roles.map(({ name }) => name)).toEqual(['superuser']);
   });
 
-  it('is called what stands before the @, without separators around it', async () => {
+  it('is named by the text before the @, without separators at its ends', async () => {
     const { user } = await create('_grace.hopper-@example.test');
     expect(user.username).toBe('grace.hopper');
   });
 
-  it('is not made with a weak password: whoever asks for it hears the reason, and can ask again', async () => {
+  it('is not created with a weak password, and the reason can be shown before a new try', async () => {
     const reasons: (string | null)[] = [];
     const made = await gateway.gateway.superusers.create(
       gateway.gateway.fork(),
@@ -76,7 +76,7 @@ describe('a superuser', () => {
     await expect(refused).rejects.toMatchObject({ fields: [{ field: 'input.password' }] });
   });
 
-  it('made twenty times at once is one account with one grant', async () => {
+  it('is one account with one grant when it is created twenty times at once', async () => {
     const made = await race(20, () => create('racer@example.test'));
     expect(made.filter((result) => result.accountCreated)).toHaveLength(1);
     expect(made.filter((result) => result.roleGranted)).toHaveLength(1);
@@ -86,7 +86,7 @@ describe('a superuser', () => {
     expect(grants).toHaveLength(1);
   });
 
-  it('is made of an existing account without touching its password; tokens without the role end at once, everywhere', async () => {
+  it('can be an existing account, whose password stays; its tokens without the role end at once, in every process', async () => {
     const alice = await gateway.aSubject();
     const { accessToken, refreshToken } = await alice.signedIn();
     expect((await gateway.client.execute(RolesDocument, {}, { bearer: accessToken })).code).toBe('FORBIDDEN');
@@ -108,7 +108,7 @@ describe('a superuser', () => {
     });
   });
 
-  it('is not made of an account that somebody registered with an address that may not be theirs', async () => {
+  it('cannot be an existing account whose address was never confirmed, since it may belong to another person', async () => {
     const mallory = await gateway.aSubject();
     await expect(create(mallory.email)).rejects.toThrow(`never confirmed it`);
     await expect(create(mallory.email, 'the-chief')).rejects.toThrow(`is called ${mallory.username}`);
@@ -117,7 +117,7 @@ describe('a superuser', () => {
     expect(grants).toEqual([]);
   });
 
-  it('is made of an account whose address was confirmed, but not of a deactivated one', async () => {
+  it('can be an existing account with a confirmed address, unless it is deactivated', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query('update users set email_confirmed_at = now() where id = $1', [alice.id]);
     expect(await create(alice.email)).toMatchObject({ accountCreated: false, roleGranted: true });
@@ -126,8 +126,8 @@ describe('a superuser', () => {
   });
 });
 
-describe('permissions', () => {
-  it('of a role are reread by every process when they change, also when that fails at first', async () => {
+describe('permissions of a role', () => {
+  it('are reread by every process when they change, even when the first attempt fails', async () => {
     const alice = await gateway.aSubject();
     await gateway.database.query(
       `with made as (insert into role (id, name, permissions) values (gen_random_uuid(), 'auditor', '{}') returning id)
