@@ -21,7 +21,7 @@ let gateway: TestGateway;
 let alice: Subject;
 let accessToken: string;
 let refreshToken: string;
-/** The genuine signing key, which only a test can get at. */
+/** The genuine signing key, which only a test can read. */
 let genuine: KeyObject;
 
 beforeAll(async () => {
@@ -44,7 +44,7 @@ const accepts = async (token: string): Promise<boolean> => {
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const header = () => decodeProtectedHeader(accessToken);
 
-/** A token by the genuine key with some claims or header members changed. */
+/** A token of the genuine key with some claims or header members changed. */
 function forged({
   claims = {},
   head = {},
@@ -65,7 +65,7 @@ describe('an access token', () => {
     expect(await accepts(await forged())).toBe(true);
   });
 
-  it('says what RFC 9068 asks for, nothing about the person, and ends after its configured life', () => {
+  it('has the claims of RFC 9068, no personal data, and ends after its configured lifetime', () => {
     expect(header()).toEqual({ typ: 'at+jwt', alg: 'RS256', kid: expect.any(String) });
     const claims = decodeJwt(accessToken);
     expect(Object.keys(claims).sort()).toEqual(
@@ -97,7 +97,7 @@ describe('an access token', () => {
     expect(accessToken.length).toBeLessThan(1500);
   });
 
-  it('is verified by an independent service from the published key set alone', async () => {
+  it('can be verified by an independent service with only the published key set', async () => {
     const keys = createRemoteJWKSet(new URL(`${gateway.url}/.well-known/jwks.json`));
     const { payload } = await jwtVerify(accessToken, keys, {
       issuer: 'http://localhost:4000',
@@ -114,7 +114,7 @@ describe('an access token', () => {
     expect(await accepts(`${head}.${payload}.${signature}`)).toBe(false);
   });
 
-  it('keyed with the public key as if it were a shared secret is refused', async () => {
+  it('is refused when the public key was used as a shared secret', async () => {
     const publicKey = createPublicKey(genuine);
     const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
     const shapes: (string | Buffer)[] = [
@@ -136,13 +136,13 @@ describe('an access token', () => {
   });
 
   it.each(['RS512', 'RS384', 'PS256'])(
-    'by the genuine key under %s is refused: a key is pinned to its algorithm',
+    'of the genuine key is refused under %s, because a key is bound to its algorithm',
     async (alg) => {
       expect(await accepts(await forged({ head: { alg } }))).toBe(false);
     },
   );
 
-  it('by a foreign key is refused, also when it brings that key along', async () => {
+  it('of a foreign key is refused, even when it contains that key', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const jwk = publicKey.export({ format: 'jwk' });
     expect(await accepts(await forged({ key: privateKey }))).toBe(false);
@@ -176,7 +176,7 @@ describe('an access token', () => {
     ['an object', { a: 1 }],
     ['a name of Object.prototype', '__proto__'],
     ['another name of it', 'constructor'],
-  ])('whose kid is %s is refused', async (_, kid) => {
+  ])('is refused when its kid is %s', async (_, kid) => {
     const [, payload, signature] = accessToken.split('.');
     expect(await accepts(`${encode({ ...header(), kid })}.${payload}.${signature}`)).toBe(false);
   });
@@ -212,7 +212,7 @@ describe('an access token', () => {
     ['another typ', { typ: 'JWT' }],
     ['no typ', { typ: undefined }],
     ['the typ of an ID token', { typ: 'id+jwt' }],
-  ])('with %s is refused: kinds of token do not mix', async (_, head) => {
+  ])('with %s is refused, since each kind of token is only accepted as such', async (_, head) => {
     expect(await accepts(await forged({ head }))).toBe(false);
   });
 
@@ -228,7 +228,7 @@ describe('an access token', () => {
     }
   });
 
-  it('has one text form', async () => {
+  it('is accepted in one spelling only', async () => {
     const [head, payload, signature = ''] = accessToken.split('.');
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const middle = `${signature.slice(0, 10)} ${signature.slice(10)}`;
@@ -244,7 +244,7 @@ describe('an access token', () => {
     expect(await accepts(`${head}.${payload}.${flipped}`)).toBe(false);
   });
 
-  it('altered or combined with the payload of somebody else is refused', async () => {
+  it('is refused when it was altered or combined with the payload of another token', async () => {
     const bob = await gateway.aSubject();
     const other = (await bob.signedIn()).accessToken;
     const [head, payload, signature] = accessToken.split('.');
@@ -255,7 +255,7 @@ describe('an access token', () => {
     expect(await accepts(`${head}.${payload}.`)).toBe(false);
   });
 
-  it('is not replaced by a refresh token, nor the other way round', async () => {
+  it('is not accepted as a refresh token, nor a refresh token as an access token', async () => {
     expect(await accepts(refreshToken)).toBe(false);
     expect((await alice.refresh(accessToken)).code).toBe('INVALID_REFRESH_TOKEN');
   });
@@ -268,8 +268,8 @@ describe('an access token', () => {
   });
 });
 
-describe('an access token and time', () => {
-  it('is refused once its life is over', async () => {
+describe('the lifetime of an access token', () => {
+  it('ends at its expiry', async () => {
     const other = await gateway.another({ ACCESS_TOKEN_TTL_SECONDS: '60' });
     try {
       const token = (await alice.signedIn({ client: other.client })).accessToken;
@@ -281,7 +281,7 @@ describe('an access token and time', () => {
     }
   });
 
-  it('never outlives its session', async () => {
+  it('never exceeds that of its session', async () => {
     const other = await gateway.another({ REFRESH_TOKEN_TTL_SECONDS: '120' });
     try {
       const { exp = 0, iat = 0 } = decodeJwt((await alice.signedIn({ client: other.client })).accessToken);
@@ -292,28 +292,31 @@ describe('an access token and time', () => {
   });
 });
 
-describe('every algorithm that can be chosen', () => {
-  it.each(['PS256', 'ES256', 'EdDSA'])('%s signs, and keys of the others stay valid', async (algorithm) => {
-    const other = await gateway.another({ JWT_ALG: algorithm });
-    try {
-      const { fork, keyRotation, signingKeys } = other.gateway;
-      await keyRotation.rotate(fork(), 'now', COMMAND_LINE);
-      await eventually(
-        async () => signingKeys.current().algorithm,
-        (signs) => signs === algorithm,
-      );
-      const token = (await alice.signedIn({ client: other.client })).accessToken;
-      expect(decodeProtectedHeader(token).alg).toBe(algorithm);
-      expect((await alice.me(token, other.client)).errors).toEqual([]);
-      expect((await alice.me(accessToken, other.client)).errors).toEqual([]);
-    } finally {
-      await other.close();
-    }
-  });
+describe('every available algorithm', () => {
+  it.each(['PS256', 'ES256', 'EdDSA'])(
+    'can sign with %s, and keys of the others stay valid',
+    async (algorithm) => {
+      const other = await gateway.another({ JWT_ALG: algorithm });
+      try {
+        const { fork, keyRotation, signingKeys } = other.gateway;
+        await keyRotation.rotate(fork(), 'now', COMMAND_LINE);
+        await eventually(
+          async () => signingKeys.current().algorithm,
+          (signs) => signs === algorithm,
+        );
+        const token = (await alice.signedIn({ client: other.client })).accessToken;
+        expect(decodeProtectedHeader(token).alg).toBe(algorithm);
+        expect((await alice.me(token, other.client)).errors).toEqual([]);
+        expect((await alice.me(accessToken, other.client)).errors).toEqual([]);
+      } finally {
+        await other.close();
+      }
+    },
+  );
 });
 
 describe('the public key set', () => {
-  it('holds public members only, and may be cached', async () => {
+  it('has only public members, and may be cached', async () => {
     const response = await fetch(`${gateway.url}/.well-known/jwks.json`);
     const { keys } = (await response.json()) as { keys: Record<string, string>[] };
     const rsa = keys.find(({ alg }) => alg === 'RS256');

@@ -5,7 +5,7 @@ import { LogoutDocument } from '../support/generated/operations.ts';
 import { enrol } from '../support/second-factor.ts';
 import { tokensOf } from '../support/subject.ts';
 
-/** Seconds: as far apart as machines get whose time service has failed for a while. */
+/** Seconds: as far apart as clocks get when time synchronisation has failed for a while. */
 const APART = 30;
 
 let behind: TestGateway;
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 describe('two processes whose clocks are half a minute apart', () => {
-  it('accept the tokens of each other, refreshed in turn', async () => {
+  it("accept each other's tokens, refreshed in turn", async () => {
     const alice = await behind.aSubject();
     let tokens = await alice.signedIn({ client: ahead.client });
     for (let turn = 0; turn < 6; turn += 1) {
@@ -37,7 +37,7 @@ describe('two processes whose clocks are half a minute apart', () => {
     expect(late).toEqual([]);
   });
 
-  it('agree on what has ended', async () => {
+  it('agree on ended sessions', async () => {
     const alice = await behind.aSubject();
     for (const [here, there] of [
       [behind, ahead],
@@ -51,7 +51,7 @@ describe('two processes whose clocks are half a minute apart', () => {
     }
   });
 
-  it('accept a security code once, whichever of them sees it first', async () => {
+  it('accept a security code once, in either process', async () => {
     const alice = await behind.aSubject();
     const { app } = await enrol(behind, alice);
     const securityCode = app.code(1);

@@ -24,7 +24,7 @@ import { tokensOf } from '../support/subject.ts';
 
 const UNUSED = 'http://localhost:4000/graphql';
 
-/** Everything holds on both stores; in Redis the used proofs are shared, too. */
+/** Both stores must pass. With Redis the used proofs are shared too. */
 const STORES = hasRedis ? (['postgres', 'redis'] as const) : (['postgres'] as const);
 
 describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
@@ -54,7 +54,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
 
   const signIn = async () => tokensOf(await key.login(alice));
 
-  it('is made by a sign-in with a proof, and says so', async () => {
+  it('is created by a sign-in with a proof, which the reply shows', async () => {
     const reply = await key.login(alice);
     tokens = tokensOf(reply);
     expect(reply.data?.login).toMatchObject({ tokenType: 'DPoP', session: { keyBound: true } });
@@ -69,7 +69,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect(list.data?.sessions.find(({ current }) => current)).toMatchObject({ keyBound: true });
   });
 
-  it('is refreshed and raised with proofs of the same key, and stays bound', async () => {
+  it('can be refreshed and stepped up with proofs of the same key, and stays bound', async () => {
     const { accessToken, refreshToken } = await signIn();
     const refreshed = await key.refresh(client, refreshToken);
     const next = tokensOf(refreshed);
@@ -116,7 +116,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect(byCookie.code).toBe('UNAUTHENTICATED');
   });
 
-  it('refuses its refresh token without the key, spends nothing and lives on', async () => {
+  it('refuses its refresh token without the key, and stays alive with its generation unchanged', async () => {
     const { accessToken, refreshToken } = await signIn();
     const withoutProof = await client.execute(RefreshDocument, { refreshToken });
     expect(withoutProof.code).toBe('UNAUTHENTICATED');
@@ -146,7 +146,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect((await key.refresh(client, refreshToken)).errors).toEqual([]);
   });
 
-  it('is refreshed by its client also while a thief repeats its refresh token without the key', async () => {
+  it('can be refreshed by its client while a thief presents its refresh token without the key', async () => {
     const { refreshToken } = await signIn();
     const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'refresh.session=2/60' });
     try {
@@ -159,7 +159,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('gives the token for a service its key', async () => {
+  it('binds a service token to its key too', async () => {
     const { accessToken } = await signIn();
     const { data } = await client.execute(
       AccessTokenForDocument,
@@ -176,7 +176,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect((await key.me(client, accessToken)).code).toBe('UNAUTHENTICATED');
   });
 
-  it('is not made by a sign-in without a proof, whose tokens are bearer tokens as before', async () => {
+  it('is not created by a sign-in without a proof, whose tokens are bearer tokens', async () => {
     const reply = await alice.login();
     expect(reply.data?.login).toMatchObject({ tokenType: 'Bearer', session: { keyBound: false } });
     const { accessToken, refreshToken } = tokensOf(reply);
@@ -247,7 +247,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('refuses odd headers, never with a fault', async () => {
+  it('refuses malformed headers, without an internal error', async () => {
     const { accessToken } = await signIn();
     const [head = '', ...rest] = (await key.proof({ accessToken })).split('.');
     const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>;
@@ -272,7 +272,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('refuses a proof that shows the private key', async () => {
+  it('refuses a proof that contains the private key', async () => {
     const { accessToken } = await signIn();
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = privateKey.export({ format: 'jwk' });
@@ -280,13 +280,13 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     expect(reply.status).toBe(401);
   });
 
-  it.each(['ES256', 'EdDSA', 'RS256', 'PS256'])('takes a key for %s', async (algorithm) => {
+  it.each(['ES256', 'EdDSA', 'RS256', 'PS256'])('accepts a key for %s', async (algorithm) => {
     const holder = await KeyHolder.make(algorithm);
     const { accessToken } = tokensOf(await holder.login(alice));
     expect((await holder.me(client, accessToken)).errors).toEqual([]);
   });
 
-  it('takes htu in another spelling, and with a query', async () => {
+  it('accepts htu in another spelling, and with a query', async () => {
     const { accessToken } = await signIn();
     for (const htu of ['HTTP://LOCALHOST:4000/graphql', `${UNUSED}?a=b#c`]) {
       const reply = await key.me(client, accessToken, await key.proof({ accessToken, claims: { htu } }));
@@ -294,7 +294,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('takes a proof once, also when several requests race', async () => {
+  it('accepts a proof once, even when several requests race', async () => {
     const { accessToken } = await signIn();
     const proof = await key.proof({ accessToken });
     const replies = await race(12, () => key.me(client, accessToken, proof));
@@ -319,7 +319,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
     }
   });
 
-  it('opens a WebSocket with a proof in the headers of the handshake, and not without', async () => {
+  it('opens a WebSocket only with a proof in the headers of the handshake', async () => {
     const { accessToken } = await signIn();
     const url = `${gateway.url.replace('http', 'ws')}/graphql`;
     const claims = { htm: 'GET' };
@@ -361,7 +361,7 @@ describe('with DPOP=required', () => {
     expect((await key.refresh(gateway.client, refreshToken)).errors).toEqual([]);
   });
 
-  it('refuses sessions from before it was on', async () => {
+  it('refuses sessions from before the setting', async () => {
     const before = await gateway.another({ DPOP: 'off' });
     const { accessToken, refreshToken } = tokensOf(await alice.login({ client: before.client }));
     await before.close();
@@ -369,7 +369,7 @@ describe('with DPOP=required', () => {
     expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
   });
 
-  it('refuses bound sessions, not as bearers either, once it is off', async () => {
+  it('refuses bound sessions after it is turned off, even as bearers', async () => {
     const { accessToken, refreshToken } = tokensOf(await key.login(alice));
     const off = await gateway.another({ DPOP: 'off' });
     try {
@@ -383,15 +383,15 @@ describe('with DPOP=required', () => {
   });
 });
 
-describe('the memory of used proofs', () => {
-  it('refuses a proof when it is full, rather than forget one', async () => {
+describe('the store of used proofs', () => {
+  it('refuses a proof when it is full, so that it never forgets one', async () => {
     const cache = new InProcessReplayCache();
     for (let count = 0; count < 180_000; count += 1) await cache.use(String(count), 60);
     await expect(cache.use('one more', 60)).rejects.toThrow(ServiceUnavailable);
     expect(await cache.use('0', 60)).toBe(false);
   });
 
-  it('forgets a proof when its time is over', async () => {
+  it('forgets a proof after its time', async () => {
     const cache = new InProcessReplayCache();
     expect(await cache.use('a', 0.05)).toBe(true);
     expect(await cache.use('a', 0.05)).toBe(false);
@@ -399,7 +399,7 @@ describe('the memory of used proofs', () => {
     expect(await cache.use('a', 0.05)).toBe(true);
   });
 
-  it('goes on in each process for itself while Redis is away', async () => {
+  it('works in each process separately while Redis is unavailable', async () => {
     const away = partOf<RedisConnection>('RedisConnection', { run: () => Promise.reject(new RedisAway()) });
     const [one, two] = [new RedisReplayCache(away), new RedisReplayCache(away)];
     expect([await one.use('a', 60), await one.use('a', 60), await two.use('a', 60)]).toEqual([

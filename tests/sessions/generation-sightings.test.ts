@@ -11,7 +11,7 @@ const caller = (generation: number | null, sessionId = 'session') => ({
 });
 const WOULD_BE_WRITTEN = 'longer than a sighting waits before it is written';
 
-/** Sightings on a store that answers as `markSeen` says; all of its calls. */
+/** Sightings on a store that answers as `markSeen` says, and a list of its calls. */
 function sightingsOn(
   markSeen: (sightings: readonly Sighting[]) => Promise<Sighting[]> = async (all) => [...all],
 ) {
@@ -26,7 +26,7 @@ function sightingsOn(
 }
 
 describe('a sighting of a generation', () => {
-  it('is written once, however often its token is used, and known here at once', async () => {
+  it('is written once for any number of uses of the token, and known in this process at once', async () => {
     const { calls, sightings } = sightingsOn();
     for (let use = 0; use < 1_000; use++) sightings.note(caller(3));
     expect(sightings.has('session', 3)).toBe(true);
@@ -43,7 +43,7 @@ describe('a sighting of a generation', () => {
     await sightings.stop();
   });
 
-  it('is written together with others, a hundred at a time', async () => {
+  it('is written in batches of at most a hundred', async () => {
     const { calls, sightings } = sightingsOn();
     for (let session = 0; session < 250; session++) sightings.note(caller(1, `session ${session}`));
     await eventually(
@@ -54,7 +54,7 @@ describe('a sighting of a generation', () => {
     await sightings.stop();
   });
 
-  it('of the first generation, or of a token without one, is not written: there is no predecessor', async () => {
+  it('is not written for the first generation or a token without one, since there is no predecessor', async () => {
     const { calls, sightings } = sightingsOn();
     sightings.note(caller(0));
     sightings.note(caller(null));
@@ -63,7 +63,7 @@ describe('a sighting of a generation', () => {
     await sightings.stop();
   });
 
-  it('that the store could not write is tried once more, and then left alone; the request never hears of it', async () => {
+  it('that the store could not write is retried once and then dropped, without an effect on the request', async () => {
     const { calls, sightings } = sightingsOn(async () => {
       throw new Error('away');
     });
@@ -77,7 +77,7 @@ describe('a sighting of a generation', () => {
     await sightings.stop();
   });
 
-  it('does not keep a stopped process: what waits is dropped, what is being written is awaited', async () => {
+  it('does not delay the stop of a process for long: waiting ones are dropped, and a running write is awaited', async () => {
     let finish = () => {};
     const { calls, sightings } = sightingsOn(
       (all) =>

@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-it('a copy of a refresh token is taken for theft also after a slow field of the same document', async () => {
+it('a copied refresh token counts as theft, even after a slow field in the same document', async () => {
   const [alice, mallory] = [await gateway.aSubject(), await gateway.aSubject()];
   const { refreshToken } = await alice.signedIn();
   const second = await alice.refresh(refreshToken);

@@ -13,7 +13,7 @@ import { hasRedis, TestRedis } from '../support/redis.ts';
 import { isSeen, probeRedis, type SessionProbe } from '../support/session-probe.ts';
 import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
-(hasRedis ? describe : describe.skip)('sessions in a Redis that loses things', () => {
+(hasRedis ? describe : describe.skip)('a session store in a Redis that loses data', () => {
   let redis: TestRedis;
   let gateway: TestGateway;
   let sessions: SessionProbe;
@@ -50,7 +50,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
       )
     ).map(({ details }) => details);
 
-  /** What Redis holds of the account now, to be put back later: an old snapshot, or a replica that lagged. */
+  /** The current Redis data of the account, to be restored later like an old snapshot or a lagging replica. */
   const snapshot = async () => {
     const key = `gatehouse:sessions:{${alice.id}}`;
     const held = await redis.command('HGETALL', key);
@@ -62,7 +62,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     };
   };
 
-  it('that is emptied signs everybody out and revives nobody', async () => {
+  it('ends all sessions and revives none when it was emptied', async () => {
     const [gone, kept] = [await alice.signedIn(), await alice.signedIn()];
     await logout(gone.accessToken);
     await redis.command('FLUSHALL');
@@ -73,7 +73,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect((await alice.refresh((await alice.signedIn()).refreshToken)).errors).toEqual([]);
   });
 
-  it('that is emptied does not keep a sign-out from ending the session that it lost', async () => {
+  it('can end a session that it has lost', async () => {
     const lost = await alice.signedIn();
     await redis.command('FLUSHALL');
     await logout(lost.accessToken);
@@ -84,7 +84,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect((await alice.me(another.accessToken)).code).toBe('UNAUTHENTICATED');
   });
 
-  it('that comes back as it was before does not revive what ended since, by whatever way', async () => {
+  it('does not revive sessions that ended in any way, when it returns to an older state', async () => {
     const [loggedOut, revoked, other, here] = [
       await alice.signedIn(),
       await alice.signedIn(),
@@ -125,7 +125,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect(await events('session.ended')).toHaveLength(3);
   });
 
-  it('that lost the last refreshes goes on from the token once, says so, and raises no alarm', async () => {
+  it('continues once from the presented token after it lost the last refreshes, which is audited but not as theft', async () => {
     const { refreshToken, sessionId } = await alice.signedIn();
     const restore = await snapshot();
     let latest = refreshToken;
@@ -143,7 +143,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect((await alice.refresh(moved?.data?.refresh.refreshToken ?? '')).errors).toEqual([]);
   });
 
-  it('that lost more than a failover can lose refuses the token, and changes nothing', async () => {
+  it('refuses a token that is further ahead than a failover can explain, and changes nothing', async () => {
     const { refreshToken, sessionId } = await alice.signedIn();
     const restore = await snapshot();
     let latest = refreshToken;
@@ -153,7 +153,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     expect(await sessions.generation(alice.id, sessionId)).toBe(0);
   });
 
-  it('holds nothing for ever, and nothing that is a token', async () => {
+  it('keeps no data forever, and no tokens', async () => {
     const { accessToken, refreshToken } = await alice.signedIn();
     const renewed = tokensOf(await alice.refresh(refreshToken));
     await gateway.client.execute(
@@ -171,7 +171,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     }
   });
 
-  it('keeps no session of a sign-in that could not be recorded', async () => {
+  it('keeps no session of a sign-in that the audit trail could not record', async () => {
     await gateway.database.query(
       `alter table audit_event add constraint refused check (action <> 'session.created') not valid`,
     );
@@ -184,7 +184,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
   });
 
   it.each(['login', 'refresh', 'reauthenticate'] as const)(
-    'that froze under a %s, which was given up within a second, does nothing of it when it thaws',
+    'executes nothing late after it hung during a %s that failed within a second',
     async (name) => {
       const { accessToken: bearer, refreshToken, sessionId } = await alice.signedIn();
       const { password } = alice;
@@ -202,7 +202,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
           return reply;
         },
       };
-      // Redis must know the scripts, or it would refuse what lies there for another reason.
+      // Redis must know the scripts, or it would refuse the waiting command for another reason.
       for (const call of [calls.login, calls.reauthenticate, calls.refresh])
         expect((await call()).errors).toEqual([]);
       const generation = await sessions.generation(alice.id, sessionId);
@@ -221,10 +221,10 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
     },
   );
 
-  describe.each(['killed', 'frozen'])('while it is %s', (state) => {
+  describe.each(['killed', 'frozen'])('while Redis is %s', (state) => {
     const away = async () => {
       if (state === 'frozen') return redis.freeze();
-      // What a Redis with a disk of its own finds again.
+      // The data that a Redis with a disk restores.
       await redis.command('SAVE');
       await redis.kill();
     };
@@ -234,7 +234,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
       await isBack();
     };
 
-    it('is SERVICE_UNAVAILABLE within a second where it is needed; the rest goes on, and all of it afterwards', async () => {
+    it('operations that need it answer SERVICE_UNAVAILABLE within a second, others work, and all work afterwards', async () => {
       const [here, there, leaving] = [await alice.signedIn(), await alice.signedIn(), await alice.signedIn()];
       const bearer = here.accessToken;
       const needy = {
@@ -265,7 +265,7 @@ import { type Subject, type Tokens, tokensOf } from '../support/subject.ts';
           expect([name, answer]).toEqual([name, { status: 503, code: 'SERVICE_UNAVAILABLE', inTime: true }]);
         }
         expect((await alice.me(bearer)).errors).toEqual([]);
-        // Whoever holds the token may end its session, and nobody has to wait for Redis with that.
+        // A caller with the token may end its session, without waiting for Redis.
         expect(await timed(() => logout(leaving.accessToken))).toEqual({
           status: 200,
           code: undefined,

@@ -44,7 +44,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
         [alice.id],
       )
     ).map(({ action, details }) => [action, details.circumstance]);
-  /** Subjects of the mails about refreshes, without the name of the product. */
+  /** Subjects of the mails about refreshes, without the product name. */
   const mails = async ({ email }: Subject) => {
     const waiting = () => gateway.database.query('select from mail_job where finished_at is null');
     await eventually(waiting, (jobs) => jobs.length === 0, { withinMilliseconds: 10_000 });
@@ -55,7 +55,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
   const signedIn = (alice: Subject) => alice.signedIn(HOME);
 
   describe('after a step-up', () => {
-    it('a thief with the old token gains neither level nor time, also in the grace, and the owner goes on', async () => {
+    it("the old token gives a thief neither level nor time, even in the grace, and the owner's session goes on", async () => {
       const alice = await gateway.aSubject();
       const stolen = await signedIn(alice);
       await on.sessions.age(alice.id, stolen.sessionId, 3_600);
@@ -74,7 +74,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect((await refresh(alice, owner.refreshToken)).errors).toEqual([]);
     });
 
-    it('a stranger who repeats the old token does not use up the refreshes of the owner', async () => {
+    it("a stranger who repeats the old token does not use up the owner's refreshes", async () => {
       const limited = await gateway.another({ RATE_LIMIT: 'on', RATE_LIMIT_RULES: 'refresh.session=2/60' });
       try {
         const alice = await gateway.aSubject();
@@ -89,7 +89,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       }
     });
 
-    it('the access token of before it stays good, at its old time', async () => {
+    it('the earlier access token stays valid, with its old authentication time', async () => {
       const alice = await gateway.aSubject();
       const { accessToken } = await signedIn(alice);
       const { auth_time: before } = decodeJwt(accessToken);
@@ -98,7 +98,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(decodeJwt(accessToken).auth_time).toBe(before);
     });
 
-    it('the access token of before it takes no level from a proof of less, nor from a change of credentials', async () => {
+    it('the earlier access token gains no level from a weaker proof, nor from a credential change', async () => {
       const alice = await gateway.aSubject();
       const { tokens, accessTokenOfLevel1: old } = await enrol(gateway, alice);
       const cookie = `gatehouse_access=${old}`;
@@ -125,7 +125,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect((await refresh(alice, goesOn.refreshToken)).errors).toEqual([]);
     });
 
-    it('whose reply was lost, and all replies before it, another proof helps, and nobody is taken for a thief', async () => {
+    it('another proof helps when its reply and all earlier ones were lost, and no theft is reported', async () => {
       const alice = await gateway.aSubject();
       const { accessToken, refreshToken, sessionId } = await signedIn(alice);
       await refresh(alice, refreshToken);
@@ -138,7 +138,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
     });
   });
 
-  describe('a change of credentials', () => {
+  describe('a credential change', () => {
     const browserOf = async (alice: Subject) => {
       const browser = gateway.browser();
       await alice.login({ client: browser, ...HOME });
@@ -152,7 +152,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
         { ...HOME, ...options },
       );
 
-    it('gives a browser new cookies, and the cookie that was copied before is worth nothing', async () => {
+    it('gives a browser new cookies, and voids copies of the old ones', async () => {
       const alice = await gateway.aSubject();
       const browser = await browserOf(alice);
       const copied = refreshCookie(browser);
@@ -163,7 +163,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(renewed.data).toEqual({ refresh: { session: { aal: 1 } } });
     });
 
-    it('leaves the token of a bearer whose reply can carry none, at its old time', async () => {
+    it('leaves the tokens of a bearer unchanged when the reply has no field for new ones', async () => {
       const alice = await gateway.aSubject();
       const { accessToken: bearer, refreshToken, sessionId } = await signedIn(alice);
       await on.sessions.age(alice.id, sessionId, 3_600);
@@ -174,7 +174,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(Date.now() / 1000 - Number(decodeJwt(accessToken).auth_time)).toBeGreaterThan(3_590);
     });
 
-    it('tells a browser whose tab was behind to repeat with its new cookie', async () => {
+    it('makes a browser tab that was late repeat with its new cookie', async () => {
       const alice = await gateway.aSubject();
       const browser = await browserOf(alice);
       const tab = gateway.browser();
@@ -188,7 +188,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect((await tab.raw('mutation { refresh { expiresIn } }', {}, HOME)).errors).toEqual([]);
     });
 
-    it('by confirmTotp and regenerateRecoveryCodes brings the new tokens in the reply', async () => {
+    it('by confirmTotp or regenerateRecoveryCodes returns new tokens', async () => {
       gateway.clock.toMidStep();
       const alice = await gateway.aSubject();
       const before = await signedIn(alice);
@@ -218,7 +218,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect((await refresh(alice, renewed.refreshToken)).errors).toEqual([]);
     });
 
-    it('sets the cookies of confirmTotp and disableTotp, and never those of a bearer for a Boolean', async () => {
+    it('sets cookies for confirmTotp and disableTotp, but never in a reply to a bearer', async () => {
       const alice = await gateway.aSubject();
       const { app, tokens } = await enrol(gateway, alice);
       const disabled = await gateway.client.execute(
@@ -233,7 +233,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
   });
 
   describe('the predecessor of a refresh', () => {
-    it('is answered once to a phone that changed networks; from another browser too it ends the session', async () => {
+    it('is answered once on another network; from another browser too, it ends the session', async () => {
       const alice = await gateway.aSubject();
       const { refreshToken } = await signedIn(alice);
       const lost = tokensOf(await refresh(alice, refreshToken));
@@ -249,7 +249,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       ]);
     });
 
-    it('that a thief takes at each rotation is noticed: the owner is told from the second on', async () => {
+    it('is noticed when a thief uses it at each rotation: the owner is told from the second time on', async () => {
       const alice = await gateway.aSubject();
       let { refreshToken } = await signedIn(alice);
       for (let rotation = 0; rotation < 3; rotation++) {
@@ -261,7 +261,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(await mails(alice)).toEqual([told, told]);
     });
 
-    it('is answered after the grace while nothing came back, once, and the session goes on', async () => {
+    it('is answered once after the grace while the successor was not seen, and the session goes on', async () => {
       const alice = await gateway.aSubject();
       const { refreshToken, sessionId } = await signedIn(alice);
       const lost = tokensOf(await refresh(alice, refreshToken));
@@ -273,7 +273,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
       expect(await mails(alice)).toEqual(['An old sign-in of your account was refused']);
     });
 
-    it('after the grace ends the session once an access token of the successor was used, in whichever process', async () => {
+    it('ends the session after the grace when the successor was seen, in any process', async () => {
       const alice = await gateway.aSubject();
       const second = await gateway.another();
       second.clock.advance((gateway.clock.now() - second.clock.now()) / 1000);
@@ -291,7 +291,7 @@ describe.each(STORES)('the refresh contract with sessions in %s', (store) => {
     });
   });
 
-  it('three tabs whose replies were lost, and which wake an hour later, stay signed in by their shared cookie', async () => {
+  it('three tabs whose replies were lost stay signed in by their shared cookie, an hour later', async () => {
     const alice = await gateway.aSubject();
     const { refreshToken, sessionId } = await signedIn(alice);
     const lost = await race(3, () => refresh(alice, refreshToken));

@@ -4,24 +4,24 @@ import { MOST_LOST } from '../../src/sessions/refresh-contract.ts';
 import { type Answer, type PlaceNumber, refreshWorld } from '../support/refresh-world.ts';
 import { ADAPTERS } from '../support/session-adapters.ts';
 
-/** CONTRIBUTING.md tells of the long form. */
+/** CONTRIBUTING.md describes the long form. */
 const { TEST_ALL, TEST_LONG } = process.env;
 const HISTORIES = TEST_ALL === '1' || TEST_LONG === '1' ? 3_000 : 120;
 const DAY = 86_400;
 const GRACE = 30;
 
-/** A change without a refresh: the generation before it, and whether nothing of that came back. */
+/** A change without a refresh: the generation before it, and whether that generation was not seen. */
 interface Proof {
   readonly after: number;
   readonly skips: boolean;
 }
 
 /**
- * The table of docs/design/sessions.md once more, told from the whole history of a session and not from what the store
- * remembers. The two must agree on every answer.
+ * A second form of the table in docs/design/sessions.md. It uses the whole history of a session, while the
+ * store remembers little. Both must agree on every answer.
  */
 class History {
-  /** How each generation came about, where, and when. */
+  /** For each generation: its cause, place and time. */
   readonly born = new Map<
     number,
     { how: 'refresh' | 'proof' | 'forward'; at: number; place: PlaceNumber; proof?: Proof }
@@ -29,7 +29,7 @@ class History {
   readonly seen = new Set<number>();
   readonly givenElsewhere = new Set<number>();
   readonly givenLateAt = new Map<number, number>();
-  /** Proofs that the session has. */
+  /** Proofs of the session. */
   amr: readonly string[] = ['pwd'];
   current = 0;
   now = 0;
@@ -55,7 +55,9 @@ class History {
     this.current = generation;
   }
 
-  /** @param to the generation that the store chose: no token of writes that it lost may reach it */
+  /**
+   * @param to the generation that the store chose. It must exceed every token of writes that the store lost.
+   */
   supersede(
     to: number,
     place: PlaceNumber,
@@ -64,13 +66,13 @@ class History {
   ): void {
     const { current } = this;
     const wasSeen = this.seen.has(current) || used.generation === current;
-    // Of the token that the prover had, and not of the session: somebody else may have raised that.
+    // Based on the token of the prover and not on the session, which another person may have raised.
     if (proof !== undefined) this.amr = [...new Set([...used.amr, proof])].sort();
     expect(to).toBeGreaterThan(current + MOST_LOST);
     this.bear(to, 'proof', place, { after: current, skips: !wasSeen });
   }
 
-  /** `tokens` of which generation, or a code. */
+  /** The generation whose tokens are returned, or a code. */
   present(presented: number, place: PlaceNumber): number | 'SUPERSEDED' | 'INVALID' {
     if (this.ended) return 'INVALID';
     const { current } = this;
@@ -89,7 +91,8 @@ class History {
     const otherBrowser = birth.place > 1 !== place > 1;
     const stranger = otherNetwork && otherBrowser;
 
-    // Back over the changes without a refresh that lead to the current generation, to the one before the first of them.
+    // Goes back over the changes without a refresh that led to the current generation, to the one before the
+    // first of them.
     let before = current;
     let first: Proof | undefined;
     for (let { proof } = birth; proof; proof = this.born.get(before)?.proof) {
@@ -154,9 +157,9 @@ const summary = (answer: Answer): number | 'SUPERSEDED' | 'INVALID' => {
 };
 
 const place = fc.constantFrom<PlaceNumber>(0, 0, 0, 1, 2, 3);
-/** How many generations behind the newest that was ever issued. */
+/** How many generations the token is behind the newest one ever issued. */
 const back = fc.constantFrom(0, 0, 0, 1, 1, 1, 1, 2, 3);
-/** Sums of these lie exactly at the bounds or ten seconds away, so the time that a test takes does not matter. */
+/** Sums of these are exactly at the bounds or ten seconds away, so the duration of a test does not matter. */
 const seconds = fc.constantFrom(10, 20, 30, 40, 3_600, 43_200, DAY);
 
 type Step =
@@ -175,7 +178,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('roll back' as const) }) },
 );
 
-/** What single steps rarely come to by themselves: a refresh, a pause, and its token once more, here or elsewhere. */
+/**
+ * A sequence that random steps rarely produce: a refresh, a pause, and the same token again, in this or
+ * another place.
+ */
 const again = fc
   .record({ first: place, pause: seconds, second: place, used: fc.boolean(), later: fc.constantFrom(10, 30) })
   .map(({ first, pause, second, used, later }): Step[] => [
@@ -191,7 +197,7 @@ const again = fc
       : []),
   ]);
 
-/** A store that loses its last writes, and a client that goes on from its token, twice. */
+/** A store that loses its last writes, and a client that continues from its token, twice. */
 const loss = fc
   .record({ lost: fc.integer({ min: 1, max: 18 }), first: place, second: place })
   .map(({ lost, first, second }): Step[] => [
@@ -211,7 +217,7 @@ const badConnection = fc.constant(
   ]).flat(),
 );
 
-/** A shadow in another network that presents each token once more. */
+/** A copy in another network that presents each token once more. */
 const shadow = fc.constant(
   Array.from({ length: 12 }, (): Step[] => [
     { do: 'present', back: 0, place: 0 },
@@ -242,11 +248,14 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
       const steps = phrases.flat();
       const session = await world.aSession();
       let history = new History();
-      /** What each generation's tokens said when they were issued. */
+      /** The methods in each generation's tokens when they were issued. */
       const issued = new Map<number, readonly string[]>([[0, ['pwd']]]);
-      /** Of the tokens that exist, whatever the store has forgotten. */
+      /** Counts the tokens that exist, even when the store has forgotten them. */
       const generation = (back: number) => [...issued.keys()].sort((a, b) => b - a)[back] ?? 0;
-      /** Two tokens of one generation are the same, also when the store forgot the first: the second may say no more. */
+      /**
+       * Two tokens of one generation are equal, even when the store forgot the first. The second must not
+       * have more methods.
+       */
       const issue = (made: number, amr: readonly string[]) => {
         for (const proof of amr) expect(issued.get(made) ?? amr).toContain(proof);
         issued.set(made, amr);
@@ -262,7 +271,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
             const answer = await session.present(presented, one.place);
             expect(summary(answer)).toBe(expected);
             if (answer.kind === 'tokens') {
-              // Nothing gains what it did not have, and nobody gets a generation that a proof made but the prover.
+              // No token gains methods, and only the prover gets the generation of a proof.
               expect(answer.session.amr).toEqual(history.amr);
               const before = issued.get(presented) ?? [];
               for (const proof of answer.session.amr) expect(before).toContain(proof);
@@ -317,7 +326,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     await fc.assert(histories, { numRuns: HISTORIES });
   });
 
-  it('never ends the session of an honest client, and refuses none that lost one reply in its own place', async () => {
+  it('never ends the session of an honest client, and never refuses one that lost one reply in its own place', async () => {
     const exchange = fc.record({
       do: fc.constantFrom('refresh' as const, 'refresh' as const, 'step up' as const, 'change' as const),
       lost: fc.boolean(),
@@ -334,13 +343,13 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
       const session = await world.aSession();
       let here: PlaceNumber = 0;
       let newest = 0;
-      /** What happened since the last reply arrived that lets the contract ask for a new proof. */
+      /** The events since the last reply arrived that allow the contract to ask for a new proof. */
       let trouble: string | null = null;
       let lostRefreshes = 0;
       let now = 0;
       let snapshot: { restore: (later: number) => Promise<void>; at: number } | null = null;
 
-      /** A reply with tokens arrives: the client uses its access token. */
+      /** A reply with tokens arrives, and the client uses its access token. */
       const arrive = async (generation: number) => {
         newest = generation;
         trouble = null;
@@ -382,12 +391,12 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
             lostRefreshes += 1;
             if (lostRefreshes > 1 || one.tabs > 1) trouble ??= 'several replies were lost';
           } else {
-            // Of several answers the first wins: the cookie that it sets is in the other tabs too.
+            // The first of several answers wins, because all tabs share the cookie that it sets.
             await arrive(got[0]?.session.generation ?? Number.NaN);
           }
         } else {
           const changed = await session.supersede(newest, here, one.do === 'step up' ? 'pwd' : undefined);
-          // By a token from before a step-up whose reply was lost.
+          // With a token from before a step-up whose reply was lost.
           if (!changed) expect(trouble).not.toBeNull();
           else if (!one.lost) await arrive(changed.generation);
           else trouble ??= 'the reply to a proof was lost';
@@ -397,7 +406,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     await fc.assert(lives, { numRuns: HISTORIES });
   });
 
-  it('leaves one successor of a token that twenty present at once, with a step-up between them', async () => {
+  it('leaves one successor for a token that twenty clients present at once, with a step-up among them', async () => {
     for (let round = 0; round < 5; round++) {
       const session = await world.aSession();
       const answers = await Promise.all([
@@ -417,7 +426,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     }
   });
 
-  it('answers two strangers to each other who present the predecessor at once by ending the session once', async () => {
+  it('ends the session once when two strangers to each other present the predecessor at once', async () => {
     const session = await world.aSession();
     await session.present(0, 0);
     const answers = await Promise.all([session.present(0, 3), session.present(0, 3), session.present(0, 3)]);
@@ -426,7 +435,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     expect(await session.generation()).toBeUndefined();
   });
 
-  it('gives the successor elsewhere once to twenty who ask for it at once', async () => {
+  it('returns the successor once when twenty clients in another place present the predecessor at once', async () => {
     const session = await world.aSession();
     await session.present(0, 0);
     const answers = await Promise.all(Array.from({ length: 20 }, () => session.present(0, 1)));
@@ -435,7 +444,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     expect(got.filter((one) => one === 'SUPERSEDED')).toHaveLength(19);
   });
 
-  it('gives a token of writes that the store lost nothing of a step-up after the loss', async () => {
+  it('gives a token of lost writes nothing from a step-up after the loss', async () => {
     const session = await world.aSession();
     const restore = await session.snapshot();
     for (let generation = 0; generation < 3; generation++) await session.present(generation, 0);

@@ -23,7 +23,7 @@ const NOW = 1_790_000_000_000;
 const DAY = 86_400_000;
 const options = { graceSeconds: 30 };
 
-/** Generation 5, which came about by a refresh at home, so many seconds ago. */
+/** Generation 5, created by a refresh at home the given number of seconds ago. */
 const held = (secondsAgo: number, facts: Partial<HeldGeneration> = {}): HeldGeneration => ({
   generation: 5,
   now: NOW,
@@ -33,14 +33,14 @@ const held = (secondsAgo: number, facts: Partial<HeldGeneration> = {}): HeldGene
   seen: false,
   ...facts,
 });
-/** After a step-up at the generation. */
+/** The notes after a step-up at the generation. */
 const superseded = (generation: number, seen: boolean, notes = {}) =>
   supersede(notes, { generation, to: generation + 1, seen });
 const judge = (session: HeldGeneration, generation: number, place: Place = home) =>
   judgePresentation(session, { generation, place }, options);
 
 describe('a presented refresh token', () => {
-  it('that is the current one rotates, wherever it comes from', () => {
+  it('that is the current one rotates from any place', () => {
     for (const place of [home, stranger]) expect(judge(held(5), 5, place)).toEqual({ outcome: 'rotate' });
   });
 
@@ -66,7 +66,7 @@ describe('a presented refresh token', () => {
     expect(next).toMatchObject({ outcome: 'repeat', recorded: 'elsewhere', tellOwner: true });
   });
 
-  it('tells the owner of answers elsewhere from the second within a day', () => {
+  it('tells the owner of answers in other places from the second within a day', () => {
     const notes = { day: { since: NOW - DAY + 1, elsewhere: 1, late: 0 } };
     expect(judge(held(5, { notes }), 4, onTheRoad)).toMatchObject({ tellOwner: true });
     const yesterday = { day: { since: NOW - DAY, elsewhere: 9, late: 9 } };
@@ -76,7 +76,7 @@ describe('a presented refresh token', () => {
     });
   });
 
-  it('of the predecessor from elsewhere is refused from the eleventh of a day on, and the session lives', () => {
+  it('of the predecessor from another place is refused from the eleventh of a day on, and the session lives', () => {
     const notes = (elsewhere: number) => ({ day: { since: NOW - 1, elsewhere, late: 0 } });
     expect(judge(held(5, { notes: notes(9) }), 4, onTheRoad)).toMatchObject({ outcome: 'repeat' });
     expect(judge(held(5, { notes: notes(10) }), 4, onTheRoad)).toEqual({
@@ -91,7 +91,7 @@ describe('a presented refresh token', () => {
     expect(judge(held(1), 4, stranger)).toEqual({ outcome: 'reuse', recorded: 'both differ' });
   });
 
-  it('of the predecessor after the grace is answered once for each generation while nothing came back', () => {
+  it('of the predecessor after the grace is answered once for each generation while the successor was not seen', () => {
     const first = judge(held(30), 4);
     expect(first).toMatchObject({ outcome: 'repeat', recorded: 'late', tellOwner: false });
     const notes = 'notes' in first ? first.notes : {};
@@ -110,7 +110,7 @@ describe('a presented refresh token', () => {
     }
   });
 
-  it('after the grace from anywhere else is refused, the session lives, and the owner is told', () => {
+  it('after the grace from any other place is refused, the session lives, and the owner is told', () => {
     for (const place of [onTheRoad, otherBrowser, stranger]) {
       expect(judge(held(30), 4, place)).toEqual({
         outcome: 'refuse',
@@ -120,7 +120,7 @@ describe('a presented refresh token', () => {
     }
   });
 
-  it('after the grace is reuse once something of the successor came back', () => {
+  it('after the grace is reuse once the successor was seen', () => {
     for (const place of [home, onTheRoad, stranger]) {
       expect(judge(held(30, { seen: true }), 4, place)).toEqual({
         outcome: 'reuse',
@@ -129,7 +129,7 @@ describe('a presented refresh token', () => {
     }
   });
 
-  it('that was overtaken by a late answer to the same place is not reuse within the grace of that', () => {
+  it('is not reuse within the grace of a late answer that the same place got', () => {
     const notes = { givenLate: { generation: 5, at: NOW - 29_999 } };
     expect(judge(held(500, { notes, seen: true }), 4)).toMatchObject({ outcome: 'superseded' });
     expect(judge(held(500, { notes, seen: true }), 4, onTheRoad)).toMatchObject({ outcome: 'reuse' });
@@ -137,7 +137,7 @@ describe('a presented refresh token', () => {
     expect(judge(held(500, { notes: before, seen: true }), 4)).toMatchObject({ outcome: 'reuse' });
   });
 
-  it('that a step-up or a credential change replaced is superseded; strangers are told of', () => {
+  it('that a step-up or a credential change replaced is superseded, and the owner is told of strangers', () => {
     const notes = superseded(4, true);
     for (const seen of [true, false]) {
       for (const secondsAgo of [1, 500]) {
@@ -161,14 +161,14 @@ describe('a presented refresh token', () => {
     });
   });
 
-  it('that a refresh replaced before a step-up is superseded when nothing of that refresh came back', () => {
+  it('that a refresh replaced before a step-up is superseded when the result of that refresh was not seen', () => {
     expect(judge(held(5, { notes: superseded(4, false) }), 3)).toMatchObject({ outcome: 'superseded' });
     expect(judge(held(5, { notes: superseded(4, true) }), 3)).toMatchObject({ outcome: 'reuse' });
     expect(judge(held(5, { notes: superseded(4, false) }), 2)).toMatchObject({ outcome: 'reuse' });
     expect(superseded(0, false)).toEqual({ superseded: { from: 0, to: 1 } });
   });
 
-  it('that is older is reuse at any time and from anywhere', () => {
+  it('that is older is reuse at any time and from any place', () => {
     for (const secondsAgo of [1, 500]) {
       for (const place of [home, stranger]) {
         expect(judge(held(secondsAgo), 3, place)).toEqual({ outcome: 'reuse', recorded: 'older' });
@@ -176,7 +176,7 @@ describe('a presented refresh token', () => {
     }
   });
 
-  it('that is ahead by 16 at most moves the session forward once; its repetition is superseded', () => {
+  it('that is at most 16 ahead moves the session forward once, and its repetition is superseded', () => {
     const forward = judge(held(500), 21);
     expect(forward).toEqual({ outcome: 'move forward', lost: 16, notes: { movedForwardTo: 22 } });
     const notes = 'notes' in forward ? forward.notes : {};
@@ -190,7 +190,7 @@ describe('a presented refresh token', () => {
     expect(judge(held(1), 22)).toEqual({ outcome: 'unknown' });
   });
 
-  it('has no grace where none is configured', () => {
+  it('has no grace when the setting is 0', () => {
     const none = { graceSeconds: 0 };
     const presented = { generation: 4, place: home };
     expect(judgePresentation(held(0), presented, none)).toMatchObject({
@@ -202,7 +202,7 @@ describe('a presented refresh token', () => {
 });
 
 describe('a step-up of an earlier release', () => {
-  it('is told by the one time that it set, and never of a session that did not rotate', () => {
+  it('is recognised by the one time that it set, and only in a session that rotated', () => {
     expect(notesOfEarlierRelease(5, true)).toEqual({ superseded: { from: 4, to: 5 } });
     expect(notesOfEarlierRelease(5, false)).toEqual({});
     expect(notesOfEarlierRelease(0, true)).toEqual({});
@@ -225,13 +225,13 @@ describe('a network', () => {
     ['2001:db8:1::1', '2001:db8:2::1', false],
     [null, null, true],
     [null, '192.0.2.1', false],
-  ])('of %s is that of %s: %s', (one, other, same) => {
+  ])('of %s equals that of %s: %s', (one, other, same) => {
     expect(sameNetwork(one, other)).toBe(same);
   });
 });
 
 describe('the family of a browser', () => {
-  it('leaves the version out', () => {
+  it('ignores the version', () => {
     expect(browserFamily(FIREFOX)).toBe(browserFamily(FIREFOX.replaceAll('143.0', '144.0.1')));
     expect(browserFamily(CHROME)).toBe(browserFamily(CHROME.replace('140', '141')));
     expect(browserFamily('acme-app/1.2 (iPhone; iOS 19) okhttp/4.9')).toBe(

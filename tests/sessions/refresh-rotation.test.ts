@@ -36,7 +36,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       );
     });
 
-    it('used twenty times at once over two processes has one successor, and the generation advances by one', async () => {
+    it('used twenty times at once over two processes gets one successor, and the generation advances by one', async () => {
       for (let round = 0; round < 5; round++) {
         const alice = await gateway.aSubject();
         const { refreshToken, sessionId } = await alice.signedIn();
@@ -55,7 +55,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(tokensOf(await alice.refresh(refreshToken)).refreshToken).toBe(successor);
     });
 
-    it('that is presented again after the grace and after its successor was used ends the session, and the ending stands', async () => {
+    it('presented after the grace and after the use of its successor ends the session, and stores the revocation', async () => {
       const alice = await gateway.aSubject();
       const { refreshToken, accessToken, sessionId } = await alice.signedIn();
       const renewed = tokensOf(await alice.refresh(refreshToken));
@@ -77,7 +77,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await alice.refresh(newest)).code).toBe('INVALID_REFRESH_TOKEN');
     });
 
-    it('that is reused ends its own session and no other, and leaves one event in the audit trail', async () => {
+    it('that is reused ends only its own session, and leaves one event in the audit trail', async () => {
       const alice = await gateway.aSubject();
       const stolen = await alice.signedIn();
       const other = await alice.signedIn();
@@ -115,7 +115,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(alarms).toEqual([]);
     });
 
-    it('whose session has an ending stays dead although the store still holds the session', async () => {
+    it('of a session with a revocation is refused, even while the store still has the session', async () => {
       const alice = await gateway.aSubject();
       const { refreshToken, sessionId } = await alice.signedIn();
       await gateway.database.query(
@@ -127,8 +127,8 @@ describe.each(STORES)('with sessions in %s', (store) => {
     });
   });
 
-  describe('where the refresh token is looked for', () => {
-    it('is the argument, before everything else', async () => {
+  describe('the refresh token of a request', () => {
+    it('is the argument, before all other places', async () => {
       const alice = await gateway.aSubject();
       const one = await alice.signedIn();
       const two = await alice.signedIn();
@@ -151,7 +151,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
     });
 
-    it('is the cookie, also while a stale access token stands in the header', async () => {
+    it('is the cookie, even with an expired access token in the header', async () => {
       const browser = gateway.browser();
       const alice = await gateway.aSubject();
       const { sessionId } = await alice.signedIn({ client: browser });
@@ -163,7 +163,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(reply.data).toEqual({ refresh: { session: { id: sessionId } } });
     });
 
-    it('is nowhere: INVALID_REFRESH_TOKEN', async () => {
+    it('is required: INVALID_REFRESH_TOKEN', async () => {
       expect((await gateway.client.raw('mutation { refresh { expiresIn } }')).code).toBe(
         'INVALID_REFRESH_TOKEN',
       );

@@ -10,7 +10,7 @@ const claims = { userId: newId(), sessionId: newId(), generation: 4_294_967_295 
 const tokens = new RefreshTokens([oldKey]);
 
 describe('a refresh token', () => {
-  it('says what it was issued for', () => {
+  it('contains what it was issued for', () => {
     expect(tokens.read(tokens.issue(claims))).toEqual(claims);
   });
 
@@ -18,13 +18,13 @@ describe('a refresh token', () => {
     expect(tokens.issue(claims)).toBe(tokens.issue(claims));
   });
 
-  it('is read under every key of the list and written under the first', () => {
+  it('is read with every key of the list, and written with the first', () => {
     const rotated = new RefreshTokens([newKey, oldKey]);
     expect(rotated.read(tokens.issue(claims))).toEqual(claims);
     expect(tokens.read(rotated.issue(claims))).toBeNull();
   });
 
-  it('is refused under another key', () => {
+  it('is refused with another key', () => {
     expect(new RefreshTokens([newKey]).read(tokens.issue(claims))).toBeNull();
   });
 
@@ -37,7 +37,7 @@ describe('a refresh token', () => {
     }
   });
 
-  it('has one text form: unused bits, padding and spaces are refused', () => {
+  it('has one spelling: unused bits, padding and spaces are refused', () => {
     const token = tokens.issue(claims);
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const last = alphabet.indexOf(token.slice(-1));
@@ -48,7 +48,7 @@ describe('a refresh token', () => {
     }
   });
 
-  it('is told from an access token by its form', () => {
+  it('differs from an access token in its form', () => {
     expect(hasRefreshTokenForm(tokens.issue(claims))).toBe(true);
     expect(hasRefreshTokenForm('eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl')).toBe(false);
   });

@@ -5,7 +5,7 @@ import { hasRedis, TestRedis } from '../support/redis.ts';
 import { isSeen } from '../support/session-probe.ts';
 import { tokensOf } from '../support/subject.ts';
 
-/** Of the rule refreshRefused.ip. */
+/** The sizes of the rule refreshRefused.ip. */
 const BURST = 120;
 const PER_SECOND = 2;
 const RULES = 'register.ip=9999/60,refresh.ip=9999/60,login.ip=9999/60';
@@ -16,7 +16,7 @@ const LIMITERS = hasRedis ? (['in memory', 'in Redis'] as const) : (['in memory'
 describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
   let redis: TestRedis | undefined;
   let gateway: TestGateway;
-  /** Its bucket does not fill again during a test. */
+  /** A rule whose bucket is not refilled during a test. */
   let slow: TestGateway;
   beforeAll(async () => {
     redis = where === 'in Redis' ? await TestRedis.start() : undefined;
@@ -35,11 +35,11 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
   });
 
   let clients = 0;
-  /** The headers of a client with an address of its own. */
+  /** The headers of a client with its own IP. */
   const aClient = () => ({ 'x-forwarded-for': `203.0.113.${++clients}` });
   const refresh = (headers: Record<string, string>, token?: string, at = gateway) =>
     at.client.raw(REFRESH, { token }, { headers });
-  /** @returns how often each code came, and how many were to be expected to pass the limit. */
+  /** @returns the replies by code, and the largest number that may pass the limit. */
   const inARow = async (times: number, headers: Record<string, string>, token?: string) => {
     const from = Date.now();
     const replies = [];
@@ -55,7 +55,7 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
   it.each([
     ['without a token', undefined],
     ['with a token that the gateway did not make', 'x'.repeat(91)],
-  ])('%s are limited: of 1,000 in a row the burst is answered', async (_, token) => {
+  ])('are limited to the burst of 1,000 in a row: %s', async (_, token) => {
     const { refused, limited, most } = await inARow(1_000, aClient(), token);
     expect(refused.length).toBeGreaterThanOrEqual(BURST);
     expect(refused.length).toBeLessThanOrEqual(most);
@@ -66,7 +66,7 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
     expect(first?.errors[0]?.extensions?.retryAfterSeconds).toBe(1);
   });
 
-  it('leave other clients, and refreshes that succeed at the same address, alone', async () => {
+  it('do not affect other clients, nor successful refreshes from the same IP', async () => {
     const office = aClient();
     const alice = await gateway.aSubject();
     let { refreshToken } = await alice.signedIn();
@@ -79,7 +79,7 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
     expect((await refresh(aClient(), undefined, slow)).code).toBe('INVALID_REFRESH_TOKEN');
   });
 
-  it('are the only ones that count: an office that refreshes more often than the burst spends nothing', async () => {
+  it('are the only ones that are charged: an office may refresh more often than the burst', async () => {
     const office = aClient();
     const alice = await gateway.aSubject();
     let { refreshToken } = await alice.signedIn();
@@ -92,7 +92,7 @@ describe.each(LIMITERS)('refused refreshes, counted %s', (where) => {
     expect(refused).toHaveLength(BURST);
   });
 
-  it('end the session of a token that was used before, also when the answer is the limit', async () => {
+  it('end the session of a token that was used before, even when the reply is the limit', async () => {
     const thief = aClient();
     const alice = await gateway.aSubject();
     const { refreshToken, sessionId } = await alice.signedIn();

@@ -45,8 +45,8 @@ describe.each(STORES)('with sessions in %s', (store) => {
   const endingStatement = `insert into ending (kind, session_id, user_id, matters_until, kept_until)
                          values ('SESSION', $1, $2, now() + interval '1 hour', now() + interval '60 days')`;
 
-  describe('an ending', () => {
-    it('is known at once to the process that made it, and to another one within a second', async () => {
+  describe('a revocation', () => {
+    it('is known at once in the process that made it, and within a second in another one', async () => {
       const { accessToken } = await alice.signedIn();
       expect((await alice.me(accessToken, there)).errors).toEqual([]);
       await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
@@ -54,7 +54,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       await isRefusedThere(accessToken, 1_000);
     });
 
-    it('is found by looking, where no wake-up came', async () => {
+    it('is found by polling when no wake-up came', async () => {
       const { accessToken, sessionId } = await alice.signedIn();
       await gateway.database.query(endingStatement, [sessionId, alice.id]);
       await isRefusedThere(accessToken, 1_500);
@@ -85,7 +85,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     });
 
-    it('of an epoch voids older tokens of the account, and the next refresh brings a good one', async () => {
+    it('of an epoch voids older tokens of the account, and the next refresh returns a valid one', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       await gateway.database.query(
         `with raised as (update users set epoch = epoch + 1 where id = $1 returning id, epoch)
@@ -98,7 +98,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await alice.me(renewed.data?.refresh.accessToken ?? '', there)).errors).toEqual([]);
     });
 
-    it('costs a request no look-up: requests go on while the tables cannot be read', async () => {
+    it('costs requests no query: they work while the tables cannot be read', async () => {
       const { accessToken } = await alice.signedIn();
       await alice.me(accessToken);
       const owner = await gateway.database.connect();
@@ -112,7 +112,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
   });
 
   describe('while revocations cannot be read', () => {
-    /** Takes the table away from readers; its owner may. */
+    /** Locks the table against readers. The connection of its owner may still use it. */
     const blocked = async (work: () => Promise<void>, statement: string): Promise<void> => {
       const owner: pg.Client = await gateway.database.connect();
       try {
@@ -125,7 +125,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     };
 
-    it('for longer than the allowed staleness, nobody is trusted: SERVICE_UNAVAILABLE, and all is well afterwards', async () => {
+    it('longer than the allowed staleness, no token is accepted: SERVICE_UNAVAILABLE, until they can be read again', async () => {
       const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
       try {
         const { accessToken } = await alice.signedIn();
@@ -145,7 +145,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     });
 
-    it('anonymous operations go on, also with the token that is trusted by nobody', async () => {
+    it('anonymous operations work, even with a token that is not accepted', async () => {
       const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
       try {
         const { accessToken } = await alice.signedIn();
@@ -167,7 +167,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
   });
 });
 
-describe('what a process knows of revocations', () => {
+describe('a revocation in the cache', () => {
   let database: TestDatabase;
   let orm: MikroORM;
   let revocationCache: RevocationCache;
@@ -176,7 +176,7 @@ describe('what a process knows of revocations', () => {
     ...{ userId: newId(), sessionId: newId(), keyId: '', generation: 0, epoch: 0, roles: [] },
     ...{ amr: ['pwd'], aal: 1, authenticatedAt: 0, enrolmentRequired: false },
   };
-  /** Rows of the table that were looked at. */
+  /** Rows of the table that were read. */
   const tuplesRead = async () => {
     const [row] = await database.query<{ read: number }>(
       `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_user_tables where relname = 'ending'`,
@@ -184,7 +184,7 @@ describe('what a process knows of revocations', () => {
     return row?.read ?? Number.NaN;
   };
 
-  /** As another server would answer that took over. */
+  /** As if another server had taken over. */
   const serverStartedAt = (time: string) =>
     database.query(
       `create or replace function public.pg_postmaster_start_time() returns timestamptz
@@ -216,7 +216,7 @@ describe('what a process knows of revocations', () => {
     await database.drop();
   });
 
-  it('is found among a year of them without reading them all', async () => {
+  it('is found among those of a year without reading them all', async () => {
     await database.query(
       `insert into ending (kind, session_id, matters_until, kept_until)
        select 'SESSION', gen_random_uuid(), now() - n * interval '1 minute', now() + interval '60 days'
@@ -226,13 +226,13 @@ describe('what a process knows of revocations', () => {
     const before = await tuplesRead();
     await revocationCache.start();
     await revocationCache.stop();
-    // A connection tells what it read when it ends, at the latest.
+    // A connection reports its reads at the latest when it closes.
     await orm.close();
     await eventually(tuplesRead, (after) => after > before);
     expect((await tuplesRead()) - before).toBeLessThan(100);
   });
 
-  it('is read once, also while an old transaction stays open on the server', async () => {
+  it('is read once, even while an old transaction stays open on the server', async () => {
     await revocationCache.start();
     await revocationCache.stop();
     const old = await database.connect();
@@ -254,7 +254,7 @@ describe('what a process knows of revocations', () => {
     expect((await tuplesRead()) - before).toBeLessThan(5_000 * 2);
   });
 
-  it('is read in pages at the start, however many there are', async () => {
+  it('is read in pages at the start, for any number of rows', async () => {
     const many = process.env.TEST_ALL ? 1_000_000 : 45_000;
     await database.query(
       `insert into ending (kind, session_id, matters_until, kept_until)
@@ -264,7 +264,8 @@ describe('what a process knows of revocations', () => {
     );
     const cpu = process.cpuUsage();
     await revocationCache.start();
-    // Microseconds of this process: other processes slow the clock on the wall. The database takes about as long.
+    // Microseconds of this process, because other processes slow down real time. The database takes about as
+    // long.
     expect(process.cpuUsage(cpu).user).toBeLessThan(6_000_000);
     await revocationCache.catchUp();
     const ended = [1, 2, 3, 20_000, 20_001, many - 1, many].map((n) => n.toString(16).padStart(12, '0'));
@@ -275,10 +276,10 @@ describe('what a process knows of revocations', () => {
     expect(await revocationCache.isVoid(anyCaller, () => orm.em.fork())).toBe(false);
   });
 
-  it('is read anew when another server took over, which may have lost the last transactions and gone on', async () => {
+  it('is read again when another server took over, which may have lost the last transactions and continued', async () => {
     await revocationCache.start();
     const caller = anyCaller;
-    // By a transaction whose number the former server had given away before the last reading.
+    // Written by a transaction whose number the former server had assigned before the last read.
     await database.query(
       `insert into ending (kind, session_id, matters_until, kept_until, written_by)
        values ('SESSION', $1, now() + interval '1 hour', now() + interval '1 day', '3')`,
@@ -293,7 +294,7 @@ describe('what a process knows of revocations', () => {
     expect(await isVoid()).toBe(true);
   });
 
-  it('is written again when another server took over that never heard of it, once and with an event', async () => {
+  it('is written again once, with an audit event, when the server that took over has lost it', async () => {
     const sessionId = newId();
     const userId = newId();
     const [username, kept, lost] = [`subject-${userId.slice(-12)}`, newId(), newId()];
@@ -310,7 +311,7 @@ describe('what a process knows of revocations', () => {
       [userId],
     );
     await revocationCache.start();
-    // As the new server has it: neither the ending of the one session nor the change of the account.
+    // The state of the new server, without the revocation of one session and the change of the account.
     await database.query(`delete from ending where session_id = $1 or user_id = $2`, [sessionId, userId]);
     await database.query(`update users set epoch = 6 where id = $1`, [userId]);
     await serverStartedAt('2026-01-02');
@@ -332,7 +333,7 @@ describe('what a process knows of revocations', () => {
     ).toEqual([{ action: 'database.lost_transactions', details: { sessions: 1, accounts: 1 } }]);
   });
 
-  it('is known from its commit on, also when the database is gone before it can be read', async () => {
+  it('is known from its commit on, even when the database is gone before it can be read', async () => {
     const lost = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 1 });
     const feed = new PostgresEventFeed(database.servingUrl, () => {});
     const blind = new RevocationCache(

@@ -38,8 +38,8 @@ const verifiedAt = (service: string, token: string) =>
     algorithms: ['RS256'],
   });
 
-describe('a token for one service', () => {
-  it('is accepted there, with the claims of the token that asked for it', async () => {
+describe('a service token', () => {
+  it('is accepted by its service, with the claims of the access token that requested it', async () => {
     const { accessToken, expiresIn, tokenType } = await tokenFor('reports');
     expect({ expiresIn, tokenType }).toEqual({ expiresIn: 300, tokenType: 'Bearer' });
     const { payload } = await verifiedAt('reports', accessToken);
@@ -74,7 +74,7 @@ describe('a token for one service', () => {
     expect((await alice.me(victim.accessToken)).errors).toEqual([]);
   });
 
-  it('lives no longer than the token that asked for it', async () => {
+  it('lives no longer than the access token that requested it', async () => {
     const session = await alice.signedIn();
     gateway.clock.advance(500);
     try {
@@ -86,7 +86,7 @@ describe('a token for one service', () => {
     }
   });
 
-  it('has the strength of the token that asked for it, not of what the session has become', async () => {
+  it('has the level of the access token that requested it, even when the session has another one by now', async () => {
     const { tokens: raised, accessTokenOfLevel1: stale } = await enrol(gateway, await gateway.aSubject());
     expect(decodeJwt((await tokenFor('reports', raised.accessToken)).accessToken).aal).toBe(2);
     const claims = decodeJwt((await tokenFor('reports', stale)).accessToken);
@@ -95,13 +95,13 @@ describe('a token for one service', () => {
     expect({ aal, amr }).toEqual({ aal: 1, amr: ['pwd'] });
   });
 
-  it('is asked for by somebody who is signed in', async () => {
+  it('needs a signed-in caller', async () => {
     expect((await gateway.client.execute(AccessTokenForDocument, { audience: 'reports' })).code).toBe(
       'UNAUTHENTICATED',
     );
   });
 
-  it('is given for no other service than those that are named', async () => {
+  it('is issued only for the listed services', async () => {
     for (const audience of ['gatehouse', 'http://localhost:4000/enrol', 'Reports', 'reports ', '']) {
       const reply = await ask(audience);
       expect(reply.code).toBe('BAD_USER_INPUT');
@@ -109,7 +109,7 @@ describe('a token for one service', () => {
     }
   });
 
-  it('is given for no service where none is named', async () => {
+  it('is not issued when no service is listed', async () => {
     const other = await TestGateway.start();
     try {
       const bob = await other.aSubject();

@@ -13,7 +13,7 @@ describe.each(STORES)('the number of sessions of one account in %s', (store) => 
   });
   afterAll(() => on.close());
 
-  it('is kept by ending the oldest: its tokens are refused at once, and the audit trail says why', async () => {
+  it('is limited by ending the oldest, whose tokens are refused at once, and the audit trail gives the reason', async () => {
     const alice = await gateway.aSubject();
     const oldest = await alice.signedIn();
     for (let count = 2; count <= 6; count++) await alice.signedIn();
@@ -26,7 +26,7 @@ describe.each(STORES)('the number of sessions of one account in %s', (store) => 
     expect(events).toEqual([{ details: { sessionId: oldest.sessionId } }]);
   });
 
-  it('is kept by twenty sign-ins at once, and every one of them that is left works', async () => {
+  it('is limited for twenty sign-ins at once, and every remaining session works', async () => {
     const alice = await gateway.aSubject();
     const replies = await race(20, () => alice.login());
     expect(replies.flatMap(({ errors }) => errors)).toEqual([]);

@@ -15,7 +15,10 @@ import { type AdapterUnderTest, prepareOn, type StoreUnderTest } from '../suppor
 
 const use = { userAgent: 'test', ipAddress: '192.0.2.1' };
 
-/** Every adapter of the session store passes this. What becomes of a token is the contract's: refresh-contract.test.ts. */
+/**
+ * The contract that every adapter of the session store must pass. Decisions about tokens are tested in
+ * refresh-contract.test.ts.
+ */
 export function sessionStoreContract(adapter: AdapterUnderTest): void {
   const { name } = adapter;
   const prepare = (limits: SessionStoreOptions) => prepareOn(adapter, limits);
@@ -40,7 +43,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       if (!found) throw new Error('no such session');
       return found;
     };
-    /** By an access token that says what the sign-in did, or what `token` adds. */
+    /** The change of an access token with the proofs of the sign-in, or with those in `token`. */
     const supersede = (em: EntityManager, proof?: SessionProof, token: Partial<TokenStrength> = {}) => {
       const signedIn = { amr: ['pwd'], aal: 1, authenticatedAt: Math.floor(Date.now() / 1000) };
       return supersedeTokens(
@@ -58,7 +61,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     const rotate = (generation: number, of = session) =>
       under.store.rotate(under.fork(), { userId, sessionId: of.id, generation }, use);
 
-    it('keeps what it was given, from generation 0', async () => {
+    it('stores the given session, from generation 0', async () => {
       const found = await under.store.find(under.fork(), userId, session.id);
       expect(found).toEqual(session);
       expect(found).toMatchObject({ userId, generation: 0, amr: ['pwd'], aal: 1, ...use });
@@ -66,11 +69,11 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(Math.abs(life - 3_600_000)).toBeLessThan(1000);
     });
 
-    it('finds a session for its owner only', async () => {
+    it('finds a session only for its owner', async () => {
       expect(await under.store.find(under.fork(), await under.aUser(), session.id)).toBeNull();
     });
 
-    it('advances the generation by one, tells where it is used and whose it is, and leaves the expiry alone', async () => {
+    it('advances the generation by one, stores the place, returns the owner, and keeps the expiry', async () => {
       const elsewhere = { userAgent: 'Réseau "2"', ipAddress: null };
       const presented = { userId, sessionId: session.id, generation: 0 };
       const rotation = await under.store.rotate(under.fork(), presented, elsewhere);
@@ -81,13 +84,13 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       });
     });
 
-    it('spends nothing on an account that may not have tokens', async () => {
+    it('does not advance for an account that may not get tokens', async () => {
       await under.deactivate(userId);
       expect(await rotate(0)).toEqual({ kind: 'unknown' });
       expect(await under.probe.generation(userId, session.id)).toBe(0);
     });
 
-    it('lets one of many rotations at once win, and shows the others what it left', async () => {
+    it('lets one of many concurrent rotations win, and returns its result to the others', async () => {
       const rotations = await race(20, () => rotate(0));
       expect(rotations.filter(({ kind }) => kind === 'rotated')).toHaveLength(1);
       const others = rotations.filter((rotation) => rotation.kind === 'other');
@@ -95,7 +98,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       for (const { found } of others) expect(found.session).toMatchObject({ id: session.id, generation: 1 });
     });
 
-    it('shows a session whose generation is another, with its place and its times, and changes nothing', async () => {
+    it('returns a session with another generation, with its place and times, and changes nothing', async () => {
       await rotate(0);
       await under.age(session, 10);
       const shown = await rotate(0);
@@ -114,7 +117,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held.generation).toBe(1);
     });
 
-    it('writes notes once for all who read the same, and the others get nothing', async () => {
+    it('writes notes for one of several callers that read the same state, and returns null to the others', async () => {
       const found = await look();
       const written = await race(20, (index) =>
         under.store.write(under.fork(), found, { notes: { givenElsewhere: index } }),
@@ -127,7 +130,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held.notes).toEqual(late.notes);
     });
 
-    it('writes nothing on what changed since it was read: by a rotation, or by a sighting', async () => {
+    it('writes nothing when a rotation or a sighting changed the session since it was read', async () => {
       const before = await look();
       await rotate(0);
       expect(await under.store.write(under.fork(), before, { notes: {} })).toBeNull();
@@ -136,7 +139,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.store.write(under.fork(), between, { notes: {} })).toBeNull();
     });
 
-    it('advances to any generation, from where it is used, and keeps the notes', async () => {
+    it('can advance to any generation, stores the place, and keeps the notes', async () => {
       await under.age(session, 60);
       const elsewhere = { userAgent: 'other', ipAddress: '198.51.100.1' };
       const change = { notes: { movedForwardTo: 9 }, advance: { to: 9, use: elsewhere } };
@@ -147,7 +150,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(held.now - held.rotatedAt).toBeLessThan(10_000);
     });
 
-    it('notes a sighting of the current generation once, and of no other', async () => {
+    it('notes a sighting once, and only of the current generation', async () => {
       await rotate(0);
       const sighting = (generation: number, sessionId = session.id) => ({ userId, sessionId, generation });
       const mark = (...sightings: Sighting[]) => under.store.markSeen(under.fork(), sightings);
@@ -162,7 +165,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held.seen).toBe(false);
     });
 
-    it('takes a step-up of a release that wrote no notes for one', async () => {
+    it('recognises a step-up of a release that wrote no notes', async () => {
       await rotate(0);
       expect((await look()).held.notes).toEqual({});
       await under.probe.stepUpOfEarlierRelease(userId, session.id);
@@ -171,7 +174,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held.notes).toEqual({});
     });
 
-    it('does not know the session of somebody else', async () => {
+    it('does not rotate the session of another account', async () => {
       const stranger = await under.aUser();
       const rotation = await under.store.rotate(
         under.fork(),
@@ -181,7 +184,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(rotation).toEqual({ kind: 'unknown' });
     });
 
-    it('knows nothing of a session that has expired', async () => {
+    it('treats an expired session as missing', async () => {
       await under.age(session, 3601);
       const em = under.fork();
       expect(await under.store.find(em, userId, session.id)).toBeNull();
@@ -219,7 +222,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held).toMatchObject({ generation: to, notes: { superseded: { from: 0, to } } });
     });
 
-    it('advances for a credential change without raising anything', async () => {
+    it('advances for a credential change without raising level or time', async () => {
       await under.age(session, 600);
       const before = await under.store.find(under.fork(), userId, session.id);
       expect(await supersede(under.fork())).toMatchObject({
@@ -227,7 +230,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       });
     });
 
-    it('adds the proof of a step-up to the strength of the access token, not to that of the session', async () => {
+    it('adds the proof of a step-up to the level of the access token, not to that of the session', async () => {
       await stepUp(under.fork(), { amr: ['otp'], aal: 2 });
       const raised = await look();
       expect(await supersede(under.fork(), { amr: ['pwd'], aal: 1 })).toBe('stronger');
@@ -240,7 +243,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(byRaised).toMatchObject({ session: { aal: 2, amr: ['otp', 'pwd'] } });
     });
 
-    it('leaves a session alone that is stronger than the access token of a credential change', async () => {
+    it('leaves a session unchanged when it is stronger than the access token of a credential change', async () => {
       await stepUp(under.fork(), { amr: ['otp'], aal: 2 });
       const raised = await look();
       const now = Math.floor(raised.session.authenticatedAt.getTime() / 1000);
@@ -258,7 +261,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ).toMatchObject({ session: { aal: 2 } });
     });
 
-    it('advances for each of many step-ups and rotations at once', async () => {
+    it('advances for each of many concurrent step-ups and rotations', async () => {
       const raced = await race(10, async (index) => {
         if (index % 2 === 1) return (await stepUp())?.session.generation;
         const rotation = await rotate(0);
@@ -270,7 +273,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await look()).held.generation).toBe(Math.max(...generations));
     });
 
-    it('lets one of many removals at once have the session, and writes one ending that outlives every copy of it', async () => {
+    it('lets one of many concurrent removals succeed, and writes one revocation that outlives every copy of the session', async () => {
       const removed = await race(20, () => under.change((tx) => under.store.remove(tx, userId, session.id)));
       expect(removed.filter((ended) => ended !== null)).toMatchObject([{ id: session.id, userId }]);
       const [ending, ...more] = await under.revocationsOf(userId);
@@ -280,7 +283,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(ending?.days).toBeLessThan(1.1);
     });
 
-    it('lets go of a session once its ending has committed', async () => {
+    it('deletes a session after its revocation has committed', async () => {
       await under.change((tx) => under.store.remove(tx, userId, session.id));
       const holds = () => under.probe.count(userId);
       await eventually(holds, (count) => count === 0);
@@ -298,13 +301,13 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await rotate(0)).kind).toBe('rotated');
     });
 
-    it('does not remove the session of somebody else', async () => {
+    it('does not remove the session of another account', async () => {
       const stranger = await under.aUser();
       expect(await under.change((tx) => under.store.remove(tx, stranger, session.id))).toBeNull();
       expect(await under.store.find(under.fork(), userId, session.id)).not.toBeNull();
     });
 
-    it('ends a session that it lost where a genuine token names it, once, and otherwise knows none', async () => {
+    it('ends a session that it has lost once when a genuine token names it, and otherwise finds none', async () => {
       const lost = newId();
       const remove = (options?: { known: boolean }) =>
         under.change((tx) => under.store.remove(tx, userId, lost, options));
@@ -314,7 +317,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect((await under.revocationsOf(userId)).map(({ session_id }) => session_id)).toEqual([lost]);
     });
 
-    it('writes no second ending for a session that had ended', async () => {
+    it('writes no second revocation for an ended session', async () => {
       const remove = () => under.change((tx) => under.store.remove(tx, userId, session.id, { known: true }));
       expect([await remove(), await remove()]).toMatchObject([{ id: session.id }, null]);
       expect(await under.revocationsOf(userId)).toHaveLength(1);
@@ -330,7 +333,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ['removeAll', () => under.change((tx) => under.store.removeAll(tx, userId)), []],
     ];
     it.each(callsOnEnded)(
-      'knows nothing of a session that has an ending, although it still holds it: %s',
+      'treats a session with a revocation as missing, although it still has it: %s',
       async (_name, call, nothing) => {
         await under.endElsewhere(session);
         expect(await under.probe.generation(userId, session.id)).toBe(0);
@@ -340,20 +343,20 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       },
     );
 
-    it('does not count sessions that have an ending', async () => {
+    it('does not count sessions with a revocation', async () => {
       await under.age(session, 60);
       await under.endElsewhere(await aSession());
       for (let count = 2; count <= 5; count++) expect((await create()).displaced).toEqual([]);
     });
 
-    it('removes all but one, and tells which', async () => {
+    it('removes all sessions except one, and returns the removed ones', async () => {
       const others = [await aSession(), await aSession()];
       const removed = await under.change((tx) => under.store.removeAll(tx, userId, { except: session.id }));
       expect(removed.map(({ id }) => id).sort()).toEqual(others.map(({ id }) => id).sort());
       expect(await under.store.list(under.fork(), userId)).toHaveLength(1);
     });
 
-    it('removes all of a user, and none of anybody else', async () => {
+    it('removes all sessions of a user, and none of other users', async () => {
       const stranger = await under.aUser();
       const theirs = await under.change((tx) =>
         under.store.create(tx, {
@@ -371,7 +374,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.store.list(under.fork(), stranger)).toEqual([theirs.session]);
     });
 
-    it('ends each session once, where two removals of all and a removal of one meet', async () => {
+    it('ends each session once, when two removals of all and a removal of one run at once', async () => {
       for (let count = 1; count <= 4; count++) await aSession();
       const ended = await race(9, (index) =>
         under.change(async (tx) =>
@@ -384,7 +387,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.revocationsOf(userId)).toHaveLength(5);
     });
 
-    it('displaces the oldest session of the user by one more than there may be, and none of anybody else', async () => {
+    it('evicts the oldest session of a user over the limit, and none of other users', async () => {
       const stranger = await under.aUser();
       const theirs = await under.change((tx) =>
         under.store.create(tx, {
@@ -403,7 +406,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       expect(await under.store.find(under.fork(), stranger, theirs.session.id)).not.toBeNull();
     });
 
-    it('never displaces the session that it just made, also in a transaction that began before the others', async () => {
+    it('never evicts the session that it just made, even in a transaction that began before the others', async () => {
       await under.change(async (tx) => {
         await under.store.list(tx, userId);
         for (let count = 1; count <= 5; count++) await create();
@@ -427,7 +430,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
     });
     afterAll(() => under.close());
 
-    it('forgets a session that was not refreshed within it; a refresh starts it anew', async () => {
+    it('deletes a session that was not refreshed within it, and each refresh starts it again', async () => {
       const userId = await under.aUser();
       const { session } = await under.change((tx) =>
         under.store.create(tx, {

@@ -10,7 +10,7 @@ import {
 import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import type { Subject } from '../support/subject.ts';
 
-/** The mark of the device stays: it signs nobody in. */
+/** The device cookie stays, since it signs nobody in. */
 const tokenCookies = ({ cookies }: Client) =>
   [...cookies.keys()].filter((name) => !name.endsWith('gatehouse_device'));
 
@@ -27,7 +27,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
   afterAll(() => on.close());
 
   describe('logout', () => {
-    it('ends the session of the access token: it and the refresh token are refused at once', async () => {
+    it('ends the session of the access token: that and the refresh token are refused at once', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       const reply = await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
       expect(reply.data).toEqual({ logout: true });
@@ -35,14 +35,14 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await alice.refresh(refreshToken)).code).toBe('INVALID_REFRESH_TOKEN');
     });
 
-    it('ends the session of the refresh token in the argument, also of one that was rotated since', async () => {
+    it('ends the session of the refresh token in the argument, even when it was rotated since', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       await alice.refresh(refreshToken);
       await gateway.client.execute(LogoutDocument, { refreshToken });
       expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
     });
 
-    it('ends the session of the cookies and clears them as they were set', async () => {
+    it('ends the session of the cookies, and clears them with the attributes with which they were set', async () => {
       const browser = gateway.browser();
       const { accessToken } = await alice.signedIn({ client: browser });
       expect(tokenCookies(browser)).toHaveLength(2);
@@ -59,7 +59,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await alice.me(accessToken)).code).toBe('UNAUTHENTICATED');
     });
 
-    it('ends the session of an access token that has expired', async () => {
+    it('ends the session of an expired access token', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       const later = await gateway.another();
       try {
@@ -71,14 +71,14 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     });
 
-    it('is true twice, with a foreign token and with none', async () => {
+    it('returns true again, and also with a foreign token and without a token', async () => {
       const { accessToken } = await alice.signedIn();
       for (const bearer of [accessToken, accessToken, 'foreign.access.token', 'x'.repeat(98), undefined]) {
         expect((await gateway.client.execute(LogoutDocument, {}, { bearer })).data).toEqual({ logout: true });
       }
     });
 
-    it('keeps the cookies while the session could not be ended, so that the client can try again', async () => {
+    it('keeps the cookies when the session could not be ended, so that the client can retry', async () => {
       const browser = gateway.browser();
       await alice.signedIn({ client: browser });
       const owner = await gateway.database.connect();
@@ -96,7 +96,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(tokenCookies(browser)).toEqual([]);
     });
 
-    it('leaves the other sessions of the account alone', async () => {
+    it('does not affect the other sessions of the account', async () => {
       const [one, two] = [await alice.signedIn(), await alice.signedIn()];
       await gateway.client.execute(LogoutDocument, {}, { bearer: one.accessToken });
       expect((await alice.me(two.accessToken)).errors).toEqual([]);
@@ -104,7 +104,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
   });
 
   describe('the list of sessions', () => {
-    it('shows where the account is signed in, the current one marked, never a token', async () => {
+    it('shows where the account is signed in, marks the current session, and has no tokens', async () => {
       const bob = await gateway.aSubject();
       const phone = await bob.signedIn({ headers: { 'user-agent': 'Phone/1.0' } });
       const laptop = await bob.signedIn({ headers: { 'user-agent': 'Laptop/2.0' } });
@@ -125,7 +125,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect(text).not.toContain(phone.refreshToken);
     });
 
-    it('shows nothing of somebody else', async () => {
+    it('shows no sessions of other accounts', async () => {
       const bob = await gateway.aSubject();
       const { accessToken } = await bob.signedIn();
       const { data } = await gateway.client.execute(SessionsDocument, {}, { bearer: accessToken });
@@ -143,7 +143,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       expect((await revoke()).code).toBe('NOT_FOUND');
     });
 
-    it("answers the same for somebody else's session as for one that does not exist", async () => {
+    it("answers the same for another account's session as for one that does not exist", async () => {
       const here = await alice.signedIn();
       const stranger = await (await gateway.aSubject()).signedIn();
       const ids = [stranger.sessionId, '01890000-0000-7000-8000-000000000000', 'not-an-id', "' or true --"];
@@ -157,7 +157,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     });
 
-    it('ends every other session and tells how many', async () => {
+    it('ends every other session and returns their number', async () => {
       const bob = await gateway.aSubject();
       const others = [await bob.signedIn(), await bob.signedIn(), await bob.signedIn()];
       const here = await bob.signedIn();

@@ -1,4 +1,4 @@
-/** @topology one: has two processes of its own, and looks into each */
+/** @topology one: has two processes of its own, and reads the state of each */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,9 +11,9 @@ import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { elapse, eventually, race } from '../support/race.ts';
 import { type Subject, tokensOf } from '../support/subject.ts';
 
-/** Seconds: small, so that a whole rotation is a few dozen steps. */
+/** Seconds: short, so that a whole rotation takes a few dozen steps. */
 const TTL = 600;
-/** Seconds: what the rotation promises (key-rotation.ts). */
+/** Seconds: the delays of a rotation (key-rotation.ts). */
 const PUBLISHED_BEFORE_USE = 600;
 const CLOCK_SLACK = 60;
 
@@ -53,7 +53,7 @@ const published = async (at: TestGateway = gateway) => {
 const wake = `insert into ending (kind, matters_until, kept_until)
               values ('KEYS', now() + interval '1 hour', now() + interval '1 hour')`;
 
-/** Lets time pass: the rows move into the past, the processes' clocks into the future. */
+/** Lets time pass: moves the rows into the past, and the processes' clocks into the future. */
 async function pass(seconds: number): Promise<void> {
   const before = new Map(list().map(({ kid, createdAt }) => [kid, createdAt?.getTime() ?? 0]));
   await gateway.database.query(
@@ -65,7 +65,7 @@ async function pass(seconds: number): Promise<void> {
   );
   for (const at of both()) {
     at.clock.advance(seconds);
-    // Sooner than by the next look, half a second later; other tests show that a process needs no such call.
+    // Sooner than the next poll, half a second later. Other tests show that a process needs no such call.
     await at.gateway.caughtUp();
     await eventually(
       async () => list(at),
@@ -77,7 +77,7 @@ async function pass(seconds: number): Promise<void> {
 }
 
 describe('a rotation', () => {
-  it('publishes the new key at once, in every process, and signs with the old one until others can know it', async () => {
+  it('publishes the new key at once in every process, and signs with the old one until other services can know the new one', async () => {
     const old = list()[0]?.kid;
     const { kid, signsFrom } = await rotate();
     expect(list().map(({ kid, state }) => [kid, state])).toEqual([
@@ -96,7 +96,7 @@ describe('a rotation', () => {
     }
   });
 
-  it('goes on by itself: the new key signs, and the old one goes once its last token has expired', async () => {
+  it('continues by itself: the new key signs, and the old one is removed when its last token has expired', async () => {
     const old = list()[0]?.kid;
     const { kid } = await rotate();
     await pass(PUBLISHED_BEFORE_USE - 10);
@@ -116,7 +116,7 @@ describe('a rotation', () => {
     for (const at of both()) expect(await published(at)).toEqual([kid]);
   });
 
-  it('follows the clock without being woken', async () => {
+  it('follows the clock without a wake-up', async () => {
     const { kid } = await rotate();
     await pass(PUBLISHED_BEFORE_USE - 1);
     for (const at of both()) {
@@ -128,7 +128,7 @@ describe('a rotation', () => {
     }
   });
 
-  it('costs no request: every token is good wherever it goes until it expires, also by a key set of yesterday', async () => {
+  it('fails no request: every token is accepted everywhere until it expires, even with a cached key set', async () => {
     const keys = createRemoteJWKSet(new URL(`${second.url}/.well-known/jwks.json`), {
       cacheMaxAge: Number.POSITIVE_INFINITY,
       cooldownDuration: Number.POSITIVE_INFINITY,
@@ -139,7 +139,7 @@ describe('a rotation', () => {
     const seen = new Set<unknown>();
     const step = 60;
     for (let passed = 0; passed <= PUBLISHED_BEFORE_USE + TTL + 2 * CLOCK_SLACK; passed += step) {
-      // As long as the published max-age lets others keep the set, and never because of a kid that they do not know.
+      // Services may cache the set for the published max-age. An unknown kid does not make them reload it.
       if (passed > 0 && passed % 300 === 0) await keys.reload();
       tokens.push(...(await Promise.all(both().map(signIn))));
       const currentDate = new Date(gateway.clock.now());
@@ -157,9 +157,9 @@ describe('a rotation', () => {
     expect(await published()).toEqual([kid]);
   }, 120_000);
 
-  it('costs no request under load either, by a verifier that caches the key set', async () => {
-    // The times of a rotation in a scale of 1 to 200: 3 s of publication, a cache of 1 s that knows no other reason to
-    // fetch, and tokens that are used for 1 s.
+  it('fails no request under load, at a verifier that caches the key set', async () => {
+    // The times of a rotation, scaled 1 to 200: 3 s of publication, a cache of 1 s that is only refreshed by
+    // age, and tokens that are used for 1 s.
     const keys = createRemoteJWKSet(new URL(`${second.url}/.well-known/jwks.json`), {
       cacheMaxAge: 1_000,
       cooldownDuration: Number.POSITIVE_INFINITY,
@@ -214,7 +214,7 @@ describe('a rotation', () => {
     expect(requests).toBeGreaterThan(200);
   });
 
-  it('is refused while another one is pending; of ten at once one is made', async () => {
+  it('is refused while another one is pending, and one of ten concurrent ones succeeds', async () => {
     const outcomes = await race(10, () => rotate().catch((error: Error) => error.message));
     const made = outcomes.filter((outcome) => typeof outcome === 'object');
     expect(made).toHaveLength(1);
@@ -224,7 +224,7 @@ describe('a rotation', () => {
     expect(list()).toHaveLength(2);
   });
 
-  it('that must not wait lets the pending key sign, or a new one, as soon as every gateway can know it', async () => {
+  it('with --now lets the pending key or a new one sign, as soon as every gateway can know it', async () => {
     const signsEverywhere = async (kid: string) => {
       for (const at of both()) {
         await eventually(
@@ -261,7 +261,7 @@ describe('a rotation', () => {
     expect(await published()).toEqual([next.kid]);
   });
 
-  it('to another algorithm, by a setting, is published before it signs, and known to the processes that have the former one', async () => {
+  it('to another algorithm by setting is published before it signs, and known to processes with the former algorithm', async () => {
     const third = await gateway.another({ JWT_ALG: 'ES256' });
     try {
       expect(list(third).map(({ algorithm, state }) => [algorithm, state])).toEqual([
@@ -302,7 +302,7 @@ describe('a rotation', () => {
     }
   });
 
-  it('is on record', async () => {
+  it('is audited', async () => {
     const { kid } = await rotate();
     const events = await gateway.database.query(
       `select actor_id, details->>'kid' as kid, details->>'mode' as mode from audit_event where action = 'key.rotated'`,
@@ -310,7 +310,7 @@ describe('a rotation', () => {
     expect(events).toEqual([{ actor_id: null, kid, mode: 'announced' }]);
   });
 
-  it('is not for a key of one’s own file, beside which an emergency voids those of the database', async () => {
+  it('is refused for a key from a file, and an emergency then voids the keys of the database', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-key-'));
     const file = join(folder, 'key.pem');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -376,7 +376,7 @@ describe('an emergency', () => {
     expect(events.map((event) => event.kid).sort()).toEqual(old.sort());
   });
 
-  it('leaves nothing to sign with: the private halves are gone, and a start does without them', async () => {
+  it('deletes the private keys, and a process can start without them', async () => {
     await rotate('emergency');
     const rows = await gateway.database.query<{ kept: boolean }>(
       'select sealed_private_key is not null as kept from signing_key order by created_at',
@@ -387,7 +387,7 @@ describe('an emergency', () => {
     await third.close();
   });
 
-  it('is obeyed by a process that cannot reread its keys, which otherwise goes on with those it has', async () => {
+  it('takes effect in a process that cannot reread its keys, which otherwise goes on with its old ones', async () => {
     const token = await signIn(second);
     const kid = kidOf(token);
     await gateway.database.query(
@@ -410,7 +410,7 @@ describe('an emergency', () => {
     );
   });
 
-  it('is known after a gap in reading revocations, also when its own ending matters no more by then', async () => {
+  it('is noticed after a gap in reading revocations, even when its revocation has expired by then', async () => {
     const kid = list(second)[0]?.kid;
     await gateway.database.query('revoke select on ending from gatehouse_app');
     await elapse(1_600, 'longer than the allowed staleness: only then it is a gap');

@@ -7,12 +7,12 @@ import { isSeen } from '../support/session-probe.ts';
 import { STORES } from '../support/session-stores.ts';
 import { Subject, type Tokens, tokensOf } from '../support/subject.ts';
 
-/** CONTRIBUTING.md tells of the long form. */
+/** CONTRIBUTING.md describes the long form. */
 const LONG = process.env.TEST_LONG === '1';
 jest.setTimeout(LONG ? 300_000 : 120_000);
 
 const between = (least: number, most: number) => least + Math.random() * (most - least);
-/** Where the generation stands in a refresh token: behind version, key id, user id and session id. */
+/** The offset of the generation in a refresh token: after version, key id, user id and session id. */
 const generationIn = (refreshToken: string) => Buffer.from(refreshToken, 'base64url').readUInt32BE(37);
 
 describe.each(STORES)('two processes with sessions in %s', (store) => {
@@ -34,7 +34,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       [id],
     );
 
-  it('give one successor to twenty uses of a token at once, and advance by one, twenty times over', async () => {
+  it('give one successor to twenty concurrent uses of a token, and advance by one, twenty times in a row', async () => {
     const alice = await Subject.register(pair.clients[0]);
     let { refreshToken, sessionId } = await alice.signedIn();
     for (let round = 1; round <= 20; round++) {
@@ -49,12 +49,12 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     expect(await alarms()).toEqual([]);
   });
 
-  it('give nothing of a step-up to refreshes that race with it, and go on with the token of the step-up', async () => {
+  it('give nothing of a step-up to refreshes that race with it, and continue with the token of the step-up', async () => {
     for (let round = 0; round < 10; round++) {
       const alice = await Subject.register(pair.clients[0]);
       const { accessToken: bearer, refreshToken, sessionId } = await alice.signedIn();
       const { iat: signedInAt } = decodeJwt(bearer);
-      // A second, so that the times of both proofs differ in a token.
+      // One second, so that the times of both proofs differ in a token.
       await pair.sessions.age(alice.id, sessionId, 100);
       const stepUp = pair.clients[1].execute(
         ReauthenticateDocument,
@@ -73,15 +73,15 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     expect(await alarms()).toEqual([]);
   });
 
-  it('lose and double no session while one or the other is killed in the middle of refreshes', async () => {
+  it('neither lose nor double a session while one or the other is killed during refreshes', async () => {
     const [people, waves] = LONG ? [50, 40] : [20, 8];
     const lostReplies: unknown[] = [];
     const kills: Array<Promise<void>> = [];
-    /** Refreshes that each process has not answered yet. */
+    /** Refreshes that a process has not answered yet. */
     const inFlight: [number, number] = [0, 0];
     let isOver = false;
 
-    /** As a client does: the same token again, wherever somebody answers. */
+    /** Sends the same token again at the process that answers, as a client does. */
     const refresh = async (person: Subject, refreshToken: string, wave: number): Promise<string> => {
       for (let attempt = wave; ; attempt++) {
         const at = (attempt % 2) as 0 | 1;
@@ -104,7 +104,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
 
     const subjects: Subject[] = [];
     const sessions: Tokens[] = [];
-    // One after the other: the queue for hashes is bounded.
+    // One after the other, because the queue for hashes is bounded.
     for (let person = 0; person < people; person++) {
       const subject = await Subject.register(pair.clients[0]);
       subjects.push(subject);
@@ -147,7 +147,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     expect(await alarms()).toEqual([]);
   });
 
-  it('know of a logout within a second, also right after the connections that would tell them were cut', async () => {
+  it('know of a logout within a second, even right after the connections for wake-ups were cut', async () => {
     const alice = await Subject.register(pair.clients[0]);
     const [here, there] = pair.clients;
     const { accessToken, refreshToken } = await alice.signedIn();
@@ -180,7 +180,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     );
   });
 
-  it('end a session once whose predecessor comes back at both, from where its client is not', async () => {
+  it('end a session once when its predecessor comes to both, from another place than its client', async () => {
     const alice = await Subject.register(pair.clients[0]);
     const { refreshToken, sessionId } = await alice.signedIn();
     const renewed = tokensOf(await alice.refresh(refreshToken));
@@ -192,7 +192,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     expect(await alarmsOf(alice)).toHaveLength(1);
   });
 
-  it('take nobody for a thief whose refresh lay in a process that stood still, while they went on at the other', async () => {
+  it('do not report a theft when a refresh waited in a process that stood still, while the client went on at the other', async () => {
     const [here, there] = pair.clients;
     const people: Array<{ alice: Subject; tokens: Tokens }> = [];
     for (let person = 0; person < 10; person++) {
@@ -209,7 +209,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       await elapse(3_000, 'how long the process stands still');
       pair.goOn(0);
       for (const [index, reply] of (await Promise.all(late)).entries()) {
-        // The same successor, or nothing: a machine under load may find the request too old.
+        // The same successor, or a refusal: a machine under load may find the request too old.
         if (reply.code !== 'SERVICE_UNAVAILABLE')
           expect(tokensOf(reply).refreshToken).toBe(people[index]?.tokens.refreshToken);
       }
