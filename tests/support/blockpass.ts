@@ -30,7 +30,10 @@ export const ALL_FIELDS =
 
 export const issuerKey = new SigningKey('blockpass-fake-issuer-key');
 
-/** A Blockpass of the test's own, at which one service is registered; its endpoints are set once they are known. */
+/**
+ * A Blockpass of the test's own, with one registered service. The endpoints of the service are set once they
+ * are known.
+ */
 export async function startBlockpass(service: Partial<Service> = {}): Promise<FakeBlockpass> {
   const nowhere = 'http://127.0.0.1:9';
   const blockpass = new FakeBlockpass({
@@ -46,13 +49,13 @@ export async function startBlockpass(service: Partial<Service> = {}): Promise<Fa
   return blockpass;
 }
 
-/** A gateway whose Blockpass is the test's own. */
+/** A gateway that uses the test's own Blockpass. */
 export interface BlockpassWorld {
   readonly gateway: TestGateway;
   readonly blockpass: FakeBlockpass;
   /** A new person with the app. */
   person(name?: string, fields?: Record<string, string | Uint8Array>): FakeApp;
-  /** Somebody who may review, signed in. */
+  /** The access token of a signed-in reviewer. */
   reviewer(): Promise<string>;
   close(): Promise<void>;
 }
@@ -79,7 +82,7 @@ export async function startBlockpassWorld(settings: Environment = {}): Promise<B
   };
 }
 
-/** What the service registers at Blockpass. */
+/** The registration of the service at Blockpass. */
 export function pointAppAt(blockpass: FakeBlockpass, url: string, path = '/blockpass/api'): void {
   const prefix = url + path;
   blockpass.service.endpoints = {
@@ -91,12 +94,15 @@ export function pointAppAt(blockpass: FakeBlockpass, url: string, path = '/block
   };
 }
 
-/** @returns the access token of somebody who may review. */
+/** @returns the access token of a reviewer. */
 async function aReviewer(gateway: TestGateway): Promise<string> {
   return signedInReviewer(gateway, await gateway.aSubject());
 }
 
-/** The same of somebody of the test's own. Roles that were written behind the gateway's back are known a moment later. */
+/**
+ * The same for an account of the test. The role is written to the database directly, so the gateway knows it
+ * a moment later.
+ */
 export async function signedInReviewer(gateway: TestGateway, reviewer: Subject): Promise<string> {
   await grantReview(gateway, reviewer.id);
   const { accessToken } = await reviewer.signedIn();
@@ -106,7 +112,7 @@ export async function signedInReviewer(gateway: TestGateway, reviewer: Subject):
   return accessToken;
 }
 
-/** From their next sign-in on. */
+/** Valid from their next sign-in on. */
 export async function grantReview(gateway: TestGateway, userId: string): Promise<void> {
   const role = `reviewer-${randomBytes(4).toString('hex')}`;
   await gateway.database.query(
@@ -114,7 +120,7 @@ export async function grantReview(gateway: TestGateway, userId: string): Promise
      insert into role_grant (user_id, role_id) select $2, id from made`,
     [role, userId],
   );
-  // Written behind the gateway's back: it rereads roles when it is told that they changed.
+  // Written to the database directly. The gateway rereads roles when it is told that they changed.
   await gateway.database.query(
     `insert into ending (kind, matters_until, kept_until) values ('ROLES', now() + interval '1 hour', now() + interval '1 hour')`,
   );
@@ -144,7 +150,7 @@ export class SignInPage {
     return data?.blockpassSignIn?.state;
   }
 
-  /** Every state that the subscription tells of, until it ends. */
+  /** Every state that the subscription sends, until it ends. */
   async follow(
     socket: SubscriptionClient,
     secret: string | null = this.secret,
@@ -172,7 +178,7 @@ export class SignInPage {
     return this.browser.execute(CompleteBlockpassSignInDocument, { id: this.id, secret }, request);
   }
 
-  /** @returns who is signed in now. */
+  /** @returns the signed-in user. */
   async signedIn(options: RequestOptions = {}): Promise<{ id: string; accessToken: string }> {
     const { data, text } = await this.complete(options);
     const result = data?.completeBlockpassSignIn;
@@ -181,7 +187,7 @@ export class SignInPage {
   }
 }
 
-/** A client of the gateway's WebSocket. */
+/** A WebSocket client of the gateway. */
 export const subscriptionClient = (
   url: string,
   {

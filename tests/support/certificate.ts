@@ -1,8 +1,9 @@
 /**
- * A self-made certificate for `localhost` and 127.0.0.1, good until 2126, with its key. For test servers on loopback:
- *
- *     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=localhost \\
- *       -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+ * A self-signed certificate for `localhost` and 127.0.0.1, valid until 2126, with its key. For test servers
+ * on loopback:
+ * openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj /CN=localhost
+ * \\
+ * -addext subjectAltName=DNS:localhost,IP:127.0.0.1
  */
 export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBmjCCAUGgAwIBAgIUQmTofOYMjHFG2p2SwD+CjvuGp5gwCgYIKoZIzj0EAwIw

@@ -20,17 +20,17 @@ export interface RequestOptions {
 /** A process that answers requests. */
 export interface Process {
   readonly url: string;
-  /** Resolves when it knows what was changed elsewhere before. */
+  /** Resolves when the process knows all earlier changes of other processes. */
   readonly caughtUp?: () => Promise<void>;
 }
 
-/** A GraphQL client that keeps cookies, as a browser would, when it is asked to. */
+/** A GraphQL client that can keep cookies like a browser. */
 export class Client {
   readonly cookies = new Map<string, string>();
   private readonly processes: readonly [Process, ...Process[]];
   private turn = 0;
 
-  /** @param at the processes between which its requests alternate, or the address of one */
+  /** @param at the processes between which its requests alternate, or the URL of one */
   constructor(
     at: string | readonly [Process, ...Process[]],
     private readonly options: { readonly keepCookies?: boolean } = {},
@@ -50,7 +50,7 @@ export class Client {
     return this.post<Data>({ query: print(document as DocumentNode), variables }, options);
   }
 
-  /** For what a typed document cannot say. */
+  /** For documents that the types do not allow. */
   raw(
     query: string,
     variables: unknown = {},

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/platform/clock.ts';
 
-/** The process's time, moved by hand. */
+/** The clock of a process, moved by hand. */
 export class TestClock implements Clock {
   private offset = 0;
 
@@ -8,7 +8,7 @@ export class TestClock implements Clock {
     return Date.now() + this.offset;
   }
 
-  /** To the middle of a time step of TOTP, so that none begins while a test computes a code and sends it. */
+  /** Moves to the middle of a TOTP step, so that no new one begins while a test computes and sends a code. */
   toMidStep(): void {
     this.advance((45 - ((this.now() / 1000) % 30)) % 30);
   }

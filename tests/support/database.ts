@@ -1,21 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
-/** A migrated database of this test file's own, on the PostgreSQL of the global set-up. */
+/** A migrated database for one test file, on the PostgreSQL of the global set-up. */
 export interface TestDatabase {
   readonly ownerUrl: string;
   readonly servingUrl: string;
-  /** As the owner of the tables: what no request can do. */
+  /** Runs SQL as the owner of the tables, which no request can do. */
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** A connection that the test closes itself, for what needs a transaction of its own. */
+  /** A connection that the test closes itself, for a transaction of its own. */
   connect(as?: 'owner' | 'serving'): Promise<pg.Client>;
-  /** As the superuser of the cluster, for what nobody else may do. */
+  /** Runs SQL as the superuser of the cluster. */
   querySuperuser<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
-  /** The same in this database, for what belongs to one. */
+  /** Runs SQL as the superuser, in this database. */
   querySuperuserHere(text: string): Promise<unknown>;
-  /** Connections to this database that wait for a lock: other test files lock on the same cluster meanwhile. */
+  /**
+   * Counts the connections to this database that wait for a lock. Other test files hold locks on the same
+   * cluster meanwhile.
+   */
   lockWaiters(): Promise<number>;
-  /** Statements like the pattern that run in this database now. Only a superuser can read those of another login. */
+  /**
+   * Counts the statements that match the pattern and run in this database now. Only a superuser can read
+   * those of another login.
+   */
   running(pattern: string): Promise<number>;
   drop(): Promise<void>;
 }

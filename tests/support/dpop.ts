@@ -11,10 +11,10 @@ import {
 } from './generated/operations.ts';
 import type { Subject } from './subject.ts';
 
-/** What a proof says and how it is made, where it is not as it should be. */
+/** The ways in which a proof differs from a valid one. */
 export interface ProofFacts {
   readonly accessToken?: string | undefined;
-  /** Replace or, with undefined, remove. */
+  /** Claims to replace or, with undefined, to remove. */
   readonly claims?: Record<string, unknown>;
   readonly header?: Record<string, unknown>;
 }

@@ -8,7 +8,7 @@ import { TestRedis } from './redis.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 import type { StoreName } from './session-stores.ts';
 
-/** Two gateways in processes of their own, on one database and one session store. */
+/** Two gateways in separate processes, on one database and one session store. */
 export class GatewayPair {
   private readonly processes: GatehouseProcess[] = [];
 
@@ -48,7 +48,7 @@ export class GatewayPair {
       [new Client(`http://127.0.0.1:${one}`), new Client(`http://127.0.0.1:${two}`)],
     );
     try {
-      // One after the other: the first makes the signing key.
+      // One after the other, because the first makes the signing key.
       await pair.start(0);
       await pair.start(1);
       return pair;
@@ -58,7 +58,7 @@ export class GatewayPair {
     }
   }
 
-  /** The newest mail to an address, once it carries a link to the page. */
+  /** The newest mail to an address, once it has a link to the page. */
   async mailTo(email: string, page: string): Promise<string> {
     const find = async () => {
       const response = await fetch(`${this.clients[0].url}/dev/mailbox`, {
@@ -74,7 +74,7 @@ export class GatewayPair {
     this.processes[index] = await GatehouseProcess.start(this.environments[index] as { PORT: string });
   }
 
-  /** Stands still, as a paused container does, until it is told to go on. */
+  /** Stops the process, like a paused container, until `goOn`. */
   stall(index: 0 | 1): void {
     this.processes[index]?.kill('SIGSTOP');
   }
@@ -83,7 +83,7 @@ export class GatewayPair {
     this.processes[index]?.kill('SIGCONT');
   }
 
-  /** As a machine that fails: nothing is finished. */
+  /** Kills the process, so that nothing is finished. */
   async kill(index: 0 | 1): Promise<void> {
     this.processes[index]?.kill('SIGKILL');
     await this.processes[index]?.ended;

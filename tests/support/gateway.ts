@@ -32,8 +32,8 @@ export const newSecrets = (): Secrets => ({
 });
 
 /**
- * A gateway in this process, on a real socket and a real database; two of them where the run asks for two, and then
- * the requests of its clients alternate.
+ * A gateway in this process, on a real socket and a real database. When the run asks for two, there are two
+ * gateways, and the requests of its clients alternate.
  */
 export class TestGateway {
   readonly client: Client;
@@ -42,7 +42,7 @@ export class TestGateway {
     readonly url: string,
     readonly database: TestDatabase,
     readonly clock: TestClock,
-    /** Every line that was logged, at the finest level. */
+    /** Every logged line, at the most detailed level. */
     readonly logLines: readonly string[],
     readonly gateway: Gateway,
     private readonly settings: Environment,
@@ -111,12 +111,12 @@ export class TestGateway {
     );
   }
 
-  /** A registered account, unlike every other. */
+  /** A new account with unique names. */
   aSubject(facts: Partial<SubjectFacts> = {}): Promise<Subject> {
     return Subject.register(this.client, facts);
   }
 
-  /** Proves the address by the mailed link. */
+  /** Confirms the address with the mailed link. */
   async confirm(subject: Subject): Promise<Subject> {
     const token = await this.mailbox.token(subject.email, 'confirm-email');
     const { password } = subject;
@@ -125,12 +125,12 @@ export class TestGateway {
     return subject;
   }
 
-  /** What it has mailed; where SMTP_URL is set, nothing. */
+  /** The mails that it sent. Empty with SMTP_URL. */
   get mailbox(): Mailbox {
     return new Mailbox(this.gateway.fork, this.settings.ENCRYPTION_KEY ?? '');
   }
 
-  /** Into whichever store this gateway keeps its sessions in. */
+  /** The session store of this gateway, for tests. */
   get sessions(): SessionProbe {
     const { SESSION_STORE, REDIS_URL = '' } = this.settings;
     return SESSION_STORE === 'redis' ? probeRedis(REDIS_URL) : probePostgres(this.database);
@@ -147,7 +147,7 @@ export class TestGateway {
     return answers.every(({ status }) => status === 200);
   }
 
-  /** Ends its processes; the database stays. @throws when they logged a secret. */
+  /** Stops its processes, and keeps the database. @throws when they logged a secret. */
   async stop(): Promise<void> {
     await Promise.all([this.gateway.close(), this.twin?.gateway.close()]);
     refuseSecretsIn(this.logLines);
@@ -163,8 +163,8 @@ export class TestGateway {
   }
 
   /**
-   * What was ended through one process is refused by the other within a second, which has tests of its own. The
-   * others may rely on what is true in one process at once, so each request waits until its process knows.
+   * Another process refuses an ended session within a second, which has its own tests. Other tests may rely
+   * on its effect at once, so each request waits until its process knows every change.
    */
   private processes(): [Process, ...Process[]] {
     if (!this.twin) return [{ url: this.url }];

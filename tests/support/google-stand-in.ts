@@ -13,10 +13,10 @@ import {
 export const CLIENT_ID = 'gateway.apps.example.test';
 const CLIENT_SECRET = 'the client secret of the tests';
 
-/** What an ID token says; undefined takes a claim away. */
+/** Claims of an ID token. Undefined removes a claim. */
 export type Claims = Record<string, unknown>;
 
-/** How the stand-in misbehaves. An answer of `redirected` and of `huge` would be right, if it were read. */
+/** How the stand-in misbehaves. The answers of `redirected` and `huge` would be correct if they were read. */
 export type Failure = 'silent' | 'broken' | 'garbage' | 'trickling' | 'redirected' | 'huge';
 
 /** A person with a Google account. */
@@ -29,26 +29,26 @@ export interface Person {
 
 let people = 0;
 
-/** With an address that Google hands out itself, unless they are told otherwise. */
+/** A person whose address Google hosts, unless the claims say otherwise. */
 export function aPerson(facts: Partial<Person> = {}): Person {
   people += 1;
   const unique = `${Date.now().toString(36)}${people}`;
   return { sub: `10${unique}`, email: `person.${unique}@gmail.com`, email_verified: true, ...facts };
 }
 
-/** An OpenID issuer on loopback whose every claim a test can alter (oauth2-mock-server). */
+/** An OpenID issuer on loopback in which a test can change every claim (oauth2-mock-server). */
 export class GoogleStandIn {
-  /** Paths that were asked for, in order. */
+  /** The requested paths, in order. */
   readonly requests: string[] = [];
-  /** Bodies with which the token endpoint was asked and answered, in order. */
+  /** The bodies of requests and replies at the token endpoint, in order. */
   readonly tokenRequests: Array<Readonly<Record<string, string>>> = [];
   failure: Failure | null = null;
-  /** Milliseconds that it takes for a path. */
+  /** Milliseconds of delay for a path. */
   delays: Readonly<Record<string, number>> = {};
-  /** Who signs in by the redirect flow, and what their ID token says besides. */
+  /** The person who signs in by the redirect flow, and additional claims of their ID token. */
   person: Person = aPerson();
   alteration: Claims = {};
-  /** What the token endpoint answers besides; null in place of everything. */
+  /** Additional members in the reply of the token endpoint, or null for an empty reply. */
   answer: Record<string, unknown> | null = {};
   private readonly hanging = new Set<ServerResponse>();
 
@@ -81,7 +81,7 @@ export class GoogleStandIn {
     return standIn;
   }
 
-  /** For a gateway that takes this for Google. */
+  /** The settings of a gateway that uses this as Google. */
   get settings(): Environment {
     return {
       GOOGLE_CLIENT_ID: CLIENT_ID,
@@ -102,7 +102,7 @@ export class GoogleStandIn {
     return this.requests.filter((requested) => requested === path).length;
   }
 
-  /** An ID token that is right but for what the claims and the header say. */
+  /** An ID token that is valid except for the given claims and header. */
   idToken(claims: Claims, header: Claims = {}): Promise<string> {
     return this.issuer.buildToken({
       kid: typeof header.kid === 'string' ? header.kid : 'first',
@@ -113,7 +113,7 @@ export class GoogleStandIn {
     });
   }
 
-  /** Signed as the test wants it: with our key, or as somebody who knows only the public one. */
+  /** Signs as the test asks: with the genuine key, or like an attacker who only knows the public one. */
   async forged(claims: Claims, alg: 'none' | 'HS256' | 'RS512' | 'PS256' | 'other key'): Promise<string> {
     const [key] = this.issuer.keys.toJSON(true);
     const privateKey = createPrivateKey({ key: key as never, format: 'jwk' });
@@ -126,7 +126,7 @@ export class GoogleStandIn {
     const signature = {
       none: () => Buffer.alloc(0),
       HS256: () => createHmac('sha256', JSON.stringify(this.issuer.keys.toJSON()[0])).update(bytes).digest(),
-      // The signature is one of RS256: only the header lies.
+      // The signature is one of RS256, and only the header names another algorithm.
       RS512: () => sign('sha256', bytes, privateKey),
       PS256: () => sign('sha256', bytes, pss),
       'other key': () => sign('sha256', bytes, other()),
@@ -183,14 +183,14 @@ function apply(payload: Record<string, unknown>, claims: Claims): void {
   }
 }
 
-/** A nonce of the gateway. */
+/** A nonce that the gateway issued. */
 export async function newNonce(client: Client): Promise<string> {
   const { data, text } = await client.execute(StartGoogleSignInDocument, {});
   if (!data) throw new Error(`no nonce: ${text}`);
   return data.startGoogleSignIn.nonce;
 }
 
-/** A person signs in as One Tap does it. */
+/** Signs a person in as One Tap does. */
 export async function oneTap(
   client: Client,
   standIn: GoogleStandIn,

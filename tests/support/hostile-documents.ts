@@ -1,19 +1,19 @@
-/** A text many times over, each time with its number. */
+/** Repeats a text, each time with its number. */
 export const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ');
 
-/** A valid document that uses what is given `fold` to the power of `levels` times, by fragments. */
+/** A valid document that uses the given text `fold` to the power of `levels` times, by fragments. */
 export const multiplied = (fold: number, levels: number, leaf = 'code') =>
   `{ errorCodes { ...F0 } } ${times(levels, (i) => `fragment F${i} on ErrorCodeInfo { ${times(fold, () => `...F${i + 1}`)} }`)} fragment F${levels} on ErrorCodeInfo { ${leaf} }`;
 
-/** A valid document with so many fields, none of which has an alias and no name stands there too often. */
+/** A valid document with that many fields. None has an alias, and no name exceeds its own limit. */
 export const wide = (fields: number) => {
   const names = ['kind', 'name', 'description', 'specifiedByURL', 'isOneOf', '__typename'];
   const [ofType, ofCode] = [fields - 2 - 80, 80];
   return `{ __type(name: "User") { ${times(ofType, (i) => names[i % names.length] ?? '')} } errorCodes { ${times(ofCode, (i) => ['code', 'retryable'][i % 2] ?? '')} } }`;
 };
 
-/** A valid document of so many levels. */
+/** A valid document with that many levels. */
 export const deep = (levels: number) =>
   `{ ${times(levels - 1, () => '... on Query {')} __typename ${times(levels - 1, () => '}')} }`;
 
@@ -28,8 +28,9 @@ const DEPTH = 'The document is nested deeper than 15 levels.';
 const TOKENS = '2000 tokens. Parsing aborted.';
 
 /**
- * Documents that ask for more work than they are worth: what they do, their text, and what the reply says. Each is valid but for
- * the one limit that it is beyond, or shows that the limit comes before other rules. None may be executed.
+ * Documents that ask for too much work: their description, their text, and the expected message. Each is
+ * valid except for the one limit that it exceeds, or shows that the limit comes before other rules. None may
+ * be executed.
  */
 export const HOSTILE_DOCUMENTS: readonly (readonly [string, string, string])[] = [
   [

@@ -5,10 +5,10 @@ import { keyring } from '../../src/platform/setting-parsers.ts';
 import { eventually } from './race.ts';
 import { noteSecret } from './secret-watch.ts';
 
-/** What the link of a mail ends with. */
+/** The end of a link in a mail. */
 const TOKEN = /#token=([\w-]+)/;
 
-/** The mails that a gateway without SMTP_URL sent, read as its owner would. */
+/** The mails of a gateway without SMTP_URL, read as their recipient would. */
 export class Mailbox {
   private readonly mailbox: DevMailbox;
 
@@ -26,7 +26,7 @@ export class Mailbox {
     return mails.filter((mail) => mail.to === address);
   }
 
-  /** Resolves once everything that was to be mailed before has been. */
+  /** Resolves once all earlier mails have been sent. */
   async settled(): Promise<void> {
     const waiting = () =>
       this.fork().getConnection().execute<unknown[]>('select id from mail_job where finished_at is null');
@@ -42,7 +42,7 @@ export class Mailbox {
     return mail;
   }
 
-  /** The token of the link that a mail carries, once it has arrived. */
+  /** The token of the link in a mail, once it has arrived. */
   async token(
     address: string,
     page: 'confirm-email' | 'reset-password' | 'undo-email-change',

@@ -1,4 +1,4 @@
-/** The little of oidc-provider that the tests use. */
+/** The part of oidc-provider that the tests use. */
 declare module 'oidc-provider' {
   import type { RequestListener } from 'node:http';
 

@@ -1,6 +1,7 @@
 /**
- * A stand-in for an object of which a test needs some members. The compiler checks each of them. Any other member throws when it
- * is read, by its name, so a test cannot pass by something that nobody gave it.
+ * A stand-in for an object of which a test needs only some members. The compiler checks each of them. Any
+ * other member throws an error with its name when it is read, so a test cannot pass by a member that was not
+ * given.
  *
  * @param name of the type, for the error
  */

@@ -6,10 +6,10 @@ import pg from 'pg';
 import { freePort } from './process.ts';
 import { eventually } from './race.ts';
 
-/** Whether this machine has the pooler. Without it the tests that need one are skipped. */
+/** Whether this machine has PgBouncer. Tests that need it are skipped without it. */
 export const hasPgBouncer: boolean = spawnSync('pgbouncer', ['--version']).status === 0;
 
-/** A PgBouncer of this test file's own, with the configuration that Debian ships but for what is named here. */
+/** A PgBouncer for one test file, with the configuration of Debian except for the settings here. */
 export class TestPgBouncer {
   private constructor(
     private readonly folder: string,
@@ -38,7 +38,7 @@ export class TestPgBouncer {
       ].join('\n'),
     );
     await chmod(folder, 0o755);
-    // It refuses to run as root.
+    // PgBouncer refuses to run as root.
     const user = process.getuid?.() === 0 ? ['--user', 'nobody'] : [];
     const child = spawn('pgbouncer', [...user, join(folder, 'pgbouncer.ini')], { stdio: 'ignore' });
     const bouncer = new TestPgBouncer(folder, port, child);
@@ -46,7 +46,7 @@ export class TestPgBouncer {
     return bouncer;
   }
 
-  /** The same login and database, by way of the pooler. */
+  /** The same login and database, through the pooler. */
   urlOf(url: string): string {
     const through = new URL(url);
     through.hostname = '127.0.0.1';

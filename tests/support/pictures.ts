@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { picture } from '../../examples/blockpass-fakes/index.ts';
 
-/** A chunk of a PNG with its length and checksum. */
+/** A PNG chunk with its length and checksum. */
 export function pngChunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const frame = Buffer.alloc(8);
@@ -19,11 +19,11 @@ const END = 12;
 export const withChunks = (png: Buffer, ...chunks: readonly Buffer[]): Buffer =>
   Buffer.concat([png.subarray(0, -END), ...chunks, png.subarray(-END)]);
 
-/** The same between the header and the pixels, where profiles belong. */
+/** A PNG with more chunks between the header and the pixels, where profiles belong. */
 export const withChunksFirst = (png: Buffer, ...chunks: readonly Buffer[]): Buffer =>
   Buffer.concat([png.subarray(0, HEADER), ...chunks, png.subarray(HEADER)]);
 
-/** A PNG of 16 by 16 pixels whose header says another size. */
+/** A PNG of 16 by 16 pixels whose header names another size. */
 export function claiming(width: number, height: number): Buffer {
   const png = picture();
   const header = Buffer.from(png.subarray(16, 29));

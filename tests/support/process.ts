@@ -6,7 +6,7 @@ import type { Environment } from '../../src/platform/settings.ts';
 import { eventually } from './race.ts';
 import { noteKeys, refuseSecretsIn } from './secret-watch.ts';
 
-/** A command of the built gateway in a process of its own. */
+/** A command of the built gateway in its own process. */
 export class GatehouseProcess {
   private static readonly alive = new Set<GatehouseProcess>();
   private static readonly all: GatehouseProcess[] = [];
@@ -38,7 +38,7 @@ export class GatehouseProcess {
   }
 
   /**
-   * @param log where the log goes: read here, into a pipe that nobody reads, or to an open file
+   * @param log where the log goes: read here, into a pipe that is not read, or to an open file
    * @param nodeOptions options of Node
    * @param ownGroup whether it leads a process group, as a command in a terminal does
    * @param cwd its working folder; by default the one of the tests
@@ -88,7 +88,10 @@ export class GatehouseProcess {
     return started;
   }
 
-  /** For after a test, which may have failed before it stopped what it started. @throws when one logged a secret. */
+  /**
+   * Cleans up after a test that may have failed before it stopped its processes. @throws when one logged a
+   * secret.
+   */
   static async killAll(): Promise<void> {
     for (const process of GatehouseProcess.alive) process.kill('SIGKILL');
     await Promise.all([...GatehouseProcess.alive].map(({ ended }) => ended));
@@ -103,12 +106,12 @@ export class GatehouseProcess {
     this.child.kill(signal);
   }
 
-  /** Ctrl-C in a terminal: the signal goes to every process of the group that `ownGroup` made. */
+  /** Sends the signal of Ctrl-C to every process of the group that `ownGroup` made. */
   interruptGroup(): void {
     process.kill(-this.pid, 'SIGINT');
   }
 
-  /** @returns the exit code after an orderly end. */
+  /** @returns the exit code after an orderly shutdown. */
   stop(): Promise<number | null> {
     this.kill('SIGTERM');
     return this.ended;

@@ -3,7 +3,7 @@ export function race<T>(count: number, call: (index: number) => Promise<T>): Pro
   return Promise.all(Array.from({ length: count }, (_, index) => call(index)));
 }
 
-/** Asks again until the answer is the wanted one. @throws when it is not within the time. */
+/** Asks repeatedly until the answer is as wanted. @throws when it is not in time. */
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => boolean,
@@ -20,8 +20,8 @@ export async function eventually<T>(
 }
 
 /**
- * Lets time pass. The reason tells why there is nothing to wait for with `eventually`: something must not happen meanwhile, the
- * time is itself the rule, or it is the pace of a load.
+ * Lets time pass. The reason says why `eventually` has nothing to wait for: an event must not happen, the
+ * time itself is the rule, or it is the pace of a load.
  */
 export function elapse(milliseconds: number, _reason: string): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,13 +1,15 @@
 import { Client } from './client.ts';
 import { noteSecret } from './secret-watch.ts';
 
-/** A browser as far as a sign-in by redirect needs one: it keeps cookies, and stops at every redirect. */
+/**
+ * A browser with only the features that a redirect flow needs: it keeps cookies, and stops at every redirect.
+ */
 export class RedirectBrowser extends Client {
   constructor(url: string) {
     super(url, { keepCookies: true });
   }
 
-  /** Opens an address. @returns where it is sent; the gateway's own address stands in for PUBLIC_URL. */
+  /** Opens a URL. @returns the redirect target, with the gateway's test URL in place of PUBLIC_URL. */
   async open(address: string): Promise<URL> {
     const response = await fetch(address, {
       redirect: 'manual',
@@ -22,7 +24,7 @@ export class RedirectBrowser extends Client {
     return next;
   }
 
-  /** Asks the gateway to begin. @returns the address at the issuer. */
+  /** Starts the flow at the gateway. @returns the URL at the issuer. */
   begin(): Promise<URL> {
     return this.open(`${this.url}/oauth/google/start`);
   }
@@ -32,13 +34,13 @@ export class RedirectBrowser extends Client {
     return (await this.open(issuerAddress.href)).searchParams;
   }
 
-  /** Brings the gateway an answer. @returns what the frontend finds in its fragment. */
+  /** Brings an answer to the gateway. @returns the parameters in the fragment for the frontend. */
   async finish(answer: URLSearchParams): Promise<URLSearchParams> {
     const page = await this.open(`${this.url}/oauth/google/callback?${answer}`);
     return new URLSearchParams(page.hash.slice(1));
   }
 
-  /** All of it. */
+  /** Runs the whole flow. */
   async signIn(): Promise<URLSearchParams> {
     return this.finish(await this.answerOf(await this.begin()));
   }

@@ -6,10 +6,13 @@ import { createClient } from 'redis';
 import { freePort } from './process.ts';
 import { eventually } from './race.ts';
 
-/** Whether this machine has the server. Without it the tests that need one are skipped; the global set-up says so. */
+/**
+ * Whether this machine has redis-server. Tests that need it are skipped without it, and the global set-up
+ * says so.
+ */
 export const hasRedis: boolean = process.env.TEST_REDIS === 'yes';
 
-/** Asks a Redis as somebody else than the gateway. */
+/** Sends commands to Redis on a connection of the test. */
 export async function redisCommand(url: string, ...args: string[]): Promise<unknown> {
   const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false } });
   client.on('error', () => {});
@@ -21,7 +24,7 @@ export async function redisCommand(url: string, ...args: string[]): Promise<unkn
   }
 }
 
-/** A redis-server of this test file's own, which it may freeze, kill and start again on the same port. */
+/** A redis-server for one test file, which can be frozen, killed and restarted on the same port. */
 export class TestRedis {
   private constructor(
     private readonly folder: string,
@@ -32,7 +35,7 @@ export class TestRedis {
 
   /**
    * @param args more arguments of redis-server
-   * @param configuration of a server that wants a file to write to, such as a Sentinel
+   * @param configuration of a server that needs a writable file, such as a Sentinel
    */
   static async start(args: readonly string[] = [], configuration?: string): Promise<TestRedis> {
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-redis-'));
@@ -62,7 +65,7 @@ export class TestRedis {
     return redisCommand(this.url, ...args);
   }
 
-  /** Accepts connections and answers nothing, as a machine that swaps or a network that lost its way. */
+  /** Accepts connections and does not answer, like a machine that swaps or a network that drops packets. */
   freeze(): void {
     this.child.kill('SIGSTOP');
   }
@@ -78,7 +81,7 @@ export class TestRedis {
     await ended;
   }
 
-  /** Empty, on the same port. */
+  /** Starts empty, on the same port. */
   async restart(): Promise<void> {
     await this.kill();
     this.child = launch(this.args);
@@ -98,7 +101,7 @@ export class TestRedis {
 
 const launch = (args: readonly string[]): ChildProcess => spawn('redis-server', args, { stdio: 'ignore' });
 
-/** A primary, its replica, and a Sentinel that lets the replica take over within about two seconds. */
+/** A primary, its replica, and a Sentinel that promotes the replica within about two seconds. */
 export class TestSentinel {
   private constructor(
     readonly primary: TestRedis,
@@ -120,7 +123,7 @@ export class TestSentinel {
        sentinel down-after-milliseconds main 500
        sentinel failover-timeout main 2000\n`,
     );
-    // Before it knows the replica, nobody could follow the primary.
+    // Until it knows the replica, a failover is impossible.
     await eventually(
       async () => JSON.stringify(await sentinel.command('SENTINEL', 'REPLICAS', 'main')),
       (replicas) => replicas.includes('"master-link-status","ok"'),
@@ -129,7 +132,7 @@ export class TestSentinel {
     return new TestSentinel(primary, replica, sentinel);
   }
 
-  /** With a Sentinel that is not there beside the one that is. */
+  /** A URL with an unreachable Sentinel besides the running one. */
   get url(): string {
     return `redis+sentinel://127.0.0.1:1,127.0.0.1:${this.sentinel.port}/main`;
   }
@@ -139,7 +142,7 @@ export class TestSentinel {
   }
 }
 
-/** Three primaries with a third of the slots each, and nobody to follow them. */
+/** Three primaries with a third of the slots each, without replicas. */
 export class TestCluster {
   private constructor(readonly nodes: readonly TestRedis[]) {}
 
@@ -165,7 +168,7 @@ export class TestCluster {
     return cluster;
   }
 
-  /** Without the first node: it is found by the others. */
+  /** The URL leaves the first node out, which is found through the others. */
   get url(): string {
     return `redis+cluster://${this.nodes
       .slice(1)
@@ -173,7 +176,7 @@ export class TestCluster {
       .join()}`;
   }
 
-  /** Every node thinks that all slots are served. */
+  /** Every node must report that all slots are served. */
   async isWhole(): Promise<void> {
     const infos = () => Promise.all(this.nodes.map((node) => node.command('CLUSTER', 'INFO')));
     const isOk = (info: unknown) =>
@@ -181,7 +184,7 @@ export class TestCluster {
     await eventually(infos, (all) => all.every(isOk), { withinMilliseconds: 20_000 });
   }
 
-  /** A command to every node. */
+  /** Sends a command to every node. */
   command(...args: string[]): Promise<unknown[]> {
     return Promise.all(this.nodes.map((node) => node.command(...args)));
   }

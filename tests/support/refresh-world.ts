@@ -16,7 +16,7 @@ import {
 import { partOf } from './part-of.ts';
 import { type AdapterUnderTest, prepareOn } from './session-adapters.ts';
 
-/** Where a request may come from: two networks, two browsers. */
+/** The possible places of a request: two networks and two browsers. */
 export const PLACES = [
   { clientIp: '192.0.2.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/143.0' },
   { clientIp: '198.51.100.1', userAgent: 'Mozilla/5.0 (X11) Gecko/20100101 Firefox/144.0' },
@@ -31,12 +31,12 @@ export const PLACES = [
 ] as const;
 export type PlaceNumber = 0 | 1 | 2 | 3;
 
-/** What a client can see of a presentation: the session as its tokens say, or the code of the error. */
+/** What a client can see of a presentation: the session in its tokens, or the error code. */
 export type Answer = { kind: 'tokens'; session: SessionRecord } | { kind: 'refused'; code: unknown };
 
 /**
- * The refresh on a real store, without HTTP, signatures and mail: quick enough for thousands of histories. `told` and
- * `events` are what the owner and the audit trail would get.
+ * The refresh on a real store, without HTTP, signatures and mail. It is fast enough for thousands of
+ * histories. `told` and `events` are what the owner and the audit trail would get.
  */
 export async function refreshWorld(adapter: AdapterUnderTest) {
   const under = await prepareOn(adapter, { idleTtlSeconds: undefined, maxPerUser: 50 });
@@ -76,7 +76,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     );
     const sessionId = session.id;
     const reference = { userId, sessionId };
-    /** How strong the tokens of each generation are. */
+    /** The methods and level in the tokens of each generation. */
     const strengths = new Map<number, Pick<SessionRecord, 'amr' | 'aal'>>([[0, session]]);
     told.length = 0;
     events.length = 0;
@@ -93,9 +93,12 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
           return { kind: 'refused', code };
         }
       },
-      /** An access token of the generation is used at the gateway. */
+      /** Uses an access token of the generation at the gateway. */
       use: (generation: number) => under.store.markSeen(under.fork(), [{ ...reference, generation }]),
-      /** A step-up with a proof, a credential change without; null when the session is stronger. @param generation of the token */
+      /**
+       * A step-up with a proof, or a credential change without one. Null when the session is stronger. @param
+       * generation of the token
+       */
       async supersede(generation: number, place: PlaceNumber, proof?: string): Promise<SessionRecord | null> {
         const { clientIp, userAgent: agent } = PLACES[place];
         const here = { ipAddress: clientIp, userAgent: agent };
@@ -103,7 +106,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
         const changed = await supersedeTokens(
           under.store,
           under.fork(),
-          // The session ages here and tokens do not, so that only methods and levels are compared.
+          // Here the session ages but tokens do not, so only methods and levels are compared.
           { ...reference, generation, amr, aal, authenticatedAt: Number.MAX_SAFE_INTEGER },
           here,
           proof === undefined ? undefined : { amr: [proof], aal: 2 },
@@ -116,7 +119,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
       wait: (seconds: number) => under.probe.age(userId, sessionId, seconds),
       generation: () => under.probe.generation(userId, sessionId),
       held: () => under.store.find(under.fork(), userId, sessionId),
-      /** @returns what puts the store back to now, however much later. */
+      /** @returns a function that restores the current state at any later time. */
       snapshot: () => under.probe.snapshot(userId, sessionId),
     };
   }

@@ -7,7 +7,10 @@ interface FileResult {
   readonly testResults: ReadonlyArray<{ fullName: string; invocations?: number; status: string }>;
 }
 
-/** Appends to the file RETRY_REPORT which tests were tried again and which files may be, for the end of `.ci/run`. */
+/**
+ * Appends to the file RETRY_REPORT the tests that were tried again and the files that may be, for the end of
+ * `.ci/run`.
+ */
 export default class RetryReporter {
   onRunComplete(_contexts: unknown, { testResults }: { testResults: readonly FileResult[] }): void {
     const report = process.env.RETRY_REPORT;

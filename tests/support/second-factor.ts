@@ -11,7 +11,7 @@ import {
 } from './generated/operations.ts';
 import type { Subject, Tokens } from './subject.ts';
 
-/** An authenticator app, written from RFC 4226 and RFC 6238 and not with the gateway's library. */
+/** An authenticator app, written from RFC 4226 and RFC 6238 without the gateway's library. */
 export class AuthenticatorApp {
   private readonly key: Buffer;
 
@@ -22,7 +22,7 @@ export class AuthenticatorApp {
     this.key = fromBase32(secret);
   }
 
-  /** The code that it shows now, or so many steps later. */
+  /** The current code, or the one a number of steps later. */
   code(steps = 0): string {
     const counter = Buffer.alloc(8);
     counter.writeBigUInt64BE(BigInt(Math.floor(this.now() / 30_000) + steps));
@@ -31,7 +31,7 @@ export class AuthenticatorApp {
     return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
   }
 
-  /** A code that is not good now, and not for a while before and after. */
+  /** A code that is wrong now and for a while before and after. */
   wrongCode(nth = 0): string {
     const good = new Set(Array.from({ length: 21 }, (_, i) => this.code(i - 10)));
     const wrong = Array.from({ length: 40 + nth }, (_, i) =>
@@ -50,18 +50,18 @@ function fromBase32(text: string): Buffer {
   return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
 }
 
-/** A subject with a second factor, and what they have of it. */
+/** An account with a second factor, with its secrets and tokens. */
 export interface Enrolled {
   readonly app: AuthenticatorApp;
   readonly secret: string;
   readonly recoveryCodes: readonly string[];
-  /** Of the session that enrolled, as confirmTotp renewed it: level 2. */
+  /** Tokens of the session that enrolled, as confirmTotp renewed them: level 2. */
   readonly tokens: Tokens;
-  /** With which the same session enrolled: good, and of level 1. */
+  /** The access token with which the session enrolled: valid, and of level 1. */
   readonly accessTokenOfLevel1: string;
 }
 
-/** Signs in and enrols. The code that confirmed is as good as one of the step before, so that the current one is left. */
+/** Signs in and enrols. It confirms with a code of the step before, so that the current one stays unused. */
 export async function enrol(gateway: TestGateway, subject: Subject): Promise<Enrolled> {
   gateway.clock.toMidStep();
   const { accessToken } = await subject.signedIn();
@@ -80,7 +80,7 @@ export async function enrol(gateway: TestGateway, subject: Subject): Promise<Enr
   return { app, secret, recoveryCodes: data.confirmTotp.codes, tokens, accessTokenOfLevel1: accessToken };
 }
 
-/** @throws when the reply brought no tokens. */
+/** @throws when the reply has no tokens. */
 export function renewedTokens(renewed: ConfirmTotpMutation['confirmTotp']['tokens']): Tokens {
   if (!renewed?.accessToken || !renewed.refreshToken) throw new Error('no new tokens');
   const { accessToken, refreshToken, session } = renewed;
@@ -100,7 +100,7 @@ export async function startEnrolment(
   return data.enrollTotp;
 }
 
-/** Signs in with the password alone. @throws when that is not answered with a challenge. */
+/** Signs in with the password alone. @throws when the reply is not a challenge. */
 export async function challengeOf(subject: Subject, client: Client = subject.client): Promise<string> {
   const { data, text } = await subject.login({ client });
   if (data?.login.__typename !== 'SecondFactorRequired') throw new Error(`no challenge: ${text}`);

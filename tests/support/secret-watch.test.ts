@@ -25,7 +25,7 @@ it.each<[string, () => Promise<string | undefined>]>([
       return browser.cookies.get('gatehouse_device');
     },
   ],
-])('a gateway that logged %s does not pass', async (_, secret) => {
+])('a gateway that logged %s fails its test', async (_, secret) => {
   const leaking = await gateway.another();
   (leaking.logLines as string[]).push(JSON.stringify({ msg: `it is ${await secret()}.` }));
   await expect(leaking.close()).rejects.toThrow(/the log holds a secret/);

@@ -1,21 +1,21 @@
 /**
- * Every secret that passes a test of this file, so that no log may hold one: what clients send and are answered, what
- * browsers keep, what is mailed, and the keys. By value, each with what it is called.
+ * Every secret that occurs in the tests of this file, by value with its name, so that no log may contain one:
+ * sent and received by clients, stored by browsers, mailed, and the keys.
  */
 const secrets = new Map<string, string>();
 
-/** Characters. What is shorter (a six-digit code) may stand in a log by chance. */
+/** Characters. A shorter secret (a six-digit code) may occur in a log by chance. */
 const SHORTEST = 8;
 
 const NAMES = /(password|token|secret|challenge|nonce|pepper|_key)$|^(recoveryCode|codes|uri)$/i;
 
 export function noteSecret(name: string, value: string | null | undefined): void {
-  // As it would stand in a line, which is JSON.
+  // The spelling of a secret in a log line, which is JSON.
   const written = JSON.stringify(value ?? '').slice(1, -1);
   if (written.length >= SHORTEST) secrets.set(written, name);
 }
 
-/** Notes whatever is called as secrets are, however deep: variables, data, settings. */
+/** Notes every value whose name is that of a secret, at any depth: variables, data, settings. */
 export function noteSecrets(found: unknown, name = ''): void {
   if (typeof found === 'string') {
     if (NAMES.test(name)) noteSecret(name, found);
@@ -25,17 +25,17 @@ export function noteSecrets(found: unknown, name = ''): void {
   }
 }
 
-/** Of settings, some of which are lists. */
+/** Notes the secrets in settings, some of which are lists. */
 export function noteKeys(settings: Readonly<Record<string, string | undefined>>): void {
   for (const [name, value] of Object.entries(settings)) noteSecrets(value?.split(','), name);
 }
 
-/** Of `Cookie`, and each of `Set-Cookie`. */
+/** Notes the secrets in `Cookie`, and in each `Set-Cookie`. */
 export function noteCookies(header: string): void {
   for (const [, name = '', value] of header.matchAll(/(gatehouse_\w+)=([^;]*)/g)) noteSecret(name, value);
 }
 
-/** @throws when a line holds a secret. */
+/** @throws when a line contains a secret. */
 export function refuseSecretsIn(lines: readonly string[]): void {
   const byStart = Map.groupBy(secrets, ([value]) => value.slice(0, SHORTEST));
   for (const line of lines) {

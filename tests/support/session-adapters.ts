@@ -18,7 +18,7 @@ import { createTestDatabase, type TestDatabase } from './database.ts';
 import { hasRedis, TestRedis } from './redis.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 
-/** An adapter, and a look into what it keeps. */
+/** An adapter, and a probe of its data. */
 export interface Adapter {
   readonly store: SessionStore;
   readonly probe: SessionProbe;
@@ -30,7 +30,7 @@ export interface AdapterUnderTest {
   open(revocations: Revocations, options: SessionStoreOptions, database: TestDatabase): Promise<Adapter>;
 }
 
-/** An adapter on a database, which holds revocations and accounts for every adapter. */
+/** An adapter on a database, which stores revocations and accounts for every adapter. */
 export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreOptions) {
   const database = await createTestDatabase();
   const orm = createOrm({ url: database.servingUrl, schema: SCHEMA, poolSize: 20 });
@@ -53,7 +53,7 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
     probe,
     fork,
     change,
-    /** An account, since sessions belong to one. */
+    /** Creates an account, since sessions belong to one. */
     async aUser() {
       const id = newId();
       await database.query('insert into users (id, username, username_key) values ($1, $2, $2)', [id, id]);
@@ -61,9 +61,9 @@ export async function prepareOn(adapter: AdapterUnderTest, limits: SessionStoreO
     },
     deactivate: (userId: string) =>
       database.query(`update users set deactivated_by = 'ADMIN' where id = $1`, [userId]),
-    /** Moves the session's times into the past, as the store's own clock would. */
+    /** Moves the session's times into the past, by the store's own clock. */
     age: (session: SessionRecord, seconds: number) => probe.age(session.userId, session.id, seconds),
-    /** Writes an ending behind the store's back, as if what it holds were an old copy. */
+    /** Writes a revocation without the store, as if its session were an old copy. */
     async endElsewhere({ id, userId, expiresAt }: SessionRecord) {
       await change((tx) => revocations.endSessions(tx, [{ id, userId, expiresAt }]));
     },
@@ -110,5 +110,5 @@ export const REDIS: AdapterUnderTest = {
   },
 };
 
-/** Those that this machine can run. */
+/** The adapters that this machine can run. */
 export const ADAPTERS: readonly AdapterUnderTest[] = hasRedis ? [POSTGRES, REDIS] : [POSTGRES];

@@ -2,30 +2,33 @@ import type { TestDatabase } from './database.ts';
 import { eventually } from './race.ts';
 import { redisCommand } from './redis.ts';
 
-/** Looks into a session store and brings it into states that time or mishap would: stores judge by their own clock. */
+/**
+ * Reads a session store, and brings it into states that otherwise need time or an accident. Stores use their
+ * own clock.
+ */
 export interface SessionProbe {
-  /** Undefined when the store does not hold the session. */
+  /** Undefined when the store does not have the session. */
   generation(userId: string, sessionId: string): Promise<number | undefined>;
   /** The latest generation of which an access token was seen. */
   seenGeneration(userId: string, sessionId: string): Promise<number | null>;
   /** Moves all its times into the past. */
   age(userId: string, sessionId: string, seconds: number): Promise<void>;
-  /** As a release did it that wrote no notes: the times of rotation and authentication are one instant. */
+  /** Writes a step-up like a release without notes: the times of rotation and authentication are equal. */
   stepUpOfEarlierRelease(userId: string, sessionId: string): Promise<void>;
-  /** Back to what a password alone gives. */
+  /** Sets the level of a password alone. */
   weaken(userId: string, sessionId: string): Promise<void>;
-  /** As if the store had lost the sessions of the user. */
+  /** Deletes the sessions of the user, as if the store had lost them. */
   lose(userId: string): Promise<void>;
   /**
-   * What the store holds of the session now. @returns what puts it back, so many seconds later: an old snapshot, or a replica
-   * that lagged.
+   * The current state of the session in the store. @returns a function that restores it a number of seconds
+   * later, like an old snapshot or a lagging replica.
    */
   snapshot(userId: string, sessionId: string): Promise<(secondsLater: number) => Promise<void>>;
-  /** How many sessions of the user the store holds, whatever they are worth. */
+  /** The number of sessions of the user in the store, valid or not. */
   count(userId: string): Promise<number>;
 }
 
-/** Another process may judge by it only once it is written, a moment after the request. */
+/** Waits until the sighting is written, a moment after the request. Other processes know it only then. */
 export const isSeen = (probe: SessionProbe, userId: string, sessionId: string, generation: number) =>
   eventually(
     () => probe.seenGeneration(userId, sessionId),

@@ -3,11 +3,11 @@ import { TestGateway } from './gateway.ts';
 import { hasRedis, TestRedis } from './redis.ts';
 import { probePostgres, probeRedis, type SessionProbe } from './session-probe.ts';
 
-/** Where sessions can be kept on this machine. */
+/** The session stores on this machine. */
 export const STORES = hasRedis ? (['postgres', 'redis'] as const) : (['postgres'] as const);
 export type StoreName = 'postgres' | 'redis';
 
-/** A gateway that keeps its sessions in the store. */
+/** A gateway with its sessions in that store. */
 export interface GatewayOnStore {
   readonly gateway: TestGateway;
   readonly sessions: SessionProbe;

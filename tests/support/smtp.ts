@@ -5,14 +5,14 @@ import { freePort } from './process.ts';
 import { eventually } from './race.ts';
 import { noteSecret } from './secret-watch.ts';
 
-/** A mail that the server took. */
+/** A mail that the server accepted. */
 export interface ReceivedMail {
   readonly at: number;
-  /** Envelope and login of the connection that brought it. */
+  /** Envelope and login of the connection that delivered it. */
   readonly to: string;
   readonly user: string | undefined;
   readonly encrypted: boolean;
-  /** As a mail client reads it. */
+  /** The mail as a mail client parses it. */
   readonly from: string;
   readonly subject: string;
   readonly text: string;
@@ -22,27 +22,29 @@ export interface ReceivedMail {
 }
 
 /**
- * What becomes of a mail: a number is an SMTP reply to its recipient, `silence` is no reply to the recipient,
+ * The answer to a mail: a number is an SMTP reply to its recipient, `silence` is no reply to the recipient,
  * `late silence` none to the whole mail.
  */
 export type Answer = 'take' | 'silence' | 'late silence' | number;
 
 export interface SmtpOptions {
-  /** `starttls`: offered, and needed before a login; `smtps`: from the first byte. */
+  /** `starttls`: offered, and required before a login. `smtps`: from the first byte. */
   readonly encryption?: 'none' | 'starttls' | 'smtps';
-  /** Needed, where it is given. */
+  /** Required, when it is set. */
   readonly login?: { readonly user: string; readonly password: string };
 }
 
-/** A real mail server on loopback that keeps what it takes, and may refuse, hang, stop and start. */
+/**
+ * A real mail server on loopback. It keeps the mails that it accepts, and may refuse, hang, stop and restart.
+ */
 export class TestSmtp {
   readonly mails: ReceivedMail[] = [];
-  /** Recipients that were named to it, taken or not, in order. */
+  /** Recipients in the order in which they were named, accepted or not. */
   readonly asked: string[] = [];
-  /** Decides for each recipient; a test replaces it. */
+  /** The answer to each recipient. A test replaces it. */
   answer: (recipient: string) => Answer | Promise<Answer> = () => 'take';
 
-  /** Decides about the sender. */
+  /** The answer to the sender. */
   answerSender: () => 'take' | number = () => 'take';
 
   private readonly silent = new Set<string>();
@@ -63,7 +65,7 @@ export class TestSmtp {
     return `smtp://127.0.0.1:${this.port}`;
   }
 
-  /** @returns the one mail to that address, when it has come. */
+  /** @returns the one mail to that address, when it has arrived. */
   async mailTo(address: string, { withinMilliseconds = 5_000 } = {}): Promise<ReceivedMail> {
     const [mail] = await this.mailsTo(address, 1, { withinMilliseconds });
     if (!mail) throw new Error('no mail');
@@ -79,7 +81,7 @@ export class TestSmtp {
     );
   }
 
-  /** As if it had never had to do with that address. */
+  /** Forgets the mails to that address. */
   forget(address: string): void {
     for (const mail of this.mails.filter(({ to }) => to === address)) {
       this.mails.splice(this.mails.indexOf(mail), 1);
@@ -119,13 +121,13 @@ export class TestSmtp {
         stream.on('end', () => void this.take(Buffer.concat(chunks), session).then(() => reply(null)));
       },
     });
-    // A client that is cut off in the middle is part of the tests.
+    // Some tests disconnect a client in the middle.
     server.on('error', () => {});
     await new Promise<void>((resolve) => server.listen(Number(this.port), '127.0.0.1', resolve));
     this.server = server;
   }
 
-  /** Connections are cut, new ones refused; what it took, it keeps. */
+  /** Cuts connections and refuses new ones, but keeps the accepted mails. */
   async stop(): Promise<void> {
     const { server } = this;
     this.server = undefined;

@@ -3,14 +3,14 @@ import type { TestGateway } from './gateway.ts';
 import { CreateRoleDocument, GrantRoleDocument } from './generated/operations.ts';
 import type { Subject, Tokens } from './subject.ts';
 
-/** A person who is a superuser, signed in. */
+/** A signed-in superuser. */
 export async function aSuperuser(gateway: TestGateway): Promise<Subject & { tokens: Tokens }> {
   const subject = await gateway.aSubject();
   await makeSuperuser(gateway, subject);
   return Object.assign(subject, { tokens: await subject.signedIn() });
 }
 
-/** As the command line does. */
+/** Uses the function of the command line. */
 export async function makeSuperuser(gateway: TestGateway, { email, username }: Subject): Promise<void> {
   await gateway.gateway.superusers.create(
     gateway.gateway.fork(),
@@ -19,7 +19,7 @@ export async function makeSuperuser(gateway: TestGateway, { email, username }: S
   );
 }
 
-/** A person with one role of just these permissions, signed in. */
+/** A signed-in person with one role that has exactly these permissions. */
 export async function staffWith(
   gateway: TestGateway,
   permissions: readonly string[],
@@ -34,7 +34,7 @@ export async function staffWith(
 
 let roles = 0;
 
-/** A role of no one, known to this gateway. */
+/** A role without users that this gateway knows. */
 export async function aRole(
   gateway: TestGateway,
   permissions: readonly string[] = [],
@@ -60,7 +60,7 @@ export async function grant(gateway: TestGateway, userId: string, role: string):
   if (!data) throw new Error(`not granted: ${text}`);
 }
 
-/** One superuser for each gateway, for what a test needs to be there. */
+/** One superuser for each gateway, for tests that need one. */
 const chiefs = new WeakMap<TestGateway, Promise<Subject & { tokens: Tokens }>>();
 
 function chiefOf(gateway: TestGateway): Promise<Subject & { tokens: Tokens }> {

@@ -8,7 +8,7 @@ export interface SentStatement {
 const sent: SentStatement[] = [];
 let watching = false;
 
-/** Notes what gateways that are started after this send to PostgreSQL. */
+/** Notes the statements of all gateways that are started after this. */
 export function watchStatements(): void {
   if (watching) return;
   watching = true;
@@ -26,11 +26,11 @@ export function watchStatements(): void {
   });
 }
 
-/** What has nothing to do with the work: transactions, and what goes on beside it in the background. */
+/** Statements that do not belong to the work: transactions, and background tasks. */
 const BESIDE = new RegExp(
   [
     /^(begin|commit|rollback)/,
-    // The reading of revocations, the audit stream, and the mark of a transaction before its COMMIT.
+    // Reading revocations, the audit stream, and the mark of a transaction before its COMMIT.
     /pg_current_snapshot/,
     /pg_current_xact_id_if_assigned/,
     /audit_stream/,
@@ -38,10 +38,10 @@ const BESIDE = new RegExp(
     /^update session s set seen_generation/,
     /^select 1$/,
     /mail_job/,
-    // Sign-ins that Blockpass must still be told about, every two seconds.
+    // Sign-ins that must still be reported to Blockpass, every two seconds.
     /blockpass_completion/,
     /^select "r0"\.\* from "role" as "r0"$/,
-    // The clock of the database every 5 s.
+    // The clock of the database, every 5 s.
     /^select \(extract\(epoch from clock_timestamp/,
     // Both every half a minute: the clock of the database, and the signing keys.
     /^select floor\(extract\(epoch from clock_timestamp/,

@@ -25,7 +25,7 @@ export interface Tokens {
   sessionId: string;
 }
 
-/** A person with an account, and what they do. */
+/** A person with an account, and their operations. */
 export class Subject implements SubjectFacts {
   constructor(
     readonly client: Client,

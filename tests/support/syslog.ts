@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { CERTIFICATE, CERTIFICATE_KEY } from './certificate.ts';
 import { eventually } from './race.ts';
 
-/** A message as RFC 5424 section 6 has it. */
+/** A message in the format of RFC 5424 section 6. */
 export interface SyslogMessage {
   readonly priority: number;
   readonly timestamp: string;
@@ -20,11 +20,11 @@ const MESSAGE =
 /** A real syslog receiver on loopback: octet counting (RFC 6587) over TCP, or TLS with the test certificate. */
 export class TestSyslog {
   readonly messages: SyslogMessage[] = [];
-  /** Batches, by the size of each. */
+  /** The size of each batch. */
   readonly batches: number[] = [];
   /**
-   * `hang`: takes connections and reads nothing. `reset`: cuts a connection with what it sent unread. `refuse`: closes its
-   * side at once, as a receiver with too many connections.
+   * `hang` accepts connections and reads nothing. `reset` cuts a connection with unread data. `refuse` closes
+   * its side at once, like a receiver with too many connections.
    */
   behaviour: 'read' | 'hang' | 'reset' | 'refuse' = 'read';
 
@@ -95,7 +95,7 @@ export class TestSyslog {
     }
     if (this.behaviour === 'refuse') {
       socket.pause();
-      // After the sender has handed everything to its kernel.
+      // After the sender has written everything to its kernel.
       setTimeout(() => socket.end(), 2);
       return;
     }
@@ -109,7 +109,7 @@ export class TestSyslog {
     socket.on('end', () => this.parse(Buffer.concat(chunks)));
   }
 
-  /** `MSG-LEN SP SYSLOG-MSG`, again and again. @throws for anything else. */
+  /** `MSG-LEN SP SYSLOG-MSG`, repeatedly. @throws for any other input. */
   private parse(bytes: Buffer): void {
     let at = 0;
     let count = 0;

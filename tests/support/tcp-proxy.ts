@@ -1,9 +1,12 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A network between the gateway and its database that a test can freeze: nothing arrives, nothing is refused. */
+/**
+ * A network between the gateway and its database that a test can freeze: nothing arrives, and nothing is
+ * refused.
+ */
 export class TcpProxy {
   private readonly pairs = new Set<[Socket, Socket]>();
-  /** Connections that were made while everything was frozen. */
+  /** Connections that were opened during the freeze. */
   private readonly stranded = new Set<Socket>();
   private frozen = false;
   private losing: { text: string; undelivered: boolean; done: () => void } | undefined;
@@ -21,7 +24,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** Existing connections go silent for ever; with `all`, new ones too. */
+  /** Existing connections go silent forever. With `all`, new ones do too. */
   freeze({ all }: { all: boolean }): void {
     this.frozen = all;
     for (const [near, far] of this.pairs) {
@@ -32,15 +35,16 @@ export class TcpProxy {
     }
   }
 
-  /** Cuts every connection, as a server that crashes. */
+  /** Cuts every connection, like a server that crashes. */
   cut(): void {
     for (const socket of [...this.stranded, ...[...this.pairs].flat()]) socket.destroy();
     this.stranded.clear();
   }
 
   /**
-   * Loses the answer to the next COMMIT on a connection that carried `text`, and cuts that connection: after the server has
-   * answered or, with `undelivered`, before the server hears of it. Resolves when that has happened.
+   * Loses the answer to the next COMMIT on a connection that carried `text`, and cuts that connection: after
+   * the server has answered or, with `undelivered`, before the server receives it. Resolves when that has
+   * happened.
    */
   async loseCommitOf(text: string, { undelivered = false } = {}): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -48,7 +52,7 @@ export class TcpProxy {
     await promise;
   }
 
-  /** New connections work again; the silent ones stay silent. */
+  /** New connections work again, and the silent ones stay silent. */
   thaw(): void {
     this.frozen = false;
   }
@@ -58,7 +62,7 @@ export class TcpProxy {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** While everything is frozen, the server hears of no new connection. */
+  /** During the freeze the server does not see new connections. */
   private accept(near: Socket, open: () => Socket): void {
     if (this.frozen) {
       near.on('error', () => {}).pause();
