@@ -3,12 +3,12 @@ import { newId } from '../../../src/platform/id.ts';
 import type { BucketRule, TokenBuckets } from '../../../src/platform/rate-limit/index.ts';
 import { race } from '../../support/race.ts';
 
-/** What the contract needs to try an adapter out. */
+/** What the contract needs in order to test an adapter. */
 export interface BucketsUnderTest {
   readonly buckets: TokenBuckets;
-  /** The same buckets as another process has them; the same object where they cannot be shared. */
+  /** The same buckets as another process sees them, or the same object when they cannot be shared. */
   readonly elsewhere: TokenBuckets;
-  /** Lets time pass for the adapter's own clock. */
+  /** Advances the clock of the adapter. */
   pass(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -19,7 +19,7 @@ export const takeOne = async (buckets: TokenBuckets, key: string, rule: BucketRu
 
 const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
 
-/** Every adapter of the token buckets passes this. */
+/** The contract that every adapter of the token buckets must pass. */
 export function tokenBucketsContract(name: string, prepare: () => Promise<BucketsUnderTest>): void {
   describe(`a token bucket ${name}`, () => {
     const rule = { burst: 3, perSeconds: 30 };
@@ -37,7 +37,7 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
     });
     const take = (what = rule, of = key) => takeOne(under.buckets, of, what);
 
-    it('gives its burst at once, then tells in whole seconds when to come back', async () => {
+    it('allows its burst at once, then says in whole seconds when to retry', async () => {
       expect([await take(), await take(), await take()]).toEqual([0, 0, 0]);
       expect(await take()).toBe(10);
     });
@@ -50,23 +50,23 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
       expect(await take(quick)).toBe(1);
     });
 
-    it('holds no more than its burst, however long it rests', async () => {
+    it('never holds more than its burst', async () => {
       await take(quick);
       await under.pass(1_000);
       expect(given(await race(4, () => take(quick)))).toBe(2);
     });
 
-    it('of one key does not touch that of another', async () => {
+    it('of one key does not affect that of another', async () => {
       await race(4, () => take());
       expect(await take(rule, newId())).toBe(0);
     });
 
-    it('is not emptied further by those it refuses', async () => {
+    it('is not emptied further by refused calls', async () => {
       await race(50, () => take());
       expect(await take()).toBe(10);
     });
 
-    it('takes back what was given, up to its burst', async () => {
+    it('accepts refunds up to its burst', async () => {
       const giveBack = () => under.elsewhere.giveBack({ key, group: key, rule });
       await race(4, () => take());
       await giveBack();
@@ -76,21 +76,21 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
       expect(given(await race(9, () => take()))).toBe(3);
     });
 
-    it('takes any text for its key', async () => {
+    it('accepts any text as its key', async () => {
       for (const odd of ['', ' ', '{a}:\r\n*1', 'ä€😀', 'x'.repeat(10_000)]) {
         expect(await take({ burst: 1, perSeconds: 60 }, `${key}${odd}`)).toBe(0);
         expect(await take({ burst: 1, perSeconds: 60 }, `${key}${odd}`)).toBe(60);
       }
     });
 
-    it('keeps count under the largest rule there may be', async () => {
+    it('counts correctly under the largest allowed rule', async () => {
       const largest = { burst: 999_999, perSeconds: 999_999 };
       expect(await take(largest)).toBe(0);
       expect(await take({ burst: 1, perSeconds: 999_999 })).toBe(0);
       expect(await take({ burst: 1, perSeconds: 999_999 })).toBe(999_999);
     });
 
-    it('never gives more than its burst to 100 at once, wherever they ask', async () => {
+    it('never allows more than its burst to 100 calls at once, in any process', async () => {
       const waits = await race(100, (index) =>
         takeOne(index % 2 === 0 ? under.buckets : under.elsewhere, key, { burst: 7, perSeconds: 3600 }),
       );
@@ -102,13 +102,13 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
       const wide = () => ({ key: `${key} wide`, group: key, rule: { burst: 5, perSeconds: 50 } });
       const ask = (name: string, at = under.buckets) => at.take([narrow(name), wide()]);
 
-      it('gives a token together with the others', async () => {
+      it('is charged together with the others', async () => {
         expect(await ask('a')).toEqual([0, 0]);
         const alone = await race(9, () => under.buckets.take([wide()]));
         expect(given(alone.flat())).toBe(4);
       });
 
-      it('keeps its token when another one is empty, and the empty one says when to come back', async () => {
+      it('keeps its token when another one is empty, and the empty one says when to retry', async () => {
         await race(3, () => ask('a'));
         expect(await race(9, () => ask('a'))).toEqual(Array(9).fill([10, 0]));
         expect(await race(2, () => ask('b'))).toEqual(Array(2).fill([0, 0]));
@@ -116,7 +116,7 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
         expect(await under.buckets.take([narrow('b')])).toEqual([0]);
       });
 
-      it('gives no more than its burst to 100 at once from many, wherever they ask', async () => {
+      it('allows no more than its burst to 100 calls at once on many buckets, in any process', async () => {
         const waits = await race(100, (index) =>
           ask(`${index}`, index % 2 === 0 ? under.buckets : under.elsewhere),
         );

@@ -76,7 +76,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
   const given = (waits: readonly number[]) => waits.filter((wait) => wait === 0).length;
   const isBack = () => eventually(async () => connection.isUp(), Boolean);
 
-  it('go when they are full, and keep no name or address', async () => {
+  it('are deleted when they are full, and contain no username or e-mail address', async () => {
     await redis.command('FLUSHALL');
     await takeOne(buckets, 'login.account:alice@example.test', { burst: 2, perSeconds: 0.2 });
     const keys = (await redis.command('KEYS', '*')) as string[];
@@ -85,14 +85,14 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     await eventually(() => redis.command('DBSIZE'), isEmpty, { withinMilliseconds: 1_000 });
   });
 
-  it('survive a Redis that forgot the script', async () => {
+  it('still work after Redis forgot the script', async () => {
     await takes(6);
     await redis.command('SCRIPT', 'FLUSH');
     expect(given(await takes(10))).toBe(4);
     expect(log).toEqual([]);
   });
 
-  it('are counted here at half while Redis is killed, and in Redis again when it is back', async () => {
+  it('are replaced by local ones of half the size while Redis is killed, and used again when it is back', async () => {
     await takes(1);
     await redis.kill();
     expect(given(await takes(100))).toBe(5);
@@ -103,7 +103,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     expect(log).toEqual([expect.anything(), expect.stringContaining('in Redis again')]);
   });
 
-  it('are answered within a second by a Redis that is frozen, at once from then on, and never without a limit', async () => {
+  it('are answered within a second when Redis hangs, at once from then on, and never without a limit', async () => {
     await takes(10);
     redis.freeze();
     try {
@@ -121,7 +121,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     expect(log).toHaveLength(2);
   });
 
-  it('are counted here when Redis refuses to write, and the connection is kept', async () => {
+  it('are replaced by local ones when Redis refuses to write, and the connection is kept', async () => {
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     try {
       expect(given(await takes(100))).toBe(5);
@@ -133,7 +133,7 @@ for (const [name, start] of hasRedis ? Object.entries(servers) : []) {
     expect(log).toHaveLength(2);
   });
 
-  it('allow one at least, at half the rate', async () => {
+  it('allow at least one call when they are halved', async () => {
     await redis.kill();
     try {
       expect(await takeOne(buckets, key, { burst: 1, perSeconds: 60 })).toBe(0);
