@@ -43,7 +43,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     return { error, milliseconds: performance.now() - before };
   };
 
-  it('writes each key where it belongs', async () => {
+  it('writes each key to the server that owns its slot', async () => {
     for (let number = 0; number < 30; number += 1) await write(`spread${number}`);
     const sizes = await cluster.command('DBSIZE');
     expect(sizes.every((size) => Number(size) > 0)).toBe(true);
@@ -51,18 +51,18 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual([]);
   });
 
-  it('tells the latest time for what it runs, by the clocks of its servers', async () => {
+  it('returns the latest deadline for a script, by the clocks of its servers', async () => {
     const latest = await connection.run(async (_client, time) => time);
     expect(Math.abs(latest - Date.now() - 500)).toBeLessThan(100);
   });
 
-  it('follows a slot that moved, without being away', async () => {
+  it('follows a slot that moved, without an interruption', async () => {
     const key = await keyIn((slot) => slot < 5000);
     const slot = String(await slotOf(key));
     const move = (node: TestRedis, ...how: string[]) => node.command('CLUSTER', 'SETSLOT', slot, ...how);
     await move(second(), 'IMPORTING', await id(first()));
     await move(first(), 'MIGRATING', await id(second()));
-    // A key that is not there is asked for at the new place while the slot moves (ASK).
+    // While a slot moves, a missing key is looked up at its new server (ASK).
     await write(key);
     expect(await first().command('EXISTS', key).catch(String)).toContain('ASK');
     for (const node of [second(), first()]) await move(node, 'NODE', await id(second()));
@@ -71,7 +71,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual([]);
   });
 
-  it('is away as a whole when one of its servers is killed, and comes back with it', async () => {
+  it('is unavailable as a whole when one of its servers is killed, and recovers with it', async () => {
     await third().kill();
     await eventually(
       async () => connection.isUp(),
@@ -89,7 +89,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual(['Redis is away (commands)', 'Redis is back (commands)']);
   });
 
-  it('answers within its deadline when one of its servers is frozen, then at once', async () => {
+  it('answers within its deadline when one of its servers hangs, then at once', async () => {
     const key = await keyIn((slot) => slot > 11_000);
     third().freeze();
     try {
@@ -106,7 +106,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toHaveLength(2);
   });
 
-  it('that was closed leaves nothing behind, also when it was closed while it connected', async () => {
+  it('leaves nothing open after it was closed, even while it was connecting', async () => {
     connection.close();
     for (let delay = 0; delay < 30; delay += 1) {
       const closing = new RedisConnection({ url: cluster.url, purpose: 'commands', log: () => {} });

@@ -8,7 +8,7 @@ import { elapse, eventually } from '../../support/race.ts';
 import { hasRedis, TestRedis } from '../../support/redis.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
-describe('the address of Redis', () => {
+describe('REDIS_URL', () => {
   it.each([
     'redis://localhost',
     'rediss://name:pass%2Fword@redis.example:6380/3',
@@ -37,7 +37,7 @@ describe('the address of Redis', () => {
     'redis+sentinel://:marked@a:1/main?db=1',
     'redis+cluster://:marked@a:1,b:2/1',
     'redis+proxy://:marked@a:1',
-  ])('may not be %s, and the refusal does not repeat it', (url) => {
+  ])('may not be %s, and the error does not repeat it', (url) => {
     let message = '';
     expect(() => {
       try {
@@ -51,8 +51,8 @@ describe('the address of Redis', () => {
   });
 });
 
-describe('an address of Redis', () => {
-  it('has the parts that people put into it', () => {
+describe('a parsed REDIS_URL', () => {
+  it('has the written parts', () => {
     expect(redisAddress('rediss+sentinel://name:pass%2Fword@a:1,[::1]/main/3')).toEqual({
       kind: 'sentinel',
       nodes: [
@@ -112,13 +112,13 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     return { error, milliseconds: performance.now() - before };
   };
 
-  it('answers', async () => {
+  it('sends commands and returns their replies', async () => {
     expect(connection.isUp()).toBe(true);
     await connection.probe();
     expect(log).toEqual([]);
   });
 
-  it('to a server that was killed fails at once, as SERVICE_UNAVAILABLE, and comes back by itself', async () => {
+  it('fails at once with SERVICE_UNAVAILABLE when the server is killed, and recovers by itself', async () => {
     await redis.kill();
     await eventually(
       async () => connection.isUp(),
@@ -136,7 +136,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual(['Redis is away (commands)', 'Redis is back (commands)']);
   });
 
-  it('to a server that is frozen answers within its deadline, then at once, and comes back by itself', async () => {
+  it('answers within its deadline when the server hangs, then at once, and recovers by itself', async () => {
     redis.freeze();
     try {
       const first = await failure(() => connection.probe());
@@ -153,7 +153,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toHaveLength(2);
   });
 
-  it('that is cut under a command is made again', async () => {
+  it('is opened again when it is cut during a command', async () => {
     const proxy = await TcpProxy.to('127.0.0.1', Number(redis.port));
     connection.close();
     connection = open(`redis://127.0.0.1:${proxy.port}`);
@@ -168,7 +168,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     await proxy.close();
   });
 
-  it('is made by a process that started while Redis was away', async () => {
+  it('is opened by a process that started while Redis was unavailable', async () => {
     await redis.kill();
     const early = open();
     try {
@@ -181,8 +181,8 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     }
   });
 
-  it('with a wrong password is away, and the log does not tell the password', async () => {
-    // Of a user that there is not: the default one needs no password here, so any would do.
+  it('is unavailable with a wrong password, which the log does not show', async () => {
+    // The user does not exist. The default user needs no password here, so any password would work.
     const wrong = open(`redis://nobody:marked@127.0.0.1:${redis.port}`);
     try {
       await wrong.start();
@@ -194,7 +194,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect([...log, ...reasons].join()).not.toContain('marked');
   });
 
-  it('to a server that does not know a command does not repeat its arguments in the log: one is the password', async () => {
+  it('does not log the arguments of an unknown command, since one of them is the password', async () => {
     const old = await TestRedis.start(['--rename-command', 'HELLO', 'HIDDEN']);
     try {
       const early = open(`redis://:marked@127.0.0.1:${old.port}`);
@@ -208,7 +208,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     }
   });
 
-  it('leaves a server that became a replica, where nothing can be written, until it is a primary again', async () => {
+  it('leaves a server that became a read-only replica, until it is a primary again', async () => {
     await connection.run((client) => client.eval(WRITE, { keys: ['a'] }));
     await redis.command('REPLICAOF', '127.0.0.1', await freePort());
     try {
@@ -224,14 +224,14 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toHaveLength(2);
   });
 
-  it('tells the latest time for what it runs, by the clock of Redis', async () => {
+  it('returns the latest deadline for a script, by the clock of Redis', async () => {
     const [seconds, micros] = (await redis.command('TIME')) as [string, string];
     const now = Number(seconds) * 1000 + Number(micros) / 1000;
     const latest = await connection.run(async (_client, time) => time);
     expect(Math.abs(latest - now - 500)).toBeLessThan(100);
   });
 
-  it('asks for the time anew when it is told that it is too late', async () => {
+  it('asks for the time again when Redis says that a script is too late', async () => {
     const late = `return redis.error_reply('-TOOLATE')`;
     const refused = await failure(() => connection.run((client) => client.eval(late)));
     expect(refused.error).toBeInstanceOf(RedisAway);
@@ -239,9 +239,9 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     await comesBack();
   });
 
-  it('counts an answer that arrived while the process was too busy to read it', async () => {
+  it('accepts an answer that arrived while the process was too busy to read it', async () => {
     const answered = connection.probe();
-    // The command leaves, and then the event loop stands still for longer than the deadline.
+    // The command is sent, and then the event loop is blocked for longer than the deadline.
     await new Promise((resolve) => setImmediate(resolve));
     const busyUntil = performance.now() + 700;
     while (performance.now() < busyUntil);
@@ -249,7 +249,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     expect(log).toEqual([]);
   });
 
-  it('is not fit for work while Redis is full and may evict nothing, though it answers', async () => {
+  it('is unavailable while Redis is full and may evict nothing, although it answers', async () => {
     await connection.probe();
     await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction', 'maxmemory', '1');
     try {
@@ -261,7 +261,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     await connection.probe();
   });
 
-  it('is closed at once, whatever the server does, and stays closed', async () => {
+  it('closes at once, whatever the server does, and stays closed', async () => {
     redis.freeze();
     try {
       const waiting = failure(() => connection.probe());

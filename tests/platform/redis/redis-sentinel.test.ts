@@ -36,7 +36,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
   const write = (connection: RedisConnection) =>
     connection.run((client) => client.eval(WRITE, { keys: ['written'] }));
   const written = async (at: TestRedis) => Number(await at.command('GET', 'written'));
-  it('writes to the primary, also when another Sentinel is away', async () => {
+  it('writes to the primary, even when another Sentinel is unavailable', async () => {
     await write(await open());
     expect(await written(servers.primary)).toBe(1);
     expect(log).toEqual([]);
@@ -50,7 +50,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
       await eventually(
         async () => log,
         (lines) => lines.length === 2,
-        // It looks every 5 s. That it looked is told by the reason below.
+        // It checks every 5 s. The reason in the log below shows that it did.
         { withinMilliseconds: 15_000 },
       );
       await write(connection);
@@ -64,7 +64,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     }
   });
 
-  it('follows when the primary is killed, and is away meanwhile: refused at once', async () => {
+  it('follows the new primary when the old one is killed, and refuses at once in the meantime', async () => {
     const connection = await open();
     const heard: string[] = [];
     const listening = new RedisConnection({ url: servers.url, purpose: 'events', log: () => {} });
@@ -93,7 +93,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     );
   });
 
-  it('goes on with the primary that was known last when no Sentinel is left', async () => {
+  it('stays at the last known primary when no Sentinel is left', async () => {
     const others = await TestSentinel.start();
     try {
       const connection = await open(others.url);
@@ -112,7 +112,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     }
   });
 
-  it('does not take a Sentinel for Redis, nor one name for another', async () => {
+  it('detects when a Sentinel is configured as Redis, and when a name is wrong', async () => {
     const sentinel = await open(servers.sentinel.url);
     const misnamed = await open(servers.url.replace('/main', '/other'));
     expect([sentinel.isUp(), misnamed.isUp()]).toEqual([false, false]);
@@ -122,7 +122,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     ]);
   });
 
-  it('gives its password to the server, and to a Sentinel that wants one', async () => {
+  it('sends its password to the server, and to a Sentinel that asks for one', async () => {
     const url = servers.url.replace('//', '//gateway:marked%2F@');
     await servers.replica.command('ACL', 'SETUSER', 'gateway', 'on', '>marked/', '~*', '&*', '+@all');
     await write(await open(url));

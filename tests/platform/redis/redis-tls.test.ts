@@ -11,7 +11,7 @@ import { hasRedis, TestRedis } from '../../support/redis.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
-/** Processes of their own: the authorities that Node trusts are read when it starts. */
+/** These tests have their own processes, because Node reads the trusted authorities when it starts. */
 (hasRedis && hasOpenssl ? describe : describe.skip)('Redis over TLS', () => {
   const secrets = newSecrets();
   let database: TestDatabase;
