@@ -88,29 +88,26 @@ function wrongClock(offset: string): Record<string, string> | undefined {
     ...wrongClock(offset),
   });
 
-  it.each(['-40s', '+40s'])(
-    'a process accepts and issues tokens by the time of the database (%s)',
-    async (offset) => {
-      const settings = await environment(offset);
-      const process = await GatehouseProcess.start(settings);
-      const there = new Client(`http://127.0.0.1:${settings.PORT}`);
-      const alice = await gateway.aSubject();
-      const { accessToken, refreshToken } = await alice.signedIn();
-      expect((await alice.me(accessToken, there)).data?.me?.id).toBe(alice.id);
-      const renewed = await alice.refresh(refreshToken, there);
-      const { iat = 0 } = decodeJwt(renewed.data?.refresh.accessToken ?? '');
-      expect(Math.abs(iat - Date.now() / 1000)).toBeLessThan(5);
-      const ready = await fetch(`http://127.0.0.1:${settings.PORT}/health/ready`);
-      const { clockOffsetSeconds } = (await ready.json()) as { clockOffsetSeconds: number };
-      expect(Math.abs(clockOffsetSeconds - Number.parseInt(offset, 10))).toBeLessThan(5);
-      await eventually(
-        async () => process.errors,
-        (log) => log.includes('the clock of this machine is off'),
-      );
-    },
-  );
+  it.each(['-40s', '+40s'])('accepts and issues tokens by the time of the database (%s)', async (offset) => {
+    const settings = await environment(offset);
+    const process = await GatehouseProcess.start(settings);
+    const there = new Client(`http://127.0.0.1:${settings.PORT}`);
+    const alice = await gateway.aSubject();
+    const { accessToken, refreshToken } = await alice.signedIn();
+    expect((await alice.me(accessToken, there)).data?.me?.id).toBe(alice.id);
+    const renewed = await alice.refresh(refreshToken, there);
+    const { iat = 0 } = decodeJwt(renewed.data?.refresh.accessToken ?? '');
+    expect(Math.abs(iat - Date.now() / 1000)).toBeLessThan(5);
+    const ready = await fetch(`http://127.0.0.1:${settings.PORT}/health/ready`);
+    const { clockOffsetSeconds } = (await ready.json()) as { clockOffsetSeconds: number };
+    expect(Math.abs(clockOffsetSeconds - Number.parseInt(offset, 10))).toBeLessThan(5);
+    await eventually(
+      async () => process.errors,
+      (log) => log.includes('the clock of this machine is off'),
+    );
+  });
 
-  it('a process does not start when its clock is off by more than five minutes', async () => {
+  it('does not start when it is off by more than five minutes', async () => {
     const started = GatehouseProcess.run(['start'], await environment('-70m'));
     expect(await started.ended).toBe(1);
     expect(started.errors).toMatch(

@@ -18,17 +18,17 @@ describe('the secret box', () => {
     expect(box.seal('purpose', secret)).not.toEqual(box.seal('purpose', secret));
   });
 
-  it('opens under every key of the list and seals under the first', () => {
+  it('opens with every key of the list, and seals with the first', () => {
     const rotated = new SecretBox([newKey, oldKey]);
     expect(rotated.open('purpose', box.seal('purpose', secret))).toEqual(secret);
     expect(() => box.open('purpose', rotated.seal('purpose', secret))).toThrow(/ENCRYPTION_KEY/);
   });
 
-  it('opens nothing that was sealed for another purpose', () => {
+  it('refuses a secret that was sealed for another purpose', () => {
     expect(() => box.open('other', box.seal('purpose', secret))).toThrow();
   });
 
-  it('opens nothing that was altered or cut, at any byte', () => {
+  it('refuses a secret that was altered or cut, at any byte', () => {
     const sealed = box.seal('purpose', secret);
     for (let index = 0; index < sealed.length; index++) {
       const altered = Buffer.from(sealed);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { describeUserAgent } from '../../src/platform/request/index.ts';
 
-describe('a user agent in words', () => {
+describe('the description of a user agent', () => {
   it.each([
     [
       'Firefox on Windows',
@@ -40,7 +40,7 @@ describe('a user agent in words', () => {
     expect(describeUserAgent(userAgent)).toBe(words);
   });
 
-  it('is nothing for what names no browser and no system, and never repeats text of the client', () => {
+  it('is null without a known browser or system, and never repeats text of the client', () => {
     expect([null, '', 'curl/8.5.0', 'You won! Call +1 900'].map(describeUserAgent)).toEqual([
       null,
       null,
