@@ -21,12 +21,12 @@ describe('the table of docs/security.md', () => {
     expect(rows.filter(({ rule }) => rule === '')).toEqual([]);
   });
 
-  it('names only tests that exist', () => {
+  it('names only existing tests', () => {
     const named = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, path = '']) => join('docs', path));
     expect(named.filter((path) => !existsSync(path))).toEqual([]);
   });
 
-  it('says of each rule that a test holds it, or why none does', () => {
+  it('names for each rule the tests that hold it, or the reason why there are none', () => {
     const unfounded = rows.filter(
       ({ state, tests }) =>
         !/^(held|partly|decided|not yet)/.test(state) || (/^(held|partly)/.test(state) && tests.length === 0),

@@ -13,7 +13,10 @@ interface LockedPackage {
   readonly engines?: { readonly node?: string };
 }
 
-/** Node releases of people who install: the last of 20, and of the lines that have long-term support. */
+/**
+ * The npm versions of installers run on these releases of Node: the last of 20, and the lines with long-term
+ * support.
+ */
 const INSTALLED_WITH = ['20.20.2', '22.23.3', '24.21.0'];
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -25,7 +28,7 @@ const locked = Object.entries(lock.packages)
   .map(([path, entry]) => ({ ...entry, name: path.slice(path.lastIndexOf('node_modules/') + 13) }));
 
 describe('the lock file', () => {
-  it('has a SHA-512 checksum of every package, and names no mirror', () => {
+  it('has a SHA-512 checksum for every package, and names no mirror', () => {
     expect(locked.filter(({ integrity }) => !integrity?.startsWith('sha512-'))).toEqual([]);
     expect(locked.filter(({ resolved }) => resolved?.startsWith('http'))).toEqual([]);
   });
@@ -37,8 +40,8 @@ describe('the lock file', () => {
     expect(undecided.map(({ name }) => name)).toEqual([]);
   });
 
-  // Nothing runs on the Node of npm but the installation itself. docs/supply-chain.md says what to do with a new entry.
-  it('has no package for which npm warns of the Node that people install with', () => {
+  // Only the installation runs on the Node of npm. docs/supply-chain.md says what to do with a new entry.
+  it('has no package for which npm warns about the Node of the installer', () => {
     // npm does not check optional packages.
     const warned = locked.filter(
       ({ optional, engines }) =>
@@ -49,7 +52,7 @@ describe('the lock file', () => {
     expect([name, INSTALLED_WITH.filter((node) => !satisfies(node, version))]).toEqual(['node', []]);
   });
 
-  it('has two versions of a package in production only where docs/supply-chain.md says why', () => {
+  it('has two versions of a package in production only when docs/supply-chain.md gives the reason', () => {
     const versions = Map.groupBy(
       locked.filter(({ dev, devOptional }) => !dev && !devOptional),
       ({ name }) => name,
@@ -72,13 +75,13 @@ describe('the workflows', () => {
     readFileSync(`.github/workflows/${name}`, 'utf8'),
   );
 
-  it('name every action by its commit', () => {
+  it('pin every action to a commit', () => {
     const used = workflows.flatMap((text) => [...text.matchAll(/uses: (.*)/g)].map(([, action]) => action));
     expect(used.length).toBeGreaterThan(4);
     expect(used.filter((action) => !/^[\w/-]+@[0-9a-f]{40} # v\d/.test(action ?? ''))).toEqual([]);
   });
 
-  it('have no right to write unless a job asks for it', () => {
+  it('have no write access unless a job requests it', () => {
     for (const text of workflows) expect(text).toMatch(/^permissions:\n {2}contents: read\n(?! )/m);
   });
 });
@@ -86,12 +89,12 @@ describe('the workflows', () => {
 describe('the image', () => {
   const dockerfile = readFileSync('Dockerfile', 'utf8');
 
-  it('is built from exactly what the lock file names', () => {
+  it('is built from exactly the packages of the lock file', () => {
     const installs = [...dockerfile.matchAll(/npm (ci|install|i)\b/g)].map(([, command]) => command);
     expect(installs).toEqual(['ci', 'ci']);
   });
 
-  it('takes its base image from an argument, which a release sets to a digest', () => {
+  it('takes its base image from an argument, which a release pins to a digest', () => {
     const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
     expect(bases).toEqual([`\${NODE_IMAGE}`, `\${NODE_IMAGE}`]);
     const release = readFileSync('.github/workflows/release.yml', 'utf8');

@@ -11,8 +11,8 @@ import { hasRedis, TestRedis } from './support/redis.ts';
 import { Subject, tokensOf } from './support/subject.ts';
 
 /**
- * The spine of the gateway by two processes of the operating system, which share nothing but PostgreSQL and Redis: state
- * of a module, which two gateways in one process would share, cannot help here.
+ * The main path of the gateway on two processes of the operating system, which share only PostgreSQL and
+ * Redis. Two gateways in one process would also share the state of modules, which cannot help here.
  */
 (hasRedis ? describe : describe.skip)('two processes', () => {
   let database: TestDatabase;
@@ -20,7 +20,7 @@ import { Subject, tokensOf } from './support/subject.ts';
   let settings: Record<string, string>;
   let first: Client;
   let second: Client;
-  /** Requests alternate. */
+  /** Requests alternate between the processes. */
   let both: Client;
 
   beforeAll(async () => {
@@ -74,7 +74,7 @@ import { Subject, tokensOf } from './support/subject.ts';
     }
   });
 
-  it('give a name to one of twenty who want names that look alike', async () => {
+  it('give a username to one of twenty registrations with names that look alike', async () => {
     const names = ['paul.mil1er', 'paul.miller', 'Paul.MiIler', 'paul.rniller'];
     const outcomes = await race(20, (index) =>
       Subject.register(both, { username: names[index % 4] as string }).then(
@@ -85,14 +85,14 @@ import { Subject, tokensOf } from './support/subject.ts';
     expect(outcomes.toSorted()).toEqual([...Array(19).fill('CONFLICT'), 'registered']);
   });
 
-  it('give 20 refreshes at once one and the same successor', async () => {
+  it('give 20 concurrent refreshes the same successor', async () => {
     const alice = await Subject.register(both);
     const { refreshToken } = await alice.signedIn();
     const replies = await race(20, () => alice.refresh(refreshToken));
     expect(new Set(replies.map((reply) => tokensOf(reply).refreshToken)).size).toBe(1);
   });
 
-  it('refuse within a second what the other one ended', async () => {
+  it('refuse sessions within a second that the other process ended', async () => {
     for (const [here, there] of [
       [first, second],
       [second, first],
@@ -115,7 +115,7 @@ import { Subject, tokensOf } from './support/subject.ts';
     expect(codes).toEqual([...Array(6).fill('INVALID_CREDENTIALS'), 'RATE_LIMITED', 'RATE_LIMITED']);
   });
 
-  it('follow a command: a new key signs in both, and what it voids is refused by both', async () => {
+  it('follow a command: a new key signs in both, and both refuse the voided tokens', async () => {
     const alice = await Subject.register(both);
     const kids = async () =>
       Promise.all(
