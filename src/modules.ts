@@ -21,8 +21,7 @@ import { recovery } from './recovery/module.ts';
 import { roles } from './roles/module.ts';
 import { sessions } from './sessions/module.ts';
 
-/** Every module, each after those that it builds on. */
-export const MODULES: readonly Module[] = [
+const LIST = [
   platform,
   oneTimeTokens,
   notices,
@@ -41,7 +40,13 @@ export const MODULES: readonly Module[] = [
   blockpass,
   graphql,
   http,
-];
+] as const satisfies readonly Module[];
+
+/** Every module, with the types of what it declares. */
+export type Modules = typeof LIST;
+
+/** Every module, each after those that it builds on. */
+export const MODULES: readonly Module[] = LIST;
 
 const tables = Object.assign({}, ...MODULES.map((module) => module.tables)) as NonNullable<Module['tables']>;
 

@@ -59,7 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sessions',
   ],
   'foundation.ts': ['config', 'platform'],
-  config: ['platform'],
+  config: ['modules.ts', 'platform'],
   http: ['graphql', 'platform'],
   graphql: ['platform'],
   google: [

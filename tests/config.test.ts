@@ -7,10 +7,9 @@ import { loadConfig } from '../src/config/index.ts';
 import { type Environment, InvalidSettings } from '../src/platform/settings.ts';
 import { key, newSecrets } from './support/gateway.ts';
 
-const RULES = ['login.ip', 'login.account', 'register.ip'];
 const problemsOf = (environment: Environment): readonly string[] => {
   try {
-    loadConfig(environment, { rateLimitRules: RULES });
+    loadConfig(environment);
     return [];
   } catch (error) {
     if (error instanceof InvalidSettings) return error.problems;
@@ -271,9 +270,18 @@ describe('a name that is not a setting', () => {
   });
 
   it.each([
+    ['PASSWORD_ARGON2_PARALLELISM', 'PASSWORD_'],
+    ['BLOCKPASS_WEBHOOK_URL', 'BLOCKPASS_'],
+  ])('%s is a warning, because settings begin in the same way', (name, prefix) => {
+    const text = `${name} is not a setting, although settings begin with ${prefix}: see docs/configuration.md.`;
+    expect(loadConfig({ [name]: 'x' }).warnings).toEqual([text]);
+    expect(loadConfig({ ...production(), [name]: 'x' }).warnings).toEqual([text]);
+  });
+
+  it.each([
     [
       'is set by shells and platforms',
-      ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT'],
+      ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT', 'GOOGLE_CLOUD_PROJECT'],
     ],
     ['is far from every setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
   ])('is ignored when it %s', (_, names) => {

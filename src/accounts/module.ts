@@ -11,10 +11,11 @@ import { PROFILE_RULES } from './profile.ts';
 import { REGISTRANT_PROOF_RULES } from './registrant-proof.ts';
 import { REGISTRATION_RULES } from './registration.ts';
 import { RegistrationMark } from './registration-mark.entity.ts';
+import { ACCOUNT_SETTINGS } from './settings.ts';
 import { User } from './user.entity.ts';
 
 /** Accounts and their addresses. */
-export const accounts: Module = {
+export const accounts = {
   name: 'accounts',
   tables: {
     users: { entity: User, rights: ALL_RIGHTS },
@@ -31,4 +32,5 @@ export const accounts: Module = {
     ...DATA_EXPORT_RULES,
     ...PROFILE_RULES,
   },
-};
+  settings: [ACCOUNT_SETTINGS],
+} satisfies Module;

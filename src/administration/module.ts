@@ -4,9 +4,9 @@ import { FactorPermission, SessionPermission, UserPermission } from './permissio
 import { ADMINISTRATION_RULES } from './user-administration.ts';
 
 /** Administration of other people's accounts. */
-export const administration: Module = {
+export const administration = {
   name: 'administration',
   resolvers: [AdministrationResolver],
   permissions: [UserPermission, SessionPermission, FactorPermission],
   rateLimits: { ...ADMINISTRATION_RULES },
-};
+} satisfies Module;

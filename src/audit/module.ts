@@ -3,8 +3,8 @@ import { AuditResolver } from './audit.resolver.ts';
 import { AuditPermission } from './permissions.ts';
 
 /** Reading the audit trail. */
-export const audit: Module = {
+export const audit = {
   name: 'audit',
   resolvers: [AuditResolver],
   permissions: [AuditPermission],
-};
+} satisfies Module;

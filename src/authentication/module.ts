@@ -7,11 +7,11 @@ import { SECOND_STEP_RULES } from './second-step.ts';
 import { SignInChallenge } from './sign-in-challenge.entity.ts';
 
 /** Signing in, and proving it again. */
-export const authentication: Module = {
+export const authentication = {
   name: 'authentication',
   tables: {
     sign_in_challenge: { entity: SignInChallenge, rights: ALL_RIGHTS },
   },
   resolvers: [AuthenticationResolver, RecoveryCodeTokensResolver],
   rateLimits: { ...LOGIN_RULES, ...REAUTHENTICATION_RULES, ...SECOND_STEP_RULES },
-};
+} satisfies Module;

@@ -10,7 +10,7 @@ import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
 import { ENROLMENT_RULES } from './totp/totp-enrolments.ts';
 
 /** Second factors. */
-export const authenticators: Module = {
+export const authenticators = {
   name: 'authenticators',
   tables: {
     totp_authenticator: { entity: TotpAuthenticator, rights: ALL_RIGHTS },
@@ -20,4 +20,4 @@ export const authenticators: Module = {
   },
   resolvers: [TotpResolver, RecoveryCodeResolver],
   rateLimits: { ...SECOND_FACTOR_RULES, ...ENROLMENT_RULES, ...SECOND_FACTOR_CHANGE_RULES },
-};
+} satisfies Module;

@@ -6,13 +6,14 @@ import { UploadReceipt } from './records/upload-receipt.entity.ts';
 import { UploadToken } from './records/upload-token.entity.ts';
 import { KycItemResolver, KycRecordResolver, KycUserResolver } from './review/kyc.resolver.ts';
 import { KycPermission } from './review/permissions.ts';
+import { BLOCKPASS_SETTINGS } from './settings.ts';
 import { BlockpassCompletion } from './sign-in/blockpass-completion.entity.ts';
 import { BlockpassSignIn } from './sign-in/blockpass-sign-in.entity.ts';
 import { BlockpassSignInResolver } from './sign-in/blockpass-sign-in.resolver.ts';
 import { BLOCKPASS_SIGN_IN_RULES } from './sign-in/website-sign-ins.ts';
 
 /** Sign-in by the Blockpass app, and KYC records. */
-export const blockpass: Module = {
+export const blockpass = {
   name: 'blockpass',
   tables: {
     kyc_record: { entity: KycRecord, rights: ALL_RIGHTS },
@@ -25,4 +26,5 @@ export const blockpass: Module = {
   resolvers: [BlockpassSignInResolver, KycRecordResolver, KycItemResolver, KycUserResolver],
   permissions: [KycPermission],
   rateLimits: { ...BLOCKPASS_APP_RULES, ...BLOCKPASS_SIGN_IN_RULES },
-};
+  settings: [BLOCKPASS_SETTINGS],
+} satisfies Module;

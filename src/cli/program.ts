@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { RATE_LIMIT_RULES } from '../composition/index.ts';
 import { type Config, loadConfig } from '../config/index.ts';
 import { origin } from '../platform/setting-parsers.ts';
 import type { Environment } from '../platform/settings.ts';
@@ -43,10 +42,10 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .exitOverride();
   const readConfig = (): Config => {
     const { envFile } = command.opts<{ envFile?: string }>();
-    return loadConfig(environmentWithFiles(environment, workingFolder, envFile), {
-      rateLimitRules: Object.keys(RATE_LIMIT_RULES),
-      warnings: unreadEnvFile(environment, workingFolder, envFile),
-    });
+    return loadConfig(
+      environmentWithFiles(environment, workingFolder, envFile),
+      unreadEnvFile(environment, workingFolder, envFile),
+    );
   };
   const config = (): Config => {
     const read = readConfig();

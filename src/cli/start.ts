@@ -1,9 +1,10 @@
 import { type CompositionOptions, compose, type Gateway, withMigrations } from '../composition/index.ts';
-import { type Config, isHere } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { Hints } from '../platform/hints.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
+import { isHere } from '../platform/server-settings.ts';
 import { CommandError, STOPPED } from './streams.ts';
 
 /** Milliseconds: more than the gateway grants the requests in flight. */

@@ -33,7 +33,7 @@ import {
   UploadTokens,
   WebsiteSignIns,
 } from '../blockpass/index.ts';
-import type { BlockpassSettings } from '../config/index.ts';
+import type { Config } from '../config/index.ts';
 import type { RequestContexts } from '../http/index.ts';
 import type { Demand } from '../platform/request/index.ts';
 import { InvalidSettings } from '../platform/settings.ts';
@@ -132,7 +132,7 @@ function certificateIssuing({
   issuing,
   clientId,
   baseUrl,
-}: BlockpassSettings): CertificateIssuing | undefined {
+}: Config['blockpass']): CertificateIssuing | undefined {
   if (!issuing) return undefined;
   const { signingKey, slug, legalName, logo } = issuing;
   const organization = { identifier: clientId, legalName, ...(logo !== undefined && { logo }) };

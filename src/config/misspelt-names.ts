@@ -1,5 +1,6 @@
 import { nearest } from '../platform/edit-distance.ts';
-import type { SettingsReader } from '../platform/settings.ts';
+import type { Setting, SettingRules } from '../platform/setting-declaration.ts';
+import type { Environment } from '../platform/settings.ts';
 
 /** Characters from which on a name may stop the start. */
 const LONG = 8;
@@ -15,31 +16,45 @@ const OF_OTHERS = [
   ...['PWD', 'SHELL', 'SHLVL', 'TEMP', 'TERM', 'TMP', 'TMPDIR', 'TZ', 'USER', 'LC_*', 'SSH_*', 'XDG_*'],
   ...['npm_*', 'NODE_APP_INSTANCE', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS', 'NODE_PATH', 'NODE_VERSION'],
   ...['COMPOSE_*', 'DOCKER_*', 'KUBERNETES_*', 'AWS_*', 'AZURE_*', 'CI_*', 'DYNO', 'FLY_*', 'GITHUB_*'],
-  ...['HEROKU_*', 'PG*', 'POSTGRES_*', 'RAILWAY_*', 'RENDER_*', 'WEBSITE_*'],
+  ...['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLOUD_*', 'HEROKU_*', 'PG*', 'POSTGRES_*', 'RAILWAY_*'],
+  ...['RENDER_*', 'WEBSITE_*'],
 ];
 
 const isOfOthers = (name: string): boolean =>
   OF_OTHERS.some((other) => (other.endsWith('*') ? name.startsWith(other.slice(0, -1)) : name === other));
 
 /**
- * Points out names that resemble a setting: the one that was meant keeps its default in silence otherwise. In production a
- * long name stops the start. Call it after the last setting was read.
+ * Points out names that resemble a setting: the setting that was meant keeps its default in silence otherwise. In production a
+ * long name with a few edits stops the start. Another name that only begins as settings do is a warning.
  */
-export function checkNames(read: SettingsReader, production: boolean): void {
-  for (const [name, value] of read.unknown()) {
-    if (isOfOthers(name)) continue;
+export function checkNames(
+  { production, problem, warning }: SettingRules,
+  environment: Environment,
+  settings: ReadonlyArray<Setting<unknown>>,
+): void {
+  const known = new Set(settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name])));
+  const prefixes = sharedPrefixes(settings);
+  for (const [name, value] of Object.entries(environment)) {
+    if (!value || known.has(name) || isOfOthers(name)) continue;
     const isLong = name.length >= LONG;
     const upper = name.toUpperCase();
-    const wanted = inFile(upper, read.known);
-    const meant = nearest(upper, read.known, isLong ? MAX_EDITS.long : MAX_EDITS.short) ?? wanted;
-    if (meant === undefined) continue;
+    const wanted = inFile(upper, known);
+    const meant = nearest(upper, known, isLong ? MAX_EDITS.long : MAX_EDITS.short) ?? wanted;
+    if (meant === undefined) {
+      const prefix = prefixOf(upper);
+      if (prefixes.has(prefix))
+        warning(
+          `${name} is not a setting, although settings begin with ${prefix}: see docs/configuration.md.`,
+        );
+      continue;
+    }
     const advice =
       meant === wanted ? `only secrets are read from files. Set ${meant} itself.` : `did you mean ${meant}?`;
     const text = `${name} is not a setting: ${advice}`;
     // NODE_EVN=production would otherwise run the parts of development in production.
     const isStrict = production || (meant === 'NODE_ENV' && value === 'production');
-    if (isStrict && isLong) read.problem(text);
-    else read.warning(text);
+    if (isStrict && isLong) problem(text);
+    else warning(text);
   }
 }
 
@@ -47,4 +62,13 @@ export function checkNames(read: SettingsReader, production: boolean): void {
 function inFile(name: string, known: ReadonlySet<string>): string | undefined {
   const setting = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
   return known.has(setting) ? setting : undefined;
+}
+
+/** The first word with its underscore: `PASSWORD_` of `PASSWORD_HASH`. */
+const prefixOf = (name: string): string => name.slice(0, name.indexOf('_') + 1);
+
+/** First words of two settings or more. One alone is often the name of another program's variable, such as `SMTP_PASSWORD`. */
+function sharedPrefixes(settings: ReadonlyArray<Setting<unknown>>): ReadonlySet<string> {
+  const prefixes = settings.map(({ name }) => prefixOf(name));
+  return new Set(prefixes.filter((prefix, index) => prefix !== '' && prefixes.indexOf(prefix) < index));
 }

@@ -3,9 +3,10 @@ import { GoogleResolver } from './google.resolver.ts';
 import { GoogleFlowToken } from './google-flow-token.entity.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
 import { GOOGLE_RULES } from './google-sign-in.ts';
+import { GOOGLE_SETTINGS } from './settings.ts';
 
 /** Sign-in by Google. */
-export const google: Module = {
+export const google = {
   name: 'google',
   tables: {
     google_identity: { entity: GoogleIdentity, rights: ALL_RIGHTS },
@@ -13,4 +14,5 @@ export const google: Module = {
   },
   resolvers: [GoogleResolver],
   rateLimits: { ...GOOGLE_RULES },
-};
+  settings: [GOOGLE_SETTINGS],
+} satisfies Module;

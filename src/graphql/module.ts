@@ -1,8 +1,10 @@
 import type { Module } from '../platform/module-type.ts';
 import { ErrorCodesResolver } from './error-codes.resolver.ts';
+import { GRAPHQL_SETTINGS } from './settings.ts';
 
 /** The GraphQL server. */
-export const graphql: Module = {
+export const graphql = {
   name: 'graphql',
   resolvers: [ErrorCodesResolver],
-};
+  settings: [GRAPHQL_SETTINGS],
+} satisfies Module;

@@ -1,8 +1,10 @@
 import type { Module } from '../platform/module-type.ts';
+import { HTTP_SETTINGS } from './settings.ts';
 import { SOCKET_RULES } from './subscription-socket.ts';
 
 /** The HTTP server. */
-export const http: Module = {
+export const http = {
   name: 'http',
   rateLimits: { ...SOCKET_RULES },
-};
+  settings: [HTTP_SETTINGS],
+} satisfies Module;

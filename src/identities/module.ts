@@ -2,9 +2,9 @@ import { type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { LinkChallenge } from './link-challenge.entity.ts';
 
 /** What identity providers share. */
-export const identities: Module = {
+export const identities = {
   name: 'identities',
   tables: {
     link_challenge: { entity: LinkChallenge, rights: NO_UPDATE },
   },
-};
+} satisfies Module;

@@ -2,7 +2,7 @@ import type { Module } from '../platform/module-type.ts';
 import { NOTICE_RULES } from './owner-notices.ts';
 
 /** Mails that tell owners what happened to their accounts. */
-export const notices: Module = {
+export const notices = {
   name: 'notices',
   rateLimits: { ...NOTICE_RULES },
-};
+} satisfies Module;

@@ -2,13 +2,15 @@ import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
 import { CURRENT_PASSWORD_RULES } from './current-password-check.ts';
 import { PasswordResolver } from './password.resolver.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
+import { PASSWORD_SETTINGS } from './settings.ts';
 
 /** Passwords. */
-export const passwords: Module = {
+export const passwords = {
   name: 'passwords',
   tables: {
     password_credential: { entity: PasswordCredential, rights: ALL_RIGHTS },
   },
   resolvers: [PasswordResolver],
   rateLimits: { ...CURRENT_PASSWORD_RULES },
-};
+  settings: [PASSWORD_SETTINGS],
+} satisfies Module;

@@ -1,4 +1,5 @@
 import type { RuleTable } from './rate-limit/index.ts';
+import type { SettingsSection } from './setting-declaration.ts';
 
 /** What the serving login may do to the rows of a table. */
 export type Right = 'select' | 'insert' | 'update' | 'delete';
@@ -14,8 +15,8 @@ export type ResolverClass = abstract new (...args: never[]) => object;
 
 /**
  * What one capability brings, in `module.ts` of its folder. `src/modules.ts` lists the modules, and everything that must know
- * all of a kind is derived from that list: the database schema and its rights, the GraphQL schema, the permissions and the
- * rate limits.
+ * all of a kind is derived from that list: the database schema and its rights, the GraphQL schema, the permissions, the
+ * rate limits and the settings.
  */
 export interface Module {
   /** As the folder. */
@@ -30,6 +31,8 @@ export interface Module {
   readonly permissions?: ReadonlyArray<Readonly<Record<string, string>>>;
   /** Rate limits with their defaults. */
   readonly rateLimits?: RuleTable;
+  /** Settings, of which `Config`, `.env.example` and the tables of docs/configuration.md are made. */
+  readonly settings?: readonly SettingsSection[];
 }
 
 /** Every right: for rows that change and go. */

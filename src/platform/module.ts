@@ -1,13 +1,20 @@
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import { AuditStreamPlace } from './audit/audit-stream-place.entity.ts';
 import { Retention } from './audit/retention.entity.ts';
+import { AUDIT_SETTINGS } from './audit/settings.ts';
+import { DATABASE_SETTINGS } from './database/settings.ts';
 import { KeyCheck } from './key-check/key-check.entity.ts';
 import { DevMail } from './mail/dev-mail.entity.ts';
 import { MailJob } from './mail/mail-job.entity.ts';
+import { MAIL_SETTINGS } from './mail/settings.ts';
 import { ALL_RIGHTS, type Module } from './module-type.ts';
+import { RATE_LIMIT_SETTINGS } from './rate-limit/settings.ts';
+import { REDIS_SETTINGS } from './redis/settings.ts';
+import { SECRET_SETTINGS } from './secret-settings.ts';
+import { SERVER_SETTINGS } from './server-settings.ts';
 
 /** What every capability stands on: the audit trail, mail, and keys. */
-export const platform: Module = {
+export const platform = {
   name: 'platform',
   tables: {
     audit_event: { entity: AuditEvent, rights: ['select', 'insert'] },
@@ -18,4 +25,13 @@ export const platform: Module = {
     dev_mail: { entity: DevMail, rights: ALL_RIGHTS },
   },
   functions: ['delete_old_audit_events(int)'],
-};
+  settings: [
+    SERVER_SETTINGS,
+    DATABASE_SETTINGS,
+    REDIS_SETTINGS,
+    MAIL_SETTINGS,
+    SECRET_SETTINGS,
+    AUDIT_SETTINGS,
+    RATE_LIMIT_SETTINGS,
+  ],
+} satisfies Module;

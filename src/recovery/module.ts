@@ -4,8 +4,8 @@ import { UNDO_RULES } from './email-change-undo.ts';
 import { RecoveryResolver } from './recovery.resolver.ts';
 
 /** The way back to an account. */
-export const recovery: Module = {
+export const recovery = {
   name: 'recovery',
   resolvers: [RecoveryResolver],
   rateLimits: { ...RECOVERY_RULES, ...UNDO_RULES },
-};
+} satisfies Module;

@@ -5,7 +5,7 @@ import { RoleResolver } from './role.resolver.ts';
 import { RoleGrant } from './role-grant.entity.ts';
 
 /** Roles, and who holds them. */
-export const roles: Module = {
+export const roles = {
   name: 'roles',
   tables: {
     role: { entity: Role, rights: ALL_RIGHTS },
@@ -13,4 +13,4 @@ export const roles: Module = {
   },
   resolvers: [RoleResolver],
   permissions: [RolePermission],
-};
+} satisfies Module;

@@ -5,10 +5,11 @@ import { ServiceTokenResolver } from './service-token.resolver.ts';
 import { SERVICE_TOKEN_RULES } from './service-tokens.ts';
 import { Session } from './session.entity.ts';
 import { SessionResolver } from './session.resolver.ts';
+import { ACCESS_TOKEN_SETTINGS, SECOND_FACTOR_SETTINGS, SESSION_SETTINGS } from './settings.ts';
 import { SigningKey } from './signing-key.entity.ts';
 
 /** Sessions and their tokens. */
-export const sessions: Module = {
+export const sessions = {
   name: 'sessions',
   tables: {
     session: { entity: Session, rights: ALL_RIGHTS },
@@ -18,4 +19,5 @@ export const sessions: Module = {
   functions: ['delete_old_endings(int)'],
   resolvers: [SessionResolver, ServiceTokenResolver],
   rateLimits: { ...REFRESH_RULES, ...SERVICE_TOKEN_RULES },
-};
+  settings: [ACCESS_TOKEN_SETTINGS, SESSION_SETTINGS, SECOND_FACTOR_SETTINGS],
+} satisfies Module;

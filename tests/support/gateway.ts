@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
-import { compose, type Gateway, RATE_LIMIT_RULES } from '../../src/composition/index.ts';
+import { compose, type Gateway } from '../../src/composition/index.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { layFoundation } from '../../src/foundation.ts';
 import { createLogger } from '../../src/platform/logger.ts';
@@ -88,7 +88,7 @@ export class TestGateway {
       ...settings,
     };
     noteKeys(environment);
-    const config = loadConfig(environment, { rateLimitRules: Object.keys(RATE_LIMIT_RULES) });
+    const config = loadConfig(environment);
     const sink = new Writable({
       write(chunk, _encoding, done) {
         logLines.push(String(chunk));

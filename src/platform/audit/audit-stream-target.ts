@@ -1,4 +1,4 @@
-import type { Parser } from '../settings.ts';
+import { accepting } from '../setting-parsers.ts';
 import type { SyslogAddress } from './syslog-receiver.ts';
 
 /** Where AUDIT_STREAM sends audit events. */
@@ -7,8 +7,10 @@ export type AuditStreamTarget = 'off' | 'stdout' | SyslogAddress;
 /** RFC 5425 section 4.1. Plain TCP has no port of its own (RFC 6587 section 3.1). */
 const TLS_PORT = 6514;
 
+const ACCEPTS = '`off`, `stdout`, `syslog://host:port` or `syslog+tls://host:port`';
+
 /** Parses AUDIT_STREAM. */
-export const auditStreamTarget: Parser<AuditStreamTarget> = (value) => {
+export const auditStreamTarget = accepting(ACCEPTS, (value): AuditStreamTarget => {
   if (value === 'off' || value === 'stdout') return value;
   const url = URL.parse(value);
   const tls = url?.protocol === 'syslog+tls:';
@@ -21,4 +23,4 @@ export const auditStreamTarget: Parser<AuditStreamTarget> = (value) => {
   if (!tls && url.port === '') throw new Error('must name the port: syslog over TCP has no default');
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { host, port: url.port === '' ? TLS_PORT : Number(url.port), tls };
-};
+});

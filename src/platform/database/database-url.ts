@@ -1,6 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { urlOf } from '../setting-parsers.ts';
-import type { Parser } from '../settings.ts';
+import { accepting, urlOf } from '../setting-parsers.ts';
 
 const MAX_SERVERS = 10;
 const DEFAULT_PORT = 5432;
@@ -22,10 +21,10 @@ const SERVER = /^(?<host>\[[\da-f:.]+\]|[a-z\d._-]+)(?::(?<port>\d{1,5}))?$/i;
 const SESSIONS = ['any', 'read-write', 'primary'];
 
 /** Parses DATABASE_URL and DATABASE_MIGRATION_URL. */
-export const databaseUrl: Parser<string> = (value) => {
+export const databaseUrl = accepting('`postgresql://…`', (value) => {
   serversOf(value);
   return value;
-};
+});
 
 /**
  * The servers that a connection string names, in its order: `user:password@db1:5432,db2:5432` (libpq, "Specifying Multiple

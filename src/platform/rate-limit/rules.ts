@@ -1,5 +1,5 @@
 import { nearest } from '../edit-distance.ts';
-import type { Parser } from '../settings.ts';
+import { accepting } from '../setting-parsers.ts';
 
 /** A token bucket: `burst` tokens at most, refilled evenly so that an empty one is full after `perSeconds`. */
 export interface BucketRule {
@@ -36,30 +36,37 @@ export const SCARCE: WiderNetworks = { '/56': 1.2, '/48': 1.4 };
 const MAX_EDITS = 2;
 
 /**
- * For RATE_LIMIT_RULES: `login.ip=30/60,login.ip/48=60/60` (burst / seconds until full again). A name that
- * ends in `/56` or `/48` sets what that IPv6 network has.
- * @param known the rules that there are; undefined: every name is taken
+ * Parses RATE_LIMIT_RULES: `login.ip=30/60,login.ip/48=60/60` (burst / seconds until full again). A name that
+ * ends in `/56` or `/48` sets what that IPv6 network has. `unknownRules` tells which names no module declares.
  */
-export function bucketRules(known: readonly string[] | undefined): Parser<Record<string, BucketRule>> {
-  return (value) => {
+export const bucketRules = accepting(
+  'comma list of `RULE=BURST/SECONDS`',
+  (value): Readonly<Record<string, BucketRule>> => {
     const rules: Record<string, BucketRule> = {};
-    const unknown = new Set<string>();
     for (const item of value.split(',')) {
-      const match = /^\s*(([a-zA-Z.]+)(?:(?<=\.ip)\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
-      const [, name, rule = '', burst, perSeconds] = match ?? [];
+      const match = /^\s*([a-zA-Z.]+(?:(?<=\.ip)\/(?:56|48))?)=(\d{1,6})\/(\d{1,6})\s*$/.exec(item);
+      const [, name, burst, perSeconds] = match ?? [];
       if (name === undefined || Number(burst) < 1 || Number(perSeconds) < 1) {
         throw new Error('must be a comma list of RULE=BURST/SECONDS, such as login.ip=30/60');
       }
-      if (known && !known.includes(rule)) unknown.add(rule);
       rules[name] = { burst: Number(burst), perSeconds: Number(perSeconds) };
     }
-    if (known && unknown.size > 0) throw new Error(unknownRule([...unknown], known));
     return rules;
-  };
-}
+  },
+);
 
-/** Names the rules that may be meant, not what the setting says. */
-function unknownRule(unknown: readonly string[], known: readonly string[]): string {
+/**
+ * @param overrides by the names in RATE_LIMIT_RULES
+ * @param known the rules that modules declare
+ * @returns what is wrong with the names, as the end of a sentence; undefined when all of them are known
+ */
+export function unknownRules(
+  overrides: Readonly<Record<string, BucketRule>>,
+  known: readonly string[],
+): string | undefined {
+  const named = Object.keys(overrides).map((name) => name.replace(/\/\d+$/, ''));
+  const unknown = [...new Set(named)].filter((rule) => !known.includes(rule));
+  if (unknown.length === 0) return undefined;
   const meant = unknown.flatMap((rule) => nearest(rule, known, MAX_EDITS) ?? []);
   return meant.length > 0
     ? `names a rule that does not exist: did you mean ${meant.join(', ')}?`

@@ -1,8 +1,8 @@
-import type { Parser } from '../settings.ts';
+import { accepting } from '../setting-parsers.ts';
 import { redisAddress } from './redis-address.ts';
 
 /** Parses REDIS_URL. */
-export const redisUrl: Parser<string> = (value) => {
+export const redisUrl = accepting('`redis://…`', (value) => {
   redisAddress(value);
   return value;
-};
+});

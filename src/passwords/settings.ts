@@ -1,0 +1,28 @@
+import { setting, settingsSection } from '../platform/setting-declaration.ts';
+import { oneOf, wholeNumber } from '../platform/setting-parsers.ts';
+
+/** Passwords. */
+export const PASSWORD_SETTINGS = settingsSection({
+  title: 'Accounts and passwords',
+  settings: {
+    scheme: setting('PASSWORD_HASH', {
+      parse: oneOf('bcrypt', 'argon2id'),
+      default: 'bcrypt',
+      description:
+        'Algorithm of password hashes. `argon2id` takes 64 MiB and 3 passes; that memory for each hashing thread, one fewer than processors. Hashes of both kinds are verified; a weaker one, or one of the other kind, is replaced at the next login. While dearer hashes are stored, failed logins [take their time](design/passwords.md#equal-time).',
+    }),
+    bcryptCost: setting('PASSWORD_BCRYPT_COST', {
+      parse: wholeNumber({ min: 4, max: 16 }),
+      parseInProduction: wholeNumber({ min: 10, max: 16 }),
+      default: 12,
+      description:
+        'Cost of bcrypt, as a power of two. Lowering it leaves the hashes that are there as they are.',
+    }),
+    minLength: setting('PASSWORD_MIN_LENGTH', {
+      parse: wholeNumber({ min: 8, max: 64 }),
+      default: 12,
+      description: 'Characters (Unicode code points) that a password must have.',
+    }),
+  },
+  config: (password) => ({ password }),
+});
