@@ -16,7 +16,7 @@ import type { Reauthentication } from './reauthentication.ts';
 import type { SecondStep } from './second-step.ts';
 import { issuesSession, type TokenDelivery } from './token-delivery.ts';
 
-/** What `AuthenticationResolver` works with. */
+/** The parts that `AuthenticationResolver` uses. */
 export interface AuthenticationResolverDependencies {
   readonly passwordLogin: PasswordLogin;
   readonly secondStep: SecondStep;
@@ -33,7 +33,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => LoginResult, {
     description:
-      'Signs in. INVALID_CREDENTIALS never says which part was wrong; RATE_LIMITED comes before the password is looked at.',
+      'Signs in. INVALID_CREDENTIALS does not tell which part was wrong. RATE_LIMITED is answered before the password is checked.',
   })
   async login(
     @Arg('input', () => LoginInput) input: LoginInput,
@@ -48,7 +48,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => Authenticated, {
     description:
-      'The second step of a sign-in. INVALID_CREDENTIALS for a wrong code, which may be followed by another; INVALID_TOKEN for a challenge that is no longer good: sign in again; RATE_LIMITED when the account has no guess left, also for the right code.',
+      'The second step of a sign-in. INVALID_CREDENTIALS for a wrong code: try another code. INVALID_TOKEN for a challenge that is no longer valid: sign in again. RATE_LIMITED when the account has no guesses left, even for the right code.',
   })
   async completeLogin(
     @Arg('input', () => CompleteLoginInput) input: CompleteLoginInput,
@@ -63,7 +63,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => Authenticated, {
     description:
-      'Rotates the refresh token, taken from the argument, else the Authorization header when that has the form of a refresh token, else the cookie. A stale access token in the header does not get in the way. A call whose reply was lost may be repeated and gets the same successor: within the grace (REFRESH_GRACE_SECONDS, 30 by default), and later once, from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. RATE_LIMITED and SERVICE_UNAVAILABLE do not end the session: repeat later. A copy of a used token ends the session.',
+      'Rotates the refresh token. The token is taken from the argument, else from the Authorization header if that has the form of a refresh token, else from the cookie. A stale access token in the header is ignored. A client may repeat a call whose reply was lost, and gets the same successor: any number of times within the grace (REFRESH_GRACE_SECONDS, 30 by default), and once later from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. RATE_LIMITED and SERVICE_UNAVAILABLE do not end the session: repeat later. A copy of a used token ends the session.',
   })
   async refresh(
     @Arg('refreshToken', () => String, {
@@ -84,10 +84,10 @@ export class AuthenticationResolver {
   @Authorize({ whileEnrolling: true })
   @Mutation(() => Authenticated, {
     description:
-      'Proves presence again in this session: raises its authentication time, and its assurance level with a code. At least one proof is needed, at most one of the codes, and all that are given must be right. The session keeps its id; the tokens are new, and only they have the new strength.',
+      'Authenticates the user of this session again. Raises the authentication time of the session and, with a code, its assurance level. Give at least one proof and at most one of the two codes; every given proof must be right. The session keeps its id. Only the new tokens have the new time and level.',
   })
   async reauthenticate(
-    @Arg('password', () => String, { nullable: true, description: 'Of the account.' })
+    @Arg('password', () => String, { nullable: true, description: 'The password of the account.' })
     password: string | null | undefined,
     @Arg('securityCode', () => String, {
       nullable: true,
@@ -101,7 +101,7 @@ export class AuthenticationResolver {
     recoveryCode: string | null | undefined,
     @Arg('googleIdToken', () => String, {
       nullable: true,
-      description: 'Of the Google account that is linked, asked for with a nonce of startGoogleSignIn.',
+      description: 'An ID token of the linked Google account, requested with a nonce of startGoogleSignIn.',
     })
     googleIdToken: string | null | undefined,
     @CurrentCaller() caller: Caller,
@@ -123,8 +123,8 @@ export class AuthenticationResolver {
 }
 
 /**
- * The time of fields that the client put before this one does not make its request late. A thief could otherwise put slow
- * fields first, and present copies of a token that never count as reuse.
+ * The source of the request, without the time that earlier fields of the same document took. Otherwise a thief could
+ * put slow fields first: then the request would count as late, and copies of a token would never count as reuse.
  */
 function originWithoutOwnWork({ source, severalFieldsSince }: RequestContext): RequestSource {
   const { completeSince } = source;

@@ -5,7 +5,7 @@ import { SessionType } from '../sessions/index.ts';
 
 @ObjectType({
   description:
-    'A signed-in session. The same tokens are set as HttpOnly cookies, unless TOKEN_DELIVERY=body.',
+    'A signed-in session. Unless TOKEN_DELIVERY=body, the same tokens are set as HttpOnly cookies.',
 })
 export class Authenticated {
   @Field(() => GraphQLJWT, { nullable: true, description: 'Null only with TOKEN_DELIVERY=cookie.' })
@@ -13,11 +13,11 @@ export class Authenticated {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Replaced by every refresh. Null only with TOKEN_DELIVERY=cookie.',
+    description: 'Every refresh replaces it. Null only with TOKEN_DELIVERY=cookie.',
   })
   refreshToken!: string | null;
 
-  @Field(() => String, { description: 'Bearer; DPoP for a session that is bound to a key of the client.' })
+  @Field(() => String, { description: 'Bearer, or DPoP for a session that is bound to a key of the client.' })
   tokenType!: string;
 
   @Field(() => Int, { description: 'Seconds until the access token expires.' })
@@ -26,7 +26,7 @@ export class Authenticated {
   @Field(() => SessionType)
   session!: SessionType;
 
-  /** For the field `user`, which is loaded only when somebody selects it. */
+  /** For the field `user`, which loads the account only when it is selected. */
   userId!: string;
 }
 
@@ -34,20 +34,20 @@ export enum SecondFactor {
   TOTP = 'TOTP',
   RECOVERY_CODE = 'RECOVERY_CODE',
 }
-registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'What a second step can be done with.' });
+registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'A kind of second factor.' });
 
 @ObjectType({
-  description: "The first factor was right; a second factor must follow within the challenge's lifetime.",
+  description: 'The first factor was right. A second factor must follow before the challenge expires.',
 })
 export class SecondFactorRequired {
   @Field(() => String, {
     description:
-      'For completeLogin: names the sign-in that is under way. Good once, for five minutes and five codes; a change of password or second factor voids it.',
+      'For completeLogin: names this sign-in. Works once, for five minutes and five codes. A change of password or second factor voids it.',
   })
   challenge!: string;
 
   @Field(() => [SecondFactor], {
-    description: 'What completeLogin takes: both, also when no recovery code is left.',
+    description: 'The factors that completeLogin accepts: always both, even when no recovery code is left.',
   })
   factors!: SecondFactor[];
 
@@ -57,12 +57,12 @@ export class SecondFactorRequired {
 
 @ObjectType({
   description:
-    'Google named an address that has an account, and it is in doubt whether they belong together: prove that account, then they are linked.',
+    'Google named an e-mail address that has an account, and it is unproved that both belong to one person. Prove the account, and the Google account is linked to it.',
 })
 export class AccountLinkRequired {
   @Field(() => String, {
     description:
-      'For login, as linkChallenge, with the password of the account that has the address. Good once, for ten minutes, and for no other account.',
+      'For the field linkChallenge of login, with the password of the account that has the address. Works once, for ten minutes, and only for this account.',
   })
   challenge!: string;
 
@@ -70,38 +70,38 @@ export class AccountLinkRequired {
   expiresAt!: Date;
 }
 
-/** All that a client must branch on. */
+/** The three outcomes of a sign-in that a client must tell apart. */
 export const LoginResult = createUnionType({
   name: 'LoginResult',
-  description: 'What a sign-in comes to. Clients branch on __typename.',
+  description: 'The outcome of a sign-in. Clients branch on __typename.',
   types: () => [Authenticated, SecondFactorRequired, AccountLinkRequired] as const,
   resolveType: (value) => value.constructor.name,
 });
 
-@InputType({ description: 'Who signs in, and the proof.' })
+@InputType({ description: 'The account that signs in, and its proof.' })
 export class LoginInput {
   @Field(() => String, { description: 'Username or e-mail address, in any case.' })
   identifier!: string;
 
-  @Field(() => String, { description: 'As it was set: nothing is trimmed, case counts.' })
+  @Field(() => String, { description: 'Exactly as it was set: it is not trimmed, and case counts.' })
   password!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Six-digit TOTP code; saves the second step where the account has TOTP, and does nothing where it has not.',
+      'Six-digit TOTP code. Saves the second step for an account with TOTP; ignored for any other.',
   })
   securityCode?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'From AccountLinkRequired: links that identity once the login succeeds, after a second step too. INVALID_TOKEN, and no session, when it is not good for this account.',
+      'From AccountLinkRequired. Links that identity when the login succeeds, also when a second step follows. INVALID_TOKEN, and no session, when it is not valid for this account.',
   })
   linkChallenge?: string | null;
 }
 
-@InputType({ description: 'Exactly one of the two codes.' })
+@InputType({ description: 'The second step, with exactly one of the two codes.' })
 export class CompleteLoginInput {
   @Field(() => String, { description: 'From SecondFactorRequired.' })
   challenge!: string;

@@ -3,16 +3,16 @@ import { isCalled } from '../accounts/index.ts';
 import type { PasswordCandidate } from '../passwords/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 
-/** What a login needs to know of whoever the identifier names. */
+/** The facts that a login needs about the account of an identifier. */
 export interface LoginSubject {
   userId: string;
   isActive: boolean;
-  /** Of guesses at the account (guesses/guess-rounds.ts). */
+  /** The round of guesses at the account (guesses/guess-rounds.ts). */
   guessRound: number;
   password: PasswordCandidate;
 }
 
-/** One statement for known and unknown accounts alike, so that its time tells nothing. */
+/** Runs one statement for known and unknown accounts alike, so that its time tells nothing. */
 export async function findByIdentifier(em: EntityManager, identifier: string): Promise<LoginSubject | null> {
   const [row] = await statement(
     em,

@@ -14,12 +14,14 @@ import { findByIdentifier } from './credential-lookup.ts';
 import type { SignIn, SignInOutcome } from './sign-in.ts';
 
 /**
- * Charged before the password is looked at. A stranger spends one for their network, with the /56 and the /48 around it on
- * IPv6, and one for the account as a whole: from the tenth guess on an account waits three minutes for the next, wherever
- * guesses come from. A device that signed in to the account before has an allowance of its own, which strangers cannot empty:
- * they do not lock the owner out. A login gives back what it spent of the account when it succeeds, when its password was never
- * compared, or when it was right while another part was away. What others spent before stays spent, or an attacker would wait
- * for the owner. The address keeps its charge: it bounds the hashing for one client.
+ * Charged before the password is checked. A stranger charges the network, on IPv6 also the /56 and the /48 around it,
+ * and the account as a whole. After ten guesses, an account allows one more every three minutes, from all sources
+ * together. A device that signed in to the account before has a limit of its own. Strangers cannot use it up, so they
+ * cannot lock the owner out.
+ *
+ * A login refunds its charges of the account in three cases: it succeeds, its password was never compared, or its
+ * password was right and a needed service was unavailable. Charges of other logins stay, or an attacker would wait for
+ * the owner. The charge of the IP stays too, because it limits the hashing for one client.
  */
 export const LOGIN_RULES = {
   'login.ip': { burst: 30, perSeconds: 60 },
@@ -28,10 +30,10 @@ export const LOGIN_RULES = {
   'login.account': { burst: 10, perSeconds: 1800 },
 } as const;
 
-/** What a guess at the password is charged to. */
+/** A charge for a guess at the password. */
 type Guess = Charge<keyof typeof LOGIN_RULES>;
 
-/** What somebody types. */
+/** The input of a person who signs in, unchecked. */
 export interface PasswordLoginInput {
   readonly identifier: string;
   readonly password: string;
@@ -39,7 +41,7 @@ export interface PasswordLoginInput {
   readonly linkChallenge?: string | null | undefined;
 }
 
-/** What `PasswordLogin` works with. */
+/** The parts that `PasswordLogin` uses. */
 export interface PasswordLoginDependencies {
   readonly passwords: Passwords;
   readonly signIn: SignIn;
@@ -54,13 +56,14 @@ export class PasswordLogin {
   constructor(private readonly deps: PasswordLoginDependencies) {}
 
   /**
-   * @throws {InvalidCredentials} with one message and about one duration for a wrong password, an unknown account,
-   *   one without a password, a deactivated one, and a wrong security code.
-   * @throws {InvalidToken} the password is right, and linkChallenge is not good for this account.
-   * @throws {EmailNotConfirmed} the password is right, and the address must be proved first.
-   * @throws {BadUserInput} the password is larger than any password can be.
-   * @throws {RateLimited} before the password was looked at.
-   * @throws {ServiceUnavailable} too many are waiting to be looked at, or the database is away.
+   * Signs in, or asks for a second factor.
+   * @throws {InvalidCredentials} a wrong password, an unknown account, an account without a password, a deactivated
+   *   account, or a wrong security code. All have one message and about one duration.
+   * @throws {InvalidToken} the password is right, and linkChallenge is not valid for this account.
+   * @throws {EmailNotConfirmed} the password is right, and the address must be confirmed first.
+   * @throws {BadUserInput} the password is longer than any password can be.
+   * @throws {RateLimited} before the password is checked.
+   * @throws {ServiceUnavailable} too many passwords wait for their check, or the database is unavailable.
    */
   async login(em: EntityManager, input: PasswordLoginInput, source: RequestSource): Promise<SignInOutcome> {
     const { password } = readFields('input', {
@@ -68,21 +71,23 @@ export class PasswordLogin {
     });
     const identifier = input.identifier.trim();
     const offered = readFactor('input', { securityCode: input.securityCode });
-    // From the input alone: the message must not tell which part was wrong.
+    // Computed from the input only: the message must not tell which part was wrong.
     const asked: Credential[] = ['identifier', 'password', ...(offered ? [CREDENTIAL_OF[offered.kind]] : [])];
     const [network, ...wider] = source.networks;
     await this.deps.rateLimiter.charge(['login.ip', [network]]);
     const subject = await findByIdentifier(em, identifier);
-    // By what it is called, not by its id: a bucket that name and address shared would tell that they belong together.
+    // Named by the identifier, not by the account id. A bucket that username and address shared would tell that they
+    // belong together.
     const account = inRound(identifierKey(identifier), subject?.guessRound ?? 0);
     const isKnown = await this.deps.devices.isKnown(em, subject?.userId ?? null, source);
     const guess: readonly Guess[] = isKnown
       ? [['login.device', `${account} ${deviceKey(source)}`]]
       : guessOfStranger(account, network);
-    // Apart from strangers, so that a neighbour in the same /48 does not keep a known device from signing in.
+    // Counted apart from strangers, so that a neighbour in the same /48 cannot keep a known device from signing in.
     const around = isKnown ? wider.map((network) => `known ${network}`) : wider;
     await this.deps.rateLimiter.charge(['login.ip', around], ...guess);
-    // A deactivated account is verified like any other, also when its password is right: its time must not tell it apart.
+    // The password of a deactivated account is verified like any other. Otherwise the time would tell that the account
+    // is deactivated.
     const proof = await this.deps.passwords
       .verify(em, subject?.password ?? null, password, {
         matchShows: subject?.isActive ?? false,
@@ -97,13 +102,14 @@ export class PasswordLogin {
           { userId: proof.userId, amr: ['pwd'], holds: (tx) => this.deps.passwords.stillHolds(tx, proof) },
           source,
           {
-            // Not of a deactivated account: its guesses would run out, and by that tell that the password was right.
+            // Ignored for a deactivated account. Otherwise its guesses would run out, which would tell that the
+            // password was right.
             offered: subject?.isActive ? offered : null,
             asked,
             linkChallenge: input.linkChallenge ?? null,
           },
         )
-        // A refund reveals nothing here: only a right password gets this far.
+        // This refund reveals nothing: only a right password gets this far.
         .catch(this.givingBack(guess, isUnavailable)));
     if (outcome) {
       await this.deps.rateLimiter.giveBack(...guess);
@@ -123,7 +129,10 @@ export class PasswordLogin {
     );
   }
 
-  /** For what fails: SERVICE_UNAVAILABLE is safe to repeat, so whoever repeats it shall not run out. */
+  /**
+   * Refunds the guess after certain errors. SERVICE_UNAVAILABLE is safe to repeat, so a client that repeats must not
+   * run out of guesses.
+   */
   private givingBack(guess: readonly Guess[], wasNone: (error: unknown) => boolean) {
     return async (error: unknown): Promise<never> => {
       if (wasNone(error)) await this.deps.rateLimiter.giveBack(...guess);
@@ -132,10 +141,10 @@ export class PasswordLogin {
   }
 
   /**
-   * Where confirmation is required, the password may be that of a registration that waits for it. One more hash for
-   * every login that failed so far, so that its time tells neither whether there is one nor that the password of a
-   * deactivated account was right.
-   * @throws {EmailNotConfirmed} it is.
+   * Checks whether the password is that of a pending registration, where confirmation is required. It computes one more
+   * hash for every login that has failed so far. So the time tells neither whether a registration exists nor that the
+   * password of a deactivated account was right.
+   * @throws {EmailNotConfirmed} the password is that of a pending registration.
    */
   private async refusePending(
     em: EntityManager,
@@ -151,8 +160,9 @@ export class PasswordLogin {
 }
 
 /**
- * Nothing for what no account can be called: all of it has the empty key, under which people would keep one another out.
- * No account has that key, so there is nothing to guess; the address was charged, and a hash is computed as for any other.
+ * The charges of a stranger's guess. Text that no account can have as an identifier has the empty key, and costs
+ * nothing: under a common bucket, people would lock one another out. No account has that key, so nothing can be
+ * guessed. The IP was charged, and a hash is computed as for any other text.
  */
 const guessOfStranger = (account: string, network: string): readonly Guess[] =>
   account === ''

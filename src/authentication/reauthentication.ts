@@ -17,7 +17,10 @@ import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, type RequestSource } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 
-/** As CURRENT_PASSWORD_RULES: what fails is counted for the session and the account, or for a device that the account knows. */
+/**
+ * Failures count against the session and the account, or against a device that the account knows, as in
+ * CURRENT_PASSWORD_RULES.
+ */
 export const REAUTHENTICATION_RULES = {
   'reauthenticate.ip': { burst: 30, perSeconds: 60 },
   'reauthenticate.device': { burst: 10, perSeconds: 300 },
@@ -25,28 +28,28 @@ export const REAUTHENTICATION_RULES = {
   'reauthenticate.account': { burst: 10, perSeconds: 300 },
 } as const;
 
-/** What an attempt is charged to. */
+/** A charge for an attempt. */
 type Attempt = Charge<keyof typeof REAUTHENTICATION_RULES>;
 
 interface PasswordClaim {
   readonly userId: string;
   readonly password: string;
   readonly attempt: readonly Attempt[];
-  /** Every credential that was given, for the error: it must not tell which one was wrong. */
+  /** Every given credential, for the error: the message must not tell which one was wrong. */
   readonly asked: readonly Credential[];
 }
 
-/** What the holder of a session offers, unchecked: at least one. */
+/** The proofs that the holder of a session gives, unchecked. At least one is needed. */
 export interface ReauthenticationInput extends FactorArguments {
   readonly password?: string | null | undefined;
   readonly googleIdToken?: string | null | undefined;
 }
 
-/** What `Reauthentication` works with. */
+/** The parts that `Reauthentication` uses. */
 export interface ReauthenticationDependencies {
   readonly passwords: Passwords;
   readonly secondFactors: SecondFactors;
-  /** Null where sign-in by Google is off. */
+  /** Null when sign-in by Google is off. */
   readonly google: IdentityProver | null;
   readonly devices: KnownDevices;
   readonly store: SessionStore;
@@ -55,18 +58,17 @@ export interface ReauthenticationDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof REAUTHENTICATION_RULES>;
 }
 
-/** The holder of a session proves again who they are (NIST SP 800-63B section 2, reauthentication). */
+/** Authenticates the holder of a session again (NIST SP 800-63B section 2, reauthentication). */
 export class Reauthentication {
   constructor(private readonly deps: ReauthenticationDependencies) {}
 
   /**
-   * Raises the authentication time and, with a code, the level of the access token to 2. The session keeps its id, and from
-   * now on has that strength. Only the tokens of
-   * the reply have the new strength (RFC 9470): no token that was issued before can refresh the session. Everything that was
-   * given must be right.
-   * @throws {BadUserInput} no code, and the session was raised to level 2 after the access token was issued.
-   * @throws {InvalidCredentials} something is wrong, or the account does not have it.
-   * @throws {RateLimited} too many failures before, or the account has no guess at its second factor left.
+   * Raises the authentication time of the session and, with a code, its level to 2. The session keeps its id. Only the
+   * tokens of the reply have the new time and level (RFC 9470): no token that was issued before can refresh the
+   * session. Every given proof must be right.
+   * @throws {BadUserInput} no code, and the session reached level 2 after the access token was issued.
+   * @throws {InvalidCredentials} a proof is wrong, or the account does not have that credential.
+   * @throws {RateLimited} too many failures before, or the account has no guesses at its second factor left.
    */
   async prove(
     em: EntityManager,
@@ -80,7 +82,7 @@ export class Reauthentication {
       password: () => {
         if (input.password != null) return this.deps.passwords.parseClaimed(input.password);
         if (!offered && input.googleIdToken == null) {
-          throw new InvalidValue('The password, a code or a Google ID token is needed.');
+          throw new InvalidValue('Give the password, a code or a Google ID token.');
         }
         return null;
       },
@@ -114,12 +116,12 @@ export class Reauthentication {
         subjectId: userId,
         details: { sessionId: caller.sessionId, amr },
       });
-      // Last: Redis does not take it back when the transaction is rolled back.
+      // Done last: Redis does not undo it when the transaction is rolled back.
       const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
       const raised = await supersedeTokens(this.deps.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
       if (raised === 'stronger') {
         throw new BadUserInput([
-          { field: 'securityCode', message: 'This session has a second factor: a code is needed too.' },
+          { field: 'securityCode', message: 'This session was raised to level 2. Give a code too.' },
         ]);
       }
       if (raised === 'gone') throw new Unauthenticated('the session ended meanwhile');

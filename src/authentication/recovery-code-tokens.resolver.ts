@@ -3,7 +3,9 @@ import { RecoveryCodesType } from '../authenticators/index.ts';
 import { Authenticated } from './authentication.types.ts';
 import type { TokenDelivery } from './token-delivery.ts';
 
-/** The tokens that come with new recovery codes: authenticators/ may not know `Authenticated`. */
+/**
+ * Adds the new tokens to the reply with new recovery codes. The module authenticators/ may not import `Authenticated`.
+ */
 @Resolver(() => RecoveryCodesType)
 export class RecoveryCodeTokensResolver {
   constructor(private readonly delivery: TokenDelivery) {}
@@ -11,7 +13,7 @@ export class RecoveryCodeTokensResolver {
   @FieldResolver(() => Authenticated, {
     nullable: true,
     description:
-      'The new tokens of this session, also as cookies. The refresh token that it had is superseded. Null where nothing was rotated.',
+      'The new tokens of this session, also set as cookies. They supersede its previous refresh token. Null when nothing was rotated.',
   })
   tokens(@Root() { renewed }: RecoveryCodesType): Authenticated | null {
     return renewed && this.delivery.inReply(renewed);

@@ -5,10 +5,10 @@ import { type RequestSource } from '../platform/request/index.ts';
 import type { TokenPair } from '../sessions/index.ts';
 import type { SignIn } from './sign-in.ts';
 
-/** Beside the guesses that an account has, whatever the address. */
+/** Charged per IP, in addition to the guesses of the account. */
 export const SECOND_STEP_RULES = { 'completeLogin.ip': { burst: 30, perSeconds: 60 } } as const;
 
-/** Ends a sign-in that was answered with a challenge. */
+/** Completes a sign-in that was answered with a challenge. */
 export class SecondStep {
   constructor(
     private readonly signIn: SignIn,

@@ -2,10 +2,10 @@ import type { Opt } from '@mikro-orm/core';
 import { Entity, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 
-/** A sign-in whose first factor was proved and whose second one is awaited. */
+/** A sign-in with a proved first factor, which waits for its second factor. */
 @Entity({ tableName: 'sign_in_challenge' })
 export class SignInChallenge {
-  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  /** SHA-256. A fast hash is enough for 256 random bits, which cannot be guessed. */
   @PrimaryKey({ type: 'blob' })
   tokenHash!: Buffer;
 
@@ -16,11 +16,11 @@ export class SignInChallenge {
   @Property({ type: 'text[]' })
   amr!: string[];
 
-  /** Of the identity that is to be linked once the sign-in is complete. */
+  /** Names the identity to link when the sign-in is complete. */
   @Property({ type: 'blob', nullable: true })
   linkChallengeHash: Buffer | null = null;
 
-  /** What the account's credentials were like (sign-in-challenges.ts): any change of them voids the challenge. */
+  /** The state of the account's credentials (sign-in-challenges.ts). Any change of them voids the challenge. */
   @Property({ type: 'text' })
   accountState!: string;
 

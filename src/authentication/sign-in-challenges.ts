@@ -3,37 +3,37 @@ import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 
-/** Seconds for finding the phone. */
+/** Seconds, enough to find the phone. */
 const CHALLENGE_TTL = 300;
-/** Codes that one challenge takes. Guesses are limited by account; this ends a challenge that is being abused. */
+/** Codes per challenge. Guesses are limited by account; this ends a challenge that is being abused. */
 const MAX_ATTEMPTS = 5;
 
-/** A sign-in that waits for its second step, as its client is told of it. */
+/** The challenge of a sign-in that waits for its second step, for its client. */
 export interface IssuedChallenge {
   readonly token: string;
   readonly expiresAt: Date;
 }
 
-/** What is known of a sign-in whose second step is tried. */
+/** The facts of a sign-in in its second step. */
 export interface PendingSignIn {
   readonly userId: string;
-  /** Methods of the first step. */
+  /** Authentication methods of the first step. */
   readonly amr: readonly string[];
-  /** Of the identity that is to be linked once the sign-in is complete (identities/link-challenges.ts). */
+  /** Names the identity to link when the sign-in is complete (identities/link-challenges.ts). */
   readonly link: Buffer | null;
 }
 
 /**
- * What a challenge rests on besides its time: the password, the second factor and the epoch of the account, as one text.
- * Whatever changes one of them voids the challenges that were made before, without knowing of them.
+ * The state on which a challenge depends: the password, the second factor and the epoch of the account, as one text. A
+ * change of any of them voids the earlier challenges, and needs no code that knows about challenges.
  */
 const accountState = sql<string>`
   concat_ws('/', u.epoch, coalesce(extract(epoch from u.second_factor_since)::text, '-'),
             coalesce(extract(epoch from c.changed_at)::text, '-'))`;
 
-/** Sign-ins between their two steps. A row that exists and has not expired is good: success deletes it. */
+/** Keeps sign-ins between their two steps. A row that exists and has not expired is valid; success deletes it. */
 export class SignInChallenges {
-  /** The caller holds locks on the account and on what the first step rests on. */
+  /** Issues a challenge. The caller holds locks on the account and on the credential of the first step. */
   async issue(tx: EntityManager, { userId, amr, link }: PendingSignIn): Promise<IssuedChallenge> {
     const token = newSecret();
     const [row] = await statement(
@@ -49,7 +49,7 @@ export class SignInChallenges {
     return { token, expiresAt: new Date(row.expires_at) };
   }
 
-  /** Counts an attempt before it is looked at. @returns null for a challenge that is not, or no longer, good. */
+  /** Counts an attempt before the code is checked. @returns null for an unknown, expired, used or void challenge. */
   async attempt(em: EntityManager, token: string): Promise<PendingSignIn | null> {
     const [row] = await statement(
       em,
@@ -64,8 +64,8 @@ export class SignInChallenges {
   }
 
   /**
-   * Uses a challenge up, by one conditional statement. The caller holds the lock on the account; that on the password
-   * is taken here, so that a change under way is waited for and then seen.
+   * Consumes a challenge by one conditional statement. The caller holds the lock on the account. The lock on the
+   * password is taken here, so that a concurrent change of the password is waited for and then seen.
    */
   async consume(tx: EntityManager, userId: string, token: string): Promise<boolean> {
     await statement(tx, sql`select from password_credential where user_id = ${userId} for share`);

@@ -28,41 +28,44 @@ import {
 } from '../sessions/index.ts';
 import type { IssuedChallenge, PendingSignIn, SignInChallenges } from './sign-in-challenges.ts';
 
-/** That somebody is who they say, by a first factor. */
+/** Proof of identity by a first factor. */
 export interface AuthenticationProof {
   readonly userId: string;
   /** Authentication methods (RFC 8176). */
   readonly amr: readonly string[];
-  /** Locks what the proof rests on and tells whether it still does, inside the transaction that issues the session. */
+  /**
+   * Locks the rows on which the proof depends, and tells whether the proof still holds. Runs in the transaction that
+   * issues the session.
+   */
   holds(tx: EntityManager): Promise<boolean>;
 }
 
-/** What a first factor comes to. */
+/** The outcome of a first factor. */
 export type SignInOutcome =
   | { readonly kind: 'authenticated'; readonly pair: TokenPair }
   | { readonly kind: 'secondFactorRequired'; readonly challenge: IssuedChallenge };
 
-/** What a way of signing in comes to that can name an account without proving it. */
+/** The outcome of a sign-in that can name an account without proving it. */
 export type LoginOutcome =
   | SignInOutcome
   | { readonly kind: 'accountLinkRequired'; readonly challenge: IssuedLinkChallenge };
 
-/** What the transaction of a sign-in comes to; errors are thrown once it is committed. */
+/** The outcome of the transaction of a sign-in. Errors are thrown after it is committed. */
 type Decision =
   | { kind: 'issued'; session: SessionRecord; subject: Subject; deviceMark: string }
   | { kind: 'wrongCode'; amr: readonly string[]; factor: FactorKind }
   | { kind: 'refused' };
 type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge };
 
-/** What comes along with a first factor. */
+/** Optional inputs beside the first factor. */
 export interface SignInCompanions {
   readonly offered?: SecondFactorInput | null;
-  /** What the message names when that factor is wrong; the factor alone unless given. */
+  /** The credentials that the error names when the second factor is wrong. By default, only the second factor. */
   readonly asked?: readonly Credential[] | undefined;
   readonly linkChallenge?: string | null;
 }
 
-/** What `SignIn` works with. */
+/** The parts that `SignIn` uses. */
 export interface SignInDependencies {
   readonly store: SessionStore;
   readonly unclaimed: UnclaimedSessions;
@@ -82,22 +85,20 @@ export interface SignInDependencies {
 }
 
 /**
- * The one place where a session is issued. Every way of signing in begins here and ends here, so that no way can skip a
- * rule: the account is active, the proof still holds, and the second factor of an account that has one was proved,
- * all judged under locks in the transaction that writes the session.
+ * The only place that issues sessions. Every sign-in begins and ends here, so that none can skip a rule: the account is
+ * active, the proof still holds, and the second factor was proved if the account has one. All rules are checked under
+ * locks in the transaction that writes the session.
  */
 export class SignIn {
   constructor(private readonly deps: SignInDependencies) {}
 
   /**
-   * After the first factor.
-   * @param along what came along with it: a second factor, ignored for an account that has none, and an identity that
-   *   waits to be linked
+   * Continues a sign-in after its first factor.
    * @returns null when the account may not sign in, or the proof no longer holds.
-   * @throws {EmailNotConfirmed} the proof is right, the address is not proved, and the operator demands that.
-   * @throws {InvalidCredentials} the second factor is wrong.
-   * @throws {InvalidToken} the identity does not wait for this account, or no longer.
-   * @throws {RateLimited} the account has no guess at its second factor left.
+   * @throws {EmailNotConfirmed} the proof is right, the address is not proved, and the operator requires that.
+   * @throws {InvalidCredentials} the second factor is wrong. It is ignored for an account without one.
+   * @throws {InvalidToken} the identity to link does not wait for this account, or no longer.
+   * @throws {RateLimited} the account has no guesses at its second factor left.
    */
   async begin(
     em: EntityManager,
@@ -106,7 +107,7 @@ export class SignIn {
     { offered = null, asked, linkChallenge = null }: SignInCompanions = {},
   ): Promise<SignInOutcome | null> {
     const { userId, amr } = proof;
-    // Before a guess or a challenge is spent.
+    // Checked before a guess or a challenge is used up.
     this.deps.keyBinding.keyOf(source);
     const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source));
     const decision = await this.decide(em, source, async (tx): Promise<FirstDecision> => {
@@ -129,10 +130,10 @@ export class SignIn {
   }
 
   /**
-   * The second step. A wrong code leaves the challenge for another attempt, up to five.
-   * @throws {InvalidToken} the challenge is unknown, expired, used, or void since the account's credentials changed.
+   * Completes a sign-in by its second step. After a wrong code the challenge allows another attempt, up to five.
+   * @throws {InvalidToken} the challenge is unknown, expired or used, or a change of credentials voided it.
    * @throws {InvalidCredentials} the second factor is wrong.
-   * @throws {RateLimited} the account has no guess at its second factor left.
+   * @throws {RateLimited} the account has no guesses at its second factor left.
    */
   async complete(
     em: EntityManager,
@@ -150,7 +151,7 @@ export class SignIn {
       if (!account) return { kind: 'refused' };
       this.requireProvedAddress(account);
       if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
-      // Thrown inside: the code was good and goes unused.
+      // Thrown inside the transaction, so that the right code stays unused.
       if (!(await this.deps.challenges.consume(tx, userId, token)))
         throw new InvalidToken('used or void meanwhile');
       return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, source);
@@ -160,7 +161,10 @@ export class SignIn {
     return pair;
   }
 
-  /** When nobody can tell whether the session was committed, no client has its tokens: it ends in the background. */
+  /**
+   * Runs the transaction of a sign-in. If its outcome is unknown, no client has the tokens of the session, so it ends
+   * in the background.
+   */
   private async decide<Made extends FirstDecision>(
     em: EntityManager,
     source: RequestSource,
@@ -238,12 +242,12 @@ export class SignIn {
     throw new InvalidCredentials(asked ?? [CREDENTIAL_OF[factor]], 'wrong second factor');
   }
 
-  /** Only after a right proof: that there is an account is news to anybody else. */
+  /** Called only after a right proof: it would tell any other person that the account exists. */
   private requireProvedAddress({ addressProved }: LockedAccount): void {
     if (this.deps.options.emailConfirmation === 'required' && !addressProved) throw new EmailNotConfirmed();
   }
 
-  /** The oldest sessions, which the new one pushed over the limit for one account. */
+  /** Audits the oldest sessions, which the new one displaced because of the limit for one account. */
   private async recordDisplaced(
     tx: EntityManager,
     displaced: readonly EndedSession[],
@@ -260,5 +264,5 @@ export class SignIn {
   }
 }
 
-/** Thrown inside the transaction: everything that came along with it stays unused. */
+/** Thrown inside the transaction, so that the other proofs stay unused. */
 const linkRefused = (): InvalidToken => new InvalidToken('no such link challenge for this account');

@@ -11,7 +11,7 @@ import {
 } from './authentication.types.ts';
 import type { LoginOutcome } from './sign-in.ts';
 
-/** A document holds at most one such field (graphql/one-session-per-document.ts). */
+/** Marks fields that issue a session. A document has at most one of them (graphql/one-session-per-document.ts). */
 export const issuesSession = Extensions({ issuesSession: true });
 
 export interface TokenDeliveryOptions {
@@ -19,7 +19,7 @@ export interface TokenDeliveryOptions {
   readonly body: boolean;
 }
 
-/** What a sign-in is answered with, and how the tokens of a session reach the client: in cookies, in the reply or in both. */
+/** Builds the reply to a sign-in, and delivers tokens in cookies, in the reply or in both. */
 export class TokenDelivery {
   constructor(
     private readonly cookies: TokenCookies,
@@ -27,7 +27,7 @@ export class TokenDelivery {
     private readonly options: TokenDeliveryOptions,
   ) {}
 
-  /** For every way of signing in. */
+  /** Answers any sign-in. */
   answer(context: RequestContext, outcome: LoginOutcome): typeof LoginResult {
     if (outcome.kind === 'authenticated') return this.deliver(context, outcome.pair);
     const { token: challenge, expiresAt } = outcome.challenge;
@@ -47,7 +47,7 @@ export class TokenDelivery {
     return this.inReply(pair);
   }
 
-  /** For tokens whose cookies were set already. */
+  /** Builds the reply for tokens whose cookies are set already. */
   inReply(pair: TokenPair): Authenticated {
     return Object.assign(new Authenticated(), {
       accessToken: this.options.body ? pair.accessToken : null,

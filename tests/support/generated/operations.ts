@@ -43,7 +43,7 @@ export type BlockpassSignInState =
   /** Call completeBlockpassSignIn. */
   | 'SUCCESS';
 
-/** Exactly one of the two codes. */
+/** The second step, with exactly one of the two codes. */
 export type CompleteLoginInput = {
   /** From SecondFactorRequired. */
   challenge: string;
@@ -153,15 +153,15 @@ export type KycStatus =
   /** For the person or for a reviewer. */
   | 'WAITING';
 
-/** Who signs in, and the proof. */
+/** The account that signs in, and its proof. */
 export type LoginInput = {
   /** Username or e-mail address, in any case. */
   identifier: string;
-  /** From AccountLinkRequired: links that identity once the login succeeds, after a second step too. INVALID_TOKEN, and no session, when it is not good for this account. */
+  /** From AccountLinkRequired. Links that identity when the login succeeds, also when a second step follows. INVALID_TOKEN, and no session, when it is not valid for this account. */
   linkChallenge?: string | null | undefined;
-  /** As it was set: nothing is trimmed, case counts. */
+  /** Exactly as it was set: it is not trimmed, and case counts. */
   password: string;
-  /** Six-digit TOTP code; saves the second step where the account has TOTP, and does nothing where it has not. */
+  /** Six-digit TOTP code. Saves the second step for an account with TOTP; ignored for any other. */
   securityCode?: string | null | undefined;
 };
 
@@ -177,7 +177,7 @@ export type RegisterInput = {
   username: string;
 };
 
-/** What a second step can be done with. */
+/** A kind of second factor. */
 export type SecondFactor =
   | 'RECOVERY_CODE'
   | 'TOTP';
