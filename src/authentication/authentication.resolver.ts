@@ -68,7 +68,7 @@ export class AuthenticationResolver {
   async refresh(
     @Arg('refreshToken', () => String, {
       nullable: true,
-      description: 'For clients that keep it themselves.',
+      description: 'For clients that store it themselves.',
     })
     refreshToken: string | null | undefined,
     @Ctx() context: RequestContext,

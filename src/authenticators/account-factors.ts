@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import type { FactorLookup, HeldFactors } from '../platform/request/index.ts';
 
-/** What the holder of an account can prove themselves with. */
+/** Looks up the factors that an account has. */
 export class AccountFactors implements FactorLookup {
   constructor(
-    /** Null where sign-in by Google is off. */
+    /** Null when sign-in by Google is off. */
     private readonly google: { isLinked(em: EntityManager, userId: string): Promise<boolean> } | null,
   ) {}
 
@@ -22,7 +22,7 @@ export class AccountFactors implements FactorLookup {
     return { password, google, secondFactor };
   }
 
-  /** @returns those of the accounts that have a second factor. */
+  /** @returns the accounts among them that have a second factor. */
   async protectedAmong(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, true>> {
     const rows = await statement(
       em,

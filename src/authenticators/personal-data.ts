@@ -2,7 +2,7 @@ import { User } from '../accounts/user.entity.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
 import { RecoveryCode } from './recovery-codes/recovery-code.entity.ts';
 
-/** That a person has a second factor, since when, and how many recovery codes are left; null without one. */
+/** For exportMyData: when the second factor was added, and how many recovery codes are left; null without one. */
 export const secondFactorData: PersonalData = {
   section: 'secondFactor',
   collect: async (em, userId) => {

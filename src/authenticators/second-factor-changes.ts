@@ -22,22 +22,22 @@ export const SECOND_FACTOR_CHANGE_RULES = {
   'regenerateRecoveryCodes.account': { burst: 10, perSeconds: 900 },
 } as const;
 
-/** What the arguments of an operation offer, unchecked. */
+/** The proofs in the arguments of an operation, unchecked. */
 export interface OfferedProofs {
   readonly password?: string | null | undefined;
   readonly securityCode?: string | null | undefined;
   readonly recoveryCode?: string | null | undefined;
 }
 
-/** What a change of second factors is proved with. */
+/** The proof for a change of second factors. */
 interface FactorProof {
   readonly caller: Caller;
   readonly factor: SecondFactorInput;
-  /** Whether what was proved before the transaction holds in it. */
+  /** Whether the proof from before the transaction still holds in it. */
   readonly stillHolds: (tx: EntityManager) => Promise<boolean>;
 }
 
-/** What `SecondFactorChanges` works with. */
+/** The parts that `SecondFactorChanges` uses. */
 export interface SecondFactorChangesDependencies {
   readonly secondFactors: SecondFactors;
   readonly recoveryCodes: RecoveryCodes;
@@ -50,12 +50,13 @@ export interface SecondFactorChangesDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_CHANGE_RULES>;
 }
 
-/** Changes to a second factor that is on. */
+/** Changes the second factor of an account that has one. */
 export class SecondFactorChanges {
   constructor(private readonly deps: SecondFactorChangesDependencies) {}
 
   /**
-   * Ends every session but the caller's, which is renewed; sign-ins that wait for their second step are void.
+   * Removes the second factor. Renews the caller's session and ends all others. Sign-ins that wait for their second
+   * step are void.
    * @throws {InvalidCredentials} password or code is wrong.
    * @throws {Conflict} the account has no second factor.
    */
@@ -80,7 +81,8 @@ export class SecondFactorChanges {
     await this.withFactor(em, source, { caller, factor, stillHolds }, async (tx) => {
       await this.deps.secondFactors.turnOff(tx, userId);
       const ended = await this.deps.signOut.othersIn(tx, caller, source);
-      // Whoever must have one may do nothing else from now on: the token at hand must not outlive that.
+      // An account whose role requires a second factor may now only enrol one. Its present access token must not
+      // outlive that.
       if (this.deps.requirement.coversRoles(caller.roles)) await this.deps.revocations.raiseEpoch(tx, userId);
       await this.deps.notices.tell(tx, userId, 'factor-disabled', source);
       await this.deps.audit.record(tx, source, {
@@ -94,7 +96,8 @@ export class SecondFactorChanges {
   }
 
   /**
-   * @returns the new recovery codes; the former ones are void.
+   * Replaces the recovery codes.
+   * @returns the new codes; the previous ones are void.
    * @throws {InvalidCredentials} the code is wrong.
    * @throws {Conflict} the account has no second factor.
    */
@@ -109,8 +112,8 @@ export class SecondFactorChanges {
     const factor = requireFactor('', offered);
     const account = inRound(userId, await guessRounds.of(em, userId));
     await this.deps.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
-    const nothingMore = async () => true;
-    return this.withFactor(em, source, { caller, factor, stillHolds: nothingMore }, async (tx) => {
+    const noOtherProof = async () => true;
+    return this.withFactor(em, source, { caller, factor, stillHolds: noOtherProof }, async (tx) => {
       await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', source);
       await this.deps.audit.record(tx, source, {
         action: 'recovery_codes.regenerated',
@@ -125,7 +128,8 @@ export class SecondFactorChanges {
   }
 
   /**
-   * For the command line: an owner who lost app and recovery codes proved to an operator by other means who they are.
+   * Removes the second factor on the command line, for an owner who lost app and recovery codes. The operator has
+   * verified the owner by other means.
    * @returns the account and whether it had a second factor.
    * @throws {NotFound} no account has the address.
    */
@@ -135,7 +139,7 @@ export class SecondFactorChanges {
     source: RequestSource,
   ): Promise<{ username: string; removed: boolean; endedSessions: number }> {
     const user = await em.findOne(User, { emailKey: emailKey(email) });
-    if (!user) throw new NotFound('No account has this address.');
+    if (!user) throw new NotFound('No account has this e-mail address.');
     const { id: userId, username } = user;
     const removal = await this.deps.revocations.transactional(em, (tx) =>
       this.removeIn(tx, userId, null, source),
@@ -144,10 +148,10 @@ export class SecondFactorChanges {
   }
 
   /**
-   * Removes every second factor with the recovery codes, ends every session and tells the owner. In the transaction of the
-   * caller, which has judged who may do it.
+   * Removes every second factor and the recovery codes, ends every session and tells the owner. Runs in the transaction
+   * of the caller, which has checked the permission.
    * @param actorId null for the command line
-   * @returns null where the account has no second factor: nothing was changed.
+   * @returns null when the account has no second factor: nothing was changed.
    */
   async removeIn(
     tx: AnnouncedTransaction,
@@ -157,7 +161,7 @@ export class SecondFactorChanges {
   ): Promise<{ endedSessions: number } | null> {
     if (!(await this.deps.secondFactors.turnOff(tx, userId))) return null;
     const endedSessions = await this.deps.signOut.allIn(tx, userId, source, actorId);
-    // Also the tokens of sessions that the store has lost.
+    // Voids also the tokens of sessions that the store has lost.
     await this.deps.revocations.raiseEpoch(tx, userId);
     await this.deps.notices.tell(tx, userId, 'factor-removed', source);
     await this.deps.audit.record(tx, source, {
@@ -169,7 +173,7 @@ export class SecondFactorChanges {
     return { endedSessions };
   }
 
-  /** Does the work in the transaction that uses the code up. */
+  /** Runs the work in the transaction that consumes the code. */
   private async withFactor<T>(
     em: EntityManager,
     source: RequestSource,

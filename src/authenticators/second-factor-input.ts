@@ -1,31 +1,31 @@
 import type { Credential } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 
-/** In the words of `amr` (RFC 8176); `recovery` has no registered one. */
+/** The kind of a second factor, as a value of `amr` (RFC 8176). `recovery` is not a registered value. */
 export type FactorKind = 'otp' | 'recovery';
 
-/** What the message of a refusal calls it. */
+/** The name of the factor in error messages. */
 export const CREDENTIAL_OF: Readonly<Record<FactorKind, Credential>> = {
   otp: 'security code',
   recovery: 'recovery code',
 };
 
-/** What somebody offers as a second factor, unchecked. */
+/** A second factor that a request gives, unchecked. */
 export interface SecondFactorInput {
   readonly kind: FactorKind;
   readonly code: string;
 }
 
-/** The two arguments of an operation that takes a second factor. */
+/** The two arguments of an operation that needs a second factor. */
 export interface FactorArguments {
   readonly securityCode?: string | null | undefined;
   readonly recoveryCode?: string | null | undefined;
 }
 
-/** What the schema says of them. */
+/** Descriptions of these arguments in the schema. */
 export const FACTOR_ARGUMENTS = {
   securityCode: 'Six-digit TOTP code.',
-  recoveryCode: 'Case, dashes and spaces do not count.',
+  recoveryCode: 'Recovery code. Case, dashes and spaces are ignored.',
 } as const;
 
 /** @throws {BadUserInput} when both codes are given. @returns null for neither. */
@@ -33,17 +33,17 @@ export function readFactor(
   path: string,
   { securityCode, recoveryCode }: FactorArguments,
 ): SecondFactorInput | null {
-  // A form sends an empty text for a field that nobody filled in.
+  // A form sends an empty text for a field that the person left empty.
   const code = securityCode?.trim() || undefined;
   const recovery = recoveryCode?.trim() || undefined;
-  if (code !== undefined && recovery !== undefined) refuse(path, 'Give one of the two codes.');
+  if (code !== undefined && recovery !== undefined) refuse(path, 'Give only one of the two codes.');
   if (code !== undefined) return { kind: 'otp', code };
   return recovery === undefined ? null : { kind: 'recovery', code: recovery };
 }
 
 /** @throws {BadUserInput} unless exactly one code is given. */
 export function requireFactor(path: string, given: FactorArguments): SecondFactorInput {
-  return readFactor(path, given) ?? refuse(path, 'The security code or a recovery code is needed.');
+  return readFactor(path, given) ?? refuse(path, 'Give the security code or a recovery code.');
 }
 
 function refuse(path: string, problem: string): never {

@@ -7,33 +7,38 @@ import type { BucketRule, Charge, RateLimiter } from '../platform/rate-limit/ind
 import type { FactorKind } from './second-factor-input.ts';
 
 /**
- * Guesses at the second factor of one account, wherever they come from. Ten, then ten an hour: 240 a day find a code
- * of six digits, of which three are good at a time, in one day out of 1,400.
+ * Guesses at the second factor of one account, from all sources together: ten, then ten an hour, which is 240 a day. At
+ * that rate an attacker finds a code of six digits, of which three are valid at a time, in one day out of 1,400.
  */
 export const SECOND_FACTOR_RULES = {
-  /** Codes and recovery codes together. */
+  /** Security codes and recovery codes together. */
   'secondFactor.account': { burst: 10, perSeconds: 3600 },
-  /** Recovery codes. These stay when the others are spent, so that guessing codes locks nobody out of them. */
+  /**
+   * Recovery codes. They are left when the other guesses are used up, so that guessing security codes cannot lock the
+   * owner out of them.
+   */
   'secondFactor.recovery': { burst: 5, perSeconds: 3600 },
   /**
-   * Both kinds together, where a signed-in caller offers them. Fewer than either of the above: the thief of a session leaves the
-   * owner's sign-ins some of each.
+   * Both kinds together, when a signed-in caller gives them. The limit is below both others, so that the thief of a
+   * session leaves some guesses for the owner's sign-ins.
    */
   'secondFactor.session': { burst: 4, perSeconds: 3600 },
 } as const;
 
 /**
- * Counts guesses in PostgreSQL, hence for all processes whether or not they share a Redis. A guess is spent before it
- * is looked at, in a transaction of its own, by one conditional statement: neither a race nor a rollback gives one away.
- * A bucket is one time, the one at which it will be full; each guess moves it on by what one takes to come back.
+ * Counts guesses in PostgreSQL, so for all processes, with or without a shared Redis. A guess is charged before the
+ * code is checked, by one conditional statement in a transaction of its own. So neither a race nor a rollback makes a
+ * guess free. A bucket is stored as the time at which it will be full. Each guess adds the time in which one guess is
+ * refilled.
  */
 export class SecondFactorThrottle {
   constructor(private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_RULES>) {}
 
   /**
+   * Charges one guess.
    * @param sessionId of the caller; null at a sign-in
    * @returns false for an account without a second factor.
-   * @throws {RateLimited} when none is left, of the account or of the session.
+   * @throws {RateLimited} the account or the session has no guesses left.
    */
   async spend(
     em: EntityManager,
@@ -68,10 +73,12 @@ export class SecondFactorThrottle {
     if (spent.length > 0) return true;
     if (!(await this.hasSecondFactor(em, userId))) return false;
     const wait = await this.wait(em, userId, kind, { all, recovery });
-    throw new RateLimited(wait, 'no guess is left', { subjectId: userId });
+    throw new RateLimited(wait, 'the account has no guesses at its second factor left', {
+      subjectId: userId,
+    });
   }
 
-  /** A guess that was right was none. In the transaction of what it was good for. */
+  /** Refunds a guess that was right, in the transaction that relies on it. */
   async giveBack(
     tx: EntityManager,
     userId: string,
@@ -90,7 +97,7 @@ export class SecondFactorThrottle {
     );
   }
 
-  /** For an account that an administrator unlocks: every guess is back. */
+  /** Refills all guesses of an account that an administrator unlocks. */
   async refill(tx: EntityManager, userId: string): Promise<void> {
     await statement(tx, sql`delete from second_factor_guesses where user_id = ${userId}`);
   }
@@ -110,7 +117,7 @@ export class SecondFactorThrottle {
     return rows.length > 0;
   }
 
-  /** Whole seconds until the next guess. */
+  /** Whole seconds until the next guess is allowed. */
   private async wait(
     em: EntityManager,
     userId: string,
@@ -138,14 +145,14 @@ const ofSession = async (
 ): Promise<ReadonlyArray<Charge<'secondFactor.session'>>> =>
   sessionId === null ? [] : [['secondFactor.session', inRound(sessionId, await guessRounds.of(em, userId))]];
 
-/** Seconds that one guess takes to come back. */
+/** Seconds in which one guess is refilled. */
 const costOf = ({ burst, perSeconds }: BucketRule): number => perSeconds / burst;
 const seconds = (count: number) => sql`make_interval(secs => ${count})`;
 const after = (count: number) => sql`(now() + ${seconds(count)})`;
-/** When a bucket from which `spent` were taken just now will be full. */
+/** The time at which a bucket will be full, if `spent` guesses are taken from a full one now. */
 const fullAfter = (rule: BucketRule, spent: number) => after(costOf(rule) * spent);
 
-/** Rows that say no more than a missing one: all guesses have come back. */
+/** Removes rows of full buckets, which mean the same as a missing row. */
 export const fullAllowances = expiredRows(
   'full second factor allowances',
   'second_factor_guesses',

@@ -12,22 +12,22 @@ import { matchingStep } from './totp/totp-codes.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
 import type { TotpSecrets } from './totp/totp-secrets.ts';
 
-/** A code that was offered and is counted already; only now may it be looked at. */
+/** A code that is charged as a guess already, so that it may be checked. */
 export interface CountedGuess {
   readonly kind: FactorKind;
-  /** Uses the code up, in the transaction of what it is good for. @returns false when it is wrong or was used. */
+  /** Consumes the code in the transaction that relies on it. @returns false when the code is wrong or was used. */
   consume(tx: EntityManager): Promise<boolean>;
 }
 
-/** What an owner who takes the account back loses of the second factor. */
+/** The second factors that an owner loses by an undo of an e-mail change. */
 export interface RemovedFactors {
-  /** Whether the factor was turned off, and its recovery codes with it. */
+  /** Whether the second factor was removed together with its recovery codes. */
   readonly secondFactor: boolean;
-  /** How many recovery codes of a factor that stays were removed. */
+  /** How many recovery codes were removed although their factor stays. */
   readonly recoveryCodes: number;
 }
 
-/** What `SecondFactors` works with. */
+/** The parts that `SecondFactors` uses. */
 export interface SecondFactorsDependencies {
   readonly allowance: SecondFactorThrottle;
   readonly secrets: TotpSecrets;
@@ -37,16 +37,16 @@ export interface SecondFactorsDependencies {
   readonly clock: Clock;
 }
 
-/** Judges second factors. There is one way to it, and that way counts first. */
+/** Checks second factors. The only way to check a code charges a guess first. */
 export class SecondFactors {
   constructor(private readonly deps: SecondFactorsDependencies) {}
 
   /**
-   * Counts a guess, for good unless it turns out to be right.
-   * @param em outside any transaction: no rollback takes the count back
-   * @param sessionId of the caller who offers it; null at a sign-in
+   * Charges a guess, which is refunded only if the code is right.
+   * @param em outside any transaction, so that no rollback undoes the charge
+   * @param sessionId of the signed-in caller; null at a sign-in
    * @returns null for an account without a second factor.
-   * @throws {RateLimited} when the account or the session has no guess left.
+   * @throws {RateLimited} the account or the session has no guesses left.
    */
   async guess(
     em: EntityManager,
@@ -67,12 +67,18 @@ export class SecondFactors {
     };
   }
 
-  /** For an account that an administrator unlocks. Guesses of its sessions are counted by round (guesses/guess-rounds.ts). */
+  /**
+   * Refills the guesses of an account that an administrator unlocks. Guesses of its sessions are counted by round
+   * (guesses/guess-rounds.ts).
+   */
   refillGuesses(tx: EntityManager, userId: string): Promise<void> {
     return this.deps.allowance.refill(tx, userId);
   }
 
-  /** A code works once: the step of the accepted one is kept, and none that is not newer is good (RFC 6238 section 5.2). */
+  /**
+   * Consumes a code, which works once: the step of the accepted code is stored, and only codes of later steps are valid
+   * (RFC 6238 section 5.2).
+   */
   private async useTotp(tx: EntityManager, userId: string, code: string): Promise<boolean> {
     const authenticator = await tx.findOne(TotpAuthenticator, { userId }, { disableIdentityMap: true });
     if (!authenticator) return false;
@@ -105,9 +111,9 @@ export class SecondFactors {
   }
 
   /**
-   * Takes everything of it from the account, an enrolment under way too. Sign-ins that wait for their second step are
-   * void by that. Who may do it, what else ends and who hears of it is for the caller to see to.
-   * @returns false when there was none.
+   * Removes every second factor and every unconfirmed enrolment. This also voids sign-ins that wait for their second
+   * step. The caller checks the permission, ends sessions and tells the owner.
+   * @returns false when the account had none.
    */
   async turnOff(tx: EntityManager, userId: string): Promise<boolean> {
     const rows = await statement(
@@ -122,8 +128,8 @@ export class SecondFactors {
   }
 
   /**
-   * Takes away what was added after this time, for an owner who takes the account back. A factor that is older stays,
-   * but recovery codes that replaced its own since then go.
+   * Removes the factors that were added after this time, for an owner who undoes an e-mail change. An older factor
+   * stays, but recovery codes that were made after this time are removed.
    */
   async removeNewerThan(tx: EntityManager, userId: string, time: Date): Promise<RemovedFactors> {
     const [user] = await statement(
@@ -139,7 +145,7 @@ export class SecondFactors {
     };
   }
 
-  /** For a code that was wrong where a signed-in holder offered it. */
+  /** Audits a wrong code of a signed-in caller. */
   async recordWrong(
     em: EntityManager,
     userId: string,

@@ -56,7 +56,7 @@ describe('gatehouse users remove-factor', () => {
     expect(await removeFactor('nobody@example.test')).toEqual({
       code: 1,
       output: '',
-      errors: 'No account has this address.',
+      errors: 'No account has this e-mail address.',
     });
   });
 });

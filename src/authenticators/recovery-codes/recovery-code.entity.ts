@@ -2,7 +2,7 @@ import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../../accounts/user.entity.ts';
 
-/** A recovery code that is good. One that was used, or replaced, has no row. */
+/** A valid recovery code. A used or replaced code has no row. */
 @Entity({ tableName: 'recovery_code' })
 export class RecoveryCode {
   @ManyToOne(() => User, {
@@ -18,7 +18,7 @@ export class RecoveryCode {
   @PrimaryKey({ type: 'blob' })
   codeHash!: Buffer;
 
-  /** Null for codes that were made before the column was. */
+  /** Null for codes that are older than the column. */
   @Property({ type: 'timestamptz', nullable: true, defaultRaw: 'now()' })
   createdAt: (Date & Opt) | null = new Date();
 

@@ -25,7 +25,7 @@ export class RecoveryCodeResolver {
     this.leftOf = batched((em, userIds) => recoveryCodes.counts(em, userIds));
   }
 
-  @FieldResolver(() => Int, { description: 'How many are good; 0 without a second factor.' })
+  @FieldResolver(() => Int, { description: 'The number of valid recovery codes. 0 without a second factor.' })
   async recoveryCodesLeft(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<number> {
     return (await this.leftOf(context, id)) ?? 0;
   }
@@ -33,7 +33,7 @@ export class RecoveryCodeResolver {
   @Authorize()
   @Mutation(() => RecoveryCodesType, {
     description:
-      'New recovery codes; the former ones are void. `tokens` replace the refresh token at hand. Exactly one of the two codes. CONFLICT without a second factor.',
+      'Makes new recovery codes and voids the previous ones. `tokens` replace the present refresh token. Give exactly one of the two codes. CONFLICT without a second factor.',
   })
   async regenerateRecoveryCodes(
     @Arg('securityCode', () => String, { nullable: true, description: FACTOR_ARGUMENTS.securityCode })

@@ -6,18 +6,21 @@ import { RecoveryCode } from './recovery-code.entity.ts';
 
 const CODES = 10;
 /**
- * Look-up secrets of 112 bits and more may be kept as a plain hash (NIST SP 800-63B-4 section 3.1.2.2): nobody can
- * try them all. 120 fill whole characters.
+ * Look-up secrets of at least 112 bits may be stored as a plain hash (NIST SP 800-63B-4 section 3.1.2.2), because they
+ * cannot be guessed. 120 bits fill whole characters.
  */
 const BYTES = 15;
 const CHARACTERS = (BYTES * 8) / 5;
-/** Crockford's Base32: without the letters that are read as digits, and without U. */
+/** Crockford's Base32: without U and without the letters that look like digits. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const GROUP = 4;
 
-/** Codes on paper for the day when the phone is lost: each works once, a new set voids the old one. */
+/**
+ * Manages recovery codes, for owners who lost their authenticator. Each code works once, and a new set voids the old
+ * one.
+ */
 export class RecoveryCodes {
-  /** @returns the codes, which nobody can read again. */
+  /** @returns the codes, which cannot be read again. */
   async replace(tx: EntityManager, userId: string): Promise<string[]> {
     const codes = Array.from({ length: CODES }, newCode);
     await this.removeAll(tx, userId);
@@ -28,7 +31,7 @@ export class RecoveryCodes {
     return codes;
   }
 
-  /** Uses a code up. @returns false when it is not, or no longer, one of them. */
+  /** Consumes a code. @returns false when the code is wrong or was used. */
   async consume(tx: EntityManager, userId: string, code: string): Promise<boolean> {
     const rows = await statement(
       tx,
@@ -41,7 +44,7 @@ export class RecoveryCodes {
     await tx.nativeDelete(RecoveryCode, { userId });
   }
 
-  /** Takes away those that were made after this time. @returns how many there were. */
+  /** Removes the codes that were made after this time. @returns how many. */
   removeNewerThan(tx: EntityManager, userId: string, time: Date): Promise<number> {
     return tx.nativeDelete(RecoveryCode, { userId, createdAt: { $gt: time } });
   }
@@ -50,7 +53,7 @@ export class RecoveryCodes {
     return em.count(RecoveryCode, { userId });
   }
 
-  /** Of those of the accounts that have any. */
+  /** Counts the codes of each account that has any. */
   async counts(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const rows = await statement(
       em,
@@ -76,7 +79,7 @@ function newCode(): string {
   );
 }
 
-/** Of what the code means, however it was typed: case, dashes and spaces do not count, and O, I and L are digits. */
+/** Hashes a code in its normal form: case, dashes and spaces are ignored, and O, I and L are read as digits. */
 function hashOf(code: string): Buffer {
   const read = code.toLowerCase().replace(/[\s-]/g, '').replaceAll('o', '0').replace(/[il]/g, '1');
   return hashOfSecret(read);

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { generateURI, ScureBase32Plugin, verifySync } from 'otplib';
 
-/** HOTP section 4, R6: 160 bits. */
+/** RFC 4226 section 4, R6: 160 bits. */
 const SECRET_BYTES = 20;
-/** Seconds (RFC 6238 section 5.2). */
+/** In seconds (RFC 6238 section 5.2). */
 const STEP = 30;
 
 export const newSecret = (): Buffer => randomBytes(SECRET_BYTES);
@@ -13,17 +13,17 @@ export function toBase32(secret: Uint8Array): string {
 }
 
 /**
- * The key URI that authenticator apps read from a QR code: SHA-1, six digits, 30 seconds, which are the defaults and the
- * only values that all apps know.
- * @param issuer as the app shows it; without a colon, which separates it from the account.
+ * The key URI that authenticator apps read from a QR code. SHA-1, six digits and 30 seconds are the defaults, and the
+ * only values that all apps support.
+ * @param issuer as the app shows it. It has no colon, which separates it from the account.
  */
 export function keyUri(secret: Uint8Array, issuer: string, account: string): string {
   return generateURI({ issuer, label: account, secret: toBase32(secret) });
 }
 
 /**
- * The time step whose code it is (RFC 6238), out of the current one and one to each side: a step for the delay of
- * whoever types (section 5.2), and one for a clock that is ahead.
+ * Finds the time step of a code (RFC 6238) among the current step and one on each side. The step before allows for the
+ * delay of typing (section 5.2). The step after allows for a clock that is fast.
  * @param now milliseconds since the epoch, of the gateway
  */
 export function matchingStep(secret: Uint8Array, code: string, now: number): number | null {

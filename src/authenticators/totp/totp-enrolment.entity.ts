@@ -2,13 +2,19 @@ import { PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, Index, OneToOne, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../../accounts/user.entity.ts';
 
-/** A secret that was shown and is not confirmed yet. It stands apart, so that an authenticator in use is not disturbed. */
+/**
+ * A secret that was shown and is not confirmed yet. It has a table of its own, so that an authenticator in use stays
+ * unchanged.
+ */
 @Entity({ tableName: 'totp_enrolment' })
 export class TotpEnrolment {
   @OneToOne(() => User, { primary: true, mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade' })
   userId!: string;
 
-  /** The one that started it and alone may confirm it. No foreign key: sessions may be kept elsewhere. */
+  /**
+   * The session that started the enrolment. Only that session may confirm it. No foreign key: sessions may be stored in
+   * Redis.
+   */
   @Property({ type: 'uuid' })
   sessionId!: string;
 

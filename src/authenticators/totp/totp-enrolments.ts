@@ -17,10 +17,10 @@ import type { TotpSecrets } from './totp-secrets.ts';
 
 export const ENROLMENT_RULES = { 'confirmTotp.account': { burst: 10, perSeconds: 900 } } as const;
 
-/** Seconds for installing an app, scanning and typing. */
+/** Seconds, enough to install an app, scan and type. */
 const ENROLMENT_TTL = 600;
 
-/** What the owner must see once to put the secret into an app. */
+/** The data that the owner sees once, to add the secret to an app. */
 export interface StartedEnrolment {
   /** Base32. */
   readonly secret: string;
@@ -28,7 +28,7 @@ export interface StartedEnrolment {
   readonly expiresAt: Date;
 }
 
-/** What `TotpEnrolments` works with. */
+/** The parts that `TotpEnrolments` uses. */
 export interface TotpEnrolmentsDependencies {
   readonly secrets: TotpSecrets;
   readonly recoveryCodes: RecoveryCodes;
@@ -39,18 +39,18 @@ export interface TotpEnrolmentsDependencies {
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>;
   readonly clock: Clock;
-  /** `issuer`: what apps show above the code. */
+  /** `issuer`: the name that apps show above the code. */
   readonly options: { readonly issuer: string };
 }
 
-/** Puts an authenticator app in place: a secret is shown, and turned on once the app has shown that it has it. */
+/** Enrols authenticator apps. A secret is shown first, and turned on after a code proves that the app has it. */
 export class TotpEnrolments {
   constructor(private readonly deps: TotpEnrolmentsDependencies) {}
 
   /**
-   * Shows a new secret; the one before it, if it was not confirmed, is void. An authenticator in use goes on.
+   * Shows a new secret and voids an unconfirmed one. An authenticator in use stays valid.
    * @throws {InvalidCredentials} the password is wrong.
-   * @throws {ReauthenticationRequired} there is no password, and the sign-in was too long ago.
+   * @throws {ReauthenticationRequired} the account has no password, and the sign-in was too long ago.
    */
   async start(
     em: EntityManager,
@@ -84,10 +84,10 @@ export class TotpEnrolments {
   }
 
   /**
-   * Turns the new secret on: every sign-in asks for it from now on, this session gets new tokens of level 2, the others end.
-   * The code that confirmed it is used up.
-   * @returns new recovery codes; the former ones are void.
-   * @throws {NotFound} this session has no enrolment under way.
+   * Turns the new secret on. Every sign-in needs it from now on, this session gets new tokens of level 2, and all
+   * others end. The code that confirmed it is used up.
+   * @returns new recovery codes; the previous ones are void.
+   * @throws {NotFound} this session has no unconfirmed enrolment.
    * @throws {InvalidCredentials} the code is wrong.
    */
   async confirm(
@@ -120,7 +120,8 @@ export class TotpEnrolments {
     }
 
     return this.deps.revocations.transactional(em, async (tx) => {
-      // Thrown inside: the secret is on together with its codes and a raised session, or not at all.
+      // Thrown inside the transaction: secret, recovery codes and the raised session take effect together or not at
+      // all.
       if (!(await lockActiveAccount(tx, userId)) || !(await this.turnOn(tx, caller, sealed, step)))
         throw new NotFound();
       const ended = await this.deps.signOut.othersIn(tx, caller, source);
@@ -132,13 +133,13 @@ export class TotpEnrolments {
         details: { sessionId, endedSessions: ended },
       });
       const codes = await this.deps.recoveryCodes.replace(tx, userId);
-      // Last: Redis does not take it back when the transaction is rolled back.
+      // Done last: Redis does not undo it when the transaction is rolled back.
       if (!(await renewal.rotate(tx, { amr: ['otp'], aal: 2 }))) throw new NotFound();
       return codes;
     });
   }
 
-  /** @returns false when the enrolment was confirmed, or replaced, meanwhile. */
+  /** @returns false when the enrolment was confirmed or replaced meanwhile. */
   private async turnOn(
     tx: EntityManager,
     { userId, sessionId }: Caller,

@@ -5,7 +5,7 @@ import { derivedKeyring, type Keyring } from '../../platform/keyring.ts';
 import { SecretBox } from '../../platform/secret-box.ts';
 import { InvalidSettings } from '../../platform/settings.ts';
 
-/** TOTP secrets as the database keeps them: sealed by keys of their own, each bound to its account. */
+/** Seals and opens TOTP secrets for the database, with keys of their own. Each secret is bound to its account. */
 export class TotpSecrets {
   private readonly keyring: Keyring;
   private readonly box: SecretBox;
@@ -23,7 +23,7 @@ export class TotpSecrets {
     return this.box.open(purposeFor(userId), sealed);
   }
 
-  /** @throws {InvalidSettings} naming a key that is not listed although a secret is sealed under it. */
+  /** @throws {InvalidSettings} a secret is sealed with a key that ENCRYPTION_KEY does not list; names that key. */
   async checkKeys(em: EntityManager): Promise<void> {
     const ids = this.keyring.map(({ id }) => id);
     const [row] = await statement(
@@ -37,7 +37,7 @@ export class TotpSecrets {
       ]);
   }
 
-  /** Seals anew, under the first key, what is sealed under another one, so that the other one can leave the list. */
+  /** Seals secrets of other keys again with the first key, so that the other keys can be removed from the list. */
   readonly resealing: Chore = {
     name: 'authenticator secrets sealed anew',
     sweep: async (em, limit) => {
@@ -61,5 +61,5 @@ export class TotpSecrets {
 
 const purposeFor = (userId: string): string => `totp secret of ${userId}`;
 
-/** Where SecretBox writes the identifier of the key. */
+/** The position at which SecretBox writes the id of the key. */
 const keyIdOf = sql<string>`encode(substring(sealed_secret from 2 for 4), 'hex')`;

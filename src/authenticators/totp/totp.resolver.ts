@@ -16,7 +16,8 @@ import { FACTOR_ARGUMENTS } from '../second-factor-input.ts';
 import { TotpEnrolmentType } from './totp.types.ts';
 import type { TotpEnrolments } from './totp-enrolments.ts';
 
-const PASSWORD = 'Required when the account has one; without one, a sign-in within five minutes counts.';
+const PASSWORD =
+  'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.';
 
 @Resolver(() => UserType)
 export class TotpResolver {
@@ -31,7 +32,7 @@ export class TotpResolver {
     this.isProtected = batched((em, userIds) => factors.protectedAmong(em, userIds));
   }
 
-  @FieldResolver(() => Boolean, { description: 'Sign-ins need a code of an authenticator app.' })
+  @FieldResolver(() => Boolean, { description: 'Whether sign-ins need a code of an authenticator app.' })
   async totpEnabled(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
     return (await this.isProtected(context, id)) ?? false;
   }
@@ -39,7 +40,7 @@ export class TotpResolver {
   @Authorize({ whileEnrolling: true, aal: 'highest' })
   @Mutation(() => TotpEnrolmentType, {
     description:
-      'Starts TOTP enrolment for the caller; replaces an unconfirmed one, and leaves one that is on as it is until confirmTotp. With TOTP on already, needs assurance level 2 (a recovery code gives it).',
+      'Starts TOTP enrolment for the caller. It replaces an unconfirmed enrolment; an authenticator in use stays valid until confirmTotp. With TOTP on already, it needs assurance level 2, which a recovery code gives.',
   })
   async enrollTotp(
     @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:
@@ -57,10 +58,11 @@ export class TotpResolver {
   @Authorize({ whileEnrolling: true })
   @Mutation(() => RecoveryCodesType, {
     description:
-      'Turns the new secret on, raises this session to level 2, ends the others, replaces the recovery codes. `tokens` are the new ones: the refresh token at hand is superseded, the access token stays good and says level 1. NOT_FOUND when this session has no enrolment under way.',
+      'Turns the new secret on, raises this session to level 2, ends all others and replaces the recovery codes. `tokens` supersede the present refresh token. The present access token stays valid with level 1. NOT_FOUND when this session has no unconfirmed enrolment.',
   })
   async confirmTotp(
-    @Arg('securityCode', () => String, { description: 'Of the app, made from the new secret.' }) code: string,
+    @Arg('securityCode', () => String, { description: 'A code that the app made from the new secret.' })
+    code: string,
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<RecoveryCodesType> {
@@ -72,7 +74,7 @@ export class TotpResolver {
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      'Turns the second factor off, voids the recovery codes and ends every other session; a caller with cookies gets new ones. Exactly one of the two codes. CONFLICT when it is off already.',
+      'Turns the second factor off, voids the recovery codes and ends every other session. A caller with token cookies gets new cookies. Give exactly one of the two codes. CONFLICT when it is off already.',
   })
   async disableTotp(
     @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:

@@ -2,10 +2,10 @@ import { GraphQLDateTime } from 'graphql-scalars';
 import { Field, ObjectType } from 'type-graphql';
 
 @ObjectType('TotpEnrolment', {
-  description: 'A secret for an authenticator app, to be confirmed with a code of it. Shown once.',
+  description: 'A secret for an authenticator app. It is shown once, and confirmed with a code of the app.',
 })
 export class TotpEnrolmentType {
-  @Field(() => String, { description: 'Base32 secret, for typing in by hand.' })
+  @Field(() => String, { description: 'The secret in Base32, for typing it by hand.' })
   secret!: string;
 
   @Field(() => String, { description: 'otpauth:// key URI: SHA-1, six digits, 30 seconds.' })
@@ -18,7 +18,7 @@ export class TotpEnrolmentType {
   qrCodeSvg!: string;
 
   @Field(() => GraphQLDateTime, {
-    description: 'Until then it can be confirmed, by the session that started it.',
+    description: 'The session that started the enrolment can confirm it until then.',
   })
   expiresAt!: Date;
 }

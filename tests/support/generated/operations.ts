@@ -47,7 +47,7 @@ export type BlockpassSignInState =
 export type CompleteLoginInput = {
   /** From SecondFactorRequired. */
   challenge: string;
-  /** Case, dashes and spaces do not count. */
+  /** Recovery code. Case, dashes and spaces are ignored. */
   recoveryCode?: string | null | undefined;
   /** Six-digit TOTP code. */
   securityCode?: string | null | undefined;
