@@ -113,16 +113,16 @@ describe('the settings', () => {
     ['an origin with a path', 'CLIENT_ORIGIN', 'https://app.example.test/path'],
     ['a foreign scheme', 'PUBLIC_URL', 'ftp://example.test'],
     ['a rule without a rate', 'RATE_LIMIT_RULES', 'login.ip=5'],
-    ['a width of network that is not counted', 'RATE_LIMIT_RULES', 'login.ip/60=5/60'],
-    ['a network of an account', 'RATE_LIMIT_RULES', 'login.account/48=5/60'],
+    ['a network size that is not counted', 'RATE_LIMIT_RULES', 'login.ip/60=5/60'],
+    ['a network size for an account', 'RATE_LIMIT_RULES', 'login.account/48=5/60'],
     ['a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.rule=5/60'],
-    ['the network of a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.ip/48=5/60'],
-    ['everybody as a proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
-    ['a life of no time', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
-    ['pages of a frontend that is not named', 'LINK_PAGES', 'client'],
-    ['everybody beside a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
+    ['a network size for a rule that does not exist', 'RATE_LIMIT_RULES', 'no.such.ip/48=5/60'],
+    ['every IP as a trusted proxy', 'TRUSTED_PROXIES', '0.0.0.0/0'],
+    ['a lifetime of zero', 'ACCESS_TOKEN_TTL_SECONDS', '0'],
+    ['the pages of a frontend without its origin', 'LINK_PAGES', 'client'],
+    ['all users together with a role', 'SECOND_FACTOR_REQUIRED_FOR', 'all,superuser'],
     ['the audience of tokens that can only enrol', 'JWT_AUDIENCE', 'http://localhost:4000/enrol'],
-    ['a domain that is not above the own host', 'COOKIE_DOMAIN', 'example.test'],
+    ['a cookie domain that is not a parent of the host', 'COOKIE_DOMAIN', 'example.test'],
     ['a mail server whose traffic is logged', 'SMTP_URL', 'smtp://mail.example.test?logger=true&debug=true'],
   ])('refuse %s', (_, name, value) => {
     const problems = problemsOf({ [name]: value });
@@ -283,7 +283,7 @@ describe('a name that is not a setting', () => {
       'is set by shells and platforms',
       ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT', 'GOOGLE_CLOUD_PROJECT'],
     ],
-    ['is far from every setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
+    ['resembles no setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
   ])('is ignored when it %s', (_, names) => {
     const environment = Object.fromEntries(names.map((name) => [name, 'x']));
     expect(problemsOf({ ...production(), ...environment })).toEqual([]);

@@ -105,7 +105,7 @@ describe('a list of users', () => {
   it.each([
     ['no entries', { first: 0 }, 'first'],
     ['too many entries', { first: 101 }, 'first'],
-    ['a cursor that is none', { after: 'x' }, 'after'],
+    ['a malformed cursor', { after: 'x' }, 'after'],
     ['a cursor of another list', { after: Buffer.from('["username","a"]').toString('base64url') }, 'after'],
     ['a cursor with another key', { after: Buffer.from('["newest","a"]').toString('base64url') }, 'after'],
   ])('is refused for %s', async (_, variables, field) => {

@@ -215,7 +215,7 @@ describe('a challenge', () => {
 
   it.each<[string, () => Promise<unknown>]>([
     [
-      'a change of password',
+      'a password change',
       () =>
         gateway.client.execute(
           ChangePasswordDocument,
@@ -224,7 +224,7 @@ describe('a challenge', () => {
         ),
     ],
     [
-      'a reset of the password, which leaves the second factor of a confirmed account on',
+      'a password reset, which keeps the second factor of a confirmed account',
       async () => {
         await gateway.confirm(alice);
         await gateway.client.execute(RecoverAccountDocument, { email: alice.email });
@@ -236,7 +236,7 @@ describe('a challenge', () => {
       },
     ],
     [
-      'the second factor being turned off',
+      'turning the second factor off',
       () =>
         gateway.client.execute(
           DisableTotpDocument,

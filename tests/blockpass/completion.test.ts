@@ -206,7 +206,7 @@ describe('a gateway that is killed while it calls Blockpass', () => {
   afterEach(() => GatehouseProcess.killAll());
 
   it.each([
-    { what: 'before Blockpass hears it', trouble: 'hang', heard: false },
+    { what: 'before Blockpass receives the call', trouble: 'hang', heard: false },
     { what: 'before it gets the answer', trouble: 'lost', heard: true },
   ] as const)(
     'loses nothing when it dies $what: the next start calls Blockpass, and the repeated upload is acknowledged',

@@ -140,7 +140,7 @@ describe('a file that only looks like a picture', () => {
     ],
     ['half a JPEG', () => Buffer.concat([jpeg.subarray(0, scan + 4), END_OF_JPEG])],
     [
-      'a PNG with fewer rows than it says',
+      'a PNG with fewer rows than its header says',
       () => {
         const header = Buffer.from(picture().subarray(16, 29));
         header.writeUInt32BE(32, 4);

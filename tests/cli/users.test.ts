@@ -276,7 +276,7 @@ describe('gatehouse users import', () => {
         'line 2: comes after',
       ],
       ['of texts', '["a-text"]', 'line 1: is not a JSON object.'],
-      ['with a bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. What follows'],
+      ['with one bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. What follows'],
     ])('names the error in an array %s', async (_, text, problem) => {
       const { code, errors } = await importText(text);
       expect([code, problems(errors)]).toEqual([1, [expect.stringContaining(problem)]]);

@@ -201,12 +201,12 @@ describe('an address that has an account', () => {
   });
 
   it.each([
-    ['that Google does not hand out', {}],
+    ['that Google does not host', {}],
     ['that Google did not verify', { email_verified: false, hd: 'example.test' }],
-    ['of which Google says nothing', { email_verified: undefined, hd: 'example.test' }],
-    ['of another domain than that of the Workspace account', { hd: 'elsewhere.test' }],
-    ['of a domain below that of the Workspace account', { hd: 'test' }],
-    ['that Google calls verified in a text', { email_verified: 'true' as never, hd: 'example.test' }],
+    ['whose token does not say whether it is verified', { email_verified: undefined, hd: 'example.test' }],
+    ['whose domain differs from that of the Workspace account', { hd: 'elsewhere.test' }],
+    ['whose domain is below that of the Workspace account', { hd: 'test' }],
+    ['whose token has email_verified as a text', { email_verified: 'true' as never, hd: 'example.test' }],
   ])('is not linked: one %s', async (_, facts) => {
     const subject = await gateway.confirm(await gateway.aSubject());
     const reply = await signIn(aPerson({ email: subject.email, ...facts }));

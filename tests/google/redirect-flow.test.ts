@@ -84,7 +84,7 @@ describe('the redirect flow', () => {
   it.each([
     ['the page of the gateway', {}, 'http://localhost:4000'],
     [
-      'the frontend where tokens come in the body, which a page cannot keep',
+      'the frontend when tokens come in the body, which a page cannot keep',
       { TOKEN_DELIVERY: 'body' },
       CLIENT_ORIGIN,
     ],
@@ -288,7 +288,7 @@ describe('a callback is refused', () => {
 
   it.each([
     ['without an ID token', { id_token: undefined }],
-    ['with an ID token that is no text', { id_token: 5 }],
+    ['with an ID token that is not a text', { id_token: 5 }],
     ['with nothing', null],
   ])('while the token endpoint answers %s', async (_, answer) => {
     google.answer = answer;

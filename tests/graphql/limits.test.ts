@@ -14,7 +14,7 @@ afterAll(() => gateway.close());
 describe('a document within the limits', () => {
   it.each([
     [
-      'what tools ask of the schema',
+      'the introspection query of tools',
       getIntrospectionQuery({
         descriptions: true,
         oneOf: true,

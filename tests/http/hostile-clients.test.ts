@@ -224,13 +224,13 @@ describe('a request that cannot be served is answered as JSON with a code and an
     ['two Hosts in HTTP/1.0', 'GET /health/live HTTP/1.0\r\nhost: x\r\nHOST: y\r\n\r\n', 400],
     ['no Host', 'GET /graphql HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
     [
-      'a Host that is none',
+      'a malformed Host',
       'GET /graphql?query={__typename} HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n',
       400,
     ],
     ['a Host with a path', 'GET /graphql HTTP/1.1\r\nHost: x/y\r\nConnection: close\r\n\r\n', 400],
     [
-      'a Host that is no address',
+      'a Host that is not a valid IP',
       'GET /graphql HTTP/1.1\r\nHost: 999.1.1.1\r\nConnection: close\r\n\r\n',
       400,
     ],

@@ -221,7 +221,7 @@ describe('the WebSocket', () => {
     const anonymous = await Socket.open();
     gateway.clock.advance(3_601);
     expect(await byCookie.closed).toBe(4401);
-    await elapse(1_200, 'longer than the second between two looks, in which it must not be closed');
+    await elapse(1_200, 'longer than the second between two polls, in which it must not be closed');
     expect(anonymous.ws.readyState).toBe(WebSocket.OPEN);
     anonymous.close();
     gateway.clock.advance(-3_601);

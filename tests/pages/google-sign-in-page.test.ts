@@ -49,9 +49,9 @@ describe('the page at the end of a Google sign-in', () => {
   it.each([
     ['the frontend has the pages', { CLIENT_ORIGIN: 'http://localhost:3000', LINK_PAGES: 'client' }],
     ['there are no pages', { LINK_PAGES: 'off' }],
-    ['tokens come in the body, which the page would throw away', { TOKEN_DELIVERY: 'body' }],
+    ['tokens come in the body, which the page would discard', { TOKEN_DELIVERY: 'body' }],
     [
-      'nobody signs in by Google',
+      'Google sign-in is off',
       { GOOGLE_CLIENT_ID: undefined, GOOGLE_CLIENT_SECRET: undefined, GOOGLE_ISSUER_URL: undefined },
     ],
   ])('does not exist when %s', async (_, settings) => {

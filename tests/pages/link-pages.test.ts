@@ -50,9 +50,9 @@ describe.each(PATHS)('the page %s', (path) => {
   it.each([
     ['in production', { NODE_ENV: 'production', RATE_LIMIT: 'on', PASSWORD_BCRYPT_COST: '10' }, 200],
     ['beside a frontend', { CLIENT_ORIGIN: ELSEWHERE }, 200],
-    ['where the frontend has the pages', { CLIENT_ORIGIN: ELSEWHERE, LINK_PAGES: 'client' }, 404],
-    ['where no mail carries a link', { LINK_PAGES: 'off' }, 404],
-  ])('is answered with %i at %s', async (_, settings, status) => {
+    ['when the frontend has the pages', { CLIENT_ORIGIN: ELSEWHERE, LINK_PAGES: 'client' }, 404],
+    ['when mails carry no link', { LINK_PAGES: 'off' }, 404],
+  ])('exists only when mails link to the gateway: %s', async (_, settings, status) => {
     const other = await gateway.another({ REQUIRE_REQUEST_ID: 'false', ...settings });
     try {
       expect((await fetch(other.url + path)).status).toBe(status);

@@ -319,7 +319,7 @@ describe('malformed stored hashes', () => {
     ['Argon2i', argon2.replace('argon2id', 'argon2i')],
     ['Argon2id of gigabytes', argon2.replace('m=1024', 'm=4194304')],
     ['Argon2id without lanes', argon2.replace('p=1', 'p=0')],
-    ['Argon2id with a digest that is no base64', `${argon2.slice(0, -1)}B`],
+    ['Argon2id with a digest that is not base64', `${argon2.slice(0, -1)}B`],
     ['Argon2id with a line break', `${argon2}\n`],
     ['PBKDF2 of 100,000,000 iterations', pbkdf2(100_000_000)],
     ['PBKDF2 of a second block, which doubles its iterations', pbkdf2(9_000_000, 33)],

@@ -100,7 +100,7 @@ describe('the audit stream to a syslog receiver', () => {
       id,
     ]);
     const meanwhile = await insertEvents(gateway.database, 5);
-    await elapse(1_500, 'at least one look at the table, which must ship none of them');
+    await elapse(1_500, 'at least one poll of the table, which must ship none of them');
     expect(syslog.ids().filter((shipped) => shipped === id || meanwhile.includes(shipped))).toEqual([]);
     await late.query('commit');
     await late.end();

@@ -91,7 +91,7 @@ describe('a role', () => {
   it.each([
     ['a name with a space', { name: 'two words', permissions: [] }, 'input.name'],
     ['a name that is too long', { name: 'x'.repeat(65), permissions: [] }, 'input.name'],
-    ['a permission that is no word', { name: 'odd', permissions: ['user:'] }, 'input.permissions'],
+    ['a permission that is not a word', { name: 'odd', permissions: ['user:'] }, 'input.permissions'],
     ['every permission', { name: 'almighty', permissions: ['*'] }, 'input.permissions'],
     ['a long description', { name: 'odd', description: 'x'.repeat(501) }, 'input.description'],
   ])('cannot have %s', async (_, input, field) => {

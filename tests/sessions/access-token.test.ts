@@ -191,19 +191,19 @@ describe('an access token', () => {
     ['an expiry in the past', { exp: 1_000 }],
     ['an expiry that is text', { exp: '9999999999' }],
     ['a negative expiry', { exp: -1 }],
-    ['an issue in the future', { iat: 9_999_999_999, exp: 19_999_999_999 }],
+    ['an issue time in the future', { iat: 9_999_999_999, exp: 19_999_999_999 }],
     [
-      'an issue so long ago that its life is over, whatever its expiry says',
+      'an issue time so old that its lifetime is over, whatever its expiry says',
       { iat: 1_000, exp: 19_999_999_999 },
     ],
-    ['a start in the future', { nbf: 9_999_999_999 }],
+    ['a start time in the future', { nbf: 9_999_999_999 }],
     ['no session', { sid: undefined }],
-    ['a session that is no id', { sid: 'x' }],
+    ['a session that is not an id', { sid: 'x' }],
     ['no subject', { sub: undefined }],
     ['no epoch', { epoch: undefined }],
     ['an epoch that is text', { epoch: '0' }],
     ['a generation that is text', { gen: '0' }],
-    ['roles that are no list', { roles: 'superuser' }],
+    ['roles that are not a list', { roles: 'superuser' }],
   ])('with %s is refused', async (_, claims) => {
     expect(await accepts(await forged({ claims }))).toBe(false);
   });

@@ -97,7 +97,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
       }
     };
     const killAndRestart = async (index: 0 | 1) => {
-      while (inFlight[index] < people / 4 && !isOver) await elapse(1, 'the time between two looks');
+      while (inFlight[index] < people / 4 && !isOver) await elapse(1, 'the time between two polls');
       await pair.kill(index);
       await pair.start(index);
     };

@@ -62,7 +62,7 @@ describe('an enrolment', () => {
 
   it.each([
     ['without the password', null, 'BAD_USER_INPUT'],
-    ['with a wrong one', 'a wrong password', 'INVALID_CREDENTIALS'],
+    ['with a wrong password', 'a wrong password', 'INVALID_CREDENTIALS'],
   ])('is refused %s', async (_, password, code) => {
     const alice = await gateway.aSubject();
     const { accessToken: bearer } = await alice.signedIn();

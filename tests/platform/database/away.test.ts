@@ -181,7 +181,7 @@ describe('a database counts as unavailable', () => {
 
   it.each([
     ['PgBouncer when the server behind it is gone', '08P01'],
-    ['a database that takes no connections', '55000'],
+    ['a database that accepts no connections', '55000'],
   ])('by the message with which %s ends the connection', (_who, code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code, severity: 'FATAL' }))).toBe(true),
   );

@@ -195,10 +195,10 @@ describe('the serving login', () => {
     ['empty the audit trail', 'truncate audit_event'],
     ['revive a session', 'delete from ending'],
     ['delete a signing key', 'delete from signing_key'],
-    ['alter an ending', `update ending set kept_until = now()`],
+    ['alter a revocation', `update ending set kept_until = now()`],
     ['make a table', 'create table intruder (id int)'],
     ['drop a table', 'drop table users'],
-    ['pretend a migration', `insert into migration (name) values ('x')`],
+    ['record a migration', `insert into migration (name) values ('x')`],
   ])('cannot %s', async (_, statement) => {
     database = await createTestDatabase();
     const serving = await database.connect('serving');
