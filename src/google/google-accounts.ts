@@ -18,10 +18,10 @@ import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
 
-/** How often a decision is taken again because somebody else was faster. */
+/** Attempts for a decision when concurrent requests change what it depends on. */
 const ATTEMPTS = 4;
 
-/** Clashes after which the decision is another one. */
+/** Unique constraints whose violation means that the decision must be made again. */
 const OVERTAKEN = new Set([
   'google_identity_issuer_subject_unique',
   'google_identity_user_id_unique',
@@ -34,7 +34,7 @@ export type AccountDecision =
   | { readonly kind: 'linkRequired'; readonly challenge: IssuedLinkChallenge }
   | { readonly kind: 'refused'; readonly userId: string };
 
-/** What `GoogleAccounts` works with. */
+/** The parts that `GoogleAccounts` uses. */
 export interface GoogleAccountsDependencies {
   readonly identities: GoogleIdentities;
   readonly linkChallenges: LinkChallenges;
@@ -45,11 +45,11 @@ export interface GoogleAccountsDependencies {
   readonly audit: AuditLog;
 }
 
-/** Which account a Google account belongs to. Signs nobody in. */
+/** Decides which account a Google account belongs to. It does not sign in. */
 export class GoogleAccounts {
   constructor(private readonly deps: GoogleAccountsDependencies) {}
 
-  /** Finds the account, makes it, or links one that belongs to the same person beyond doubt. */
+  /** Finds the account, creates it, or links one that certainly belongs to the same person. */
   async decide(em: EntityManager, claims: GoogleClaims, source: RequestSource): Promise<AccountDecision> {
     for (let attempt = 1; ; attempt += 1) {
       const known = await this.deps.identities.find(em.fork(), claims);
@@ -78,7 +78,7 @@ export class GoogleAccounts {
       : this.create(tx, claims, address, source);
   }
 
-  /** An address that Google did not verify belongs to nobody: the account has none. */
+  /** Creates an account. An address that Google did not verify is not proved, so the account then has none. */
   private async create(
     tx: EntityManager,
     claims: GoogleClaims,
@@ -99,8 +99,9 @@ export class GoogleAccounts {
   }
 
   /**
-   * Somebody has the address. The two are the same person when Google hands out the address itself, and the account
-   * either proved it or is claimed with it. In every other case the owner proves the account first.
+   * Handles an address that has an account already. Both belong to the same person if Google itself issues the address,
+   * and the account either proved the address or is claimed with it. In every other case the owner must prove the
+   * account first.
    */
   private async join(
     tx: AnnouncedTransaction,
@@ -110,9 +111,9 @@ export class GoogleAccounts {
     source: RequestSource,
   ): Promise<AccountDecision> {
     const user = await lockAccount(tx, userId);
-    // Deleted while this waited.
+    // The account was deleted while this transaction waited.
     if (!user) return this.create(tx, claims, address, source);
-    // The same person, a moment earlier.
+    // A concurrent sign-in of the same person was faster.
     const known = await this.deps.identities.find(tx, claims);
     if (known) return { kind: 'account', identity: known };
     const isTheirs = user.emailKey === address.key && isAuthoritative(claims);
@@ -122,7 +123,7 @@ export class GoogleAccounts {
       if (!(await this.deps.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
       await this.deps.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, source);
     } else if (await this.deps.identities.isLinked(tx, userId)) {
-      // Another Google account with this address: a mailbox that changed hands looks the same.
+      // Another Google account with this address is linked. A mailbox that changed hands would look the same.
       return this.requireProof(tx, userId, claims);
     }
     const identity = await this.deps.identities.add(tx, userId, claims);
@@ -142,7 +143,7 @@ export class GoogleAccounts {
   }
 }
 
-/** One that we could not write to counts as none. */
+/** The address in the claims; null if mail to it is impossible. */
 function addressOf({ email }: GoogleClaims): EmailAddress | null {
   const key = emailKey(email ?? '');
   return email === null || key === '' ? null : { email, key };

@@ -1,6 +1,6 @@
-/** Whom a verified ID token names, reduced to what the gateway acts on. */
+/** The claims of a verified ID token that the gateway uses. */
 export interface GoogleClaims {
-  /** In one spelling, whichever of Google's two the token has. */
+  /** In one spelling, although Google uses two in tokens. */
   readonly issuer: string;
   readonly subject: string;
   /** Null when the token has none. */
@@ -13,9 +13,10 @@ export interface GoogleClaims {
 const MAIL_OF_GOOGLE = /@(gmail|googlemail)\.com$/i;
 
 /**
- * Whether Google itself hands out the address, so that nobody else can have it now. Other addresses were verified once,
- * and may have another owner today (Google, "Verify the Google ID token on your server side"). Google asks for no more
- * than that there is a `hd`; an address outside of that domain is not one that the domain vouches for.
+ * Whether Google itself issues the address, so that no other person can have it now. Google verified other addresses
+ * once, and they may have another owner today (Google, "Verify the Google ID token on your server side"). Google
+ * requires only that `hd` exists. Here the address must also be in that domain, because the domain does not vouch for
+ * any other.
  */
 export const isAuthoritative = ({ email, emailVerified, hostedDomain }: GoogleClaims): boolean =>
   email !== null && emailVerified && (MAIL_OF_GOOGLE.test(email) || isOfDomain(email, hostedDomain));

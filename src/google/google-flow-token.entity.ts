@@ -1,31 +1,31 @@
 import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import type { GoogleClaims } from './google-claims.ts';
 
-/** What a flow token is good for. It is good for nothing else. */
+/** The only purpose for which a flow token is valid. */
 export enum FlowTokenPurpose {
-  /** The nonce of an ID token that a page or an app asks for. */
+  /** The nonce of an ID token that a page or an app requests. */
   NONCE = 'NONCE',
   /** The state of a redirect flow (RFC 6749 section 10.12). */
   STATE = 'STATE',
-  /** The code with which the frontend fetches the result of a redirect flow. */
+  /** The code with which the front end fetches the result of a redirect flow. */
   RESULT = 'RESULT',
 }
 
-/** Something of a Google sign-in that works once. A row that exists is good until it expires: to use it is to delete it. */
+/** A one-time token of a Google sign-in. A row that exists is valid until it expires; use deletes it. */
 @Entity({ tableName: 'google_ticket' })
 export class GoogleFlowToken {
-  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  /** SHA-256. A fast hash is enough for 256 random bits, which cannot be guessed. */
   @PrimaryKey({ type: 'blob' })
   hash!: Buffer;
 
   @Enum({ items: () => FlowTokenPurpose, type: 'text' })
   purpose!: FlowTokenPurpose;
 
-  /** SHA-256 of the secret in the cookie of the browser that it belongs to; null for a nonce. */
+  /** SHA-256 of the secret in the cookie of the browser that the token belongs to; null for a nonce. */
   @Property({ type: 'blob', nullable: true })
   browserHash: Buffer | null = null;
 
-  /** Whom Google named; for a result. */
+  /** The claims of the ID token; only for a result. */
   @Property({ type: 'jsonb', nullable: true })
   claims: GoogleClaims | null = null;
 

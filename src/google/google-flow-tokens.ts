@@ -5,12 +5,12 @@ import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-sec
 import type { GoogleClaims } from './google-claims.ts';
 import { FlowTokenPurpose } from './google-flow-token.entity.ts';
 
-/** Seconds. */
+/** In seconds. */
 export const FLOW_TOKEN_TTL: Readonly<Record<FlowTokenPurpose, number>> = {
-  // For typing a password at Google and finding a phone.
+  // Enough to type a password at Google and find a phone.
   [FlowTokenPurpose.NONCE]: 600,
   [FlowTokenPurpose.STATE]: 600,
-  // For a page to load.
+  // Enough for a page to load.
   [FlowTokenPurpose.RESULT]: 120,
 };
 
@@ -19,9 +19,12 @@ export interface IssuedFlowToken {
   readonly expiresAt: Date;
 }
 
-/** What of a Google sign-in works once: random, kept as a hash, expiring by the database's clock. */
+/**
+ * Issues and consumes the one-time tokens of Google sign-ins. They are random, stored as a hash, and expire by the
+ * clock of the database.
+ */
 export class GoogleFlowTokens {
-  /** @param browser the secret in the cookie of the browser that the flow token is for */
+  /** @param browser the secret in the cookie of the browser that the flow token belongs to */
   async issue(
     em: EntityManager,
     purpose: FlowTokenPurpose,
@@ -42,8 +45,8 @@ export class GoogleFlowTokens {
   }
 
   /**
-   * Uses a flow token up, by one conditional statement: of any number of attempts at once, one gets it. Another browser
-   * neither gets it nor uses it up.
+   * Consumes a flow token by one conditional statement, so that only one of several concurrent attempts gets it. An
+   * attempt by another browser fails and does not consume it.
    */
   async consume(
     em: EntityManager,

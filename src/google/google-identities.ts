@@ -9,13 +9,13 @@ import { newId } from '../platform/id.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
 
-/** How sessions and pending sign-ins name a sign-in by Google (`amr`). */
+/** The name of a sign-in by Google in sessions and pending sign-ins (`amr`). */
 export const GOOGLE_METHOD = 'google';
 
-/** The key of a Google account. A type, not an interface, so that it is a record of texts. */
+/** The key of a Google account. It is a type, not an interface, so that it is a record of texts. */
 export type GoogleKey = { readonly issuer: string; readonly subject: string };
 
-/** Which Google accounts sign in to which accounts. */
+/** Links Google accounts to accounts. */
 export class GoogleIdentities implements IdentityProvider {
   readonly name = 'google';
 
@@ -29,7 +29,7 @@ export class GoogleIdentities implements IdentityProvider {
     return em.findOne(GoogleIdentity, { issuer, subject });
   }
 
-  /** Keeps the link until the transaction ends. @returns false when it is gone. */
+  /** Locks the link until the transaction ends. @returns false when the link was removed. */
   async stillHolds(tx: EntityManager, { id, userId }: GoogleIdentity): Promise<boolean> {
     const rows = await statement(
       tx,
@@ -42,13 +42,15 @@ export class GoogleIdentities implements IdentityProvider {
     return (await em.count(GoogleIdentity, { userId })) > 0;
   }
 
-  /** Those of the accounts that one signs in to. */
+  /** Of many accounts, those with a linked Google account. */
   async linkedAmong(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, true>> {
     const rows = await em.find(GoogleIdentity, { userId: { $in: [...userIds] } }, { fields: ['userId'] });
     return new Map(rows.map(({ userId }) => [userId, true]));
   }
 
-  /** For the owner, who proved the account. The Google account that was linked before no longer signs in. */
+  /**
+   * Links a Google account for an owner who proved the account. A Google account that was linked before is unlinked.
+   */
   async link(
     tx: EntityManager,
     userId: string,
@@ -72,20 +74,23 @@ export class GoogleIdentities implements IdentityProvider {
     await this.audit.record(tx, source, { action: 'google.linked', actorId: userId, subjectId: userId });
   }
 
-  /** Of what removeFrom took away at the owner's wish. */
+  /** Tells the owner that a Google account was unlinked at their request, and audits it. */
   async tellUnlinked(tx: EntityManager, userId: string, source: RequestSource): Promise<void> {
     await this.notices.tell(tx, userId, 'google-unlinked', source);
     await this.audit.record(tx, source, { action: 'google.unlinked', actorId: userId, subjectId: userId });
   }
 
-  /** Runs into a unique constraint when the Google account, or the account, has another counterpart. */
+  /** Adds a link. It violates a unique constraint if either account has another link already. */
   async add(tx: EntityManager, userId: string, { issuer, subject }: GoogleKey): Promise<GoogleIdentity> {
     const identity = tx.create(GoogleIdentity, { userId, issuer, subject });
     await tx.persist(identity).flush();
     return identity;
   }
 
-  /** A sign-in by it that waits for its second step is void too: what its first step rests on is gone. */
+  /**
+   * Removes the link, and voids sign-ins by it that wait for their second step, because their first step no longer
+   * holds.
+   */
   async removeFrom(tx: EntityManager, userId: string): Promise<number> {
     const removed = await tx.nativeDelete(GoogleIdentity, { userId });
     if (removed > 0) await tx.nativeDelete(SignInChallenge, { userId, amr: { $contains: [GOOGLE_METHOD] } });
@@ -93,5 +98,5 @@ export class GoogleIdentities implements IdentityProvider {
   }
 }
 
-/** Says nothing of where it is linked. */
+/** Does not tell which account it is linked to. */
 const googleAccountTaken = (): Conflict => new Conflict('This Google account is linked already.');

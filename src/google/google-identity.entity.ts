@@ -3,14 +3,17 @@ import { Entity, ManyToOne, PrimaryKey, Property, Unique } from '@mikro-orm/deco
 import { User } from '../accounts/user.entity.ts';
 import { newId } from '../platform/id.ts';
 
-/** A Google account that signs in to an account. Issuer and subject are the key, never an address (OIDC Core section 5.7). */
+/**
+ * A Google account that signs in to an account. Its key is issuer and subject, never an address (OpenID Connect Core
+ * section 5.7).
+ */
 @Entity({ tableName: 'google_identity' })
 @Unique({ name: 'google_identity_issuer_subject_unique', properties: ['issuer', 'subject'] })
 export class GoogleIdentity {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
-  /** One for each account. */
+  /** An account has at most one. */
   @ManyToOne(() => User, {
     mapToPk: true,
     fieldName: 'user_id',

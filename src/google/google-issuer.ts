@@ -5,23 +5,23 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { boundedFetch, DEADLINE, getJson, IssuerAway, isRecord } from './issuer-call.ts';
 import { RemoteDocument } from './remote-document.ts';
 
-/** Seconds for which documents are kept: an issuer that says nothing, or too much, has no say. */
+/** Seconds for which documents are cached: bounds and default for the max-age of the issuer. */
 const KEPT = { atLeast: 60, byDefault: 300, atMost: 86_400 };
-/** The least that tells who somebody is and what their address is. */
+/** The smallest scope that identifies a person and their address. */
 const SCOPE = 'openid email';
 
 export interface GoogleIssuerOptions {
-  /** The first one is that of this service; the others are those of its apps. */
+  /** The first client id belongs to this service, the others to its apps. */
   readonly clientIds: readonly [string, ...string[]];
   readonly clientSecret: string;
-  /** Of a stand-in; undefined for Google itself. */
+  /** The URL of a stand-in issuer; undefined for Google itself. */
   readonly issuerUrl: string | undefined;
   readonly redirectUri: string;
 }
 
-/** Where an issuer is found, and how it calls itself. */
+/** The endpoints of an issuer, and its names. */
 interface Endpoints {
-  /** What `iss` may be; the first is what is stored. */
+  /** The accepted values of `iss`. The first one is stored. */
   readonly issuers: readonly [string, ...string[]];
   readonly authorization: string;
   readonly token: string;
@@ -35,7 +35,7 @@ const GOOGLE: Endpoints = {
   keys: 'https://www.googleapis.com/oauth2/v3/certs',
 };
 
-/** What the browser is sent away with. */
+/** The parameters of the redirect to the issuer. */
 export interface AuthorizationRequest {
   readonly state: string;
   readonly nonce: string;
@@ -49,8 +49,8 @@ export interface TokenAnswer {
 }
 
 /**
- * Google, or the OpenID issuer that stands in for it. Its own library speaks with it; where its endpoints are and
- * which keys it has is kept here, because the library asks for keys with every unknown or uncacheable answer.
+ * Talks to Google, or to an OpenID issuer that stands in for it, by Google's own library. Endpoints and keys are cached
+ * here, because the library fetches keys for every unknown key id and every answer that forbids caching.
  */
 export class GoogleIssuer {
   readonly clientIds: GoogleIssuerOptions['clientIds'];
@@ -71,7 +71,7 @@ export class GoogleIssuer {
     );
   }
 
-  /** For all that one request asks of the issuer. */
+  /** The deadline for all calls to the issuer in one request. */
   deadline(): AbortSignal {
     return AbortSignal.timeout(DEADLINE);
   }
@@ -82,7 +82,8 @@ export class GoogleIssuer {
   }
 
   /**
-   * @returns the public key as PEM; undefined when the issuer has none of this id.
+   * Finds a key of the issuer.
+   * @returns the public key as PEM; undefined when the issuer has no key with this id.
    * @throws {ServiceUnavailable}
    */
   key(id: string, signal: AbortSignal): Promise<string | undefined> {
@@ -111,14 +112,15 @@ export class GoogleIssuer {
    */
   async redeem(code: string, codeVerifier: string, signal: AbortSignal): Promise<TokenAnswer | null> {
     const client = await this.client(await this.locate(signal), signal);
-    // What the library hands on is what the issuer sent, whatever its types promise.
+    // The library returns what the issuer sent, which may differ from the declared type.
     let tokens: unknown;
     try {
       ({ tokens } = await client.getToken({ code, codeVerifier }));
     } catch (error) {
       const status = (error as { response?: { status?: number } }).response?.status;
       if (status === 400) return null;
-      // 401 is a wrong GOOGLE_CLIENT_SECRET. The library's error quotes the request, secret included: it goes no further.
+      // 401 means a wrong GOOGLE_CLIENT_SECRET. The error of the library quotes the request with the secret, so it is
+      // not passed on.
       const reason = status === undefined ? 'no usable answer' : `it answered ${status}`;
       throw new ServiceUnavailable({ detail: `the token endpoint: ${reason}` });
     }
@@ -134,7 +136,10 @@ export class GoogleIssuer {
     return found ?? GOOGLE;
   }
 
-  /** One for each request: the library takes no signal with a call. Without Google the library is never loaded. */
+  /**
+   * Makes a client for each request, because the library takes no signal with a call. The library is loaded only when it
+   * is used.
+   */
   private async client(endpoints: Endpoints, signal: AbortSignal): Promise<OAuth2Client> {
     const { OAuth2Client } = await import('google-auth-library');
     const [clientId] = this.options.clientIds;
@@ -149,14 +154,17 @@ export class GoogleIssuer {
       transporterOptions: { fetchImplementation: boundedFetch(signal) },
     });
     client.transporter.interceptors.request.add({
-      // The library would send a code again, which can only work once.
+      // The library would send a code again, although a code works only once.
       resolved: async (config) => Object.assign(config, { retry: false, retryConfig: { retry: 0 } }),
     });
     return client;
   }
 }
 
-/** OpenID Connect Discovery 1.0 section 4: the document names the issuer that it was asked from. */
+/**
+ * Reads the endpoints. The document must name the issuer that it was requested from (OpenID Connect Discovery 1.0
+ * section 4).
+ */
 async function discover(issuerUrl: string, signal: AbortSignal) {
   const bare = issuerUrl.replace(/\/$/, '');
   const { document, maxAge } = await getJson('discovery', `${bare}/.well-known/openid-configuration`, signal);
@@ -166,7 +174,7 @@ async function discover(issuerUrl: string, signal: AbortSignal) {
   }
   const endpoint = (name: string): string => {
     const url = URL.parse(String(document[name]));
-    // An issuer on https hands nobody over to plain http.
+    // An issuer on https must not lead to plain http.
     if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && bare.startsWith('http:')))) {
       throw new IssuerAway('discovery', `${name} is missing or not usable`);
     }
@@ -181,7 +189,7 @@ async function discover(issuerUrl: string, signal: AbortSignal) {
   return { value, maxAge: kept(maxAge) };
 }
 
-/** RSA keys for signatures, as the library takes them: PEM by key id. */
+/** Reads the RSA keys for signatures, in the form of the library: PEM by key id. */
 async function fetchKeys(url: string, signal: AbortSignal) {
   const { document, maxAge } = await getJson('keys', url, signal);
   if (!Array.isArray(document.keys)) throw new IssuerAway('keys', 'it did not answer with a key set');

@@ -10,7 +10,7 @@ import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
-/** What `GoogleLinking` works with. */
+/** The parts that `GoogleLinking` uses. */
 export interface GoogleLinkingDependencies {
   readonly signIn: GoogleSignIn;
   readonly identities: GoogleIdentities;
@@ -19,14 +19,14 @@ export interface GoogleLinkingDependencies {
   readonly audit: AuditLog;
 }
 
-/** Owners link a Google account to theirs and unlink it. That they are the owners was proved just now. */
+/** Links and unlinks Google accounts for owners, who have proved the account recently. */
 export class GoogleLinking {
   constructor(private readonly deps: GoogleLinkingDependencies) {}
 
   /**
-   * Linking what is linked already changes nothing.
-   * @throws {InvalidCredentials} the ID token is not good.
-   * @throws {Conflict} the Google account is linked elsewhere, or the account has another one.
+   * Links a Google account. If it is linked already, nothing changes.
+   * @throws {InvalidCredentials} the ID token is not valid.
+   * @throws {Conflict} the Google account is linked to another account, or this account has another one.
    */
   async link(
     em: EntityManager,
@@ -51,8 +51,8 @@ export class GoogleLinking {
   }
 
   /**
-   * Unlinking what is not linked changes nothing.
-   * @throws {Conflict} nothing else signs in to the account.
+   * Unlinks the Google account. If none is linked, nothing changes.
+   * @throws {Conflict} no other way to sign in to the account is left.
    */
   async unlink(
     em: EntityManager,
@@ -67,7 +67,7 @@ export class GoogleLinking {
       if ((await this.deps.identities.removeFrom(tx, userId)) === 0) return;
       const { password } = await this.deps.accountFactors.of(tx, userId);
       if (!password && !(await this.deps.linked.hasOtherThan(tx, userId, this.deps.identities))) {
-        throw new Conflict('Nothing else signs in to this account. Set a password first.');
+        throw new Conflict('This account has no other way to sign in. Set a password first.');
       }
       await this.deps.identities.tellUnlinked(tx, userId, source);
       await renewal.rotate(tx);
@@ -95,7 +95,10 @@ export class GoogleLinking {
     }
   }
 
-  /** An owner who got rid of a thief shall not find a link that the thief asked for a moment before. */
+  /**
+   * Locks the account and checks that the session is not revoked. Otherwise a thief's request could still link a Google
+   * account just after the owner ended the session.
+   */
   private async lock(tx: EntityManager, caller: Caller): Promise<void> {
     const user = await lockAccount(tx, caller.userId);
     if (!user || user.deactivatedBy || !(await isUnrevoked(tx, caller))) {

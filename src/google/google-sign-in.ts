@@ -15,10 +15,10 @@ import type { GoogleIdentity } from './google-identity.entity.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import type { IdTokens } from './id-tokens.ts';
 
-/** Every step of a Google sign-in spends one. */
+/** Every step of a Google sign-in costs one. */
 export const GOOGLE_RULES = { 'google.ip': { burst: 60, perSeconds: 60 } } as const;
 
-/** What `GoogleSignIn` works with. */
+/** The parts that `GoogleSignIn` uses. */
 export interface GoogleSignInDependencies {
   readonly issuer: GoogleIssuer;
   readonly idTokens: IdTokens;
@@ -30,21 +30,21 @@ export interface GoogleSignInDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof GOOGLE_RULES>;
 }
 
-/** Signs in whom Google vouches for. */
+/** Signs in people for whom Google vouches. */
 export class GoogleSignIn implements IdentityProver {
   constructor(private readonly deps: GoogleSignInDependencies) {}
 
-  /** A nonce to ask Google for an ID token with. */
+  /** Issues a nonce, with which a client requests an ID token from Google. */
   async start(em: EntityManager, source: RequestSource): Promise<IssuedFlowToken> {
     await this.charge(source);
     return this.deps.flowTokens.issue(em, FlowTokenPurpose.NONCE);
   }
 
   /**
-   * By an ID token that a page (One Tap) or an app got from Google.
-   * @param nonce as it came from `start`; needed where Google was given its SHA-256 instead
-   * @throws {InvalidCredentials} the token is not good, or the account may not sign in; never says which.
-   * @throws {ServiceUnavailable} the token cannot be judged now.
+   * Signs in by an ID token that a page (One Tap) or an app got from Google.
+   * @param nonce as `start` returned it; needed when Google got its SHA-256 instead
+   * @throws {InvalidCredentials} the token is not valid, or the account may not sign in; the error does not tell which.
+   * @throws {ServiceUnavailable} the token cannot be checked now.
    */
   async byIdToken(
     em: EntityManager,
@@ -58,8 +58,8 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   /**
-   * By the result of a redirect flow, in the browser that it belongs to.
-   * @throws {InvalidToken} no such result for this browser.
+   * Signs in by the result of a redirect flow, in the browser that started the flow.
+   * @throws {InvalidToken} this browser has no such result.
    */
   async byResult(
     em: EntityManager,
@@ -80,8 +80,8 @@ export class GoogleSignIn implements IdentityProver {
   }
 
   /**
-   * Whom an ID token names, whose nonce is one of ours and is used up with it. What a bad one was for, and so what is
-   * recorded of it, is the caller's to know.
+   * Verifies an ID token and consumes its nonce, which this gateway must have issued. The caller audits failures,
+   * because only the caller knows what the token was for.
    * @throws {InvalidCredentials}
    * @throws {ServiceUnavailable}
    */
@@ -94,12 +94,12 @@ export class GoogleSignIn implements IdentityProver {
     const verified = await this.deps.idTokens.verify(idToken, { clientIds }, this.deps.issuer.deadline());
     const issued = issuedNonce(verified.nonce, nonce);
     if (issued === null || !(await this.deps.flowTokens.consume(em, FlowTokenPurpose.NONCE, issued))) {
-      throw new InvalidCredentials(['Google ID token'], 'ID token refused: not a nonce of ours, or used');
+      throw new InvalidCredentials(['Google ID token'], 'ID token refused: the nonce is unknown or used');
     }
     return verified.claims;
   }
 
-  /** Runs the step of a sign-in that finds out who it is: when it is refused, nobody knows. */
+  /** Runs the step of a sign-in that identifies the person, and audits its refusal. The subject is then unknown. */
   async recordingRefusal<T>(em: EntityManager, source: RequestSource, judge: () => Promise<T>): Promise<T> {
     try {
       return await judge();
@@ -161,8 +161,8 @@ export class GoogleSignIn implements IdentityProver {
 }
 
 /**
- * The nonce that we issued, for one that a token carries. Some apps give Google only the SHA-256 of theirs, in
- * hexadecimal, so that whoever sees the token cannot use it: then the nonce itself must come along.
+ * Finds the nonce that this gateway issued for the nonce in a token. Some apps give Google only the SHA-256 of the
+ * nonce, in hexadecimal, so that a thief of the token cannot use it. Then the client must send the nonce itself too.
  */
 function issuedNonce(carried: string, claimed: string | null | undefined): string | null {
   if (claimed == null) return carried;

@@ -17,17 +17,17 @@ import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleLinking } from './google-linking.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
-/** Seconds within which whoever links or unlinks must have proved who they are. */
+/** Seconds within which a caller must have authenticated to link or unlink. */
 const RECENT = 300;
-const OFF = 'NOT_FOUND where Google sign-in is not set up.';
+const OFF = 'NOT_FOUND when Google sign-in is not set up.';
 
-/** What there is where GOOGLE_CLIENT_ID is set. */
+/** The parts that exist when GOOGLE_CLIENT_ID is set. */
 export interface GoogleFeature {
   readonly signIn: GoogleSignIn;
   readonly linking: GoogleLinking;
 }
 
-/** What `GoogleResolver` works with. */
+/** The parts that `GoogleResolver` uses. */
 export interface GoogleResolverDependencies {
   readonly feature: GoogleFeature | null;
   readonly identities: GoogleIdentities;
@@ -45,7 +45,7 @@ export class GoogleResolver {
   }
 
   @Mutation(() => GoogleSignInType, {
-    description: `Gives the nonce for an ID token, with which loginWithGoogle or linkGoogle is called within ten minutes. ${OFF}`,
+    description: `Issues the nonce for an ID token. Call loginWithGoogle or linkGoogle with that token within ten minutes. ${OFF}`,
   })
   async startGoogleSignIn(@Ctx() { em, source }: RequestContext): Promise<GoogleSignInType> {
     const { token: nonce, expiresAt } = await this.on.signIn.start(em, source);
@@ -54,15 +54,17 @@ export class GoogleResolver {
 
   @issuesSession
   @Mutation(() => LoginResult, {
-    description: `Signs in by an ID token from One Tap or a native app, and makes the account of a newcomer. INVALID_CREDENTIALS for whatever is wrong with the token or the account; SERVICE_UNAVAILABLE while Google cannot be asked for its keys, or a part of the gateway is away: the token may be used up, so start again with a new one. ${OFF}`,
+    description: `Signs in by an ID token from One Tap or a native app. Creates the account of a new person. INVALID_CREDENTIALS when anything is wrong with the token or the account. SERVICE_UNAVAILABLE while the keys of Google or a part of the gateway are unavailable: the token may be used up, so start again with a new one. ${OFF}`,
   })
   async loginWithGoogle(
-    @Arg('idToken', () => String, { description: 'Asked for with a nonce of startGoogleSignIn.' })
+    @Arg('idToken', () => String, {
+      description: 'An ID token that was requested with a nonce of startGoogleSignIn.',
+    })
     idToken: string,
     @Arg('nonce', () => String, {
       nullable: true,
       description:
-        'As startGoogleSignIn gave it; needed only where Google was given its SHA-256. When it is given it must fit the token.',
+        'The nonce of startGoogleSignIn. Needed only when Google got its SHA-256. When given, it must match the token.',
     })
     nonce: string | null | undefined,
     @Ctx() context: RequestContext,
@@ -73,10 +75,10 @@ export class GoogleResolver {
 
   @issuesSession
   @Mutation(() => LoginResult, {
-    description: `Ends the redirect flow of /oauth/google/start. Only in the browser that started it, which carries a cookie, within two minutes; works once. INVALID_TOKEN otherwise: start again, and so after SERVICE_UNAVAILABLE, which may have used the code up. ${OFF}`,
+    description: `Completes the redirect flow of /oauth/google/start. It works once, within two minutes, and only in the browser that started the flow and has its cookie. Otherwise INVALID_TOKEN: start again. Start again after SERVICE_UNAVAILABLE too, because the code may be used up. ${OFF}`,
   })
   async completeGoogleLogin(
-    @Arg('code', () => String, { description: 'From the fragment.' }) code: string,
+    @Arg('code', () => String, { description: 'From the fragment of the URL.' }) code: string,
     @Ctx() context: RequestContext,
   ): Promise<typeof LoginResult> {
     const { signIn } = this.on;
@@ -89,10 +91,12 @@ export class GoogleResolver {
 
   @Authorize({ maxAgeSeconds: RECENT })
   @Mutation(() => UserType, {
-    description: `Links a Google account, which can then sign in. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when it is linked elsewhere, or another one is linked here. The owner is told by mail. ${OFF}`,
+    description: `Links a Google account, which can then sign in. Needs a sign-in or reauthenticate within the last five minutes. CONFLICT when the Google account is linked to another account, or this account has another one. The owner gets a mail. ${OFF}`,
   })
   async linkGoogle(
-    @Arg('idToken', () => String, { description: 'Asked for with a nonce of startGoogleSignIn.' })
+    @Arg('idToken', () => String, {
+      description: 'An ID token that was requested with a nonce of startGoogleSignIn.',
+    })
     idToken: string,
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
@@ -105,7 +109,7 @@ export class GoogleResolver {
 
   @Authorize({ maxAgeSeconds: RECENT })
   @Mutation(() => UserType, {
-    description: `Unlinks the Google account. Needs a proof within five minutes (a sign-in, or reauthenticate). CONFLICT when nothing else signs in to the account. The owner is told by mail. ${OFF}`,
+    description: `Unlinks the Google account. Needs a sign-in or reauthenticate within the last five minutes. CONFLICT when the account has no other way to sign in. The owner gets a mail. ${OFF}`,
   })
   async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
@@ -114,7 +118,7 @@ export class GoogleResolver {
     return account(context, caller);
   }
 
-  @FieldResolver(() => Boolean, { description: 'A Google account can sign in to the account.' })
+  @FieldResolver(() => Boolean, { description: 'Whether a Google account can sign in to the account.' })
   async googleLinked(@Root() { id, isPending }: UserType, @Ctx() context: RequestContext): Promise<boolean> {
     return !isPending && ((await this.isLinked(context, id)) ?? false);
   }

@@ -7,26 +7,31 @@ import { FlowTokenPurpose } from './google-flow-token.entity.ts';
 import { FLOW_TOKEN_TTL } from './google-flow-tokens.ts';
 import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
 
-/** The only redirect URI; registered with Google as PUBLIC_URL and this. */
+/** The only redirect URI. Register PUBLIC_URL followed by this path with Google. */
 export const CALLBACK_PATH = '/oauth/google/callback';
 export const START_PATH = '/oauth/google/start';
-/** The page of the frontend, or our own (pages/google-sign-in-page.routes.ts), that takes the result from its fragment. */
+/**
+ * The page that takes the result from its fragment: of the front end, or ours (pages/google-sign-in-page.routes.ts).
+ */
 export const RESULT_PAGE = '/google-sign-in';
-/** Seconds: the cookie outlives the state, whose last moment may bring a result that waits to be fetched. */
+/**
+ * Seconds. The cookie outlives the state, because a result may arrive in the last moment of the state and wait to be
+ * fetched.
+ */
 const BINDING_TTL = FLOW_TOKEN_TTL[FlowTokenPurpose.STATE] + FLOW_TOKEN_TTL[FlowTokenPurpose.RESULT];
 const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };
 
-/** The cookie that binds a flow to the browser that it was started in. */
+/** The name of the cookie that binds a flow to the browser that started it. */
 export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('google');
 
 export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
 export interface GoogleRouteOptions {
-  /** Origin of the page at which the browser ends, whatever a request says. */
+  /** Origin of the page to which the browser is sent at the end. No request can change it. */
   readonly resultOrigin: string;
 }
 
-/** Sign-in by redirect. Unless there is a fault, the browser ends at RESULT_PAGE with `#code=` or `#error=`. */
+/** Sign-in by redirect. Except after a fault, the browser ends at RESULT_PAGE with `#code=` or `#error=`. */
 export function googleRoutes(
   flow: RedirectFlow,
   contextOf: ContextOf,
@@ -63,15 +68,15 @@ export function googleRoutes(
   };
 }
 
-/** A parameter that was sent twice counts as none (RFC 6749 section 3.1). */
+/** Ignores a parameter that was sent twice (RFC 6749 section 3.1). */
 const one = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-/** A code of the API, or ACCESS_DENIED. Faults go on to where all faults are logged. */
+/** An error code of the API, or ACCESS_DENIED. Faults are thrown on, to the handler that logs them. */
 function reasonOf(failure: unknown, request: FastifyRequest): string {
   if (failure instanceof AccessDenied) return 'ACCESS_DENIED';
   const error = asGatehouseError(failure);
   if (!error) throw failure;
-  // Away, or GOOGLE_CLIENT_SECRET is wrong: an operator can do something about it.
+  // The issuer is unavailable, or GOOGLE_CLIENT_SECRET is wrong. The operator can fix it, so it is a warning.
   const level = error instanceof ServiceUnavailable ? 'warn' : 'info';
   request.log[level]({ code: error.code, detail: error.detail }, 'a Google sign-in was refused');
   return error.code;

@@ -5,18 +5,21 @@ import { InvalidCredentials } from '../platform/errors.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 
-/** Bytes: Google's take about one kB. */
+/** Bytes. Tokens of Google have about 1 kB. */
 const MAX_LENGTH = 8_192;
-/** Seconds by which Google's clock may be ahead of ours. A token that is used fresh needs none towards its end. */
+/**
+ * Seconds by which Google's clock may be ahead of ours. Expiry needs no slack, because a client uses a token right
+ * after it was issued.
+ */
 const CLOCK_SLACK = 30;
-/** Characters (OpenID Connect Core section 2). */
+/** In characters (OpenID Connect Core section 2). */
 const MAX_SUBJECT = 255;
 
-/** What a token must match besides. */
+/** The context that a token must match. */
 export interface TokenExpectations {
-  /** Client ids that it may have been issued to. */
+  /** Client ids for which the token may have been issued. */
   readonly clientIds: readonly string[];
-  /** What came with it from the token endpoint. */
+  /** The access token that came with it from the token endpoint. */
   readonly accessToken?: string | null;
 }
 
@@ -26,8 +29,9 @@ export interface VerifiedIdToken {
 }
 
 /**
- * Verifies ID tokens (OpenID Connect Core section 3.1.3.7). Google's library checks signature, issuer, audience and
- * a lenient life; what it leaves open is checked here: algorithm, authorized party, nonce, at_hash, the exact life.
+ * Verifies ID tokens (OpenID Connect Core section 3.1.3.7). Google's library checks signature, issuer, audience and,
+ * leniently, the lifetime. This class checks the rest: algorithm, authorized party, nonce, at_hash and the exact
+ * lifetime.
  */
 export class IdTokens {
   constructor(
@@ -36,8 +40,9 @@ export class IdTokens {
   ) {}
 
   /**
-   * @throws {InvalidCredentials} whatever is wrong.
-   * @throws {ServiceUnavailable} the issuer's keys are not known and cannot be had now.
+   * Verifies an ID token.
+   * @throws {InvalidCredentials} anything is wrong with the token.
+   * @throws {ServiceUnavailable} the keys of the issuer are not cached and cannot be fetched now.
    */
   async verify(
     token: string,
@@ -78,7 +83,8 @@ function readKeyId(token: string): string {
   } catch {
     throw refused('header');
   }
-  // The library takes the word of the key for it; RFC 8725 section 3.1 wants the algorithm named and known.
+  // The library uses the algorithm of the key. RFC 8725 section 3.1 demands that the token names an algorithm which is
+  // allowed.
   if (header?.alg !== 'RS256') throw refused('algorithm');
   if (typeof header.kid !== 'string') throw refused('no key id');
   return header.kid;
@@ -96,14 +102,14 @@ async function verifySigned(
     const ticket = await new OAuth2Client().verifySignedJwtWithCertsAsync(token, keys, clientIds, issuers);
     payload = ticket.getPayload();
   } catch {
-    // Its messages quote the token.
+    // The messages of the library quote the token.
     throw refused('signature, life, issuer or audience');
   }
   if (!payload) throw refused('empty');
   return payload;
 }
 
-/** Left half of the SHA-256 of the access token (OpenID Connect Core section 3.1.3.6). */
+/** Compares with the left half of the SHA-256 of the access token (OpenID Connect Core section 3.1.3.6). */
 function isHashOf(claimed: unknown, accessToken: string): boolean {
   const expected = createHash('sha256').update(accessToken, 'ascii').digest().subarray(0, 16);
   const given = Buffer.from(String(claimed), 'base64url');

@@ -1,9 +1,9 @@
-/** Milliseconds for all calls of one request together: a person waits for it, and is answered within five seconds. */
+/** Milliseconds for all calls of one request together. A person waits for it and gets an answer within five seconds. */
 export const DEADLINE = 4_000;
-/** Bytes of an answer: Google's keys and tokens take about 3 kB. */
+/** Bytes of an answer. Google's keys and tokens have about 3 kB. */
 const MAX_ANSWER = 256 * 1024;
 
-/** Nothing usable came back: no answer in time, a redirect, a failure, or something else than was asked for. */
+/** The issuer gave no usable answer: none in time, a redirect, a failure, or unexpected content. */
 export class IssuerAway extends Error {
   constructor(
     readonly what: string,
@@ -16,7 +16,7 @@ export class IssuerAway extends Error {
 }
 
 /**
- * The fetch for every call to the issuer: it follows no redirect, ends with the signal, and reads no more than a limit.
+ * The fetch for every call to the issuer. It follows no redirects, ends with the signal, and reads only up to a limit.
  */
 export function boundedFetch(signal: AbortSignal): typeof fetch {
   return async (input, init) => {
@@ -33,7 +33,7 @@ export function boundedFetch(signal: AbortSignal): typeof fetch {
   };
 }
 
-/** A JSON document of the issuer, and the seconds for which it may be kept (RFC 9111 section 5.2.2.1). */
+/** A JSON document of the issuer, and the seconds for which it may be cached (RFC 9111 section 5.2.2.1). */
 export interface RemoteJson {
   readonly document: Readonly<Record<string, unknown>>;
   readonly maxAge: number | null;

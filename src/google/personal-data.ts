@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
 
-/** For exportMyData: the Google account that is linked. */
+/** For exportMyData: the linked Google account. */
 export const googleData: PersonalData = {
   section: 'googleAccounts',
   async collect(em, userId) {

@@ -9,7 +9,7 @@ import type { GoogleIssuer } from './google-issuer.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 import type { IdTokens } from './id-tokens.ts';
 
-/** What the issuer sends the browser back with (RFC 6749 section 4.1.2, RFC 9207). */
+/** The parameters with which the issuer redirects the browser back (RFC 6749 section 4.1.2, RFC 9207). */
 export interface AuthorizationAnswer {
   readonly state?: string | undefined;
   readonly code?: string | undefined;
@@ -17,13 +17,13 @@ export interface AuthorizationAnswer {
   readonly iss?: string | undefined;
 }
 
-/** The person said no (RFC 6749 section 4.1.2.1). */
+/** The person refused consent (RFC 6749 section 4.1.2.1). */
 export class AccessDenied extends Error {}
 
 /**
- * The sign-in by redirect: authorization code with PKCE (RFC 9700 section 2.1.1). The browser keeps one secret in a
- * cookie. The verifier and the nonce are made from it and the state, so the database holds nothing that a flow could
- * be continued with, and nobody continues one in another browser.
+ * Sign-in by redirect: authorization code with PKCE (RFC 9700 section 2.1.1). The browser stores one secret in a
+ * cookie. Verifier and nonce are derived from this secret and the state. So the database holds nothing with which a
+ * flow could be continued, and no other browser can continue it.
  */
 export class RedirectFlow {
   constructor(
@@ -34,8 +34,9 @@ export class RedirectFlow {
   ) {}
 
   /**
-   * @returns where to send the browser, and the secret that it is to keep.
-   * @throws {ServiceUnavailable} the issuer is away.
+   * Begins a redirect flow.
+   * @returns the URL for the redirect, and the secret for the cookie of the browser.
+   * @throws {ServiceUnavailable} the issuer is unavailable.
    */
   async begin(em: EntityManager, source: RequestSource): Promise<{ url: string; browser: string }> {
     await this.signIn.charge(source);
@@ -48,11 +49,12 @@ export class RedirectFlow {
   }
 
   /**
-   * @returns a code for the frontend, good once, in this browser.
-   * @throws {InvalidToken} the answer is not to a question of this browser, or was given before.
-   * @throws {InvalidCredentials} what the issuer says of the person is not good.
+   * Checks the answer of the issuer.
+   * @returns a code for the front end, which works once and only in this browser.
+   * @throws {InvalidToken} this browser did not start this flow, or the answer was used before.
+   * @throws {InvalidCredentials} the answer or the ID token of the issuer is not valid.
    * @throws {AccessDenied}
-   * @throws {ServiceUnavailable} the issuer is away.
+   * @throws {ServiceUnavailable} the issuer is unavailable.
    */
   async finish(
     em: EntityManager,
@@ -62,7 +64,7 @@ export class RedirectFlow {
   ): Promise<string> {
     await this.signIn.charge(source);
     return this.signIn.recordingRefusal(em, source, async () => {
-      // Errors too are believed only in answer to a question of this browser.
+      // Errors count too only if this browser started the flow.
       const asked =
         state !== undefined &&
         browser !== undefined &&
@@ -78,13 +80,13 @@ export class RedirectFlow {
     { state, code, error, iss }: AuthorizationAnswer & { state: string },
     browser: string,
   ): Promise<string> {
-    // RFC 6749 section 4.1.2.1: an error comes without a code; an answer with both is nobody's.
+    // RFC 6749 section 4.1.2.1: an error comes without a code. An answer with both is not valid.
     if (error !== undefined || code === undefined) {
       throw new InvalidCredentials(['Google ID token'], 'the issuer answered with an error');
     }
     const signal = this.issuer.deadline();
     if (iss !== undefined && !(await this.issuer.issuers(signal)).includes(iss)) {
-      throw new InvalidCredentials(['Google ID token'], 'an answer of another issuer');
+      throw new InvalidCredentials(['Google ID token'], 'the answer is from another issuer');
     }
     const { verifier, nonce } = secretsOf(browser, state);
     const answer = await this.issuer.redeem(code, verifier, signal);
@@ -102,7 +104,9 @@ export class RedirectFlow {
   }
 }
 
-/** One for each purpose, so that the nonce, which the issuer sees, tells nothing of the verifier. */
+/**
+ * Derives one secret for each purpose, so that the nonce, which the issuer sees, reveals nothing about the verifier.
+ */
 function secretsOf(browser: string, state: string): { verifier: string; nonce: string } {
   const derive = (purpose: string) =>
     createHmac('sha256', browser).update(`${purpose}\n${state}`).digest('base64url');

@@ -2,18 +2,18 @@ import type { Clock } from '../platform/clock.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { DEADLINE } from './issuer-call.ts';
 
-/** Seconds between two fetches of one document, however many requests would like a newer one. */
+/** Least seconds between two fetches of one document, however many requests want a newer one. */
 const COOL_DOWN = 10;
 
 export interface Fetched<T> {
   readonly value: T;
-  /** Seconds. */
+  /** In seconds. */
   readonly maxAge: number;
 }
 
 /**
- * A document of the issuer, kept for as long as it may be. One fetch at a time, one in a cool-down: neither an issuer
- * that is away nor a stream of tokens with made-up key ids makes the gateway knock more often.
+ * A cached document of the issuer. At most one fetch runs at a time, and one in each cool-down. So neither an issuer
+ * that is unavailable nor a stream of tokens with invented key ids makes the gateway send more requests.
  */
 export class RemoteDocument<T> {
   private held: { value: T; until: number } | null = null;
@@ -26,10 +26,11 @@ export class RemoteDocument<T> {
   ) {}
 
   /**
-   * @param find what is wanted of the document; when it has none, a newer document is asked
-   * @param signal how long the caller can wait. The fetch itself has its own time: others wait for it too, and one who
-   *   comes to it late would leave it too little.
-   * @returns undefined when the newest one that may be asked has none either.
+   * Looks up a value in the document, and fetches a newer document if the value is missing.
+   * @param find looks up the value
+   * @param signal how long the caller can wait. The fetch has a deadline of its own: others wait for it too, and the
+   *   time left of a late caller would be too short.
+   * @returns undefined when the newest document that may be fetched does not have the value either.
    * @throws {ServiceUnavailable} there is no document, or no newer one.
    */
   async get<U>(find: (value: T) => U | undefined, signal: AbortSignal): Promise<U | undefined> {
@@ -37,7 +38,7 @@ export class RemoteDocument<T> {
     if (known !== undefined) return known;
     if (!this.fetching && this.isCool()) this.fetching = this.renew();
     if (this.fetching && !(await endsBefore(this.fetching, signal))) {
-      throw new ServiceUnavailable({ detail: 'no answer of the issuer in time' });
+      throw new ServiceUnavailable({ detail: 'the issuer did not answer in time' });
     }
     const found = this.lookUp(find);
     if (found === undefined && this.lastFetch?.failure) throw this.away(this.lastFetch.failure);
@@ -68,13 +69,13 @@ export class RemoteDocument<T> {
   private away(cause: unknown): ServiceUnavailable {
     const since = (this.clock.now() - (this.lastFetch?.at ?? 0)) / 1000;
     return new ServiceUnavailable({
-      detail: cause instanceof Error ? cause.message : 'Google is away',
+      detail: cause instanceof Error ? cause.message : 'Google is unavailable',
       retryAfterSeconds: Math.max(1, Math.ceil(COOL_DOWN - since)),
     });
   }
 }
 
-/** @returns false when the signal comes first. */
+/** Waits for the work. @returns false when the signal comes first. */
 function endsBefore(work: Promise<void>, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
   const aborted = new Promise<boolean>((resolve) => {

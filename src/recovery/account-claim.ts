@@ -17,10 +17,10 @@ import { sql, statement } from '../platform/database/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 
-/** How the owner proved the address. */
+/** The way in which the owner proved the address. */
 export type ClaimProof = 'google' | 'password-reset';
 
-/** What `AccountClaim` works with. */
+/** The parts that `AccountClaim` uses. */
 export interface AccountClaimDependencies {
   readonly passwords: Passwords;
   readonly secondFactors: SecondFactors;
@@ -34,16 +34,17 @@ export interface AccountClaimDependencies {
 }
 
 /**
- * The owner of an address takes over an account that was registered with it and never confirmed. Whoever registered it
- * was perhaps somebody else, who waits for the owner to move in (Sudhodanan and Paverd, "Pre-hijacked accounts", 2022):
- * so nothing that could open the account stays.
+ * Lets the owner of an address take over an account that was registered with it and never confirmed. Another person may
+ * have registered it and wait for the owner to use it (Sudhodanan and Paverd, "Pre-hijacked accounts", 2022). So
+ * everything that could open the account is removed.
  */
 export class AccountClaim implements UnprovedAccounts {
   constructor(private readonly deps: AccountClaimDependencies) {}
 
   /**
-   * Not an account with a role: whoever gave it that meant its holder, and an address with a typing error belongs to a
-   * stranger. The caller has locked the account, so no role is granted meanwhile.
+   * Whether the account may be claimed. An account with a role may not: its role was granted to its holder, and if its
+   * address has a typing error, that address belongs to a stranger. The caller has locked the account, so no role is
+   * granted meanwhile.
    */
   async isOpen(tx: EntityManager, userId: string): Promise<boolean> {
     const roles = await statement(tx, sql`select from role_grant where user_id = ${userId} limit 1`);
@@ -51,9 +52,9 @@ export class AccountClaim implements UnprovedAccounts {
   }
 
   /**
-   * A registration proved the address of an account that never did: the account loses the address, and everything that
-   * could open it. The account itself stays, for an administrator to judge. The caller has reserved the address and
-   * knows that it has no owner (EmailOwnership.hasOwner).
+   * Removes the address from an unproved account, because a registration has proved that address. Also removes
+   * everything that could open the account. The account itself stays, so that an administrator can decide about it. The
+   * caller has reserved the address and knows that it has no owner (EmailOwnership.hasOwner).
    */
   async vacate(tx: AnnouncedTransaction, addressKey: string, source: RequestSource): Promise<void> {
     const user = await lockAccountByAddress(tx, addressKey);
@@ -69,7 +70,7 @@ export class AccountClaim implements UnprovedAccounts {
     });
   }
 
-  /** The caller has locked the account. */
+  /** Gives an account to the owner of its address. The caller has locked the account. */
   async apply(
     tx: AnnouncedTransaction,
     user: User,
@@ -91,7 +92,7 @@ export class AccountClaim implements UnprovedAccounts {
     });
   }
 
-  /** Takes away everything that could open the account. */
+  /** Removes everything that could open the account. */
   private async empty(tx: AnnouncedTransaction, userId: string, source: RequestSource) {
     await this.deps.passwords.remove(tx, userId);
     const removedSecondFactor = await this.deps.secondFactors.turnOff(tx, userId);
@@ -100,7 +101,7 @@ export class AccountClaim implements UnprovedAccounts {
     await this.deps.tokens.voidAll(tx, userId);
     await registrationMarks.remove(tx, userId);
     const endedSessions = await this.deps.signOut.allIn(tx, userId, source);
-    // Voids access tokens, and the sign-ins that wait for their second step.
+    // Voids access tokens, and sign-ins that wait for their second step.
     await this.deps.revocations.raiseEpoch(tx, userId);
     return { endedSessions, removedSecondFactor, removedIdentities };
   }

@@ -19,17 +19,17 @@ import type { RecoveryMail } from './recovery-mail.ts';
 export const RECOVERY_RULES = {
   'recoverAccount.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
   /**
-   * The worker charges it for a mail that it sends. Other mails have other rules, so asking for those does not hold this one back.
-   * A stranger who empties this one has had five links sent to the owner.
+   * The worker charges it for each mail that it sends. Other mails have other rules, so requests for those cannot
+   * suppress this one. Before a stranger can use this limit up, the owner has got five links.
    */
   'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
   'resetPassword.ip': { burst: 20, perSeconds: 900 },
 } as const;
 
-/** A reset voids every other way in that was on its way; an undo of a change of address stays good. */
+/** A reset voids all other links that were mailed. An undo of a change of address stays valid. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
 
-/** What `AccountRecovery` works with. */
+/** The parts that `AccountRecovery` uses. */
 export interface AccountRecoveryDependencies {
   readonly tokens: OneTimeTokens;
   readonly passwords: Passwords;
@@ -45,11 +45,14 @@ export interface AccountRecoveryDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof RECOVERY_RULES>;
 }
 
-/** Owners who cannot get in set a new password by a mailed link. */
+/** Sets a new password by a mailed link, for owners who cannot sign in. */
 export class AccountRecovery {
   constructor(private readonly deps: AccountRecoveryDependencies) {}
 
-  /** Costs and answers the same for every address; changes nothing but that a mail may go out. */
+  /**
+   * Requests a mail. Cost and answer are the same for every address. It changes nothing, except that a mail may be
+   * sent.
+   */
   async ask(em: EntityManager, address: string, source: RequestSource): Promise<void> {
     const { email } = readFields('', { email: () => parseEmailAddress(address) });
     await this.deps.rateLimiter.charge(['recoverAccount.ip', source.networks]);
@@ -59,17 +62,21 @@ export class AccountRecovery {
   }
 
   /**
-   * Sets a new password, ends every session, forgets every device and voids what else was mailed. Signs nobody in. That
-   * the link arrived proves the address: for the first time, and the owner claims the account (account-claim.ts), or again,
-   * and the second factor and linked identities stay as they are; the owner is told of those. An account that its owner
-   * deactivated is active again.
-   * @returns the mark that the device is to keep: an owner who came this way because strangers guess gets in from there.
+   * Sets a new password, ends every session, forgets every device and voids all other mailed links. It does not sign
+   * in.
+   *
+   * The link proves the address. If this is the first proof, the owner claims the account (account-claim.ts). Otherwise
+   * the second factor and linked identities stay, and the owner is told about them. An account that its owner
+   * deactivated becomes active again.
+   * @returns the mark for the cookie of this device. An owner who resets because strangers guess can then sign in from
+   *   it.
    * @throws {InvalidToken} nothing was changed.
-   * @throws {BadUserInput} it cannot be a new password; the token stays good.
+   * @throws {BadUserInput} the text cannot be a new password; the token stays valid.
    */
   async reset(em: EntityManager, token: string, password: string, source: RequestSource): Promise<string> {
     await this.deps.rateLimiter.charge(['resetPassword.ip', source.networks]);
-    // Looked at before it is used up: a password that is refused shall not cost the token, nor a bad token a hash.
+    // Checked before it is consumed: a refused password must not cost the token, and a wrong token must not cost a
+    // hash.
     const seen = await this.deps.tokens.look(em, token, [TokenPurpose.RESET_PASSWORD]);
     const user = seen && (await em.findOne(User, { id: seen.userId }));
     if (!user) throw new InvalidToken('unknown, expired or used');
@@ -119,7 +126,7 @@ export class AccountRecovery {
       subjectId: userId,
       details: { endedSessions: ended },
     });
-    // Whoever knew the former password guesses at the new one as a stranger, and the owner hears of their success.
+    // A person who knew the previous password is then limited as a stranger, and the owner is told if they get in.
     await this.deps.devices.forgetAll(tx, userId);
     return this.deps.devices.expect(tx, userId, source);
   }

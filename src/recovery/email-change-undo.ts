@@ -16,16 +16,16 @@ import type { RecoveryMail } from './recovery-mail.ts';
 
 export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900 } } as const;
 
-/** What was mailed because of the change that is undone, or could lead to the address that it set. */
+/** Links that were mailed because of the change, or that could lead to the address that it set. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];
 
 /**
- * Milliseconds before the change was requested: a factor that was added in this time counts as the thief's. The thief
+ * Milliseconds before the request of the change. A factor that was added in this time counts as the thief's. The thief
  * of a session prepares the account before moving it; an owner's own factor is usually older.
  */
 const SUSPECT_TIME = 24 * 3600 * 1000;
 
-/** What `EmailChangeUndo` works with. */
+/** The parts that `EmailChangeUndo` uses. */
 export interface EmailChangeUndoDependencies {
   readonly tokens: OneTimeTokens;
   readonly emailOwnership: EmailOwnership;
@@ -41,15 +41,15 @@ export interface EmailChangeUndoDependencies {
   readonly rateLimiter: RateLimiter<keyof typeof UNDO_RULES>;
 }
 
-/** An owner takes back an account that somebody else moved to another address. */
+/** Returns an account to its owner after another person changed its address. */
 export class EmailChangeUndo {
   constructor(private readonly deps: EmailChangeUndoDependencies) {}
 
   /**
-   * Brings the address back that the notice went to, whatever happened since. It ends every session, forgets every
+   * Restores the address to which the notice was mailed, whatever happened since. It ends every session, forgets every
    * device, cancels later changes, and mails a link to set a new password. It removes the password, which another
    * person knows, and every linked identity, which may be another person's. It removes a second factor and recovery
-   * codes that are newer than a day before the change was requested. The owner is told of those.
+   * codes that were added in the 24 hours before the request or later. The owner is told about those.
    * @throws {InvalidToken} nothing was changed.
    */
   async undo(em: EntityManager, token: string, source: RequestSource): Promise<void> {
@@ -69,9 +69,9 @@ export class EmailChangeUndo {
     const { userId, address, addressKey } = binding;
     const user = await lockAccount(tx, userId);
     if (!user || (await this.deps.emailOwnership.isTaken(tx, addressKey, userId))) {
-      throw new InvalidToken('the account is gone, or the address has another one');
+      throw new InvalidToken('the account was deleted, or another account has the address');
     }
-    // The link was in its mailbox, which proves it.
+    // The link was mailed to this address, so its use proves the address.
     tx.assign(user, {
       email: address,
       emailKey: addressKey,

@@ -7,19 +7,22 @@ import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts'
 
 interface RecoveryFacts {
   readonly address: string;
-  /** It follows the undo of a change of address, by a mailed link; otherwise anybody may have asked for it. */
+  /** Set for the mail after an undo of a change of address. Otherwise any person may have requested it. */
   readonly undoes?: true;
-  /** An administrator asked for it, or made the account without a password. Absent: the owner asked, or a stranger. */
+  /**
+   * Set when an administrator sent the mail or created the account without a password. Absent when the owner, or a
+   * stranger, requested it.
+   */
   readonly sentBy?: 'administrator' | 'creation';
 }
 
 /**
- * Seconds for which the link of an administrator is good: its reader does not wait for it, as somebody does who has just
- * asked. NIST SP 800-63B-4 section 4.2.1.2 allows recovery codes by mail 24 hours.
+ * Seconds for which a link from an administrator is valid. Its reader does not wait for it, unlike a person who has
+ * just requested a link. NIST SP 800-63B-4 section 4.2.1.2 allows 24 hours for recovery codes by mail.
  */
 const LIFETIME_OF_SENT = 24 * 3600;
 
-/** To an owner who cannot get in. An account that an administrator deactivated is not brought back by mail. */
+/** Mails a link to an owner who cannot sign in. An account that an administrator deactivated gets none. */
 export class RecoveryMail implements MailWriter<RecoveryFacts> {
   readonly kind = 'account-recovery';
 
@@ -45,8 +48,8 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
   }
 
   /**
-   * The mail after an undo is the only way in that is left, and an administrator's was charged already
-   * (`sendPasswordReset.account`): strangers who ask for others must not hold either back.
+   * The mail after an undo is the only way left to sign in, and an administrator's mail was charged already
+   * (`sendPasswordReset.account`). Strangers who request other mails must not suppress either.
    */
   limits({ undoes, sentBy }: RecoveryFacts): readonly RecipientRule[] {
     return undoes || sentBy !== undefined ? [] : ['recoverAccount.recipient'];

@@ -5,7 +5,7 @@ import type { RequestContext } from '../platform/request/index.ts';
 import type { AccountRecovery } from './account-recovery.ts';
 import type { EmailChangeUndo } from './email-change-undo.ts';
 
-/** Ways back into an account for its owner. */
+/** Operations for owners who cannot sign in. */
 @Resolver()
 export class RecoveryResolver {
   constructor(
@@ -16,7 +16,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Mails a link for a new password. Always true, whether or not the address has an account; nothing changes until the link is used.',
+      'Mails a link to set a new password. Always true, so the answer does not tell whether the address has an account. Nothing changes until the link is used.',
   })
   async recoverAccount(
     @Arg('email', () => EmailAddressScalar) email: string,
@@ -28,7 +28,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Sets a new password by a mailed token, ends every session and voids what else was mailed. Signs nobody in, but the device is known from then on, by a cookie, and no other is; a second factor and linked identities stay, unless the address was never confirmed before: then whoever set them up did not prove to be the owner, and they go. BAD_USER_INPUT leaves the token good, INVALID_TOKEN changes nothing.',
+      'Sets a new password by a mailed token, ends every session and voids all other mailed links. Does not sign in. From then on this device is known, by a cookie, and all other devices are forgotten. A second factor and linked identities stay if the address was confirmed before. Otherwise they are removed, because the person who added them did not prove to be the owner. After BAD_USER_INPUT the token stays valid; INVALID_TOKEN changes nothing.',
   })
   async resetPassword(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
@@ -42,7 +42,7 @@ export class RecoveryResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'From the notice at the old address, for 72 hours, whatever happened since: restores it, ends all sessions, forgets all devices, cancels later changes, removes the password, every linked identity, and a second factor and recovery codes that are newer than a day before the request, and mails a link to set a new password.',
+      'Undoes a change of address by the token in the notice to the old address, for 72 hours, whatever happened since. Restores the old address, ends all sessions, forgets all devices and cancels later changes. Removes the password, every linked identity, and a second factor and recovery codes that were added in the 24 hours before the request or later. Mails a link to set a new password.',
   })
   async undoEmailChange(
     @Arg('token', () => String, { description: 'From the fragment of the link.' }) token: string,
