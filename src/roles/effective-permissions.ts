@@ -4,7 +4,7 @@ import { Forbidden } from '../platform/errors.ts';
 import { lockSuperuserRole } from './last-superuser.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
 
-/** What a user may do. */
+/** The permissions of a user by all their roles. */
 export class EffectivePermissions {
   constructor(
     readonly userId: string,
@@ -29,20 +29,14 @@ export class EffectivePermissions {
     if (!this.covers([permission])) throw new Forbidden(`needs ${permission}`, { subjectId });
   }
 
-  /**
-   * Nobody handles a role that permits more than they may do themselves.
-   * @throws {Forbidden}
-   */
+  /** Refuses to handle a role that permits more than the user may do. @throws {Forbidden} */
   requireWithin(permissions: Iterable<string>, subjectId: string | null = null): void {
     if (!this.covers(permissions)) {
       throw new Forbidden('the role permits more than the caller may do', { subjectId });
     }
   }
 
-  /**
-   * Nobody acts on an account that may do more than themselves.
-   * @throws {Forbidden}
-   */
+  /** Refuses to act on an account that may do more than the user. @throws {Forbidden} */
   requireAtLeast(other: EffectivePermissions): void {
     if (!this.covers(other.permissions)) {
       throw new Forbidden('the account may do more than the caller', { subjectId: other.userId });
@@ -51,9 +45,9 @@ export class EffectivePermissions {
 }
 
 /**
- * The powers of whoever makes a change, judged in its transaction and from the database: the token says what they
- * were when it was made. Takes the lock under which they stay so.
- * @throws {Forbidden} when the caller has lost the permission, or the use of the account, meanwhile.
+ * Reads the permissions of a user who makes a change, in the transaction of the change. They are read from the
+ * database, because the token has those of the time when it was issued. Takes the lock under which they cannot change.
+ * @throws {Forbidden} the user has lost the permission, or the account was deactivated meanwhile.
  */
 export async function lockEffectivePermissions(
   tx: EntityManager,
@@ -62,15 +56,16 @@ export async function lockEffectivePermissions(
   { subjectId = null }: { subjectId?: string | null } = {},
 ): Promise<EffectivePermissions> {
   await lockSuperuserRole(tx);
-  // A deactivation takes that lock too: who waited behind it must not undo it, or do anything else.
+  // A deactivation takes the same lock. A request that waited for it must not undo it, or change anything else.
   const active = await statement(tx, sql`select from users where id = ${userId} and deactivated_by is null`);
-  if (active.length === 0) throw new Forbidden('the account of the caller is out of use', { subjectId });
+  if (active.length === 0)
+    throw new Forbidden('the account of the caller is deactivated or deleted', { subjectId });
   const powers = await effectivePermissionsOf(tx, userId);
   powers.require(permission, subjectId);
   return powers;
 }
 
-/** Of a deactivated account too: it may be activated again. */
+/** Reads permissions for a deactivated account too, because it may be activated again. */
 export async function effectivePermissionsOf(
   em: EntityManager,
   userId: string,

@@ -2,25 +2,26 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import { Conflict } from '../platform/errors.ts';
 
-/** Holds every permission; cannot be renamed, stripped or deleted. */
+/** The role that holds every permission. It cannot be renamed, changed or deleted. */
 export const SUPERUSER = 'superuser';
 
 /**
- * Locks the row of the role `superuser` until the transaction ends. Every change of who may do what takes this lock
- * before any other: such changes happen one after the other, and what is read after it stays true.
+ * Locks the row of the role `superuser` until the transaction ends. Every change of roles, permissions or grants takes
+ * this lock first. So these changes run one after the other, and what is read under the lock stays true.
  */
 export async function lockSuperuserRole(tx: EntityManager): Promise<void> {
-  // Not FOR UPDATE, which would also wait for every grant that is being written (its foreign key).
+  // Not FOR UPDATE, which would also wait for every concurrent insert of a grant (its foreign key).
   await statement(tx, sql`select from role where name = ${SUPERUSER} for no key update`);
 }
 
 /**
- * Call it first in every transaction that could take a superuser away: revocation, deactivation, deletion.
- * @throws {Conflict} when the user is the last active superuser.
+ * Refuses to remove the last active superuser. Call it first in every transaction that could do so: revocation,
+ * deactivation, deletion.
+ * @throws {Conflict} the user is the last active superuser.
  */
 export async function keepSuperuser(tx: EntityManager, userId: string): Promise<void> {
   await lockSuperuserRole(tx);
-  // A statement of its own: its snapshot is taken once the lock is held.
+  // Runs as a statement of its own, so that its snapshot is taken after the lock.
   const active = await statement(
     tx,
     sql<{ is_user: boolean }>`
@@ -30,5 +31,6 @@ export async function keepSuperuser(tx: EntityManager, userId: string): Promise<
       order by u.id = ${userId} desc limit 2`,
   );
   const [only, another] = active;
-  if (only?.is_user && !another) throw new Conflict('The last active superuser must remain.');
+  if (only?.is_user && !another)
+    throw new Conflict('This is the last active superuser. Make another superuser first.');
 }

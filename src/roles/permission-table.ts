@@ -3,13 +3,13 @@ import { EVERY_PERMISSION } from './permissions.ts';
 import { Role } from './role.entity.ts';
 
 /**
- * Roles and what they permit, held in memory: tokens name roles only, so a change of a role touches one row and
- * bites in every process once it has reread this small table.
+ * Caches roles and their permissions in memory. Tokens name only roles. So a change of a role changes one row, and
+ * takes effect in every process after it has read this small table again.
  */
 export class PermissionTable {
   private byRole: ReadonlyMap<string, ReadonlySet<string>> = new Map();
 
-  /** @param known words that `*` stands for, beside those that roles carry */
+  /** @param known permissions that `*` includes, besides those of the roles */
   constructor(
     private readonly fork: () => EntityManager,
     private readonly known: readonly string[],
@@ -20,7 +20,7 @@ export class PermissionTable {
     this.byRole = new Map(roles.map(({ name, permissions }) => [name, new Set(permissions)]));
   }
 
-  /** The roles that there are, with their permissions. */
+  /** All roles with their permissions. */
   get roles(): Iterable<readonly [name: string, permissions: ReadonlySet<string>]> {
     return this.byRole;
   }
@@ -32,7 +32,7 @@ export class PermissionTable {
     });
   }
 
-  /** All permissions of the roles together, sorted; `*` is spelled out. */
+  /** Lists the permissions of these roles together, sorted. `*` is replaced by all permissions. */
   permissionsOf(roles: readonly string[]): string[] {
     const granted = new Set(roles.flatMap((role) => [...(this.byRole.get(role) ?? [])]));
     if (granted.delete(EVERY_PERMISSION)) {

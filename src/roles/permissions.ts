@@ -1,12 +1,12 @@
-/** What operations on roles ask for. */
+/** Permissions for operations on roles. */
 export const RolePermission = {
-  /** See roles. */
+  /** Read roles. */
   READ: 'role:read',
   /** Create, change and delete roles, within one's own permissions. */
   MANAGE: 'role:manage',
-  /** Give roles to users and take them, within one's own permissions. */
+  /** Grant roles to users and revoke them, within one's own permissions. */
   GRANT: 'role:grant',
 } as const;
 
-/** Stands for every permission, custom ones too. */
+/** Stands for every permission, including those of other services. */
 export const EVERY_PERMISSION = '*';

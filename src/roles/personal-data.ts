@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import { RoleGrant } from './role-grant.entity.ts';
 
-/** The roles of a person, and since when. */
+/** For exportMyData: the roles of a person, and when each was granted. */
 export const roleData: PersonalData = {
   section: 'roles',
   collect: async (em, userId) => {

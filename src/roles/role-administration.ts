@@ -12,10 +12,10 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { parseDescription, parsePermissions, parseRoleName } from './role-validation.ts';
 
-/** Holders of a role that one transaction may concern: measured, below a second on a machine that is busy otherwise. */
+/** Most holders of a role in one transaction: measured, less than a second on a busy machine. */
 const MANY = 5_000;
 
-/** As it is written, and without regard to case. */
+/** Unique constraints on the name of a role: as written, and without regard to case. */
 const NAME_TAKEN: ReadonlySet<string | undefined> = new Set(['role_name_unique', 'role_name_case_unique']);
 
 export interface NewRole {
@@ -26,18 +26,18 @@ export interface NewRole {
 
 export interface RoleChange {
   id: string;
-  /** Left as it is when absent or null. */
+  /** Unchanged when absent or null. */
   name?: string | null | undefined;
-  /** Left as it is when absent; removed when null or empty. */
+  /** Unchanged when absent; removed when null or empty. */
   description?: string | null | undefined;
-  /** Left as they are when absent or null. */
+  /** Unchanged when absent or null. */
   permissions?: readonly string[] | null | undefined;
 }
 
 /**
- * What roles there are, and what they permit. Nobody climbs: who is not a superuser only handles roles within their own
- * permissions, and changes none that they have. All changes take one lock first, so none is judged by what another is
- * about to change.
+ * Creates, changes and deletes roles. Users cannot raise their own permissions: except for superusers, they handle only
+ * roles within their own permissions, and cannot change a role that they have. All changes take one lock first, so that
+ * no check uses data that a concurrent change is about to replace.
  */
 export class RoleAdministration {
   constructor(
@@ -46,6 +46,7 @@ export class RoleAdministration {
   ) {}
 
   /**
+   * Creates a role.
    * @throws {Conflict} the name is taken, without regard to case.
    * @throws {Forbidden} the role would permit more than the caller may do.
    */
@@ -73,9 +74,10 @@ export class RoleAdministration {
   }
 
   /**
-   * New permissions touch one row, whoever has the role. A new name voids the access tokens that carry the former one.
+   * Changes a role. New permissions change one row, however many users have the role. A new name voids the access
+   * tokens that carry the previous one.
    * @throws {NotFound} @throws {Conflict} the name is taken; superuser keeps name and permissions.
-   * @throws {Forbidden} what the role permits, before or after, is more than the caller may do; or the caller has it.
+   * @throws {Forbidden} the role permits more than the caller may do, before or after the change; or the caller has it.
    */
   async update(em: EntityManager, caller: Caller, input: RoleChange, source: RequestSource): Promise<Role> {
     const { name, description, permissions } = readFields('input', {
@@ -97,7 +99,9 @@ export class RoleAdministration {
         requireFree(name);
         const holders = await someHolders(tx, role.id);
         if (holders.length === MANY) {
-          throw new Conflict(`A role that ${MANY} accounts or more have keeps its name.`);
+          throw new Conflict(
+            `A role with ${MANY} or more holders cannot be renamed. Create a new role instead.`,
+          );
         }
         await this.revocations.raiseEpochs(tx, holders);
       }
@@ -126,16 +130,16 @@ export class RoleAdministration {
   }
 
   /**
-   * Takes it from everybody who has it: some thousand to a transaction, so that nobody waits for all of them. When it
-   * fails on the way the role is there, with fewer holders; repeated, it goes on.
-   * @throws {NotFound} @throws {Conflict} superuser stays.
-   * @throws {Forbidden} it permits more than the caller may do, or the caller has it.
+   * Deletes a role and revokes it from its holders, some thousand in each transaction, so that other requests do not
+   * wait long. If it fails on the way, the role remains with fewer holders, and another call goes on.
+   * @throws {NotFound} @throws {Conflict} superuser cannot be deleted.
+   * @throws {Forbidden} the role permits more than the caller may do, or the caller has it.
    */
   async delete(em: EntityManager, caller: Caller, roleId: string, source: RequestSource): Promise<void> {
     while (!(await this.deleteSome(em.fork(), caller, roleId, source)));
   }
 
-  /** @returns true when the role is gone. */
+  /** @returns true when the role is deleted. */
   private deleteSome(
     em: EntityManager,
     caller: Caller,
@@ -196,10 +200,10 @@ async function findById(tx: EntityManager, id: string): Promise<Role> {
 
 function requireMayChange(powers: EffectivePermissions, role: Role): void {
   powers.requireWithin(role.permissions);
-  if (powers.has(role.name) && !powers.unlimited) throw new Forbidden('nobody changes a role that they have');
+  if (powers.has(role.name) && !powers.unlimited) throw new Forbidden('the caller has the role');
 }
 
-/** Also where there is no superuser yet: whoever took the name would become one. */
+/** Refuses the name superuser, even before a superuser exists: the holder of such a role would become one. */
 function requireFree(name: string): void {
   if (name.toLowerCase() === SUPERUSER) throw nameTaken();
 }

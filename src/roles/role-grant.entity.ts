@@ -3,7 +3,7 @@ import { Entity, Index, ManyToOne, Property } from '@mikro-orm/decorators/legacy
 import { User } from '../accounts/user.entity.ts';
 import { Role } from './role.entity.ts';
 
-/** A user has a role. */
+/** The grant of a role to a user. */
 @Entity({ tableName: 'role_grant' })
 @Index({ name: 'role_grant_holders_index', properties: ['role', 'userId'] })
 export class RoleGrant {

@@ -14,18 +14,18 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { isRoleName } from './role-validation.ts';
 
-/** Roles of one user: every access token names them, and a token has a greatest length. */
+/** Roles of one user. Every access token names them, and the length of a token is limited. */
 export const MAX_ROLES_OF_USER = 20;
 
-/** Whom a role is given to or taken from. */
+/** The user whose role is granted or revoked, and the name of the role. */
 export interface Grant {
   userId: string;
   role: string;
 }
 
 /**
- * Who has which role. Nobody climbs: who is not a superuser only gives roles within their own permissions, and none to
- * themselves. The lock is the one of RoleAdministration.
+ * Grants and revokes roles. Users cannot raise their own permissions: except for superusers, they grant only roles
+ * within their own permissions, and none to themselves. It takes the same lock as RoleAdministration.
  */
 export class RoleGrants {
   constructor(
@@ -35,11 +35,11 @@ export class RoleGrants {
   ) {}
 
   /**
-   * Voids the user's access tokens: the next refresh brings one with the role. Voids a change of e-mail address that waits for
-   * its link, too. Nothing happens when they have it, but
-   * for the event of a look: the reply shows the account.
-   * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user has too many.
-   * @throws {Forbidden} it permits more than the caller may do; or the caller means themselves.
+   * Grants a role. Voids the access tokens of the user: the next refresh issues one with the role. Also voids a change
+   * of e-mail address that waits for its link. If the user has the role already, it only audits a read, because the
+   * reply shows the account.
+   * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user would have too many roles.
+   * @throws {Forbidden} the role permits more than the caller may do; or the user is the caller.
    */
   async grant(
     em: EntityManager,
@@ -50,11 +50,12 @@ export class RoleGrants {
     await this.revocations.transactional(em, async (tx) => {
       const { powers, role } = await this.begin(tx, caller, { userId, role: name });
       if (userId === caller.userId && !powers.unlimited) {
-        throw new Forbidden('nobody grants themselves a role', { subjectId: userId });
+        throw new Forbidden('the caller grants a role to themselves', { subjectId: userId });
       }
       const look = { actorId: caller.userId, userId };
       if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, source);
-      // An administrator may have begun it while they could act on this account, and would come to the new role by it.
+      // An administrator may have requested the change while they could still act on this account. By it they would get
+      // the new role.
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
       await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, source, {
@@ -67,9 +68,9 @@ export class RoleGrants {
   }
 
   /**
-   * Voids the user's access tokens. Nothing happens when they do not have it, but for the event of a look.
+   * Revokes a role and voids the access tokens of the user. If the user does not have the role, it only audits a read.
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
-   * @throws {Forbidden} it permits more than the caller may do.
+   * @throws {Forbidden} the role permits more than the caller may do.
    */
   async revoke(
     em: EntityManager,
@@ -97,7 +98,8 @@ export class RoleGrants {
   }
 
   /**
-   * Gives an account its first roles, in the transaction that makes it: no token of it is out yet.
+   * Grants the first roles of an account in the transaction that creates it. The account has no tokens yet, so none are
+   * voided.
    * @param powers of the administrator, locked
    * @throws {BadUserInput} a role does not exist, or there are too many.
    * @throws {Forbidden} the administrator may not grant roles, or a role permits more than they may do.
@@ -125,7 +127,10 @@ export class RoleGrants {
     }
   }
 
-  /** What a grant and its end have in common: the lock, both objects, and whether the role is within reach. */
+  /**
+   * The common part of grant and revoke: takes the lock, finds user and role, and checks that the role is within the
+   * caller's permissions.
+   */
   private async begin(
     tx: EntityManager,
     caller: Caller,
@@ -148,7 +153,7 @@ function requireGrantable(wanted: readonly string[], found: readonly Role[]): vo
   }
 }
 
-/** @returns false when the user has it already. @throws {Conflict} the user has too many. */
+/** @returns false when the user has the role already. @throws {Conflict} the user would have too many roles. */
 async function grantTo(tx: EntityManager, userId: string, roleId: string): Promise<boolean> {
   const granted = await statement(
     tx,

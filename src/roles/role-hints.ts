@@ -3,18 +3,18 @@ import type { Hints } from '../platform/hints.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { isRoleName } from './role-validation.ts';
 
-/** Edits between a misspelt role or permission and the one that was meant. */
+/** Most edits between a misspelt role or permission and the one that was meant. */
 const MAX_EDITS = { role: 2, permission: 1 };
 
 /**
- * Points out words that permit or protect nothing because they are misspelt: a permission that is one letter away from one
- * of the gateway, and a role in SECOND_FACTOR_REQUIRED_FOR that does not exist. Neither is refused: services may have such a
- * permission, and a role may be made later.
- * @returns a function that takes the roles whenever they were read
+ * Makes hints about misspelt names that permit or protect nothing: a permission that is one edit away from one of the
+ * gateway, and a role in SECOND_FACTOR_REQUIRED_FOR that does not exist. Neither is refused: a service may have such a
+ * permission, and a role may be created later.
+ * @returns a function to call with the roles after each read
  */
 export function roleHints(hints: Hints, known: readonly string[], requiredFor: 'all' | readonly string[]) {
   return (roles: Iterable<readonly [name: string, permissions: ReadonlySet<string>]>): void => {
-    // The first superuser makes this role.
+    // The first superuser creates this role.
     const names = new Set<string>([SUPERUSER]);
     for (const [role, permissions] of roles) {
       names.add(role);

@@ -1,39 +1,42 @@
 import { InvalidValue } from '../platform/input.ts';
 import { EVERY_PERMISSION } from './permissions.ts';
 
-/** Every access token carries the names of the holder's roles, so they are short, and few (role-grants.ts). */
+/**
+ * Every access token carries the names of the holder's roles, so names are short and their number is limited
+ * (role-grants.ts).
+ */
 const NAME = /^[A-Za-z][A-Za-z0-9._:-]{0,63}$/;
 /** Words with dots or colons between them: `user:read`, `reports.monthly.read`. */
 const PERMISSION = /^[A-Za-z0-9][A-Za-z0-9_-]*(?:[.:][A-Za-z0-9_-]+)*$/;
 const MAX_PERMISSION_LENGTH = 64;
 const MAX_PERMISSIONS = 200;
-/** Characters. */
+/** In characters. */
 const MAX_DESCRIPTION = 500;
 
-/** Whether a role can have this name: what PostgreSQL would not even take for a text (NUL) is none. */
+/** Whether a role can have this name. Also protects PostgreSQL from text that it does not accept (NUL). */
 export const isRoleName = (text: string): boolean => NAME.test(text);
 
 /** @throws {InvalidValue} */
 export function parseRoleName(text: string): string {
   if (!isRoleName(text)) {
     throw new InvalidValue(
-      'A role is named by a letter and up to 63 letters, digits, dots, colons, dashes and underscores.',
+      'The name of a role is a letter, followed by up to 63 letters, digits, dots, colons, dashes and underscores.',
     );
   }
   return text;
 }
 
-/** Sorted, each once. @throws {InvalidValue} */
+/** Parses permissions: sorted, each once. @throws {InvalidValue} */
 export function parsePermissions(words: readonly string[]): string[] {
   if (words.length > MAX_PERMISSIONS) {
     throw new InvalidValue(`A role has at most ${MAX_PERMISSIONS} permissions.`);
   }
   if (words.includes(EVERY_PERMISSION)) {
-    throw new InvalidValue('The permission * belongs to superuser alone.');
+    throw new InvalidValue('Only the role superuser has the permission *.');
   }
   if (!words.every((word) => word.length <= MAX_PERMISSION_LENGTH && PERMISSION.test(word))) {
     throw new InvalidValue(
-      `A permission is words of letters, digits, dashes and underscores, with dots or colons between them, such as report:read; at most ${MAX_PERMISSION_LENGTH} characters.`,
+      `A permission has at most ${MAX_PERMISSION_LENGTH} characters. It consists of words with dots or colons between them, such as report:read. A word has letters, digits, dashes and underscores.`,
     );
   }
   return [...new Set(words)].sort();

@@ -12,14 +12,14 @@ export class Role {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
-  /** Unique without regard to case; tokens carry it, and look-ups take it, exactly as it is written. */
+  /** Unique without regard to case. Tokens and look-ups use it exactly as written. */
   @Property({ type: 'text', unique: 'role_name_unique' })
   name!: string;
 
   @Property({ type: 'text', nullable: true })
   description: string | null = null;
 
-  /** Dotted words; `*` stands for all of them and belongs to `superuser` alone. */
+  /** Words with dots or colons. `*` stands for all of them, and only `superuser` has it. */
   @Property({ type: 'text[]' })
   permissions!: string[];
 

@@ -20,7 +20,7 @@ import type { RoleAdministration } from './role-administration.ts';
 import type { RoleGrants } from './role-grants.ts';
 import { isRoleName } from './role-validation.ts';
 
-/** Roles, and what they add to a user. */
+/** Operations on roles, and the fields about roles of a user. */
 @Resolver(() => UserType)
 export class RoleResolver {
   constructor(
@@ -38,7 +38,7 @@ export class RoleResolver {
   @Authorize({ permission: RolePermission.READ })
   @Query(() => RoleType, {
     nullable: true,
-    description: 'One role; null for an unknown name. Needs the permission role:read.',
+    description: 'One role. Null for an unknown name. Needs the permission role:read.',
   })
   async role(
     @Arg('name', () => String) name: string,
@@ -49,7 +49,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description: `Makes a role. Needs the permission role:manage, and every permission that the role is to have. ${RECENT_PROOF} CONFLICT for a name that is taken.`,
+    description: `Creates a role. Needs the permission role:manage and every permission of the new role. ${RECENT_PROOF} CONFLICT for a name that is taken.`,
   })
   createRole(
     @Arg('input', () => CreateRoleInput) input: CreateRoleInput,
@@ -61,7 +61,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description: `Changes a role; new permissions hold at once for everybody who has it. Needs the permission role:manage, and every permission that the role has and is to have; who is not a superuser changes no role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken, and for the name and permissions of superuser.`,
+    description: `Changes a role. New permissions take effect at once for all its holders. Needs the permission role:manage, and every permission of the role before and after the change. Only a superuser may change a role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken, and for a change of the name or permissions of superuser.`,
   })
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,
@@ -74,7 +74,7 @@ export class RoleResolver {
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => Boolean, {
     description:
-      'Deletes a role and takes it from everybody who has it, at once. Needs what updateRole needs. CONFLICT for superuser.',
+      'Deletes a role and revokes it from all its holders at once. Needs the same permissions as updateRole. CONFLICT for superuser.',
   })
   async deleteRole(
     @Arg('id', () => ID) id: string,
@@ -87,11 +87,11 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description: `Gives a user a role. Their access tokens are void at once, everywhere; the next refresh brings one with the role. Needs the permission role:grant, and every permission of the role; only a superuser may mean themselves. ${RECENT_PROOF} Changes nothing when the user has it; CONFLICT when they would have more than 20.`,
+    description: `Grants a role to a user. Every process refuses the user's access tokens at once; the next refresh issues one with the role. Needs the permission role:grant and every permission of the role. Only a superuser may grant a role to themselves. ${RECENT_PROOF} Changes nothing when the user has the role. CONFLICT when the user would have more than 20 roles.`,
   })
   async grantRole(
     @Arg('userId', () => ID) userId: string,
-    @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
+    @Arg('role', () => String, { description: 'The name of the role, in the exact case.' }) role: string,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
@@ -101,11 +101,11 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description: `Takes a role from a user. Their access tokens are void at once, everywhere. Needs the permission role:grant, and every permission of the role. ${RECENT_PROOF} Changes nothing when the user does not have it; CONFLICT for the last active superuser.`,
+    description: `Revokes a role of a user. Every process refuses the user's access tokens at once. Needs the permission role:grant and every permission of the role. ${RECENT_PROOF} Changes nothing when the user does not have the role. CONFLICT for the last active superuser.`,
   })
   async revokeRole(
     @Arg('userId', () => ID) userId: string,
-    @Arg('role', () => String, { description: 'Its name, exactly as it is written.' }) role: string,
+    @Arg('role', () => String, { description: 'The name of the role, in the exact case.' }) role: string,
     @CurrentCaller() caller: Caller,
     @Ctx() { em, source }: RequestContext,
   ): Promise<UserType> {
@@ -113,19 +113,21 @@ export class RoleResolver {
     return found(await readAccount(em, userId));
   }
 
-  @FieldResolver(() => [RoleType], { name: 'roles', description: 'By name.' })
+  @FieldResolver(() => [RoleType], { name: 'roles', description: 'The roles of the user, by name.' })
   async rolesOfUser(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<RoleType[]> {
     return (await rolesOf(context, id)) ?? [];
   }
 
-  @FieldResolver(() => [String], { description: 'Permissions of all roles together, sorted.' })
+  @FieldResolver(() => [String], {
+    description: 'The permissions of all roles of the user together, sorted.',
+  })
   async permissions(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<string[]> {
     const roles = (await rolesOf(context, id)) ?? [];
     return this.table.permissionsOf(roles.map(({ name }) => name));
   }
 }
 
-/** One written statement for all users of a page: entities with a collection cost several times as much. */
+/** Runs one written statement for all users of a page. Entities with a collection cost several times as much. */
 const rolesOf = batched(async (em: EntityManager, userIds) => {
   const rows = await preparedStatement(
     em,
@@ -143,7 +145,7 @@ const rolesOf = batched(async (em: EntityManager, userIds) => {
   return roles;
 });
 
-/** An account that was there a moment ago. */
+/** Returns an account that existed before this request changed it. @throws {NotFound} it was deleted meanwhile. */
 function found(account: UserType | null): UserType {
   if (!account) throw new NotFound();
   return account;

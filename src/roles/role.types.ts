@@ -7,7 +7,7 @@ export class RoleType {
   id!: string;
 
   @Field(() => String, {
-    description: 'Unique without regard to case. Access tokens carry it as it is written here.',
+    description: 'Unique without regard to case. Access tokens carry it exactly as written here.',
   })
   name!: string;
 
@@ -15,7 +15,7 @@ export class RoleType {
   description!: string | null;
 
   @Field(() => [String], {
-    description: 'Words such as user:read, sorted. `*` stands for all of them; only superuser has it.',
+    description: 'Words such as user:read, sorted. `*` stands for all permissions; only superuser has it.',
   })
   permissions!: string[];
 
@@ -24,36 +24,39 @@ export class RoleType {
 }
 
 const NAME =
-  'Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it.';
+  'Unique without regard to case. A letter, then up to 63 letters, digits, dots, colons, dashes and underscores. Access tokens carry it.';
 const PERMISSIONS =
-  'Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it.';
+  'At most 200 permissions. Each has at most 64 characters and consists of words with dots or colons between them, such as user:read. Permissions that the gateway does not know are for the services behind it.';
 
 @InputType({ description: 'A new role.' })
 export class CreateRoleInput {
   @Field(() => String, { description: NAME })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'For people; at most 500 characters.' })
+  @Field(() => String, { nullable: true, description: 'For people, at most 500 characters.' })
   description?: string | null;
 
   @Field(() => [String], { defaultValue: [], description: PERMISSIONS })
   permissions!: string[];
 }
 
-@InputType({ description: 'What is absent stays as it is.' })
+@InputType({ description: 'A change of a role. Absent fields stay as they are.' })
 export class UpdateRoleInput {
   @Field(() => ID)
   id!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: `${NAME} A new name voids the access tokens of everybody who has the role; they refresh.`,
+    description: `${NAME} A new name voids the access tokens of all holders, whose clients then refresh.`,
   })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Removed by null or an empty text.' })
+  @Field(() => String, { nullable: true, description: 'Null or an empty text removes it.' })
   description?: string | null;
 
-  @Field(() => [String], { nullable: true, description: `All of them. ${PERMISSIONS}` })
+  @Field(() => [String], {
+    nullable: true,
+    description: `Replaces all permissions of the role. ${PERMISSIONS}`,
+  })
   permissions?: string[] | null;
 }

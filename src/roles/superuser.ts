@@ -11,16 +11,16 @@ import { EVERY_PERMISSION } from './permissions.ts';
 
 export interface SuperuserInput {
   email: string;
-  /** Of a new account, or to say which existing one is meant. */
+  /** The username of a new account, or the check that the existing account is the one that was meant. */
   username: string | undefined;
   /**
-   * Asked for only when the account does not exist.
-   * @param problemOf why it cannot be the password, as a sentence for people; null when it can
+   * Asks for the password; called only when the account does not exist.
+   * @param problemOf returns the reason why a text cannot be the password, as a sentence for people; null when it can
    */
   password: (problemOf: (password: string) => string | null) => Promise<string>;
 }
 
-/** Makes superusers, for the command line: the only way to the first one. */
+/** Makes superusers on the command line, which is the only way to make the first one. */
 export class Superusers {
   constructor(
     private readonly registration: Registration,
@@ -29,9 +29,9 @@ export class Superusers {
   ) {}
 
   /**
-   * Repeating it, also in parallel, changes nothing more.
-   * @returns what had to be done.
-   * @throws {Conflict} when the account that has the address may be somebody else's, or is deactivated.
+   * Makes a superuser. Repeated or concurrent calls change nothing more.
+   * @returns the account, and what was created or granted.
+   * @throws {Conflict} the account with the address may belong to another person, or is deactivated.
    */
   async create(
     em: EntityManager,
@@ -45,19 +45,24 @@ export class Superusers {
     return { user, accountCreated, roleGranted: await this.grant(em, user.id, source) };
   }
 
-  /** Anyone can register an address that is not theirs, so an unconfirmed one proves nothing: the operator must name the account. */
+  /**
+   * Finds the account with the address. Anyone can register an address that is not theirs, so for an unconfirmed
+   * address the operator must name the account.
+   */
   private async findExisting(em: EntityManager, { email, username }: SuperuserInput): Promise<User | null> {
     const user = await em.fork().findOne(User, { emailKey: emailKey(email) });
     if (!user) return null;
     if (user.deactivatedBy !== null)
-      throw new Conflict(`The account ${user.username} of this address is deactivated.`);
+      throw new Conflict(
+        `The account ${user.username} with this e-mail address is deactivated. Activate it first.`,
+      );
     if (username !== undefined && user.usernameKey !== usernameKey(username)) {
-      throw new Conflict(`The account of this address is called ${user.username}, not ${username}.`);
+      throw new Conflict(`The account with this e-mail address is called ${user.username}, not ${username}.`);
     }
     if (username === undefined && user.emailConfirmedAt === null) {
       throw new Conflict(
-        `The account ${user.username} has this address, but never confirmed it: anyone may have registered it. ` +
-          `If you are sure that it is the right one, name it with --username ${user.username}.`,
+        `The account ${user.username} has this e-mail address but never confirmed it, so anyone may have registered it. ` +
+          `If you are sure that it is the right account, name it with --username ${user.username}.`,
       );
     }
     return user;
@@ -76,7 +81,7 @@ export class Superusers {
       const user = await this.registration.createByOperator(em, { email, username, password }, source);
       return { user, accountCreated: true };
     } catch (error) {
-      // Somebody ran the same command at the same moment.
+      // A concurrent run of the same command was faster.
       const known = error instanceof Conflict ? await this.findExisting(em, input) : null;
       if (known) return { user: known, accountCreated: false };
       throw error;

@@ -55,11 +55,11 @@ export type CompleteLoginInput = {
 
 /** A new role. */
 export type CreateRoleInput = {
-  /** For people; at most 500 characters. */
+  /** For people, at most 500 characters. */
   description?: string | null | undefined;
-  /** Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. */
+  /** Unique without regard to case. A letter, then up to 63 letters, digits, dots, colons, dashes and underscores. Access tokens carry it. */
   name: string;
-  /** Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it. */
+  /** At most 200 permissions. Each has at most 64 characters and consists of words with dots or colons between them, such as user:read. Permissions that the gateway does not know are for the services behind it. */
   permissions?: Array<string>;
 };
 
@@ -190,14 +190,14 @@ export type UpdateProfileInput = {
   username?: string | null | undefined;
 };
 
-/** What is absent stays as it is. */
+/** A change of a role. Absent fields stay as they are. */
 export type UpdateRoleInput = {
-  /** Removed by null or an empty text. */
+  /** Null or an empty text removes it. */
   description?: string | null | undefined;
   id: string | number;
-  /** Unique without regard to case; a letter, then up to 63 letters, digits, dots, colons, dashes, underscores. Access tokens carry it. A new name voids the access tokens of everybody who has the role; they refresh. */
+  /** Unique without regard to case. A letter, then up to 63 letters, digits, dots, colons, dashes and underscores. Access tokens carry it. A new name voids the access tokens of all holders, whose clients then refresh. */
   name?: string | null | undefined;
-  /** All of them. Words with dots or colons between them, such as user:read; each at most 64 characters, 200 of them. Words that the gateway does not know are for the services behind it. */
+  /** Replaces all permissions of the role. At most 200 permissions. Each has at most 64 characters and consists of words with dots or colons between them, such as user:read. Permissions that the gateway does not know are for the services behind it. */
   permissions?: Array<string> | null | undefined;
 };
 
