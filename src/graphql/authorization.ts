@@ -14,15 +14,15 @@ export type AuthorizationChecker = (
   requirements: readonly AuthorizationRequirement[],
 ) => Promise<true>;
 
-/** What is permitted to roles; roles/permission-table.ts is one. */
+/** The permissions of roles, such as those of roles/permission-table.ts. */
 export interface Permissions {
   permits(roles: readonly string[], permission: string): boolean;
 }
 
 /**
- * Judges `Authorize`. Throws rather than returns false, so that a client learns what is missing.
- * Permission comes before strength: nobody is asked to prove themselves for what they may not do anyway. A session that
- * must enrol a second factor comes before both: it has no roles, and is told why.
+ * Checks `Authorize`. Throws instead of returning false, so that a client learns what it lacks.
+ * Permission is checked before strength: a caller without permission is not asked to authenticate again. A session that
+ * must enrol a second factor is refused before both: it has no roles, and the error says why.
  */
 export function authorizationChecker(
   permissions: Permissions,
@@ -38,7 +38,7 @@ export function authorizationChecker(
       if (permission !== undefined && !permissions.permits(caller.roles, permission)) {
         throw new Forbidden(`needs ${permission}`);
       }
-      // What administrators see is worth as much as what they change.
+      // For administrators, reading is as sensitive as changing.
       const strength = permission === undefined ? requirement : { aal: 'highest' as const, ...requirement };
       await checkStrength(caller, strength, () => factors.of(context.em, caller.userId), clock);
     }
@@ -46,7 +46,7 @@ export function authorizationChecker(
   };
 }
 
-/** What the account has is looked up only for a session that is not beyond question. */
+/** Reads the factors of the account only when the session may be too old or too weak. */
 async function checkStrength(
   caller: Caller,
   { aal, maxAgeSeconds }: AuthorizationRequirement,
@@ -71,7 +71,7 @@ async function checkStrength(
   });
 }
 
-/** Only a second factor helps, and there is none yet. */
+/** Made when only a second factor helps and the account has none. */
 const enrolmentRequired = (maxAgeSeconds?: number): ReauthenticationRequired =>
   new ReauthenticationRequired({
     requiredAal: 2,

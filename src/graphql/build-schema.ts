@@ -10,15 +10,18 @@ import type { AuthorizationChecker } from './authorization.ts';
 
 export interface SchemaOptions {
   readonly resolvers: readonly ResolverClass[];
-  /** The one instance of each class; not needed to print the schema. */
+  /** The instance of each class. Not needed to print the schema. */
   readonly instances?: readonly object[];
   readonly isAuthorized?: AuthorizationChecker;
 }
 
-/** type-graphql insists on one. Our subscriptions bring their own source: what every process knows (platform/events). */
+/**
+ * type-graphql requires a PubSub. Our subscriptions have a source of their own, the events that every process learns of
+ * (platform/events).
+ */
 const NO_TOPICS: PubSub = {
   publish: () => {
-    throw new Error('nothing is published by topic');
+    throw new Error('the gateway publishes nothing by topic');
   },
   subscribe: () => {
     throw new Error('a subscription names its source by `subscribe`');
@@ -26,9 +29,8 @@ const NO_TOPICS: PubSub = {
 };
 
 /**
- * Builds the schema from resolvers that the composition root constructed.
- * Inputs are validated by the capability that they are for, not by decorators: a rule stands in one place, also for
- * the command line.
+ * Builds the schema from resolvers that the composition root constructed. Each capability validates its own inputs,
+ * instead of decorators: a rule stands in one place and also holds for the command line.
  */
 export async function buildSchema({
   resolvers,
@@ -47,7 +49,7 @@ export async function buildSchema({
     authChecker: async ({ context }: { context: RequestContext }, requirements: AuthorizationRequirement[]) =>
       (await isAuthorized?.(context, requirements)) ?? false,
     validate: false,
-    // A whole introspection at each start: Apollo checks the schema too, and a test prints it.
+    // The check is a whole introspection at each start. Apollo checks the schema too, and a test prints it.
     skipCheck: true,
     pubSub: NO_TOPICS,
   });

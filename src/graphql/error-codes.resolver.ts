@@ -3,15 +3,14 @@ import { ERROR_CODES, ErrorCode } from '../platform/errors.ts';
 
 registerEnumType(ErrorCode, {
   name: 'ErrorCode',
-  description:
-    'Value of extensions.code in an error. Protocol errors of GraphQL itself carry codes of their own.',
+  description: 'Values of extensions.code in an error. Protocol errors of GraphQL itself have other codes.',
   valuesConfig: Object.fromEntries(
     Object.entries(ERROR_CODES).map(([code, { description }]) => [code, { description }]),
   ),
 });
 
 @ObjectType({
-  description: 'A code, what it means and what a client should do: makes the list part of the API.',
+  description: 'An error code with its meaning and what a client should do.',
 })
 export class ErrorCodeInfo {
   @Field(() => ErrorCode)
@@ -20,13 +19,13 @@ export class ErrorCodeInfo {
   @Field(() => String)
   description!: string;
 
-  @Field(() => Boolean, { description: 'The same request may succeed later, unchanged.' })
+  @Field(() => Boolean, { description: 'Whether the same request may succeed later, unchanged.' })
   retryable!: boolean;
 }
 
 @Resolver()
 export class ErrorCodesResolver {
-  @Query(() => [ErrorCodeInfo], { description: 'Every error code this API answers with.' })
+  @Query(() => [ErrorCodeInfo], { description: 'Every error code of this API.' })
   errorCodes(): ErrorCodeInfo[] {
     return Object.values(ErrorCode).map((code) => ({ code, ...ERROR_CODES[code] }));
   }

@@ -5,18 +5,18 @@ import type { RequestContext } from '../platform/request/index.ts';
 import { expectedFailure } from './format-error.ts';
 
 export interface FailureLog {
-  /** A fault of ours: with everything that helps to find it. */
+  /** A fault of the gateway, with all details that help to find it. */
   fault(error: unknown, facts: Record<string, unknown>): void;
-  /** An expected failure: its code and the detail that the client did not get. */
+  /** An expected failure: its code, and the detail that was withheld from the client. */
   refusal(facts: Record<string, unknown>): void;
 }
 
-/** Faults of one request that are logged whole; they tend to be the same one many times. */
+/** Faults of one request that are logged in full. Usually they are the same fault several times. */
 const MAX_FAULTS = 3;
 
 /**
- * One line for all refusals of one code, so that a document cannot write more log than it is long. Fields are named
- * as the schema names them: aliases and operation names are text of the client.
+ * Logs the failures of a request, with one line for all refusals of one code, so that a document cannot write more log
+ * than its own length. Fields have their names of the schema, since aliases and operation names are text of the client.
  */
 export function logFailures(
   log: FailureLog,

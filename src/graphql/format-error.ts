@@ -3,7 +3,7 @@ import { type ASTNode, GraphQLError, type GraphQLFormattedError, Kind } from 'gr
 import { ErrorCode, GatehouseError, ServiceUnavailable } from '../platform/errors.ts';
 import { asGatehouseError } from '../platform/unavailable.ts';
 
-/** Codes of the protocol itself: their messages are made from the document alone and pass unchanged. */
+/** Codes of the protocol itself. Their messages depend on the document alone, and are sent unchanged. */
 const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
   ApolloServerErrorCode.GRAPHQL_PARSE_FAILED,
   ApolloServerErrorCode.GRAPHQL_VALIDATION_FAILED,
@@ -12,22 +12,22 @@ const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
   ApolloServerErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
 ]);
 
-/** By then the root field has done its work: a mutation has changed what it changes. */
+/** When this message is sent, the root field has been executed: a mutation has made its changes. */
 const NOT_READ =
-  'Temporarily unavailable. This field could not be read; what the operation changed is changed.';
+  'Temporarily unavailable. This field could not be read, but the changes of the operation are in effect.';
 
-/** Characters of a protocol message that are worth sending. */
+/** Characters of a protocol message that are sent. */
 const MAX_MESSAGE_LENGTH = 500;
 
-/** What a client is told of an error of GraphQL; undefined for a fault. */
+/** The error to report to the client; undefined for a fault. */
 export function expectedFailure(raw: unknown): GatehouseError | undefined {
-  // Also without a path: a subscription is refused before any field of it is.
+  // Even without a path: a subscription is refused before any of its fields is executed.
   return asGatehouseError(raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw);
 }
 
 /**
- * The one translator of errors. What is expected shows its code and public message, and everything else shows
- * nothing. Errors about the values of arguments were translated before (input-errors.ts).
+ * Translates all errors. Expected errors show their code and public message. All others show nothing. Errors about the
+ * values of arguments were translated before (input-errors.ts).
  */
 export function formatError(formatted: GraphQLFormattedError, raw: unknown): GraphQLFormattedError {
   const reply = (code: string, message: string, extensions = {}): GraphQLFormattedError => ({
@@ -43,7 +43,7 @@ export function formatError(formatted: GraphQLFormattedError, raw: unknown): Gra
   }
   if (expected) return reply(expected.code, expected.message, expected.extensions);
   const code = formatted.extensions?.code;
-  // A variable that badVariables let pass; the message holds its value.
+  // A variable that badVariables let pass. Its message contains the value.
   if (code === ApolloServerErrorCode.BAD_USER_INPUT)
     return reply(ErrorCode.BAD_USER_INPUT, 'Invalid input.', { fields: [] });
   if (/^GraphQL introspection is not allowed/.test(formatted.message)) {
@@ -54,8 +54,8 @@ export function formatError(formatted: GraphQLFormattedError, raw: unknown): Gra
 }
 
 /**
- * graphql-js quotes literals of the document in its messages, and a literal may be a password. Parser messages name
- * the token that was found; messages about a value end with it, so they are cut where it begins.
+ * Removes literals from a message of graphql-js, which quotes them, since a literal may be a password. Parser messages
+ * name the token that was found. Messages about a value end with the value, so they are cut where it begins.
  */
 function withoutLiterals(raw: unknown, message: string): string {
   const withoutTokens = message.replace(/\b(String|BlockString|Int|Float) ".*$/s, '$1.');

@@ -6,10 +6,10 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** The fragment of a name; null or undefined where the document defines none. */
+/** Returns the fragment of a name; null or undefined where the document defines none. */
 export type FragmentOf = (name: string) => FragmentDefinitionNode | null | undefined;
 
-/** For documents outside of validation, whose context knows its fragments itself. */
+/** Indexes the fragments of a document. Only for use outside of validation, whose context has its own index. */
 export function fragmentsOf(document: DocumentNode): FragmentOf {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
@@ -20,16 +20,16 @@ export function fragmentsOf(document: DocumentNode): FragmentOf {
 
 export interface FieldWalk {
   readonly fragmentOf: FragmentOf;
-  /** What a field adds to the sum. `below` gives the sum of the fields inside of it; without the call they are left out. */
+  /** Weighs a field. `below` gives the sum of the fields inside of it; they do not count unless it is called. */
   readonly weigh: (field: FieldNode, below: () => number) => number;
-  /** The greatest sum that matters. Fragments that double one another come to more than a number can hold. */
+  /** The greatest sum that matters. Fragments that double one another can exceed the range of numbers. */
   readonly upTo: number;
 }
 
 /**
- * Makes a sum over the fields of a selection and of its fragments. Every use of a fragment counts, but `weigh` sees each
- * field once: nested fragments cost no more than their text.
- * @returns the sum of a selection; it may be any number above `upTo` when it is beyond that.
+ * Sums the weights of the fields of a selection and of its fragments. Every use of a fragment counts, but `weigh` sees
+ * each field once, so nested fragments cost no more than their text.
+ * @returns the sum of a selection; any number above `upTo` when the sum is greater than `upTo`.
  */
 export function fieldSum({ fragmentOf, weigh, upTo }: FieldWalk): (set: SelectionSetNode) => number {
   const ofFragments = new Map<string, number>();

@@ -24,12 +24,12 @@ import {
 import { BadUserInput, type FieldProblem } from '../platform/errors.ts';
 import { fragmentsOf } from './fragments.ts';
 
-/** Fields that one reply names: more than any operation takes. */
+/** Fields that one reply names. No operation takes more. */
 const MAX_FIELDS = 20;
 
 /**
- * Puts one BadUserInput in the place of all validation errors about literals. It names every field by its path from the argument,
- * such as `input.email`, with one sentence each. The other errors stay, and come first.
+ * Replaces all validation errors about literals by one BadUserInput. It names every field by its path from the
+ * argument, such as `input.email`, with one sentence each. Other errors stay, and come first.
  */
 export function withInputErrors(
   errors: readonly GraphQLError[],
@@ -51,9 +51,10 @@ export function withInputErrors(
 }
 
 /**
- * Judges all variables before the execution does. graphql-js makes an error for each problem, names it by the client's own name
- * of the variable and prints the whole value: 1,500 unknown fields take it 0.4 s.
- * @returns one BadUserInput that names every field by its path from the arguments that use the variable; null when all are good.
+ * Checks all variables before graphql-js does. graphql-js makes an error for each problem, names it by the client's own
+ * name of the variable and prints the whole value: 1,500 unknown fields take it 0.4 s.
+ * @returns one BadUserInput that names every field by its path from the arguments that use the variable; null when all
+ * are valid.
  */
 export function badVariables({
   schema,
@@ -97,7 +98,7 @@ const badInput = (fields: readonly FieldProblem[], nodes: readonly ASTNode[]): G
   });
 };
 
-/** The errors of the validation rules ValuesOfCorrectType and ProvidedRequiredArguments. */
+/** Whether an error comes from the rules ValuesOfCorrectType and ProvidedRequiredArguments. */
 const isAboutLiteral = (error: GraphQLError): boolean => {
   const [node, ...more] = error.nodes ?? [];
   if (!node || more.length > 0 || error.path) return false;
@@ -116,7 +117,7 @@ const VALUES: ReadonlySet<Kind> = new Set([
   Kind.OBJECT_FIELD,
 ]);
 
-/** graphql-js says so when it stopped looking. */
+/** Whether the error says that graphql-js stopped looking for more. */
 const isEndOfList = ({ nodes, message }: GraphQLError): boolean =>
   !nodes && /^Too many (validation )?errors/.test(message);
 
@@ -127,18 +128,18 @@ const missingArgument = ({ nodes, message }: GraphQLError): string | undefined =
 
 type Path = readonly (string | number)[];
 
-/** Where values stand in the document. */
+/** The places of values in a document. */
 interface Uses {
-  /** Paths from the argument at which a variable is used; each path once. */
+  /** Paths from the argument to each use of a variable, without repetition. */
   ofVariable(name: string): readonly Path[];
-  /** Of a literal; several where it is the default of a variable. */
+  /** The paths of a literal; several where it is the default of a variable. */
   ofNode(node: ASTNode): {
     readonly paths: readonly Path[];
     readonly type: GraphQLNamedInputType | undefined;
   };
 }
 
-/** Looks once at each argument of what is executed; a document has at most MAX_TOKENS. */
+/** Visits each argument of the executed definitions once. A document has at most MAX_TOKENS tokens. */
 function usesOfValues(schema: GraphQLSchema, definitions: Iterable<DefinitionNode>): Uses {
   const variables = new Map<string, Map<string, Path>>();
   const nodes = new Map<
@@ -194,7 +195,7 @@ function usesOfValues(schema: GraphQLSchema, definitions: Iterable<DefinitionNod
   };
 }
 
-/** The operation with the fragments that it uses. */
+/** Lists the operation with the fragments that it uses. */
 function executed(document: DocumentNode, operation: OperationDefinitionNode): Iterable<DefinitionNode> {
   const fragmentOf = fragmentsOf(document);
   const reached = new Set<DefinitionNode>([operation]);
@@ -214,7 +215,7 @@ interface Problem {
   readonly message: string;
 }
 
-/** As `coerceVariableValues` of graphql-js, which keeps neither path nor type apart from its message. */
+/** Works like `coerceVariableValues` of graphql-js, which keeps neither path nor type outside of its message. */
 function problemsOfVariable(
   schema: GraphQLSchema,
   { variable, type: typeNode, defaultValue }: VariableDefinitionNode,
@@ -243,7 +244,7 @@ function problemsOfVariable(
   return problems;
 }
 
-const ENOUGH = new Error('enough problems are known');
+const ENOUGH = new Error('enough problems were found');
 
 function problemsOfLiteral(error: GraphQLError, uses: Uses): FieldProblem[] {
   const argument = missingArgument(error);
@@ -260,7 +261,7 @@ function problemsOfLiteral(error: GraphQLError, uses: Uses): FieldProblem[] {
 const REQUIRED = 'This is required.';
 const UNKNOWN = 'There is no such field.';
 
-/** Only the names of fields are taken from the message of graphql-js; the rest of it may hold values. */
+/** Takes only the names of fields from the message of graphql-js. The rest of it may contain values. */
 function problemOf({ message }: GraphQLError, path: Path, type: GraphQLNamedInputType | undefined): Problem {
   const missing = /^Field "(?:\w+\.)?(\w+)" of required type /.exec(message)?.[1];
   if (missing !== undefined) return { path: [...path, missing], message: REQUIRED };
@@ -298,14 +299,14 @@ const fieldType = (
 ): GraphQLNamedInputType | undefined =>
   isInputObjectType(type) ? namedType(type.getFields()[field]?.type) : undefined;
 
-/** The type of an item of a list is found under the list: the index does not matter. */
+/** The type at a path. An index is ignored, since all items of a list have one type. */
 const typeAt = (type: GraphQLInputType, path: Path): GraphQLNamedInputType | undefined =>
   path.reduce<GraphQLNamedInputType | undefined>(
     (at, step) => (typeof step === 'number' ? at : fieldType(at, step)),
     namedType(type),
   );
 
-/** `input.permissions[0]` */
+/** Prints a path, such as `input.permissions[0]`. */
 const printed = (path: Path): string =>
   path
     .map((step, depth) => (typeof step === 'number' ? `[${step}]` : `${depth > 0 ? '.' : ''}${step}`))

@@ -2,8 +2,8 @@ import { type ASTVisitor, GraphQLError, type ValidationContext } from 'graphql';
 import { fieldSum } from './fragments.ts';
 
 /**
- * A document holds at most one field that issues a session: two would overwrite each other's cookies, and fifty
- * aliased logins would be fifty guesses in one request. Fields are marked by the extension `issuesSession`.
+ * Allows at most one field that issues a session in a document. Two would overwrite each other's cookies, and fifty
+ * aliased logins would be fifty guesses in one request. The extension `issuesSession` marks such fields.
  */
 export function oneSessionPerDocument(context: ValidationContext): ASTVisitor {
   const fields = context.getSchema().getMutationType()?.getFields() ?? {};

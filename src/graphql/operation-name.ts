@@ -3,7 +3,7 @@ import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import type { RequestContext } from '../platform/request/index.ts';
 import { fieldSum, fragmentsOf } from './fragments.ts';
 
-/** Notes for the log what a request asks for, and since when several fields of it are executed. */
+/** Notes the operation of a request for the log, and the time from which several of its fields are executed. */
 export const operationNote: ApolloServerPlugin<RequestContext> = {
   async requestDidStart() {
     return {
@@ -18,8 +18,9 @@ export const operationNote: ApolloServerPlugin<RequestContext> = {
 };
 
 /**
- * The root fields of an operation, as the schema names them, each once: `login`, or `auditEvents,users`; twenty at most, by
- * the limits of documents. Not the name that the client gave the operation, since the log repeats no text of a client.
+ * Names the root fields of an operation as in the schema, each once: `login`, or `auditEvents,users`. The limits of
+ * documents allow at most twenty. The name that the client gave the operation is not used, since the log repeats no
+ * text of a client.
  */
 export function operationName(document: DocumentNode, operation: OperationDefinitionNode): string {
   const names = new Set<string>();

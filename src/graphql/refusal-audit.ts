@@ -6,36 +6,37 @@ import { type RequestContext } from '../platform/request/index.ts';
 import { isUnavailable } from '../platform/unavailable.ts';
 import type { FailureLog } from './failure-log.ts';
 
-/** Milliseconds for which what goes on being refused to one person, or about one account, is one event. */
+/** Milliseconds in which repeated refusals of one actor and subject make only one event. */
 const QUIET = 60_000;
-/** Of those, what is remembered for it; beyond, the oldest is forgotten. */
+/** Refusals that are remembered for it. Beyond that, the oldest is forgotten. */
 const MAX_REMEMBERED = 10_000;
-/** Events of one operation in a minute by networks of which nothing else is known: an attacker may have any number of them. */
-const MAX_OF_STRANGERS = 60;
+/** Anonymous events of one operation in a minute. An attacker may have any number of networks. */
+const MAX_ANONYMOUS_EVENTS = 60;
 
-/** Something that was asked for and not allowed, or not so soon. */
+/** An operation that was refused, because of a permission or a rate limit. */
 export interface Refusal {
-  /** As the schema names it, or method and path of a route. */
+  /** Field name of the schema, or method and path of a route. */
   readonly operation: string;
   readonly code: ErrorCode.FORBIDDEN | ErrorCode.RATE_LIMITED;
   readonly subjectId: string | null;
 }
 
-/** Of a request, what the trail says of it. */
+/** The parts of a request that its audit event needs. */
 export type Refused = Pick<RequestContext, 'em' | 'source' | 'authenticate'>;
 
 export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => Promise<void>;
 
 /**
- * Records what was not allowed, and where a limit was hit: once in a minute for an operation, by whoever is signed in and
- * about whichever account; where neither is known, for a network (as the limits count addresses), and for sixty networks
- * at most. The trail would grow with every attempt otherwise, and nothing can be taken out of it; the log has them all.
+ * Audits refused permissions and rate limits: at most one event a minute for each operation, actor and subject. Without
+ * actor and subject, it is one for each network (as rate limits count IPs), and for at most sixty networks.
+ * The audit trail would otherwise grow with every attempt, and events can never be removed from it. The log has every
+ * attempt.
  */
 export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   const recorded = new Map<string, number>();
 
-  /** @returns whether it is time to record it. */
-  const notLately = (key: string): boolean => {
+  /** @returns whether this refusal is due for an event. */
+  const isDue = (key: string): boolean => {
     const now = performance.now();
     const last = recorded.get(key);
     if (last !== undefined && now - last < QUIET) return false;
@@ -48,17 +49,17 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
     return true;
   };
 
-  const ofStrangers = { since: performance.now(), counts: new Map<string, number>() };
+  const anonymous = { since: performance.now(), counts: new Map<string, number>() };
 
   const isFlood = (operation: string): boolean => {
     const now = performance.now();
-    if (now - ofStrangers.since >= QUIET) {
-      ofStrangers.since = now;
-      ofStrangers.counts.clear();
+    if (now - anonymous.since >= QUIET) {
+      anonymous.since = now;
+      anonymous.counts.clear();
     }
-    const count = (ofStrangers.counts.get(operation) ?? 0) + 1;
-    ofStrangers.counts.set(operation, count);
-    return count > MAX_OF_STRANGERS;
+    const count = (anonymous.counts.get(operation) ?? 0) + 1;
+    anonymous.counts.set(operation, count);
+    return count > MAX_ANONYMOUS_EVENTS;
   };
 
   return async (context, refusals) => {
@@ -66,10 +67,10 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
     for (const { operation, code, subjectId } of refusals) {
       try {
         const actorId = (await context.authenticate())?.userId ?? null;
-        const isStranger = actorId === null && subjectId === null;
-        const whose = isStranger ? source.networks[0] : `${actorId} ${subjectId}`;
-        if (!notLately(`${code} ${operation} ${whose}`)) continue;
-        if (isStranger && isFlood(operation)) continue;
+        const isAnonymous = actorId === null && subjectId === null;
+        const party = isAnonymous ? source.networks[0] : `${actorId} ${subjectId}`;
+        if (!isDue(`${code} ${operation} ${party}`)) continue;
+        if (isAnonymous && isFlood(operation)) continue;
         await audit.record(context.em, source, {
           action: code === ErrorCode.RATE_LIMITED ? 'operation.limited' : 'operation.denied',
           actorId,
@@ -78,7 +79,7 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
           details: { operation },
         });
       } catch (error) {
-        // Nothing was done that could be taken back.
+        // Only logged: the operation was refused, so there is no change to roll back.
         const facts = { requestId: source.requestId, field: operation, detail: 'a refusal was not recorded' };
         if (isUnavailable(error)) log.refusal(facts);
         else log.fault(error, facts);
@@ -87,7 +88,7 @@ export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {
   };
 }
 
-/** One event for each operation of a request, however often it stands there. */
+/** Audits the refusals of a request: one event for each operation, even when a document repeats it. */
 export function refusalAudit(record: RecordRefusals): ApolloServerPlugin<RequestContext> {
   return {
     async requestDidStart() {
@@ -98,7 +99,7 @@ export function refusalAudit(record: RecordRefusals): ApolloServerPlugin<Request
   };
 }
 
-/** @returns null for a failure of another kind. */
+/** @returns null for any other error. */
 export function refusalOf(error: unknown, operation: string): Refusal | null {
   if (!(error instanceof GatehouseError)) return null;
   const { code, subjectId } = error;
@@ -107,8 +108,8 @@ export function refusalOf(error: unknown, operation: string): Refusal | null {
 }
 
 /**
- * Each operation once, as the schema names it: aliases are text of the client.
- * @param whole names what is refused before any operation of it is
+ * Lists each refused operation once, by its name in the schema, since aliases are text of the client.
+ * @param whole the name for a refusal of the whole request
  */
 export function refusalsOf(errors: readonly GraphQLError[], whole: string): Iterable<Refusal> {
   const refusals = new Map<string, Refusal>();

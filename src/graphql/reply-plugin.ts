@@ -6,12 +6,12 @@ import { type FailureLog, logFailures } from './failure-log.ts';
 import { formatError } from './format-error.ts';
 import { withInputErrors } from './input-errors.ts';
 
-/** Errors in one reply: a list of many objects may fail in each of them. */
+/** Errors in one reply. Each object of a long list may fail. */
 const MAX_ERRORS = 20;
 
 /**
- * Gives a reply its HTTP status and headers, puts the request id beside every error, and logs each failure once.
- * HTTP status: 200 where at least one root field was executed; 429 or 503 when every root field was refused so.
+ * Gives a reply its HTTP status and headers, adds the request id to every error, and logs each failure once. The status
+ * is 200 when at least one root field was executed, and 429 or 503 when every root field was refused for that reason.
  */
 export function replyPlugin(log: FailureLog): ApolloServerPlugin<RequestContext> {
   return {
@@ -69,11 +69,11 @@ function somethingWasExecuted(
   data: Record<string, unknown> | null | undefined,
   operation: OperationDefinitionNode,
 ): boolean {
-  // Refusals below the root, of a field of something that was executed.
+  // An error below the root: its root field was executed.
   if (errors.some(({ path }) => path?.length !== 1)) return true;
   if (data) return errors.length < Object.keys(data).length;
-  // A non-null root field failed and took the data with it. Mutations run one after the other: what stands before
-  // the failed one was executed. The order is known without fragments; with them, caution says that something was.
+  // A non-null root field failed, so there is no data. Mutations run one after the other: those before the failed field
+  // were executed. Without fragments, the order is known. With them, assume that a field was executed.
   const [first] = operation.selectionSet.selections;
   if (operation.operation !== 'mutation') return errors.length < operation.selectionSet.selections.length;
   return first?.kind !== 'Field' || errors[0]?.path?.[0] !== (first.alias ?? first.name).value;

@@ -2,8 +2,8 @@ import { createSourceEventStream, type ExecutionResult, execute, type subscribe 
 import { withinDeadline } from '../platform/database/index.ts';
 
 /**
- * `subscribe` of graphql-js with a deadline: one for finding the source, and one for each event. An event that comes
- * later than that is not late: the time for waiting is not counted.
+ * `subscribe` of graphql-js with a deadline: one for finding the source, and one for answering each event. The wait for
+ * an event does not count.
  */
 export const subscribeInTime = (milliseconds: number): typeof subscribe =>
   async function subscribe(args) {
@@ -15,7 +15,7 @@ export const subscribeInTime = (milliseconds: number): typeof subscribe =>
 
 type Answer = (event: unknown) => ExecutionResult | Promise<ExecutionResult>;
 
-/** Not a generator: its `return` would wait for the next event instead of ending the source. */
+/** A hand-written generator: the `return` of a real one would wait for the next event instead of ending the source. */
 function answers(
   source: AsyncIterable<unknown>,
   answer: Answer,

@@ -13,7 +13,7 @@ import { expectedFailure } from './format-error.ts';
 import { badVariables, withInputErrors } from './input-errors.ts';
 import { documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
 
-/** What a client asks for. */
+/** The request of a client for a subscription. */
 interface SubscriptionRequest {
   readonly query: string;
   readonly operationName?: string | null | undefined;
@@ -26,7 +26,7 @@ interface Prepared {
   readonly variableValues?: Record<string, unknown> | null;
 }
 
-/** @returns what is to be run, or why it is not. */
+/** @returns the operation to run, or the errors that prevent it. */
 export function prepareSubscription(
   { query, operationName, variables }: SubscriptionRequest,
   { schema, introspection }: { readonly schema: GraphQLSchema; readonly introspection: boolean },
@@ -42,7 +42,7 @@ export function prepareSubscription(
   }
   const operation = getOperationAST(document, operationName);
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) {
-    const message = 'Over a WebSocket there are subscriptions only; send queries and mutations by HTTP.';
+    const message = 'Only subscriptions run over a WebSocket. Send queries and mutations over HTTP.';
     return [
       new GraphQLError(message, { extensions: { code: ApolloServerErrorCode.OPERATION_RESOLUTION_FAILURE } }),
     ];
@@ -61,7 +61,7 @@ function parsed(query: string): DocumentNode | GraphQLError {
   }
 }
 
-/** What only the document and its variables are to blame for carries the code that it has over HTTP. */
+/** Gives an error of the document or its variables the code that it has over HTTP. */
 export function withProtocolCode(error: GraphQLError): GraphQLError {
   if (error.extensions.code !== undefined || error.path || expectedFailure(error)) return error;
   const aboutVariable = /^Variable "\$/.test(error.message);
@@ -79,7 +79,7 @@ const withCodeOf = (error: GraphQLError, code: string): GraphQLError =>
     extensions: { code },
   });
 
-/** The names that it suggests are of the schema, which is not for everybody where introspection is off. */
+/** Removes suggestions from an error. They name parts of the schema, which are hidden where introspection is off. */
 const withoutSuggestion = (error: GraphQLError): GraphQLError =>
   expectedFailure(error)
     ? error

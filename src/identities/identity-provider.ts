@@ -1,39 +1,45 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RequestSource } from '../platform/request/index.ts';
 
-/** What names a person at a provider. Only the provider itself reads it. */
+/** Names a person at a provider. Only the provider itself reads it. */
 export type ProvidedIdentity = Readonly<Record<string, string>>;
 
-/** A way of signing in that somebody else vouches for, as the rest of the gateway sees it. */
+/** An identity provider, as the rest of the gateway sees it. */
 export interface IdentityProvider {
-  /** Stored with every challenge: never renamed. */
+  /** Stored with every challenge, so it is never renamed. */
   readonly name: string;
-  /** Whether anybody can sign in by it here: identities outlast a setting that turns it off. */
+  /** Whether sign-ins by this provider are enabled. Identities outlast a setting that disables it. */
   readonly isOn: boolean;
   /**
    * Binds the identity to the account, whose row the caller has locked.
-   * @throws {Conflict} it is bound to another account.
+   * @throws {Conflict} when it is bound to another account.
    */
   link(tx: EntityManager, userId: string, identity: ProvidedIdentity, source: RequestSource): Promise<void>;
   /** Whether an identity signs in to the account. */
   isLinked(em: EntityManager, userId: string): Promise<boolean>;
-  /** Takes the account's identities away. @returns how many there were. */
+  /**
+   * Removes the account's identities.
+   * @returns how many there were.
+   */
   removeFrom(tx: EntityManager, userId: string): Promise<number>;
 }
 
-/** That somebody has an identity of an account. */
+/** A proof that a person has an identity of an account. */
 export interface IdentityProof {
-  /** Keeps the identity until the transaction ends. @returns false when it is no longer the account's. */
+  /**
+   * Locks the identity until the transaction ends.
+   * @returns false when it no longer belongs to the account.
+   */
   holds(tx: EntityManager): Promise<boolean>;
 }
 
-/** Judges what somebody brings from a provider to prove themselves again. */
+/** Checks an assertion of a provider at a re-authentication. */
 export interface IdentityProver {
   /**
-   * @param assertion what the provider gave them; used up, whatever it proves
+   * @param assertion from the provider; it is used up, even when it proves nothing
    * @returns null when it does not name the identity of this account.
-   * @throws {InvalidCredentials} it is not good.
-   * @throws {ServiceUnavailable} it cannot be judged now.
+   * @throws {InvalidCredentials} when it is not valid.
+   * @throws {ServiceUnavailable} when it cannot be checked now.
    */
   prove(
     em: EntityManager,

@@ -1,14 +1,14 @@
 import { Entity, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 
-/** An identity that waits for the owner of an account to prove that the two belong together. */
+/** An identity that waits for the owner of an account to prove the account, before it is linked. */
 @Entity({ tableName: 'link_challenge' })
 export class LinkChallenge {
-  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  /** SHA-256 is enough: 256 random bits cannot be guessed. */
   @PrimaryKey({ type: 'blob' })
   tokenHash!: Buffer;
 
-  /** The account that must be proved; no other will do. */
+  /** The only account whose proof completes this challenge. */
   @ManyToOne(() => User, { mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade', index: true })
   userId!: string;
 

@@ -8,15 +8,15 @@ import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts'
 /** Seconds for finding a password and a phone. */
 const CHALLENGE_TTL = 600;
 
-/** A link that waits for its account to be proved, as its client is told of it. */
+/** A link challenge, as its client receives it. */
 export interface IssuedLinkChallenge {
   readonly token: string;
   readonly expiresAt: Date;
 }
 
 /**
- * Identities that wait for the owner of an account to sign in with the challenge. A row that exists and has not expired
- * is good: to use or to void a challenge is to delete its row.
+ * Identities that wait for the owner of an account to sign in with the challenge. An existing, unexpired row is valid:
+ * a challenge is consumed or voided by deleting its row.
  */
 export class LinkChallenges {
   private readonly providers: ReadonlyMap<string, IdentityProvider>;
@@ -44,7 +44,10 @@ export class LinkChallenges {
     return { token, expiresAt: new Date(row.expires_at) };
   }
 
-  /** What a sign-in of this account keeps of the challenge until its second step; null when it is not good. */
+  /**
+   * Returns the hash by which a sign-in of this account names the challenge in its second step; null when it is not
+   * valid.
+   */
   async look(em: EntityManager, userId: string, token: string): Promise<Buffer | null> {
     const hash = hashOfSecret(token);
     const rows = await statement(
@@ -56,10 +59,10 @@ export class LinkChallenges {
   }
 
   /**
-   * Uses the challenge up, by one conditional statement, and binds the identity. The caller holds the lock on the
+   * Consumes the challenge by one conditional statement, and binds the identity. The caller holds the lock on the
    * account and has proved it.
-   * @returns false for a challenge that is not good for this account; nothing was changed.
-   * @throws {Conflict} the identity was bound to another account meanwhile.
+   * @returns false for a challenge that is not valid for this account; nothing was changed.
+   * @throws {Conflict} when the identity was bound to another account meanwhile.
    */
   async consume(tx: EntityManager, userId: string, hash: Buffer, source: RequestSource): Promise<boolean> {
     const row = await consumeSecret<{ provider: string; identity: ProvidedIdentity }>(

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { LinkChallenges } from './link-challenges.ts';
 
-/** What is bound to accounts by any provider. */
+/** The identities of accounts at all providers. */
 export class LinkedIdentities {
   constructor(
     private readonly providers: readonly IdentityProvider[],
@@ -24,8 +24,8 @@ export class LinkedIdentities {
   }
 
   /**
-   * Takes every identity away, for an owner who gets back an account that was somebody else's: which of them that
-   * somebody put there cannot be told. Voids the links that wait.
+   * Removes every identity, for an owner who recovers an account that another person controlled: it is not known which
+   * identities that person added. Voids the waiting challenges.
    * @returns how many identities there were.
    */
   async removeAll(tx: EntityManager, userId: string): Promise<number> {

@@ -8,8 +8,8 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 
 /**
- * Notices of one kind that one owner gets at most; whoever is attacked shall not be buried in mail as well. By kind: a
- * thief who causes many of one could otherwise do the next thing unheard.
+ * Notices of one kind that one owner gets at most, so that an attack does not flood the owner's mailbox. The limit is
+ * for each kind: otherwise a thief could exhaust it with many notices of one kind, and act unnoticed.
  */
 export const NOTICE_RULES = { 'notice.account': { burst: 5, perSeconds: 3600 } } as const;
 
@@ -22,7 +22,7 @@ interface Notice {
   readonly ipAddress: string | null;
 }
 
-/** Tells the owners of accounts what happened to them. */
+/** Tells the owners of accounts of events at their accounts. */
 export class OwnerNotices implements MailWriter<Notice> {
   readonly kind = 'owner-notice';
 
@@ -34,12 +34,13 @@ export class OwnerNotices implements MailWriter<Notice> {
   ) {}
 
   /**
-   * Call it in the transaction of what happened: the owner hears of it exactly when it did happen. It goes to the
-   * address that the account has then, whoever moves it before the mail is sent, and to those that can still be
-   * brought back: a thief who moved the account must not be the only one to hear.
+   * Sends a notice. Call it in the transaction of the event, so that mail and event commit together.
+   * The mail goes to the e-mail address that the account has then, even if it changes before the mail is sent. It also
+   * goes to old addresses that an undo can bring back: otherwise a thief who changed the address would be the only
+   * recipient.
    */
   async tell(tx: EntityManager, userId: string, kind: NoticeKind, source: RequestSource): Promise<void> {
-    // Counted here and not by the writer, which runs again for each attempt to send.
+    // Charged here, since the writer runs again for each attempt to send.
     if (!(await this.isWithinLimit(userId, kind))) return;
     const at = new Date().toISOString();
     for (const address of await this.addressesOf(tx, userId))

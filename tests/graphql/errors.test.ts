@@ -103,7 +103,7 @@ describe('a field below a mutation that cannot be read', () => {
     await owner.end();
     expect(reply.errors[0]).toMatchObject({ path: ['register', 'roles'] });
     expect(reply.code).toBe('SERVICE_UNAVAILABLE');
-    expect(reply.text).toContain('what the operation changed is changed');
+    expect(reply.text).toContain('the changes of the operation are in effect');
     const made = await gateway.database.query(`select from users where username = 'subject-unread'`);
     expect(made).toHaveLength(1);
   });

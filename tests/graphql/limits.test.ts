@@ -101,7 +101,7 @@ describe('a document beyond the limits', () => {
     expect((await gateway.client.raw(query, {})).errors).toEqual([]);
     const reply = await gateway.client.raw(query, { name: null });
     expect([reply.status, reply.data]).toEqual([400, null]);
-    expect(reply.text).toContain('null where it must not be');
+    expect(reply.text).toContain('An argument of the document must not be null');
   });
 
   it.each([

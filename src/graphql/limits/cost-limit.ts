@@ -13,23 +13,25 @@ import type { RequestContext } from '../../platform/request/index.ts';
 import { badVariables } from '../input-errors.ts';
 import { DocumentRefused } from './document-refused.ts';
 
-/** Fields that a reply may have: a page of a hundred accounts with everything about them takes about 10,000. */
+/** Fields that a reply may have. A page of a hundred complete accounts takes about 10,000. */
 const MAX_COST = 25_000;
-/** Items of a list whose length no argument gives: the roles of an account, the sessions of a person. */
+/** Estimated items of a list without a length argument, such as the roles of an account or the sessions of a person. */
 const USUAL_LIST = 5;
-/** Items of a list in the variables: no operation takes more. */
+/** Items of a list in the variables. No operation takes more. */
 const MAX_LIST = 500;
 
-/** Bounds what is asked for as soon as the variables are known. */
+/** Bounds the size of the reply, as soon as the variables are known. */
 export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestContext> {
-  /** Found within the limit, whatever the variables. Apollo keeps the documents that it has parsed. */
+  /**
+   * Operations within the limit for all values of their variables. Apollo caches parsed documents, so this saves work.
+   */
   const affordable = new WeakSet<OperationDefinitionNode>();
   return {
     async requestDidStart() {
       return {
         async didResolveOperation({ document, operation, request: { variables } }) {
           refuseLongLists(variables);
-          // Before they are coerced for the cost, without bounds, and again by the execution.
+          // Before the variables are coerced: for the cost, without bounds, and again by the execution.
           const refused = operation && badVariables({ schema, document, operation, variables });
           if (refused) throw refused;
           if (!operation || affordable.has(operation)) return;
@@ -42,8 +44,8 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
 }
 
 /**
- * A page counts with the length that was asked for.
- * @throws {DocumentRefused} the reply would have too many fields.
+ * Refuses an operation whose reply would have too many fields. A page counts with its requested length.
+ * @throws {DocumentRefused}
  */
 function refuseCostly(
   schema: GraphQLSchema,
@@ -62,14 +64,18 @@ function refuseCostly(
       estimators: [estimate],
     });
   } catch {
-    // An argument that becomes null by its variable fails its field alone: the others would go on, uncounted.
-    throw new DocumentRefused('An argument of the document is null where it must not be.');
+    // A variable made an argument null. Only its own field fails then, and the others would be executed without being
+    // counted.
+    throw new DocumentRefused('An argument of the document must not be null, but its variable is.');
   }
   if (cost > MAX_COST)
     throw new DocumentRefused('The document asks for too much at once: ask for smaller pages.');
 }
 
-/** Pages take their length as an Int, directives their condition as a Boolean, and a null may fail what it stands for. */
+/**
+ * Whether a variable can change the cost. Pages take their length as an Int, directives their condition as a Boolean,
+ * and a null may make its field fail.
+ */
 const mayDecideCost = ({ type }: VariableDefinitionNode): boolean =>
   type.kind !== Kind.NON_NULL_TYPE ||
   (type.type.kind === Kind.NAMED_TYPE && ['Int', 'Boolean'].includes(type.type.name.value));
@@ -81,7 +87,7 @@ function estimate({ args, childComplexity, field }: ComplexityEstimatorArgs): nu
   return 1 + items * childComplexity;
 }
 
-/** @throws {DocumentRefused} a list in the variables, at any depth, is longer than any operation takes. */
+/** @throws {DocumentRefused} when a list in the variables, at any depth, is longer than any operation takes. */
 function refuseLongLists(variables: unknown): void {
   const open: unknown[] = [variables];
   while (open.length > 0) {

@@ -17,10 +17,10 @@ import { documentShape } from './document-shape.ts';
 
 /** Tokens of a document: more than any client needs, few enough to parse in a millisecond. */
 export const MAX_TOKENS = 2_000;
-/** Validation errors in a reply: enough to mend a document by, few enough to stay below 5 kB. */
+/** Validation errors in a reply: enough to correct a document, few enough to stay below 5 kB. */
 export const MAX_VALIDATION_ERRORS = 5;
 
-/** Levels of selection, each fragment counting as one. The deepest useful document of the schema has nine. */
+/** Levels of selection, where each fragment counts as one. The deepest useful document of the schema has nine. */
 const MAX_DEPTH = 15;
 /** Aliases, with every use of a fragment counted. */
 const MAX_ALIASES = 30;
@@ -45,17 +45,18 @@ const LIMITS: readonly ValidationRule[] = [
 ];
 
 /**
- * Bounds the work that a document can ask for, before anything of it is executed. Each limit looks once at each
- * fragment. A document beyond them is emptied, so that the rules of the specification find nothing to work on: they
- * compare fields in pairs, 450 fields of one name for a third of a second. Throwing would spare them too, but Apollo
- * answers whatever is thrown from a validation with status 500.
+ * Bounds the work that a document can cause, before any part of it is executed. Each limit visits each fragment once.
+ * A document beyond the limits is emptied, so that the rules of the specification have nothing to check. They compare
+ * fields in pairs: 450 fields of one name take a third of a second. Throwing would avoid that work too, but Apollo
+ * answers an error that is thrown from a validation with status 500.
  */
 export function documentLimits(context: ValidationContext): ASTVisitor {
   return {
     Document(document) {
       try {
         validate(context.getSchema(), document, LIMITS);
-        // Of all rules this one throws what it should report (graphql 16): a root field whose @skip has no value yet.
+        // The only rule that throws its error instead of reporting it (graphql 16): for a root field whose @skip has no
+        // value yet.
         if (subscribes(document)) validate(context.getSchema(), document, [SingleFieldSubscriptionsRule]);
       } catch (error) {
         if (!(error instanceof GraphQLError)) throw error;

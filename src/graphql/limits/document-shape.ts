@@ -9,24 +9,25 @@ import {
 import { fieldSum } from '../fragments.ts';
 import { DocumentRefused } from './document-refused.ts';
 
-/** Fields that a document may name, wherever they stand. Introspection by common tools names about a hundred. */
+/** Fields that a document may name. The introspection of common tools names about a hundred. */
 const MAX_FIELDS = 300;
-/** How often a document may use one name: fields of one name are compared in pairs, so their number counts squared. */
-const MAX_REPETITIONS = 50;
 /**
- * Uses of fragments that a document may write: those of one selection are compared in pairs too, with all that is in them.
+ * Times that a document may use one name. Fields of one name are compared in pairs, so their cost grows with the
+ * square.
  */
+const MAX_REPETITIONS = 50;
+/** Uses of fragments in a document. Those of one selection are compared in pairs too, with all their fields. */
 const MAX_SPREADS = 50;
-/** Characters of the name or alias of a field; nobody's code has longer ones, and problems are told with the name in them. */
+/** Characters of the name or alias of a field. Real code has shorter ones, and error messages contain the name. */
 const MAX_NAME_LENGTH = 200;
-/** Lists and objects inside one another in a value. The deepest input of the schema has two. */
+/** Nesting of lists and objects in a value. The deepest input of the schema has two levels. */
 const MAX_VALUE_DEPTH = 10;
-/** Root fields. Each may be an attempt at something, and those of mutations mostly are. */
+/** Root fields of an operation. Each of them may be a guess, and most of those of mutations are. */
 const MAX_ROOT_FIELDS = { query: 20, mutation: 5, subscription: 1 } as const;
-/** Fields with every use of a fragment counted; ends fragments that double one another. */
+/** Fields, where every use of a fragment counts. It stops fragments that double one another. */
 const MAX_EXPANSION = 1_000;
 
-/** Limits that the armor rules do not have. */
+/** Checks limits that the armor rules do not have. */
 export function documentShape(context: ValidationContext): ASTVisitor {
   const valueDepth = countedDepth();
   return {
@@ -55,7 +56,7 @@ function countedDepth() {
   };
 }
 
-/** Counts what is written; fragments are not followed. */
+/** Counts the fields and spreads of the text; fragments are not followed. */
 function countFields(document: DocumentNode): void {
   const repetitions = new Map<string, number>();
   let fields = 0;

@@ -84,7 +84,7 @@ export type DeactivatedBy =
   | 'ADMIN'
   | 'OWNER';
 
-/** Value of extensions.code in an error. Protocol errors of GraphQL itself carry codes of their own. */
+/** Values of extensions.code in an error. Protocol errors of GraphQL itself have other codes. */
 export type ErrorCode =
   /** Input failed validation. extensions.fields: [{ field, message }], never the rejected value. Correct the input. */
   | 'BAD_USER_INPUT'
