@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 
-/** Tells which methods a path has: for replies to the others (RFC 9110 section 15.5.6). */
+/** Lists the methods of a path, for replies to other methods (RFC 9110 section 15.5.6). */
 export type AllowedMethods = (path: string) => readonly string[];
 
-/** Call it before any route is registered. */
+/** Collects the methods of routes. Call it before any route is registered. */
 export function allowedMethods(app: FastifyInstance): AllowedMethods {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
-    // Preflights are answered by one route for every path.
+    // One wildcard route answers the preflights of all paths.
     if (url.includes('*')) return;
     const known = methods.get(url) ?? new Set();
     for (const one of [method].flat()) known.add(one);

@@ -2,40 +2,43 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds between two looks at the event loop: arrivals are known to twice of that. */
+/** Milliseconds between two samples of the event loop. Arrivals are known to twice that precision. */
 const LOOK_INTERVAL = 100;
-/** Turns of the loop of which the first and the last may be incomplete. */
+/** Turns of the loop that may be incomplete: the first and the last. */
 const INCOMPLETE_TURNS = 2;
 
-/** The loop as it was at one moment. Times are those of `performance.now()`, which goes on while the process is stopped. */
+/**
+ * The state of the loop at one moment. Times are those of `performance.now()`, which goes on while the process is
+ * stopped.
+ */
 interface Look {
   readonly at: number;
   /** Turns of the loop so far. */
   readonly turns: number;
-  /** Milliseconds so far in which the loop slept since nothing was to be done. */
+  /** Milliseconds so far in which the loop slept because it had nothing to do. */
   readonly idle: number;
   /** Connections accepted so far. */
   readonly accepted: number;
 }
 
 /**
- * Tells when a request may have arrived. Node does not say how long bytes lay in the kernel while the event loop stood still, in a
- * long computation, a stopped process or a paused container. So this is the latest moment for which it can be shown that they
- * had not arrived:
+ * Tells when a request may have arrived. Node does not say how long bytes waited in the kernel while the event loop
+ * stalled, in a long computation, a stopped process or a paused container. So this is the latest moment at which they
+ * provably had not arrived:
  *
- * - Each turn of the loop reads all connections that have something to read. What is read now was not there in the turn
- *   before, and between two looks there is at least one turn. So it arrived after the last look but one.
- * - A new connection may have waited longer with its request, since libuv accepts one connection in each turn. Nothing waited to be
- *   accepted when the loop slept, or when it made more turns than it accepted connections.
+ * - Each turn of the loop reads all connections that have data. Data that is read now was absent in the turn before,
+ *   and there is at least one turn between two samples. So the data arrived after the last sample but one.
+ * - A new connection may have waited longer with its request, since libuv accepts one connection in each turn. No
+ *   connection waited when the loop slept, or when it made more turns than it accepted connections.
  *
- * A request is thus thought to be up to 0.2 s older than it is, and as old as the stall when it comes right after one. A
- * virtual machine that is suspended stops this clock as well.
+ * So a request may seem up to 0.2 s older than it is, and as old as the whole stall when it comes right after one.
+ * Suspending a virtual machine stops this clock as well.
  */
 export class Arrivals {
   private accepted = 0;
   private last: Look = this.look();
   private lastButOne: Look = this.last;
-  /** All connections that came before that have been accepted. */
+  /** All connections that came before this time have been accepted. */
   private acceptedUntil = this.last.at;
   private readonly newcomers = new WeakMap<Socket, { readonly at: number; readonly since: number }>();
   private readonly timer: NodeJS.Timeout;
@@ -46,13 +49,13 @@ export class Arrivals {
     this.timer = setInterval(() => this.lookAgain(), LOOK_INTERVAL).unref();
   }
 
-  /** The earliest moment at which what was just read from a connection may have arrived. */
+  /** The earliest moment at which the data that was just read from a connection may have arrived. */
   since(socket: Socket): number {
     const newcomer = this.newcomers.get(socket);
     const seenAt = this.lastButOne.at;
     if (!newcomer) return seenAt;
     if (seenAt <= newcomer.at) return Math.min(seenAt, newcomer.since);
-    // It was read in a turn of its own since: from now on it is as all others.
+    // A turn that read this connection has passed since, so it is no longer a special case.
     this.newcomers.delete(socket);
     return seenAt;
   }
@@ -67,7 +70,7 @@ export class Arrivals {
     this.newcomers.set(socket, { at: performance.now(), since: this.acceptedUntil });
   };
 
-  /** Node accepts connections beyond `maxConnections` too, and closes them. */
+  /** Node also accepts connections beyond `maxConnections`, and closes them. */
   private readonly onDrop = (): void => {
     this.accepted += 1;
   };

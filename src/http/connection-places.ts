@@ -3,24 +3,24 @@ import { BlockList, isIP, type Socket } from 'node:net';
 import { bareAddress, networksOf } from '../platform/request/index.ts';
 import { type Budget, type Place, PlaceTable } from './place-table.ts';
 
-/** Milliseconds without a request after which a connection is closed; longer than the 60 s of common proxies. */
+/** Milliseconds without a request after which a connection is closed. Longer than the 60 s of common proxies. */
 export const KEEP_ALIVE_TIMEOUT = 72_000;
-/** The same while nine tenths of the places are taken or more. */
+/** The same when at least nine tenths of the places are taken. */
 const LEAST_KEEP_ALIVE = 2_000;
-/** Parts of the places: below the first idle connections have all their time, above the second the least. */
+/** Fractions of taken places. Up to the first, idle connections get their full time; from the second on, the least. */
 const SPARE = 0.5;
 const TIGHT = 0.9;
-/** Milliseconds between two looks at idle connections, and between two lines in the log. */
+/** Milliseconds between two sweeps of idle connections, and between two lines in the log. */
 const SWEEP_INTERVAL = 1_000;
 const REPORT_INTERVAL = 60_000;
 
-/** Milliseconds that a connection may be idle while this part of all places is taken. */
+/** Milliseconds that a connection may be idle while this fraction of all places is taken. */
 export function idleAllowance(fill: number): number {
   const tightness = Math.min(1, Math.max(0, (fill - SPARE) / (TIGHT - SPARE)));
   return Math.round(KEEP_ALIVE_TIMEOUT - tightness * (KEEP_ALIVE_TIMEOUT - LEAST_KEEP_ALIVE));
 }
 
-/** One connection, and what goes on over it. */
+/** One connection, and the requests that it carries. */
 class Connection implements Place {
   private readonly responses = new Set<ServerResponse>();
 
@@ -35,8 +35,8 @@ class Connection implements Place {
   }
 
   /**
-   * Idle, or its client does not send the rest of a body or does not read the answer: otherwise a client that is slow enough
-   * could hold any number of places.
+   * Whether the gateway waits for the client: the connection is idle, its client does not send the rest of a body, or
+   * does not read the answer. Otherwise a client that is slow enough could hold any number of places.
    */
   isWaiting(): boolean {
     return [...this.responses].every(
@@ -61,20 +61,22 @@ class Connection implements Place {
 export interface ConnectionSharing {
   readonly server: Server;
   readonly budget: Budget;
-  /** Addresses and networks. Their connections carry the requests of many clients, so they are not counted for one. */
+  /** IPs and networks. Their connections carry the requests of many clients, so they do not count as one client. */
   readonly trustedProxies: readonly string[];
-  /** Told at most once a minute how many connections were refused, or closed to make room, since it was told last. */
+  /**
+   * Called at most once a minute, with the connections that were refused or closed to make room since the last call.
+   */
   readonly onCrowded: (facts: { refused: number; closed: number }) => void;
 }
 
 /**
- * Shares the connections of a server among its clients. While the table fills, idle connections are closed sooner, so that a
- * small request now and then does not hold a place.
- * @returns a function that stops it.
+ * Shares the connections of a server among its clients. While the table fills, idle connections are closed sooner, so
+ * that a small request now and then does not hold a place.
+ * @returns a function that stops the sweeps.
  */
 export function shareConnections(options: ConnectionSharing): () => void {
   const { server, budget, trustedProxies, onCrowded } = options;
-  // One place more than are given away: a newcomer must be accepted before another connection is closed for it.
+  // One more than the table has: a new connection must be accepted before another one is closed for it.
   server.maxConnections = budget.total;
   const table = new PlaceTable<Connection>({ ...budget, total: budget.total - 1 });
   const connections = new WeakMap<Socket, Connection>();
@@ -127,14 +129,14 @@ export function shareConnections(options: ConnectionSharing): () => void {
     const allowance = idleAllowance(table.fill);
     if (allowance === KEEP_ALIVE_TIMEOUT) return;
     for (const connection of table.silentFor(allowance)) {
-      // A proxy would answer 502 for a request that crosses with the closing.
+      // A proxy would answer 502 to a request that arrives during the close.
       if (connection.isIdle && connection.networks.length > 0) connection.close();
     }
   }, SWEEP_INTERVAL).unref();
   return () => clearInterval(sweep);
 }
 
-/** @returns whether a bare address is one of these, or in one of these networks. */
+/** @returns a function that tells whether an IP is in the list, or in one of its networks. */
 export function peersIn(addresses: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   for (const item of addresses) {

@@ -12,7 +12,7 @@ const FORWARDING_HEADERS = [
   'x-real-ip',
 ];
 
-/** A page for developers answers the developer's own machine: not a network, not a proxy, not a rebound DNS name. */
+/** Whether a request comes from the developer's own machine: not from a network, a proxy or a rebound DNS name. */
 export function isLocalRequest(request: FastifyRequest): boolean {
   return (
     LOOPBACK_PEER.test(request.socket.remoteAddress ?? '') &&

@@ -1,17 +1,17 @@
 import type { FastifyRequest } from 'fastify';
 import type { DpopProof } from '../platform/request/index.ts';
 
-/** Checks a proof; sessions/dpop/dpop-proofs.ts. */
+/** Checks a proof, as sessions/dpop/dpop-proofs.ts does. */
 export interface ProofVerification {
   verify(proof: string, target: { readonly method: string; readonly path: string }): Promise<DpopProof>;
 }
 
-/** The proof of each request that brought a good one. */
+/** The proof of each request with a valid one. */
 const proofs = new WeakMap<object, DpopProof>();
 
 /**
- * Checks the header DPoP (RFC 9449 section 4) before anything is done for the request. Node joins two such headers with a
- * comma, which no JWT has.
+ * Checks the header DPoP (RFC 9449 section 4) before any work for the request. Node joins two such headers with a
+ * comma, which a JWT never contains.
  * @throws {InvalidDpopProof}
  */
 export function dpopHeader(verification: ProofVerification) {

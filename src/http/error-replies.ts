@@ -7,16 +7,16 @@ import { asGatehouseError } from '../platform/unavailable.ts';
 import type { AllowedMethods } from './allowed-methods.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
-/** One form for every error of every route and layer: that of a GraphQL reply without data. */
+/** The form of every error of every route and layer: that of a GraphQL reply without data. */
 const errorBody = (code: string, message: string, requestId: string, extensions = {}): string =>
   JSON.stringify({ errors: [{ message, extensions: { code, ...extensions, requestId } }] });
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** Milliseconds to take an answer; closed at once, a connection with something unread would take the answer along. */
+/** Milliseconds for the client to read an answer. An immediate close discards the answer when unread data is left. */
 const LINGER = 1_000;
 
-/** For where there is no request that the framework knows, and so no hook ran. */
+/** Makes a reply where no request object exists, and so no hook has run. */
 export function rawErrorReply(security: SecurityHeaders, message: string, code: string = 'BAD_REQUEST') {
   const requestId = newId();
   const body = errorBody(code, message, requestId);
@@ -31,7 +31,7 @@ export function rawErrorReply(security: SecurityHeaders, message: string, code: 
   return { headers, body };
 }
 
-/** Answers on a connection that Node does not look after any more, and ends it, whatever the client does. */
+/** Answers on a connection that Node no longer manages, and ends it, even when the client does not react. */
 export function endWithError(
   socket: Duplex,
   status: number,
@@ -57,7 +57,7 @@ export function sendError(
     .send(errorBody(code, message, id, extensions));
 }
 
-/** Replaces the framework's own error pages, which would tell more than a client should know. */
+/** Replaces the error pages of Fastify, which would tell a client too much. */
 export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed(request.url.split('?')[0] ?? '');
@@ -81,7 +81,7 @@ export function replyToError(
   if (expected) {
     request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
     const { code, message, extensions } = expected;
-    // As in a reply of GraphQL (graphql/reply-plugin.ts).
+    // The same headers as in a reply of GraphQL (graphql/reply-plugin.ts).
     const { retryAfterSeconds } = extensions;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
     if (expected instanceof InvalidDpopProof) reply.header('www-authenticate', expected.challenge);
@@ -91,7 +91,8 @@ export function replyToError(
   if (status === 413) {
     return sendError(reply, 413, ErrorCode.PAYLOAD_TOO_LARGE, 'The request body is too large.');
   }
-  if (status === 415) return sendError(reply, 415, 'BAD_REQUEST', 'This content type is not accepted.');
+  if (status === 415)
+    return sendError(reply, 415, 'BAD_REQUEST', 'The gateway does not accept this content type.');
   if (status >= 400 && status < 500)
     return sendError(reply, status, 'BAD_REQUEST', 'The request cannot be read.');
   request.log.error({ err: error }, 'a request failed');
@@ -103,7 +104,7 @@ const STATUS_OF_PARSER_ERRORS: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** For what is not even HTTP: Node's parser gave up, so no request exists that could be answered. */
+/** Answers data that is not HTTP: Node's parser failed, so there is no request object. */
 export const replyToParserError =
   (security: SecurityHeaders) =>
   (error: NodeJS.ErrnoException, socket: Duplex): void => {

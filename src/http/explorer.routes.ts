@@ -4,12 +4,12 @@ import { gzip } from 'node:zlib';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { developmentOnly } from './development-only.ts';
 
-/** Scripts and styles of the page itself, requests to this host: what an explorer in one file needs. */
+/** Policy for an explorer in one file: the scripts and styles of the page itself, and requests to this host. */
 export const EXPLORER_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; " +
   "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; frame-ancestors 'none'";
 
-/** Accept-Encoding with gzip, and not with the weight 0 that refuses it (RFC 9110, section 12.5.3). */
+/** Matches Accept-Encoding with gzip, unless its weight is 0, which refuses it (RFC 9110, section 12.5.3). */
 const TAKES_GZIP = /(^|,)\s*gzip\s*(;\s*q=(1(\.0*)?|0\.\d*[1-9]\d*)\s*)?(,|$)/i;
 
 interface Explorer {
@@ -20,8 +20,8 @@ interface Explorer {
 }
 
 /**
- * `/graphiql`: GraphiQL in one page from our own dependencies, so that it works without internet. Development only. The first
- * request compresses it, for all later ones. A browser keeps the page, and asks each time whether it is still the same.
+ * `/graphiql`: GraphiQL in one page from our own dependencies, so that it works without internet. Development only. The
+ * first request compresses the page for all later ones. Browsers cache it, and revalidate it each time.
  */
 export async function explorerRoutes(app: FastifyInstance): Promise<void> {
   let explorer: Promise<Explorer> | undefined;

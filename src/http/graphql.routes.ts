@@ -30,10 +30,10 @@ import { developmentOnly } from './development-only.ts';
 import { bodyBytes, OperationPlaces } from './operation-places.ts';
 import type { RequestContexts } from './request-context.ts';
 
-/** Of HTTP and of the WebSocket. */
+/** Path for HTTP and for the WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
 
-/** What Apollo Sandbox loads from Apollo's hosts, and its fonts; the page itself is from here. */
+/** Hosts from which Apollo Sandbox loads its code and fonts. The gateway serves the page itself. */
 const SANDBOX_HOSTS = 'https://*.apollographql.com';
 const SANDBOX_POLICY =
   `default-src 'self'; script-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS}; style-src 'self' 'unsafe-inline' ${SANDBOX_HOSTS} https://fonts.googleapis.com; ` +
@@ -43,12 +43,12 @@ const SANDBOX_POLICY =
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
-  /** Operations at work at once; one more waits, and is refused when it waited for too long. */
+  /** Concurrent operations. Further ones wait, and are refused after a while. */
   readonly maxOperations: number;
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;
   readonly log: FailureLog;
-  /** Into the audit trail. */
+  /** Writes to the audit trail. */
   readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
   /** Serves the sockets of subscriptions. */
@@ -72,14 +72,15 @@ export function graphqlRoutes({
       introspection,
       csrfPrevention: true,
       allowBatchedHttpRequests: false,
-      // A second way of sending a document, which nobody asked for.
+      // Off: a second way of sending a document, without a use here.
       persistedQueries: false,
       includeStacktraceInErrorResponses: false,
       hideSchemaDetailsFromClientErrors: !introspection,
       stopOnTerminationSignals: false,
       parseOptions: { maxTokens: MAX_TOKENS },
       validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
-      // Never with maxRecursiveSelections: Apollo would look at these only once all rules of the specification have passed.
+      // Without maxRecursiveSelections: Apollo would run our rules only after all rules of the specification have
+      // passed.
       validationRules: [documentLimits, oneSessionPerDocument],
       formatError,
       plugins: [
@@ -88,9 +89,9 @@ export function graphqlRoutes({
         noSubscription,
         costLimit(schema),
         refusalAudit(recordRefusals),
-        // No answer may be cached (replyPlugin says so), and this one looks at every field to find that out.
+        // Answers are never cached (replyPlugin sets the header), and this plugin visits every field to find that out.
         ApolloServerPluginCacheControlDisabled(),
-        // Variables such as APOLLO_KEY in the environment would switch these on, and report to somebody else.
+        // Variables such as APOLLO_KEY in the environment would turn these on, and send reports to Apollo.
         ApolloServerPluginUsageReportingDisabled(),
         ApolloServerPluginSchemaReportingDisabled(),
         ApolloServerPluginInlineTraceDisabled(),
@@ -112,7 +113,7 @@ export function graphqlRoutes({
       context: async (request, reply) => contexts.of(request, reply),
     });
     const places = new OperationPlaces(maxOperations);
-    // The body has arrived: a slow sender holds no place.
+    // The body has arrived by now, so a slow sender holds no place.
     const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
       const bytes = bodyBytes(request.headers, request.routeOptions.bodyLimit);
       await places.enter(bytes, () => request.socket.destroyed);
@@ -142,7 +143,7 @@ export function graphqlRoutes({
   };
 }
 
-/** What Apollo refuses before there is an operation passes no plugin: it gets its request id here. */
+/** Adds the request id to an error that Apollo reports before there is an operation. Such an error passes no plugin. */
 function identified(body: string, request: FastifyRequest, reply: FastifyReply): string {
   if (reply.getHeader('cache-control') !== undefined) return body;
   reply.header('cache-control', 'no-store');

@@ -3,15 +3,15 @@ import { ErrorCode } from '../platform/errors.ts';
 import { endWithError, rawErrorReply, sendError } from './error-replies.ts';
 import type { SecurityHeaders } from './security-headers.ts';
 
-/** Answers handshakes of WebSockets that come to nothing as every other request. Call it where the plugin is registered. */
+/** Answers failed WebSocket handshakes with the errors of other requests. Call it where the plugin is registered. */
 export function refuseHandshakes(app: FastifyInstance, path: string, security: SecurityHeaders): void {
   app.websocketServer.on('wsClientError', (_error, socket) => {
-    const { headers, body } = rawErrorReply(security, 'This is no handshake of a WebSocket.');
-    // RFC 6455 section 4.4: the version that is spoken here.
+    const { headers, body } = rawErrorReply(security, 'This is not a WebSocket handshake.');
+    // RFC 6455 section 4.4: the version that this server supports.
     endWithError(socket, 400, { headers: { ...headers, 'sec-websocket-version': '13' }, body });
   });
-  // The plugin stops listening for handshakes before the listener closes. Node would then leave the sockets open, and the stop
-  // would wait for them.
+  // The plugin stops listening for handshakes before the listener closes. Node would leave those sockets open, and the
+  // stop would wait for them.
   app.addHook('preClose', async () => {
     app.server.on('upgrade', (_request, socket) => {
       const message = 'The gateway is stopping. Connect again.';
@@ -19,7 +19,8 @@ export function refuseHandshakes(app: FastifyInstance, path: string, security: S
       endWithError(socket, 503, { headers, body });
     });
   });
-  // For a route without sockets the plugin would open one, close it at once, and log its address with the query string.
+  // For a route without sockets, the plugin would open a socket, close it at once, and log its URL with the query
+  // string.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.ws || request.routeOptions.url === path) return undefined;
     return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');

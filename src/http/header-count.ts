@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 
 /**
- * How often a header was sent. Node keeps the first `Host` or `Authorization` and drops the others silently, so the raw
- * headers are counted.
+ * Counts how often a header was sent. Node keeps the first `Host` or `Authorization` and silently drops the others, so
+ * this counts in the raw headers.
  * @param name in lower case
  */
 export const headerCount = ({ rawHeaders }: IncomingMessage, name: string): number =>

@@ -1,23 +1,21 @@
 import type { FastifyInstance } from 'fastify';
 import { withTimeout } from '../platform/with-timeout.ts';
 
-/** Resolves when the part answers. The message of a rejection is for the log; the reply only names the part. */
+/** Resolves when the part answers. The message of a rejection is for the log; the reply names only the part. */
 export type Probe = () => Promise<void>;
 
-/** Milliseconds after which a part that has not answered counts as away. */
+/** Milliseconds after which a part without an answer counts as away. */
 const PROBE_TIMEOUT = 2_000;
 
 export interface HealthOptions {
   readonly probes: Readonly<Record<string, Probe>>;
   /** True from the first moment of a shutdown, so that no proxy sends more work. */
   readonly isDraining: () => boolean;
-  /** Seconds by which the clock of this machine is ahead of the database's, which counts. */
+  /** Seconds by which the clock of this machine is ahead of the database's clock, which is the reference. */
   readonly clockOffsetSeconds: () => number;
 }
 
-/**
- * `/health/live`: the process turns. `/health/ready`: it can do its work; 503 names the parts that are away.
- */
+/** `/health/live`: the process runs. `/health/ready`: it can serve; 503 names the parts that are away. */
 export function healthRoutes({ probes, isDraining, clockOffsetSeconds }: HealthOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/health/live', { config: { anyAge: true } }, async (_request, reply) =>

@@ -25,7 +25,7 @@ const PAGE_POLICY =
   `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; ` +
   "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** A mail is shown as mail clients do: no script, nothing loaded, links in a tab of their own. */
+/** Shows a mail as mail clients do: without scripts, without loading anything, and with links in a new tab. */
 const MAIL_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'self'; " +
   'sandbox allow-popups allow-popups-to-escape-sandbox';
@@ -36,7 +36,7 @@ export interface MailboxOptions {
 }
 
 /**
- * `/dev/mailbox`: the mails that would have been sent, the newest first; as JSON for a client that accepts nothing else.
+ * `/dev/mailbox`: the mails that would have been sent, newest first. JSON for a client that accepts JSON first.
  * Development only, and only while no SMTP_URL is set.
  */
 export function mailboxRoutes({ mailbox, fork }: MailboxOptions) {
@@ -107,7 +107,7 @@ function renderList(mails: readonly StoredMail[]): string {
   );
   const list = items.length > 0 ? `<ol>\n${items.join('\n')}\n</ol>` : '<p>No mail yet.</p>';
   return `<h1>Mailbox</h1>
-<p>What would have been mailed if SMTP_URL were set, the newest first.</p>
+<p>Mails that would be sent if SMTP_URL were set, newest first.</p>
 ${list}`;
 }
 

@@ -3,9 +3,10 @@ import { sendError } from './error-replies.ts';
 import { headerCount } from './header-count.ts';
 
 /**
- * Refuses requests that name one credential twice: which one counts would depend on who reads them
- * (ASVS 5.0 item 15.3.7). Cookies are counted by the parser that reads them. Counted in any other way, a look-alike that no
- * parser takes for the cookie would lock its browser out.
+ * Refuses requests that send one credential twice: different readers could choose different ones (ASVS 5.0 item
+ * 15.3.7).
+ * Cookies are counted by the parser that reads them. Otherwise a look-alike, which the parser does not take for the
+ * cookie, would lock its browser out.
  */
 export function oneCredential(tokenCookies: readonly string[]) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
@@ -18,12 +19,12 @@ export function oneCredential(tokenCookies: readonly string[]) {
 /** Whether the Cookie header names one of the cookies more than once. */
 function repeatsCookie({ headers, server }: FastifyRequest, names: readonly string[]): boolean {
   const { cookie } = headers;
-  // Almost every header ends here, without being parsed again.
+  // A fast check that almost every header passes, without being parsed again.
   if (cookie === undefined || !names.some((name) => cookie.indexOf(name) !== cookie.lastIndexOf(name))) {
     return false;
   }
-  // The parser drops repetitions. It never reads across a semicolon (RFC 6265 section 5.4), so pair by pair it reads the
-  // same cookies and shows all of them.
+  // The parser drops repetitions. It never reads across a semicolon (RFC 6265 section 5.4), so parsing pair by pair
+  // finds the same cookies with all repetitions.
   const found = cookie.split(';').flatMap((pair) => Object.keys(server.parseCookie(pair)));
   return names.some((name) => found.indexOf(name) !== found.lastIndexOf(name));
 }

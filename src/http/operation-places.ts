@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ServiceUnavailable } from '../platform/errors.ts';
 
-/** Milliseconds that an operation waits for a place at most. Its client would give up soon after. */
+/** Milliseconds that an operation waits for a place at most. Its client would soon give up. */
 const MAX_WAIT = 1_000;
-/** Bytes of the requests that wait. */
+/** Bytes of all waiting requests. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /**
- * Seconds: clients that were refused together come back spread over this time. A full line empties in a second, so none
- * comes back sooner than in one.
+ * Seconds. Clients that were refused together retry spread over this time. A full queue empties in a second, so no
+ * client retries sooner than that.
  */
 const RETRY_AFTER = { from: 1, to: 4 };
 
 /**
- * What the body of a request holds at most.
+ * The greatest size of the body of a request.
  * @param bodyLimit bytes: counted for a chunked body (RFC 9112 section 7.1), which does not tell its length beforehand
  */
 export const bodyBytes = (headers: IncomingHttpHeaders, bodyLimit: number): number =>
@@ -27,12 +27,11 @@ interface Waiting {
 }
 
 /**
- * The operations that one process has at work at once, and the line of those that wait for a place. The first that came is the
- * first that is served.
+ * The concurrent operations of one process, and the queue of those that wait for a place, first come, first served.
  *
- * An operation waits rather than being refused, since its client would only send the next one on the same connection: a
- * process with 500 busy connections did little but refuse. A client that waits sends nothing. The line is bounded by the bytes that it
- * holds and by time: nothing is served after its client has given up.
+ * An operation waits instead of being refused, since its client would only send the next one on the same connection: a
+ * process with 500 busy connections did little but refuse. A waiting client sends nothing. The queue is bounded in
+ * bytes and in time, so that no operation runs after its client has given up.
  */
 export class OperationPlaces {
   private atWork = 0;
@@ -43,17 +42,17 @@ export class OperationPlaces {
   constructor(private readonly places: number) {}
 
   /**
-   * Waits for a place; `leave` gives it back.
-   * @param bytes what the request holds in memory meanwhile
-   * @param isGone whether its client went away; then the wait never ends, and no place is taken
-   * @throws {ServiceUnavailable} after one second, or at once when the line holds too much.
+   * Waits for a place. `leave` returns it.
+   * @param bytes that the request holds in memory meanwhile
+   * @param isGone whether its client has disconnected; then the wait never ends, and no place is taken
+   * @throws {ServiceUnavailable} after one second, or at once when the queue holds too many bytes.
    */
   async enter(bytes: number, isGone: () => boolean): Promise<void> {
     if (this.atWork < this.places) {
       this.atWork += 1;
       return;
     }
-    if (this.waitingBytes + bytes > MAX_WAITING_BYTES) throw this.refusal('the line is full');
+    if (this.waitingBytes + bytes > MAX_WAITING_BYTES) throw this.refusal('the queue is full');
     await new Promise<void>((admit, refuse) => {
       this.line.add({ bytes, since: performance.now(), isGone, admit, refuse });
       this.waitingBytes += bytes;
@@ -67,7 +66,7 @@ export class OperationPlaces {
     else this.atWork -= 1;
   }
 
-  /** The first in the line whose client is still there. */
+  /** The first waiting operation whose client is still connected. */
   private next(): Waiting | undefined {
     for (const waiting of this.line) {
       this.remove(waiting);
@@ -91,14 +90,14 @@ export class OperationPlaces {
         return;
       }
       this.remove(waiting);
-      waiting.refuse(this.refusal('waited in vain'));
+      waiting.refuse(this.refusal('no place became free in time'));
     }
   };
 
   private refusal(why: string): ServiceUnavailable {
     const { from, to } = RETRY_AFTER;
     return new ServiceUnavailable({
-      detail: `${this.places} operations are at work already; ${why}`,
+      detail: `${this.places} operations are running already; ${why}`,
       retryAfterSeconds: from + Math.floor(Math.random() * (to - from + 1)),
     });
   }

@@ -3,18 +3,21 @@ import type { Hints } from '../platform/hints.ts';
 import { bareAddress } from '../platform/request/index.ts';
 import { peersIn } from './connection-places.ts';
 
-/** As browsers send it (RFC 6454 section 6.2). Other text of a header could mean something to a shell or a terminal. */
+/**
+ * The form that browsers send (RFC 6454 section 6.2). Other text of a header could mean something to a shell or a
+ * terminal.
+ */
 const PLAIN_ORIGIN = /^https?:\/\/(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/;
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 interface Origins {
   readonly publicUrl: string;
-  /** Of CLIENT_ORIGIN. */
+  /** The value of CLIENT_ORIGIN. */
   readonly clientOrigins: readonly string[];
 }
 
 /**
- * For a page that was refused. Its browser hides the reply, which has no CORS header.
+ * Makes a hint about a refused page. Its browser hides the reply, which has no CORS header.
  * @returns a function that takes the header Origin
  */
 export function refusedOriginHint(hints: Hints, { publicUrl, clientOrigins }: Origins) {
@@ -35,7 +38,7 @@ export function refusedOriginHint(hints: Hints, { publicUrl, clientOrigins }: Or
   };
 }
 
-/** For X-Forwarded-For from a proxy that is not trusted: the gateway takes all of its clients for one. */
+/** Makes a hint about X-Forwarded-For from an untrusted proxy: the gateway counts all of its clients as one. */
 export function untrustedProxyHint(hints: Hints, trustedProxies: readonly string[]) {
   const isTrusted = peersIn(trustedProxies);
   return (request: FastifyRequest): void => {
@@ -50,8 +53,8 @@ export function untrustedProxyHint(hints: Hints, trustedProxies: readonly string
 }
 
 /**
- * For cookies in a reply to a page of another site. The browser drops them, because they are SameSite=Lax, and shows a
- * sign-in that succeeded (draft-ietf-httpbis-rfc6265bis section 5.7).
+ * Makes a hint about cookies in a reply to a page of another site. The browser drops them, because they are
+ * SameSite=Lax, while the page shows a sign-in that succeeded (draft-ietf-httpbis-rfc6265bis section 5.7).
  */
 export function lostCookieHint(hints: Hints, { publicUrl }: Origins) {
   const gateway = new URL(publicUrl);

@@ -3,19 +3,22 @@ import type { FastifyRequest } from 'fastify';
 import { ErrorCode, GatehouseError } from '../platform/errors.ts';
 
 export interface OriginGuardOptions {
-  /** Own origin and those of the frontends. */
+  /** The gateway's own origin and those of its front ends. */
   readonly allowedOrigins: readonly string[];
   /** Cookies that carry tokens. */
   readonly tokenCookies: readonly string[];
-  /** In development `localhost` and `127.0.0.1` count as one. Browsers still take them for two sites, with cookies apart. */
+  /**
+   * In development, `localhost` and `127.0.0.1` count as one origin. Browsers still treat them as two sites with
+   * separate cookies.
+   */
   readonly loopbackIsOne: boolean;
-  /** Told the header Origin of a request that is refused for it. */
+  /** Called with the header Origin of a refused request. */
   readonly onForeign: (origin: string) => void;
 }
 
 export type OriginCheck = (origin: string) => boolean;
 
-/** Exact matches only (RFC 6454): no prefixes, no suffixes, never `null`. */
+/** Makes the check of an origin. Exact matches only (RFC 6454): no prefixes, no suffixes, never `null`. */
 export function originCheck({
   allowedOrigins,
   loopbackIsOne,
@@ -26,7 +29,7 @@ export function originCheck({
   return (origin) => allowed.has(canonical(origin));
 }
 
-/** A page that may not call us sent it: whoever its cookies belong to did not ask for it. */
+/** The request comes from a page that may not call the gateway. The owner of its cookies did not ask for it. */
 export class ForeignOrigin extends GatehouseError {
   constructor() {
     super(ErrorCode.FORBIDDEN, 'This origin may not call the gateway; see CLIENT_ORIGIN.');
@@ -34,9 +37,9 @@ export class ForeignOrigin extends GatehouseError {
 }
 
 /**
- * Refuses what a foreign page could make a browser send. SameSite is only a second line of defence
- * (draft-ietf-httpbis-rfc6265bis section 8.8), so the origin of a request is checked wherever a cookie could speak
- * for its user, and wherever a reply could set one (login CSRF): everywhere but for a bearer without cookies.
+ * Refuses requests that a foreign page could make a browser send. SameSite is only a second line of defence
+ * (draft-ietf-httpbis-rfc6265bis section 8.8). So the origin is checked wherever a request could carry a cookie, and
+ * wherever a reply could set one (login CSRF). The only exception is a bearer without cookies.
  * @throws {ForeignOrigin}
  */
 export function originGuard(options: OriginGuardOptions) {

@@ -1,32 +1,32 @@
 /** Something that a client keeps open: a connection or a WebSocket. */
 export interface Place {
-  /** The networks that its client is counted in, the narrowest first (`networksOf`); empty where it is not counted. */
+  /** The networks in which its client is counted, the narrowest first (`networksOf`). Empty when it is not counted. */
   readonly networks: readonly string[];
-  /** Whether the gateway waits for the client, and not the client for the gateway. */
+  /** Whether the gateway waits for the client, instead of the client for the gateway. */
   isWaiting(): boolean;
-  /** Ends it, because its place is needed. */
+  /** Ends it, because another client needs the place. */
   close(): void;
 }
 
-/** How many places there are, and how many of them one client and its networks may hold. */
+/** The number of places, and how many of them one client and its networks may hold. */
 export interface Budget {
   readonly total: number;
-  /** Of one IPv4 address, or one IPv6 /64. */
+  /** Places of one IPv4 address, or one IPv6 /64. */
   readonly perClient: number;
-  /** Of one IPv6 /48. A /56 may hold the mean of the two. */
+  /** Places of one IPv6 /48. A /56 may hold the mean of the two. */
   readonly perNetwork: number;
 }
 
-/** Milliseconds in which a place is not taken away: an honest client says something by then. */
+/** Milliseconds in which a place is not taken away. An honest client sends something within them. */
 const GRACE = 1_000;
 
-/** The network of those that are not counted. Its limit is infinite, so its part of that limit is always the smallest. */
+/** The network of uncounted clients. Its limit is infinite, so it always holds the smallest fraction of its limit. */
 const UNCOUNTED = '';
 
 interface Network<T> {
   held: number;
   readonly limit: number;
-  /** Those that may have to go, the one that was touched longest ago first. */
+  /** Places that may be closed, the least recently touched first. */
   readonly closable: Set<Entry<T>>;
 }
 
@@ -39,12 +39,12 @@ interface Entry<T> {
 }
 
 /**
- * Places that clients share. A client at its budget takes the place of its own that has waited longest for its client. A
- * newcomer to a full table takes one of the network that holds the largest part of its budget. Only where none
- * waits, the newcomer is refused.
+ * Places that clients share. A client at its budget replaces its own place that has waited longest for its client. A
+ * new client at a full table replaces a place of the network that holds the largest fraction of its budget. The new
+ * client is refused only when no place is waiting.
  *
- * It is this way round because each side may close an idle connection at any time and clients open another one (RFC 9112
- * section 9.5), whereas people see the error of a connection that is refused.
+ * Closing is better than refusing: each side may close an idle connection at any time, and clients then open another
+ * one (RFC 9112 section 9.5), whereas people see the error of a refused connection.
  */
 export class PlaceTable<T extends Place> {
   private readonly networks = new Map<string, Network<T>>();
@@ -56,12 +56,12 @@ export class PlaceTable<T extends Place> {
     return this.entries.size;
   }
 
-  /** The part of the places that is taken, from 0 to 1. */
+  /** The fraction of taken places, from 0 to 1. */
   get fill(): number {
     return this.entries.size / this.budget.total;
   }
 
-  /** @returns false where there is none left: then nothing was taken. */
+  /** @returns false when no place is free; then nothing was taken. */
   take(place: T): boolean {
     if (!this.hasRoomFor(place)) return false;
     const networks = limited(place, this.budget).map(([name, limit]) => this.network(name, limit));
@@ -74,7 +74,7 @@ export class PlaceTable<T extends Place> {
     return true;
   }
 
-  /** Gives a place back; a place that was given back or taken away already is left alone. */
+  /** Returns a place. Does nothing for a place that was returned or taken away before. */
   leave(place: T): void {
     const entry = this.entries.get(place);
     if (!entry) return;
@@ -83,13 +83,13 @@ export class PlaceTable<T extends Place> {
       network.held -= 1;
       network.closable.delete(entry);
     }
-    // Otherwise each client that ever came would stay in memory.
+    // Otherwise the network of every former client would stay in memory.
     for (const [name] of limited(place, this.budget)) {
       if (this.networks.get(name)?.held === 0) this.networks.delete(name);
     }
   }
 
-  /** Its client is alive: from now on it waits anew. */
+  /** Notes that the client is active: its waiting time begins again. */
   touch(place: T): void {
     const entry = this.entries.get(place);
     if (!entry) return;
@@ -101,7 +101,7 @@ export class PlaceTable<T extends Place> {
     }
   }
 
-  /** It is not taken away, until it is touched. */
+  /** Protects a place from being taken away, until it is touched. */
   keep(place: T): void {
     const entry = this.entries.get(place);
     if (!entry) return;
@@ -110,8 +110,9 @@ export class PlaceTable<T extends Place> {
   }
 
   /**
-   * Takes a hundredth of the places away, one at least: a table that stays full is then not searched for each newcomer.
-   * @returns whether there was one to take.
+   * Closes a hundredth of the places, at least one, so that a table that stays full is not searched for each new
+   * client.
+   * @returns whether a place was closed.
    */
   makeRoom(): boolean {
     const wanted = Math.max(1, Math.floor(this.budget.total / 100));
@@ -123,7 +124,7 @@ export class PlaceTable<T extends Place> {
     return freed > 0;
   }
 
-  /** Those that were not touched for so many milliseconds, except those that are kept. */
+  /** The places that were not touched for so many milliseconds, except protected ones. */
   silentFor(milliseconds: number): T[] {
     const before = performance.now() - milliseconds;
     return [...this.entries.values()]
@@ -160,7 +161,7 @@ export class PlaceTable<T extends Place> {
   }
 }
 
-/** The networks of a place, each with how many places it may hold. */
+/** The networks of a place, each with its limit. */
 function limited({ networks }: Place, { perClient, perNetwork }: Budget): [string, number][] {
   if (networks.length === 0) return [[UNCOUNTED, Number.POSITIVE_INFINITY]];
   const limits = [perClient, Math.floor((perClient + perNetwork) / 2), perNetwork];

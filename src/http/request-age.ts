@@ -5,32 +5,32 @@ import { Arrivals } from './arrivals.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** In the time of `performance.now()`: when its headers may have arrived at the earliest. */
+    /** The earliest time at which its headers may have arrived, in the time of `performance.now()`. */
     arrivedAt: number;
-    /** The same of its last bytes. A client can make `arrivedAt` old by sending slowly, but not this. */
+    /** The same for its last bytes. A client can make `arrivedAt` old by sending slowly, but not this. */
     completeSince: number;
     /**
-     * For a route that reads the body itself: runs what has an effect, under the deadline that other requests have from their
-     * arrival. Here the time begins when the last bytes arrived.
-     * @throws {ServiceUnavailable} when they lay here for longer than a request may.
+     * Runs work under the deadline that other requests have from their arrival. It is for a route that reads the body
+     * itself: its time begins with the arrival of the last bytes.
+     * @throws {ServiceUnavailable} when they waited here for longer than a request may.
      */
     withinAge<T>(work: () => T): T;
   }
   interface FastifyContextConfig {
-    /** Answered however old it is: it changes nothing, and an answer is worth more than a refusal. */
+    /** Answers the request at any age: it changes nothing, and an answer is more useful than a refusal. */
     anyAge?: boolean;
-    /** Its body may take longer than a request may otherwise. It does its work in `withinAge`. */
+    /** The body may take longer than the deadline of a request. The route does its work in `withinAge`. */
     readsBody?: boolean;
   }
 }
 
-/** Seconds: the stall that made the request old is over. */
+/** Seconds. The stall that made the request old has ended. */
 const RETRY_AFTER = 1;
 
 /**
- * Gives each request `maxAge` milliseconds from its arrival. An older one is refused before it is looked at, and what it does
- * ends with that time (`withinDeadline`). Its client has long gone on elsewhere: a refresh that happened now would look
- * like the theft of a token.
+ * Gives each request `maxAge` milliseconds from its arrival. An older request is refused before any work, and its work
+ * ends at the deadline (`withinDeadline`). Its client has long gone on elsewhere: a refresh that took effect now would
+ * look like the theft of a token.
  */
 export function limitRequestAge(app: FastifyInstance, maxAge: number): void {
   const arrivals = new Arrivals(app.server);
@@ -53,11 +53,11 @@ export function limitRequestAge(app: FastifyInstance, maxAge: number): void {
     request.arrivedAt = arrivals.since(request.socket);
     done();
   });
-  // Not async: the deadline holds for what `done` calls.
+  // A callback, since the deadline holds for the functions that `done` calls.
   app.addHook('preHandler', (request, _reply, done: HookHandlerDoneFunction) => {
     request.completeSince = arrivals.since(request.socket);
     const { anyAge, readsBody } = request.routeOptions.config;
-    // A WebSocket lives for longer, and subscriptions have deadlines of their own.
+    // A WebSocket lives longer, and its subscriptions have deadlines of their own.
     if (anyAge || request.ws) return done();
     let left: number;
     try {

@@ -13,7 +13,7 @@ import type {
 import { bareAddress, networksOf } from '../platform/request/index.ts';
 import { proofOf } from './dpop-header.ts';
 
-/** Characters of a user agent that are worth keeping. */
+/** Characters of a user agent that are stored. */
 const MAX_USER_AGENT = 512;
 
 /** Turns presented credentials into a caller: sessions/caller-verification.ts. */
@@ -23,16 +23,19 @@ export interface CallerVerification {
 
 /** Makes the contexts of requests. */
 export interface RequestContexts {
-  /** Of one HTTP request. */
+  /** The context of one HTTP request. */
   of(request: FastifyRequest, reply: FastifyReply): RequestContext;
-  /** Of one operation over a WebSocket, which a page opens without a say in its headers: it may name a bearer later. */
+  /**
+   * The context of one operation over a WebSocket. A page cannot set the headers of a WebSocket, so it may send a
+   * bearer later.
+   */
   ofSocket(request: FastifyRequest, authorization: string | undefined): RequestContext;
 }
 
 export const requestContexts = (
   fork: () => EntityManager,
   callerVerification: CallerVerification,
-  /** Name of the cookie that tells known devices apart. */
+  /** Name of the cookie that identifies known devices. */
   deviceCookie: string,
 ): RequestContexts => ({
   of: (request, reply) => new HttpRequestContext(request, reply, fork, callerVerification, deviceCookie),
@@ -40,10 +43,10 @@ export const requestContexts = (
     new HttpRequestContext(request, null, fork, callerVerification, deviceCookie, authorization),
 });
 
-/** Of HTTP requests: a request may have several contexts, and its line in the log is written without any. */
+/** Facts of HTTP requests. A request may have several contexts, and its log line is written without any. */
 const factsOfRequests = new WeakMap<FastifyRequest, RequestFacts>();
 
-/** What is known of a request, for its line in the log. */
+/** The facts of a request for its log line. */
 export function factsOf(request: FastifyRequest): RequestFacts {
   const known = factsOfRequests.get(request) ?? { ip: clientAddressOf(request) };
   factsOfRequests.set(request, known);
@@ -70,7 +73,7 @@ class HttpRequestContext implements RequestContext {
     authorization = request.headers.authorization,
   ) {
     const dpopProof = proofOf(request);
-    // Each operation over a WebSocket has facts of its own.
+    // Each operation over a WebSocket has its own facts.
     this.facts = reply ? factsOf(request) : { ip: clientAddressOf(request) };
     this.source = {
       requestId: request.id,
@@ -117,11 +120,14 @@ class HttpRequestContext implements RequestContext {
   }
 }
 
-/** Through trusted proxies. */
+/** The IP of the client, behind trusted proxies. */
 const clientAddressOf = (request: FastifyRequest): string | null =>
   bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? '');
 
-/** Of another scheme: none. Of a malformed header: an empty token, so that it does not fall back to the cookie. */
+/**
+ * Reads the header Authorization. Another scheme gives no bearer. A malformed header gives an empty token, so that it
+ * does not fall back to the cookie.
+ */
 function presented(authorization = ''): Pick<PresentedCredentials, 'bearer' | 'scheme'> {
   const [, scheme = '', token = ''] = /^(Bearer|DPoP)\b(?: +(\S+)$)?/i.exec(authorization) ?? [];
   if (scheme === '') return { bearer: undefined };
@@ -129,6 +135,6 @@ function presented(authorization = ''): Pick<PresentedCredentials, 'bearer' | 's
 }
 
 function printable(text: string | undefined): string | null {
-  // Control characters could forge a line of a log or move the cursor of a terminal that shows it.
+  // Control characters could forge a log line, or move the cursor of a terminal that shows it.
   return text?.replace(/\p{C}/gu, '').slice(0, MAX_USER_AGENT) || null;
 }

@@ -4,24 +4,27 @@ import { sendError } from './error-replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The callers of this route send no X-Request-Id: a browser that follows a link, the Blockpass app. */
+    /** The callers of this route send no X-Request-Id, such as a browser that follows a link, or the Blockpass app. */
     anyRequestId?: boolean;
   }
 }
 
 /**
- * Where the id of a request may come from, in this order. Balancers and tracing libraries send the others: W3C Trace
+ * Headers that may carry the id of a request, in this order. Balancers and tracing libraries send the others: W3C Trace
  * Context (`00-TRACE-SPAN-01`), AWS (`Root=1-TIME-ID;Parent=ID;Sampled=1`) and Google Cloud (`TRACE/SPAN;o=1`).
  */
 const SOURCES = ['x-request-id', 'traceparent', 'x-amzn-trace-id', 'x-cloud-trace-context'] as const;
 
-/** No space, comma or quote: two headers that Node joined, or text that breaks a log line, are not an id. */
+/** No space, comma or quote: neither two headers that Node joined nor text that breaks a log line is an id. */
 const WELL_FORMED = /^[A-Za-z0-9._:/;=+|-]{8,128}$/;
 
-/** The field of X-Amzn-Trace-Id that all parts of AWS keep. Each adds fields of its own, until the whole is too long for an id. */
+/**
+ * The field of X-Amzn-Trace-Id that all parts of AWS keep. Each part adds its own fields, until the whole is too long
+ * for an id.
+ */
 const AWS_ROOT = /(?:^|;) ?(Root=1-[0-9a-f]{8}-[0-9a-f]{24})(?:;|$)/;
 
-/** In words, for errors and documentation. */
+/** The form in words, for errors and documentation. */
 const FORM = '8 to 128 letters, digits and . _ : / ; = + | -';
 
 function presented(headers: FastifyRequest['raw']['headers']): string | undefined {
@@ -35,10 +38,10 @@ function presented(headers: FastifyRequest['raw']['headers']): string | undefine
   return undefined;
 }
 
-/** The client's id when it is well-formed, so that one id follows a request through several systems. */
+/** Returns the client's id when it is well-formed, so that one id follows a request through several systems. */
 export const requestIdOf = (raw: FastifyRequest['raw']): string => presented(raw.headers) ?? randomUUID();
 
-/** Sends the id back; with `required`, refuses requests that brought none. */
+/** Sends the id back. With `required`, refuses requests without an id. */
 export function requestIdHook({ required }: { required: boolean }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-request-id', request.id);
@@ -53,8 +56,8 @@ export function requestIdHook({ required }: { required: boolean }) {
 }
 
 /**
- * Callers that cannot choose their headers: probes, readers of public documents, and browsers for a WebSocket or for the
- * preflight of a request (Fetch standard, section 4.8).
+ * Whether the caller cannot choose its headers: probes, readers of public documents, and browsers for a WebSocket or a
+ * preflight (Fetch standard, section 4.8).
  */
 const isExempt = ({ url, method, headers, routeOptions }: FastifyRequest): boolean =>
   url.startsWith('/health/') ||

@@ -1,12 +1,13 @@
-/** By name. */
+/** Header values by name. */
 export type SecurityHeaders = Readonly<Record<string, string>>;
 
 /** Seconds (RFC 6797): two years. */
 const HSTS_MAX_AGE = 63_072_000;
 
 /**
- * What every answer tells a browser (ASVS 5.0 chapter 3.4): run nothing, load nothing, show it in no frame, hand it to
- * no other origin. The same for every request, hence made once. Routes with a page replace the content policy.
+ * Headers that tell a browser (ASVS 5.0 chapter 3.4): run nothing, load nothing, show the answer in no frame, and hand
+ * it to no other origin. They are the same for every request, so they are made once. Routes with a page replace the
+ * content policy.
  */
 export function securityHeaders({ https }: { https: boolean }): SecurityHeaders {
   return {

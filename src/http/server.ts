@@ -56,40 +56,40 @@ const BODY_LIMIT = 100 * 1024;
 export interface ServerOptions {
   readonly production: boolean;
   readonly publicUrl: string;
-  /** Where this machine reaches the gateway without a proxy; its pages for developers are served there. */
+  /** URL at which this machine reaches the gateway without a proxy. It serves the pages for developers. */
   readonly localUrl: string;
   readonly clientOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly requireRequestId: boolean;
   readonly connections: Budget;
   readonly sockets: SocketBudget;
-  /** Seconds from the arrival of a request to the end of what it does. */
+  /** Seconds from the arrival of a request to the end of its work. */
   readonly requestMaxAgeSeconds: number;
   readonly introspection: boolean;
-  /** GraphQL operations at work at once; more wait for a while. */
+  /** Concurrent GraphQL operations. Further ones wait for a while. */
   readonly maxOperations: number;
   readonly schema: GraphQLSchema;
   /** Names of the cookies that carry tokens, or bind something to a browser. */
   readonly tokenCookies: readonly string[];
   readonly health: HealthOptions;
-  /** HTTP routes that capabilities bring. */
+  /** HTTP routes of capabilities. */
   readonly routes: readonly FastifyPluginAsync[];
-  /** Further ones, where a cookie speaks for its user, and that pages of other origins may call. */
+  /** Routes that accept a cookie as a credential, and that pages of other origins may call. */
   readonly guardedRoutes: readonly FastifyPluginAsync[];
-  /** Where mails are kept for the developer, instead of being sent. */
+  /** Keeps mails for the developer, instead of sending them. */
   readonly devMailbox: DevMailbox | undefined;
   readonly fork: () => EntityManager;
-  /** For what was refused. */
+  /** Records refusals. */
   readonly audit: AuditLog;
   readonly contexts: RequestContexts;
-  /** Undefined: the header DPoP is not looked at. */
+  /** Undefined: the header DPoP is ignored. */
   readonly dpopProofs: ProofVerification | undefined;
   readonly rateLimiter: RateLimiter<keyof typeof SOCKET_RULES>;
   readonly log: FastifyBaseLogger;
   readonly hints: Hints;
 }
 
-/** The HTTP server: everything is mounted, nothing listens yet. */
+/** Makes the HTTP server. All routes are mounted; it does not listen yet. */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
   const { production, publicUrl, localUrl, tokenCookies, log, hints } = options;
   const security = securityHeaders({ https: publicUrl.startsWith('https:') });
@@ -104,9 +104,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     maxRequestsPerSocket: MAX_REQUESTS_PER_SOCKET,
     http: CONNECTION_OPTIONS,
     forceCloseConnections: 'idle',
-    // What comes on a connection that is left is answered as ever: there is nothing yet that could not do its work.
+    // During a stop, requests on existing connections are answered as before: all parts still work.
     return503OnClosing: false,
-    // No hook has run.
+    // No hook has run yet.
     frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
     clientErrorHandler: replyToParserError(security),
   });
@@ -122,8 +122,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   auditRefusals(app, options.contexts, recordRefusals);
   logRequests(app);
   app.addHook('onSend', async (request, reply) => {
-    // Otherwise a kept-alive connection would hold up the shutdown until it times out, and Node would swallow a body that
-    // nobody reads for as long as a request may take.
+    // Otherwise a kept-alive connection would delay the shutdown until its timeout. Also, Node would read an unwanted
+    // body for as long as a request may take.
     if (options.health.isDraining() || isStillSending(request)) reply.header('connection', 'close');
   });
 
@@ -151,7 +151,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await api.register(cors, {
       origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin)),
       credentials: true,
-      // What is no preflight gets the same answer without leave; the plugin's own refusal would be plain text.
+      // Otherwise the plugin refuses an OPTIONS request that is not a preflight with plain text. It gets the same
+      // answer, without CORS headers.
       strictPreflight: false,
       methods: ['GET', 'POST'],
       exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate'],
@@ -211,21 +212,21 @@ const isStillSending = ({ raw, headers }: FastifyRequest): boolean =>
   raw.complete === false &&
   (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0);
 
-/** Whatever a route throws, however it is answered: some have replies to errors of their own. */
+/** Audits refusals that a route throws. This hook also covers routes with their own error replies. */
 function auditRefusals(app: FastifyInstance, contexts: RequestContexts, record: RecordRefusals): void {
   app.addHook('onError', async (request, reply, error) => {
     const refusal = refusalOf(error, routeName(request));
     if (!refusal) return;
     const context = contexts.of(request, reply);
-    await record(error instanceof ForeignOrigin ? ofNobody(context) : context, [refusal]);
+    await record(error instanceof ForeignOrigin ? withoutCaller(context) : context, [refusal]);
   });
 }
 
-const ofNobody = ({ em, source }: RequestContext) => ({ em, source, authenticate: async () => null });
+const withoutCaller = ({ em, source }: RequestContext) => ({ em, source, authenticate: async () => null });
 
 /**
- * One line for each request: where it came from, who was verified, what was asked for; never its query string, headers or
- * body, which carry secrets.
+ * Logs one line for each request: its source, the verified user and the operation. It never has the query string,
+ * headers or body, which carry secrets.
  */
 function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {

@@ -1,18 +1,19 @@
 import type { WebSocket } from '@fastify/websocket';
 import { CloseCode } from 'graphql-ws';
 
-/** Messages, pings and pongs of a client in a second: hello, and its subscriptions, take a dozen. */
+/** Messages, pings and pongs of a client in a second. A hello and its subscriptions take a dozen. */
 const MAX_SAID = 100;
-/** Milliseconds. */
+/** In milliseconds. */
 const SECOND = 1_000;
-/** Bytes that wait for a client that does not read them. Answers are short. */
+/** Bytes that wait for a client that does not read. Answers are short. */
 const MAX_UNREAD = 256 * 1024;
 
 /**
- * Bounds what one socket can cost: whoever talks without pause would keep the process from everybody else, and what is
- * answered to whoever does not read would be kept in memory.
- * @param onCut called when the socket is over for that
- * @returns whether to listen to what was just said; the socket is over once that is false.
+ * Bounds the cost of one socket. A client that sends without pause would keep the process from all others, and answers
+ * to a client that does not read would fill the memory.
+ * @param onCut called when the socket is cut for that
+ * @returns a function that tells whether to process the message that just came; the socket is over once it returns
+ * false.
  */
 export function boundSocket(socket: WebSocket, onCut: (reason: string) => void): () => boolean {
   let second = performance.now();
@@ -22,7 +23,7 @@ export function boundSocket(socket: WebSocket, onCut: (reason: string) => void):
   const cut = (reason: string): void => {
     isOver = true;
     socket.close(CloseCode.BadRequest, reason);
-    // What it has sent already is not waited for.
+    // Without waiting for data that the client has sent already.
     socket.terminate();
     onCut(reason);
   };

@@ -8,19 +8,22 @@ export const TRY_AGAIN_LATER = 1013;
 /** Milliseconds that a socket without a credential may stay open without a subscription. */
 const PATIENCE = 5_000;
 
-/** How many WebSockets a process holds. */
+/** The number of WebSockets that a process holds. */
 export interface SocketBudget extends Budget {
-  /** Of `total`, those without a credential. The rest is left to people who are signed in. */
+  /** Part of `total` for sockets without a credential. The rest is for signed-in users. */
   readonly anonymous: number;
-  /** Of one account, from wherever it is used: otherwise one could take what is left to all who are signed in. */
+  /** Sockets of one account, from all networks. Otherwise one account could take the places of all signed-in users. */
   readonly perAccount: number;
 }
 
-/** The places for WebSockets. One without a credential and without a subscription only holds a place: it is closed soon. */
+/**
+ * The places for WebSockets. A socket with neither a credential nor a subscription only holds a place, so it is closed
+ * soon.
+ */
 export class SocketPlaces {
   private readonly table: PlaceTable<SocketPlace>;
   private readonly anonymous = new Set<SocketPlace>();
-  /** How many places an account holds; absent where it holds none. */
+  /** Places of each account; absent for an account without places. */
   private readonly accounts = new Map<string, number>();
 
   constructor(private readonly budget: SocketBudget) {
@@ -28,9 +31,9 @@ export class SocketPlaces {
   }
 
   /**
-   * Of a socket that has just been opened. Only the client's hello tells whether it is signed in, so until then it may take a
-   * place of those who are.
-   * @returns undefined where there is no place left.
+   * Takes a place for a socket that was just opened. Only the client's hello tells whether it is signed in, so until
+   * then it may take a place for signed-in users.
+   * @returns undefined when no place is free.
    */
   open(socket: Pick<WebSocket, 'close' | 'terminate'>, networks: readonly string[]): SocketPlace | undefined {
     if (this.anonymous.size >= this.budget.anonymous) this.table.makeRoom();
@@ -41,12 +44,12 @@ export class SocketPlaces {
     return place;
   }
 
-  /** Whether there is a place for one more socket that has said hello without a credential. */
+  /** Whether one more socket may stay that has said hello without a credential. */
   get anonymousMayStay(): boolean {
     return this.anonymous.size <= this.budget.anonymous;
   }
 
-  /** @returns false where the account holds as many places as it may: then nothing was taken. */
+  /** @returns false when the account holds its maximum; then nothing was taken. */
   takeOfAccount(account: string): boolean {
     const held = this.accounts.get(account) ?? 0;
     if (held >= this.budget.perAccount) return false;
@@ -89,8 +92,8 @@ export class SocketPlace implements Place {
   }
 
   /**
-   * Its client said hello with a good credential.
-   * @returns false where the account has as many sockets as it may, or the client left meanwhile: close it then.
+   * Notes that the client said hello with a valid credential.
+   * @returns false when the account holds its maximum of sockets, or the client left meanwhile: close it then.
    */
   signedIn(account: string): boolean {
     if (this.isOver || !this.places.takeOfAccount(account)) return false;
@@ -101,14 +104,17 @@ export class SocketPlace implements Place {
     return true;
   }
 
-  /** A subscription was accepted and goes on. */
+  /** Notes that a subscription was accepted and goes on. */
   began(subscription: string): void {
     clearTimeout(this.patience);
     this.subscriptions.add(subscription);
     this.table.keep(this);
   }
 
-  /** A subscription is over. One that never began changes nothing, or asking for nonsense would keep the place. */
+  /**
+   * Notes that a subscription is over. One that never began changes nothing; otherwise invalid requests would keep the
+   * place.
+   */
   ended(subscription: string): void {
     if (!this.subscriptions.delete(subscription) || !this.isWaiting()) return;
     this.table.touch(this);

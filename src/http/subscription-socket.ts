@@ -26,36 +26,39 @@ import { routeName } from './route-name.ts';
 import { boundSocket } from './socket-bounds.ts';
 import { type SocketBudget, type SocketPlace, SocketPlaces, TRY_AGAIN_LATER } from './socket-places.ts';
 
-/** Sockets that one network opens: an office of 300 people with three tabs each comes back within a minute. */
+/**
+ * Sockets that one network may open. An office of 300 people with three tabs each reconnects within a minute and a
+ * half.
+ */
 export const SOCKET_RULES = { 'socket.ip': { burst: 600, perSeconds: 60 } } as const;
 
-/** Bytes of a message: documents of subscriptions are short. */
+/** Bytes of a message. Documents of subscriptions are short. */
 const MAX_MESSAGE = 16 * 1024;
-/** Milliseconds for the client to answer that a socket is closed: a shutdown waits for it. */
+/** Milliseconds for the client to confirm the close of a socket. A shutdown waits for it. */
 const CLOSE_TIMEOUT = 3_000;
 
-/** For the server of the sockets. `closeTimeout` is an option of ws that its types do not know yet. */
+/** Options of the WebSocket server. `closeTimeout` is an option of ws that its types do not know yet. */
 export const SOCKET_OPTIONS = { maxPayload: MAX_MESSAGE, closeTimeout: CLOSE_TIMEOUT, handleProtocols };
 
-/** Subscriptions of a socket. */
+/** Subscriptions per socket. */
 const MAX_SUBSCRIPTIONS = 10;
-/** Milliseconds: how soon a client must say hello, how often it must show that it lives. */
+/** Milliseconds until a client must say hello, and between two pings that it must answer. */
 const HELLO_TIMEOUT = 3_000;
 const KEEP_ALIVE = 15_000;
-/** Milliseconds between two looks whether the token of a socket is still good; they cost no input or output. */
+/** Milliseconds between two checks whether the token of a socket is still valid. They cost no I/O. */
 const TOKEN_INTERVAL = 1_000;
-const UNTOLD = 'Nobody can tell whether the session has ended';
+const UNTOLD = 'Unable to check whether the session has ended';
 
 export interface SocketOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
   readonly log: FailureLog;
-  /** Into the audit trail. */
+  /** Writes to the audit trail. */
   readonly recordRefusals: RecordRefusals;
   readonly contexts: RequestContexts;
   readonly rateLimiter: RateLimiter<keyof typeof SOCKET_RULES>;
   readonly sockets: SocketBudget;
-  /** Milliseconds for the beginning of a subscription, and for each of its events. */
+  /** Milliseconds for the start of a subscription, and for answering each event. */
   readonly deadline: number;
 }
 
@@ -66,8 +69,8 @@ interface Extra extends Record<PropertyKey, unknown> {
 }
 
 /**
- * Subscriptions over a WebSocket (the protocol graphql-transport-ws), and nothing else: queries and mutations go over
- * HTTP. The hooks of the route have checked the origin before. A socket that began with a token ends with it.
+ * Serves subscriptions over a WebSocket (the protocol graphql-transport-ws). Queries and mutations go over HTTP. The
+ * hooks of the route have checked the origin before. A socket that began with a token ends with it.
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   const { schema, log, recordRefusals, contexts, rateLimiter, sockets, deadline } = options;
@@ -82,7 +85,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization;
     return contexts.ofSocket(extra.request, typeof authorization === 'string' ? authorization : undefined);
   };
-  /** What the client is told; the log is told more, and the audit trail what was not allowed. */
+  /** Returns the errors for the client. The log gets more detail, and the audit trail gets the refusals. */
   const report = async (
     raw: readonly GraphQLError[],
     context: RequestContext,
@@ -157,7 +160,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     const closed = server.opened(
       {
         protocol: socket.protocol,
-        // A client that left hears nothing, which is no fault; that it left, the event `close` tells.
+        // A client that has left receives nothing, which is not a fault. The event `close` reports that it left.
         send: (data) => new Promise((resolve) => socket.send(data, () => resolve())),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) => {
@@ -174,7 +177,7 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
     );
     socket.once('close', (code, reason) => void closed(code, String(reason)));
     keepAlive(socket);
-    // After the listeners: what the client says meanwhile is not lost.
+    // After the listeners are set, so that messages that arrive meanwhile are not lost.
     await rateLimiter.charge(['socket.ip', networks]).catch((error) => {
       if (!(error instanceof RateLimited)) throw error;
       return refuse('Too many attempts');
@@ -182,10 +185,13 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   };
 }
 
-/** What ws refuses of a client, and how connections end: anybody can cause these, and none is a fault of ours. */
+/**
+ * Protocol errors that ws finds, and ends of connections. Any client can cause them, so they are not faults of the
+ * gateway.
+ */
 const CAUSED_BY_CLIENT = /^(WS_ERR_\w+|ECONNRESET|EPIPE)$/;
 
-/** For what is wrong with an open socket; it is cut. */
+/** Logs an error of an open socket, and cuts the socket. */
 export function onSocketError(error: Error, socket: WebSocket, request: FastifyRequest): void {
   const { code = '' } = error as NodeJS.ErrnoException;
   if (CAUSED_BY_CLIENT.test(code)) request.log.info({ code }, 'a WebSocket was cut');
@@ -207,7 +213,7 @@ function endWithToken(socket: WebSocket, deadline: number, contextOf: () => Requ
   socket.once('close', () => clearInterval(timer));
 }
 
-/** A client that does not answer is gone, whatever TCP believes. */
+/** Ends the socket of a client that does not answer pings, even if TCP considers it connected. */
 function keepAlive(socket: WebSocket): void {
   let alive = true;
   socket.on('pong', () => {

@@ -65,7 +65,7 @@ describe('more operations than a process can run at once', () => {
   }
   /** On two cores a process runs 133 operations: 100, and those that may hash or wait for a hash. */
   const MANY = 200;
-  const isAtTheDoor = (line: string) => line.includes('operations are at work already');
+  const isAtTheDoor = (line: string) => line.includes('operations are running already');
 
   it('wait, and are served as soon as there is room', async () => {
     const { accessToken } = await (await gateway.aSubject()).signedIn();
