@@ -1,2 +1,2 @@
-/** Something around the gateway keeps it from starting. The message tells the operator what to do. */
+/** A condition outside of the gateway prevents the start. The message tells the operator what to do. */
 export class CannotStart extends Error {}

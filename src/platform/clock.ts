@@ -1,7 +1,7 @@
 /**
- * The time for what a process decides by itself: claims of an access token, token buckets. It is that of the database
- * (database-clock.ts), as this process knows it.
- * What several processes must agree on (expiry of sessions, grace of a rotation) is judged by the database's now().
+ * The clock for decisions of one process: claims of an access token, token buckets. It is the time of the database
+ * (database-clock.ts), as far as this process knows it. Decisions that several processes must share (expiry of
+ * sessions, grace of a rotation) use the database's now().
  */
 export interface Clock {
   /** Milliseconds since the epoch. */

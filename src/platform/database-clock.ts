@@ -3,18 +3,18 @@ import { CannotStart } from './cannot-start.ts';
 import type { Clock } from './clock.ts';
 import { isDatabaseAway, sql, statement } from './database/index.ts';
 
-/** Milliseconds between two questions. */
+/** Milliseconds between two queries of the time. */
 const ASK_INTERVAL = 5_000;
-/** Questions before the gateway serves: one that was held up tells little. */
+/** Queries before the gateway serves. A single delayed one would be imprecise. */
 const FIRST_QUESTIONS = 3;
-/** How fast two clocks drift apart at most, in milliseconds per millisecond (500 ppm, as NTP assumes). */
+/** Greatest drift between two clocks, in milliseconds per millisecond (500 ppm, as NTP assumes). */
 const DRIFT = 0.0005;
-/** Milliseconds by which the clock of this machine may be off before the log says so. */
+/** Milliseconds by which this machine's clock may be off before a warning is logged. */
 const TOLERATED = 5_000;
-/** Milliseconds beyond which a start is refused: somebody must set the clock. */
+/** Milliseconds beyond which the start is refused: the operator must set the clock. */
 const REFUSED = 300_000;
 
-/** What one question told: the time of the database is `offset` ahead of performance.now(), give or take `doubt`. */
+/** The result of one query: the database's time is `offset` ahead of performance.now(), plus or minus `doubt`. */
 interface Sample {
   readonly offset: number;
   readonly doubt: number;
@@ -22,9 +22,9 @@ interface Sample {
 }
 
 /**
- * The time of the database, which is one for all processes. A machine whose own clock is off would otherwise refuse the
- * tokens that other processes issue. Between two questions it goes on by the monotonic clock, so a jump of the wall clock
- * changes nothing. Until the first answer it is the time of this machine.
+ * The time of the database, which is the same for all processes. A machine with a wrong clock would otherwise refuse
+ * the tokens that other processes issue. Between two queries it follows the monotonic clock, so a jump of the wall
+ * clock has no effect. Until the first answer it is the time of this machine.
  */
 export class DatabaseClock implements Clock {
   private best: Sample | undefined;
@@ -47,7 +47,7 @@ export class DatabaseClock implements Clock {
   }
 
   /**
-   * @param fork gives an EntityManager for questions in the background
+   * @param fork gives an EntityManager for queries in the background
    * @throws {CannotStart} when the two clocks are too far apart.
    */
   async start(fork: () => EntityManager): Promise<void> {
@@ -64,7 +64,10 @@ export class DatabaseClock implements Clock {
     clearInterval(this.timer);
   }
 
-  /** @param askedAt, answeredAt by performance.now() */
+  /**
+   * Takes a sample, unless the current one is more precise and agrees with it.
+   * @param askedAt, answeredAt in the time of performance.now()
+   */
   learn(databaseTime: number, askedAt: number, answeredAt: number): void {
     const doubt = (answeredAt - askedAt) / 2;
     const sample = { offset: databaseTime - (askedAt + answeredAt) / 2, doubt, at: answeredAt };
@@ -79,7 +82,7 @@ export class DatabaseClock implements Clock {
     try {
       await this.ask(em);
     } catch (error) {
-      // The time goes on by the monotonic clock. That the database is away is said elsewhere.
+      // The time follows the monotonic clock meanwhile. Other parts report that the database is away.
       if (!isDatabaseAway(error)) this.log('the time of the database cannot be read', { err: error });
     }
   }
@@ -100,7 +103,7 @@ export class DatabaseClock implements Clock {
     this.wasOff = isOff;
     this.log(
       isOff
-        ? "the clock of this machine is off from the database's, which counts: set it by NTP"
+        ? "the clock of this machine differs from the database's, which is the reference: set it by NTP"
         : "the clock of this machine agrees with the database's again",
       { offsetSeconds },
     );

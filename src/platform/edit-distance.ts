@@ -1,7 +1,7 @@
 /**
- * Whether so few edits turn one text into the other. An edit inserts, removes or replaces a character, or swaps two
- * neighbours (Damerau and Levenshtein; "optimal string alignment").
- * @param edits small: each one more multiplies the work by four
+ * Whether at most this many edits turn one text into the other. An edit inserts, removes or replaces a character, or
+ * swaps two neighbours (Damerau and Levenshtein; "optimal string alignment").
+ * @param edits small: each further edit multiplies the work by four
  */
 export function isWithinEdits(one: string, other: string, edits: number): boolean {
   if (Math.abs(one.length - other.length) > edits) return false;
@@ -20,7 +20,7 @@ export function isWithinEdits(one: string, other: string, edits: number): boolea
   );
 }
 
-/** @returns the candidate that takes the fewest edits, the first of several; undefined where all take more than `edits`. */
+/** @returns the candidate with the fewest edits, the first of several; undefined when all need more than `edits`. */
 export function nearest(text: string, candidates: Iterable<string>, edits: number): string | undefined {
   const list = [...candidates];
   for (let distance = 0; distance <= edits; distance++) {

@@ -16,14 +16,14 @@ export enum ErrorCode {
   INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR',
 }
 
-/** What the schema says of each code; `retryable` means that the same request may succeed later unchanged. */
+/** Description of each code in the schema. `retryable` means that the same request may succeed later, unchanged. */
 export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retryable: boolean }>> = {
   UNAUTHENTICATED: {
     description:
       "No valid access token: absent, malformed, expired, revoked, or older than the account's last security change. Refresh, or sign in again.",
     retryable: false,
   },
-  FORBIDDEN: { description: 'Signed in, but not allowed.', retryable: false },
+  FORBIDDEN: { description: 'The caller is signed in, but not allowed to do this.', retryable: false },
   REAUTHENTICATION_REQUIRED: {
     description:
       'The session is too weak or too old for this operation. extensions: requiredAal, maxAgeSeconds, methods, enrolmentRequired. Call reauthenticate, then repeat.',
@@ -35,7 +35,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
     retryable: false,
   },
   EMAIL_NOT_CONFIRMED: {
-    description: 'The e-mail address must be confirmed first. Only ever sent after the right password.',
+    description: 'The e-mail address must be confirmed first. Sent only after the right password.',
     retryable: false,
   },
   INVALID_TOKEN: {
@@ -49,7 +49,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   REFRESH_TOKEN_SUPERSEDED: {
     description:
-      'A refresh token that a step-up, a credential change or a lost answer left behind; the session goes on. Repeat once with the newest token (a browser has it in its cookie). Without it call reauthenticate with the access token, or sign in.',
+      'A refresh token that was replaced by a step-up, a credential change or a lost answer. The session goes on. Repeat once with the newest token (a browser has it in its cookie). Without it, call reauthenticate with the access token, or sign in.',
     retryable: false,
   },
   BAD_USER_INPUT: {
@@ -64,7 +64,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   NOT_FOUND: {
     description:
-      'No such thing, or not one that the caller may see; also an operation of a part that is not set up here.',
+      'The object does not exist, or the caller may not see it. Also: the operation belongs to a part that is not set up here.',
     retryable: false,
   },
   PAYLOAD_TOO_LARGE: {
@@ -78,7 +78,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
   SERVICE_UNAVAILABLE: {
     description:
-      'A part that the operation needs is away or busy. Nothing was changed, unless the message says that this is not known.',
+      'A part that the operation needs is away or busy. Nothing was changed, unless the message says that the outcome is unknown.',
     retryable: true,
   },
   INTERNAL_SERVER_ERROR: {
@@ -87,7 +87,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { description: string; retr
   },
 };
 
-/** What a route that is not GraphQL answers with. */
+/** HTTP status of each code, for routes outside of GraphQL. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
@@ -107,18 +107,18 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
 };
 
 export interface ErrorOptions {
-  /** For the log only: says more than the client may know. Never a secret. */
+  /** For the log only. It may say more than the client may know, but never a secret. */
   detail?: string | undefined;
-  /** Sent to the client beside the code. */
+  /** Sent to the client next to the code. */
   extensions?: Record<string, unknown>;
-  /** The account that it concerns, for the audit trail. */
+  /** The account that the failure concerns, for the audit trail. */
   subjectId?: string | null;
   cause?: unknown;
 }
 
 /**
- * Every failure that a client may see. `message` and `extensions` reach the client, `detail` only the log.
- * Anything else that is thrown is a fault and is masked as INTERNAL_SERVER_ERROR (graphql/format-error.ts).
+ * A failure that a client may see. `message` and `extensions` reach the client, `detail` only the log. Any other thrown
+ * error is a fault, and is masked as INTERNAL_SERVER_ERROR (graphql/format-error.ts).
  */
 export class GatehouseError extends Error {
   readonly detail: string | undefined;
@@ -145,7 +145,7 @@ export class Unauthenticated extends GatehouseError {
   }
 }
 
-/** The access token or the proof that came with it is not good (RFC 9449 section 7.1); `reason` is its error code. */
+/** The access token or its proof is not valid (RFC 9449 section 7.1). `reason` is the error code. */
 export class InvalidDpopProof extends GatehouseError {
   constructor(
     readonly reason: 'invalid_dpop_proof' | 'invalid_token',
@@ -154,7 +154,7 @@ export class InvalidDpopProof extends GatehouseError {
     super(ErrorCode.UNAUTHENTICATED, message, { detail: reason });
   }
 
-  /** Of the header WWW-Authenticate. */
+  /** Value of the header WWW-Authenticate. */
   get challenge(): string {
     return `DPoP error="${this.reason}", algs="ES256 EdDSA RS256 PS256"`;
   }
@@ -166,11 +166,11 @@ export class Forbidden extends GatehouseError {
   }
 }
 
-/** What an operation can ask for as a proof, in the words of the message. */
+/** Proofs that an operation can ask for, in the words of the message. */
 export type Credential = 'identifier' | 'password' | 'security code' | 'recovery code' | 'Google ID token';
 
 /**
- * A proof was refused. The message names everything that the operation asked for, and never which of it was wrong:
+ * A proof was refused. The message names everything that the operation asked for, and never which part was wrong:
  * "Wrong identifier or password."
  */
 export class InvalidCredentials extends GatehouseError {
@@ -181,12 +181,12 @@ export class InvalidCredentials extends GatehouseError {
 }
 
 function wrong(asked: readonly Credential[]): string {
-  // Nobody types an ID token, and a deactivated account gets the same answer.
+  // People do not type an ID token, and a deactivated account gets the same answer.
   if (asked.join() === 'Google ID token') return 'This Google sign-in was not accepted. Start it again.';
   return `Wrong ${asked.join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`;
 }
 
-/** Only ever after the right password: it says that there is an account, or will be. */
+/** Thrown only after the right password, since it reveals that the account exists, or will exist. */
 export class EmailNotConfirmed extends GatehouseError {
   constructor() {
     super(
@@ -196,10 +196,10 @@ export class EmailNotConfirmed extends GatehouseError {
   }
 }
 
-/** One message for every mailed token or challenge that is not good. */
+/** One message for every mailed token or challenge that is not valid. */
 export class InvalidToken extends GatehouseError {
   constructor(detail?: string) {
-    super(ErrorCode.INVALID_TOKEN, 'This link or code is not valid any more. Ask for a new one.', { detail });
+    super(ErrorCode.INVALID_TOKEN, 'This link or code is no longer valid. Ask for a new one.', { detail });
   }
 }
 
@@ -224,7 +224,7 @@ export class RefreshTokenSuperseded extends GatehouseError {
 export interface FieldProblem {
   /** Path of the input field, such as `input.username`. */
   field: string;
-  /** What is wrong, as a sentence for people; never the rejected value. */
+  /** The problem as a sentence for people; never the rejected value. */
   message: string;
 }
 
@@ -266,10 +266,13 @@ export class RateLimited extends GatehouseError {
   }
 }
 
-/** Where nobody knows better. */
+/** The default wait. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** Busy, or without a part that it needs. Clients are always told when to come back, so that they do not at once. */
+/**
+ * The gateway is busy, or lacks a part that it needs. Clients are always told when to retry, so that they do not retry
+ * at once.
+ */
 export class ServiceUnavailable extends GatehouseError {
   constructor({
     detail,
@@ -280,11 +283,11 @@ export class ServiceUnavailable extends GatehouseError {
     detail?: string;
     cause?: unknown;
     retryAfterSeconds?: number;
-    /** Whether the change may have been made all the same. */
+    /** Whether the change may still have been made. */
     outcomeUnknown?: boolean;
   } = {}) {
     const message = outcomeUnknown
-      ? 'Temporarily unavailable. The change may have been made or not; look before you repeat it.'
+      ? 'Temporarily unavailable. It is unknown whether the change was made: check before you repeat it.'
       : 'Temporarily unavailable. Nothing was changed; try again.';
     super(ErrorCode.SERVICE_UNAVAILABLE, message, {
       detail,

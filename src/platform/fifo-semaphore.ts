@@ -1,22 +1,22 @@
-/** `reserved` may wait in a place that is kept for it; `open` may not. */
+/** `reserved` may wait in a reserved place; `open` may not. */
 export type Line = 'open' | 'reserved';
 
 /**
- * Lets a fixed number in at a time and the others wait in the order they came, up to a bound. Piscina's own queue is
- * not used because it serves waiting jobs out of order, so that under load the unlucky ones time out.
+ * Admits a fixed number at a time. The others wait in the order of arrival, up to a limit. Piscina's own queue serves
+ * waiting jobs out of order, so that under load some of them time out.
  *
- * Some of the places in the queue may be reserved. Those who wait in them form a line of their own, and the two lines go in
- * turn: neither can keep the other waiting for more than one turn each.
+ * Some places in the queue may be reserved. Jobs in them form a line of their own, and the two lines alternate, so
+ * neither can delay the other by more than one turn for each of its jobs.
  */
 export class FifoSemaphore {
   readonly #places: number;
-  /** A set keeps the order of arrival and lets go from the middle. */
+  /** A set keeps the order of arrival and allows removals from the middle. */
   readonly #waiting: Readonly<Record<Line, Set<() => void>>> = { open: new Set(), reserved: new Set() };
   readonly #room: Readonly<Record<Line, number>>;
   #inside = 0;
   #servedLast: Line = 'open';
 
-  /** `places` at least 1; `queue`, at least 0, is how many may wait, `reserved` of them in the reserved line. */
+  /** `places` is at least 1. `queue` is how many may wait, at least 0; `reserved` of them wait in the reserved line. */
   constructor({ places, queue, reserved = 0 }: { places: number; queue: number; reserved?: number }) {
     this.#places = places;
     this.#room = { open: queue - reserved, reserved };
@@ -26,13 +26,13 @@ export class FifoSemaphore {
     return this.#waiting.open.size + this.#waiting.reserved.size;
   }
 
-  /** Whether the next one to come could not even wait. */
+  /** Whether the next job could neither enter nor wait. */
   isFull(line: Line = 'open'): boolean {
     const joined = this.#lineFor(line);
     return this.#inside >= this.#places && this.#waiting[joined].size >= this.#room[joined];
   }
 
-  /** How many of those who wait now would go before the next one to come. */
+  /** How many waiting jobs would go before the next one to come. */
   ahead(line: Line = 'open'): number {
     const joined = this.#lineFor(line);
     const before = this.#waiting[joined].size;
@@ -40,9 +40,9 @@ export class FifoSemaphore {
   }
 
   /**
-   * Resolves when it is this one's turn; leave() must follow. Does not look at isFull.
+   * Resolves when the turn comes; call leave() afterwards. Does not check isFull.
    *
-   * @throws the signal's reason when that aborts during the wait; the place in the queue is free then.
+   * @throws the signal's reason when the signal aborts during the wait; the place in the queue is free then.
    */
   async enter(signal: AbortSignal, line: Line = 'open'): Promise<void> {
     if (this.#inside < this.#places) {
@@ -60,7 +60,7 @@ export class FifoSemaphore {
     await promise.finally(() => signal.removeEventListener('abort', giveUp));
   }
 
-  /** Hands the place to the one who has waited longest, in each line in turn. */
+  /** Passes the place on to the job that has waited longest, alternating between the lines. */
   leave(): void {
     for (const line of [other(this.#servedLast), this.#servedLast]) {
       const [next] = this.#waiting[line];
@@ -73,7 +73,10 @@ export class FifoSemaphore {
     this.#inside -= 1;
   }
 
-  /** Once the reserved places are taken, a reserved job waits in the open line: in a rush of them none is refused early. */
+  /**
+   * When the reserved places are taken, a reserved job waits in the open line, so that a rush of them is not refused
+   * early.
+   */
   #lineFor(line: Line): Line {
     return line === 'reserved' && this.#waiting.reserved.size < this.#room.reserved ? 'reserved' : 'open';
   }

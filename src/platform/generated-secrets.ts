@@ -6,7 +6,7 @@ import type { Keyring } from './keyring.ts';
 import { keyring } from './setting-parsers.ts';
 import { InvalidSettings } from './settings.ts';
 
-/** Secrets that a developer's machine makes for itself. */
+/** Secrets that a development machine generates for itself. */
 export interface GeneratedSecrets {
   readonly tokenKeys: Keyring;
   readonly encryptionKeys: Keyring;
@@ -25,7 +25,7 @@ interface SecretsFile {
 }
 
 /**
- * Reads `secrets.json` of the data folder; the first start makes it (mode 0600). Of two first starts at once, one
+ * Reads `secrets.json` of the data folder; the first start makes it (mode 0600). Of two concurrent first starts, one
  * makes it and the other reads it.
  * @throws {InvalidSettings} naming DATA_DIR when the folder cannot be used or the file is damaged.
  */
@@ -64,7 +64,7 @@ async function make(dataDir: string, file: string): Promise<string> {
   await writeFile(temporary, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
   await chmod(temporary, 0o600);
   try {
-    // Unlike a rename, a link never replaces what another process has put there meanwhile.
+    // Unlike a rename, a link never replaces a file that another process has made meanwhile.
     await link(temporary, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;

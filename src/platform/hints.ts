@@ -1,24 +1,24 @@
 import type { Logger } from './logger.ts';
 
-/** Different subjects of one kind that are named; what clients send must not fill the log or the memory. */
+/** Subjects of one kind that get a hint. Requests of clients must not fill the log or the memory. */
 const MAX_SUBJECTS = 32;
 
 /** A mistake of the operator that the gateway noticed. */
 export interface Hint {
-  /** Sentences. Nothing that a client sent, unless its form was checked: it goes to a terminal. */
+  /** Sentences. No text of a client unless its form was checked, since the message is shown on a terminal. */
   readonly message: string;
-  /** A line for `.env` that mends it. */
+  /** A line for `.env` that corrects the mistake. */
   readonly set?: string;
 }
 
 /**
- * Points out mistakes that otherwise pass in silence, or show only in the browser of a user: a warning in the log, and
- * plain lines on the console of a developer.
+ * Reports mistakes that otherwise stay silent, or show only in the browser of a user. Each hint is a warning in the
+ * log, and plain lines on the console of a developer.
  */
 export class Hints {
   private readonly subjects = new Map<string, Set<string>>();
 
-  /** @param console undefined: the log alone */
+  /** @param console undefined: only the log */
   constructor(
     private readonly log: Pick<Logger, 'warn'>,
     private readonly console: Pick<NodeJS.WritableStream, 'write'> | undefined,
@@ -29,7 +29,7 @@ export class Hints {
     this.console?.write(`\n  Hint        ${message}\n${set === undefined ? '' : `              ${set}\n`}`);
   }
 
-  /** Gives a hint of one kind once for each subject, such as an origin, and for 32 subjects at most. */
+  /** Gives a hint of one kind once for each subject, such as an origin, and for at most 32 subjects. */
   once(kind: string, subject: string, hint: () => Hint): void {
     const known = this.subjects.get(kind) ?? new Set();
     if (known.has(subject) || known.size >= MAX_SUBJECTS) return;

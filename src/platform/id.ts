@@ -1,11 +1,11 @@
 import { v7 } from 'uuid';
 
-/** UUID version 7 (RFC 9562): begins with the time, so that new rows stand together in an index. */
+/** A UUID of version 7 (RFC 9562). It begins with the time, so that new rows are neighbours in an index. */
 export const newId = (): string => v7();
 
 const CANONICAL = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** True for the one text form that the gateway itself writes. */
+/** Whether the text has the only form that the gateway itself writes. */
 export const isId = (text: string): boolean => CANONICAL.test(text);
 
 export const idToBytes = (id: string): Buffer => Buffer.from(id.replaceAll('-', ''), 'hex');

@@ -1,6 +1,6 @@
 import { BadUserInput, type FieldProblem } from './errors.ts';
 
-/** A value that a person typed is not acceptable. The message is for that person and never holds the value. */
+/** A value from a person is not acceptable. The message is for that person and never contains the value. */
 export class InvalidValue extends Error {}
 
 type Readers = Readonly<Record<string, () => unknown>>;
@@ -13,8 +13,8 @@ type Readers = Readonly<Record<string, () => unknown>>;
  *       email: () => parseEmailAddress(input.email),
  *     });
  *
- * @param path prefix of the field names in the error; empty where the fields are arguments themselves
- * @throws {BadUserInput} naming every field that was refused.
+ * @param path prefix of the field names in the error; empty when the fields are arguments themselves
+ * @throws {BadUserInput} naming every refused field.
  */
 export function readFields<T extends Readers>(
   path: string,

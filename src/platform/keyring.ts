@@ -7,15 +7,15 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 
-/** One secret key with the identifier that is stored beside what it made. */
+/** One secret key with its identifier, which is stored next to everything that the key makes. */
 export interface Key {
-  /** First 4 bytes of SHA-256 over the key, in hex: tells keys apart and gives nothing away. */
+  /** First 4 bytes of SHA-256 over the key, in hex. Identifies the key without revealing it. */
   readonly id: string;
-  /** Made once: given bytes, `createHmac` makes one for each call, which costs as much as the HMAC. */
+  /** Made once. Given bytes, `createHmac` makes a key object at each call, which costs as much as the HMAC. */
   readonly secret: KeyObject;
 }
 
-/** The first key writes, all of them read: putting a new key in front rotates. */
+/** The first key writes, and all keys read. Put a new key first to rotate. */
 export type Keyring = readonly [Key, ...Key[]];
 
 export function keyFromBytes(bytes: Buffer): Key {
@@ -30,8 +30,8 @@ export function findKey(keyring: Keyring, id: string): Key | undefined {
 }
 
 /**
- * Keys of their own for one purpose (HKDF-SHA-256, RFC 5869), under the identifiers of those that they come from: who
- * learns one of them learns neither its origin nor those of other purposes.
+ * Derives keys for one purpose (HKDF-SHA-256, RFC 5869), with the identifiers of their source keys. A derived key
+ * reveals neither its source key nor the keys of other purposes.
  */
 export function derivedKeyring([first, ...rest]: Keyring, purpose: string): Keyring {
   const derive = ({ id, secret }: Key): Key => {
@@ -41,7 +41,7 @@ export function derivedKeyring([first, ...rest]: Keyring, purpose: string): Keyr
   return [derive(first), ...rest.map(derive)];
 }
 
-/** HMAC-SHA-256 (RFC 2104). The label separates the purposes that one key serves. */
+/** HMAC-SHA-256 (RFC 2104). The label separates the purposes of one key. */
 export function mac(key: Key, label: string, data: Uint8Array): Buffer {
   return createHmac('sha256', key.secret).update(label).update('\0').update(data).digest();
 }

@@ -2,25 +2,25 @@ import { fstatSync, write as writeTo } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { DestinationStream } from 'pino';
 
-/** Bytes that wait for a slow reader of the log. A line is about 300 bytes, so these are some 25,000 lines. */
+/** Bytes that may wait for a slow reader of the log. A line has about 300 bytes, so these are some 25,000 lines. */
 const MAX_WAITING = 8 * 1024 * 1024;
-/** Milliseconds in which the last lines of a process must find a reader. */
+/** Milliseconds for writing the last lines of a process. */
 export const LOG_PATIENCE = 500;
 const STANDARD_ERROR = 2;
 
 type Written = (error?: Error | null) => void;
 
-/** Writes without blocking, in order. A stream of Node is one. */
+/** Writes without blocking, in order. Node streams implement it. */
 export interface LineWriter {
-  /** Bytes that were accepted and are not written yet. */
+  /** Bytes that were accepted but are not written yet. */
   readonly writableLength: number;
   write(text: string, written: Written): unknown;
 }
 
 /**
- * Takes the lines of the log, never waits for their reader, and never throws: a pipe that nobody reads, or a full disk,
- * must not stop the gateway or fail a request. Lines that find no room are dropped and counted. The log says how many
- * as soon as it is read again.
+ * Takes the lines of the log. It never waits for the reader and never throws: a pipe without a reader, or a full disk,
+ * must not stop the gateway or fail a request. When there is no room, lines are dropped and counted. The log reports
+ * the count as soon as it can be written again.
  */
 export class LogSink implements DestinationStream {
   private dropped = 0;
@@ -42,7 +42,7 @@ export class LogSink implements DestinationStream {
     });
   }
 
-  /** Waits until everything is written, but no longer than `patience` milliseconds. Call it before the process ends. */
+  /** Waits until everything is written, at most `patience` milliseconds. Call it before the process ends. */
   async drained(patience: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, patience);
@@ -51,18 +51,18 @@ export class LogSink implements DestinationStream {
   }
 }
 
-/** Standard error. Node writes to pipes, sockets and terminals without blocking, but not to files. */
+/** The sink for standard error. Node writes to pipes, sockets and terminals without blocking, but not to files. */
 export function standardError(): LogSink {
   const kind = fstatSync(STANDARD_ERROR);
   if (!kind.isFIFO() && !kind.isSocket() && !isatty(STANDARD_ERROR)) {
     return new LogSink(new FileWriter(STANDARD_ERROR));
   }
-  // A reader that went away. Each write fails by itself, and the sink counts it.
+  // After the reader has gone, each write fails by itself, and the sink counts it.
   if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
   return new LogSink(process.stderr);
 }
 
-/** Appends to an open file. A write that fails, such as one on a full disk, fails alone: later ones are tried. */
+/** Appends to an open file. After a failed write, such as on a full disk, later ones are still tried. */
 class FileWriter implements LineWriter {
   private waiting: Array<{ bytes: Buffer; written: Written }> = [];
   private isWriting = false;

@@ -4,8 +4,8 @@ import { isDatabaseError } from './database/index.ts';
 export type Logger = pino.Logger;
 
 /**
- * One JSON object per line, times in UTC, on standard error: standard output is for people and for pipes.
- * Of what a client sent only the id of its request is logged.
+ * Makes the logger: one JSON object per line, times in UTC, on standard error, since standard output is for people and
+ * pipes. Of the data that a client sends, only the request id is logged.
  */
 export function createLogger(level: string, destination: DestinationStream): Logger {
   return pino(
@@ -21,8 +21,8 @@ export function createLogger(level: string, destination: DestinationStream): Log
 }
 
 /**
- * Errors keep type, message and stack; those of the database only what names the place, since its messages quote
- * values and whole rows: hashes, addresses, tokens.
+ * Serialises an error. Ordinary errors keep type, message and stack. Database errors keep only what identifies the
+ * place, since their messages quote values and whole rows: hashes, e-mail addresses, tokens.
  */
 export function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;

@@ -1,14 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 /**
- * What one part of the gateway keeps about a person. Whoever keeps something new about people brings one, or it is
- * missing from exportMyData and outlives deleteAccount.
+ * The data about people that one part of the gateway keeps. Each part that keeps such data must declare it. Otherwise
+ * the data is missing from exportMyData and outlives deleteAccount.
  */
 export interface PersonalData {
   /** Name of the section in the export. */
   readonly section: string;
-  /** Plain JSON values, without secrets: no hash, no token, no key. */
+  /** Returns plain JSON values without secrets: no hash, no token, no key. */
   collect(em: EntityManager, userId: string): Promise<unknown>;
-  /** Removes what does not go with the account's row by a foreign key. */
+  /** Removes the data that is not deleted together with the account's row by a foreign key. */
   erase?(tx: EntityManager, userId: string): Promise<void>;
 }

@@ -10,9 +10,9 @@ const TAG_BYTES = 16;
 const HEADER_BYTES = 1 + ID_BYTES + IV_BYTES;
 
 /**
- * Keeps secrets that must be read again (signing keys, TOTP secrets) as AES-256-GCM in the database.
- * Sealed form: version, key id, IV, ciphertext, tag. `purpose` is bound as additional data, so that a value
- * sealed for one column cannot be moved to another.
+ * Encrypts secrets that must be read again (signing keys, TOTP secrets) with AES-256-GCM for the database. Sealed form:
+ * version, key id, IV, ciphertext, tag. `purpose` is bound as additional data, so that a value sealed for one column
+ * cannot be moved to another.
  */
 export class SecretBox {
   constructor(private readonly keyring: Keyring) {}
@@ -21,7 +21,7 @@ export class SecretBox {
     const [key] = this.keyring;
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv('aes-256-gcm', key.secret, iv).setAAD(Buffer.from(purpose));
-    // Copied once: what is sealed can be a picture of several megabytes.
+    // Copied once: the plaintext may be a picture of several megabytes.
     return Buffer.concat([
       Buffer.from([VERSION]),
       Buffer.from(key.id, 'hex'),
@@ -32,14 +32,14 @@ export class SecretBox {
     ]);
   }
 
-  /** Whether a sealed value was written with the first key: one that was not must be sealed anew to retire its key. */
+  /** Whether a value is sealed with the first key. Other values must be sealed again to retire their key. */
   isCurrent(sealed: Uint8Array): boolean {
     return Buffer.from(sealed.subarray(1, 1 + ID_BYTES)).toString('hex') === this.keyring[0].id;
   }
 
   /**
-   * @throws {InvalidSettings} the key is not configured.
-   * @throws {Error} another version, or a value that was altered or moved.
+   * @throws {InvalidSettings} when the key is not configured.
+   * @throws {Error} for another version, or a value that was altered or moved.
    */
   open(purpose: string, sealed: Uint8Array): Buffer {
     const bytes = Buffer.from(sealed);

@@ -2,8 +2,8 @@ import { isDatabaseAway, isOutcomeUnknown } from './database/index.ts';
 import { GatehouseError, ServiceUnavailable } from './errors.ts';
 
 /**
- * What a client is told of a failure: the failure itself when it is in our terms, ServiceUnavailable when the database is away
- * or overloaded; undefined for a fault.
+ * The failure that a client is told: the error itself when it is a GatehouseError, ServiceUnavailable when the database
+ * is away or overloaded, undefined for a fault.
  */
 export function asGatehouseError(error: unknown): GatehouseError | undefined {
   if (error instanceof GatehouseError) return error;
@@ -15,6 +15,6 @@ export function asGatehouseError(error: unknown): GatehouseError | undefined {
   });
 }
 
-/** True for a failure that may pass: the same request may succeed later. */
+/** Whether a failure may pass, so that the same request may succeed later. */
 export const isUnavailable = (error: unknown): boolean =>
   asGatehouseError(error) instanceof ServiceUnavailable;

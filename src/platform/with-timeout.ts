@@ -1,11 +1,11 @@
-/** Milliseconds by which a timer may be late without the event loop having stood still. */
+/** Milliseconds by which a timer may be late although the event loop did not stall. */
 const USUAL_LATENESS = 50;
 
 /**
- * Bounds how long `work` is waited for. Time in which this process stood still does not count against the other side: an
- * event loop that was busy runs its timers before it reads its sockets, so an answer that has arrived is read first, and
- * what needs another round trip gets the lost time once more, up to the same number of milliseconds.
- * @throws when `work` has not ended within the milliseconds; what it does goes on unheard.
+ * Bounds the wait for `work`. Time in which this process stalled does not count against the other side. A busy event
+ * loop runs its timers before it reads its sockets, so an answer that has arrived is read first. Work that needs
+ * another round trip gets the lost time again, up to the same number of milliseconds.
+ * @throws when `work` has not ended in time; it goes on, and its result is ignored.
  */
 export async function withTimeout<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -311,7 +311,9 @@ describe('a folder is refused', () => {
   it('when another version wrote it', async () => {
     const folder = await newFolder();
     await writeFile(join(folder, 'PG_VERSION'), '15\n');
-    expect(await refusal(folder)).toMatch(/^DATA_DIR: .* was made by PostgreSQL 15, this is 18: /);
+    expect(await refusal(folder)).toMatch(
+      /^DATA_DIR: .* was made by PostgreSQL 15, but this is version 18: /,
+    );
   });
 
   it('when it has another password, and no server stays behind', async () => {

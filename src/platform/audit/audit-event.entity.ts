@@ -4,15 +4,16 @@ import { newId } from '../id.ts';
 
 export enum AuditOutcome {
   SUCCESS = 'SUCCESS',
-  /** Tried and wrong: a bad password, a reused token. */
+  /** The attempt failed: a wrong password, a reused token. */
   FAILURE = 'FAILURE',
-  /** Not allowed, or a limit was hit. */
+  /** The attempt was refused, by a permission or a rate limit. */
   DENIED = 'DENIED',
 }
 
 /**
- * Who did what to whom, when, from where. The login that serves can insert and select, never update or delete.
- * It holds user ids and no names or addresses of accounts, and no foreign keys: it outlives the account.
+ * One event of the audit trail: actor, action, subject, time and source. The serving login can insert and select, never
+ * update or delete. An event holds user ids, but no names or e-mail addresses, and no foreign keys, since it outlives
+ * the account.
  */
 @Entity({ tableName: 'audit_event' })
 @Index({ name: 'audit_event_at_index', properties: ['at', 'id'] })
@@ -62,7 +63,7 @@ export class AuditEvent {
   @Property({ type: 'jsonb', nullable: true })
   details: Record<string, unknown> | null = null;
 
-  /** The writing transaction, for the audit stream. Null for events of before there was one. */
+  /** The writing transaction, for the audit stream. Null for events from before the first audit stream. */
   @Property({ columnType: 'xid8', type: 'string', nullable: true, defaultRaw: 'pg_current_xact_id()' })
   writtenBy!: Opt<string> | null;
 }

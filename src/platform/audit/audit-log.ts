@@ -6,24 +6,26 @@ import { AuditOutcome } from './audit-event.entity.ts';
 
 export interface AuditEntry {
   action: string;
-  /** Who acted; null where nobody has proved who they are. */
+  /** The account that acted; null when no account was proved. */
   actorId: string | null;
-  /** Whom it concerns; null where no such account exists, and where it concerns no account. */
+  /** The account that the event concerns; null when there is none. */
   subjectId: string | null;
   outcome?: AuditOutcome;
-  /** Small facts, never a secret, a name or an address of an account. */
+  /** Small facts. Never a secret, or the name or e-mail address of an account. */
   details?: Record<string, unknown>;
 }
 
-/** Writes the audit trail. Call it in the transaction of the change: what cannot be recorded does not happen. */
+/**
+ * Writes the audit trail. Call it in the transaction of the change: a change that cannot be recorded is rolled back.
+ */
 export class AuditLog {
   record(em: EntityManager, source: RequestSource, entry: AuditEntry): Promise<void> {
     return this.recordAll(em, source, [entry]);
   }
 
   /**
-   * Many events by one statement, a written one: every sign-in waits for it, and by way of the entity it costs as much
-   * as the rest of the transaction.
+   * Records many events by one hand-written statement. Every sign-in waits for it, and writing through the entity would
+   * cost as much as the rest of the transaction.
    */
   async recordAll(em: EntityManager, source: RequestSource, entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;

@@ -1,6 +1,6 @@
 import type { AuditOutcome } from './audit-event.entity.ts';
 
-/** An audit event as it leaves the host: what the row has, and nothing beside. */
+/** An audit event in the form in which it leaves the host: the facts of its row, and no more. */
 export interface StreamedEvent {
   readonly id: string;
   /** RFC 3339, in UTC, with microseconds. */
@@ -15,16 +15,19 @@ export interface StreamedEvent {
   readonly details: Record<string, unknown> | null;
 }
 
-/** Where audit events are shipped to. */
+/** The destination of audit events. */
 export interface AuditReceiver {
   /**
-   * Resolves once the receiver has the events, as far as its protocol can tell. The same events come again after a
-   * rejection. Ends within seconds, also when the receiver hangs.
+   * Sends events. Resolves once the receiver has them, as far as its protocol can tell. The same events are sent again
+   * after a rejection. Ends within seconds, even when the receiver hangs.
    */
   send(events: readonly StreamedEvent[]): Promise<void>;
 }
 
-/** One line of ASCII: no receiver has to know the encoding, and no value can begin another line or record. */
+/**
+ * Writes an event as one line of ASCII, so that receivers need not know the encoding, and a value cannot begin another
+ * line or record.
+ */
 export const toJsonLine = (event: StreamedEvent): string =>
   JSON.stringify(event).replace(
     /[\u007f-\uffff]/g,

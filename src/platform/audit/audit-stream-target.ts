@@ -1,7 +1,7 @@
 import { accepting } from '../setting-parsers.ts';
 import type { SyslogAddress } from './syslog-receiver.ts';
 
-/** Where AUDIT_STREAM sends audit events. */
+/** The destination that AUDIT_STREAM names. */
 export type AuditStreamTarget = 'off' | 'stdout' | SyslogAddress;
 
 /** RFC 5425 section 4.1. Plain TCP has no port of its own (RFC 6587 section 3.1). */

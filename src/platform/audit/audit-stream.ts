@@ -7,13 +7,13 @@ import type { AuditReceiver, StreamedEvent } from './audit-receiver.ts';
 
 /** Events that are read, held in memory and sent together. */
 const BATCH = 200;
-/** Milliseconds between two looks at the table. */
+/** Milliseconds between two polls of the table. */
 const POLL = 1_000;
-/** Seconds for which one process ships alone: longer than the time between two renewals and a batch together. */
+/** Seconds for which one process ships alone. Longer than the renewal interval plus the time of a batch. */
 const LEASE = 20;
 /** Milliseconds between two renewals of the lease. */
 const RENEWAL = 5_000;
-/** Milliseconds before the next attempt: doubled after each failure, up to the longest. */
+/** Milliseconds before a retry: doubled after each failure, up to the longest. */
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 30_000;
 /** Milliseconds between two log lines while events wait. */
@@ -21,23 +21,23 @@ const REPORT_INTERVAL = 300_000;
 /** Milliseconds between two checks for late events, and the seconds after which an event is late. */
 const LATE_CHECK = 60_000;
 const LATE = 60;
-/** Waiting events are counted up to here. */
+/** Limit of the count of waiting events. */
 const MOST_COUNTED = 10_000;
 /** Milliseconds for the last events at a shutdown. */
 const STOP_PATIENCE = 3_000;
 
-/** The row of the one stream that there is. */
+/** Name of the only stream. */
 const NAME = 'audit';
 const NIL = '00000000-0000-0000-0000-000000000000';
 
-/** Everything up to this event was shipped. */
+/** The position of the stream: everything up to this event was shipped. */
 interface Place {
   readonly written_by: string;
   readonly event_id: string;
   readonly since: string | null;
   /**
-   * The server has not given out this number yet, so it is another one: the database was moved to it by a dump. Every
-   * number above the place is of the old server, and complete.
+   * Whether the database was moved to another server by a dump: this server has not assigned the number of the position
+   * yet. Every number above the position is of the old server, and complete.
    */
   readonly moved: boolean;
 }
@@ -45,7 +45,7 @@ interface Place {
 const PLACE = sql`
   written_by::text, event_id, since::text, pg_snapshot_xmax(pg_current_snapshot()) < written_by as moved`;
 
-/** Events of table `e` behind a place. The first comparison lets the planner use the partial index. */
+/** Events of table `e` after a position. The first comparison lets the planner use the partial index. */
 const behind = (
   writtenBy: RawBuilder<unknown>,
   eventId: RawBuilder<unknown>,
@@ -74,15 +74,15 @@ export interface AuditStreamLog {
 }
 
 /**
- * Ships the audit trail to a receiver outside, after each commit and off the path of every request. It reads the
- * table, so a crash loses nothing, and a receiver that is away costs no memory: events wait in their rows.
+ * Ships the audit trail to an external receiver, after each commit and without delaying requests. It reads the table,
+ * so a crash loses no event, and an unreachable receiver costs no memory: events wait in their rows.
  *
- * Each event is shipped at least once, and again only around a crash or a failure. Receivers recognise a repetition by
- * the id. Of several processes one ships at a time, by a lease.
+ * Each event is shipped at least once. Repetitions happen only after a crash or a failure, and receivers recognise them
+ * by the id. A lease lets one process ship at a time.
  *
- * Events are read in the order of their transactions' numbers, and only below the oldest transaction that still runs:
- * no event can be committed later behind the reader. The place is kept in the database, which the events share, so a
- * restored backup has both of one moment.
+ * Events are read in the order of their transaction numbers, and only below the oldest running transaction, so no event
+ * can be committed later behind the reader. The position is stored in the same database as the events, so a restored
+ * backup has both from one moment.
  */
 export class AuditStream {
   private readonly process = newId();
@@ -90,7 +90,7 @@ export class AuditStream {
   /** Undefined while another process ships. */
   private place: Place | undefined;
   private failures = 0;
-  /** By performance.now(). */
+  /** In the time of performance.now(). */
   private renewAt = 0;
   private checkedAt = performance.now();
   private reportedAt = Number.NEGATIVE_INFINITY;
@@ -102,7 +102,7 @@ export class AuditStream {
     private readonly log: AuditStreamLog,
   ) {}
 
-  /** The first start of all marks the place: what is committed from then on is shipped. */
+  /** Starts the stream. The very first start marks the position: events that commit from then on are shipped. */
   async start(): Promise<void> {
     await statement(
       this.fork(),
@@ -112,7 +112,9 @@ export class AuditStream {
     this.running = this.run();
   }
 
-  /** Ships what is there, if the receiver takes it at once. The rest waits for another process or the next start. */
+  /**
+   * Ships the waiting events if the receiver takes them at once. The rest waits for another process or the next start.
+   */
   async stop(): Promise<void> {
     this.stopping.abort();
     const last = this.running.then(() => (this.failures === 0 ? this.attempt() : undefined));
@@ -125,7 +127,10 @@ export class AuditStream {
     while (!signal.aborted) await delay(await this.attempt(), undefined, { signal }).catch(() => {});
   }
 
-  /** Never rejects. @returns milliseconds until the next one. */
+  /**
+   * Ships once. Never rejects.
+   * @returns milliseconds until the next attempt.
+   */
   private async attempt(): Promise<number> {
     try {
       await this.ship();
@@ -145,7 +150,7 @@ export class AuditStream {
     }
   }
 
-  /** Ships until nothing waits. */
+  /** Ships until no event waits. */
   private async ship(): Promise<void> {
     for (;;) {
       await this.hold();
@@ -160,7 +165,7 @@ export class AuditStream {
     }
   }
 
-  /** Takes the lease, or keeps it. Another process may have shipped since, so the place comes with it. */
+  /** Takes or renews the lease. Reads the position with it, since another process may have shipped meanwhile. */
   private async hold(): Promise<void> {
     if (this.place && performance.now() < this.renewAt) return;
     this.renewAt = performance.now() + RENEWAL;
@@ -187,7 +192,10 @@ export class AuditStream {
     );
   }
 
-  /** Notes what was shipped, unless the lease went to another process meanwhile: that one has shipped it again. */
+  /**
+   * Stores the new position, unless another process took the lease meanwhile: then that process has shipped the events
+   * again.
+   */
   private async advance(rows: readonly EventRow[], last: EventRow): Promise<void> {
     const times = rows.map(({ at }) => at);
     const [place] = await statement(
@@ -202,7 +210,7 @@ export class AuditStream {
     this.place = place;
   }
 
-  /** All that the old server wrote is shipped. The numbers of the new one begin lower. */
+  /** Begins at the numbers of the new server, which are lower. All events of the old server are shipped. */
   private async beginAnew(): Promise<void> {
     const [place] = await statement(
       this.fork(),
@@ -223,7 +231,10 @@ export class AuditStream {
     );
   }
 
-  /** A transaction that stays open, in any database of the server, holds back all that was written since it began. */
+  /**
+   * Warns of late events. A long-running transaction, in any database of the server, delays all events that were
+   * written since it began.
+   */
   private async checkLateness(): Promise<void> {
     if (performance.now() - this.checkedAt < LATE_CHECK) return;
     this.checkedAt = performance.now();
@@ -232,7 +243,7 @@ export class AuditStream {
       await this.report('audit events are late: a transaction has been open for long', {});
   }
 
-  /** One line in the log for a while. */
+  /** Logs at most one line per interval. */
   private async report(message: string, facts: Record<string, unknown>): Promise<void> {
     if (performance.now() - this.reportedAt < REPORT_INTERVAL) return;
     this.reportedAt = performance.now();

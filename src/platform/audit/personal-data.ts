@@ -1,10 +1,10 @@
 import type { PersonalData } from '../personal-data.ts';
 import { AuditEvent } from './audit-event.entity.ts';
 
-/** Entries at most: an export is one reply. */
+/** Limit of exported events: an export is one reply. */
 const LIMIT = 1_000;
 
-/** What the audit trail says of a person, the newest first. What others did is told without naming them. */
+/** The audit events about a person, newest first. Acts of other people are listed without naming those people. */
 export const auditData: PersonalData = {
   section: 'securityEvents',
   collect: async (em, userId) => {

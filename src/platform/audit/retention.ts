@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../database/index.ts';
 import type { Chore } from '../housekeeping/housekeeping.ts';
 
-/** Sets how long audit events are kept; for the login that owns the tables. */
+/** Sets how long audit events are kept. Run it as the login that owns the tables. */
 export async function setAuditRetention(em: EntityManager, days: number): Promise<void> {
   await statement(
     em,
@@ -11,7 +11,7 @@ export async function setAuditRetention(em: EntityManager, days: number): Promis
   );
 }
 
-/** Audit events past their retention. A function of the owner deletes just those. */
+/** Removes audit events past their retention. A function of the owner deletes only those. */
 export const oldAuditEvents: Chore = {
   name: 'old audit events',
   async sweep(em, limit) {

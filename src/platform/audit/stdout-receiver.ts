@@ -4,16 +4,18 @@ import { type AuditReceiver, type StreamedEvent, toJsonLine } from './audit-rece
 /** Milliseconds for the reader of a pipe to make room. */
 const DEADLINE = 5_000;
 
-/** Writes JSON Lines to standard output. Node writes to a pipe without blocking; a hanging reader stops only this. */
+/**
+ * Writes JSON Lines to standard output. Node writes to a pipe without blocking, so a hanging reader stops only this.
+ */
 export class StdoutReceiver implements AuditReceiver {
-  /** What the stream still holds. It cannot be taken back, so nothing else is written until it is out. */
+  /** The text that the stream has not written yet. A write cannot be revoked, so the next text waits for its end. */
   private pending: { text: string; written: Promise<void> } | undefined;
 
   constructor(
     private readonly output: NodeJS.WritableStream,
     private readonly deadline = DEADLINE,
   ) {
-    // The callback of the write says the same. Without a listener the process would end.
+    // The callback of the write reports the same error. Without a listener, the process would exit.
     output.on('error', () => {});
   }
 
@@ -31,7 +33,7 @@ export class StdoutReceiver implements AuditReceiver {
       if (error) reject(error);
       else resolve();
     });
-    // It may fail while nothing waits for it.
+    // The write may fail while no caller waits for it.
     promise.catch(() => {});
     return promise;
   }

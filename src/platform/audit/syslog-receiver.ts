@@ -4,9 +4,9 @@ import { connect as connectTls } from 'node:tls';
 import { AuditOutcome } from './audit-event.entity.ts';
 import { type AuditReceiver, type StreamedEvent, toJsonLine } from './audit-receiver.ts';
 
-/** Milliseconds for a whole batch: connect, send, and see that it was read. */
+/** Milliseconds for a whole batch: connect, send, and confirm that it was read. */
 const DEADLINE = 10_000;
-/** Milliseconds beside two round trips for a receiver to refuse the connection. */
+/** Milliseconds, besides two round trips, for a receiver to refuse the connection. */
 const REFUSAL_MARGIN = 20;
 /** RFC 5424 section 6.2.1: facility 13 is "log audit". */
 const FACILITY = 13;
@@ -27,10 +27,10 @@ export interface SyslogAddress {
 /**
  * Sends RFC 5424 messages with octet counting (RFC 6587 section 3.4.1), over TCP or TLS.
  *
- * Syslog has no receipts, and a write succeeds when the kernel has it. So each batch has a connection of its own: the
- * gateway ends its side, and the receiver ends the other one after it has read everything (RFC 5425 section 4.4 asks
- * for that). A receiver that dies with unread bytes resets the connection instead, and one that refuses the connection
- * closes first: then the batch is sent again.
+ * Syslog has no receipts, and a write succeeds when the kernel has the data. So each batch has its own connection. The
+ * gateway ends its side, and the receiver ends the other one after it has read everything (RFC 5425 section 4.4
+ * requires that). A receiver that dies with unread bytes resets the connection instead. A receiver that refuses the
+ * connection closes first. In both cases the batch is sent again.
  */
 export class SyslogReceiver implements AuditReceiver {
   private readonly header = `${nilIfEmpty(printable(hostname(), 255))} gatehouse ${process.pid}`;
@@ -48,7 +48,9 @@ export class SyslogReceiver implements AuditReceiver {
     let read = false;
     const timer = setTimeout(
       () =>
-        socket.destroy(new Error(`the receiver had not read everything and closed in ${this.deadline} ms`)),
+        socket.destroy(
+          new Error(`the receiver did not read everything and close within ${this.deadline} ms`),
+        ),
       this.deadline,
     );
     socket.on('error', reject);
@@ -62,7 +64,7 @@ export class SyslogReceiver implements AuditReceiver {
     });
     socket.resume();
     socket.once(this.address.tls ? 'secureConnect' : 'connect', () => {
-      // A receiver that refuses the connection closes it before it has read. Its word for that comes within a round trip.
+      // A receiver that refuses the connection closes it before it has read. That close arrives within a round trip.
       const roundTrips = 2 * (performance.now() - startedAt) + REFUSAL_MARGIN;
       socket.write(events.map((event) => this.frame(event)).join(''), () => {
         setTimeout(() => {
@@ -79,7 +81,7 @@ export class SyslogReceiver implements AuditReceiver {
     return tls ? connectTls({ host, port, servername: serverName(host) }) : connect({ host, port });
   }
 
-  /** MSG is ASCII, so characters are octets. */
+  /** Frames a message. MSG is ASCII, so characters are octets. */
   private frame(event: StreamedEvent): string {
     const priority = FACILITY * 8 + SEVERITY[event.outcome];
     const action = nilIfEmpty(printable(event.action, 32));
@@ -88,7 +90,7 @@ export class SyslogReceiver implements AuditReceiver {
   }
 }
 
-/** PRINTUSASCII of RFC 5424 section 6: no space, nothing that could end the field. */
+/** PRINTUSASCII of RFC 5424 section 6: no space, and no character that could end the field. */
 const printable = (text: string, length: number): string =>
   text.replace(/[^\x21-\x7e]/g, '').slice(0, length);
 const nilIfEmpty = (text: string): string => text || '-';

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { databaseClient } from './primary.ts';
 import { sql, statement } from './statement.ts';
 
-/** Numbers of the advisory locks, in the key space of our own database. */
+/** Numbers of the advisory locks, in the key space of the gateway's database. */
 export const AdvisoryLock = {
   MIGRATIONS: 0x6761_0001,
   SIGNING_KEYS: 0x6761_0002,
@@ -18,7 +18,10 @@ export async function lockInTransaction(em: EntityManager, lock: AdvisoryLock): 
   await statement(em, sql`select pg_advisory_xact_lock(${lock})`);
 }
 
-/** The same without waiting. @returns false when another process holds it. */
+/**
+ * Like `lockInTransaction`, but without waiting.
+ * @returns false when another process holds the lock.
+ */
 export async function tryLockInTransaction(em: EntityManager, lock: AdvisoryLock): Promise<boolean> {
   const [row] = await statement(
     em,
@@ -28,8 +31,8 @@ export async function tryLockInTransaction(em: EntityManager, lock: AdvisoryLock
 }
 
 /**
- * Runs `work` while a transaction on a connection of its own holds the lock. A process that dies lets go of it. A lock of
- * the session would stay with the server's connection behind a pooler.
+ * Runs `work` while a transaction on a separate connection holds the lock. The lock ends with the process. A session
+ * lock would stay with the server's connection behind a pooler.
  */
 export async function withAdvisoryLock<T>(
   url: string,

@@ -2,11 +2,11 @@ import pg, { type ClientBase, type Pool } from 'pg';
 import { destroyClient, newClient } from './connection-care.ts';
 import { outsideDeadline } from './operation-deadline.ts';
 
-/** Milliseconds within which the outcome of a COMMIT must be found out, and between two looks. */
+/** Milliseconds within which the outcome of a COMMIT must be found, and between two checks. */
 const LOOK_FOR = 3_000;
 const LOOK_EVERY = 100;
 
-/** The answer to COMMIT was lost, and what became of the transaction could not be found out. */
+/** The answer to COMMIT was lost, and the outcome of the transaction could not be found. */
 export class CommitOutcomeUnknown extends Error {
   constructor(cause: unknown) {
     super('the answer to COMMIT was lost', { cause });
@@ -14,7 +14,7 @@ export class CommitOutcomeUnknown extends Error {
   }
 }
 
-/** Whether the failure leaves open if its change was made. */
+/** Whether it is unknown if the change of the failed call was made. */
 export function isOutcomeUnknown(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof CommitOutcomeUnknown) return true;
@@ -22,11 +22,11 @@ export function isOutcomeUnknown(error: unknown): boolean {
   return false;
 }
 
-/** A transaction, and the run of the server in which its number means something. */
+/** A transaction, and the run of the server in which its number is valid. */
 interface Mark {
   /** Null for a transaction that wrote nothing. */
   readonly xid: string | null;
-  /** When the server started. One that started since may have lost the transaction, and given its number away again. */
+  /** Start time of the server. A server that started later may have lost the transaction, and reused its number. */
   readonly server: string;
 }
 
@@ -34,21 +34,21 @@ const MARK = `select pg_current_xact_id_if_assigned()::text as xid, pg_postmaste
 const STATUS = `select pg_xact_status($1::xid8) as status, pg_postmaster_start_time()::text as server`;
 
 /**
- * Tells truly what became of a transaction whose COMMIT was not answered: it asks on another connection. A client that is
- * told "nothing was changed" repeats what was done, and a person whose password was changed is locked out.
- * Costs one short statement for each transaction.
+ * Finds the outcome of a transaction whose COMMIT was not answered, by asking on another connection. A client that is
+ * wrongly told "nothing was changed" repeats the change, and a person whose password was changed is locked out. Costs
+ * one short statement for each transaction.
  */
 export function withCommitOutcome<Client extends ClientBase>(client: Client, pool: Pool): Client {
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
   const told = (...args: unknown[]): unknown => (isCommit(args[0]) ? commit() : query(...args));
   const commit = async (): Promise<unknown> => {
-    // It belongs to COMMIT, which is said however late it is (connection-care.ts).
+    // Belongs to COMMIT, which is sent even after the deadline (connection-care.ts).
     const { rows } = (await outsideDeadline(() => query(MARK))) as { rows: Mark[] };
     try {
       return await query('commit');
     } catch (error) {
       const [mark] = rows;
-      // With a code of its own (SQLSTATE) the server itself refused.
+      // An error with an SQLSTATE is a refusal by the server itself.
       if (!mark?.xid || isRefusal(error)) throw error;
       const outcome = await outcomeOf(mark, pool);
       if (outcome === 'committed') return { command: 'COMMIT', rowCount: null, rows: [] };
@@ -60,7 +60,10 @@ export function withCommitOutcome<Client extends ClientBase>(client: Client, poo
 
 const isCommit = (text: unknown): boolean => typeof text === 'string' && /^\s*commit\s*;?\s*$/i.test(text);
 
-/** Not of a server that was stopped (57P), nor of PgBouncer, which lost the server behind it (08). */
+/**
+ * Whether the server refused the COMMIT. Excludes a server that was stopped (57P), and PgBouncer without its server
+ * (08).
+ */
 const isRefusal = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && !/^(57P|08)/.test(error.code ?? '');
 
@@ -74,7 +77,7 @@ async function outcomeOf(mark: Mark, pool: Pool): Promise<'committed' | 'aborted
   return 'unknown';
 }
 
-/** By a connection of its own: those of the pool may be lost with the one that was asked. */
+/** Asks on a new connection: those of the pool may be lost together with the first one. */
 async function statusOf(mark: Mark, pool: Pool): Promise<string> {
   const witness = newClient(pool, {
     query_timeout: LOOK_FOR,

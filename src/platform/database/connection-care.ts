@@ -5,19 +5,20 @@ import { timeLeft } from './operation-deadline.ts';
 import { PREPARED } from './statement.ts';
 
 /**
- * Milliseconds for the answer to a statement: one more second than the server itself allows it, so that this only
- * happens when the server is frozen or the network lost the connection.
+ * Milliseconds for the answer to a statement: one second more than the statement timeout of the server. So it passes
+ * only when the server is frozen or the network lost the connection.
  */
 const ANSWER_DEADLINE = 6_000;
-/** Milliseconds for the word that a statement is to be cancelled. */
+/** Milliseconds for sending the cancellation of a statement. */
 const CANCEL_TIMEOUT = 2_000;
 
 /** Settings of PostgreSQL for each connection of a pool, by name. */
 export type SessionSettings = Readonly<Record<string, number>>;
 
 /**
- * Makes a pool survive a database that freezes or goes away: no request waits for ever, no place is lost.
- * @param settings of each connection. Not in the startup message, which PgBouncer refuses them in.
+ * Makes a pool survive a database that freezes or goes away: no request waits for ever, and no place of the pool is
+ * lost.
+ * @param settings of each connection. They are not in the startup message, in which PgBouncer refuses them.
  */
 export function careForPool(pool: Pool, settings: SessionSettings): void {
   pool.on('connect', (client) => {
@@ -34,8 +35,9 @@ export function careForPool(pool: Pool, settings: SessionSettings): void {
 }
 
 /**
- * Kysely 0.29 drops a connection that was made while its pool began to end, and the pool then waits for it for ever.
- * @throws {Error} as the pool itself does for whoever comes a moment later.
+ * Releases a connection that was made while its pool began to end. Kysely 0.29 drops it, and the pool then waits for it
+ * for ever.
+ * @throws {Error} the same as the pool itself a moment later.
  */
 function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {
   if (!pool.ending) return client;
@@ -43,13 +45,16 @@ function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {
   throw new Error('Cannot use a pool after calling end on the pool');
 }
 
-/** What is known of a connection once its server has answered. */
+/** Facts about a connection that are known once its server has answered. */
 interface Introduction {
-  /** A connection pooler stands in between: the server that answers is not the one that was named. Undefined: not known yet. */
+  /**
+   * Whether a connection pooler stands in between, so that another server answers than the URL names. Undefined: not
+   * known yet.
+   */
   isPooled?: boolean;
 }
 
-/** Sets up a new connection, before its first statement. A failure shows there. */
+/** Sets up a new connection before its first statement, which also shows a failure of the setup. */
 function introduce(client: ClientBase, settings: SessionSettings): Introduction {
   const introduction: Introduction = {};
   const sets = Object.entries(settings).map(([name, value]) => `set ${name} = ${value};`);
@@ -65,8 +70,8 @@ function introduce(client: ClientBase, settings: SessionSettings): Introduction 
 }
 
 /**
- * Sends what preparedStatement made under a name, by which the connection keeps its plan. Not through a pooler: each
- * transaction may get another server, which knows no such name (PgBouncer before 1.21).
+ * Sends the statements of preparedStatement under a name, so that the connection keeps their plan. Not through a
+ * pooler: each transaction may get another server, which does not know the name (PgBouncer before 1.21).
  */
 function withPreparedStatements<Client extends ClientBase>(
   client: Client,
@@ -85,8 +90,8 @@ function withPreparedStatements<Client extends ClientBase>(
 }
 
 /**
- * Gives every statement of a connection a deadline. When it passes, the connection is destroyed: pg's own
- * `query_timeout` would hand it back to the pool while it still waits, and the next request would wait with it.
+ * Gives every statement of a connection a deadline, and then destroys the connection. pg's own `query_timeout` would
+ * return it to the pool while it still waits, and the next request would wait with it.
  */
 export function withDeadline<Client extends ClientBase>(
   client: Client,
@@ -103,14 +108,15 @@ export function withDeadline<Client extends ClientBase>(
 }
 
 /**
- * What must be said however late it is: it ends a transaction, or begins one. Kysely 0.29 never gives the connection of a
- * ControlledTransaction back whose BEGIN fails; the statement after it is refused, and the ROLLBACK gives it back.
+ * Statements that are sent even after the deadline: they end a transaction, or begin one. Kysely 0.29 never returns the
+ * connection of a ControlledTransaction whose BEGIN fails. After a BEGIN, the next statement is refused, and the
+ * ROLLBACK returns the connection.
  */
 const FRAMES_TRANSACTION = /^\s*(begin|start transaction|commit|rollback)\b/i;
 
 /**
- * Ends the statements of an operation with the operation: the running one is cancelled, the next ones are refused.
- * Its connection stays good for others.
+ * Ends the statements of an operation at its deadline: the running one is cancelled, the next ones are refused. The
+ * connection stays usable.
  */
 function withOperationDeadline<Client extends ClientBase>(
   client: Client,
@@ -126,23 +132,26 @@ function withOperationDeadline<Client extends ClientBase>(
     if (!isPromise(result)) return result;
     let cancelling: Promise<void> | undefined;
     const timer = setTimeout(() => {
-      // The process that a pooler names serves somebody else by now, or nobody.
+      // Behind a pooler, the server process may serve another client by now, or none.
       if (introduction.isPooled !== false) return;
       cancelling = cancel(client, pool).catch(() => {});
     }, left);
     return result.finally(() => {
       clearTimeout(timer);
-      // Not before: it would hit what the connection does for the next one.
+      // Wait for the cancellation, or it could hit the next statement of this connection.
       return cancelling;
     });
   };
   return Object.assign(client, { query: limited });
 }
 
-/** SQLSTATE of a write that the server refuses since it only reads. */
+/** SQLSTATE of a write that a read-only server refuses. */
 const READ_ONLY = '25006';
 
-/** A server that was demoted keeps its connections, and a busy pool would keep them for ever: the next one may lead elsewhere. */
+/**
+ * Destroys a connection to a read-only server. A demoted server keeps its connections, and a busy pool would keep them
+ * for ever. A new connection may lead to the primary.
+ */
 function leftWhenReadOnly<Client extends ClientBase>(client: Client): Client {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
   const watched = (...args: unknown[]): unknown => {
@@ -156,13 +165,16 @@ function leftWhenReadOnly<Client extends ClientBase>(client: Client): Client {
   return Object.assign(client, { query: watched });
 }
 
-/** A connection of its own to where those of the pool go. */
+/** A separate connection to the server of the pool. */
 export function newClient(pool: Pool, options: pg.ClientConfig): pg.Client {
   const Client = (pool.options.Client ?? pg.Client) as typeof pg.Client;
   return new Client({ ...pool.options, ...options });
 }
 
-/** By a connection of its own: the pool may be empty. When it fails, the statement has the deadline of the server. */
+/**
+ * Cancels a statement on a separate connection, since the pool may be empty. If that fails, the statement timeout of
+ * the server applies.
+ */
 async function cancel(client: ClientBase, pool: Pool): Promise<void> {
   const { processID } = client as unknown as { processID: number | null };
   const messenger = newClient(pool, { query_timeout: CANCEL_TIMEOUT });
@@ -178,15 +190,15 @@ async function cancel(client: ClientBase, pool: Pool): Promise<void> {
 const textOf = (query: unknown): string =>
   typeof query === 'string' ? query : String((query as { text?: unknown } | undefined)?.text ?? '');
 
-/** Cuts a connection at once. pg's `end` waits for the server, which for a frozen one is for ever. */
+/** Cuts a connection at once. pg's `end` waits for the server, for ever if it is frozen. */
 export function destroyClient(client: ClientBase, error?: Error): void {
   const { connection } = client as unknown as { connection: { stream: Socket } };
   connection.stream.destroy(error);
 }
 
 /**
- * Gives the place of a connection that died back to the pool. Kysely 0.29 does not when BEGIN, COMMIT or ROLLBACK
- * fail (ControlledTransaction): each failure would cost a place until the process is started again.
+ * Returns the place of a dead connection to the pool. Kysely 0.29 does not when BEGIN, COMMIT or ROLLBACK fail
+ * (ControlledTransaction): each failure would cost a place until the process restarts.
  */
 function releasedWhenDead(client: PoolClient): PoolClient {
   const release = client.release.bind(client);

@@ -8,7 +8,7 @@ const DEFAULT_PORT = 5432;
 export interface DatabaseServer {
   readonly host: string;
   readonly port: number;
-  /** Host and port as they were written, without credentials: for people. */
+  /** Host and port as written, without credentials, for messages. */
   readonly name: string;
   /** The connection string with this server alone. */
   readonly url: string;
@@ -17,7 +17,7 @@ export interface DatabaseServer {
 const oneServer = urlOf('postgres:', 'postgresql:');
 const PARTS = /^(?<scheme>postgres(?:ql)?:\/\/)(?<authority>[^/?#]*)(?<rest>.*)$/i;
 const SERVER = /^(?<host>\[[\da-f:.]+\]|[a-z\d._-]+)(?::(?<port>\d{1,5}))?$/i;
-/** Of `target_session_attrs`. The gateway writes, so each of them means the primary, as leaving it out does. */
+/** Values of `target_session_attrs`. The gateway writes, so each of them means the primary, as does leaving it out. */
 const SESSIONS = ['any', 'read-write', 'primary'];
 
 /** Parses DATABASE_URL and DATABASE_MIGRATION_URL. */
@@ -27,8 +27,8 @@ export const databaseUrl = accepting('`postgresql://…`', (value) => {
 });
 
 /**
- * The servers that a connection string names, in its order: `user:password@db1:5432,db2:5432` (libpq, "Specifying Multiple
- * Hosts"). The last `@` ends the credentials, so a comma in a password separates nothing.
+ * Lists the servers that a connection string names, in order: `user:password@db1:5432,db2:5432` (libpq, "Specifying
+ * Multiple Hosts"). The last `@` ends the credentials, so a comma in a password is not a separator.
  * @throws {Error} whose message completes "NAME ...", and never quotes the connection string.
  */
 export function serversOf(value: string): [DatabaseServer, ...DatabaseServer[]] {

@@ -24,8 +24,8 @@ export const migrationSettings: NonNullable<Options['migrations']> = {
 };
 
 /**
- * Leaves the functions of the database out of a new migration. Only migrations know them, so the library takes each one for
- * something that `down` must make again.
+ * Leaves the functions of the database out of a new migration. Only migrations know them, so the library would make
+ * each of them again in `down`.
  */
 export class TableMigrator extends Migrator {
   static override register(orm: AnyORM): void {
@@ -35,7 +35,7 @@ export class TableMigrator extends Migrator {
     );
   }
 
-  /** The schema to compare with. The library reads functions only where this is undefined. */
+  /** The schema to compare with. The library reads functions only when this is undefined. */
   protected override getSchemaFromSnapshot(): Promise<DatabaseSchema> {
     return DatabaseSchema.create(this.em.getConnection(), this.em.getPlatform(), this.config);
   }
@@ -46,11 +46,11 @@ export interface MigrationStatus {
   executedAt: Date | null;
 }
 
-/** The schema of the database, changed by the login that owns it, by one process at a time. */
+/** Changes the schema of the database, as the login that owns it, in one process at a time. */
 export class Migrations {
   /**
    * @param orm connected as the owner of the tables
-   * @param afterwards grants rights, under the same lock
+   * @param afterwards grants rights under the same lock
    */
   constructor(
     private readonly orm: MikroORM,
@@ -58,7 +58,10 @@ export class Migrations {
     private readonly afterwards: () => Promise<void>,
   ) {}
 
-  /** Applies what is pending. @returns the names applied. */
+  /**
+   * Applies the pending migrations.
+   * @returns their names.
+   */
   up(): Promise<string[]> {
     return this.locked(async () => {
       const applied = await this.orm.migrator.up();
@@ -67,16 +70,16 @@ export class Migrations {
     });
   }
 
-  /** The name of the migration that was applied last; undefined when there is none. */
+  /** The name of the newest applied migration; undefined without one. */
   async newest(): Promise<string | undefined> {
     return (await this.orm.migrator.getExecuted()).at(-1)?.name;
   }
 
   /**
    * Reverts the newest migration.
-   * @param expected the newest one that a person was asked about
-   * @returns its name, or nothing when there was none
-   * @throws {CannotStart} when another process has changed which one is the newest
+   * @param expected the newest migration when the operator confirmed
+   * @returns its name, or nothing without a migration
+   * @throws {CannotStart} when another process has applied or reverted a migration since
    */
   down(expected?: string): Promise<string[]> {
     return this.locked(async () => {
@@ -96,8 +99,8 @@ export class Migrations {
   }
 
   /**
-   * Marks what is pending as applied without running it: for a database whose tables were made by other means.
-   * @throws {CannotStart} when its tables are not what the migrations would have made; nothing is marked.
+   * Marks the pending migrations as applied without running them, for a database whose tables were made by other means.
+   * @throws {CannotStart} when its tables differ from those of the migrations; nothing is marked.
    */
   stamp(): Promise<string[]> {
     return this.locked(async () => {
@@ -129,20 +132,20 @@ export class Migrations {
   }
 }
 
-/** @throws when the database cannot do the work of this build now. */
+/** @throws when the database cannot serve this build now. */
 export async function databaseReady(em: EntityManager, expected: readonly MigrationObject[]): Promise<void> {
   await migrationsReady(em, expected);
   const [row] = await statement(
     em,
     sql<{ only: string }>`select current_setting('transaction_read_only') as only`,
   );
-  if (row?.only !== 'off') throw new Error('the database only reads: it was demoted, or is out of room');
+  if (row?.only !== 'off') throw new Error('the database is read-only: it was demoted, or its disk is full');
 }
 
 /**
- * Resolves when this database has every migration that this build brings; asked by the login that serves.
- * More than that is fine: a newer release may have migrated already.
- * @throws {InvalidSettings} naming what is missing.
+ * Resolves when the database has every migration of this build. Runs as the serving login. Further migrations are fine:
+ * a newer release may have migrated already.
+ * @throws {InvalidSettings} with the first missing migration.
  */
 export async function migrationsReady(
   em: EntityManager,

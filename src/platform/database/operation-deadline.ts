@@ -5,25 +5,25 @@ interface Deadline {
   at: number;
 }
 
-/** Where the deadline of an operation is kept: what its statements see without every function passing it on. */
+/** The deadline of the current operation, so that functions need not pass it on. */
 const deadlines = new AsyncLocalStorage<Deadline>();
 
 /**
- * Runs an operation whose statements end with it: once the time is over the running one is cancelled in PostgreSQL
- * and further ones are refused, so that a reply comes and nothing goes on behind it.
+ * Runs an operation under a deadline. When it passes, PostgreSQL cancels the running statement and further ones are
+ * refused. So the client gets a reply, and no work goes on after it.
  */
 export const withinDeadline = <T>(milliseconds: number, work: () => T): T =>
   deadlines.run({ at: performance.now() + milliseconds }, work);
 
 /**
- * Runs work that is not the operation's own although it begins there: what others wait for too, and what goes on
- * afterwards. A timer or a promise carries the deadline of where it was made.
+ * Runs work outside of the operation in which it begins: work that others wait for too, or that goes on afterwards. A
+ * timer or a promise carries the deadline of its creator.
  */
 export const outsideDeadline = <T>(work: () => T): T => deadlines.run({ at: Number.POSITIVE_INFINITY }, work);
 
 /**
- * Runs work that the operation must wait for and that must not be cut: what notes a thing done elsewhere that cannot be
- * taken back. The operation has as much time left after it as before, or its reply would call a success a failure.
+ * Runs work that the operation must wait for and that must not be cut: it records an external effect that cannot be
+ * undone. The deadline moves by the time of the work, or the reply would report a success as a failure.
  */
 export async function holdingDeadline<T>(work: () => Promise<T>): Promise<T> {
   const deadline = deadlines.getStore();
@@ -35,6 +35,6 @@ export async function holdingDeadline<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Milliseconds that are left to the operation that asks; infinite outside of one. */
+/** Milliseconds that are left to the current operation; infinite outside of one. */
 export const timeLeft = (): number =>
   (deadlines.getStore()?.at ?? Number.POSITIVE_INFINITY) - performance.now();

@@ -5,7 +5,7 @@ import { careForPool, type SessionSettings } from './connection-care.ts';
 import { migrationSettings, TableMigrator } from './migrations.ts';
 import { connectorTo } from './primary.ts';
 
-/** Milliseconds. A database that does not answer within these is away: the caller gets SERVICE_UNAVAILABLE. */
+/** Milliseconds. A database that does not answer within them is away, and the caller gets SERVICE_UNAVAILABLE. */
 const CONNECT_TIMEOUT = 3_000;
 const STATEMENT_TIMEOUT = 5_000;
 const LOCK_TIMEOUT = 3_000;
@@ -14,26 +14,28 @@ const SERVING_SETTINGS: SessionSettings = {
   statement_timeout: STATEMENT_TIMEOUT,
   lock_timeout: LOCK_TIMEOUT,
   idle_in_transaction_session_timeout: STATEMENT_TIMEOUT,
-  // Seconds, and a count: the server lets go of a connection that the network lost within a minute. By default it keeps it for two
-  // hours, and each interruption of the network would take another 20 of its `max_connections` from every process.
+  // Seconds, seconds, and a count: the server drops a connection that the network lost within a minute. By default it
+  // keeps it for two hours, and each network failure would cost another 20 of its `max_connections` for every process.
   tcp_keepalives_idle: 30,
   tcp_keepalives_interval: 10,
   tcp_keepalives_count: 3,
 };
 
-/** What the database holds, and how it came to. */
+/** The entities of the database, and the migrations that make their tables. */
 export interface DatabaseSchema {
   readonly entities: readonly EntityClass<object>[];
-  /** The oldest first. Listed, not searched for: a build folder may hold files of another branch. */
+  /**
+   * Oldest first. They are listed instead of searched for, since a build folder may contain files of another branch.
+   */
   readonly migrations: readonly MigrationObject[];
 }
 
 export interface DatabaseOptions {
   url: string;
   schema: DatabaseSchema;
-  /** Connections at most. */
+  /** Largest number of connections. */
   poolSize: number;
-  /** `none` lifts the limits of time, for migrations. */
+  /** `none` removes the timeouts, for migrations. */
   timeouts?: 'serving' | 'none';
 }
 
@@ -45,15 +47,15 @@ export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: Datab
     metadataProvider: ReflectMetadataProvider,
     extensions: [TableMigrator],
     migrations: { ...migrationSettings, migrationsList: [...schema.migrations] },
-    // Functions are written in migrations; entities do not know them.
+    // Migrations make the functions; entities do not know them.
     schemaGenerator: { ignoreRoutines: true },
     pool: { min: 0, max: poolSize },
     forceUtcTimezone: true,
     debug: false,
-    // Silent: its messages quote statements, and statements carry values.
+    // Silent: log messages quote statements, which contain values.
     logger: () => {},
     driverOptions: {
-      // MikroORM takes only host, login and database from `clientUrl`; pg reads the rest of it, such as sslmode.
+      // MikroORM takes only host, login and database from `clientUrl`. pg reads the rest, such as sslmode.
       ...connector,
       application_name: 'gatehouse',
       connectionTimeoutMillis: CONNECT_TIMEOUT,

@@ -2,16 +2,18 @@ import type pg from 'pg';
 import { destroyClient } from './connection-care.ts';
 import { databaseClient } from './primary.ts';
 
-/** What stands between the gateway and PostgreSQL: nothing, or a pooler that lends a server for as long as it says. */
+/**
+ * How connections reach PostgreSQL: directly, or through a pooler that lends a server for a session or a transaction.
+ */
 export type Pooling = 'none' | 'session' | 'transaction';
 
-/** Transactions that may have to be open at once before a pooler lends the server of the idle connection. */
+/** Concurrent transactions that may be needed before a pooler lends the server of the idle connection. */
 const BORROWERS = 8;
 
 /**
- * Finds out whether a connection keeps its server. A pooler gives its own process number at the start, so that of the
- * server differs. In transaction mode the server of an idle connection is lent to others: to one of a few transactions that
- * stay open, or the idle connection gets another server itself.
+ * Finds out whether a connection keeps its server. A pooler gives its own process number at the start, so the number of
+ * the server differs. In transaction mode, the pooler lends the server of an idle connection to one of a few open
+ * transactions, or the idle connection itself gets another server.
  */
 export async function poolingOf(url: string): Promise<Pooling> {
   const idle = connection(url);

@@ -4,26 +4,27 @@ import { destroyClient } from './connection-care.ts';
 import { type DatabaseServer, serversOf } from './database-url.ts';
 import { connectionRefusal, NoPrimary } from './failures.ts';
 
-/** Milliseconds in which a server must say whether it is the primary, and until it is asked again. */
+/** Milliseconds in which a server must say whether it is the primary, and before it is asked again. */
 const ANSWER_WITHIN = 2_000;
 const ASK_AGAIN_AFTER = 250;
 /** Milliseconds of a search. Shorter than the 3 s in which a connection must be made. */
 const SEARCH_FOR = 2_500;
-/** Milliseconds that the other servers have to answer once one said that it is the primary. A busy one needs some 100. */
+/** Milliseconds for the other servers to answer after one said that it is the primary. A busy one needs about 100. */
 const HEAR_OTHERS_FOR = 1_000;
 
-/** The timeline is the first 8 hexadecimal digits; null on a standby. */
+/** The timeline is the first 8 hexadecimal digits. Null on a standby. */
 const ROLE = `select case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_lsn()) end as segment`;
 
-/** What pg needs for a connection: a pool takes it among its options. */
+/** The options that pg needs to connect; a pool takes them too. */
 export interface Connector {
   readonly connectionString: string;
   readonly Client: typeof pg.Client;
 }
 
 /**
- * How to connect to the database. Where the connection string names several servers, each connection looks up the primary, and
- * all connections of one connector go to the same. node-postgres itself knows one server only.
+ * Makes the options for connecting to the database. When the connection string names several servers, each connection
+ * looks up the primary, and all connections of one connector go to the same server. node-postgres itself supports only
+ * one server.
  */
 export function connectorTo(url: string): Connector {
   const servers = serversOf(url);
@@ -41,7 +42,10 @@ export function databaseClient(url: string, options: Omit<pg.ClientConfig, 'conn
 
 type ConnectCallback = (error: Error | null, client?: pg.Client) => void;
 
-/** A client that goes to the primary. pg reads host and port when it connects, and TLS verifies that host. */
+/**
+ * Makes a client class that connects to the primary. pg reads host and port when it connects, and TLS verifies that
+ * host.
+ */
 function clientOf(primary: Primary): typeof pg.Client {
   return class extends pg.Client {
     override connect(): Promise<pg.Client>;
@@ -55,7 +59,7 @@ function clientOf(primary: Primary): typeof pg.Client {
   };
 }
 
-/** Which of several servers is the primary. Remembered until a connection to it fails. */
+/** Finds the primary among several servers. The result is cached until a connection to it fails. */
 class Primary {
   #known: DatabaseServer | undefined;
   #search: Promise<DatabaseServer> | undefined;
@@ -63,15 +67,18 @@ class Primary {
 
   constructor(private readonly servers: readonly DatabaseServer[]) {}
 
-  /** @throws {NoPrimary} within SEARCH_FOR. */
+  /**
+   * Connects a client to the primary.
+   * @throws {NoPrimary} within SEARCH_FOR.
+   */
   async join(client: pg.Client, connect: () => Promise<unknown>): Promise<void> {
     const server = this.#known ?? (await this.#find());
-    // A socket that was destroyed meanwhile would come alive again.
+    // Connecting a socket that was destroyed meanwhile would revive it.
     if (isDestroyed(client)) throw new Error('Connection terminated while the primary was looked up');
     Object.assign(client, { host: server.host, port: server.port });
     this.#clients.set(client, server);
     client.once('end', () => this.#clients.delete(client));
-    // pg says so whenever a connection ends that it did not end itself.
+    // pg emits an error whenever a connection ends that it did not end itself.
     client.on('error', () => this.#doubt(server));
     try {
       await connect();
@@ -85,7 +92,7 @@ class Primary {
     if (this.#known === server) this.#known = undefined;
   }
 
-  /** One search at a time, for all that wait. */
+  /** Runs one search at a time, for all connections that wait. */
   #find(): Promise<DatabaseServer> {
     this.#search ??= findPrimary(this.servers)
       .then((server) => this.#moveTo(server))
@@ -95,7 +102,7 @@ class Primary {
     return this.#search;
   }
 
-  /** Cuts what is connected elsewhere: a server that was left may be frozen, or still take writes that are lost. */
+  /** Cuts connections to other servers: a former primary may be frozen, or still accept writes that will be lost. */
   #moveTo(server: DatabaseServer): DatabaseServer {
     this.#known = server;
     for (const [client, at] of this.#clients) if (at !== server) destroyClient(client);
@@ -104,8 +111,8 @@ class Primary {
 }
 
 /**
- * Asks all servers at once, each again and again. Of two primaries it takes the one with the higher timeline: the other is
- * an old primary that came back after a failover.
+ * Asks all servers in parallel, and repeatedly. Of two primaries it chooses the one with the higher timeline: the other
+ * one is an old primary that came back after a failover.
  */
 async function findPrimary(servers: readonly DatabaseServer[]): Promise<DatabaseServer> {
   const search = new AbortController();
@@ -121,7 +128,7 @@ async function findPrimary(servers: readonly DatabaseServer[]): Promise<Database
       timelines.set(server, timeline);
       return true;
     } catch (error) {
-      // The end of the search says nothing of the server.
+      // The end of the search is not the fault of the server.
       if (!signal.aborted || !reasons.has(server))
         reasons.set(server, connectionRefusal(error) ?? 'the connection failed');
       return false;
@@ -168,7 +175,10 @@ async function timelineOf(server: DatabaseServer, signal: AbortSignal): Promise<
   }
 }
 
-/** A refusal by a server that works, such as of a wrong password. One that starts or stops refuses with class 57P. */
+/**
+ * Whether a working server refused the connection, for example for a wrong password. A server that starts or stops
+ * refuses with class 57P.
+ */
 const isAnswer = (error: unknown): boolean =>
   error instanceof pg.DatabaseError && !/^57P/.test(error.code ?? '');
 

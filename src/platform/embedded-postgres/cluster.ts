@@ -10,25 +10,25 @@ import { giveTo, type Launcher, run } from './unprivileged.ts';
 /** Name of the only superuser of the cluster. */
 export const SUPERUSER = 'postgres';
 
-/** A slow disk needs seconds for initdb; a workshop whose maker is gone for this long is nobody's. */
+/** Age after which a temporary folder without a living maker is abandoned. A slow disk needs seconds for initdb. */
 const ABANDONED_AFTER_MS = 5 * 60_000;
 
-/** What the cluster is made from. */
+/** The parts from which a cluster is made. */
 export interface ClusterOptions {
-  /** Folder of the cluster; the folder above exists. */
+  /** Folder of the cluster. Its parent folder exists. */
   directory: string;
   /** The superuser's password. */
   password: string;
   programs: Binaries;
-  /** Called only when the cluster has to be made. */
+  /** Called only when a cluster must be made. */
   launcher: () => Promise<Launcher>;
 }
 
 /**
- * Makes sure that the folder holds a cluster of this major version; makes one when it is missing or empty.
+ * Makes sure that the folder holds a cluster of this major version. Makes one when it is missing or empty.
  *
- * The cluster is made beside its place and then renamed into it, so what stands there is always complete: of two that
- * begin at once the later one finds the place taken and uses the other's.
+ * The cluster is made in a temporary folder beside its place and then renamed into place, so the folder is always
+ * complete. Of two processes that begin together, the later one finds the cluster of the other and uses it.
  *
  * @throws EmbeddedPostgresError when the folder holds something else, or the disk refuses.
  */
@@ -42,7 +42,7 @@ export async function ensureCluster(options: ClusterOptions): Promise<void> {
   const version = (await onDisk(directory, () => readFile(join(directory, 'PG_VERSION'), 'utf8'))).trim();
   if (version !== POSTGRES_MAJOR) {
     throw new EmbeddedPostgresError(
-      `DATA_DIR: ${directory} was made by PostgreSQL ${version}, this is ${POSTGRES_MAJOR}: dump it with the old version and load it into a new folder, or choose another DATA_DIR.`,
+      `DATA_DIR: ${directory} was made by PostgreSQL ${version}, but this is version ${POSTGRES_MAJOR}: dump it with the old version and load it into a new folder, or choose another DATA_DIR.`,
     );
   }
 }
@@ -97,7 +97,7 @@ async function initialize(
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
-      // The builtin provider sorts the same on every system; the C library's locales differ, or are absent (musl).
+      // The builtin provider sorts the same on every system. The C library's locales differ, or are missing (musl).
       '--locale=C',
       '--locale-provider=builtin',
       '--builtin-locale=C.UTF-8',
@@ -116,17 +116,17 @@ async function moveIntoPlace(made: string, directory: string): Promise<void> {
   try {
     await rename(made, directory);
   } catch (error) {
-    // Windows answers EPERM where POSIX says ENOTEMPTY or EEXIST.
+    // Windows reports EPERM where POSIX reports ENOTEMPTY or EEXIST.
     if (!(await holdsCluster(directory))) {
       throw error;
     }
   }
 }
 
-/** Follows the cluster's name in the name of a folder in which one is being made; then the maker's pid. */
+/** Follows the cluster's name in the name of a temporary folder; the maker's pid comes after it. */
 const WORKSHOP = '.initdb-';
 
-/** An interrupted start leaves its workshop behind, with the password file in it. */
+/** Removes temporary folders of interrupted starts, which contain the password file. */
 async function removeAbandonedWorkshops(directory: string): Promise<void> {
   const folder = dirname(directory);
   const prefix = `${basename(directory)}${WORKSHOP}`;

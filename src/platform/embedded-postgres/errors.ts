@@ -1,27 +1,27 @@
 /**
- * The embedded PostgreSQL cannot be used. The message is one sentence for the operator (followed by log lines where
- * the server wrote some) and never holds the password.
+ * The embedded PostgreSQL cannot be used. The message is one sentence for the operator, followed by log lines when the
+ * server wrote some. It never contains the password.
  */
 export class EmbeddedPostgresError extends Error {
   override readonly name = 'EmbeddedPostgresError';
 }
 
 /**
- * The system's error code (`EACCES`, `ENOENT` ...) or PostgreSQL's SQLSTATE, when the thrown value carries one. Not by
- * `instanceof Error`: the system's errors come from another realm when Jest runs this.
+ * The system's error code (`EACCES`, `ENOENT` ...) or PostgreSQL's SQLSTATE, when the thrown value has one. Does not
+ * use `instanceof Error`: under Jest, system errors come from another realm.
  */
 export function errorCode(error: unknown): string | undefined {
   return textOf(error, 'code');
 }
 
-/** A property of a thrown value, when it is there and is text. */
+/** A property of a thrown value, when it exists and is text. */
 export function textOf(error: unknown, property: string): string | undefined {
   const value: unknown =
     typeof error === 'object' && error !== null ? Reflect.get(error, property) : undefined;
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Runs work on the disk; what the system refuses comes out as one sentence that names DATA_DIR, `path` and the code. */
+/** Runs disk work. Turns a system error into one sentence that names DATA_DIR, `path` and the code. */
 export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -12,14 +12,14 @@ import { findLauncher, type Launcher } from './unprivileged.ts';
 
 export { EmbeddedPostgresError } from './errors.ts';
 
-/** Long enough for the recovery after a crash, and for a server that is shutting down to end first. */
+/** Long enough for a crash recovery, and for the end of a server that is shutting down. */
 const JOIN_WITHIN_MS = 60_000;
 
-/** Which cluster to use. */
+/** The cluster to use. */
 export interface EmbeddedPostgresOptions {
   /** Folder of the cluster, such as `<DATA_DIR>/postgres`; made when missing. */
   directory: string;
-  /** Password of the superuser `postgres` (scram-sha-256). A cluster keeps the one that it was made with. */
+  /** Password of the superuser `postgres` (scram-sha-256). A cluster keeps its first password. */
   password: string;
   /**
    * Called at most once, when the connection that holds the locks breaks before `leave`: the server was stopped or
@@ -28,21 +28,21 @@ export interface EmbeddedPostgresOptions {
   onLost?: (error: Error) => void;
 }
 
-/** A running cluster that this process takes part in. */
+/** A running cluster that this process has joined. */
 export interface EmbeddedPostgres {
   readonly host: typeof HOST;
-  /** Changes with every start of the server. */
+  /** Different after every start of the server. */
   readonly port: number;
-  /** Connection URL, as the superuser, of a database of the cluster. It contains the password. */
+  /** Connection URL of a database of the cluster, as the superuser. It contains the password. */
   url(database: string): string;
   /**
-   * Takes the lock of the one gateway until `leave` or the end of the process: false when another process has it.
-   * A lock whose holder was killed just now is waited for, half a second at most.
+   * Takes the lock of the only gateway, until `leave` or the end of the process. Returns false when another process has
+   * it. Waits up to half a second, for the lock of a process that was just killed.
    */
   claimGateway(): Promise<boolean>;
   /**
-   * Leaves the cluster; the last process to leave stops the server, so close connection pools first. A process that
-   * ends without it leaves the server running for the next one. May be called again.
+   * Leaves the cluster. The last process to leave stops the server, so close connection pools first. A process that
+   * ends without this call leaves the server running for the next one. Repeated calls are safe.
    *
    * @throws EmbeddedPostgresError when the server does not stop.
    */
@@ -50,13 +50,13 @@ export interface EmbeddedPostgres {
 }
 
 /**
- * Joins the PostgreSQL server of a folder; makes the cluster and starts the server where that has not been done.
+ * Joins the PostgreSQL server of a folder. Makes the cluster and starts the server when needed.
  *
- * Any number of processes may join, at the same time too: they share one server, which outlives each of them but the
- * last. It is a process of its own that no signal to us reaches: requests can drain while it goes on.
+ * Any number of processes may join, even at the same time. They share one server, which outlives all of them but the
+ * last. The server is a separate process that no signal to the gateway reaches, so requests can drain while it runs.
  *
- * @throws EmbeddedPostgresError when the folder or its content cannot be used, the password is another one, the
- * programs are not installed, or the server does not start.
+ * @throws EmbeddedPostgresError when the folder or its content cannot be used, the password is wrong, the programs are
+ * not installed, or the server does not start.
  */
 export async function joinEmbeddedPostgres({
   directory: folder,
@@ -69,7 +69,7 @@ export async function joinEmbeddedPostgres({
   const parent = dirname(directory);
   await onDisk(parent, () => mkdir(parent, { recursive: true, mode: 0o700 }));
 
-  // Trying out the ways to start takes some 10 ms, which joining a running server need not spend.
+  // Trying the ways to start takes about 10 ms, which is not needed to join a running server.
   let found: Promise<Launcher> | undefined;
   const launcher = () => {
     found ??= findLauncher({ folder: parent, program: programs.postgres });
@@ -97,7 +97,7 @@ export async function joinEmbeddedPostgres({
       `DATA_DIR: the PostgreSQL server of ${directory} was not ready within ${JOIN_WITHIN_MS / 1000} s; see server.log in that folder.`,
     );
   } catch (error) {
-    // A start that fails must not leave a server behind that nobody knows of.
+    // A failed start must not leave an unknown server running.
     if (started !== undefined) {
       await stopServer(directory, started, { programs, launcher }).catch(() => undefined);
     }

@@ -6,29 +6,29 @@ import { isSameRun, PID_FILE, type Postmaster, parsePostmaster } from './postmas
 import { HOST } from './server.ts';
 
 /**
- * Advisory locks of the database `postgres`: the class is "gate" in ASCII. They end with the connection that holds them,
- * so a process that is killed cannot leave one behind.
+ * Advisory locks of the database `postgres`; the class is "gate" in ASCII. They end with their connection, so a killed
+ * process cannot leave one behind.
  */
 const LOCK_CLASS = 0x67617465;
-/** Shared by all that use the cluster; held alone by the one that stops the server. */
+/** Shared by all members of the cluster. The member that stops the server holds it exclusively. */
 const MEMBERS = 1;
-/** Held by the one gateway. */
+/** Held by the only gateway. */
 const GATEWAY = 2;
 
-/** Milliseconds to wait for a lock: the server may not have noticed yet that the process that held it was killed. */
+/** Milliseconds to wait for a lock: the server may not have noticed yet that the holder was killed. */
 const LOCK_TIMEOUT_MS = 500;
 const LOCK_NOT_AVAILABLE = '55P03';
 const INVALID_PASSWORD = '28P01';
 
-/** One connection, and the locks on it, by which a process takes part in a running cluster. */
+/** Membership of a process in a running cluster: one connection with its locks. */
 export interface Membership {
   /** Takes the gateway lock; false when another process has it. */
   claimGateway(): Promise<boolean>;
-  /** Gives up all locks; when nobody else is a member, calls `stop` while newcomers have to wait. */
+  /** Releases all locks. If there is no other member, calls `stop` while new members must wait. */
   leave(stop: () => Promise<void>): Promise<void>;
 }
 
-/** What is needed to become a member. */
+/** The facts that `enter` needs. */
 export interface EnterOptions {
   directory: string;
   password: string;
@@ -39,8 +39,8 @@ export interface EnterOptions {
 /**
  * Becomes a member of a server.
  *
- * @returns undefined when the server is not there any more, is about to stop, or is another one on the same port: look
- * again and retry.
+ * @returns undefined when the server is gone, is about to stop, or is another one on the same port: look again and
+ * retry.
  * @throws EmbeddedPostgresError when the password is wrong.
  */
 export async function enter(
@@ -74,8 +74,8 @@ export async function enter(
   try {
     await client.connect();
     await client.query('SELECT pg_advisory_lock_shared($1, $2)', [LOCK_CLASS, MEMBERS]);
-    // Only a look after the lock counts: a server writes "stopping" before it closes the first connection, and so
-    // before the lock of the one that stops it can fall to us.
+    // Read the status only after taking the lock. A stopping server writes "stopping" before it closes its first
+    // connection, and so before this process could get the lock of the member that stops it.
     const { rows } = await client.query<{ text: string | null }>('SELECT pg_read_file($1, true) AS text', [
       PID_FILE,
     ]);
@@ -91,7 +91,7 @@ export async function enter(
     }
     if (errorCode(error) === INVALID_PASSWORD) {
       throw new EmbeddedPostgresError(
-        `DATA_DIR: the PostgreSQL cluster in ${directory} has another password than the one in use; bring back the secrets that it was made with, or choose another DATA_DIR.`,
+        `DATA_DIR: the PostgreSQL cluster in ${directory} has another password than the one in use. Restore the secrets that it was made with, or choose another DATA_DIR.`,
         { cause: error },
       );
     }
@@ -127,7 +127,10 @@ export async function enter(
   };
 }
 
-/** Gives up membership, then tries to be alone. Of several that do this at once exactly one succeeds. */
+/**
+ * Gives up membership, then tries to take the lock exclusively. Of several members that do this together, exactly one
+ * succeeds.
+ */
 async function isLast(client: Client): Promise<boolean> {
   try {
     await client.query('SELECT pg_advisory_unlock_shared($1, $2)', [LOCK_CLASS, MEMBERS]);
@@ -145,8 +148,8 @@ async function isLast(client: Client): Promise<boolean> {
 }
 
 /**
- * Connection trouble (pg gives its own errors no code), starting up or shutting down (class 57; the one for a connection
- * that is still authenticating then is 57014), lock or slot busy.
+ * Whether an error may pass: a connection failure (pg sets no code on its own errors), a server that starts or stops
+ * (class 57; 57014 for a connection that is still authenticating), or a busy lock or slot.
  */
 function isPassing(error: unknown): boolean {
   const code = errorCode(error) ?? '';

@@ -6,23 +6,26 @@ import { promisify } from 'node:util';
 
 import { errorCode } from './errors.ts';
 
-/** What a server says of itself in `postmaster.pid` (PostgreSQL: src/include/utils/pidfile.h). */
+/** The description that a server writes of itself in `postmaster.pid` (PostgreSQL: src/include/utils/pidfile.h). */
 export interface Postmaster {
-  /** 0: the file has just been made and is still empty. */
+  /** 0: the file was just made and is still empty. */
   readonly pid: number;
-  /** Start of the server, Unix seconds, as written. */
+  /** Start time of the server, in Unix seconds, as written. */
   readonly startedAt: string;
   readonly port: number;
   readonly status: 'starting' | 'ready' | 'stopping';
 }
 
-/** A server writes its pid right after making the file; empty for longer means that the machine stopped in between. */
+/**
+ * A server writes its pid right after making the file. A file that stays empty means that the machine stopped in
+ * between.
+ */
 const EMPTY_FOR_MS = 5_000;
 
-/** Where the server of a cluster describes itself. */
+/** The file in which the server of a cluster describes itself. */
 export const PID_FILE = 'postmaster.pid';
 
-/** Reads the text of a `postmaster.pid`. Undefined: it says nothing yet. */
+/** Parses the text of a `postmaster.pid`. Undefined when it is still empty. */
 export function parsePostmaster(text: string): Postmaster | undefined {
   const [pid, , startedAt = '', port, , , , status = ''] = text.split('\n').map((line) => line.trim());
   if (!(Number(pid) > 0)) {
@@ -41,13 +44,13 @@ export function isSameRun(one: Postmaster, other: Postmaster): boolean {
   return one.pid === other.pid && one.startedAt === other.startedAt;
 }
 
-/** What `postmaster.pid` says, true or not. */
+/** Reads `postmaster.pid`, without checking that its server runs. */
 export async function readPostmaster(directory: string): Promise<Postmaster | undefined> {
   const text = await readPidFile(directory);
   return text === undefined ? undefined : parsePostmaster(text);
 }
 
-/** The server that runs on the cluster, in whatever state. Removes the traces of one that was killed. */
+/** Finds the server that runs on the cluster, in any state. Removes the traces of a server that was killed. */
 export async function findPostmaster(directory: string): Promise<Postmaster | undefined> {
   const text = await readPidFile(directory);
   if (text === undefined) {
@@ -66,7 +69,7 @@ export async function findPostmaster(directory: string): Promise<Postmaster | un
   return undefined;
 }
 
-/** Whether a process has this pid; one of another account counts too. */
+/** Whether a process has this pid, of any account. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -88,8 +91,8 @@ async function readPidFile(directory: string): Promise<string | undefined> {
 }
 
 /**
- * Whether the process is a server on this folder. PostgreSQL itself only asks whether the pid is in use, and refuses to
- * start when it is; after a reboot, and in a container, it often is, by something else.
+ * Whether the process is a server on this folder. PostgreSQL itself only checks whether the pid is in use, and refuses
+ * to start when it is. After a reboot, and in a container, another program often has that pid.
  */
 async function runsOn(directory: string, pid: number): Promise<boolean> {
   if (!isAlive(pid)) {
@@ -97,7 +100,7 @@ async function runsOn(directory: string, pid: number): Promise<boolean> {
   }
   const real = await realpath(directory);
   if (process.platform === 'linux') {
-    // A server's working folder is its cluster. ENOENT, ESRCH: ended, or a zombie that nobody has collected.
+    // A server's working folder is its cluster. ENOENT and ESRCH: it ended, or is a zombie.
     try {
       return (await readlink(`/proc/${pid}/cwd`)) === real;
     } catch (error) {
@@ -114,12 +117,12 @@ async function runsOn(directory: string, pid: number): Promise<boolean> {
 }
 
 /**
- * Takes away the file of a server that is gone. PostgreSQL would do so itself, but two that start at once can both find
- * it stale, and the slower one then unlinks the new file of the faster ("does not entirely ensure that", sysv_shmem.c).
- * Here the file is moved aside first, and moved back when it turns out to be another one.
+ * Removes the file of a server that is gone. PostgreSQL would do so itself. But two servers that start together can
+ * both find the file stale, and the slower one then removes the new file of the faster ("does not entirely ensure
+ * that", sysv_shmem.c). So the file is moved aside first, and moved back when it is another one.
  *
- * Processes of the killed server that still live are not overlooked: their shared memory, which the folder's inode
- * names, keeps a new server from starting.
+ * Living processes of a killed server are still detected: their shared memory, which is tied to the folder's inode,
+ * prevents a new server from starting.
  */
 async function removePidFile(directory: string, expected: string): Promise<void> {
   const path = join(directory, PID_FILE);

@@ -10,34 +10,34 @@ import { EmbeddedPostgresError, errorCode, lastLines, onDisk } from './errors.ts
 import { isSameRun, type Postmaster, readPostmaster } from './postmaster.ts';
 import { giveTo, type Launcher, run } from './unprivileged.ts';
 
-/** The only address that the server listens on. */
+/** The only IP that the server listens on. */
 export const HOST = '127.0.0.1';
 
-/** Milliseconds between two looks at `postmaster.pid`; pg_ctl takes 100, and a start or stop lasts 10. */
+/** Milliseconds between two reads of `postmaster.pid`. pg_ctl takes 100, while a start or stop takes 10. */
 export const POLL_MS = 10;
 
-/** A fast shutdown only has to write a checkpoint. */
+/** Milliseconds for a fast shutdown, which only has to write a checkpoint. */
 const STOP_WITHIN_MS = 30_000;
 
-/** At this size, in bytes, the log is renamed before a start; the one before it is dropped. */
+/** Size in bytes at which the log is renamed before a start. The previous log is dropped. */
 const LOG_LIMIT = 1024 * 1024;
 
-/** What a server is started with. */
+/** The options of a start. */
 export interface StartOptions {
   /** Folder of the cluster. */
   directory: string;
   programs: Binaries;
   launcher: Launcher;
-  /** When to give up, as `Date.now()` counts. */
+  /** When to give up, in the time of `Date.now()`. */
   deadline: number;
 }
 
 /**
- * Starts a server in a session of its own, so that Ctrl-C in our terminal does not reach it.
+ * Starts a server in a session of its own, so that Ctrl-C in the gateway's terminal does not reach it.
  *
- * @returns the server once it is ready; undefined when it did not start but may the next time: another one came first,
- * processes of a killed one have not ended yet, or the port was taken meanwhile.
- * @throws EmbeddedPostgresError with the server's last words when it cannot start.
+ * @returns the server once it is ready; undefined when a retry may succeed: another server was faster, processes of a
+ * killed server have not ended yet, or the port was taken meanwhile.
+ * @throws EmbeddedPostgresError with the last lines of the server when it cannot start.
  */
 export async function startServer(options: StartOptions): Promise<Postmaster | undefined> {
   await giveTo(options.launcher, options.directory, { recursive: true });
@@ -45,9 +45,9 @@ export async function startServer(options: StartOptions): Promise<Postmaster | u
     listen_addresses: HOST,
     port: await freePort(),
     unix_socket_directories: '',
-    // A process takes 20 at most; the tests share one server among a dozen and more.
+    // A process uses at most 20. The tests share one server among a dozen or more.
     max_connections: 400,
-    // Statements and details of errors hold values: names, addresses, hashes.
+    // Statements and error details contain values: names, e-mail addresses, hashes.
     log_min_error_statement: 'panic',
     log_error_verbosity: 'terse',
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -67,7 +67,7 @@ async function withLog(options: StartOptions, settings: string[]): Promise<Postm
     if (typeof outcome === 'object') {
       return outcome;
     }
-    // By position: the server shares our place in the file, and has moved it to the end.
+    // Reads from a fixed position: the server shares our file offset, and has moved it to the end.
     const { buffer, bytesRead } = await log.read(Buffer.alloc(LOG_LIMIT), 0, LOG_LIMIT, size);
     const said = buffer.toString('utf8', 0, bytesRead);
     if (PASSING.test(said)) {
@@ -81,18 +81,18 @@ async function withLog(options: StartOptions, settings: string[]): Promise<Postm
   }
 }
 
-/** Refusals that go away by themselves; the next attempt takes another port. */
+/** Failures that pass by themselves. The next attempt uses another port. */
 const PASSING =
   /lock file "postmaster\.pid" (?:already exists|is empty)|pre-existing shared memory block|could not create any TCP\/IP sockets/;
 
-/** Resolves to the ready server, or to how the attempt ended. */
+/** Resolves to the ready server, or to the reason why the attempt ended. */
 async function launch(
   { directory, programs, launcher, deadline }: StartOptions,
   settings: string[],
   log: number,
 ): Promise<Postmaster | string> {
-  // Not by pg_ctl: that builds a shell command, in which a folder's name may mean something, and looks every 100 ms.
-  // On Windows it is needed, since it takes administrator rights away from the server.
+  // Without pg_ctl: it builds a shell command, in which a folder's name may have a meaning, and polls every 100 ms.
+  // Windows needs it, since it drops the administrator rights of the server.
   const windows = process.platform === 'win32';
   const server = [programs.postgres, '-D', directory, ...settings];
   const wrapped = [programs.pg_ctl, 'start', '-W', '-D', directory, '-o', settings.join(' ')];
@@ -120,9 +120,9 @@ async function launch(
 }
 
 /**
- * Stops a server by a fast shutdown: connections are closed, transactions rolled back, everything is written.
+ * Stops a server by a fast shutdown: it closes connections, rolls back transactions and writes all data.
  *
- * @throws EmbeddedPostgresError when it may not be stopped by this account, or does not stop in time.
+ * @throws EmbeddedPostgresError when this account may not stop it, or it does not stop in time.
  */
 export async function stopServer(
   directory: string,
@@ -144,7 +144,7 @@ export async function stopServer(
       { cause },
     );
   }
-  // Removing this file is the last thing that a server does.
+  // A server removes this file as its last action.
   for (const deadline = Date.now() + STOP_WITHIN_MS; ; await sleep(POLL_MS)) {
     const left = await readPostmaster(directory);
     if (left === undefined || !isSameRun(left, running)) {

@@ -12,44 +12,47 @@ export interface Account {
   readonly gid: number;
 }
 
-/** How the PostgreSQL programs are started, so that none of them sees that it runs for uid 0: they refuse that. */
+/** How the PostgreSQL programs are started. They refuse to run as uid 0, so they must not see it. */
 export interface Launcher {
-  /** Who must own the cluster's files. Undefined: this is not root, whoever runs the process owns them. */
+  /**
+   * The account that must own the cluster's files. Undefined when the gateway does not run as root: then its own
+   * account owns them.
+   */
   readonly owner: Account | undefined;
-  /** What goes before the program on the command line. */
+  /** Arguments before the program on the command line. */
   readonly prefix: readonly string[];
   /** Further options for `spawn` and `execFile`. */
   readonly spawn: { readonly env?: Record<string, string>; readonly uid?: number; readonly gid?: number };
 }
 
 /**
- * The smallest environment that works, rather than ours: secrets of the gateway do not belong to the server, PG*
- * variables must not steer it, and `LC_ALL=C` keeps its messages in English and starts it on macOS. Windows
- * programs need variables of the system, so there ours is inherited.
+ * The smallest environment that works. The gateway's own environment has secrets that the server must not get, and PG*
+ * variables that would steer it. `LC_ALL=C` keeps its messages in English and lets it start on macOS. Windows programs
+ * need variables of the system, so they inherit the environment.
  */
 const ENVIRONMENT: Pick<Launcher['spawn'], 'env'> =
   process.platform === 'win32' ? {} : { env: { LC_ALL: 'C', PATH: '/usr/bin:/bin:/usr/sbin:/sbin' } };
 
-/** geteuid() is 65534 (nobody) in there while the kernel goes on checking file access for uid 0. util-linux 2.36. */
+/** Inside, geteuid() is 65534 (nobody), while the kernel still checks file access for uid 0. Needs util-linux 2.36. */
 const UNSHARE = ['unshare', '--user', '--map-user=65534', '--map-group=65534', '--'] as const;
 
-/** Accounts to run as where user namespaces are not allowed, the better one first. */
+/** Accounts to use when user namespaces are not allowed, in order of preference. */
 const ACCOUNTS = ['postgres', 'nobody'] as const;
 
-/** How to start the programs; `unshare` names the command to try first as root. */
+/** The options of `findLauncher`. `unshare` is the command that root tries first. */
 export interface LauncherOptions {
-  /** The folder that holds the cluster's folder; it exists. */
+  /** The parent folder of the cluster's folder; it exists. */
   folder: string;
   /** A program of the cluster. */
   program: string;
-  /** The command that makes a user namespace; tests replace it. */
+  /** The command that makes a user namespace. Tests replace it. */
   unshare?: readonly string[];
 }
 
 /**
- * Finds a way to start the programs that is tried out and works.
+ * Finds a way to start the programs, and tries it out.
  *
- * @throws EmbeddedPostgresError when this is root and no way leads to both the programs and the folder.
+ * @throws EmbeddedPostgresError when the gateway runs as root and no way reaches both the programs and the folder.
  */
 export async function findLauncher({
   folder,
@@ -74,7 +77,7 @@ export async function findLauncher({
 }
 
 /**
- * Runs a program to its end and resolves to what it wrote.
+ * Runs a program to its end and resolves to its output.
  *
  * @throws the error of `execFile`, with `stdout` and `stderr`, when it fails.
  */
@@ -84,7 +87,7 @@ export async function run(launcher: Launcher, program: string, args: readonly st
   return stdout;
 }
 
-/** Gives a folder, alone or with all in it, to the account that the programs run as. Without effect if not root. */
+/** Gives a folder, alone or with its content, to the account that runs the programs. Without effect unless root. */
 export async function giveTo(
   { owner }: Launcher,
   path: string,
@@ -98,7 +101,7 @@ export async function giveTo(
     return;
   }
   try {
-    // -h: a link inside must not hand a file outside to another account.
+    // -h: a link inside must not give a file outside to another account.
     await execute('chown', ['-R', '-h', `${owner.uid}:${owner.gid}`, path]);
   } catch (cause) {
     throw new EmbeddedPostgresError(

@@ -1,18 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** What readers can be woken for. */
+/** Subjects of wake-ups. */
 export type Topic = 'endings' | 'mail' | 'sign-ins';
 
 /**
- * The port that wakes the readers of a durable fact in every process. It carries no facts itself: a wake-up that is
- * lost costs time, never correctness, since every reader also looks by itself.
+ * The port that wakes the readers of a durable fact in every process. A wake-up carries no facts: a lost one costs
+ * time, never correctness, since every reader also polls.
  */
 export interface EventFeed {
-  /** Called in the transaction of `em`: wakes the readers once it has committed, never when it is rolled back. */
+  /** Wakes the readers once the transaction of `em` has committed. A rollback wakes none. */
   announce(em: EntityManager, topic: Topic): Promise<void>;
-  /** `listener` also runs whenever the connection was lost and made again: something may have been missed. */
+  /**
+   * Runs `listener` at each wake-up, and whenever the connection was made again after a loss: wake-ups may have been
+   * missed.
+   */
   subscribe(topic: Topic, listener: () => void): void;
-  /** Listens from now on; resolves also when that has to be tried again. */
+  /** Starts to listen. Also resolves when the connection must be retried. */
   start(): Promise<void>;
   close(): Promise<void>;
 }

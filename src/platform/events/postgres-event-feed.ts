@@ -4,20 +4,20 @@ import { databaseClient, destroyClient, poolingOf, sql, statement, withDeadline 
 import type { EventFeed, Topic } from './event-feed.ts';
 
 const CHANNEL = 'gatehouse';
-/** Milliseconds between two attempts to connect again. */
+/** Milliseconds between two attempts to reconnect. */
 const RECONNECT_DELAY = 250;
-/** Milliseconds between two questions that tell whether the connection still lives, and for each answer. */
+/** Milliseconds between two checks that the connection is alive, and for each answer. */
 const HEARTBEAT = 5_000;
 const HEARTBEAT_DEADLINE = 3_000;
 
-/** LISTEN and NOTIFY on a connection of its own: a pooled one would forget what it listens to. */
+/** Wakes by LISTEN and NOTIFY on a connection of its own: a pooled connection would forget its subscription. */
 export class PostgresEventFeed implements EventFeed {
   private readonly listeners = new Map<Topic, Array<() => void>>();
   private client: pg.Client | undefined;
   private reconnect: NodeJS.Timeout | undefined;
   private heartbeat: NodeJS.Timeout | undefined;
   private closed = false;
-  /** So that a database that is away is one line in the log, not four in a second. */
+  /** So that an outage of the database is one line in the log, instead of four a second. */
   private isAway = false;
   private wasUp = false;
 
@@ -35,7 +35,7 @@ export class PostgresEventFeed implements EventFeed {
     this.listeners.set(topic, [...(this.listeners.get(topic) ?? []), listener]);
   }
 
-  /** Listens from now on; while the database is away, tries again until it is back. */
+  /** Starts to listen. Retries while the database is away. */
   async start(): Promise<void> {
     if (this.closed) return;
     const client = withDeadline(
@@ -73,12 +73,12 @@ export class PostgresEventFeed implements EventFeed {
     if (client) destroyClient(client);
   }
 
-  /** A pooler that lends a server for a transaction forgets what this connection listens to, and says nothing. */
+  /** Warns of a pooler in transaction mode: it silently drops the subscription of this connection. */
   private async warnOfPooler(): Promise<void> {
     if ((await poolingOf(this.url)) !== 'transaction') return;
     this.log(
-      'events of the database do not arrive: a connection pooler in transaction mode stands before it. ' +
-        'Each process looks every half second instead. Set REDIS_URL, or use a pooler in session mode.',
+      'events of the database do not arrive, because a connection pooler in transaction mode stands before it. ' +
+        'Each process polls every half second instead. Set REDIS_URL, or use a pooler in session mode.',
     );
   }
 

@@ -6,14 +6,14 @@ import type { EventFeed, Topic } from './event-feed.ts';
 const CHANNEL = 'gatehouse';
 
 /**
- * PUBLISH and SUBSCRIBE. Redis knows nothing of a transaction in PostgreSQL, so what is announced in one is kept with
- * it until it has committed; one that is rolled back is forgotten with its EntityManager.
+ * Wakes by PUBLISH and SUBSCRIBE. Redis knows nothing of a transaction in PostgreSQL, so announcements wait until the
+ * transaction commits. A rollback drops them with the EntityManager.
  */
 export class RedisEventFeed implements EventFeed {
   private readonly listeners = new Map<Topic, Array<() => void>>();
   private readonly announced = new WeakMap<EntityManager, Set<Topic>>();
 
-  /** @param listening a connection of the feed's own, which it starts and closes */
+  /** @param listening a connection that only the feed uses, starts and closes */
   constructor(
     private readonly commands: RedisConnection,
     private readonly listening: RedisConnection,
@@ -46,7 +46,7 @@ export class RedisEventFeed implements EventFeed {
     this.listening.close();
   }
 
-  /** Not awaited: the change stands, and a reader that is not woken looks by itself. */
+  /** Not awaited: the change is committed, and a reader that is not woken polls by itself. */
   private publish(topic: Topic): void {
     this.commands.run((client) => client.publish(CHANNEL, topic)).catch(() => {});
   }

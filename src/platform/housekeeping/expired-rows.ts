@@ -3,12 +3,12 @@ import { sql, statement } from '../database/index.ts';
 import type { Chore } from './housekeeping.ts';
 
 /**
- * The chore of deleting the rows of a table whose time is over.
+ * Makes the chore of deleting the expired rows of a table.
  *
  *     export const expiredTokens = expiredRows('expired one-time tokens', 'one_time_token', sql`expires_at < now()`);
  *
- * Rows are taken by their place (ctid), so it needs no key. The condition stands twice: a row that was put off while the
- * statement waited for it is judged again by the outer one, whether or not PostgreSQL looks at its place again.
+ * Rows are selected by their physical place (ctid), so the table needs no key. The condition is repeated: when a row
+ * was prolonged while the statement waited for its lock, the outer condition excludes it.
  */
 export function expiredRows(name: string, table: string, isOver: RawBuilder<unknown>): Chore {
   return {

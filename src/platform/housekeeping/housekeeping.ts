@@ -1,23 +1,26 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AdvisoryLock, tryLockInTransaction } from '../database/index.ts';
 
-/** Rows of one transaction: few enough that nobody waits for it. */
+/** Rows of one transaction: few enough not to delay other transactions. */
 const BATCH = 500;
-/** Batches in a row before others get their turn again; what is left waits for the next round. */
+/** Batches of one chore in a round. The remaining rows wait for the next round. */
 const MAX_BATCHES = 200;
-/** Milliseconds between two rounds; each process adds up to as much again at random, so that they spread. */
+/** Milliseconds between two rounds. Each process adds up to the same again at random, so that the rounds spread. */
 const INTERVAL = 5 * 60_000;
 
-/** Something whose time is over. */
+/** A periodic task of housekeeping: the removal of one kind of expired rows. */
 export interface Chore {
   readonly name: string;
-  /** Removes at most `limit` rows. @returns how many it removed. */
+  /**
+   * Removes at most `limit` rows.
+   * @returns how many it removed.
+   */
   sweep(em: EntityManager, limit: number): Promise<number>;
 }
 
 /**
- * Removes what has expired, in small batches. Every process has the chores; the one that gets the lock does them,
- * and a process that dies in the middle leaves nothing half done.
+ * Removes expired rows, in small batches. Every process has the chores, and the process with the lock does them. A
+ * process that dies leaves no partial work behind.
  */
 export class Housekeeping {
   private timer: NodeJS.Timeout | undefined;
@@ -48,7 +51,7 @@ export class Housekeeping {
     await this.running;
   }
 
-  /** Does every chore to its end, unless another process is at it. A failure is logged and tried again next time. */
+  /** Does every chore to its end, unless another process does it. A failure is logged and retried in the next round. */
   async round(): Promise<void> {
     for (const chore of this.chores) {
       try {

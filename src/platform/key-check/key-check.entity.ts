@@ -1,6 +1,6 @@
 import { Entity, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 
-/** Proof, for one secret setting, that a process holds the key that this database was written with. */
+/** A proof, for one secret setting, that a process holds the key with which this database was written. */
 @Entity({ tableName: 'key_check' })
 export class KeyCheck {
   /** Name of the setting. */

@@ -6,9 +6,9 @@ import { KeyCheck } from './key-check.entity.ts';
 const LABEL = 'gatehouse key check';
 
 /**
- * Compares the configured keys with those that this database was written with, before anything is served: with a
- * wrong TOKEN_KEY everybody would be signed out, with a wrong PASSWORD_PEPPER nobody could sign in.
- * The first start on a database, and the first one with a rotated key, leave their proof.
+ * Compares the configured keys with those of the database before the gateway serves. A wrong TOKEN_KEY would sign out
+ * all users; with a wrong PASSWORD_PEPPER, no user could sign in. The first start on a database, and the first start
+ * with a new key, store a proof of the key.
  * @throws {InvalidSettings} naming each setting whose keys cannot read the database.
  */
 export async function checkKeys(

@@ -9,7 +9,7 @@ export class DevMail {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
-  /** Encrypted: it names people and carries tokens, and is not covered by the deletion of an account. */
+  /** Encrypted: it names people and carries tokens, and the deletion of an account does not remove it. */
   @Property({ type: 'blob' })
   sealedMail!: Buffer;
 

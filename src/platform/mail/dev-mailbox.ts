@@ -14,7 +14,7 @@ export interface StoredMail extends Mail {
   readonly at: Date;
 }
 
-/** Stands in for a mail server on a developer's machine: keeps the mails in the database, shared by all processes. */
+/** Replaces a mail server on a development machine: keeps the mails in the database, which all processes share. */
 export class DevMailbox implements MailTransport {
   constructor(
     private readonly fork: () => EntityManager,
@@ -28,7 +28,7 @@ export class DevMailbox implements MailTransport {
 
   async close(): Promise<void> {}
 
-  /** The newest first. */
+  /** Lists the mails, newest first. */
   async list(em: EntityManager): Promise<StoredMail[]> {
     const rows = await em.find(DevMail, {}, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: SHOWN });
     return rows.flatMap((row) => this.open(row) ?? []);
@@ -39,7 +39,7 @@ export class DevMailbox implements MailTransport {
     return row && this.open(row);
   }
 
-  /** @returns null for a mail that was sealed under a key that is gone: no reason to hide the others. */
+  /** @returns null for a mail that was sealed under a lost key: the other mails stay readable. */
   private open({ id, createdAt, sealedMail }: DevMail): StoredMail | null {
     try {
       const mail = JSON.parse(this.box.open(DEV_MAIL, sealedMail).toString()) as Mail;

@@ -2,7 +2,7 @@ import type { Opt } from '@mikro-orm/core';
 import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { newId } from '../id.ts';
 
-/** A mail that a transaction caused. The row is written in that transaction, so neither happens without the other. */
+/** A mail that a transaction caused. The row is written in that transaction, so that both commit together. */
 @Entity({ tableName: 'mail_job' })
 @Index({ name: 'mail_job_finished_at_due_at_index', properties: ['finishedAt', 'dueAt'] })
 export class MailJob {
@@ -12,14 +12,14 @@ export class MailJob {
   @Property({ type: 'text' })
   kind!: string;
 
-  /** What its writer needs, encrypted: it names people. Null once the mail was sent or given up. */
+  /** The facts that its writer needs, encrypted since they name people. Null once the mail was sent or given up. */
   @Property({ type: 'blob', nullable: true })
   sealedFacts: Buffer | null = null;
 
   @Property({ type: 'integer', default: 0 })
   attempts: number & Opt = 0;
 
-  /** When it is tried next; while a worker has it, when another one may take it over. */
+  /** Time of the next attempt. While a worker holds the job: the end of its lease. */
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   dueAt: Date & Opt = new Date();
 

@@ -10,7 +10,7 @@ import { MailJob } from './mail-job.entity.ts';
 /** Purpose under which the facts of a job are sealed. */
 export const MAIL_JOB = 'mail job';
 
-/** Where a change leaves the mails that it causes. */
+/** The outbox: a change leaves the mails here that it causes. */
 export class MailOutbox {
   constructor(
     private readonly box: SecretBox,
@@ -18,8 +18,8 @@ export class MailOutbox {
   ) {}
 
   /**
-   * Inserts one job in the transaction of the change. It costs the same whether or not anybody will get a mail: that
-   * is for the writer to find out.
+   * Inserts one job in the transaction of the change. The cost is the same whether or not there is a recipient: only
+   * the writer finds that out, later.
    */
   async put<Facts>(
     tx: EntityManager,
@@ -34,7 +34,7 @@ export class MailOutbox {
 
 const KEPT_DAYS = 7;
 
-/** Blanked jobs, which say no more than that a mail of some kind went out, and those that nobody came for. */
+/** Removes blanked jobs, which only say that a mail of some kind was sent, and jobs that no worker took. */
 export const oldMailJobs = expiredRows(
   'old mail jobs',
   'mail_job',

@@ -10,29 +10,29 @@ import { type Mail, type MailTransport, type MailWriter, type RecipientRule, Und
 import { MAIL_JOB } from './mail-outbox.ts';
 import { mailboxKey } from './mailbox-key.ts';
 
-/** Jobs that one process works on at a time. */
-const HANDS = 4;
-/** Seconds for which a job belongs to the worker that took it. */
+/** Jobs that one process works on concurrently. */
+const CONCURRENCY = 4;
+/** Seconds of a lease on a job. */
 const LEASE = 30;
-/** Milliseconds between two renewals of the lease: sending may take longer than it. */
+/** Milliseconds between two renewals of the lease, since sending may take longer than the lease. */
 const RENEWAL = 10_000;
-/** Milliseconds between two looks at the table: for jobs whose next attempt has come, and wake-ups that were lost. */
+/** Milliseconds between two polls of the table, for jobs whose next attempt is due and for lost wake-ups. */
 const POLL = 1_000;
-/** Seconds before the next attempt: five after the first, doubling, five minutes at most. */
+/** Seconds before a retry: five after the first attempt, doubling up to five minutes. */
 const FIRST_RETRY = 5;
 const LONGEST_RETRY = 300;
-/** Hours after which a mail that could not be sent is given up: RFC 5321 section 4.5.4.1 asks for four to five days. */
+/** Hours after which an unsent mail is given up. RFC 5321 section 4.5.4.1 asks for four to five days. */
 const PATIENCE = 96;
-/** Milliseconds between two attempts to note what was sent. */
+/** Milliseconds between two attempts to record that a mail was sent. */
 const NOTE_RETRY = 250;
-/** Milliseconds for what is being sent at a shutdown; then it is cut, and waits for the next worker. */
+/** Milliseconds for mails in transmission at a shutdown. Then they are cut, and wait for the next worker. */
 const STOP_PATIENCE = 3_000;
 
 interface Claim {
   id: string;
   kind: string;
   sealed_facts: Buffer;
-  /** Also tells this claim from a later one: who lost the job to another worker must not touch it any more. */
+  /** Also a fencing token: a worker that lost the job to another one must no longer change it. */
   attempts: number;
   expired: boolean;
 }
@@ -41,7 +41,7 @@ export interface MailWorkerLog {
   warn(message: string, facts: Record<string, unknown>): void;
 }
 
-/** What `MailWorker` works with. */
+/** The parts that `MailWorker` uses. */
 export interface MailWorkerDependencies {
   readonly fork: () => EntityManager;
   readonly box: SecretBox;
@@ -53,13 +53,13 @@ export interface MailWorkerDependencies {
 }
 
 /**
- * Sends what the outbox holds. Every process has a worker; a job belongs to the one that claimed it, until its lease
- * is over. A mail is sent at least once, and twice only if the process died between sending it and noting that, or the
- * mail server took it and the answer was lost.
+ * Sends the mails of the outbox. Every process has a worker, and a lease gives each job to one of them. A mail is sent
+ * at least once. It is sent twice only if the process died before recording it, or the mail server accepted it and its
+ * answer was lost.
  */
 export class MailWorker {
   private readonly writers: ReadonlyMap<string, MailWriter<never>>;
-  private readonly hands = new Set<Promise<void>>();
+  private readonly runs = new Set<Promise<void>>();
   private readonly cut = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private woken = false;
@@ -77,24 +77,24 @@ export class MailWorker {
     this.wake();
   }
 
-  /** What is being sent gets a moment to be finished; the rest waits for another worker, or the next start. */
+  /** Gives mails in transmission a moment to finish. The rest waits for another worker, or the next start. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.timer);
-    const impatience = setTimeout(() => this.cut.abort(), STOP_PATIENCE);
-    await Promise.all(this.hands);
-    clearTimeout(impatience);
+    const cutTimer = setTimeout(() => this.cut.abort(), STOP_PATIENCE);
+    await Promise.all(this.runs);
+    clearTimeout(cutTimer);
     await this.deps.transport.close();
   }
 
   private wake(): void {
     this.woken = true;
-    if (this.stopped || this.hands.size === HANDS) return;
-    const hand = this.takeJobs().finally(() => this.hands.delete(hand));
-    this.hands.add(hand);
+    if (this.stopped || this.runs.size === CONCURRENCY) return;
+    const run = this.takeJobs().finally(() => this.runs.delete(run));
+    this.runs.add(run);
   }
 
-  /** Works until nothing is due. Whoever finds a job calls the next hand: there may be more. */
+  /** Works until no job is due. After each claim it starts another run in parallel, since more jobs may be due. */
   private async takeJobs(): Promise<void> {
     while (!this.stopped) {
       this.woken = false;
@@ -121,16 +121,16 @@ export class MailWorker {
       this.away = false;
       return job;
     } catch (error) {
-      // The database is away: a later look finds it back. Said once, not with every look.
+      // The database is away, and a later poll retries. Logged once, instead of at every poll.
       if (!this.away) this.deps.log.warn('the mail outbox could not be read', { err: error });
       this.away = true;
       return undefined;
     }
   }
 
-  /** One attempt. Never rejects: what goes wrong is logged, without what the mail says or whom it is for. */
+  /** Makes one attempt. Never rejects: failures are logged, without the content and recipient of the mail. */
   private async work(job: Claim): Promise<void> {
-    // One that fails is followed by others, and by the end of the lease.
+    // A failed renewal is harmless: another one follows, or the lease ends.
     const renewal = setInterval(() => void this.hold(job, LEASE).catch(() => {}), RENEWAL);
     try {
       const mail = await this.write(job);
@@ -151,14 +151,17 @@ export class MailWorker {
     const facts = JSON.parse(this.deps.box.open(MAIL_JOB, sealed_facts).toString()) as never;
     return this.deps.fork().transactional(async (tx) => {
       const mail = await writer.write(tx, facts);
-      // A refusal rolls the transaction back: the token of a mail that is not sent must not replace an earlier one. The next
-      // attempts at the same mail are the same mail.
+      // A refusal rolls the transaction back: the token of an unsent mail must not replace an earlier one. Further
+      // attempts send the same mail, so they are not charged again.
       if (mail && attempts === 1) await this.charge(writer.limits?.(facts) ?? [], mailboxKey(mail.to));
       return mail;
     });
   }
 
-  /** Only a mail that is sent counts: when one bucket is empty, the others get back what they gave. @throws {RateLimited} */
+  /**
+   * Charges only for a mail that is sent: when one bucket is empty, the other charges are refunded.
+   * @throws {RateLimited}
+   */
   private async charge(rules: readonly RecipientRule[], mailbox: string): Promise<void> {
     for (const [index, rule] of rules.entries()) {
       try {
@@ -172,19 +175,19 @@ export class MailWorker {
 
   private async noteHeldBack(job: Claim, error: RateLimited): Promise<void> {
     const facts = { job: job.id, kind: job.kind, err: error };
-    this.deps.log.warn('a mail was not sent: its mailbox has had enough for now', facts);
+    this.deps.log.warn('a mail was not sent: its mailbox has reached its rate limit', facts);
     await this.noteSent(job);
   }
 
-  /** Goes on until it is noted, while the process lives: a mail whose sending is forgotten is sent again. */
+  /** Retries until the sending is recorded, while the process lives: an unrecorded mail is sent again. */
   private async noteSent({ id, kind, attempts }: Claim): Promise<void> {
     for (let tries = 0; ; tries++) {
       try {
-        // Whoever has the job by now: it is done.
+        // Applies even when another worker holds the job by now: it is done.
         return await this.blank(id, sql`true`);
       } catch (error) {
         const facts = { job: id, kind, attempts, err: error };
-        if (tries === 0) this.deps.log.warn('a mail was sent, which could not be noted yet', facts);
+        if (tries === 0) this.deps.log.warn('a mail was sent, but this could not be recorded yet', facts);
         if (this.cut.signal.aborted) return;
         await delay(NOTE_RETRY);
       }
@@ -198,13 +201,13 @@ export class MailWorker {
     const noted = givenUp
       ? this.blank(id, sql`attempts = ${attempts}`)
       : this.hold(job, cut ? 0 : retryDelay(attempts));
-    // When the database is away too, the lease runs out and another worker tries.
+    // When the database is away too, the lease ends and another worker retries.
     await noted.catch(() => {});
     const facts = { job: id, kind, attempts, err: error };
     this.deps.log.warn(givenUp ? 'a mail was given up' : 'a mail could not be sent yet', facts);
   }
 
-  /** Nobody else takes the job for so many seconds, unless somebody else has it already. */
+  /** Keeps the job from other workers for so many seconds, unless another worker has it already. */
   private async hold({ id, attempts }: Claim, seconds: number): Promise<void> {
     await statement(
       this.deps.fork(),
@@ -213,7 +216,7 @@ export class MailWorker {
     );
   }
 
-  /** What the job said about people is gone. */
+  /** Removes all facts about people from the job. */
   private async blank(id: string, condition: RawBuilder<unknown>): Promise<void> {
     await statement(
       this.deps.fork(),

@@ -1,12 +1,16 @@
 import { domainToASCII } from 'node:url';
 
-/** Domains of one provider that ignores dots: RFC 5321 leaves the local part to it (support.google.com/mail/answer/7436150). */
+/**
+ * Domains of a provider that ignores dots, as RFC 5321 leaves the local part to it
+ * (support.google.com/mail/answer/7436150).
+ */
 const GMAIL = ['gmail.com', 'googlemail.com'];
 
 /**
- * One key for the spellings of an address that reach one mailbox. It is for counting only: two people may share it, so it
- * never tells who somebody is, and no mail goes to it. Lower case; without what follows a plus sign (RFC 5233, by which one
- * mailbox has any number of addresses); the domain in ASCII (RFC 5891); of Gmail without dots and under one domain.
+ * One key for all spellings of an e-mail address that reach one mailbox. It is for rate limits only: two people may
+ * share it, so it never identifies a person, and no mail goes to it.
+ * It is in lower case, without the part after a plus sign (RFC 5233: one mailbox has any number of addresses), and has
+ * its domain in ASCII (RFC 5891). For Gmail it has no dots, and one domain.
  */
 export function mailboxKey(address: string): string {
   const at = address.lastIndexOf('@');

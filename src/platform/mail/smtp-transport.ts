@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Transporter } from 'nodemailer';
 import { type Mail, type MailTransport, Undeliverable } from './mail.ts';
 
-/** Milliseconds. */
+/** In milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
-/** A server may look through a mail before it says that it took it (RFC 5321 section 4.5.3.2.6); the pool waits. */
+/**
+ * Milliseconds without data from the server. It may check a mail before it confirms it (RFC 5321 section 4.5.3.2.6).
+ */
 const SILENCE_TIMEOUT = 30_000;
-/** For a whole mail: a server that answers byte by byte is never silent. */
+/** Milliseconds for a whole mail, since a server that answers byte by byte is never silent. */
 const DEADLINE = 60_000;
 const CONNECTIONS = 4;
 
@@ -23,7 +25,7 @@ export interface SmtpOptions {
   readonly deadline?: number;
 }
 
-/** Hands mails to the mail server of the operator. */
+/** Sends mails through the mail server of the operator. */
 export class SmtpTransport implements MailTransport {
   /** Without SMTP_URL the library is never loaded. */
   private readonly transporter: Promise<Transporter>;
@@ -39,10 +41,10 @@ export class SmtpTransport implements MailTransport {
       greetingTimeout: CONNECT_TIMEOUT,
       socketTimeout: silenceTimeout,
       dnsTimeout: CONNECT_TIMEOUT,
-      // A template can never make it read a file or fetch a page.
+      // A template can never make nodemailer read a file or fetch a page.
       disableFileAccess: true,
       disableUrlAccess: true,
-      // Its own log names recipients.
+      // Nodemailer's own log names recipients.
       logger: false,
     };
     this.transporter = import('nodemailer').then(({ createTransport }) => createTransport(options, { from }));
@@ -61,7 +63,8 @@ export class SmtpTransport implements MailTransport {
         messageId: `<${id}.${digestOf(text)}@${this.messageIdHost}>`,
         // RFC 3834 section 5: no out-of-office answers to these.
         headers: { 'Auto-Submitted': 'auto-generated' },
-        // Ends the attempt, connection included: one that was only forgotten could still send, after the next one.
+        // Ends the attempt and its connection. An attempt that goes on in the background could still send after the
+        // next one.
         signal: AbortSignal.any([signal, AbortSignal.timeout(this.deadline)]),
       });
     } catch (error) {
@@ -76,7 +79,7 @@ export class SmtpTransport implements MailTransport {
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** A password goes out in clear to this machine alone, whatever the URL says and the server offers. */
+/** Allows a password in clear text only to this machine, whatever the URL says and the server offers. */
 function withoutBarePassword(url: string): string {
   const parsed = new URL(url);
   if (parsed.protocol !== 'smtp:' || parsed.password === '' || LOOPBACK.test(parsed.hostname)) return url;
@@ -86,22 +89,22 @@ function withoutBarePassword(url: string): string {
 }
 
 /**
- * Part of the Message-ID, which names one version of one message (RFC 5322 section 3.6.4): a repetition may be dropped
- * by the mailbox, but not the next attempt when it carries a new token, which voided the one before.
+ * Part of the Message-ID, which identifies one version of one message (RFC 5322 section 3.6.4). A mailbox may drop a
+ * repetition. It must not drop a retry with a new token, which has voided the token before.
  */
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
-/** Failures of this machine or the network: their messages quote nothing that a server said. */
+/** Failures of this machine or the network. Their messages quote nothing from a server. */
 const LOCAL = ['ESOCKET', 'ETLS', 'EDNS', 'ECONNECTION', 'ETIMEDOUT'];
 /** Authentication or encryption is missing (RFC 4954 section 6, RFC 3207 section 4). */
 const NEEDS_SETTINGS = [530, 534, 535, 538];
 
-/** What a mail server says may quote the recipient, so only its codes are kept. */
+/** Describes a failure by its codes only, since the text of a mail server may quote the recipient. */
 function describe(error: unknown): Error {
   const { code, responseCode, command, message: said } = error as SmtpError;
   const facts = [code, responseCode, command].filter((fact) => fact !== undefined).join(' ');
   const local = code !== undefined && LOCAL.includes(code) && responseCode === undefined;
-  const message = `the mail server did not take it: ${facts || 'no connection'}${local ? ` (${said})` : ''}`;
+  const message = `the mail server did not accept the mail: ${facts || 'no connection'}${local ? ` (${said})` : ''}`;
   return isPermanent(error as SmtpError) ? new Undeliverable(message) : new Error(message);
 }
 
@@ -112,8 +115,9 @@ interface SmtpError extends Error {
 }
 
 /**
- * RFC 5321 section 4.2.1: 5yz is a permanent failure. It ends a mail when it is about this recipient or this message;
- * one about the login or the sender is for the operator to mend, and the mails wait for that.
+ * Whether a failure ends the mail. RFC 5321 section 4.2.1: 5yz is a permanent failure. It ends a mail when it concerns
+ * this recipient or this message. A failure of the login or the sender is for the operator to correct, and the mails
+ * wait for that.
  */
 function isPermanent({ code, responseCode = 0, command }: SmtpError): boolean {
   const aboutMail = code === 'EMESSAGE' || (code === 'EENVELOPE' && command !== 'MAIL FROM');

@@ -1,36 +1,36 @@
 import { type ClassType, Field, ObjectType } from 'type-graphql';
 
-@ObjectType({ description: 'Where a page stands in its list (Relay cursor connections).' })
+@ObjectType({ description: 'The position of a page in its list (Relay cursor connections).' })
 export class PageInfo {
-  @Field(() => Boolean, { description: 'Ask again with after: endCursor.' })
+  @Field(() => Boolean, { description: 'Whether another page follows. Request it with after: endCursor.' })
   hasNextPage!: boolean;
 
   @Field(() => Boolean, { description: 'True for every page but the first.' })
   hasPreviousPage!: boolean;
 
-  @Field(() => String, { nullable: true, description: 'Null on an empty page.' })
+  @Field(() => String, { nullable: true, description: 'Cursor of the first entry; null on an empty page.' })
   startCursor!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Null on an empty page.' })
+  @Field(() => String, { nullable: true, description: 'Cursor of the last entry; null on an empty page.' })
   endCursor!: string | null;
 }
 
-/** One page as resolvers return it. */
+/** One page, in the form that resolvers return. */
 export interface Connection<Node> {
   edges: { cursor: string; node: Node }[];
   nodes: Node[];
   pageInfo: PageInfo;
 }
 
-/** The types `NameEdge` and `NameConnection`. */
+/** Makes the types `NameEdge` and `NameConnection`. */
 export function connectionOf<Node extends object>(
   name: string,
   node: () => ClassType<Node>,
   description: string,
 ): ClassType<Connection<Node>> {
-  @ObjectType(`${name}Edge`, { description: 'One place in a page.' })
+  @ObjectType(`${name}Edge`, { description: 'One entry of a page.' })
   class EdgeType {
-    @Field(() => String, { description: 'For the argument after.' })
+    @Field(() => String, { description: 'Value for the argument after.' })
     cursor!: string;
 
     @Field(node)

@@ -9,7 +9,7 @@ export interface PageArguments {
 
 const MAX_FIRST = 100;
 
-/** @throws {InvalidValue} out of bounds. */
+/** @throws {InvalidValue} when it is out of bounds. */
 export function parseFirst(first: number): number {
   if (!Number.isInteger(first) || first < 1 || first > MAX_FIRST) {
     throw new InvalidValue(`A page has 1 to ${MAX_FIRST} entries.`);
@@ -17,7 +17,10 @@ export function parseFirst(first: number): number {
   return first;
 }
 
-/** @param rows one more than the page holds, when there is one more */
+/**
+ * Makes a page.
+ * @param rows one more than the page holds, when there is a next page
+ */
 export function pageOf<Row, Node>(
   rows: readonly Row[],
   { first, after }: PageArguments,

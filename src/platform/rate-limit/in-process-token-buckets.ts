@@ -2,20 +2,20 @@ import type { Clock } from '../clock.ts';
 import type { BucketRule } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
-/** Bound of memory: about 20 MB. */
+/** Limit of the buckets in memory: about 20 MB. */
 const MAX_BUCKETS = 100_000;
-/** Of so many that were touched longest ago, the one that is the first to be full is forgotten. */
+/** Size of the group of least recently used buckets from which one is evicted: the one that is full first. */
 const CANDIDATES = 16;
 
 interface Filling {
   tokens: number;
   /** Milliseconds since the epoch. */
   filledAt: number;
-  /** When it will hold what a new one holds. */
+  /** Time at which the bucket is full, like a new one. */
   fullAt: number;
 }
 
-/** Counts in this process alone: with several processes each one has its own allowance. */
+/** Counts in this process only: with several processes, each has its own allowance. */
 export class InProcessTokenBuckets implements TokenBuckets {
   /** In the order of last use, the oldest first. */
   private readonly buckets = new Map<string, Filling>();
@@ -30,7 +30,7 @@ export class InProcessTokenBuckets implements TokenBuckets {
     const taken = found.every(({ tokens }) => tokens >= 1);
     for (const { tokens, ...bucket } of found) {
       if (taken) this.keep(bucket, tokens - 1);
-      // A refusal makes no bucket: an absent one is full.
+      // A refusal makes no bucket, since an absent bucket is full.
       else if (this.buckets.has(bucket.key)) this.keep(bucket, tokens);
     }
     return found.map(({ tokens, rule }) =>
@@ -57,7 +57,10 @@ export class InProcessTokenBuckets implements TokenBuckets {
     if (this.buckets.size > this.maxBuckets) this.forgetOne();
   }
 
-  /** Not just the oldest: whoever makes many new buckets would have an empty one forgotten, and start again. */
+  /**
+   * Evicts a bucket, but not simply the oldest: otherwise an attacker could make many new buckets to have an empty one
+   * evicted, and start again.
+   */
   private forgetOne(): void {
     const candidates: [string, Filling][] = [];
     for (const candidate of this.buckets) {

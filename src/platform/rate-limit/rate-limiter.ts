@@ -6,8 +6,8 @@ import type { Bucket, TokenBuckets } from './token-bucket.ts';
 export type RuleTable = Readonly<Record<string, DeclaredRule>>;
 
 /**
- * A rule and what is counted under it. A rule that ends in `.ip` counts the networks of a client (`RequestSource`), or
- * some of them. Any other rule counts one subject, such as an account.
+ * A rule and its subject. A rule that ends in `.ip` counts the networks of a client (`RequestSource`), or some of them.
+ * Any other rule counts one subject, such as an account.
  */
 export type Charge<Rule extends string> = Rule extends `${string}.ip`
   ? readonly [rule: Rule, networks: readonly string[]]
@@ -18,10 +18,10 @@ interface NamedBucket extends Bucket {
 }
 
 /**
- * Charges sensitive operations. It is called in the operation, once for each executed field, and before anything
- * costly: a limit in the HTTP layer would count a document with fifty aliased logins as one attempt.
+ * Charges sensitive operations. An operation calls it once for each executed field, before any costly work: a limit in
+ * the HTTP layer would count a document with fifty aliased logins as one attempt.
  *
- * A capability takes it with the names of its own rules, so that charging any other name does not compile.
+ * A capability gets it with the names of its own rules, so that charging any other rule does not compile.
  */
 export class RateLimiter<in Rule extends string> {
   constructor(
@@ -33,16 +33,16 @@ export class RateLimiter<in Rule extends string> {
     },
   ) {}
 
-  /** The rule as it is configured, for what is counted elsewhere; null while limits are off. */
+  /** The configured rule, for counts that are kept elsewhere; null while limits are off. */
   rule(name: Rule): BucketRule | null {
     const rule = this.options.overrides[name] ?? this.declared(name);
     return this.options.enabled ? rule : null;
   }
 
   /**
-   * @param charges in the order in which they are charged. The first empty bucket ends it: somebody whose address is
-   *   refused cannot empty the bucket of an account that is not theirs. The networks of a client are one step: when one
-   *   of them is empty, nothing is taken from the others.
+   * @param charges in the order in which they are charged. The first empty bucket ends the charging: a client whose IP
+   * is refused cannot empty the bucket of another person's account. The networks of a client are one step: when one of
+   * them is empty, nothing is taken from the others.
    * @throws {RateLimited} when a bucket is empty.
    */
   async charge(...charges: ReadonlyArray<Charge<Rule>>): Promise<void> {
@@ -56,8 +56,8 @@ export class RateLimiter<in Rule extends string> {
   }
 
   /**
-   * For an attempt that turned out to be none: call it only where the proof was right, or whoever guesses never runs
-   * out. What was not spent on this attempt is not given back.
+   * Refunds charges of an attempt that should not count. Call it only when the proof was right: otherwise guessing
+   * would be unlimited. Refund only what this attempt was charged.
    * @param charges as they were charged.
    */
   async giveBack(...charges: ReadonlyArray<Charge<Rule>>): Promise<void> {
@@ -82,7 +82,9 @@ export class RateLimiter<in Rule extends string> {
     });
   }
 
-  /** An override of the narrowest network scales the wider ones too, unless they have one of their own. */
+  /**
+   * The rule of a network. An override of the narrowest network also scales the wider ones, unless they have their own.
+   */
   private ruleOfNetwork(rule: string, name: string): BucketRule {
     const declared = this.declared(rule);
     const narrowest = this.options.overrides[rule] ?? declared;
@@ -93,5 +95,5 @@ export class RateLimiter<in Rule extends string> {
   }
 }
 
-/** `/56` or `/48` of a network that is wider than what one client has at least; empty for that one. */
+/** `/56` or `/48` for a wider network; empty for the narrowest network of a client. */
 const widthOf = (network: string): string => /\/(?:56|48)$/.exec(network)?.[0] ?? '';

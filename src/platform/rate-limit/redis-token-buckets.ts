@@ -6,10 +6,10 @@ import type { BucketRule } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /**
- * KEYS are the buckets. ARGV[1] is `take` or `give`; after it, for each bucket, its burst and the milliseconds in which it
- * fills. Returns for each the milliseconds until its next token, 0 where there was one. `take` changes nothing unless all
- * are 0. The time is that of Redis, so the clocks of processes do not matter. The key goes when the bucket is full: an
- * absent one is.
+ * KEYS are the buckets. ARGV[1] is `take` or `give`. For each bucket follow its burst and the milliseconds in which it
+ * fills. Returns for each bucket the milliseconds until its next token, or 0 when it had one. `take` changes nothing
+ * unless all are 0. The clock is that of Redis, so the clocks of processes do not matter. The key expires when the
+ * bucket is full, since an absent bucket is full.
  */
 const CHANGE = new RedisScript(`
 local time = redis.call('TIME')
@@ -39,8 +39,8 @@ end
 return waits`);
 
 /**
- * Counts in Redis, for all processes together. While Redis is away each process counts for itself, at half the
- * burst and half the rate: with two processes that is what the rule allows, and never no limit.
+ * Counts in Redis, for all processes together. While Redis is away, each process counts alone, at half the burst and
+ * half the rate. With two processes that is the limit of the rule, and there is always a limit.
  */
 export class RedisTokenBuckets implements TokenBuckets {
   private readonly own: InProcessTokenBuckets;
@@ -59,7 +59,7 @@ export class RedisTokenBuckets implements TokenBuckets {
     return this.orHere(inRedis, () => this.own.take(buckets.map(tightenedBucket)));
   }
 
-  /** Where Redis came or went since it was taken, one bucket has a token more, and the other one less. */
+  /** When Redis came or went since the take, one bucket gains a token, and the other one lacks it. */
   async giveBack(bucket: Bucket): Promise<void> {
     const inRedis = async () => void (await this.inRedis('give', [bucket]));
     return this.orHere(inRedis, () => this.own.giveBack(tightenedBucket(bucket)));
@@ -96,7 +96,7 @@ export class RedisTokenBuckets implements TokenBuckets {
   }
 }
 
-/** Half of what the rule allows, in burst and in rate; one token at least. */
+/** Half of the rule, in burst and in rate; at least one token. */
 export function tightened({ burst, perSeconds }: BucketRule): BucketRule {
   const half = Math.max(1, Math.floor(burst / 2));
   return { burst: half, perSeconds: (perSeconds * 2 * half) / burst };
@@ -105,8 +105,8 @@ export function tightened({ burst, perSeconds }: BucketRule): BucketRule {
 const tightenedBucket = (bucket: Bucket): Bucket => ({ ...bucket, rule: tightened(bucket.rule) });
 
 /**
- * Hashed: what was typed as a name or an address stays out of the dumps of Redis, and every key is short. The group is the
- * hash tag, so that one script may touch all keys of a group in a cluster.
+ * Hashed, so that typed names and e-mail addresses stay out of Redis dumps, and every key is short. The group is the
+ * hash tag, so that one script may use all keys of a group in a cluster.
  */
 const redisKey = ({ group, key }: Bucket): string => `gatehouse:bucket:{${hashed(group)}}${hashed(key)}`;
 

@@ -5,43 +5,46 @@ import { RedisAway } from './redis-away.ts';
 import type { KnownPrimary, Purpose, RedisClient, RedisLink } from './redis-link.ts';
 import { RedisScript } from './redis-script.ts';
 
-/** Milliseconds for the answer to a command: a request waits for Redis once at most, then the connection is gone. */
+/**
+ * Milliseconds for the answer to a command. After that the connection is lost, so a request waits for Redis once at
+ * most.
+ */
 const ANSWER_DEADLINE = 500;
-/** Milliseconds for a usable connection: a frozen server accepts one and then says nothing. */
+/** Milliseconds for a usable connection. A frozen server accepts a connection and then does not answer. */
 const CONNECT_DEADLINE = 1_500;
-/** Milliseconds between two attempts to connect again, doubled up to the longest; attempts never end. */
+/** Milliseconds between two attempts to reconnect, doubled up to the longest. The attempts never end. */
 const SHORTEST_DELAY = 250;
 const LONGEST_DELAY = 2_000;
 /**
- * Milliseconds between two questions that tell whether an idle connection still lives, whether it is still the right
- * one, and what time it is there.
+ * Milliseconds between two checks of an idle connection: whether it is alive and leads to the right server, and the
+ * time of that server.
  */
 const HEARTBEAT = 5_000;
 /**
- * Refusals after which another attempt may lead to a server that does not refuse: after a failover, that is. TOOLATE
- * where somebody still waits says that the clock there is not the one that was asked: the next connection asks anew.
+ * Error replies after which a new connection may lead to a better server, for example after a failover. TOOLATE before
+ * the deadline means that the clock of Redis has changed; the next connection asks for its time again.
  */
 const WRONG_PLACE = /\b(READONLY|CLUSTERDOWN|MASTERDOWN|TOOLATE)\b/;
 
-/** Writes, as the work does, with commands that the work needs too. The key is gone after a second. */
+/** Writes like real work, with commands that real work also needs. The key expires after a second. */
 const PROBE = new RedisScript(`
 redis.call('HSET', KEYS[1], 'probe', '')
 return redis.call('PEXPIRE', KEYS[1], 1000)`);
 
 export interface RedisConnectionOptions {
-  /** As in REDIS_URL. */
+  /** The form of REDIS_URL. */
   readonly url: string;
-  /** What the connection is for, also in the log and in CLIENT LIST. One for events only listens. */
+  /** Use of the connection, also named in the log and in CLIENT LIST. A connection for events only listens. */
   readonly purpose: Purpose;
-  /** Called once for each change between up and away, with the reason for the latter. */
+  /** Called once for each change between up and away, with the reason when it is away. */
   readonly log: (message: string, error?: unknown) => void;
 }
 
 /**
- * A connection that is up or away and never in between: while it is away a command is refused at once, and one that
- * is not answered in time makes it away. node-redis would queue commands for a server that is away, and wait for ever
- * for the answer of one that is frozen (its own `timeout` ends when the command was written), so it is only used for
- * single connections here: each attempt is a new client.
+ * A connection that is either up or away. While it is away, commands are refused at once; a command without a timely
+ * answer makes it away.
+ * node-redis would queue commands while a server is away, and wait for ever for a frozen one (its own `timeout` ends
+ * when the command was written). So each attempt here is a new client of node-redis, for a single connection.
  */
 export class RedisConnection {
   private readonly address: RedisAddress;
@@ -50,11 +53,11 @@ export class RedisConnection {
   private readonly listeners: Array<() => void> = [];
   /** The current attempt or connection. */
   private link: RedisLink | undefined;
-  /** Unknown before the first attempt has ended. */
+  /** Undefined until the first attempt has ended. */
   private state: 'up' | 'away' | undefined;
   /**
-   * Milliseconds that the clock of Redis is ahead of performance.now(), or more by the time of one answer: nobody who still
-   * waits is refused.
+   * Milliseconds by which the clock of Redis is ahead of performance.now(). It may be too high by the time of one
+   * answer, so that a script whose caller still waits is never refused.
    */
   private clockOffset = 0;
   private delay = SHORTEST_DELAY;
@@ -66,12 +69,12 @@ export class RedisConnection {
     this.address = redisAddress(options.url);
   }
 
-  /** Listens on every new connection before that counts as up. */
+  /** Subscribes on every new connection before it counts as up. */
   subscribe(channel: string, listener: (message: string) => void): void {
     this.channels.set(channel, listener);
   }
 
-  /** `listener` runs whenever the connection has come up, the first time too. */
+  /** Runs `listener` whenever the connection has come up, including the first time. */
   onUp(listener: () => void): void {
     this.listeners.push(listener);
   }
@@ -80,7 +83,7 @@ export class RedisConnection {
     return this.state === 'up';
   }
 
-  /** Resolves when the first attempt has ended, well or not: a gateway starts without Redis too. */
+  /** Resolves when the first attempt has succeeded or failed: a gateway also starts without Redis. */
   async start(): Promise<void> {
     // Loaded here: node-redis is a fifth of the modules of the gateway, and most gateways run without Redis.
     const { openLink } = await import('./redis-link.ts');
@@ -98,9 +101,9 @@ export class RedisConnection {
   }
 
   /**
-   * Runs commands on the connection, all of them within one deadline. A server that stalled does later what lies there,
-   * although nobody waits any more: what must not happen then looks at `latest`, the deadline by the clock of Redis, and
-   * answers TOOLATE.
+   * Runs commands on the connection, all within one deadline. A stalled server executes waiting commands later, when
+   * their caller has given up. A script that must not run late compares its clock with `latest`, the deadline by the
+   * clock of Redis, and answers TOOLATE.
    * @throws {RedisAway} when the connection is away, was lost before the answer, or Redis refused the command.
    */
   async run<T>(work: (client: RedisClient, latest: number) => Promise<T>): Promise<T> {
@@ -110,19 +113,19 @@ export class RedisConnection {
       const latest = Math.floor(performance.now() + ANSWER_DEADLINE + this.clockOffset);
       return await withTimeout(ANSWER_DEADLINE, work(link.client, latest));
     } catch (cause) {
-      // A refusal (out of memory, no right) is an answer: the connection is good.
+      // A refusal (out of memory, missing right) is an answer, so the connection is good.
       const refusal = link.refusal(cause);
       if (refusal === undefined || WRONG_PLACE.test(refusal)) this.lost(link, cause);
       throw new RedisAway(redactRedisError(cause));
     }
   }
 
-  /** @throws {RedisAway} when Redis does not answer, or takes no writes, such as a full one that may evict nothing. */
+  /** @throws {RedisAway} when Redis does not answer or accepts no writes, such as a full server that may not evict. */
   async probe(): Promise<void> {
     await this.run((client) => PROBE.run(client, ['gatehouse:probe'], []));
   }
 
-  /** Cuts the connection: a farewell would wait for the server, which for a frozen one is for ever. */
+  /** Cuts the connection. A graceful close would wait for the server, for ever if it is frozen. */
   close(): void {
     this.closed = true;
     this.state = 'away';
@@ -140,7 +143,7 @@ export class RedisConnection {
     for (const [channel, listener] of this.channels) await link.subscribe(channel, listener);
   }
 
-  /** A connection that listens gives no orders, and may answer nothing but a ping. */
+  /** A connection that listens sends no commands, and may only send pings. */
   private async askTime(link: RedisLink): Promise<void> {
     if (this.options.purpose === 'events') return;
     const askedAt = performance.now();

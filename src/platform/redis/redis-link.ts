@@ -2,42 +2,45 @@ import { createClient, createCluster, ErrorReply } from 'redis';
 import { redactRedisError } from './redact-redis-error.ts';
 import type { Endpoint, RedisAddress } from './redis-address.ts';
 
-/** Milliseconds for a TCP or TLS connection; shorter than an attempt (redis-connection.ts), so that no socket outlives one. */
+/**
+ * Milliseconds for a TCP or TLS connection. Shorter than an attempt (redis-connection.ts), so that no socket outlives
+ * its attempt.
+ */
 const SOCKET_DEADLINE = 1_000;
-/** Milliseconds for the answer of a node that is asked for the way: a frozen one must not keep the others from being asked. */
+/** Milliseconds for a node to answer about the topology. A frozen node must not delay questions to the others. */
 const DIRECTIONS_DEADLINE = 500;
 
 export type Purpose = 'commands' | 'events';
 
 type SingleClient = ReturnType<typeof singleClient>;
 
-/** What one node and a cluster both have; subscribing goes by a link for events. */
+/** The methods that a single node and a cluster share. Only links for events subscribe. */
 export type RedisClient = Pick<SingleClient, 'ping' | 'eval' | 'evalSha' | 'hDel' | 'publish'>;
 
-/** One attempt at Redis: it connects once, and once it is cut it never comes back. */
+/** One attempt to reach Redis. It connects once, and never returns after a cut. */
 export interface RedisLink {
-  /** @throws when what is there cannot be used, such as a replica or a cluster that is down. */
+  /** @throws when the server cannot be used, such as a replica or a cluster that is down. */
   connect(): Promise<void>;
   readonly client: RedisClient;
   subscribe(channel: string, listener: (message: string) => void): Promise<void>;
-  /** Milliseconds since 1970 by the clock of Redis; in a cluster, by the one that is ahead of the others. */
+  /** Milliseconds since 1970 by the clock of Redis; in a cluster, by the clock that is furthest ahead. */
   time(): Promise<number>;
-  /** Asks now and then whether another server took over, where the one that is connected may not know it. */
+  /** Checks periodically whether another server took over, when the connected one may not know it. */
   review(): Promise<void>;
   /** What Redis said when it refused a command; undefined when the error is about the connection. */
   readonly refusal: (error: unknown) => string | undefined;
-  /** At once, without a farewell. */
+  /** Cuts at once, without a graceful close. */
   cut(): void;
 }
 
-/** The primary that the Sentinels named last. A RedisConnection keeps it from one attempt to the next. */
+/** The primary that the Sentinels named last. A RedisConnection keeps it between attempts. */
 export interface KnownPrimary {
   at?: Endpoint;
 }
 
 /**
- * @param primary where to go while no Sentinel answers
- * @param onLost called when a connection that was made is gone
+ * @param primary used while no Sentinel answers
+ * @param onLost called when an established connection is lost
  */
 export function openLink(
   address: RedisAddress,
@@ -45,16 +48,16 @@ export function openLink(
   primary: KnownPrimary,
   onLost: (error?: unknown) => void,
 ): RedisLink {
-  // A message reaches every node of a cluster, so the one that listens may be any of them.
+  // A message reaches every node of a cluster, so a connection that listens may use any node.
   return address.kind === 'cluster' && purpose === 'commands'
     ? new ClusterLink(address, purpose, onLost)
     : new SingleLink(address, purpose, primary, onLost);
 }
 
 /**
- * A connection to one server: the one of the address, the primary that the Sentinels name, or any node of a cluster.
- * createSentinel of node-redis has pools, retries and queues of its own; looking the primary up at each attempt, and
- * now and then, is all that is needed here.
+ * A connection to one server: the server of the address, the primary that the Sentinels name, or any node of a cluster.
+ * createSentinel of node-redis has its own pools, retries and queues. It is not needed: finding the primary at each
+ * attempt, and periodically, is enough.
  */
 class SingleLink implements RedisLink {
   readonly refusal = refusalOf;
@@ -83,17 +86,20 @@ class SingleLink implements RedisLink {
     this.opened = client;
     client.on('error', this.onLost);
     client.on('end', () => this.onLost());
-    // Given up meanwhile: node-redis cannot cut a socket that is still connecting.
+    // node-redis cannot cut a socket that is still connecting, so an abandoned attempt is cut here.
     client.on('connect', () => {
       if (this.isCut) client.destroy();
     });
     await client.connect();
-    // A server that still loads its data accepts connections and refuses this.
+    // A server that still loads its data accepts connections, but refuses this.
     await client.ping();
     if (address.kind !== 'cluster') refuseUnfit(await client.sendCommand(['HELLO']));
   }
 
-  /** Without any Sentinel there is no failover either: the primary that was known last goes on. */
+  /**
+   * Returns the primary that the Sentinels name. Without Sentinels there is no failover either, so the last known
+   * primary is used.
+   */
   private async namedPrimary(): Promise<Endpoint> {
     try {
       this.primary.at = await primaryOf(this.address);
@@ -113,12 +119,12 @@ class SingleLink implements RedisLink {
   }
 
   /**
-   * The Sentinels tell a primary that it was deposed only some ten seconds later, in a planned failover, and what is
-   * written there meanwhile is lost.
+   * Checks for another primary. In a planned failover the Sentinels inform the old primary only some ten seconds later,
+   * and its writes meanwhile are lost.
    */
   async review(): Promise<void> {
     if (this.address.kind !== 'sentinel') return;
-    // Without an answer nothing is known against the one that works.
+    // Without an answer there is no reason to leave the current server.
     const now = await primaryOf(this.address).catch(() => undefined);
     if (now && !(now.host === this.at?.host && now.port === this.at.port)) {
       this.onLost(new Error('the Sentinels name another primary now'));
@@ -132,8 +138,8 @@ class SingleLink implements RedisLink {
 }
 
 /**
- * Connections to every primary of a cluster, each command goes to the one that has its key. It counts as one: it is
- * lost with the first of its connections, and there is none while a primary is away and not replaced.
+ * Connections to every primary of a cluster; each command goes to the primary with its key. It counts as one
+ * connection: it is lost with the first of them, and cannot be made while a primary is away and not replaced.
  */
 class ClusterLink implements RedisLink {
   readonly refusal = refusalOf;
@@ -143,9 +149,9 @@ class ClusterLink implements RedisLink {
   constructor(address: RedisAddress, purpose: Purpose, onLost: (error?: unknown) => void) {
     this.client = clusterClient(address, purpose);
     this.client.on('node-error', onLost);
-    // Of a node that was only asked for the way. What that means for a command or an attempt, their own errors tell.
+    // Errors of nodes that were only asked about the topology. Commands and attempts report their own errors.
     this.client.on('error', () => {});
-    // It connects to the nodes it learns of even when it was cut while it asked for them.
+    // It connects to the nodes that it learns of, even when it was cut while asking for them.
     this.client.on('node-connect', () => {
       if (this.isCut) this.destroy();
     });
@@ -154,7 +160,7 @@ class ClusterLink implements RedisLink {
   async connect(): Promise<void> {
     await this.client.connect();
     await this.client.ping();
-    // One that is down answers a ping, and refuses every command with a key.
+    // A cluster that is down answers a ping, but refuses every command with a key.
     const info = String(await this.client.clusterInfo());
     if (!info.includes('cluster_state:ok')) throw new Error('this cluster of Redis is down');
   }
@@ -170,7 +176,7 @@ class ClusterLink implements RedisLink {
     return Math.max(...(await Promise.all(times)));
   }
 
-  /** A command that comes to the wrong node is told the right one. */
+  /** Not needed: a node that gets a command for another node names the right one. */
   async review(): Promise<void> {}
 
   cut(): void {
@@ -179,7 +185,7 @@ class ClusterLink implements RedisLink {
   }
 
   private destroy(): void {
-    // A client that is destroyed while its socket is still connecting goes on with that, unknown to the cluster.
+    // A client that is destroyed while its socket is still connecting goes on connecting, unknown to the cluster.
     for (const { client } of this.client.masters) client?.once('connect', () => client.destroy());
     this.client.destroy();
   }
@@ -188,7 +194,10 @@ class ClusterLink implements RedisLink {
 const refusalOf = (error: unknown): string | undefined =>
   error instanceof ErrorReply ? error.message : undefined;
 
-/** @returns the address of the primary by the first Sentinel that answers. @throws when none knows it. */
+/**
+ * @returns the address of the primary from the first Sentinel that answers.
+ * @throws when no Sentinel knows it.
+ */
 async function primaryOf(address: RedisAddress): Promise<Endpoint> {
   const asked = address.nodes.map((sentinel) => askSentinel(address, sentinel));
   try {
@@ -196,7 +205,7 @@ async function primaryOf(address: RedisAddress): Promise<Endpoint> {
   } catch (error) {
     const reasons = error instanceof AggregateError ? error.errors : [error];
     throw new Error(
-      `no Sentinel told the primary: ${reasons.map((reason) => String(redactRedisError(reason))).join('; ')}`,
+      `no Sentinel named the primary: ${reasons.map((reason) => String(redactRedisError(reason))).join('; ')}`,
     );
   }
 }
@@ -205,7 +214,7 @@ async function askSentinel(address: RedisAddress, sentinel: Endpoint): Promise<E
   try {
     return await askAs({ ...address, username: undefined, password: undefined }, sentinel);
   } catch (error) {
-    // The credentials are those of the servers; a Sentinel that wants some gets the same.
+    // The credentials are those of the servers. A Sentinel that requires some gets the same.
     if (!refusalOf(error)?.startsWith('NOAUTH')) throw error;
     return askAs(address, sentinel);
   }
@@ -232,7 +241,7 @@ async function askAs(address: RedisAddress, sentinel: Endpoint): Promise<Endpoin
 function refuseUnfit(hello: unknown): void {
   const { role, mode } = hello as { role?: unknown; mode?: unknown };
   if (mode === 'sentinel') throw new Error('this is a Sentinel: use redis+sentinel://');
-  // A primary that was deposed, or an address that leads to the wrong server: nothing can be written there.
+  // A deposed primary, or an address that leads to the wrong server: writes are not possible there.
   if (role === 'replica') throw new Error('this Redis is a replica');
 }
 
@@ -258,7 +267,7 @@ const optionsOf = ({ username, password }: RedisAddress, purpose: Purpose) => ({
   ...(password !== undefined && { password }),
   name: `gatehouse-${purpose}`,
   disableOfflineQueue: true,
-  // A notice of Redis Enterprise that stretches deadlines to 10 s.
+  // Off: this notice of Redis Enterprise extends deadlines to 10 s.
   maintNotifications: 'disabled' as const,
 });
 
@@ -275,6 +284,6 @@ const milliseconds = ([seconds, micros]: readonly string[]): number =>
 
 function oneOf<T>(choices: readonly T[]): T {
   const [choice] = choices.toSorted(() => Math.random() - 0.5);
-  if (choice === undefined) throw new Error('there is nothing to choose from');
+  if (choice === undefined) throw new Error('the list of Redis nodes is empty');
   return choice;
 }

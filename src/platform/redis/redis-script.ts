@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RedisClient } from './redis-link.ts';
 
-/** A Lua script: one step in Redis, which nothing comes between. It touches the keys that it is given and no other. */
+/** A Lua script, which Redis executes atomically. It uses only the keys that it is given. */
 export class RedisScript {
   private readonly sha: string;
 
@@ -19,7 +19,7 @@ export class RedisScript {
     try {
       return await client.evalSha(this.sha, options);
     } catch (error) {
-      // A server that was restarted has forgotten the script; EVAL also teaches it again.
+      // A restarted server has lost the script; EVAL also caches it again.
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
       return client.eval(this.source, options);
     }

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import DataLoader from 'dataloader';
 import type { RequestContext } from './context.ts';
 
-/** Reads something of many objects at once; what has none is absent. */
+/** Reads one value for many objects at once. Objects without a value are absent. */
 type ReadMany<Value> = (
   em: EntityManager,
   ids: readonly string[],
@@ -10,13 +10,13 @@ type ReadMany<Value> = (
 ) => Promise<ReadonlyMap<string, Value>>;
 
 /**
- * For a field that every object of a list has: the resolvers of one request ask one by one, and those that ask in
- * the same turn are answered by one read.
+ * Batches the reads of a field that every object of a list has. The resolvers of one request ask one by one, and one
+ * read answers all that ask in the same turn.
  *
  *     const rolesOf = batched((em, userIds) => readRoles(em, userIds));
  *     const roles = (await rolesOf(context, user.id)) ?? [];
  *
- * Nothing is remembered: a field behind the second mutation of a document must see what that one changed.
+ * Nothing is cached: a field after the second mutation of a document must see the changes of that mutation.
  */
 export function batched<Value>(
   read: ReadMany<Value>,

@@ -1,29 +1,29 @@
-/** Who is calling: the verified claims of the access token that came with the request. */
+/** The caller: the verified claims of the request's access token. */
 export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
   /**
-   * Of the session when the token was issued: which refresh token came with it. Null in a token of a release before this
-   * claim.
+   * Generation of the session when the token was issued, which is that of the refresh token issued with it. Null in a
+   * token of a release before this claim.
    */
   readonly generation: number | null;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1); absent: a bearer token. */
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Absent in a bearer token. */
   readonly jkt?: string;
   /** `kid` of the key that signed the token. */
   readonly keyId: string;
-  /** Tokens older than the account's last security change carry a smaller number and are refused. */
+  /** Tokens from before the account's last security change have a smaller number, and are refused. */
   readonly epoch: number;
-  /** Names of roles; what they permit is looked up (roles/permission-table.ts). */
+  /** Names of roles. Their permissions are looked up (roles/permission-table.ts). */
   readonly roles: readonly string[];
   /** Authentication methods (RFC 8176). */
   readonly amr: readonly string[];
   /** Authenticator assurance level (NIST SP 800-63B). */
   readonly aal: number;
-  /** Seconds since the epoch: when the holder last proved who they are. */
+  /** Time of the last authentication, in seconds since the epoch. */
   readonly authenticatedAt: number;
   /**
-   * The account must have a second factor and has none: the session can do nothing but enrol one, and `roles` is empty.
-   * Operations let such a caller in by `Authorize({ whileEnrolling: true })`; other doors never see one.
+   * The account must have a second factor and has none: the session can only enrol one, and `roles` is empty.
+   * Operations admit such a caller by `Authorize({ whileEnrolling: true })`; other entry points never do.
    */
   readonly enrolmentRequired: boolean;
 }

@@ -1,22 +1,22 @@
 import { isIP, isIPv6, SocketAddress } from 'node:net';
 
 /**
- * The bare address in its one form: without the port that some proxies write behind it, without a zone, and as IPv4
- * where it was mapped into IPv6 (RFC 4291 section 2.5.5.2), however that is spelt: all of those are in one /64.
- * @returns null for text that is not an address.
+ * Returns an IP in its canonical form: without the port that some proxies append, without a zone, and as IPv4 when it
+ * was mapped into IPv6 (RFC 4291 section 2.5.5.2). All spellings of mapped addresses are in one /64.
+ * @returns null for text that is not an IP.
  */
 export function bareAddress(text: string): string | null {
   const bare =
     /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)?.[1] ?? text;
   if (!isIPv6(bare)) return isIP(bare) === 0 ? null : bare;
-  // inet_ntop(3) writes every mapped address in this one form.
+  // inet_ntop(3) writes every mapped address in this form.
   const canonical = new SocketAddress({ address: bare, family: 'ipv6' }).address;
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(canonical)?.[1] ?? canonical;
 }
 
 /**
- * Prefix lengths, in bits, by which clients on IPv6 are counted, the narrowest first. A host or a household has a /64 at
- * least; customers get a /56 or a /48 (RFC 6177, RIPE-690), so one client may use every /64 in it.
+ * Prefix lengths, in bits, by which IPv6 clients are counted, the narrowest first. A host or a household has at least a
+ * /64. Customers get a /56 or a /48 (RFC 6177, RIPE-690), so one client may use every /64 in it.
  */
 const IPV6_PREFIXES = [64, 56, 48] as const;
 const GROUP_BITS = 16;
@@ -25,8 +25,8 @@ const GROUP_BITS = 16;
 export type ClientNetworks = readonly [string, ...string[]];
 
 /**
- * The networks that a bare address is counted in, the narrowest first: the IPv4 address itself, or the /64, the /56 and
- * the /48 of an IPv6 address. Clients without an address share one network. `RequestSource` has those of a request.
+ * The networks in which a bare IP is counted, the narrowest first: the IPv4 address itself, or the /64, the /56 and the
+ * /48 of an IPv6 address. Clients without an IP share one network. `RequestSource` has the networks of a request.
  */
 export function networksOf(address: string | null): ClientNetworks {
   if (address === null) return [''];
@@ -37,10 +37,10 @@ export function networksOf(address: string | null): ClientNetworks {
   return [narrowest as string, ...wider];
 }
 
-/** The narrowest of them: an IPv4 address, or the /64 of an IPv6 address. */
+/** The narrowest network of an IP: an IPv4 address, or the /64 of an IPv6 address. */
 export const networkOf = (address: string): string => networksOf(address)[0];
 
-/** The first bits of an address, in whole groups; the bits of the last group that are beyond the prefix are zero. */
+/** The first bits of an IPv6 address, in whole groups. Bits of the last group beyond the prefix are zero. */
 function prefixOf(groups: readonly string[], bits: number): string {
   const whole = Math.floor(bits / GROUP_BITS);
   const prefix = groups.slice(0, whole);

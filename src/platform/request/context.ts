@@ -3,21 +3,21 @@ import type { InvalidDpopProof } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import type { RequestSource } from './request-source.ts';
 
-/** That the sender of a request holds a key (RFC 9449). */
+/** A verified proof that the sender of a request holds a key (RFC 9449). */
 export interface DpopProof {
-  /** Of the key: RFC 7638, SHA-256, base64url. */
+  /** Thumbprint of the key: RFC 7638, SHA-256, base64url. */
   readonly thumbprint: string;
-  /** `ath`: SHA-256 of the access token that the proof was made for, base64url; null for none. */
+  /** `ath`: SHA-256 of the access token for which the proof was made, base64url; null without one. */
   readonly accessTokenHash: string | null;
 }
 
-/** What a request brought to prove who sends it, unchecked. */
+/** The credentials of a request, unchecked. */
 export interface PresentedCredentials {
-  /** Of `Authorization: Bearer`, or `DPoP`. */
+  /** The token of `Authorization: Bearer`, or `DPoP`. */
   readonly bearer: string | undefined;
-  /** Of the header Authorization, as far as it is known. */
+  /** Scheme of the header Authorization; absent for an unknown scheme. */
   readonly scheme?: 'bearer' | 'dpop' | undefined;
-  /** Checked but for the token that it must go with; null without one. */
+  /** Checked, except for its access token; null without a proof. */
   readonly dpopProof?: DpopProof | null;
   readonly cookies: Readonly<Record<string, string | undefined>>;
 }
@@ -32,13 +32,13 @@ export interface CookieAttributes {
   readonly maxAge: number;
 }
 
-/** What the log says of a request, as far as it is known by then. */
+/** The facts of a request for the log, as far as they are known. */
 export interface RequestFacts {
-  /** Of the client, through trusted proxies only. */
+  /** The client's IP, behind trusted proxies. */
   readonly ip: string | null;
-  /** Of the verified caller. */
+  /** User id of the verified caller. */
   userId?: string;
-  /** Root fields of the document, as the schema names them. */
+  /** Root fields of the document, by their names in the schema. */
   operation?: string;
 }
 
@@ -48,20 +48,21 @@ export interface RequestContext {
   readonly facts: RequestFacts;
   readonly credentials: PresentedCredentials;
   /**
-   * In the time of `performance.now()`: since when an operation of several root fields is executed. Mutations go one after the
-   * other, so the later ones wait for work that their own client asked for. Undefined for an operation of one field.
+   * Start of an operation with several root fields, in the time of `performance.now()`. Mutations run one after the
+   * other, so later ones wait for work that their own client requested. Undefined for an operation of one field.
    */
   severalFieldsSince?: number;
-  /** Forked when first used: an operation that needs no database pays for none. */
+  /** Forked at the first use, so that an operation without the database does not pay for it. */
   readonly em: EntityManager;
   /**
-   * Verifies the access token, once. @returns null for an anonymous request.
-   * @throws {ServiceUnavailable} when nobody can tell whether the token's session has ended.
+   * Verifies the access token once.
+   * @returns null for an anonymous request.
+   * @throws {ServiceUnavailable} when it cannot be told whether the token's session has ended.
    */
   authenticate(): Promise<Caller | null>;
-  /** Why a genuine access token does not authenticate the request: its key was not proved. */
+  /** Why a genuine access token does not authenticate the request: the request did not prove the key. */
   readonly proofProblem?: InvalidDpopProof | undefined;
-  /** The verified caller, in operations that are decorated with `Authorize`. */
+  /** The verified caller, in operations with `Authorize`. */
   readonly caller: Caller;
   setCookie(name: string, value: string, attributes: CookieAttributes): void;
 }

@@ -1,15 +1,15 @@
 import type { CookieAttributes } from './context.ts';
 
 export interface CookieStyleOptions {
-  /** The public URL is https. */
+  /** Whether the public URL is https. */
   readonly secure: boolean;
   readonly domain: string | undefined;
 }
 
 /**
- * How the gateway's cookies are named and fenced in: HttpOnly and SameSite=Lax. Their names have the prefix that makes
+ * Names and attributes of the gateway's cookies: HttpOnly and SameSite=Lax. Their names have a prefix that makes
  * browsers enforce the rest (draft-ietf-httpbis-rfc6265bis section 4.1.3): `__Host-` binds them to this host,
- * `__Secure-` leaves them to the domain that was asked for. Plain http, for development only, has no prefix.
+ * `__Secure-` allows the configured domain. Plain http, which is for development only, has no prefix.
  */
 export class CookieStyle {
   constructor(private readonly options: CookieStyleOptions) {}

@@ -1,23 +1,23 @@
 import { type ClientNetworks, networksOf } from './client-ip.ts';
 
-/** Where a request came from: what sessions show to their owner and the audit trail keeps. */
+/** The source of a request. Sessions show it to their owner, and the audit trail keeps it. */
 export interface RequestSource {
   readonly requestId: string | null;
-  /** Of the client, through trusted proxies only. Null for the command line. */
+  /** The client's IP, behind trusted proxies. Null for the command line. */
   readonly clientIp: string | null;
-  /** The networks that the client is counted in, the narrowest first: computed once for a request (client-ip.ts). */
+  /** The networks in which the client is counted, the narrowest first. Computed once for a request (client-ip.ts). */
   readonly networks: ClientNetworks;
   /** At most 512 characters, without control characters. */
   readonly userAgent: string | null;
-  /** What the cookie of known devices carries, unchecked: tells browsers apart and proves nothing. */
+  /** The value of the device cookie, unchecked. It identifies a browser and proves nothing. */
   readonly deviceMark: string | null;
-  /** Of the key that the request proved to hold (DPoP), for a session that it makes or refreshes. */
+  /** Thumbprint of the key that the request proved (DPoP), for a session that it makes or refreshes. */
   readonly dpopThumbprint?: string | null;
-  /** In the time of `performance.now()`: when its last bytes may have arrived at the earliest. */
+  /** The earliest time at which its last bytes may have arrived, in the time of `performance.now()`. */
   readonly completeSince?: number;
 }
 
-/** For what the command line does. */
+/** The source of commands of the command line. */
 export const COMMAND_LINE: RequestSource = {
   requestId: null,
   clientIp: null,

@@ -1,4 +1,7 @@
-/** Browsers by what only they send; most of them also name those below (RFC 9110 section 10.1.5 leaves it to them). */
+/**
+ * Browsers by tokens that only they send. Most of them also name browsers further down (RFC 9110 section 10.1.5 allows
+ * that).
+ */
 const BROWSERS: ReadonlyArray<readonly [RegExp, string]> = [
   [/Edg(?:e|A|iOS)?\//, 'Edge'],
   [/OPR\//, 'Opera'],
@@ -17,9 +20,10 @@ const SYSTEMS: ReadonlyArray<readonly [RegExp, string]> = [
 ];
 
 /**
- * A user agent in words that a person recognizes, such as `Firefox on Windows`. The words come from these lists alone, so
- * the client cannot put text of its own into a mail. It proves nothing: anybody can send any user agent.
- * @returns null for one that names neither a browser nor a system of the lists.
+ * Describes a user agent in words that a person recognises, such as `Firefox on Windows`. The words come only from
+ * these lists, so that a client cannot put its own text into a mail. The result proves nothing: any client can send any
+ * user agent.
+ * @returns null when it names neither a browser nor a system of the lists.
  */
 export function describeUserAgent(userAgent: string | null): string | null {
   const named = (list: ReadonlyArray<readonly [RegExp, string]>) =>

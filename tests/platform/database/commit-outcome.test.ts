@@ -64,6 +64,6 @@ describe.each(WAYS)('a change whose COMMIT got no answer, sent %s', (way) => {
     proxy.thaw();
     expect(exists).toBe(true);
     expect(reply.code).toBe('SERVICE_UNAVAILABLE');
-    expect(reply.text).toContain('The change may have been made or not');
+    expect(reply.text).toContain('It is unknown whether the change was made');
   });
 });

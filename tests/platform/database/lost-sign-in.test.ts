@@ -68,7 +68,7 @@ describe.each(STORES)('with sessions in %s, when the outcome of a COMMIT is unkn
       () => elapse(1_500, 'attempts are a second apart, and one that fails is not logged'),
     );
     expect(reply.code).toBe('SERVICE_UNAVAILABLE');
-    expect(reply.text).toContain('may have been made or not');
+    expect(reply.text).toContain('It is unknown whether the change was made');
     const [created, ended] = await eventually(
       () => sessionEvents(alice.id),
       ({ length }) => length === 2,

@@ -76,7 +76,7 @@ describe('migrations', () => {
     const upgrade = withMigrations(foundation(), (migrations) => migrations.up());
     await expect(upgrade).rejects.toThrow(CannotStart);
     await expect(upgrade).rejects.toThrow(
-      /^A pending migration makes what the database already has \((relation|type|function) ".*" already exists.*\)\. .*run "gatehouse migrate stamp"/,
+      /^A pending migration would make an object that the database already has \((relation|type|function) ".*" already exists.*\)\. .*run "gatehouse migrate stamp"/,
     );
   });
 

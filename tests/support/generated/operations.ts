@@ -90,9 +90,9 @@ export type ErrorCode =
   | 'BAD_USER_INPUT'
   /** Already taken or already in that state: a username, an e-mail address, a role name, a linked Google account, the last superuser. */
   | 'CONFLICT'
-  /** The e-mail address must be confirmed first. Only ever sent after the right password. */
+  /** The e-mail address must be confirmed first. Sent only after the right password. */
   | 'EMAIL_NOT_CONFIRMED'
-  /** Signed in, but not allowed. */
+  /** The caller is signed in, but not allowed to do this. */
   | 'FORBIDDEN'
   /** A fault of the gateway. The reply carries the request id under which it was logged. */
   | 'INTERNAL_SERVER_ERROR'
@@ -102,7 +102,7 @@ export type ErrorCode =
   | 'INVALID_REFRESH_TOKEN'
   /** An e-mailed token, recovery token or sign-in challenge that is unknown, expired or already used. Ask for a new one. */
   | 'INVALID_TOKEN'
-  /** No such thing, or not one that the caller may see; also an operation of a part that is not set up here. */
+  /** The object does not exist, or the caller may not see it. Also: the operation belongs to a part that is not set up here. */
   | 'NOT_FOUND'
   /** The request body is larger than allowed (HTTP 413). */
   | 'PAYLOAD_TOO_LARGE'
@@ -110,9 +110,9 @@ export type ErrorCode =
   | 'RATE_LIMITED'
   /** The session is too weak or too old for this operation. extensions: requiredAal, maxAgeSeconds, methods, enrolmentRequired. Call reauthenticate, then repeat. */
   | 'REAUTHENTICATION_REQUIRED'
-  /** A refresh token that a step-up, a credential change or a lost answer left behind; the session goes on. Repeat once with the newest token (a browser has it in its cookie). Without it call reauthenticate with the access token, or sign in. */
+  /** A refresh token that was replaced by a step-up, a credential change or a lost answer. The session goes on. Repeat once with the newest token (a browser has it in its cookie). Without it, call reauthenticate with the access token, or sign in. */
   | 'REFRESH_TOKEN_SUPERSEDED'
-  /** A part that the operation needs is away or busy. Nothing was changed, unless the message says that this is not known. */
+  /** A part that the operation needs is away or busy. Nothing was changed, unless the message says that the outcome is unknown. */
   | 'SERVICE_UNAVAILABLE'
   /** No valid access token: absent, malformed, expired, revoked, or older than the account's last security change. Refresh, or sign in again. */
   | 'UNAUTHENTICATED';
