@@ -1,20 +1,20 @@
 /**
- * Writes common-passwords.data.ts from a list that has one password per line, the most frequent first:
+ * Writes common-passwords.data.ts from a list with one password per line, the most frequent first:
  *
  *     node src/passwords/common-passwords.make.mjs 10_million_password_list_top_1M.txt
  *
- * NOTICE.md says where that list comes from.
+ * NOTICE.md names the source of that list.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, constants } from 'node:zlib';
 
-/** Entries from the top that count as frequent: two of them together are refused as well. */
+/** Entries from the top that count as frequent. A pair of them is refused too. */
 const FREQUENT = 10_000;
 
-/** Entries from the top that are kept whatever their length. */
+/** Entries from the top that are kept at any length. */
 const COMMON = 30_000;
 
-/** Characters; any other entry must be long enough for the default policy, so that the list stays small. */
+/** Characters. Other entries must be long enough for the default policy, so that the list stays small. */
 const MIN_LENGTH_BELOW = 12;
 
 const source = process.argv[2];

@@ -2,13 +2,16 @@ import { brotliDecompressSync } from 'node:zlib';
 import { COMMON_PASSWORDS } from './common-passwords.data.ts';
 import { collapseRuns } from './password-patterns.ts';
 
-/** Characters, runs counted as one and years as two; more than that beside a common password is a secret of its own. */
+/**
+ * Characters, where a run counts as one and a year as two. More than that next to a common password is a secret of its
+ * own.
+ */
 const MAX_PADDING = 6;
 
-/** Characters; shorter letters are too ordinary to say anything about the whole. */
+/** Characters. Shorter texts are too ordinary to mark the whole as common. */
 const MIN_CORE = 4;
 
-/** Characters; the longest entry of the lists has 39, two frequent ones with something between them fewer. */
+/** Characters. The longest entry of the lists has 39, and two frequent ones with something between them have fewer. */
 const MAX_CORE = 40;
 
 const LEET: Readonly<Record<string, string>> = {
@@ -24,24 +27,24 @@ const LEET: Readonly<Record<string, string>> = {
 };
 
 interface Lists {
-  /** The ten thousand most frequent. */
+  /** The ten thousand most frequent passwords. */
   frequent: ReadonlySet<string>;
-  /** The others of the thirty thousand most frequent, and all of the million that have at least 12 characters. */
+  /** The rest of the thirty thousand most frequent, and all of the million with at least 12 characters. */
   common: ReadonlySet<string>;
 }
 
 interface Core {
   core: string;
-  /** What paddingLength says of the ends that came off. */
+  /** The padding length of the ends that were removed. */
   padding: number;
 }
 
 let lists: Lists | undefined;
 
 /**
- * Whether guessing lists hold the text or reach it in one obvious step: with separators left out, with digits and
- * symbols at its ends, with letters written as digits, or as two frequent passwords joined. Three ordinary words
- * pass. Takes case-folded text.
+ * Whether guessing lists contain the text or reach it in one obvious step: without separators, with digits and symbols
+ * at its ends, with letters written as digits, or as two frequent passwords joined. Three ordinary words pass. Takes
+ * case-folded text.
  */
 export function isCommonPassword(text: string): boolean {
   if (isListed(text) || isListed(text.replace(/[\s\-_.,]+/g, ''))) {
@@ -52,27 +55,30 @@ export function isCommonPassword(text: string): boolean {
   );
 }
 
-/** How much there is to guess in what stands beside a common password, in characters. */
+/** How much must be guessed next to a common password, in characters. */
 export function paddingLength(padding: string): number {
   return [...collapseRuns(padding.replace(/(?:19|20)\d\d/g, 'yy'), '*')].reduce(
-    // An emoji is one of some thousands, which is what three digits are.
+    // An emoji is one of some thousands, so it counts like three digits.
     (length, character) => length + ((character.codePointAt(0) ?? 0) > 0xffff ? 3 : 1),
     0,
   );
 }
 
-/** Undoes the usual digits and symbols for letters: `p4$$w0rd`. */
+/** Replaces the usual digits and symbols for letters: `p4$$w0rd`. */
 export function plainLetters(text: string): string {
   return text.replace(/[013457@$!]/g, (character) => LEET[character] ?? character);
 }
 
-/** What is left when digits and symbols come off the ends, as long as that is little enough to be guessed. */
+/**
+ * The texts that remain without the digits and symbols at the ends, as long as the removed ends are short enough to
+ * guess.
+ */
 function cores(text: string): Core[] {
   const leading = /^[^\p{L}]*/u.exec(text)?.[0] ?? '';
   const trailing = /[^\p{L}]*$/u.exec(text.slice(leading.length))?.[0] ?? '';
   const found: Core[] = [];
   for (const start of new Set([0, leading.length])) {
-    // `qwerty123456!` holds an entry that ends in digits: try every end, not only the last letter.
+    // `qwerty123456!` contains an entry that ends in digits, so try every end instead of only the last letter.
     for (let end = text.length; end >= text.length - trailing.length; end -= 1) {
       const length = end - start;
       if (length < MIN_CORE || length > MAX_CORE) {
@@ -91,7 +97,10 @@ function isCommonCore(core: string, padding: number): boolean {
   return /\p{L}/u.test(core) && (isListed(core) || isFrequentPair(core, padding));
 }
 
-/** Two frequent passwords in a row, with or without a little between them: `iloveyouforever`, `summer2024summer`. */
+/**
+ * Whether the text is two frequent passwords in a row, with little or nothing between them: `iloveyouforever`,
+ * `summer2024summer`.
+ */
 function isFrequentPair(core: string, padding: number): boolean {
   const { frequent } = loaded();
   for (let split = MIN_CORE; split <= core.length - MIN_CORE; split += 1) {

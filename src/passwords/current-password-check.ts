@@ -17,10 +17,10 @@ import { NotHashed } from './password-hasher.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
 /**
- * Every operation that asks for the password spends one for the client's networks. A wrong password also spends one for the
- * session and one for the account: the holder of a stolen session has half of what the account has, so the owner can still
- * use another session. A device that the account knows has an allowance of its own instead. The operation gives these back
- * when the password was right or was never compared.
+ * Every operation that asks for the password is charged to the client's networks. A guess is also charged to the
+ * session and the account. The session has half the allowance of the account, so that after attempts in a stolen
+ * session the owner can still use another one. A known device has its own allowance instead. The operation refunds the
+ * guess when the password was right or was never compared.
  */
 export const CURRENT_PASSWORD_RULES = {
   'currentPasswordCheck.ip': { burst: 30, perSeconds: 900 },
@@ -29,21 +29,24 @@ export const CURRENT_PASSWORD_RULES = {
   'currentPasswordCheck.account': { burst: 10, perSeconds: 900 },
 } as const;
 
-/** What a guess at the password is charged to. */
+/** The charge for a guess at the password. */
 type Guess = Charge<keyof typeof CURRENT_PASSWORD_RULES>;
 
-/** Seconds within which a sign-in stands in for the password that an account does not have. */
+/** Seconds within which a sign-in replaces the password of an account without one. */
 const RECENT_SIGN_IN = 300;
 
-/** What an account's owner claimed, not yet verified. */
+/** The unverified claim of an account's owner. */
 export interface OwnerClaim {
   readonly known: PasswordCandidate;
   readonly password: string | null;
-  /** The new password of a change that may be a repetition: accepted where it is the password of the account already. */
+  /**
+   * The new password of a change that may be a repetition. It is accepted when it already is the password of the
+   * account.
+   */
   readonly repeated?: string | null;
 }
 
-/** What `CurrentPasswordCheck` works with. */
+/** The parts that `CurrentPasswordCheck` uses. */
 export interface CurrentPasswordCheckDependencies {
   readonly passwords: Passwords;
   readonly factors: FactorLookup;
@@ -54,20 +57,20 @@ export interface CurrentPasswordCheckDependencies {
 }
 
 /**
- * That a signed-in caller is the owner, before the account changes hands or shape: the password, where the account has
- * one; else a sign-in within five minutes.
+ * Checks that a signed-in caller is the owner, before a sensitive change of the account: by the password, or by a
+ * sign-in within five minutes when the account has no password.
  */
 export class CurrentPasswordCheck {
   constructor(private readonly deps: CurrentPasswordCheckDependencies) {}
 
   /**
    * @param operation names the failed attempt in the audit trail: `password.change` becomes `password.change_failed`
-   * @returns the proof, to be held against the stored password in the transaction of the change; null for an account
-   *   without a password.
-   * @throws {BadUserInput} the password is missing.
-   * @throws {InvalidCredentials} it is wrong.
-   * @throws {ReauthenticationRequired} no password, and the sign-in was too long ago.
-   * @throws {RateLimited} too many wrong passwords before; this one was not compared.
+   * @returns the proof, to compare with the stored password in the transaction of the change; null for an account
+   * without a password.
+   * @throws {BadUserInput} when the password is missing.
+   * @throws {InvalidCredentials} when it is wrong.
+   * @throws {ReauthenticationRequired} when the account has no password, and the sign-in was too long ago.
+   * @throws {RateLimited} after too many wrong passwords; this one was not compared.
    */
   async prove(
     em: EntityManager,
@@ -82,12 +85,15 @@ export class CurrentPasswordCheck {
     return this.verify(em, caller, { known, password: claim.password }, operation, source);
   }
 
-  /** Before anything costly: every operation that calls `read` and `verify` itself starts here. */
+  /**
+   * Charges the client's networks before any costly work. Every operation that calls `read` and `verify` itself starts
+   * here.
+   */
   async charge(source: RequestSource): Promise<void> {
     await this.deps.rateLimiter.charge(['currentPasswordCheck.ip', source.networks]);
   }
 
-  /** @throws {InvalidValue} where the account has a password and none that can be one was given. */
+  /** @throws {InvalidValue} when the account has a password, and none or an impossible one was given. */
   read(known: PasswordCandidate, password: string | null | undefined): string | null {
     if (!known) return null;
     if (password == null) throw new InvalidValue('The current password is needed.');
@@ -120,7 +126,7 @@ export class CurrentPasswordCheck {
     throw new InvalidCredentials(['password'], 'wrong current password');
   }
 
-  /** Spends a guess, and gives it back when the password was right or was never compared. */
+  /** Charges a guess, and refunds it when the password was right or was never compared. */
   private async compare(
     em: EntityManager,
     known: PasswordCandidate,
@@ -138,7 +144,9 @@ export class CurrentPasswordCheck {
     return proof;
   }
 
-  /** A second guess, so it needs and spends one more. When it is right, the first one was not a guess and is given back. */
+  /**
+   * Makes a second guess, which is charged as well. When it is right, the first one was not a guess and is refunded.
+   */
   private async compareRepeated(
     em: EntityManager,
     known: PasswordCandidate,
@@ -154,9 +162,9 @@ export class CurrentPasswordCheck {
   }
 
   /**
-   * Locks what was proved until the transaction of the change ends. The caller holds the lock on the account.
-   * @returns false when the password was changed since; for an account without one when it got one, or the sign-in that
-   *   stood in for it is over.
+   * Locks the proved facts until the transaction of the change ends. The caller holds the lock on the account.
+   * @returns false when the password was changed since. For an account without a password, when it got one since or the
+   * session of the sign-in ended.
    */
   async stillHolds(tx: EntityManager, caller: Caller, proof: PasswordProof | null): Promise<boolean> {
     if (proof) return this.deps.passwords.stillHolds(tx, proof);

@@ -1,12 +1,12 @@
 import { pbkdf2Sync, scryptSync, timingSafeEqual } from 'node:crypto';
 import { derivedParts } from './stored-hash.ts';
 
-/** Bytes that scrypt may take beside its own memory: its buffers for the lanes. */
+/** Extra bytes for the buffers of scrypt's lanes, beyond its own memory. */
 const SCRYPT_OVERHEAD = 1_048_576;
 
 /**
- * Whether a PBKDF2 (RFC 8018) or scrypt (RFC 7914) hash is the password's. For a worker thread: it takes as long as the hash
- * says. Compares in constant time.
+ * Whether a PBKDF2 (RFC 8018) or scrypt (RFC 7914) hash belongs to the password. Run it in a worker thread: its time
+ * depends on the hash. Compares in constant time.
  */
 export function isDerivedKey(hash: string, password: string): boolean {
   const { cost, salt, key } = derivedParts(hash);

@@ -1,6 +1,6 @@
 /**
- * Runs in a worker thread of PasswordHasher. Node strips the types itself when it loads this file from src, so only
- * erasable syntax may stand here.
+ * Runs in a worker thread of PasswordHasher. Node itself strips the types when it loads this file from src, so it may
+ * contain only erasable syntax.
  */
 import { hashSync as argon2Hash, verifySync as argon2Verify } from '@node-rs/argon2';
 import { hashSync as bcryptHash, compareSync as bcryptVerify } from 'bcryptjs';
@@ -26,9 +26,9 @@ export interface VerifyJob {
   secret: string;
   /** The job takes as long as a comparison at this cost, unless the hash itself costs more. */
   target: StoredHash;
-  /** Whether the answer to the client shows a match: then a match ends the job without padding. */
+  /** Whether the answer to the client reveals a match. Then a match ends the job without padding. */
   matchShows: boolean;
-  /** What to hash after a match that shows; null to hash nothing. */
+  /** Hashed after a revealed match; null to hash nothing. */
   rehash: HashJob | null;
 }
 
@@ -50,7 +50,7 @@ export function hash({ scheme, bcryptCost, secret }: HashJob): string {
   });
 }
 
-/** Whether the secret belongs to the hash, followed in the same job by the padding or by the new hash. */
+/** Whether the secret belongs to the hash. The same job then does the padding or makes the new hash. */
 export function verify({ hash: stored, secret, target, matchShows, rehash }: VerifyJob): Verified {
   const matches = compare(stored, secret);
   if (matches && matchShows) return { matches, rehashed: rehash && hash(rehash) };
@@ -58,7 +58,7 @@ export function verify({ hash: stored, secret, target, matchShows, rehash }: Ver
   return { matches, rehashed: null };
 }
 
-/** Compares in constant time (the libraries do). */
+/** Compares in constant time, which the libraries do. */
 function compare(hash: string, secret: string): boolean {
   const { scheme } = parseStoredHash(hash);
   if (scheme === 'bcrypt') return bcryptVerify(secret, hash);

@@ -1,12 +1,15 @@
 import { phc } from './stored-hash.ts';
 
-/** Characters of a salt that other systems write. */
+/** Characters of the salts of other systems. */
 const SALT = '[!-#%-~]{1,128}';
 const BASE64 = '[A-Za-z0-9+/]{4,128}={0,2}';
-/** Base64 as passlib writes it: a dot for the plus, nothing for the padding. */
+/** Base64 of passlib: a dot instead of the plus, and no padding. */
 const PHC_BASE64 = '[A-Za-z0-9+/.]{0,180}';
 
-/** The notations of other systems, each with what it says. Salts of Django and Werkzeug are the text itself, not its base64. */
+/**
+ * The notations of other systems, each with its conversion. Salts of Django and Werkzeug are the text itself, not its
+ * base64.
+ */
 const NOTATIONS: readonly (readonly [RegExp, (part: readonly string[]) => string])[] = [
   // passlib: $pbkdf2-sha256$29000$salt$hash, and $pbkdf2$... for SHA-1
   [
@@ -53,8 +56,8 @@ const NOTATIONS: readonly (readonly [RegExp, (part: readonly string[]) => string
 const bytes = (base64 = ''): Buffer => Buffer.from(base64.replaceAll('.', '+'), 'base64');
 
 /**
- * A hash of another system in the one notation that is stored; what is none of the known ones, unchanged. Nothing is judged here:
- * see parseStoredHash.
+ * Converts a hash of another system to the stored notation. Returns unknown notations unchanged. It does not check the
+ * hash: see parseStoredHash.
  */
 export function storedNotation(hash: string): string {
   for (const [form, write] of NOTATIONS) {

@@ -12,13 +12,13 @@ import type { Revocations, SessionRenewal, SignOut } from '../sessions/index.ts'
 import type { CurrentPasswordCheck } from './current-password-check.ts';
 import type { Passwords } from './passwords.ts';
 
-/** Whoever changes the password because somebody else knew it also undoes what that somebody has asked for. */
+/** Tokens that another person who knew the password may have requested. Changing the password voids them. */
 const VOIDED = [TokenPurpose.RESET_PASSWORD, TokenPurpose.CHANGE_EMAIL];
 
-/** Seconds after a change for which its client may repeat it. */
+/** Seconds after a change in which its client may repeat it. */
 const REPEATABLE_FOR = 600;
 
-/** What `PasswordChange` works with. */
+/** The parts that `PasswordChange` uses. */
 export interface PasswordChangeDependencies {
   readonly passwords: Passwords;
   readonly currentPasswordCheck: CurrentPasswordCheck;
@@ -30,18 +30,19 @@ export interface PasswordChangeDependencies {
   readonly audit: AuditLog;
 }
 
-/** The holder of an account replaces its password. */
+/** Lets the holder of an account replace its password. */
 export class PasswordChange {
   constructor(private readonly deps: PasswordChangeDependencies) {}
 
   /**
-   * Ends every session but the caller's, which is renewed, and forgets every device but this one: a person who knew the former password guesses at
-   * the new one as a stranger, and the owner hears of their success.
-   * A client that does not know the outcome may repeat the same change within ten minutes: the new password then stands in for
-   * the current one, and everything happens once more.
-   * @returns the mark that the device is to keep.
-   * @throws {InvalidCredentials} the current password is wrong.
-   * @throws {BadUserInput} the new one cannot be a password, or the current one is missing.
+   * Replaces the password. Renews the caller's session, ends all others, and forgets every device except this one. So a
+   * person who knew the former password guesses at the new one without a known device, and a success is reported to the
+   * owner.
+   * A client that does not know the outcome may repeat the same change within ten minutes. The new password then counts
+   * as the current one, and the whole change runs once more.
+   * @returns the mark for the device to keep.
+   * @throws {InvalidCredentials} when the current password is wrong.
+   * @throws {BadUserInput} when the new one cannot be a password, or the current one is missing.
    */
   async change(
     em: EntityManager,
@@ -66,7 +67,7 @@ export class PasswordChange {
     const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
     const deviceMark = await this.deps.revocations.transactional(em, async (tx) => {
-      // The account before its password: accounts/lock-account.ts tells why.
+      // Lock the account before its password; accounts/lock-account.ts explains why.
       if (!(await tx.findOne(User, { id: userId }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true })))
         return null;
       if (!proof && !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, null))) return null;
@@ -93,7 +94,7 @@ export class PasswordChange {
   }
 }
 
-/** By this operation, so not by a registration or a reset. */
+/** Whether this operation changed the password lately. A registration or a reset does not count. */
 async function wasChangedLately(em: EntityManager, userId: string): Promise<boolean> {
   const rows = await statement(
     em,

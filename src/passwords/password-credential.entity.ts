@@ -2,7 +2,7 @@ import { type Opt, PrimaryKeyProp } from '@mikro-orm/core';
 import { Entity, OneToOne, Property } from '@mikro-orm/decorators/legacy';
 import { User } from '../accounts/user.entity.ts';
 
-/** The password of an account, hashed. An account without one signs in by others only. */
+/** The hashed password of an account. An account without one signs in by other methods only. */
 @Entity({ tableName: 'password_credential' })
 export class PasswordCredential {
   @OneToOne(() => User, { primary: true, mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade' })
@@ -12,7 +12,7 @@ export class PasswordCredential {
   @Property({ type: 'text' })
   hash!: string;
 
-  /** Which PASSWORD_PEPPER keyed the pre-hash; null for a hash that was imported. */
+  /** The PASSWORD_PEPPER that keyed the pre-hash; null for an imported hash. */
   @Property({ type: 'text', nullable: true })
   pepperId: string | null = null;
 

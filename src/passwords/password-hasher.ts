@@ -23,89 +23,97 @@ import {
   type StoredHash,
 } from './stored-hash.ts';
 
-/** A password as the database keeps it. */
+/** A password in the form in which the database stores it. */
 export interface StoredPassword {
-  /** bcrypt in crypt(3) form, or a PHC string of Argon2id, PBKDF2 or scrypt; salt and cost are in it. */
+  /** bcrypt in crypt(3) form, or a PHC string of Argon2id, PBKDF2 or scrypt, with salt and cost. */
   hash: string;
-  /** The pepper under which the password was keyed first; null for a plain hash that another system made. */
+  /** The pepper with which the password was keyed first; null for a plain hash of another system. */
   pepperId: string | null;
 }
 
 export interface PasswordHasherOptions {
-  /** What new hashes are made with; all schemes are always verified. */
+  /** The scheme of new hashes. All schemes are always verified. */
   scheme: 'bcrypt' | 'argon2id';
   /** log2 of the rounds of new bcrypt hashes, 4 to 16. */
   bcryptCost: number;
-  /** Keys that the database does not hold (SP 800-63B-4 section 3.1.1.2: keyed hashing). */
+  /** Keys that are not in the database (SP 800-63B-4 section 3.1.1.2: keyed hashing). */
   peppers: Keyring;
   /** Worker threads, at least 1, all started at construction. */
   threads: number;
-  /** Jobs that may wait for a thread; one more is refused at once. */
+  /** Jobs that may wait for a thread. Further ones are refused at once. */
   queue: number;
-  /** How many of those only a `reserved` job may take; 0 unless it says so. */
+  /** Waiting places that only a `reserved` job may take; 0 by default. */
   reserved?: number;
   /**
-   * Milliseconds. A job that would have to wait for longer, by the time that jobs take now, is refused at once too. During
-   * overload strangers wait for less (standing-queue.ts).
+   * Milliseconds. A job with a longer expected wait is also refused at once. The expectation follows from the current
+   * duration of jobs. During overload, jobs in the open line get less (standing-queue.ts).
    */
   maxWaitMs: number;
 }
 
-/** Who a job is for. */
+/** The party for which a job runs. */
 export interface Asker {
   /**
-   * Whether it may wait in a reserved place: for a device that the account knows, a signed-in caller or the holder of a mailed
-   * link. A flood by strangers then does not keep it from its turn.
+   * Whether the job may wait in a reserved place. True for a known device of the account, a signed-in caller or the
+   * holder of a mailed link, so that a flood by strangers does not delay it.
    */
   readonly reserved?: boolean;
 }
 
-/** Nothing was hashed or compared, so that whoever asked has learned nothing: of a guess, that it was none. */
+/** Nothing was hashed or compared, so the caller has learned nothing. A guess should then be refunded. */
 export class NotHashed extends ServiceUnavailable {}
 
-/** Milliseconds from asking to answer at most, waiting included, also where no operation has a deadline; frees a thread that hangs. */
+/**
+ * Milliseconds from request to answer at most, waiting included, even without an operation deadline. It frees a thread
+ * that hangs.
+ */
 const JOB_TIMEOUT_MS = 15_000;
 
 /** Milliseconds that close() grants to jobs already accepted. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
-/** Jobs over which their time is smoothed: a match takes less than a wrong password where dearer hashes are stored. */
+/**
+ * Jobs over which the duration is smoothed. A match takes less than a wrong password when some stored hashes are more
+ * expensive.
+ */
 const RUNS_REMEMBERED = 4;
 
 /**
- * How much dearer than the configured cost a stored hash may be and still be what every failed comparison is padded to. It
- * covers bcrypt at cost 12 after a change to Argon2id, and bcrypt lowered by two steps. Above it the padding would cost more
- * than the secret is worth: one imported hash of cost 16 would make every failed login take four seconds.
+ * Limit of the padding of failed comparisons: a stored hash counts up to this multiple of the configured cost. It
+ * covers bcrypt at cost 12 after a change to Argon2id, and bcrypt lowered by two steps. Above it, the padding would
+ * cost more than it protects: one imported hash of cost 16 would make every failed login take four seconds.
  */
 const MAX_PADDING_FACTOR = 5;
 
-/** Seconds; what a refused client is told at most. */
+/** Seconds: the longest retry time that a refused client is told. */
 const MAX_RETRY_AFTER_SECONDS = 10;
 
 /**
  * Hashes and verifies passwords in worker threads, so that neither the event loop nor libuv's pool waits for them.
  *
- * A password is NFKC-normalised (SP 800-63B-4 section 3.1.1.2), keyed with HMAC-SHA-256 under a pepper, and the
- * base64 of that (44 characters) is hashed: nothing is cut off at bcrypt's 72 bytes, no NUL byte ends it early, and
- * the password itself never reaches a worker. Imported plain hashes are verified over the password as typed, which
- * is what the other system hashed; there bcrypt cuts off, so verify() refuses what it would cut.
+ * A password is NFKC-normalised (SP 800-63B-4 section 3.1.1.2) and keyed with HMAC-SHA-256 under a pepper. The base64
+ * of the result (44 characters) is hashed. So bcrypt cuts nothing off at 72 bytes, no NUL byte ends the password early,
+ * and the password itself never reaches a worker.
+ *
+ * Imported plain hashes are verified with the password as typed, since the other system hashed that. bcrypt truncates
+ * it, so verify() refuses passwords that would be truncated.
  */
 export class PasswordHasher {
   readonly #options: PasswordHasherOptions;
   readonly #writing: Key;
-  /** The cost that every comparison takes whose answer must not tell. */
+  /** The cost to which comparisons are padded when their answer must not reveal anything. */
   #target: StoredHash;
-  /** Stands in for an account that does not exist. */
+  /** Compared when the account does not exist. */
   #decoy: string;
   readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
   readonly #semaphore: FifoSemaphore;
   readonly #openQueue: StandingQueue;
   readonly #accepted = new Set<Promise<unknown>>();
-  /** Aborted when no job is accepted any more. */
+  /** Aborted when no more jobs are accepted. */
   readonly #closing = new AbortController();
-  /** Aborted when accepted jobs are given up. */
+  /** Aborted when accepted jobs are cancelled. */
   readonly #ended = new AbortController();
-  /** Milliseconds on a thread, of the last few jobs; a guess at first. */
+  /** Milliseconds on a thread, smoothed over the last few jobs. Starts with an estimate. */
   #runMs = 250;
 
   /**
@@ -127,16 +135,16 @@ export class PasswordHasher {
     });
     this.#openQueue = new StandingQueue(options.maxWaitMs);
     this.#pool = new Piscina({
-      // Node picks up src/hash-worker.ts by stripping its types, dist/hash-worker.js as it is.
+      // Node strips the types of src/hash-worker.ts when it loads it, and loads dist/hash-worker.js unchanged.
       filename: fileURLToPath(new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url)),
       name: 'verify',
       minThreads: options.threads,
       maxThreads: options.threads,
-      // Flags such as --import of a tracer or --inspect are for the main thread.
+      // Flags such as --import of a tracer or --inspect are only for the main thread.
       execArgv: [],
       recordTiming: false,
     });
-    // A worker that dies takes its job along, which rejects; without a listener its event would end the process.
+    // A worker that dies rejects its job. Without a listener, its error event would end the process.
     this.#pool.on('error', () => {});
   }
 
@@ -153,17 +161,17 @@ export class PasswordHasher {
   }
 
   /**
-   * Whether the password belongs to the stored one. A comparison that fails takes the time of the target cost (see
-   * `padTo`) and one turn in the queue, whatever the stored hash: also for null, which stands for no such account or one
-   * without a password. So the duration does not tell (ASVS 6.3.8).
+   * Whether the password belongs to the stored one. A failed comparison takes the time of the target cost (see `padTo`)
+   * and one turn in the queue, for every stored hash, and for null, which means no account or no password. So the
+   * duration reveals nothing (ASVS 6.3.8).
    *
-   * A plain hash never matches a password that its scheme cannot tell from others (`isToldApart`): a wrong end would sign
-   * in, and would then become the password.
+   * A plain hash never matches a password that its scheme cannot distinguish from others (`isToldApart`). Otherwise a
+   * password with a wrong end would sign in, and would then become the password.
    *
-   * @param matchShows whether the client learns of a match. Then a match is not padded, and an outdated hash is made anew in
-   *   the same turn: `rehashed`.
-   * @returns `outdated` when the scheme is another, the cost is lower, or the pepper is not the first one. Only ever true
-   *   together with `matches`.
+   * @param matchShows whether the client learns of a match. Then a match is not padded, and an outdated hash is
+   * replaced in the same turn: `rehashed`.
+   * @returns `outdated` when the scheme differs, the cost is lower, or the pepper is not the first one. Only ever true
+   * together with `matches`.
    * @throws ServiceUnavailable as hash() does.
    * @throws RangeError as hash() does.
    * @throws Error when the stored hash is malformed or its pepper is not configured: faults, not wrong passwords.
@@ -193,21 +201,21 @@ export class PasswordHasher {
   }
 
   /**
-   * Raises what failed comparisons take to the dearest of these stored hashes, so that their accounts are not told by a longer
-   * time. Hashes that cost more than MAX_PADDING_FACTOR times the configured cost are left out: their accounts answer later.
-   * Malformed hashes are left out too.
+   * Raises the time of failed comparisons to that of the most expensive of these stored hashes, so that a longer time
+   * does not reveal their accounts. Hashes that cost more than MAX_PADDING_FACTOR times the configured cost are
+   * skipped, and their accounts answer later. Malformed hashes are skipped too.
    */
   padTo(hashes: readonly string[]): void {
     for (const hash of hashes) {
       try {
         this.#raiseTarget(parseStoredHash(hash));
       } catch {
-        // verify() reports it as the fault that it is.
+        // verify() reports it as a fault.
       }
     }
   }
 
-  /** What a comparison that fails takes now. */
+  /** The current cost of a failed comparison. */
   get failureCost(): StoredHash {
     return this.#target;
   }
@@ -221,10 +229,10 @@ export class PasswordHasher {
     this.#decoy = decoyHash(cost);
   }
 
-  /** @returns null where the password cannot be compared with the hash. */
+  /** @returns null when the password cannot be compared with the hash. */
   #read({ hash, pepperId }: StoredPassword, password: string) {
     const cost = parseStoredHash(hash);
-    // An import of dearer hashes that ran after the start of this process.
+    // Covers an import of more expensive hashes after the start of this process.
     this.#raiseTarget(cost);
     if (pepperId === null && !isToldApart(cost, password)) return null;
     const secret = pepperId === null ? password : keyed(password, this.#pepper(pepperId));
@@ -235,7 +243,9 @@ export class PasswordHasher {
     return findKey(this.#options.peppers, id) !== undefined;
   }
 
-  /** Ends the worker threads: accepted jobs get 5 s; what is left then, or comes later, gets ServiceUnavailable. */
+  /**
+   * Ends the worker threads. Accepted jobs get 5 s; later ones, and those that are left then, get ServiceUnavailable.
+   */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.race([
@@ -250,7 +260,7 @@ export class PasswordHasher {
     const pepper = findKey(this.#options.peppers, id);
     if (pepper === undefined) {
       throw new Error(
-        `A stored password was keyed with the pepper "${id}", which PASSWORD_PEPPER does not list any more. Add it back after the current one.`,
+        `A stored password was keyed with the pepper "${id}", which PASSWORD_PEPPER no longer lists. Add it back after the current one.`,
       );
     }
     return pepper;
@@ -294,7 +304,7 @@ export class PasswordHasher {
   async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob, line: Line): Promise<string | Verified> {
     const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
     const deadline = timeout(allowedMs);
-    // Who waits longer would have a hash when the operation is over, and keep others from theirs meanwhile.
+    // A job that waits longer would end after the deadline, and would delay others meanwhile.
     const tooLate = timeout(allowedMs - this.#runMs);
     await this.#semaphore.enter(AbortSignal.any([tooLate, this.#ended.signal]), line).catch(() => {
       throw this.#refusal(line, 'No thread was free in time.');
@@ -326,7 +336,7 @@ export class PasswordHasher {
     return expected > allowed;
   }
 
-  /** Of a job that would begin to wait now. */
+  /** Expected wait of a job that comes now, in milliseconds. */
   #expectedWaitMs(line: Line): number {
     return (this.#semaphore.ahead(line) * this.#runMs) / this.#options.threads;
   }
@@ -335,16 +345,16 @@ export class PasswordHasher {
     return new NotHashed({ detail, retryAfterSeconds: this.#secondsUntilFree(line) });
   }
 
-  /** The time in which those who wait now will have had their turn. */
+  /** Seconds until the jobs that wait now have had their turn. */
   #secondsUntilFree(line: Line): number {
     return Math.min(Math.max(Math.ceil(this.#expectedWaitMs(line) / 1000), 1), MAX_RETRY_AFTER_SECONDS);
   }
 }
 
-/** Fires after so many milliseconds, at once where they are over. */
+/** Fires after so many milliseconds, at once for a negative number. */
 const timeout = (ms: number): AbortSignal => AbortSignal.timeout(Math.max(0, Math.ceil(ms)));
 
-/** 44 characters of base64 whatever the password (RFC 2104; RFC 4648 section 4). */
+/** 44 characters of base64 for any password (RFC 2104; RFC 4648 section 4). */
 function keyed(password: string, { secret }: Key): string {
   return createHmac('sha256', secret).update(password.normalize('NFKC'), 'utf8').digest('base64');
 }

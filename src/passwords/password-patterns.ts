@@ -1,9 +1,9 @@
 /**
- * Patterns that a list cannot hold in all their lengths: runs along the keyboard, the alphabet or the digits, and
+ * Patterns that a list cannot contain in all lengths: runs along the keyboard, the alphabet or the digits, and
  * repetitions. Every function takes case-folded text and works in linear time.
  */
 
-/** Neighbours that fingers walk along: rows, the shifted digits, slanted columns; QWERTY, QWERTZ, AZERTY, ЙЦУКЕН. */
+/** Sequences of neighbouring keys: rows, the shifted digits, slanted columns; QWERTY, QWERTZ, AZERTY, ЙЦУКЕН. */
 const KEYBOARD_LINES = [
   '`1234567890-=',
   '~!@#$%^&*()_+',
@@ -29,16 +29,16 @@ const KEYBOARD_STEPS = new Set(
   ),
 );
 
-/** Characters; below that ordinary words hold too many runs by accident ("tree", "were"). */
+/** Characters. Shorter runs are too frequent in ordinary words ("tree", "were"). */
 const MIN_RUN = 4;
 
-/** Characters beside the runs that do not make the whole less predictable. */
+/** Characters next to the runs that do not make the text less predictable. */
 const MAX_BESIDE_RUNS = 3;
 
-/** Code points; a unit at least this long is judged by its own content, not by being repeated. */
+/** Code points. A unit of at least this length is judged by its own content instead of its repetition. */
 const MIN_LONG_UNIT = 8;
 
-/** Whether all but a few characters lie in runs: `123456789012345`, `qwertyuiopasdfgh`, `1q2w3e4r5t6y`. */
+/** Whether all except a few characters are in runs: `123456789012345`, `qwertyuiopasdfgh`, `1q2w3e4r5t6y`. */
 export function isSequence(text: string): boolean {
   const beside = [...collapseRuns(text, '')].length;
   if (beside < [...text].length && beside <= MAX_BESIDE_RUNS) {
@@ -51,7 +51,7 @@ export function isSequence(text: string): boolean {
   );
 }
 
-/** Replaces each run by the mark: what is left tells how much there is to guess. */
+/** Replaces each run by the mark. The result shows how much there is to guess. */
 export function collapseRuns(text: string, mark: string): string {
   const characters = [...text];
   let collapsed = '';
@@ -67,8 +67,8 @@ export function collapseRuns(text: string, mark: string): string {
 }
 
 /**
- * The unit that the whole text repeats, perhaps cut short at its end (`abcabcab`); null when there is none.
- * By the failure function of Knuth, Morris and Pratt (1977).
+ * The unit that the whole text repeats, possibly cut short at its end (`abcabcab`); null without one. Uses the failure
+ * function of Knuth, Morris and Pratt (1977).
  */
 export function repeatedUnit(text: string): string | null {
   const characters = [...text];
@@ -84,15 +84,16 @@ export function repeatedUnit(text: string): string | null {
   return period * 2 <= characters.length ? characters.slice(0, period).join('') : null;
 }
 
-/** Whether it is a short unit over and over: `abcabcabcabc`. */
+/** Whether the text repeats a short unit: `abcabcabcabc`. */
 export function isShortRepetition(text: string): boolean {
   const unit = repeatedUnit(text);
   return unit !== null && [...unit].length < MIN_LONG_UNIT && [...unit].some(isOnKeyboards);
 }
 
 /**
- * Every keyboard layout lives in the Basic Multilingual Plane. Emoji and other characters beyond it are not judged:
- * no guessing list repeats them, and 15 equal emoji are 15 characters like any others.
+ * Whether the character may be on a keyboard. Every keyboard layout lies in the Basic Multilingual Plane. Emoji and
+ * other characters beyond it are exempt: no guessing list repeats them, and 15 equal emoji count like 15 other
+ * characters.
  */
 function isOnKeyboards(character: string): boolean {
   return (character.codePointAt(0) ?? 0) <= 0xffff;

@@ -4,7 +4,7 @@ import { codePoints, passwordSizeProblem } from './password-size.ts';
 
 export { MAX_PASSWORD_BYTES, MAX_PASSWORD_CODE_POINTS, passwordSizeProblem } from './password-size.ts';
 
-/** Words that a guesser of this very account would try first (ASVS 6.1.2, 6.2.11). */
+/** Words that an attacker of this account would try first (ASVS 6.1.2, 6.2.11). */
 export interface PasswordContext {
   username?: string | undefined;
   email?: string | undefined;
@@ -12,21 +12,21 @@ export interface PasswordContext {
 }
 
 export interface PasswordRules {
-  /** Code points; SP 800-63B-4 section 3.1.1.2 asks for 15 where the password is the only factor, else 8. */
+  /** Code points. SP 800-63B-4 section 3.1.1.2 requires 15 where the password is the only factor, otherwise 8. */
   minLength: number;
   context: PasswordContext;
 }
 
-/** Code points; a shorter name is found in ordinary words by accident ("ana" in "banana"). */
+/** Code points. A shorter name occurs in ordinary words by accident ("ana" in "banana"). */
 const MIN_CONTEXT_WORD = 4;
 
-/** As for a common password: what may stand beside the product's name and still be guessed. */
+/** Characters next to the product's name that can still be guessed, as for a common password. */
 const MAX_BESIDE_PRODUCT = 6;
 
 /**
- * Why a new password is refused, as a sentence for people; null when it may be set. Length and lists only: no
- * composition rules, no trimming (SP 800-63B-4 section 3.1.1.2). The length is the smaller of the code points typed
- * and those after NFKC, so that neither a combining accent nor a ligature counts more than once.
+ * Returns why a new password is refused, as a sentence for people; null when it is accepted. Checks only length and
+ * lists: no composition rules, no trimming (SP 800-63B-4 section 3.1.1.2). The length is the smaller of the code points
+ * as typed and after NFKC, so that neither a combining accent nor a ligature counts more than once.
  */
 export function checkPassword(password: string, { minLength, context }: PasswordRules): string | null {
   const sizeProblem = passwordSizeProblem(password);

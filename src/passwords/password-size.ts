@@ -1,16 +1,16 @@
-/** Code points. SP 800-63B-4 section 3.1.1.2 asks for at least 64; ASVS 6.2.9 too. */
+/** Code points. SP 800-63B-4 section 3.1.1.2 and ASVS 6.2.9 require at least 64. */
 export const MAX_PASSWORD_CODE_POINTS = 256;
 
 /** Bytes of UTF-8. */
 export const MAX_PASSWORD_BYTES = 1024;
 
 /**
- * What is wrong with the size or encoding of a password, as a sentence for people; null when it may be hashed.
- * For login as for registration, before anything else looks at the password: its own work does not grow with the
+ * Returns the problem with the size or encoding of a password, as a sentence for people; null when it may be hashed.
+ * Both login and registration call it before any other check of the password, since its own work does not grow with the
  * input (ASVS 15.2.2).
  */
 export function passwordSizeProblem(password: string): string | null {
-  // UTF-8 never takes fewer bytes than UTF-16 takes units, so this alone disposes of a megabyte.
+  // UTF-8 never takes fewer bytes than UTF-16 takes units, so this check alone refuses a megabyte.
   if (
     password.length > MAX_PASSWORD_BYTES ||
     Buffer.byteLength(password, 'utf8') > MAX_PASSWORD_BYTES ||
@@ -18,11 +18,11 @@ export function passwordSizeProblem(password: string): string | null {
   ) {
     return `Use at most ${MAX_PASSWORD_CODE_POINTS} characters (${MAX_PASSWORD_BYTES} bytes).`;
   }
-  // A lone surrogate has no UTF-8: two different passwords would be hashed alike.
+  // A lone surrogate has no UTF-8 form, so two different passwords would get the same hash.
   return password.isWellFormed() ? null : 'The password is not valid Unicode text.';
 }
 
-/** The length that NIST counts: one for each code point, so one for an emoji of four bytes. */
+/** The length as NIST counts it: one for each code point, so one for an emoji of four bytes. */
 export function codePoints(text: string): number {
   let count = 0;
   for (const _ of text) {

@@ -15,7 +15,7 @@ export class PasswordResolver {
   @Authorize()
   @Mutation(() => Boolean, {
     description:
-      "Replaces the caller's password, ends every other session, and forgets every other device: this one is known from then on, by a cookie. A caller with token cookies gets new ones; the refresh token of a bearer stays good as it is. currentPassword is required when the account has a password; without one, a sign-in within five minutes counts.",
+      "Replaces the caller's password, ends every other session, and forgets every other device. This device becomes known, by a cookie. A caller with token cookies gets new ones; the refresh token of a bearer stays valid. currentPassword is required when the account has a password. Without one, a sign-in within five minutes is required.",
   })
   async changePassword(
     @Arg('newPassword', () => String) newPassword: string,

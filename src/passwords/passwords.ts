@@ -10,23 +10,23 @@ import type { Asker, PasswordHasher, StoredPassword } from './password-hasher.ts
 import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
 import { parseStoredHash } from './stored-hash.ts';
 
-/** That somebody knew the password of an account, and which hash said so. */
+/** A proof that a person knew the password of an account, with the hash that matched. */
 export interface PasswordProof {
   readonly userId: string;
   readonly hash: string;
 }
 
-/** What is known of an account's password; null stands for an unknown account or one without a password. */
+/** The stored password of an account. Null stands for an unknown account or one without a password. */
 export type PasswordCandidate = { userId: string; stored: StoredPassword } | null;
 
-/** The password of an account: what may be one, how it is kept, and whether somebody knows it. */
+/** The password of an account: its rules, its storage and its verification. */
 export class Passwords {
   constructor(
     private readonly hasher: PasswordHasher,
     private readonly options: { readonly minLength: number; readonly productName: string },
   ) {}
 
-  /** @throws {InvalidValue} saying why it cannot be a new password. */
+  /** @throws {InvalidValue} with the reason why it cannot be a new password. */
   parseNew(password: string, context: PasswordContext): string {
     const { minLength, productName } = this.options;
     const problem = checkPassword(password, { minLength, context: { ...context, productName } });
@@ -34,7 +34,10 @@ export class Passwords {
     return password;
   }
 
-  /** Only the size is judged, for a password that somebody claims to have. @throws {InvalidValue} */
+  /**
+   * Checks only the size, for a password that a caller claims to have.
+   * @throws {InvalidValue}
+   */
   parseClaimed(password: string): string {
     const problem = passwordSizeProblem(password);
     if (problem !== null) throw new InvalidValue(problem);
@@ -42,8 +45,8 @@ export class Passwords {
   }
 
   /**
-   * A hash that another system made, or another gateway with the same pepper; in the one notation that is stored.
-   * @throws {InvalidValue} which never repeats it.
+   * Parses a hash of another system, or of another gateway with the same pepper, into the stored notation.
+   * @throws {InvalidValue} which never repeats the hash.
    */
   parseStored(hash: string, pepperId: string | null): StoredPassword {
     const stored = storedNotation(hash);
@@ -51,21 +54,24 @@ export class Passwords {
       parseStoredHash(stored);
     } catch {
       throw new InvalidValue(
-        'is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
+        'is not a bcrypt, Argon2id, PBKDF2 or scrypt hash with a supported notation and cost.',
       );
     }
     if (pepperId !== null && !this.hasher.knowsPepper(pepperId)) {
-      throw new InvalidValue('PASSWORD_PEPPER lacks the key that it was made with.');
+      throw new InvalidValue('PASSWORD_PEPPER lacks the key of this hash.');
     }
     return { hash: stored, pepperId };
   }
 
-  /** @throws {ServiceUnavailable} at once, when too many are waiting already. */
+  /** @throws {ServiceUnavailable} at once, when too many jobs wait already. */
   hash(password: string, asker: Asker = {}): Promise<StoredPassword> {
     return this.hasher.hash(password, asker);
   }
 
-  /** Gives a first password to an account that has none. @returns false when it has one by now. */
+  /**
+   * Gives an account without a password its first one.
+   * @returns false when the account has one by now.
+   */
   async store(tx: EntityManager, userId: string, { hash, pepperId }: StoredPassword): Promise<boolean> {
     const rows = await statement(
       tx,
@@ -75,7 +81,7 @@ export class Passwords {
     return rows.length > 0;
   }
 
-  /** @returns false when the password that was proved is no longer the one. */
+  /** @returns false when the proved password is no longer the current one. */
   async replace(
     tx: EntityManager,
     proof: PasswordProof,
@@ -89,7 +95,7 @@ export class Passwords {
     return rows.length > 0;
   }
 
-  /** Sets a password whatever was there: for who proved the account by other means. */
+  /** Sets the password, whether or not there was one. For a caller who proved the account by other means. */
   async set(tx: EntityManager, userId: string, { hash, pepperId }: StoredPassword): Promise<void> {
     await statement(
       tx,
@@ -99,7 +105,7 @@ export class Passwords {
     );
   }
 
-  /** Nobody signs in by password until a new one is set. */
+  /** Removes the password: until a new one is set, no sign-in by password is possible. */
   async remove(tx: EntityManager, userId: string): Promise<void> {
     await tx.nativeDelete(PasswordCredential, { userId });
   }
@@ -109,7 +115,7 @@ export class Passwords {
     return credential && { userId, stored: { hash: credential.hash, pepperId: credential.pepperId } };
   }
 
-  /** @returns those of the accounts that have a password. */
+  /** @returns the accounts that have a password. */
   async holders(em: EntityManager, userIds: readonly string[]): Promise<ReadonlyMap<string, true>> {
     const rows = await statement(
       em,
@@ -121,12 +127,12 @@ export class Passwords {
   }
 
   /**
-   * Costs the same for a candidate that does not exist. A hash that is weaker than what is configured is replaced
-   * on success, in the same turn of the queue.
-   * @param matchShows false where the client must not learn that the password was right: a match then costs what a wrong
-   *   password costs, and the hash stays as it is.
-   * @throws {NotHashed} at once, when too many are waiting already: the password was not looked at.
-   * @throws {ServiceUnavailable} it took too long.
+   * Verifies a password, at the same cost for a candidate that does not exist. On success, a hash that is weaker than
+   * configured is replaced in the same turn of the queue.
+   * @param matchShows false when the client must not learn that the password was right: a match then costs as much as a
+   * wrong password, and the hash is not replaced.
+   * @throws {NotHashed} at once, when too many jobs wait already: the password was not compared.
+   * @throws {ServiceUnavailable} when it took too long.
    */
   async verify(
     em: EntityManager,
@@ -146,13 +152,13 @@ export class Passwords {
     };
   }
 
-  /** For a password that is not an account's yet. Costs the same for one that does not exist. */
+  /** Verifies a password that does not belong to an account yet. Costs the same when there is no stored password. */
   async matches(stored: StoredPassword | null, password: string, asker: Asker = {}): Promise<boolean> {
     return (await this.hasher.verify(password, stored, asker)).matches;
   }
 
   /**
-   * Locks the credential, so that no change of password can slip in between the proof and what it is good for.
+   * Locks the credential, so that the password cannot change between the proof and the change that it allows.
    * @returns false when the password was changed since.
    */
   async stillHolds(tx: EntityManager, { userId, hash }: PasswordProof): Promise<boolean> {
@@ -164,8 +170,9 @@ export class Passwords {
   }
 
   /**
-   * A pepper may only leave the list once no password was keyed with it: whoever has not signed in since still needs it.
-   * @throws {InvalidSettings} naming the pepper that is missing.
+   * Checks that no password needs a missing pepper. A pepper may be removed only when no password is keyed with it, and
+   * users who have not signed in since still need it.
+   * @throws {InvalidSettings} naming the missing pepper.
    */
   async checkPeppers(em: EntityManager, peppers: Keyring): Promise<void> {
     const ids = peppers.map(({ id }) => id);
@@ -184,13 +191,13 @@ export class Passwords {
   }
 
   /**
-   * Looks at every stored hash once, so that no failed login is told from others by its time.
+   * Reads every kind of stored hash once, so that the duration does not distinguish failed logins.
    * @see PasswordHasher.padTo
    */
   async padToStored(em: EntityManager): Promise<void> {
     const rows = await statement(
       em,
-      // One for each scheme and cost: `$2b$12`, `$argon2id$v=19$m=65536,t=3,p=1` or `$scrypt$ln=15,r=8,p=1`.
+      // One hash for each scheme and cost: `$2b$12`, `$argon2id$v=19$m=65536,t=3,p=1` or `$scrypt$ln=15,r=8,p=1`.
       sql<{ hash: string }>`
         select min(hash) as hash from password_credential
         group by case when hash like '$2%' then left(hash, 6)
@@ -199,7 +206,7 @@ export class Passwords {
     this.hasher.padTo(rows.map(({ hash }) => hash));
   }
 
-  /** @returns the hash that is stored now and belongs to the password. */
+  /** @returns the stored hash that belongs to the password now. */
   private async upgrade(
     em: EntityManager,
     { userId, stored: old }: NonNullable<PasswordCandidate>,
@@ -214,14 +221,14 @@ export class Passwords {
     );
     if (replaced > 0) return hash;
     try {
-      // Another login upgraded it at the same moment; the proof must rest on the hash that is there now.
+      // Another login replaced it at the same moment. The proof must rest on the current hash.
       const now = await this.find(em, userId);
       const same =
         now !== null &&
         (await this.hasher.verify(password, now.stored, { matchShows: true, ...asker })).matches;
       return same ? now.stored.hash : old.hash;
     } catch (error) {
-      // Busy: this login fails as one whose password was changed meanwhile, and the next one succeeds.
+      // When the hasher is busy, this login fails as if the password had changed, and the next one succeeds.
       if (error instanceof ServiceUnavailable) return old.hash;
       throw error;
     }

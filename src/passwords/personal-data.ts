@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 
-/** That an account has a password, and since when it is this one; null without one. */
+/** Whether the account has a password, and since when; null without one. */
 export const passwordData: PersonalData = {
   section: 'password',
   collect: async (em, userId) => {

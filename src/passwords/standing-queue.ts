@@ -1,18 +1,20 @@
-/** Milliseconds of waiting that are allowed in a queue that stands, where a hash takes less than that. */
+/** Milliseconds of waiting that are allowed in a standing queue, unless a hash takes longer. */
 const STANDING_WAIT = 1_000;
-/** Milliseconds for which a queue may be longer than that before it counts as standing: a burst is over by then. */
+/**
+ * Milliseconds for which the wait may be longer than that before the queue counts as standing. A burst is over by then.
+ */
 const BURST = 5_000;
 
 /**
- * Tells a burst from overload. A burst of sign-ins may wait for as long as a client waits for an answer. Where more keep coming than
- * can be served, the queue never empties, and its length helps nobody: each sign-in waits longer, and the last one waits long
- * after the load has ended. CoDel (RFC 8289) draws the same line for packets.
+ * Distinguishes a burst from overload. In a burst, sign-ins may wait for as long as a client waits for an answer. When
+ * more sign-ins arrive than can be served, the queue never empties and a long queue has no use: each sign-in waits
+ * longer, even long after the load has ended. CoDel (RFC 8289) makes the same distinction for packets.
  */
 export class StandingQueue {
   private longSince: number | undefined;
 
   /**
-   * @param maxWait milliseconds that may be waited in a burst
+   * @param maxWait milliseconds of waiting that are allowed in a burst
    * @param now milliseconds of a monotonic clock
    */
   constructor(
@@ -21,9 +23,10 @@ export class StandingQueue {
   ) {}
 
   /**
-   * Milliseconds that the next one may have to wait, or it is refused.
-   * @param expected milliseconds that it would wait now; 0 where it would not wait
-   * @param run milliseconds that a job takes: one may wait for each thread, or the threads idle on a slow machine
+   * Milliseconds that the next job may wait; beyond that it is refused.
+   * @param expected milliseconds that it would wait now; 0 when it would not wait
+   * @param run milliseconds that a job takes: one job may wait for each thread, or the threads would idle on a slow
+   * machine
    */
   allowedWait(expected: number, run: number): number {
     const standingWait = Math.max(STANDING_WAIT, run);

@@ -1,21 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { encodeBase64 as bcryptBase64 } from 'bcryptjs';
 
-/** What a stored password hash says of itself: enough to tell whether it is weaker than what is written today. */
+/** The cost in a stored password hash: enough to tell whether the hash is weaker than a new one. */
 export type StoredHash =
   | { scheme: 'bcrypt'; cost: number }
   | { scheme: 'argon2id'; memoryKib: number; passes: number; lanes: number }
   | DerivedCost;
 
-/** Of hashes that only other systems make. `keyBytes` counts: PBKDF2 does all its iterations for each block of the digest. */
+/**
+ * Costs of hashes that only other systems make. `keyBytes` matters, since PBKDF2 does all its iterations for each block
+ * of the digest.
+ */
 export type DerivedCost =
   | { scheme: 'pbkdf2'; digest: 'sha1' | 'sha256' | 'sha512'; iterations: number; keyBytes: number }
   | { scheme: 'scrypt'; logN: number; blockSize: number; lanes: number };
 
 /**
- * Argon2id with the memory and passes of RFC 9106 section 4, second recommended option (64 MiB, t=3), about four
- * times what OWASP's Password Storage Cheat Sheet asks for at least (m=19456, t=2). One lane, not four: the work is the
- * same, and a hash must not spread over cores that serve requests. The memory is held once for each hashing thread.
+ * Argon2id with the memory and passes of RFC 9106 section 4, second recommended option (64 MiB, t=3). That is about
+ * four times the minimum of OWASP's Password Storage Cheat Sheet (m=19456, t=2). One lane instead of four: the work is
+ * the same, and a hash must not occupy cores that serve requests. Each hashing thread holds the memory once.
  */
 export const ARGON2_MEMORY_KIB = 65_536;
 export const ARGON2_PASSES = 3;
@@ -26,24 +29,24 @@ const ARGON2_SALT_BYTES = 16;
 export const ARGON2_TAG_BYTES = 32;
 const DECOY_SALT_BYTES = 16;
 
-/** log2 of the rounds that bcrypt defines (Provos and Mazières 1999, section 4: a two-digit cost from 4). */
+/** log2 of the rounds of bcrypt (Provos and Mazières 1999, section 4: a two-digit cost from 4). */
 export const MIN_BCRYPT_COST = 4;
 
-/** Above this one check takes longer than a request may last (each step doubles it), so it is a fault, not a job. */
+/** Above this, one check takes longer than a request may last (each step doubles it), so it is a fault. */
 export const MAX_BCRYPT_COST = 16;
 
 /** KiB for one lane (RFC 9106 section 3.1). */
 const MIN_ARGON2_MEMORY_KIB = 8;
 
-/** KiB. Bounds what an imported hash may make one worker thread allocate. */
+/** KiB. Limits the memory that an imported hash can make one worker thread allocate. */
 export const MAX_ARGON2_MEMORY_KIB = 262_144;
 
 const MAX_ARGON2_PASSES = 16;
 const MAX_ARGON2_LANES = 16;
 
-/** Iterations, counted for each block of the digest: 1 to 3 seconds, as bcrypt at its greatest cost. */
+/** Iterations, counted for each block of the digest: 1 to 3 seconds, like bcrypt at its greatest cost. */
 export const MAX_PBKDF2_ITERATIONS = 10_000_000;
-/** KiB that scrypt fills at once (128 N r bytes), and in all its lanes one after the other: about 2 seconds. */
+/** KiB that scrypt uses at once (128 N r bytes), and in all its lanes one after the other: about 2 seconds. */
 export const MAX_SCRYPT_MEMORY_KIB = 262_144;
 const MAX_SCRYPT_TOTAL_KIB = 1_048_576;
 const MAX_SCRYPT_LANES = 16;
@@ -54,14 +57,14 @@ const MAX_SALT_BYTES = 128;
 /** Bytes (FIPS 180-4). */
 const DIGEST_BYTES = { sha1: 20, sha256: 32, sha512: 64 } as const;
 
-/** The notation in which hashes of other systems are stored, whatever they wrote (PHC string format). */
+/** The notation in which hashes of other systems are stored (PHC string format). */
 const DERIVED =
   /^\$(?:pbkdf2-(sha1|sha256|sha512)\$i=(\d{1,9})|scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,2}))\$([A-Za-z0-9+/]*)\$([A-Za-z0-9+/]+)$/;
 
 const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
 type Digits = string | number | undefined;
 
-/** Writes that notation. */
+/** Writes the stored notation. */
 export const phc = {
   pbkdf2: (digest: string | undefined, iterations: Digits, salt: Buffer, key: Buffer): string =>
     `$pbkdf2-${digest}$i=${Number(iterations)}$${unpadded(salt)}$${unpadded(key)}`,
@@ -69,10 +72,13 @@ export const phc = {
     `$scrypt$ln=${logN},r=${Number(blockSize)},p=${Number(lanes)}$${unpadded(salt)}$${unpadded(key)}`,
 } as const;
 
-/** Reads that notation. @throws Error for another one, or one beyond the bounds; it never repeats the hash. */
+/**
+ * Reads the stored notation.
+ * @throws Error for another notation, or values out of bounds; it never repeats the hash.
+ */
 export function derivedParts(hash: string): { cost: DerivedCost; salt: Buffer; key: Buffer } {
   const found = DERIVED.exec(hash);
-  if (!found) throw new Error('A stored password hash is in no notation that is supported.');
+  if (!found) throw new Error('A stored password hash has an unsupported notation.');
   const [, digest, iterations, logN, blockSize, lanes, salt = '', key = ''] = found;
   const parts = { salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') };
   within(parts.salt.length, 1, MAX_SALT_BYTES, 'number of bytes of salt');
@@ -112,15 +118,15 @@ const scryptKib = ({ logN, blockSize, lanes }: DerivedCost & { scheme: 'scrypt' 
 /** crypt(3) form: version, cost, 22 characters of salt, 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
-/** PHC string format; the salt and tag lengths are those that RFC 9106 section 3.1 allows and libraries write. */
+/** PHC string format. The lengths of salt and tag are those that RFC 9106 section 3.1 allows and libraries write. */
 const ARGON2ID =
   /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{16,128}$/;
 
 /**
- * Reads scheme and cost off a stored hash.
+ * Reads scheme and cost from a stored hash.
  *
- * @throws Error when it is neither bcrypt ($2a$, $2b$, $2y$) nor a PHC string of Argon2id, PBKDF2 or scrypt, or asks for more
- *   work than the bounds above. The message never repeats the hash.
+ * @throws Error when it is neither bcrypt ($2a$, $2b$, $2y$) nor a PHC string of Argon2id, PBKDF2 or scrypt, or
+ * requires more work than the bounds above. The message never repeats the hash.
  */
 export function parseStoredHash(hash: string): StoredHash {
   const bcrypt = BCRYPT.exec(hash);
@@ -139,7 +145,7 @@ export function parseStoredHash(hash: string): StoredHash {
   return derivedParts(hash).cost;
 }
 
-/** The cost of a hash that is written today. */
+/** The cost of new hashes. */
 export function currentCost(scheme: 'bcrypt' | 'argon2id', bcryptCost: number): StoredHash {
   return scheme === 'bcrypt'
     ? { scheme, cost: bcryptCost }
@@ -147,17 +153,18 @@ export function currentCost(scheme: 'bcrypt' | 'argon2id', bcryptCost: number): 
 }
 
 /**
- * Rounds of bcrypt that take the time of 64 MiB in 3 passes. Two machines measured 820 (45 against 56 ms for cost 10) and 940
- * (56 against 61 ms). Another machine may differ by more, as Argon2 depends on the memory and bcrypt on the processor.
+ * Rounds of bcrypt that take the time of 64 MiB in 3 passes. Two machines measured 820 (45 against 56 ms for cost 10)
+ * and 940 (56 against 61 ms). Other machines may differ by more, since Argon2 depends on the memory and bcrypt on the
+ * processor.
  */
 const ROUNDS_OF_ARGON2 = 870;
 
-/** What takes the time of one round of bcrypt (54 µs), measured on one machine in three runs. */
+/** Iterations that take the time of one round of bcrypt (54 µs), measured on one machine in three runs. */
 const PBKDF2_ITERATIONS_OF_ROUND = { sha1: 505, sha256: 490, sha512: 182 } as const;
 /** KiB; 38 in a memory of 16 MiB, 26 in one of 128 MiB. */
 const SCRYPT_KIB_OF_ROUND = 30;
 
-/** About what a comparison costs, in rounds of bcrypt: to compare costs of different schemes. */
+/** Approximate cost of a comparison in rounds of bcrypt, to compare different schemes. */
 export function approximateRounds(cost: StoredHash): number {
   if (cost.scheme === 'bcrypt') return 2 ** cost.cost;
   if (cost.scheme === 'pbkdf2') {
@@ -168,8 +175,8 @@ export function approximateRounds(cost: StoredHash): number {
 }
 
 /**
- * A hash of no password: random salt and digest in the form and at the cost of a real one, so verifying against it
- * takes as long. No one knows a password for it, and guessing one is as hard as inverting the digest.
+ * A hash of no password: random salt and digest in the form and at the cost of a real one, so that a comparison takes
+ * as long. No one knows a password for it, and finding one is as hard as inverting the digest.
  */
 export function decoyHash(cost: StoredHash): string {
   if (cost.scheme === 'bcrypt') {
@@ -195,13 +202,12 @@ export function decoyHash(cost: StoredHash): string {
 }
 
 /**
- * Decoys that take the time by which one comparison at the cost `stored` ends before one at `target`: exactly within a scheme,
- * and by approximateRounds from one to the other. What that is wrong by counts only for the share that `stored` has of the
- * target.
+ * Decoys that take the time by which a comparison at the cost `stored` is shorter than one at `target`. Exact within a
+ * scheme; between schemes by approximateRounds, whose error counts only for the share that `stored` has of the target.
  */
 export function decoysForDifference(stored: StoredHash, target: StoredHash): string[] {
   if (stored.scheme === 'bcrypt' && target.scheme === 'bcrypt') {
-    // A step of the cost doubles the time: c, then c, c + 1 ... t - 1, take together what t takes.
+    // A step of the cost doubles the time: c, then c, c + 1 ... t - 1, together take as long as t.
     const steps = Math.max(0, target.cost - stored.cost);
     return Array.from({ length: steps }, (_, step) =>
       decoyHash({ scheme: 'bcrypt', cost: stored.cost + step }),
@@ -210,10 +216,13 @@ export function decoysForDifference(stored: StoredHash, target: StoredHash): str
   return decoysForShare(target, Math.max(0, 1 - approximateRounds(stored) / approximateRounds(target)));
 }
 
-/** Decoys that together take this share (0 to 1) of the time of a comparison at `target`; bcrypt and scrypt to the nearest 32nd. */
+/**
+ * Decoys that together take this share (0 to 1) of the time of a comparison at `target`. For bcrypt and scrypt, rounded
+ * to the nearest 32nd.
+ */
 function decoysForShare(target: StoredHash, share: number): string[] {
   if (target.scheme === 'argon2id') {
-    // Whole passes first: in less memory, more of which fits into the caches, a KiB takes less time.
+    // Whole passes first: with less memory, more of it fits into the caches, and a KiB takes less time.
     const passes = Math.floor(target.passes * share);
     const memoryKib = Math.floor(target.memoryKib * (target.passes * share - passes));
     return [
@@ -228,7 +237,7 @@ function decoysForShare(target: StoredHash, share: number): string[] {
     return iterations >= 1 ? [decoyHash({ ...target, iterations })] : [];
   }
   const shareIn32nds = Math.round(share * 32);
-  // The binary digits of the share: each cost below that of the target takes half the time of the one above it.
+  // The binary digits of the share: each cost below that of the target takes half the time of the cost above it.
   const steps = [0, 1, 2, 3, 4, 5].filter((step) => shareIn32nds & (32 >> step));
   if (target.scheme === 'scrypt') {
     return steps
@@ -240,13 +249,14 @@ function decoysForShare(target: StoredHash, share: number): string[] {
     .map((step) => decoyHash({ scheme: 'bcrypt', cost: target.cost - step }));
 }
 
-/** Bytes of a password that bcrypt reads (Provos and Mazières 1999, section 4); it ignores what follows. */
+/** Bytes of a password that bcrypt reads (Provos and Mazières 1999, section 4). It ignores the rest. */
 const MAX_BCRYPT_BYTES = 72;
 
 /**
- * Whether the scheme of a plain hash tells this password from every other one. bcrypt ignores what follows byte 72, and it repeats
- * the password with a NUL behind it until it has 72 bytes: `abc`, a NUL and `abc` have the hash of `abc`. HMAC, which PBKDF2 and
- * scrypt are built on, fills its key with NULs (RFC 2104 section 2): `abc` and a NUL have the hash of `abc`.
+ * Whether the scheme of a plain hash distinguishes this password from every other one. bcrypt ignores bytes after the
+ * 72nd, and repeats the password with a NUL after it until it has 72 bytes: `abc`, a NUL and `abc` have the hash of
+ * `abc`. HMAC, the basis of PBKDF2 and scrypt, fills its key with NULs (RFC 2104 section 2): `abc` and a NUL have the
+ * hash of `abc`.
  */
 export function isToldApart({ scheme }: StoredHash, password: string): boolean {
   if (scheme === 'argon2id') return true;

@@ -177,7 +177,7 @@ describe('gatehouse users import', () => {
     const lines = errors.split('\n').filter((line) => line.startsWith('line '));
     expect(lines.sort((a, b) => Number(a.split(/[ :]/)[1]) - Number(b.split(/[ :]/)[1]))).toEqual([
       'line 2: username: A username has 3 to 32 characters.',
-      'line 3: passwordHash: is not a bcrypt, Argon2id, PBKDF2 or scrypt hash in a notation and of a cost that are supported.',
+      'line 3: passwordHash: is not a bcrypt, Argon2id, PBKDF2 or scrypt hash with a supported notation and cost.',
       expect.stringMatching(/^line 4: passwordhash: there is no such field. The fields are id, username, /),
       'line 5: username: is taken.',
       'line 6: email: is taken.',
@@ -186,7 +186,7 @@ describe('gatehouse users import', () => {
       'line 9: username: is taken.',
       'line 10: is not a JSON object.',
       'line 11: email: This is not an e-mail address.',
-      'line 12: passwordHash: PASSWORD_PEPPER lacks the key that it was made with.',
+      'line 12: passwordHash: PASSWORD_PEPPER lacks the key of this hash.',
       'line 13: is too long.',
       'line 15: username: is taken.',
       'line 16: email: is taken.',
