@@ -4,22 +4,22 @@ import { escapeHtml } from '../platform/html.ts';
 export type Action = ActionFacts & ({ readonly url: string } | { readonly code: string });
 
 interface ActionFacts {
-  /** Above the button, where there are several. */
+  /** Text above the button, when there are several. */
   readonly about?: string;
   readonly label: string;
 }
 
-/** What a mail says; how it looks is the same for all. */
+/** The content of a mail. The layout is the same for all mails. */
 export interface MailContent {
   readonly subject: string;
   readonly paragraphs: readonly string[];
-  /** What there is to do, and where: one thing, or one of several. */
+  /** Buttons or codes: one action, or several to choose from. */
   readonly actions?: readonly Action[];
   /** Below the button, in small print. */
   readonly smallPrint?: readonly string[];
 }
 
-/** A mail as mail clients want it. */
+/** A mail as plain text and HTML. */
 export interface RenderedMail {
   readonly subject: string;
   readonly text: string;
@@ -28,7 +28,9 @@ export interface RenderedMail {
 
 const COLUMNS = 72;
 
-/** HTML with inline styles and one column, which phones and old clients show alike, and the same as plain text. */
+/**
+ * Renders HTML with inline styles in one column, which phones and old clients show alike, and the same as plain text.
+ */
 export function render(content: MailContent, productName: string): RenderedMail {
   return {
     subject: content.subject,

@@ -2,39 +2,40 @@ import type { Mail } from '../platform/mail/index.ts';
 import { type MailContent, render } from './layout.ts';
 import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notice-templates.ts';
 
-/** Paths where mailed links open; LINK_PAGES says at which origin. */
+/** Paths of mailed links. Their origin depends on LINK_PAGES. */
 export const LINK_PAGES = {
   confirmEmail: '/confirm-email',
   resetPassword: '/reset-password',
   undoEmailChange: '/undo-email-change',
 } as const;
 
-/** A registration that waits for its address to be confirmed, as its mail tells it apart from others. */
+/** The facts by which the mail distinguishes a pending registration from others. */
 export interface RegistrationFacts {
   readonly username: string;
   readonly registeredAt: Date;
-  /** Browser and system in words of our own (platform/request/user-agent.ts); null where they are unknown. */
+  /** Browser and system in the gateway's own words (platform/request/user-agent.ts); null when they are unknown. */
   readonly client: string | null;
   readonly token: string;
 }
 
 /**
- * Everything that is mailed, in words. No mail repeats what its reader may not have written: a display name in a mail to
- * an unproved address would let strangers write to anyone in our name. A username is the exception, since it tells
- * registrations apart: it has no spaces, 32 characters at most, and is written so that no mail program makes a link of it.
+ * The texts of all mails. No mail repeats text that its recipient may not have written: a display name in a mail to an
+ * unproved address would let strangers send their own text in our name. Usernames are the only exception, since they
+ * distinguish registrations. A username has no spaces and at most 32 characters, and is written so that no mail program
+ * makes a link of it.
  */
 export class MailTemplates {
   constructor(
     private readonly options: {
       readonly productName: string;
-      /** Origin where mailed links open, never taken from a request. Null: mails carry a code to enter instead of a link. */
+      /** Origin of mailed links, never taken from a request. Null: mails carry a code to enter instead of a link. */
       readonly pagesAt: string | null;
     },
   ) {}
 
   /**
-   * To the address of registrations that wait for it, each with its own link.
-   * @param replacesAccount whether an account that never confirmed the address loses it by that
+   * The mail to the address of pending registrations, each with its own link.
+   * @param replacesAccount whether confirming takes the address from an account that never confirmed it
    */
   confirmEmail(
     to: string,
@@ -59,7 +60,7 @@ export class MailTemplates {
         ...this.way('confirmEmail', registration.token),
       })),
       smallPrint: [
-        `The ${noun} works once and for 24 hours. In another browser than the one that registered, it asks for the password of the registration.`,
+        `The ${noun} works once and for 24 hours. In a browser other than the one that registered, it asks for the password of the registration.`,
         ...(replacesAccount
           ? [
               'An account that never confirmed this address has it now. Confirming takes the address from that account and locks it. If that account is yours and you want to keep it, do not confirm; ask for a new password instead.',
@@ -70,19 +71,19 @@ export class MailTemplates {
     });
   }
 
-  /** To the owner of an address that somebody tried to register again. */
+  /** The mail to the owner of an address that is registered again. */
   addressTaken(to: string): Mail {
     const { productName } = this.options;
     return this.compose(to, {
       subject: `You have an account at ${productName} already`,
       paragraphs: [
-        `Somebody tried to open an account at ${productName} with this address, which has one already. Nothing was changed.`,
+        `Somebody tried to register an account at ${productName} with this address. The address has an account already, so nothing was changed.`,
         'If it was you: sign in with the account that you have. If you forgot its password, ask for a new one there.',
       ],
     });
   }
 
-  /** @param byAdministrator who sent it; its link lives longer (recovery/recovery-mail.ts) */
+  /** @param byAdministrator whether an administrator sent it; its link lives longer (recovery/recovery-mail.ts) */
   resetPassword(
     to: string,
     token: string,
@@ -96,7 +97,7 @@ export class MailTemplates {
         byAdministrator
           ? `An administrator of ${productName} sent you this ${noun} to set a new password for your account.`
           : `Somebody, hopefully you, asked for a new password for your account at ${productName}.`,
-        'Setting one signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
+        'A new password signs you out everywhere. A second factor that you turned on stays on, unless this address was never confirmed.',
       ],
       actions: [{ label: 'Set a new password', ...this.way('resetPassword', token) }],
       smallPrint: [
@@ -107,7 +108,7 @@ export class MailTemplates {
     });
   }
 
-  /** To the address of an account that an administrator made without a password. */
+  /** The mail to the address of an account that an administrator made without a password. */
   accountCreated(to: string, username: string, token: string): Mail {
     const { productName } = this.options;
     const { noun, use } = this.words;
@@ -123,7 +124,7 @@ export class MailTemplates {
     });
   }
 
-  /** To the new address of an account. */
+  /** The mail to the new address of an account. */
   confirmNewEmail(to: string, token: string): Mail {
     const { productName } = this.options;
     return this.compose(to, {
@@ -136,7 +137,7 @@ export class MailTemplates {
     });
   }
 
-  /** To the old address, when a change was asked for. */
+  /** The mail to the old address, when a change is requested. */
   emailChangeRequested(to: string, newAddress: string, undoToken: string | null): Mail {
     const what = `is about to change to ${newAddress}`;
     return undoToken === null
@@ -144,7 +145,7 @@ export class MailTemplates {
       : this.undoable(to, undoToken, what);
   }
 
-  /** To the old address, when the new one is in use. */
+  /** The mail to the old address, when the new one is in use. */
   emailChanged(to: string, newAddress: string, undoToken: string | null): Mail {
     const what = `was changed to ${newAddress}`;
     return undoToken === null
@@ -153,8 +154,8 @@ export class MailTemplates {
   }
 
   /**
-   * To the old address, when an administrator changes it.
-   * @param options.done false when the new address has not proved itself yet
+   * The mail to the old address, when an administrator changes it.
+   * @param options.done false while the new address is unproved
    */
   emailChangedByAdministrator(
     to: string,
@@ -166,7 +167,7 @@ export class MailTemplates {
     const { noun, trigger } = this.words;
     const what = done
       ? `An administrator changed the e-mail address of your account at ${productName} to ${newAddress}.`
-      : `An administrator wants to change the e-mail address of your account at ${productName} to ${newAddress}. It changes when the ${noun} is used that was mailed to that address.`;
+      : `An administrator wants to change the e-mail address of your account at ${productName} to ${newAddress}. It changes when the ${noun} in the mail to that address is used.`;
     return this.compose(to, {
       subject: `The e-mail address of your ${productName} account`,
       paragraphs: [
@@ -182,30 +183,30 @@ export class MailTemplates {
     });
   }
 
-  /** To the last address of an account that is gone. */
+  /** The mail to the last address of a deleted account. */
   accountDeleted(to: string): Mail {
     const { productName } = this.options;
     return this.compose(to, {
       subject: `Your ${productName} account was deleted`,
       paragraphs: [
-        `The account with this address at ${productName} was deleted, with everything personal that was kept about it. This cannot be undone.`,
+        `The account with this address at ${productName} was deleted, with all personal data about it. This cannot be undone.`,
       ],
     });
   }
 
-  /** To the owner, about something that happened to the account. */
+  /** The mail to the owner about an event at the account. */
   notice(to: string, kind: NoticeKind, facts: NoticeFacts): Mail {
     return this.compose(to, notice(kind, facts, this.options.productName));
   }
 
-  /** An address that never proved itself is not brought back. */
+  /** An address that was never proved cannot be brought back. */
   private notUndoable(to: string, what: string, otherwise: string): Mail {
     const { productName } = this.options;
     return this.compose(to, {
       subject: `The e-mail address of an account at ${productName}`,
       paragraphs: [
-        `The e-mail address of an account at ${productName}, which was opened with this one, ${what}. If you did this, there is nothing to do.`,
-        `If you did not: ${otherwise} Since nobody ever confirmed it, it cannot be brought back to that account.`,
+        `An account at ${productName} was registered with this address. Its e-mail address ${what}. If you did this, there is nothing to do.`,
+        `If you did not: ${otherwise} This address was never confirmed, so it cannot be brought back to that account.`,
       ],
     });
   }
@@ -224,13 +225,13 @@ export class MailTemplates {
     });
   }
 
-  /** The token travels in the fragment, which browsers send to no server and in no Referer header. */
+  /** The token is in the fragment, which browsers send neither to a server nor in the header Referer. */
   private way(page: keyof typeof LINK_PAGES, token: string): { url: string } | { code: string } {
     const { pagesAt } = this.options;
     return pagesAt === null ? { code: token } : { url: `${pagesAt}${LINK_PAGES[page]}#token=${token}` };
   }
 
-  /** How a mail speaks of what it carries. */
+  /** The words for the link or code of a mail. */
   private get words() {
     return this.options.pagesAt === null
       ? { noun: 'code', use: 'enter the code', trigger: 'The code' }
@@ -242,9 +243,9 @@ export class MailTemplates {
   }
 }
 
-/** The name, and when and with what it was registered. */
+/** The username of a registration, with its time and client. */
 const described = ({ username, registeredAt, client }: RegistrationFacts): string =>
   `${quoted(username)} (${minuteOf(registeredAt)}${client === null ? '' : `, ${client}`})`;
 
-/** A word joiner (U+2060) behind each dot shows nothing, and keeps mail programs from making a link of `evil.example`. */
+/** A word joiner (U+2060) after each dot is invisible, and keeps mail programs from making a link of `evil.example`. */
 const quoted = (username: string): string => `“${username.replaceAll('.', '.\u2060')}”`;

@@ -2,9 +2,9 @@ import type { Opt } from '@mikro-orm/core';
 import { Entity, Enum, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { newId } from '../platform/id.ts';
 
-/** What a mailed token is good for. It is good for nothing else. */
+/** The only use of a mailed token. */
 export enum TokenPurpose {
-  /** Proves the address of an account, or makes the account of a pending registration. */
+  /** Proves the address of an account, or completes a pending registration. */
   CONFIRM_EMAIL = 'CONFIRM_EMAIL',
   RESET_PASSWORD = 'RESET_PASSWORD',
   /** Makes `address` the address of the account. */
@@ -13,7 +13,7 @@ export enum TokenPurpose {
   UNDO_EMAIL_CHANGE = 'UNDO_EMAIL_CHANGE',
 }
 
-/** A mailed token. A row that exists is good until it expires: to use or to void a token is to delete its row. */
+/** A mailed token. An existing, unexpired row is valid: a token is consumed or voided by deleting its row. */
 @Entity({ tableName: 'one_time_token' })
 @Index({ name: 'one_time_token_user_id_index', properties: ['userId'] })
 @Index({ name: 'one_time_token_expires_at_index', properties: ['expiresAt'] })
@@ -25,15 +25,15 @@ export class OneTimeToken {
   @Enum({ items: () => TokenPurpose, type: 'text' })
   purpose!: TokenPurpose;
 
-  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  /** SHA-256 is enough: 256 random bits cannot be guessed. */
   @Property({ type: 'blob', unique: 'one_time_token_hash_unique' })
   hash!: Buffer;
 
-  /** Account, or pending registration, that it was made for. */
+  /** The account or pending registration of the token. */
   @Property({ type: 'uuid' })
   userId!: string;
 
-  /** The address that it proves, sets or brings back. */
+  /** The address that the token proves, sets or brings back. */
   @Property({ type: 'text' })
   address!: string;
 

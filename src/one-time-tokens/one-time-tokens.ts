@@ -5,7 +5,7 @@ import { newId } from '../platform/id.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import { TokenPurpose } from './one-time-token.entity.ts';
 
-/** Seconds. */
+/** In seconds. */
 const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
   [TokenPurpose.CONFIRM_EMAIL]: 24 * 3600,
   [TokenPurpose.RESET_PASSWORD]: 30 * 60,
@@ -14,8 +14,8 @@ const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
 };
 
 /**
- * How many older tokens of an account stay good beside a new one; without an entry, all of them. Nine reset links are more
- * than the mail limits let through within the 30 minutes of one (`recoverAccount.recipient`).
+ * How many older tokens of an account stay valid next to a new one; without an entry, all of them. The mail limits
+ * allow fewer than nine reset links within the 30 minutes of one (`recoverAccount.recipient`).
  */
 const KEPT_BESIDE_A_NEW_ONE: Readonly<Partial<Record<TokenPurpose, number>>> = {
   [TokenPurpose.CONFIRM_EMAIL]: 9,
@@ -23,30 +23,33 @@ const KEPT_BESIDE_A_NEW_ONE: Readonly<Partial<Record<TokenPurpose, number>>> = {
   [TokenPurpose.CHANGE_EMAIL]: 0,
 };
 
-/** What a token is to be bound to. */
+/** The facts to which a new token is bound. */
 export interface NewToken {
   readonly purpose: TokenPurpose;
   /** Account, or pending registration. */
   readonly userId: string;
   readonly address: string;
   readonly addressKey: string;
-  /** Seconds, in place of what its purpose has. */
+  /** Seconds, instead of the lifetime of its purpose. */
   readonly lifetimeSeconds?: number;
 }
 
-/** What a token is bound to. */
+/** The facts to which a token is bound. */
 export interface TokenBinding extends Omit<NewToken, 'lifetimeSeconds'> {
-  /** By the database's clock, in its words: a Date would drop the microseconds. */
+  /** Text of the database, by its clock: a Date would drop the microseconds. */
   readonly issuedAt: string;
 }
 
-/** Tokens that travel by mail: random, kept as a hash, bound, expiring by the database's clock, good once. */
+/**
+ * Mailed tokens: random, stored as a hash, bound to an account and address, expiring by the database's clock, valid
+ * once.
+ */
 export class OneTimeTokens {
   /**
-   * Makes a token, for an account whose row the caller has locked. A new change of address voids the former one. Of a
-   * link that anybody can ask for, several live side by side, each for its own life: a stranger who asks for one must not
-   * void the link that the owner is about to use. Only when there are too many does the oldest go. Every undo stays: each
-   * brings its own address back.
+   * Makes a token for an account whose row the caller has locked.
+   * A new change of address voids the former one. Links that anyone can request stay valid next to each other, each for
+   * its own lifetime: a stranger's request must not void the link that the owner is about to use. Only when there are
+   * too many, the oldest is removed. Every undo stays, since each brings its own address back.
    */
   async issue(
     tx: EntityManager,
@@ -64,7 +67,7 @@ export class OneTimeTokens {
     return token;
   }
 
-  /** What a token is bound to, while it is good; uses nothing up. */
+  /** Reads the binding of a valid token, without consuming it. */
   async look(
     em: EntityManager,
     token: string,
@@ -80,7 +83,7 @@ export class OneTimeTokens {
     return row ? bindingOf(row) : null;
   }
 
-  /** Uses a token up, by one conditional statement: of any number of attempts at once, one gets the binding. */
+  /** Consumes a token by one conditional statement: of any number of concurrent attempts, one gets the binding. */
   async consume(
     tx: EntityManager,
     token: string,
@@ -122,12 +125,12 @@ export class OneTimeTokens {
     );
   }
 
-  /** Whatever it was for. */
+  /** Voids the tokens of all purposes. */
   async voidAll(tx: EntityManager, userId: string): Promise<void> {
     await this.void(tx, userId, Object.values(TokenPurpose));
   }
 
-  /** An undone change takes those with it that came after it: they were made with an address that was not the owner's. */
+  /** Voids the undos that were made after this one: they belong to an address that was not the owner's. */
   async voidLaterUndos(tx: EntityManager, { userId, issuedAt }: TokenBinding): Promise<void> {
     await statement(
       tx,
@@ -137,8 +140,8 @@ export class OneTimeTokens {
   }
 
   /**
-   * When the first token of this purpose was made for the same account and address, by the database's clock: a change of
-   * address makes one when it is requested and one when it takes effect, and the owner may use either.
+   * Time of the first token of this purpose for the same account and address, by the database's clock. A change of
+   * address makes one token when it is requested and one when it takes effect, and the owner may use either.
    */
   async firstIssuedAt(
     tx: EntityManager,
@@ -153,7 +156,7 @@ export class OneTimeTokens {
     return new Date(row?.first ?? issuedAt);
   }
 
-  /** Of many addresses those for which somebody holds a token of this purpose. */
+  /** Those of many addresses for which an account holds a token of this purpose. */
   async boundAmong(
     em: EntityManager,
     purpose: TokenPurpose,
@@ -168,7 +171,7 @@ export class OneTimeTokens {
     return new Set(rows.map(({ address_key }) => address_key));
   }
 
-  /** Whether somebody but `except` holds a token of this purpose for the address. */
+  /** Whether an account other than `except` holds a token of this purpose for the address. */
   async isBound(
     em: EntityManager,
     purpose: TokenPurpose,
@@ -184,7 +187,7 @@ export class OneTimeTokens {
     return rows.length > 0;
   }
 
-  /** Addresses that the tokens of this purpose are for, by the form in which they are compared. */
+  /** Addresses of the user's tokens of this purpose, by the form in which addresses are compared. */
   async boundAddresses(
     em: EntityManager,
     userId: string,
@@ -199,7 +202,7 @@ export class OneTimeTokens {
     return new Map(rows.map(({ address_key, address }) => [address_key, address]));
   }
 
-  /** The account that holds a token of this purpose for the address; of several the one that had it first. */
+  /** The account that holds a token of this purpose for the address; of several, the first. */
   async holderOf(em: EntityManager, purpose: TokenPurpose, addressKey: string): Promise<string | null> {
     const [row] = await statement(
       em,
@@ -211,7 +214,7 @@ export class OneTimeTokens {
     return row?.user_id ?? null;
   }
 
-  /** When the last token of this purpose expires that is for another address than this. */
+  /** Expiry of the user's last token of this purpose for any other address. */
   async expiryOfOther(
     em: EntityManager,
     userId: string,
@@ -229,7 +232,7 @@ export class OneTimeTokens {
     return row ? new Date(row.expires_at) : null;
   }
 
-  /** Of many users the address that the newest token of this purpose is for. */
+  /** For many users, the address of the newest token of this purpose. */
   async addressesOf(
     em: EntityManager,
     userIds: readonly string[],

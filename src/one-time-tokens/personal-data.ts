@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import { OneTimeToken } from './one-time-token.entity.ts';
 
-/** Mailed links that are still good: what for, to which address, until when. */
+/** Mailed links that are still valid: their purpose, address and expiry. */
 export const mailedLinkData: PersonalData = {
   section: 'mailedLinks',
   collect: async (em, userId) => {
@@ -13,7 +13,7 @@ export const mailedLinkData: PersonalData = {
       expiresAt,
     }));
   },
-  /** They refer to accounts and to pending registrations, hence by no foreign key. */
+  /** Deletes the tokens. They have no foreign key, since they refer to accounts and to pending registrations. */
   async erase(tx, userId) {
     await tx.nativeDelete(OneTimeToken, { userId });
   },

@@ -1,9 +1,9 @@
-/** What the scripts of all pages begin with. */
+/** The beginning of the scripts of all pages. */
 export const COMMON_SCRIPT = `
 'use strict';
 const fragment = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, '', location.pathname);
-// A second link that is opened in this tab changes no more than the fragment.
+// A second link that is opened in this tab changes only the fragment.
 addEventListener('hashchange', () => location.reload());
 
 const problem = document.querySelector('#problem');
@@ -13,7 +13,7 @@ const show = (element, text) => {
   element.hidden = text === '';
 };
 
-/** The last thing that a page says; then it offers the way on to the frontend, where there is one. */
+/** Shows the outcome, and the link to the front end, if there is one. */
 const onward = document.querySelector('#onward');
 function finish(text) {
   show(outcome, text);

@@ -5,11 +5,11 @@ import { type Page, type PageSetting, servePage } from './page.ts';
 
 export interface GoogleSignInPageOptions extends PageSetting {
   readonly path: string;
-  /** Where a sign-in begins. */
+  /** Path at which a sign-in begins. */
   readonly startPath: string;
 }
 
-/** Where a sign-in by redirect ends for people who have no frontend. */
+/** The page at the end of a redirect sign-in, for deployments without a front end. */
 export function googleSignInPage({ path, startPath, ...setting }: GoogleSignInPageOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     servePage(app, path, pageOf(startPath), setting);
@@ -21,7 +21,7 @@ const pageOf = (startPath: string): Page => ({
   script: GOOGLE_SIGN_IN_SCRIPT,
   body: `<p id="progress">One moment.</p>
 <form id="link" method="post" hidden>
-<p>There is an account with the address of the Google account that you chose just now. Sign in to it, and the two are linked: from then on the Google account signs in to it.</p>
+<p>An account here has the e-mail address of the Google account that you just chose. Sign in to it to link the two. From then on, the Google account signs in to it.</p>
 <label for="identifier">Username or e-mail address</label>
 <input id="identifier" name="identifier" type="text" autocomplete="username" required spellcheck="false" autocapitalize="none">
 <label for="password">Password</label>

@@ -4,8 +4,8 @@ const OUTCOME =
   '__typename ... on Authenticated { user { username } } ... on SecondFactorRequired { challenge } ... on AccountLinkRequired { challenge }';
 
 /**
- * Runs in the browser that comes back from Google. It fetches the result at once: the code works in this browser alone,
- * so nobody else's looking at the address uses it up. Tokens stay in cookies, challenges in this script.
+ * Runs in the browser that returns from Google. It fetches the result at once. The code works only in this browser, so
+ * another person who sees the URL cannot use it up. Tokens stay in cookies, challenges in this script.
  */
 export const GOOGLE_SIGN_IN_SCRIPT = `${COMMON_SCRIPT}
 const progress = document.querySelector('#progress');
@@ -19,13 +19,13 @@ const SECOND_STEP = 'mutation ($input: CompleteLoginInput!) { result: completeLo
 
 const OVER = 'This sign-in was begun in another browser, took too long, or was used before.';
 const PROBLEMS = {
-  ACCESS_DENIED: 'You said no at Google. Nobody was signed in.',
+  ACCESS_DENIED: 'You cancelled the sign-in at Google. No one was signed in.',
   INVALID_TOKEN: OVER,
   INVALID_CREDENTIALS: 'This Google account cannot sign in here.',
   SERVICE_UNAVAILABLE: 'Google or this service does not answer. Wait a moment, then start again.',
   RATE_LIMITED: 'Too many attempts from your network. Wait some minutes, then start again.',
-  EMAIL_NOT_CONFIRMED: 'First confirm the e-mail address of your account, by the link that was mailed to it.',
-  CONFLICT: 'This Google account is linked to another account by now.',
+  EMAIL_NOT_CONFIRMED: 'First confirm the e-mail address of your account with the link in the mail.',
+  CONFLICT: 'This Google account is now linked to another account.',
 };
 const problemOf = (code) => (Object.hasOwn(PROBLEMS, code) ? PROBLEMS[code] : 'That did not work.');
 const TRY_AGAIN = 'That did not work. Wait a moment, then press the button again.';
@@ -52,7 +52,7 @@ function goOn({ __typename, user, challenge }) {
   if (__typename === 'AccountLinkRequired') return ask(linkForm, (input) => logIn(challenge, input));
   const name = 'You are signed in as ' + user.username + '.';
   finish(onward ? name : name + ' You can close this page.');
-  // The session is in cookies, which the frontend sends.
+  // The session is in cookies, which the front end sends.
   if (onward) location.replace(onward.querySelector('a').href);
 }
 
@@ -60,14 +60,14 @@ async function secondStep(challenge, { code }) {
   const given = code.replace(/\\s/g, '');
   const factor = /^[0-9]{6}$/.test(given) ? { securityCode: given } : { recoveryCode: given };
   const { data, errors } = await send(SECOND_STEP, { input: { challenge, ...factor } }, 'same-origin');
-  if (errors) refuse(errors[0], { wrong: 'This code is not right.', over: OVER });
+  if (errors) refuse(errors[0], { wrong: 'This code is wrong.', over: OVER });
   else goOn(data.result);
 }
 
 async function logIn(linkChallenge, { identifier, password }) {
   const { data, errors } = await send(LOGIN, { input: { identifier, password, linkChallenge } }, 'same-origin');
   const wrong = 'There is no account with this name or address and this password.';
-  const over = 'The Google account waits for another account than this one, or it took too long.';
+  const over = 'The Google account waits for a different account, or you took too long.';
   if (errors) refuse(errors[0], { wrong, over });
   else goOn(data.result);
 }

@@ -1,8 +1,8 @@
 import { COMMON_SCRIPT } from './common.script.ts';
 
 /**
- * Runs in the browser of whoever opened a mailed link. The token leaves the address bar at once, and is sent only when
- * the button is pressed: mail scanners open links, and some run scripts.
+ * Runs in the browser that opened a mailed link. The token is removed from the address bar at once. It is sent only
+ * when the button is pressed: mail scanners open links, and some run scripts.
  */
 export const LINK_PAGE_SCRIPT = `${COMMON_SCRIPT}
 const form = document.querySelector('form');
@@ -14,7 +14,7 @@ const token = fragment.get('token');
 const asksPassword = () => passwordPart !== null && !passwordPart.hidden;
 
 if (!token) {
-  show(problem, 'This page opens from a link in a mail. Open that link again: it is still good if it was not used.');
+  show(problem, 'This page opens from a link in a mail. Open that link again: it still works if it was not used.');
 } else {
   form.hidden = false;
   (asksPassword() ? password : button).focus();
@@ -29,12 +29,12 @@ if (showPassword) {
 
 const PROBLEMS = {
   INVALID_TOKEN:
-    'This link is not good any more: it or another one was used, or its time is over. Nothing was changed. Ask for a new one.',
+    'This link is no longer valid: it has expired, or this or another link was used. Nothing was changed. Ask for a new one.',
   RATE_LIMITED: 'Too many attempts. Wait some minutes, then press the button again.',
 };
 const TRY_AGAIN = 'That did not work, and nothing was changed. Wait a moment, then press the button again.';
 
-const WRONG_PASSWORD = 'That is not the password of this registration. The link is still good: try again.';
+const WRONG_PASSWORD = 'This is not the password of this registration. The link still works: try again.';
 
 function refusePassword(message) {
   show(fieldProblem, message);

@@ -2,26 +2,26 @@ import { escapeHtml } from '../platform/html.ts';
 import { LINK_PAGE_SCRIPT } from './link-page.script.ts';
 import type { Page } from './page.ts';
 
-/** What the page behind a mailed link says and does. */
+/** Text and behaviour of the page behind a mailed link. */
 export interface LinkPage {
   readonly title: string;
   readonly lead: string;
   readonly button: string;
-  /** Mutation with the variable `token` and, where the page asks for a password, the variable of that field. */
+  /** Mutation with the variable `token`. When the page asks for a password, also with the variable of that field. */
   readonly query: string;
   readonly password?: PasswordField;
-  /** Whether cookies go along: a mark that the browser has or gets, or the session of its user. */
+  /** Whether cookies are sent: the device mark or registration mark of the browser, or the session of its user. */
   readonly sendsCookies: boolean;
   readonly done: string;
 }
 
-/** A field for a password, from the start or only once the gateway asks for it. */
+/** A field for a password. It is shown from the start, or once the gateway asks for it. */
 interface PasswordField {
-  /** Of the mutation. */
+  /** Name of the variable of the mutation. */
   readonly variable: string;
   readonly label: string;
   readonly autocomplete: 'new-password' | 'current-password';
-  /** Stands above a field that is shown once the gateway asks for it; absent for one that is there from the start. */
+  /** Text above a field that appears once the gateway asks for it. Absent for a field that is shown from the start. */
   readonly whenAsked?: string;
 }
 

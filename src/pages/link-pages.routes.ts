@@ -17,7 +17,7 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
       whenAsked:
         'You did not register in this browser. Enter the password that you chose when you registered. If you did not register, close this page.',
     },
-    // The mark that the registration left in this browser, or the session of its account.
+    // The registration mark in this browser, or the session of the account.
     sendsCookies: true,
     done: 'Thank you: your e-mail address is confirmed. You can close this page and sign in.',
   },
@@ -28,24 +28,24 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
     query:
       'mutation ResetPassword($token: String!, $newPassword: String!) { resetPassword(token: $token, newPassword: $newPassword) }',
     password: { variable: 'newPassword', label: 'New password', autocomplete: 'new-password' },
-    // The browser gets a mark, so that the sign-in that follows is not a stranger's.
+    // The browser gets a device mark, so that the sign-in that follows comes from a known device.
     sendsCookies: true,
     done: 'Your password is set, and every device is signed out. You can close this page and sign in with it.',
   },
   undoEmailChange: {
     title: 'Undo the change of your e-mail address',
-    lead: 'Press the button to bring the address back to which this link was mailed. It signs every device out, removes the password and unlinks every Google account and Blockpass identity; we then mail you a link to set a new password.',
+    lead: 'Press the button to bring back the address to which this link was mailed. This signs every device out, removes the password and unlinks every Google account and Blockpass identity; we then mail you a link to set a new password.',
     button: 'Bring my address back',
     query: 'mutation UndoEmailChange($token: String!) { undoEmailChange(token: $token) }',
-    // The link speaks for itself, whoever is signed in here.
+    // The link is sufficient proof, even if another user is signed in here.
     sendsCookies: false,
     done: 'Your address is back, and every device is signed out. A link to set a new password is on its way to it.',
   },
 };
 
 /**
- * Plain pages behind the mailed links, for people who have no frontend. The token is in the fragment, so no server
- * hears of it before the button is pressed: to open a page, even with its script, uses nothing up.
+ * Plain pages for the mailed links, for deployments without a front end. The token is in the fragment, so no server
+ * sees it before the button is pressed: opening a page, even with its script, consumes nothing.
  */
 export function linkPages(setting: PageSetting) {
   return async (app: FastifyInstance): Promise<void> => {

@@ -2,19 +2,19 @@ import { createHash } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { escapeHtml } from '../platform/html.ts';
 
-/** A page of the gateway's own, for people who have no frontend. */
+/** A page of the gateway itself, for deployments without a front end. */
 export interface Page {
   readonly title: string;
-  /** HTML. What the page says besides waits here to be shown: it makes no elements. */
+  /** HTML. It contains all later messages as hidden elements, so that the script creates none. */
   readonly body: string;
-  /** Runs in the browser as it stands here. */
+  /** Runs in the browser, unchanged. */
   readonly script: string;
 }
 
-/** What all pages share. */
+/** Settings that all pages share. */
 export interface PageSetting {
   readonly productName: string;
-  /** Origin of the frontend, to which a page leads on when all is done; null: there is none. */
+  /** Origin of the front end, to which a finished page links; null without one. */
   readonly home: string | null;
 }
 
@@ -40,7 +40,7 @@ footer { margin-top: 3rem; font-size: .875rem; color: var(--quiet); }
 
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-/** Nothing but the page's own script and style, by their hashes, and requests to this gateway. */
+/** Allows only the page's own script and style, by their hashes, and requests to this gateway. */
 const policyOf = ({ script }: Page): string =>
   [
     "default-src 'none'",
@@ -76,7 +76,7 @@ ${home === null ? '' : `<p id="onward" hidden><a href="${escapeHtml(home)}">Go o
 </html>
 `;
 
-/** Whoever opens a page says nothing by it: what brought them is in the fragment. */
+/** Serves a page. A request for it reveals nothing about its visitor, since the token is in the fragment. */
 export function servePage(app: FastifyInstance, path: string, page: Page, setting: PageSetting): void {
   const html = render(page, setting);
   const headers = { 'content-security-policy': policyOf(page), 'cache-control': 'no-store' };

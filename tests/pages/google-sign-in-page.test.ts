@@ -141,7 +141,7 @@ describe('the page at the end of a Google sign-in', () => {
     await page.getByLabel('Username or e-mail address').fill(other.username);
     await page.getByLabel('Password').fill(other.password);
     await page.getByRole('button', { name: 'Sign in and link' }).click();
-    await problem('The Google account waits for another account than this one');
+    await problem('The Google account waits for a different account');
     expect(await page.getByRole('button').count()).toBe(0);
     expect(await cookies()).not.toContain('gatehouse_access');
     await page.getByRole('link', { name: 'Sign in with Google' }).click();
@@ -158,7 +158,7 @@ describe('the page at the end of a Google sign-in', () => {
     const code = page.getByLabel('Security code');
     await code.fill(app.wrongCode());
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await problem('This code is not right.');
+    await problem('This code is wrong.');
     await code.fill(app.code().replace(/^.../, '$& '));
     await page.getByRole('button', { name: 'Sign in' }).click();
     await signedInAs(subject.username);
@@ -177,7 +177,7 @@ describe('the page at the end of a Google sign-in', () => {
     await page.getByRole('link', { name: 'Sign in with Google' }).click();
     await signedInAs(NEWCOMER);
     for (const [fragment, text] of [
-      ['#error=ACCESS_DENIED', 'You said no at Google.'],
+      ['#error=ACCESS_DENIED', 'You cancelled the sign-in at Google.'],
       ['#error=__proto__', 'That did not work.'],
       ['#error=<img src=x onerror=alert(1)>', 'That did not work.'],
       ['#code=of-another-browser', 'This sign-in was begun in another browser'],

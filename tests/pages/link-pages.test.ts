@@ -240,7 +240,7 @@ describe('with LINK_PAGES=off', () => {
     expect(sent()).toHaveLength(1);
     await field.fill('not my velvet anchor');
     await field.press('Enter');
-    await page.getByRole('alert').getByText('That is not the password of this registration.').waitFor();
+    await page.getByRole('alert').getByText('This is not the password of this registration.').waitFor();
     expect(await field.getAttribute('aria-invalid')).toBe('true');
     const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
     expect(overflow).toBeLessThanOrEqual(0);
@@ -255,7 +255,7 @@ describe('with LINK_PAGES=off', () => {
   it('a used link shows that it is no longer valid', async () => {
     const alice = await aSubjectHere();
     const link = await linkOf(alice, /\/confirm-email#/);
-    for (const outcome of ['your e-mail address is confirmed', 'This link is not good any more']) {
+    for (const outcome of ['your e-mail address is confirmed', 'This link is no longer valid']) {
       await page.goto('about:blank');
       await page.goto(link);
       await page.getByRole('button').click();
