@@ -11,29 +11,31 @@ const DATABASE = 'gatehouse';
 const OWNER = 'gatehouse_owner';
 const SERVING = 'gatehouse_app';
 
-/** What everything stands on: a database with its two logins, and the secret keys. */
+/** The parts that all others need: a database with its two logins, and the secret keys. */
 export interface Foundation {
-  /** Of the login that serves. */
+  /** Connection string of the serving login. */
   readonly servingUrl: string;
-  /** Of the login that owns the tables and migrates. */
+  /** Connection string of the login that owns the tables and migrates. */
   readonly ownerUrl: string;
-  /** The setting that `ownerUrl` comes from; undefined for the embedded PostgreSQL. */
+  /** The setting of `ownerUrl`; undefined for the embedded PostgreSQL. */
   readonly ownerSetting?: 'DATABASE_URL' | 'DATABASE_MIGRATION_URL';
   readonly secrets: {
     readonly tokenKeys: Keyring;
     readonly encryptionKeys: Keyring;
     readonly passwordPeppers: Keyring;
   };
-  /** Where data lies, as a person is told. */
+  /** The place of the data, in words for a person. */
   readonly dataLocation: string;
-  /** False when another gateway already runs on the same data folder. Any number may share an external database. */
+  /**
+   * Returns false when another gateway already uses the same data folder. Any number may share an external database.
+   */
   claimGateway(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /**
- * Uses the database and the secrets that the settings name; makes what development may leave out.
- * @param onLost the embedded PostgreSQL went away under us
+ * Uses the database and the secrets of the settings, and makes the parts that development may leave out.
+ * @param onLost called when the embedded PostgreSQL fails
  * @throws {InvalidSettings} when the secrets in the data folder cannot be used.
  * @throws {CannotStart} when the embedded PostgreSQL does not start.
  */
@@ -93,7 +95,7 @@ async function layEmbedded(
   };
 }
 
-/** Idempotent, also when several processes do it at once. */
+/** Idempotent, even when several processes run it together. */
 async function makeLogins(superuserUrl: string, logins: Record<string, string>): Promise<void> {
   const client = new pg.Client({ connectionString: superuserUrl });
   client.on('error', () => {});

@@ -333,7 +333,7 @@ describe('a start that cannot succeed', () => {
     expect(await gateway.ended).toBe(1);
     const needed = engines.node.replace('>=', '');
     expect(gateway.errors).toMatch(
-      new RegExp(`^Gatehouse needs Node ${needed} or newer, and this is Node 20\\.1\\.0: .*\n$`),
+      new RegExp(`^Gatehouse needs Node ${needed} or newer, but this is Node 20\\.1\\.0: .*\n$`),
     );
   });
 
