@@ -5,7 +5,7 @@ import { median, percent, printTable } from './support/table.ts';
 
 const SIZES = [1_000, 100_000, 1_000_000];
 const SESSIONS_EACH = 3;
-/** Accounts, of all ages, that the load is spread over. */
+/** Accounts of all ages among which the load is distributed. */
 const SAMPLE = 400;
 const ROUNDS = 3;
 const WARM_UP_SECONDS = 10;
@@ -16,8 +16,8 @@ const OPERATIONS = ['login', 'refresh', 'me'] as const;
 type Measured = Record<(typeof OPERATIONS)[number], number>;
 
 /**
- * Whether login, refresh and `me` cost the same however many accounts there are. Passwords are hashed at the lowest
- * cost: a real one would hide the rest of a login.
+ * Measures whether login, refresh and `me` cost the same for any number of accounts. Passwords are hashed at the lowest
+ * cost, since a real one would hide the rest of a login.
  */
 export async function benchGrowth(database: Database, seconds: number): Promise<void> {
   const server = await Server.start(GATEWAY, GATEWAY_PORT, {
@@ -30,7 +30,7 @@ export async function benchGrowth(database: Database, seconds: number): Promise<
     let first: Measured | undefined;
     for (const size of SIZES) {
       await grow(database, size);
-      // The code is compiled and the pool is filled by the time of the first row, or it would pay for all.
+      // By the first row, the code must be compiled and the pool filled. Otherwise the first row would pay for it.
       if (!first) await measure(server, size, WARM_UP_SECONDS);
       const before = await rowsReadWithoutIndex(database);
       const measured = await measure(server, size, seconds);
@@ -67,7 +67,7 @@ async function measure(server: Server, size: number, seconds: number): Promise<M
 
 const nameOf = (number: number): string => `grown${number}`;
 
-/** Adds accounts up to that number, with the password of `model`: a hash does not say whose it is. */
+/** Adds accounts up to that number, with the password of `model`. A hash does not depend on its account. */
 async function grow({ query }: Database, size: number): Promise<void> {
   await query(
     `with next as (
@@ -89,9 +89,9 @@ async function grow({ query }: Database, size: number): Promise<void> {
   await query('vacuum analyze');
 }
 
-/** Of the tables that grow. */
+/** Rows of the growing tables that were read without an index. */
 async function rowsReadWithoutIndex({ query }: Database): Promise<number> {
-  // Backends report what they did once they have been idle for a second.
+  // PostgreSQL processes report their counts once they have been idle for a second.
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   const [row] = await query<{ read: string }>(
     `select sum(seq_tup_read) as read from pg_stat_user_tables

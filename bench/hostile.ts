@@ -3,8 +3,8 @@ import { startDatabase } from './support/database.ts';
 import { LOAD_CORE, moveTo, Server } from './support/process.ts';
 
 /**
- * `npm run bench:hostile`: what documents cost that must be refused, against `{ __typename }` in the same run; how long
- * the event loop was held meanwhile, as a second connection sees it; and the memory after 10,000 of them.
+ * `npm run bench:hostile`: the cost of documents that must be refused, relative to `{ __typename }` in the same run;
+ * how long the event loop was blocked meanwhile, as a second connection sees it; and the memory after 10,000 of them.
  */
 const EACH = Number(process.env.BENCH_EACH ?? 40);
 const MANY = Number(process.env.BENCH_MANY ?? 10_000);
@@ -26,7 +26,10 @@ async function post(url: string, query: string): Promise<{ status: number; bytes
   return { status: response.status, bytes, ms: performance.now() - startedAt };
 }
 
-/** Asks for `/health/live` without pause while the work goes on. @returns the longest wait in milliseconds. */
+/**
+ * Requests `/health/live` without pause while the work goes on.
+ * @returns the longest wait in milliseconds.
+ */
 async function longestWait(url: string, work: () => Promise<void>): Promise<number> {
   let done = false;
   let longest = 0;
@@ -58,11 +61,11 @@ try {
   for (let warm = 0; warm < 300; warm++) await post(gateway.url, `{ __typename a${warm}: __typename }`);
 
   print('document | status | bytes | ms (median) | of { __typename } | longest wait of another, ms');
-  // The first line shows what the machine does by itself.
+  // The first line shows the noise of the machine.
   for (const [what, query] of [[HARMLESS, HARMLESS], ...HOSTILE_DOCUMENTS] as const) {
     const floor = quantile((await time(HARMLESS)).ms, 0.5);
     const measured = await time(query);
-    // Once more, beside somebody else: that costs both of them time.
+    // Once more, with a second client, which costs both of them time.
     const wait = await longestWait(gateway.url, async () => void (await time(query)));
     const ms = quantile(measured.ms, 0.5);
     print(
@@ -81,7 +84,7 @@ try {
   for (let part = 0; part < 5; part++) {
     for (let count = 0; count < MANY / 5; count++) {
       const [, query] = HOSTILE_DOCUMENTS[count % HOSTILE_DOCUMENTS.length] ?? ['', HARMLESS];
-      // Each one different, so that no cache of parsed documents helps or hides growth.
+      // Each one is different, so that no cache of parsed documents helps or hides growth.
       await post(gateway.url, `# ${part} ${count}\n${query}`);
     }
     memory.push(await gateway.memory());

@@ -7,21 +7,23 @@ import { GATEWAY, GATEWAY_PORT, LOAD_CORE, moveTo, Server } from './support/proc
 import { median } from './support/table.ts';
 
 /**
- * `npm run bench:overload`: finds what the gateway can carry of logins and of `me`, offers five times as much for twenty
- * seconds in an open loop (a request is sent when it is due, not when the one before was answered), and says what became
- * of each; how long others waited meanwhile, for `/health/live` and for a `me` of their own, one after the other; and
- * how long after the last offer a login and a `me` take again at most twice their time when nothing else goes on.
+ * `npm run bench:overload`: finds the capacity of the gateway for logins and for `me`, then offers five times as much
+ * for twenty seconds. The loop is open: a request is sent when it is due, without waiting for the answer to the one
+ * before.
+ * It reports the outcome of each request. It reports how long other clients waited meanwhile, for `/health/live` and
+ * for their own `me`, one after the other. And it reports how long after the last offer a login and a `me` take at most
+ * twice their quiet time again.
  */
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 20);
 const TIMES = 5;
 const CAPACITY_SECONDS = 5;
-/** Enough to keep a core busy; on a slow one more might be refused. */
+/** Enough to keep a core busy. On a slow core, one more might be refused. */
 const LOGINS_AT_ONCE = 4;
 const ME = JSON.stringify({ query: '{ me { id username email } }' });
 const USERNAMES = Array.from({ length: 16 }, (_, index) => `bench${index}`);
-/** Together, and with those that watch, fewer than MAX_CONNECTIONS: a proxy in front would see to that. */
+/** Together with those of the watchers, fewer than MAX_CONNECTIONS. In production a proxy would ensure that. */
 const CONNECTIONS = { login: 500, me: 1_000 };
-/** Seconds within which it must be as before. */
+/** Seconds within which the gateway must have recovered. */
 const RECOVERY = 10;
 
 const print = (line: string): unknown => process.stdout.write(`${line}\n`);
@@ -33,7 +35,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** One after the other. */
+/** Runs the work several times, one run after the other. */
 async function each(count: number, work: () => Promise<number>): Promise<number[]> {
   const all: number[] = [];
   for (let turn = 0; turn < count; turn++) all.push(await work());
@@ -43,11 +45,11 @@ async function each(count: number, work: () => Promise<number>): Promise<number[
 interface Watched {
   asked: number;
   longest: number;
-  /** Other than with 200. */
+  /** Requests with another status than 200. */
   refused: number;
 }
 
-/** Asks again and again, one request at a time, until it is told to stop. */
+/** Sends one request after the other, until it is stopped. */
 function watch(ask: () => Promise<boolean>): () => Promise<Watched> {
   const seen: Watched = { asked: 0, longest: 0, refused: 0 };
   let over = false;
@@ -71,7 +73,7 @@ function watch(ask: () => Promise<boolean>): () => Promise<Watched> {
 }
 
 const inWords = ({ asked, longest, refused }: Watched): string =>
-  `${asked} times, ${refused} of them in vain, longest ${longest.toFixed(0)} ms`;
+  `${asked} times, ${refused} of them refused, longest ${longest.toFixed(0)} ms`;
 
 class Overload {
   readonly #server: Server;
@@ -90,12 +92,12 @@ class Overload {
     return this.#accounts[this.#next++ % this.#accounts.length] as Account;
   }
 
-  /** @returns what must not be. */
+  /** @returns the problems. */
   async run(what: string, load: () => Promise<Outcome[]>): Promise<string[]> {
     const { url } = this.#server;
     const connection = await Connection.open(url);
     const ask = async ({ body, bearer }: Request) => (await connection.ask(body, bearer)).status === 200;
-    /** Milliseconds; what is refused never takes as long as before. */
+    /** Milliseconds of a served request. A refusal counts as infinite. */
     const served = async (request: Request): Promise<number> => {
       let wasServed = false;
       const took = await timed(async () => {
@@ -113,11 +115,11 @@ class Overload {
     const sampling = setInterval(async () => {
       peak = Math.max(peak, await this.#server.memory());
     }, 500);
-    // As probes of an orchestrator: over a new connection each time.
+    // Like the probes of an orchestrator: over a new connection each time.
     const probe = { headers: { connection: 'close' } };
     const live = watch(async () => (await fetch(new URL('/health/live', url), probe)).status === 200);
     const me = watch(() => ask(this.me()));
-    // What the load generator itself was late by, which all waits hold as well.
+    // Delay of the load generator itself, which is part of all waits.
     const lag = monitorEventLoopDelay();
     lag.enable();
     const outcomes = await load();
@@ -149,7 +151,7 @@ class Overload {
       const others = [...neither.values()].reduce((sum, times) => sum + times, 0);
       print(
         `  offered ${offered} (${(offered / SECONDS).toFixed(0)}/s): answered ${answered}, shed ${shed} with Retry-After and ` +
-          `${shedSilently} without, not sent for want of a connection ${unsent}, neither ${others}; ` +
+          `${shedSilently} without, not sent without a free connection ${unsent}, neither ${others}; ` +
           `longest wait ${longestWait.toFixed(0)} ms, of those that were served ${longestAnswered.toFixed(0)} ms`,
       );
       for (const [kind, count] of neither) print(`  neither: ${kind} (${count} times)`);

@@ -14,12 +14,12 @@ import { startRedis } from './support/redis.ts';
 import { median, percent, printTable } from './support/table.ts';
 
 /**
- * `npm run bench`: ratios against floors that are measured beside them in the same run.
- * `npm run bench -- refresh login` runs these parts only.
+ * `npm run bench`: ratios to floors that are measured in the same run.
+ * `npm run bench -- refresh login` runs only these parts.
  */
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 5);
 const ROUNDS = 3;
-/** By then V8 has compiled what it will: a refresh costs twice as much for the first ten thousand. */
+/** By then, V8 has finished compiling. The first ten thousand refreshes cost twice as much. */
 const WARM_UP = { times: 15_000 };
 const FLOOR_PORT = 4902;
 const ME = '{ me { id username email } }';
@@ -30,10 +30,10 @@ interface Row {
   what: string;
   gateway: number;
   floor: number;
-  /** Of the ratio: at least, or at most where it is negative; 0 for none. */
+  /** Target of the ratio: a minimum, or a maximum when it is negative; 0 for none. */
   target: number;
   unit: string;
-  /** Microseconds for one request, which other work on the machine shakes less than rates. */
+  /** Microseconds of processor time for one request. Other work on the machine affects them less than rates. */
   processor?: { gateway: number; floor: number };
 }
 const rows: Row[] = [];
@@ -41,7 +41,7 @@ const rows: Row[] = [];
 const quantile = (sorted: number[], q: number): number =>
   sorted[Math.floor((sorted.length - 1) * q)] ?? Number.NaN;
 
-/** In turns, so that a noisy moment of the machine hits both. */
+/** Measures in turns, so that noise of the machine affects both. */
 async function inTurns<One, Other>(
   one: () => Promise<One>,
   other: () => Promise<Other>,
@@ -54,7 +54,7 @@ async function inTurns<One, Other>(
   return [ones, others];
 }
 
-/** A row of rates. */
+/** Adds a row of rates. */
 async function compare(
   what: string,
   target: number,
@@ -105,7 +105,7 @@ async function benchQueries(database: Database): Promise<void> {
   });
 }
 
-/** RS256 is the default, and in the floor whatever the gateway signs with. */
+/** Measures refreshes. RS256 is the default; the floor always signs with it. */
 async function benchRefresh(
   database: Database,
   store: 'PostgreSQL' | 'Redis',
@@ -118,11 +118,11 @@ async function benchRefresh(
   }
   const floor = async () => {
     const { perSecond, microseconds } = await measureOnServerCore(['bench/floors/signatures.ts']);
-    // A commit is the database's, on the other core: it costs the server nothing.
+    // A commit runs on the other core, in the database, so it costs the server nothing.
     return { perSecond: Math.min(perSecond, await commitsPerSecond(database, SECONDS)), microseconds };
   };
   try {
-    // A key that exists is used on, whatever its algorithm.
+    // An existing key would stay in use, whatever its algorithm.
     await database.query('delete from signing_key');
     await withGateway(
       database,
@@ -168,7 +168,7 @@ async function benchLatency(database: Database): Promise<void> {
   });
 }
 
-/** The accounts exist from the first part on. */
+/** Runs work with a gateway. The first part makes the accounts. */
 async function withGateway(
   database: Database,
   settings: Record<string, string>,
@@ -198,7 +198,7 @@ function print(): void {
       processor ? `${percent(processor.floor / processor.gateway)} (${processor.gateway.toFixed(0)} µs)` : '',
     ];
   });
-  printTable(['what', 'gateway', 'floor', 'ratio', 'aim', 'by processor time'], cells);
+  printTable(['what', 'gateway', 'floor', 'ratio', 'target', 'by processor time'], cells);
 }
 
 const PARTS: Record<string, (database: Database) => Promise<void>> = {
@@ -214,7 +214,7 @@ const PARTS: Record<string, (database: Database) => Promise<void>> = {
   },
   growth: (database) => benchGrowth(database, SECONDS),
 };
-/** A million accounts take some minutes. */
+/** Parts that run only by name: a million accounts take some minutes. */
 const ONLY_WHEN_ASKED = ['growth'];
 
 const asked = process.argv.slice(2);

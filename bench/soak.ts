@@ -8,26 +8,26 @@ import { GATEWAY, GATEWAY_PORT, LOAD_CORE, moveTo, Server } from './support/proc
 import { median } from './support/table.ts';
 
 /**
- * `npm run bench:soak`: half an hour of a moderate mix, each client at an address of its own and within its limits.
- * Sessions live for minutes, so that housekeeping has something to do; passwords are hashed at a low cost, since time
- * that is spent hashing finds nothing.
+ * `npm run bench:soak`: half an hour of a moderate mix. Each client has its own IP and stays within its limits.
+ * Sessions live for minutes, so that housekeeping has work. Passwords are hashed at a low cost, since hashing time
+ * finds no leaks.
  *
- * Level means, of the samples that are taken every ten seconds:
- * - resident memory, and the heap after full collections: the median of the last third is at most 5 % above that of the
- *   second third (in the first one code is compiled and caches fill);
- * - open files, threads and connections to PostgreSQL: at most two above;
- * - no row that housekeeping deletes was overdue for more than 22 minutes: its rounds are at most ten apart, and where
- *   the machine is busy one may fail;
- * - no mail waited at the end, and nothing was answered in another way than it should be.
+ * Samples are taken every ten seconds. The run is level when:
+ * - resident memory, and the heap after full collections, have a median in the last third that is at most 5 % above
+ *   that of the second third (in the first third code is compiled and caches fill);
+ * - open files, threads and connections to PostgreSQL are at most two above;
+ * - no row that housekeeping deletes was overdue for more than 22 minutes: its rounds are at most ten apart, and one
+ *   may fail on a busy machine;
+ * - no mail waited at the end, and every answer was as expected.
  *
- * What is refused as SERVICE_UNAVAILABLE, or is not begun since a hundred others are under way, counts as busy: on a
- * machine that does other things as well that is no fault. But when it only grows and operations do not, look for what
- * holds the connections to the database. A run that is much shorter is still warming up, and says nothing about memory.
+ * A SERVICE_UNAVAILABLE counts as busy, and so does an operation that is not started because a hundred others run. On a
+ * shared machine that is not a fault. But when only the busy count grows, find out what holds the connections to the
+ * database. A much shorter run is still warming up, and says nothing about memory.
  */
 const MINUTES = Number(process.env.BENCH_MINUTES ?? 30);
 const PEOPLE = 60;
 const PER_SECOND = 20;
-/** More than these at once would be another load than the steady one that is meant. */
+/** Limit of concurrent operations. More would no longer be a steady load. */
 const MAX_AT_ONCE = 100;
 const SAMPLE_EVERY = 10_000;
 const LINES = 10;
@@ -35,7 +35,7 @@ const MEMORY_TOLERANCE = 1.05;
 const COUNT_TOLERANCE = 2;
 const OVERDUE_AFTER = '22 minutes';
 
-/** Of a hundred operations. */
+/** Shares of a hundred operations. */
 const MIX = {
   me: 45,
   refresh: 25,
@@ -51,7 +51,7 @@ const MIX = {
 type Operation = keyof typeof MIX;
 const OPERATIONS = Object.entries(MIX).flatMap(([name, share]) => Array(share).fill(name)) as Operation[];
 
-/** What housekeeping deletes within the time of a run, and from when on. */
+/** The tables from which housekeeping deletes rows within the time of a run, with the column of the deadline. */
 const BOUNDED = { session: 'expires_at', ending: 'kept_until', one_time_token: 'expires_at' } as const;
 
 const GAUGES = ['resident MB', 'heap MB', 'open files', 'threads', 'connections'] as const;
@@ -76,11 +76,11 @@ async function insist<Result>(work: () => Promise<Result>): Promise<Result> {
   }
 }
 
-/** Starts so many operations a second, whether or not earlier ones are done. */
+/** Starts so many operations a second, without waiting for earlier ones. */
 class Crowd {
   readonly done = new Map<Operation, number>();
   readonly wrong = new Map<string, number>();
-  /** Refused with SERVICE_UNAVAILABLE, or not begun: the machine had no time. */
+  /** Operations that were refused with SERVICE_UNAVAILABLE, or not started. */
   busy = 0;
   readonly #url: string;
   readonly #idle: Person[];
@@ -150,7 +150,7 @@ async function take(server: Server, database: Database, heapFile: string, minute
   return {
     minute,
     'resident MB': await server.memory(),
-    // None before the first full collection.
+    // There is no value before the first full collection.
     'heap MB': Number(await readFile(heapFile, 'utf8').catch(() => 'NaN')) / 1024 / 1024,
     'open files': await server.openFiles(),
     threads: await server.threads(),
@@ -183,7 +183,7 @@ await moveTo(LOAD_CORE);
 const folder = await mkdtemp(join(tmpdir(), 'gatehouse-soak-'));
 const database = await startDatabase();
 const nowhere = 'http://127.0.0.1:9';
-// Sign-ins are begun there, and nobody scans them.
+// Sign-ins are started there, but never scanned.
 const blockpass = new FakeBlockpass({
   clientId: 'developer_service',
   clientSecret: 'developer_service',
@@ -209,7 +209,7 @@ try {
   const people: Person[] = [];
   const { url } = server;
   while (people.length < PEOPLE) people.push(await insist(() => Person.register(url, people.length)));
-  // One after the other: all at once would be more than may wait for a hash.
+  // One after the other, since all together would exceed the queue for hashes.
   for (const person of people) await insist(() => person.login());
   const crowd = new Crowd(url, people);
   const startedAt = performance.now();
@@ -217,9 +217,7 @@ try {
   const load = crowd.runUntil(end);
 
   const total = (counts: Map<unknown, number>) => [...counts.values()].reduce((sum, count) => sum + count, 0);
-  print(
-    `minute | operations | busy | not as they should | ${GAUGES.join(' | ')} | rows | overdue | mails waiting`,
-  );
+  print(`minute | operations | busy | unexpected | ${GAUGES.join(' | ')} | rows | overdue | mails waiting`);
   const samples: Sample[] = [];
   const samplesPerLine = Math.max(1, Math.round((MINUTES * 60_000) / SAMPLE_EVERY / LINES));
   while (performance.now() < end) {
@@ -241,12 +239,12 @@ try {
     );
   }
   await load;
-  // The last mails have a moment.
+  // Gives the last mails a moment.
   await pause(5_000);
   samples.push(await take(server, database, heapFile, (performance.now() - startedAt) / 60_000));
 
   print(`done: ${[...crowd.done].map(([name, count]) => `${name} ${count}`).join(', ')}`);
-  for (const [what, times] of crowd.wrong) print(`not as it should: ${what} (${times} times)`);
+  for (const [what, times] of crowd.wrong) print(`unexpected: ${what} (${times} times)`);
   const problems = judge(samples, crowd);
   print(problems.length === 0 ? 'level' : `NOT level: ${problems.join(', ')}`);
   if (problems.length > 0) process.exitCode = 1;

@@ -4,7 +4,7 @@ import Fastify from 'fastify';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import pg from 'pg';
 
-/** The least that such a query can cost: Apollo on Fastify, one jose verification and one read by pg. */
+/** The lower bound of such a query: Apollo on Fastify, one jose verification and one read by pg. */
 const keys = createRemoteJWKSet(new URL(process.env.JWKS_URL ?? ''));
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 20 });
 

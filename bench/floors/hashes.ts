@@ -5,7 +5,7 @@ import type * as StoredHash from '../../src/passwords/stored-hash.ts';
 const built = new URL('../../dist/src/passwords/stored-hash.js', import.meta.url).href;
 const { ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES }: typeof StoredHash = await import(built);
 
-/** Verifications of a password hash, with nothing around them. Prints a Rate. */
+/** Measures verifications of a password hash, with nothing around them. Prints a Rate. */
 const SECONDS = 5;
 const password = 'plum orchard violin';
 const bcrypt = bcryptHash(password, 12);

@@ -1,6 +1,6 @@
 import { generateKeyPair, SignJWT } from 'jose';
 
-/** RS256 signatures, as an access token needs one. Prints a Rate. */
+/** Measures RS256 signatures, of which an access token needs one. Prints a Rate. */
 const SECONDS = 3;
 const { privateKey } = await generateKeyPair('RS256');
 const processorBefore = process.cpuUsage();

@@ -2,15 +2,15 @@ import { connect, type Socket } from 'node:net';
 
 export interface Answer {
   readonly status: number;
-  /** The header, in seconds. */
+  /** Value of the header, in seconds. */
   readonly retryAfter: number | undefined;
   readonly body: string;
 }
 
 /**
- * One kept-alive connection, one request at a time, opened again when the server has had enough of it. Written by hand
- * because the load shares a core with PostgreSQL: `fetch` costs about as much as the gateway's answer does, and would be
- * what is measured.
+ * One kept-alive connection with one request at a time. It reconnects when the server has closed it. Written by hand
+ * because the load shares a core with PostgreSQL: `fetch` costs about as much as an answer of the gateway, and would
+ * dominate the measurement.
  */
 export class Connection {
   readonly #url: URL;
@@ -30,19 +30,25 @@ export class Connection {
     return connection;
   }
 
-  /** Whether the next request goes out on the connection that carried the one before. */
+  /** Whether the next request uses the connection of the one before. */
   get isOpen(): boolean {
     return this.#socket !== undefined;
   }
 
-  /** @returns the body of the answer. @throws when it is not a GraphQL answer without errors. */
+  /**
+   * @returns the body of the answer.
+   * @throws when it is not a GraphQL answer without errors.
+   */
   async post(body: string, bearer?: string): Promise<string> {
     const answer = await this.ask(body, bearer);
     if (answer.body.includes('"errors":')) throw new Error(`the bench was refused: ${answer.body}`);
     return answer.body;
   }
 
-  /** @returns the answer, whatever it is. @throws when the server closes the connection instead. */
+  /**
+   * @returns the answer, with any status.
+   * @throws when the server closes the connection instead.
+   */
   async ask(body: string, bearer?: string): Promise<Answer> {
     const socket = this.#socket ?? (await this.#connect());
     const answer = Promise.withResolvers<Answer>();
@@ -52,7 +58,7 @@ export class Connection {
     return answer.promise;
   }
 
-  /** @param reason what the request under way ends with */
+  /** @param reason with which the current request is rejected */
   close(reason?: Error): void {
     if (reason) this.#answer?.reject(reason);
     this.#leave();
@@ -64,7 +70,7 @@ export class Connection {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     socket.once('connect', resolve).once('error', reject);
     await promise;
-    // Answers are ASCII, so that a character is a byte.
+    // Answers are ASCII, so a character is a byte.
     socket.setEncoding('latin1').setNoDelay(true);
     socket.on('data', (text) => this.#receive(String(text)));
     socket.on('close', () => {

@@ -8,14 +8,14 @@ import type * as Composition from '../../src/composition/index.ts';
 import type * as Configuration from '../../src/config/index.ts';
 import type * as Ground from '../../src/foundation.ts';
 
-/** From the build, so that what is measured is what runs. */
+/** Loads modules from the build, so that the bench measures the production code. */
 const built = <Module>(name: string) =>
   import(new URL(`../../dist/src/${name}`, import.meta.url).href) as Promise<Module>;
 const { withMigrations } = await built<typeof Composition>('composition/index.js');
 const { loadConfig } = await built<typeof Configuration>('config/index.js');
 const { layFoundation } = await built<typeof Ground>('foundation.js');
 
-/** A PostgreSQL of the bench's own, migrated, on the core of the load. */
+/** Starts a PostgreSQL for the bench, migrated, on the core of the load. */
 export async function startDatabase() {
   const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-bench-'));
   const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
@@ -23,7 +23,7 @@ export async function startDatabase() {
   const key = () => randomBytes(32).toString('base64');
   return {
     servingUrl: foundation.servingUrl,
-    /** What a gateway needs to serve from here. */
+    /** The settings of a gateway on this database. */
     environment: {
       DATABASE_URL: foundation.servingUrl,
       DATABASE_MIGRATION_URL: foundation.ownerUrl,
@@ -48,7 +48,7 @@ export async function startDatabase() {
 
 export type Database = Awaited<ReturnType<typeof startDatabase>>;
 
-/** Single-row commits per second over 16 connections: what no store in PostgreSQL can be faster than. */
+/** Single-row commits per second over 16 connections: the upper bound of any store in PostgreSQL. */
 export async function commitsPerSecond({ servingUrl, query }: Database, seconds: number): Promise<number> {
   await query('create table if not exists bench_commit (id int primary key, n int not null default 0)');
   await query('insert into bench_commit (id) select generate_series(1, 16) on conflict do nothing');

@@ -8,10 +8,10 @@ export interface Account {
   refreshToken: string;
 }
 
-/** Requests at a time, each over a connection of its own: of what changes something, and of what only reads. */
+/** Concurrent requests, each over its own connection: of operations that write, and of those that only read. */
 const CHANGES = 16;
 const READS = 32;
-/** Milliseconds. */
+/** Milliseconds before a retry, when the queue for hashes was full. */
 const ROOM_AGAIN = 100;
 const PASSWORD = 'plum orchard violin';
 
@@ -34,7 +34,7 @@ async function execute<Data>(connection: Connection, query: string, variables: o
   return (JSON.parse(answer) as { data: Data }).data;
 }
 
-/** As a client does it: where the queue for hashes is full, once more a moment later. */
+/** Logs in like a real client: it retries a moment later when the queue for hashes is full. */
 async function logIn(connection: Connection, username: string): Promise<Account> {
   for (;;) {
     try {
@@ -77,7 +77,7 @@ export async function signIn(
   return accounts;
 }
 
-/** One query, of the accounts in turn, for a time or so many times. */
+/** Sends one query, for the accounts in turn, for a time or a number of times. */
 export function queries(
   server: Server,
   query: string,
@@ -91,7 +91,7 @@ export function queries(
   });
 }
 
-/** Each account refreshes at most once at a time. */
+/** Refreshes the sessions. Each account has at most one refresh at a time. */
 export function refreshes(server: Server, accounts: readonly Account[], extent: Extent): Promise<Rate> {
   const idle = [...accounts];
   return rateOf(server, CHANGES, extent, async (connection) => {
@@ -113,7 +113,7 @@ export function logins(
   });
 }
 
-/** Milliseconds of single queries, one after the other, until `over`. In order of length. */
+/** Milliseconds of single queries, one after the other, until `over`. Sorted, the shortest first. */
 export async function latencies(
   { url }: Server,
   query: string,

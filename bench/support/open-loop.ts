@@ -6,33 +6,33 @@ export interface Request {
   readonly bearer?: string | undefined;
 }
 
-/** What became of the requests of an open loop. */
+/** The outcome of the requests of an open loop. */
 export interface Outcome {
-  /** How many were due. */
+  /** Requests that were due. */
   offered: number;
-  /** Not sent, since all connections were busy: a proxy in front would refuse these itself. */
+  /** Requests that were not sent because all connections were busy. In production a proxy would refuse them. */
   unsent: number;
   answered: number;
-  /** By 503 or 429, with a time to come back. */
+  /** Requests that were refused with 503 or 429, with Retry-After. */
   shed: number;
-  /** The same without one. */
+  /** The same without Retry-After. */
   shedSilently: number;
-  /** Anything else: another answer, a closed connection, none within the patience. What, and how often. */
+  /** Other outcomes with their count: another answer, a closed connection, or no answer in time. */
   neither: Map<string, number>;
-  /** Milliseconds from when a request was due to its answer. */
+  /** Milliseconds from the due time of a request to its answer. */
   longestWait: number;
   longestAnswered: number;
-  /** When the last was due, by performance.now(). */
+  /** When the last request was due, in the time of performance.now(). */
   endedAt: number;
 }
 
 const HELLO = JSON.stringify({ query: '{ __typename }' });
-/** Milliseconds: more than the deadline of an operation. */
+/** Milliseconds. Longer than the deadline of an operation. */
 const PATIENCE = 15_000;
 
 /**
- * Offers so many requests a second over at most so many connections, whatever becomes of them, and waits until each has
- * come to something.
+ * Offers so many requests a second over at most so many connections, without waiting for answers. Resolves when each
+ * request has an outcome.
  */
 export async function offer(
   { url }: Pick<Server, 'url'>,
@@ -90,7 +90,10 @@ export async function offer(
   return outcome;
 }
 
-/** Open before the load, as those of a proxy in front; one that had said nothing would be closed after ten seconds. */
+/**
+ * Connections that are open before the load, like those of a proxy. A connection without a request would be closed
+ * after ten seconds.
+ */
 async function warmed(url: string, count: number): Promise<Connection[]> {
   const connections: Connection[] = [];
   while (connections.length < count) {

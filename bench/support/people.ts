@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
 const PASSWORD = 'plum orchard violin';
-/** Milliseconds before the end of a token at which its client thinks of another. */
+/** Milliseconds before the expiry of a token at which its client gets another one. */
 const EARLY = 15_000;
-/** Milliseconds for an answer: longer than a gateway takes that hardly gets any processor time. */
+/** Milliseconds to wait for an answer. Longer than an answer takes on a starved machine. */
 const PATIENCE = 60_000;
 
 const REGISTER = `mutation ($username: String!, $email: EmailAddress!, $password: String!) {
@@ -27,10 +27,12 @@ const START = 'mutation { startBlockpassSignIn { id secret } }';
 const WATCH =
   'subscription ($id: ID!, $secret: String!) { blockpassSignIn(id: $id, secret: $secret) { state } }';
 
-/** A socket that the gateway has no time for, and one whose hello came too late (graphql-transport-ws). */
+/**
+ * Close codes of a socket: refused because the gateway is busy, and a hello that came too late (graphql-transport-ws).
+ */
 const TOO_LATE = [1013, 4408];
 
-/** The gateway had no time for it, and said so. */
+/** The gateway refused an operation because it was busy. */
 export class Busy extends Error {}
 
 interface Reply {
@@ -45,7 +47,7 @@ interface Tokens {
   sessionEnds: number;
 }
 
-/** A client at an address of its own, to which the limits of one address apply. */
+/** A client with its own IP, so that the limits of one IP apply to it. */
 export class Person {
   readonly #url: string;
   readonly #username: string;
@@ -58,7 +60,7 @@ export class Person {
     this.#address = address;
   }
 
-  /** @param number below 65,000, which makes the address */
+  /** @param number below 65,000, from which the IP is made */
   static async register(url: string, number: number): Promise<Person> {
     const username = `soak${randomBytes(6).toString('hex')}`;
     const person = new Person(url, username, `10.7.${number >> 8}.${number & 255}`);
@@ -67,7 +69,7 @@ export class Person {
     return person;
   }
 
-  /** Signed in by a token that is good for a while. */
+  /** Returns tokens that stay valid for a while. Signs in or refreshes if needed. */
   async #bearer(): Promise<Tokens> {
     const tokens = this.#tokens;
     if (!tokens || tokens.sessionEnds < Date.now() + EARLY) return this.login();
@@ -82,7 +84,7 @@ export class Person {
   async refresh(): Promise<Tokens> {
     const tokens = this.#tokens;
     if (!tokens || tokens.sessionEnds < Date.now() + EARLY) return this.login();
-    // Without an answer nobody knows whether it is used, and half a minute later it would look stolen.
+    // Without an answer it is unknown whether the token was used, and half a minute later it would look stolen.
     this.#tokens = undefined;
     return this.#keep(await this.#ask(REFRESH, { token: tokens.refreshToken }), 'refresh');
   }
@@ -100,7 +102,7 @@ export class Person {
 
   async wrongPassword(): Promise<void> {
     const wrong = { username: this.#username, password: 'plum orchard viola' };
-    // Ten of them in half an hour are an account's allowance.
+    // An account allows ten of them in half an hour.
     expectCode(await this.#ask(LOGIN, wrong), 'INVALID_CREDENTIALS', 'RATE_LIMITED');
   }
 
@@ -122,7 +124,10 @@ export class Person {
     if (response.status !== 200) throw new Error(`/health/ready says ${response.status}`);
   }
 
-  /** Hears the state of a sign-in once. Every other one goes without a word, as a phone that loses its network. */
+  /**
+   * Receives the state of a sign-in once. Half of the clients disconnect without a close, like a phone that loses its
+   * network.
+   */
   async subscription(): Promise<void> {
     const reply = await this.#ask(START);
     expectNone(reply);
@@ -184,7 +189,7 @@ export class Person {
       errors?: { extensions?: { code?: string } }[];
     };
     const code = errors?.[0]?.extensions?.code;
-    // 408: its own headers or body came too late.
+    // 408: the headers or body of the request came too late.
     if (code === 'SERVICE_UNAVAILABLE' || response.status === 408) throw new Busy(code);
     return { data, code };
   }

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 
-/** The server runs alone on one core; load, floors of the database and PostgreSQL itself run on the other. */
+/** The server runs alone on one core. The load, the floors of the database and PostgreSQL itself run on the other. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
 export const GATEWAY = ['--', 'dist/src/main.js', 'start'];
 export const GATEWAY_PORT = 4901;
 
-/** Of /proc; USER_HZ is 100 on every Linux that Node runs on. */
+/** Clock ticks of /proc. USER_HZ is 100 on every Linux that Node supports. */
 const TICKS_PER_SECOND = 100;
 
 export const onCore = (core: number, args: readonly string[]): [string, string[]] => [
@@ -16,7 +16,7 @@ export const onCore = (core: number, args: readonly string[]): [string, string[]
   ['-c', String(core), process.execPath, ...args],
 ];
 
-/** Moves this process, and what it starts from now on, to a core. */
+/** Moves this process, and the processes that it starts from now on, to a core. */
 export async function moveTo(core: number): Promise<void> {
   const mover = spawn('taskset', ['-a', '-cp', String(core), String(process.pid)], { stdio: 'ignore' });
   await new Promise<void>((resolve, reject) => {
@@ -66,7 +66,7 @@ export class Server {
   /** Processor time that all threads have taken since the start, in seconds. */
   async processorSeconds(): Promise<number> {
     const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8');
-    // proc(5): utime and stime are fields 14 and 15; the name before them may hold spaces.
+    // proc(5): utime and stime are fields 14 and 15. The name before them may contain spaces.
     const [user, system] = stat
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')
@@ -84,7 +84,7 @@ export class Server {
     return this.#status('Threads');
   }
 
-  /** Files, sockets and whatever else has a descriptor. */
+  /** Number of descriptors: files, sockets and others. */
   async openFiles(): Promise<number> {
     return (await readdir(`/proc/${this.#child.pid}/fd`)).length;
   }
@@ -101,14 +101,20 @@ export class Server {
   }
 }
 
-/** How often something was done, and what each time cost. */
+/** The rate of an operation, and the cost of each. */
 export interface Rate {
   perSecond: number;
-  /** Processor time of the server for one, all threads: other work on the machine shakes it less than the clock. */
+  /**
+   * Microseconds of processor time of the server for one operation, in all threads. Other work on the machine affects
+   * it less than the clock.
+   */
   microseconds: number;
 }
 
-/** Runs a floor alone on the server's core. @returns what it prints. */
+/**
+ * Runs a floor alone on the server's core.
+ * @returns what it prints.
+ */
 export async function measureOnServerCore(
   args: readonly string[],
   env: Record<string, string> = {},

@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process';
 
 const PORT = 4903;
 
-/** A redis-server without persistence, on the core of the load. @returns null where none is installed. */
+/**
+ * Starts a redis-server without persistence, on the core of the load.
+ * @returns null when none is installed.
+ */
 export async function startRedis(): Promise<{ url: string; close: () => Promise<void> } | null> {
   const child = spawn('redis-server', ['--port', String(PORT), '--bind', '127.0.0.1', '--save', ''], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { constants, PerformanceObserver } from 'node:perf_hooks';
 
 /**
- * Loaded into a server by `--import`: writes the bytes of heap that are left after each full collection into the file
- * HEAP_FILE. Nothing is collected for it, so that the server's memory is what it would be without.
+ * Loaded into a server by `--import`. Writes the bytes of heap that remain after each full collection into the file
+ * HEAP_FILE. It triggers no collection, so the server's memory stays unaffected.
  */
 const file = process.env.HEAP_FILE;
 if (file === undefined) throw new Error('HEAP_FILE is not set');

@@ -1,6 +1,6 @@
 import { cpus } from 'node:os';
 
-/** A Markdown table under the name of the machine, as the README has it. */
+/** Prints a Markdown table after the name of the machine, in the form of the README. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const { model } = cpus()[0] ?? { model: 'unknown' };
   const date = new Date().toISOString().slice(0, 10);
