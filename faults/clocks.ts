@@ -7,12 +7,12 @@ import { missing, STORES } from './support/installed.ts';
 import { pause } from './support/random.ts';
 import { underTraffic } from './support/traffic.ts';
 
-/** Seconds: just below the offset at which a gateway refuses to start. */
+/** Seconds. Just below the offset at which a gateway refuses to start. */
 const APART = 290;
 const FAR_APART = 70 * 60;
 const WORK_FOR = 10;
 
-/** Preloads libfaketime, which shows a process another time, but for the monotonic clock. */
+/** Preloads libfaketime, which gives a process another time, except for the monotonic clock. */
 function fakeTime(): Record<string, string> {
   const { stdout } = spawnSync('faketime', ['-f', '+0s', 'env'], { encoding: 'utf8' });
   const preload = /^LD_PRELOAD=(.+)$/m.exec(stdout ?? '')?.[1] ?? '';
@@ -36,7 +36,7 @@ const apart = underTraffic({
 
 let clockFile: string;
 
-/** One that runs goes on, by the time of the database. One that starts so refuses to. */
+/** A running gateway goes on, by the time of the database. A gateway that starts with this clock refuses. */
 const leapt = underTraffic({
   name: 'clocks-leap',
   what: `clock of a gateway leaps ${FAR_APART / 60} minutes`,

@@ -3,12 +3,12 @@ import { STORES } from './support/installed.ts';
 import { pause } from './support/random.ts';
 import { underTraffic } from './support/traffic.ts';
 
-/** Milliseconds. A client refreshes several times elsewhere before its late request has become too old to have an effect. */
+/** Milliseconds. A client refreshes several times elsewhere before its late request is too old to take effect. */
 const KEPT_FOR = 1_000;
 
 /**
- * A gateway stands still, as on a machine that swaps or is moved. Its clients give up after 5 s and go on elsewhere; when
- * it wakes, it finds in its sockets what they sent before.
+ * A gateway stalls, as on a machine that swaps or migrates. Its clients give up after 5 s and go on elsewhere. When it
+ * wakes, it finds their old requests in its sockets.
  */
 const frozenFor = (seconds: number, inShort: boolean): Fault =>
   underTraffic({

@@ -4,7 +4,7 @@ import { underTraffic } from './support/traffic.ts';
 
 const REFRESHES = { short: 300, long: 10_000 };
 
-/** One gateway or the other is killed every 0.5 to 2 s and started again, until so many refreshes were acknowledged. */
+/** Kills one gateway or the other every 0.5 to 2 s and starts it again, until so many refreshes were acknowledged. */
 export const gatewayKilled = underTraffic({
   name: 'gateway-killed',
   what: 'gateway killed every 0.5 to 2 s',

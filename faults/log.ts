@@ -19,7 +19,7 @@ function fault(name: string, what: string, log: () => 'unread' | number, inShort
     async inject({ gateways, tally, postgres }) {
       await pause(WORK_FOR * 1000);
       const failed = tally.refused + tally.unanswered;
-      if (failed > 0) tally.isWrong(`${failed} requests failed for the log alone`);
+      if (failed > 0) tally.isWrong(`${failed} requests failed because of the log`);
       // Now every refusal is logged too.
       await postgres.stop();
       await postgres.start();

@@ -5,13 +5,16 @@ import { pause } from './support/random.ts';
 import type { Tally } from './support/tally.ts';
 import { World } from './support/world.ts';
 
-/** Milliseconds between two registrations, each of which is worth one mail. */
+/** Milliseconds between two registrations, each of which causes one mail. */
 const EVERY = 150;
-/** Seconds: the fault, and the longest that the outbox may take afterwards (its third retry comes after 20 s). */
+/** Seconds of the fault, and the longest time of the outbox afterwards (its third retry comes after 20 s). */
 const AWAY_FOR = 12;
 const DELIVERED_WITHIN = 60;
 
-/** The server is away for a while. What it does meanwhile, and whether the last answer of a taken mail may get lost. */
+/**
+ * The mail server is away for a while. `away` and `back` set its behaviour. With `mayRepeat`, the answer to an accepted
+ * mail may get lost.
+ */
 function fault(
   name: string,
   what: string,
@@ -62,7 +65,7 @@ async function mailsUnder({ scale }: Round, away: Step, back: Step, mayRepeat: b
   }
 }
 
-/** One mail for each account, and for no other. */
+/** Expects one mail for each account, and no other. */
 async function compare({ strangers, tally }: World, { mails }: TestSmtp, mayRepeat: boolean): Promise<void> {
   const countOf = (person: Person) => mails.filter(({ to }) => to === `${person.name}@example.test`).length;
   const until = performance.now() + DELIVERED_WITHIN * 1000;
@@ -84,7 +87,7 @@ export const mail: readonly Fault[] = [
   fault('refuses', `refuses for ${AWAY_FOR} s`, { away: answering(451), back: answering('take') }),
   fault('hangs', `hangs for ${AWAY_FOR} s`, { away: answering('silence'), back: answering('take') }),
   fault('killed', `killed in the middle, away for ${AWAY_FOR} s`, {
-    // It takes the mails and never says so: the answers are what the kill loses.
+    // Accepts the mails but never confirms them: the kill loses the answers.
     async away(smtp) {
       smtp.answer = () => 'late silence';
       await pause(500);

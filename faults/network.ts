@@ -8,13 +8,13 @@ import type { World } from './support/world.ts';
 /** Seconds. */
 const PARTITION = 20;
 const HEALS_WITHIN = 5;
-/** Only the deadline of a request (REQUEST_MAX_AGE_SECONDS) tells that a connection has gone silent. */
+/** Only the deadline of a request (REQUEST_MAX_AGE_SECONDS) detects a silent connection. */
 const SILENT_FOR = 10;
 
-/** The networks between the gateways and their parts, of the fault that runs. */
+/** The networks between the gateways and their parts, in the running fault. */
 let lines: TcpProxy[] = [];
 
-/** The same address by way of a line that can be cut. */
+/** The same URL through a line that can be cut. */
 async function through(url: string, world: World): Promise<string> {
   const address = new URL(url);
   const line = await TcpProxy.to(address.hostname, Number(address.port));
@@ -53,7 +53,7 @@ export const network: readonly Fault[] = [
   fault('cut', 'cut', HEALS_WITHIN, async () => {
     for (const line of lines) line.cut();
   }),
-  // A firewall that forgot its connections: what is sent on one is lost, and only a deadline tells.
+  // A firewall that forgot its connections: data on them is lost, and only a deadline detects that.
   fault('half-open', 'half open', SILENT_FOR, async () => {
     for (const line of lines) line.freeze({ all: false });
   }),

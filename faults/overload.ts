@@ -12,22 +12,22 @@ const TIMES = 10;
 const MEASURE_FOR = 3;
 const OFFER_FOR = { short: 4, long: 15 };
 const RECOVERS_WITHIN = 2;
-/** Of what it carries when it is asked for no more. */
+/** Fraction of the capacity that must still be served. */
 const GOODPUT = 0.7;
-/** Together fewer than the connections that a gateway takes. */
+/** Together fewer than the connections that a gateway accepts. */
 const CONNECTIONS = { login: 300, me: 500 };
-/** Requests at once that keep it busy and are not refused. */
+/** Concurrent requests that keep it busy without being refused. */
 const CLOSED_LOOP = { login: 2, me: 16 };
-/** Milliseconds between two requests of those who have nothing to do with the load. */
+/** Milliseconds between two requests of clients that are not part of the load. */
 const OTHERS_EVERY = 50;
 
-/** Moves a process with all its threads, so that the load does not take the processor of what it measures. */
+/** Moves a process with all its threads, so that the load does not use the processor of the gateway. */
 const moveTo = (cores: string, pid: number) => spawnSync('taskset', ['-a', '-cp', cores, String(pid)]);
 const ALL_CORES = `0-${cpus().length - 1}`;
 
 type Kind = 'login' | 'me';
 
-/** @returns what went wrong; undefined for nothing. */
+/** @returns the problem; undefined without one. */
 const problemOf = async (connection: Connection, { body, bearer }: Request): Promise<string | undefined> => {
   const { status, body: answer } = await connection.ask(body, bearer);
   return status === 200 && !answer.includes('"errors":') ? undefined : `${status} ${answer.slice(0, 80)}`;
@@ -36,7 +36,7 @@ const problemOf = async (connection: Connection, { body, bearer }: Request): Pro
 const ask = async (connection: Connection, request: Request): Promise<boolean> =>
   (await problemOf(connection, request)) === undefined;
 
-/** How many a second are answered when each client waits for the answer before. */
+/** Answers per second when each client waits for the answer before. */
 async function capacity(url: string, kind: Kind, next: () => Request): Promise<number> {
   let answered = 0;
   const until = performance.now() + MEASURE_FOR * 1000;
@@ -107,7 +107,7 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
     const goodput = outcome.answered / seconds / carries;
     tally.notes.push(
       `carries ${carries.toFixed(0)} a second, goodput ${(goodput * 100).toFixed(0)} %, ` +
-        `${outcome.unsent} not sent for want of a connection, others waited ${longest.toFixed(0)} ms at most`,
+        `${outcome.unsent} not sent without a free connection, others waited ${longest.toFixed(0)} ms at most`,
     );
     if (goodput < GOODPUT) tally.isWrong(`goodput of ${(goodput * 100).toFixed(0)} %`);
     if (outcome.shedSilently > 0) tally.isWrong('refused without Retry-After');
@@ -120,7 +120,7 @@ async function overload({ scale }: Round, kind: Kind): Promise<Tally> {
   }
 }
 
-/** A probe of an orchestrator and, while logins are the load, a client that is signed in. */
+/** Runs the probe of an orchestrator and a signed-in client. */
 async function serveOthers(
   { gateways }: World,
   me: () => Request,

@@ -3,7 +3,7 @@ import type { Fault } from './support/fault.ts';
 import { pause } from './support/random.ts';
 import { underTraffic } from './support/traffic.ts';
 
-/** Seconds: PgBouncer tries a server that refused it again after `server_login_retry`, 15 by default. */
+/** Seconds. PgBouncer retries a server that refused it after `server_login_retry`, 15 by default. */
 const HEALS_WITHIN = 20;
 
 let bouncer: TestPgBouncer;

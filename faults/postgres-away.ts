@@ -8,7 +8,7 @@ import type { World } from './support/world.ts';
 /** Seconds. */
 const FROZEN_FOR = 20;
 const AWAY_FOR = 8;
-/** More than the server has connections. */
+/** More than the connections of the server. */
 const CROWD = 200;
 
 function fault(name: string, what: string, away: (world: World) => Promise<void>, inShort = false): Fault {
@@ -42,12 +42,12 @@ async function frozen({ postgres }: World): Promise<void> {
   await postgres.thaw();
 }
 
-/** Other programs take every connection, again and again as the gateways lose theirs. */
+/** Other programs take every connection, repeatedly as the gateways lose theirs. */
 async function crowded({ postgres, tally }: World): Promise<void> {
   const crowd: pg.Client[] = [];
   const until = performance.now() + AWAY_FOR * 1000;
   while (performance.now() < until) {
-    // Those that are refused hold even the superuser's places for a moment.
+    // Refused connections briefly occupy even the places of the superuser.
     await postgres
       .superuser(
         `select pg_terminate_backend(pid) from pg_stat_activity
@@ -82,7 +82,7 @@ async function readOnly({ postgres }: World): Promise<void> {
   };
   await set('on');
   await pause(AWAY_FOR * 1000);
-  // The superuser's own transaction is read-only by now; ALTER SYSTEM does not mind.
+  // The superuser's own transaction is read-only by now, but ALTER SYSTEM still works.
   await set('off');
 }
 

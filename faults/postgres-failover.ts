@@ -8,7 +8,7 @@ let address: VirtualAddress;
 let standby: FaultPostgres;
 
 /**
- * The standby takes over, and the address of the database with it, unless the connection string names both servers.
+ * The standby takes over. The address of the database moves with it, unless the connection string names both servers.
  */
 function failover(
   name: string,

@@ -6,7 +6,7 @@ import type { FaultPostgres } from './support/postgres.ts';
 import { pause } from './support/random.ts';
 import { underTraffic } from './support/traffic.ts';
 
-/** Of the file system with the write-ahead log: four segments of 16 MB. */
+/** Size of the file system of the write-ahead log: four segments of 16 MB. */
 const SIZE = '64m';
 /** Seconds. */
 const AWAY_FOR = 8;
@@ -18,7 +18,7 @@ function run(command: string, ...args: string[]): void {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
 }
 
-/** Puts the write-ahead log on a small file system of its own. */
+/** Moves the write-ahead log to a small file system of its own. */
 async function moveLog(postgres: FaultPostgres): Promise<void> {
   const log = logOf(postgres);
   await postgres.stop();
@@ -30,7 +30,7 @@ async function moveLog(postgres: FaultPostgres): Promise<void> {
   await postgres.start();
 }
 
-/** PostgreSQL stops when it cannot write its log. Somebody makes room and starts it again. */
+/** PostgreSQL stops when it cannot write its log. An operator makes room and starts it again. */
 export const postgresLogFull = underTraffic({
   name: 'postgres-log-full',
   what: `PostgreSQL cannot write its write-ahead log (disk full) for ${AWAY_FOR} s`,
@@ -51,7 +51,7 @@ export const postgresLogFull = underTraffic({
     run('fallocate', '-l', String(bavail * bsize), filler);
     const until = performance.now() + AWAY_FOR * 1000;
     while (performance.now() < until) {
-      // Fills the segments that there are sooner than the clients would.
+      // Fills the existing segments sooner than the clients would.
       await postgres.superuser('select pg_switch_wal()').catch(() => {});
       await postgres.superuser('create table if not exists filler as select 1').catch(() => {});
       await pause(200);

@@ -9,7 +9,7 @@ import type { World } from './support/world.ts';
 const FROZEN_FOR = 20;
 const AWAY_FOR = 8;
 const COPY_IS_OLD = 40;
-/** Seconds within which readiness must have noticed. */
+/** Seconds within which readiness must report the fault. */
 const NOTICED_WITHIN = 5;
 
 type Facts = Pick<Course, 'inShort' | 'world' | 'think'> & Bounds;
@@ -39,7 +39,7 @@ const serverOf = ({ redis }: World): TestRedis => {
   return redis;
 };
 
-/** A part that is away for a while, which readiness must say. */
+/** Waits while a part is away, which readiness must report. */
 async function whileAway({ gateways, tally }: World): Promise<void> {
   await pause(NOTICED_WITHIN * 1000);
   const ready = await Promise.all(gateways.map((gateway) => gateway.isReady()));

@@ -8,18 +8,18 @@ import { FaultPostgres } from './support/postgres.ts';
 import { pause } from './support/random.ts';
 import { underTraffic } from './support/traffic.ts';
 
-/** Seconds of work while the copy is made, and after it. */
+/** Seconds of work during the copy, and after it. */
 const WORK_FOR = 2;
 
-/** What docs/configuration.md tells the operator to run. */
+/** The statements that docs/configuration.md tells the operator to run. */
 async function procedure(): Promise<string> {
   const book = await readFile('docs/configuration.md', 'utf8');
   const [, statements] = /### Restoring a backup[\s\S]*?```sql\n([\s\S]*?)```/.exec(book) ?? [];
-  if (statements === undefined) throw new Error('the book has no procedure');
+  if (statements === undefined) throw new Error('docs/configuration.md has no procedure for a restore');
   return statements;
 }
 
-/** The files of a server that works, as pg_basebackup copies them: they are consistent from the end of the backup on. */
+/** Copies the files of a running server, as pg_basebackup does. They are consistent from the end of the backup on. */
 async function backUp(postgres: FaultPostgres): Promise<FaultPostgres> {
   const client = new pg.Client({ connectionString: postgres.url('postgres', 'postgres') });
   await client.connect();
@@ -39,9 +39,9 @@ async function backUp(postgres: FaultPostgres): Promise<FaultPostgres> {
 
 export const restore: Fault = underTraffic({
   name: 'restore',
-  what: 'copied under load, restored into another cluster by the book',
+  what: 'copied under load, restored into another cluster as documented',
   stores: ['postgres'],
-  // By the book everybody signs in again.
+  // After a documented restore, all users sign in again.
   bounds: { maySessionsBeLost: true },
   async inject(world) {
     const copy = await backUp(world.postgres);
@@ -56,7 +56,7 @@ export const restore: Fault = underTraffic({
     const rotation = GatehouseProcess.run(['keys', 'rotate', '--emergency'], environment);
     if ((await rotation.ended) !== 0) throw new Error(`keys rotate: ${rotation.errors}`);
     world.postgres = copy;
-    // What was changed after the copy is lost by the book; what ended must not live.
+    // Changes after the copy are lost, as documented. Ended sessions must not revive.
     world.tally.forgetsPasswords = true;
     for (const gateway of world.gateways) await gateway.start(environment);
     world.tally.partIsBack();

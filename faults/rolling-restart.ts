@@ -8,7 +8,7 @@ import { World } from './support/world.ts';
 
 const RESTARTS = { short: 2, long: 10 };
 const CLIENTS = 16;
-/** Milliseconds between two requests of a client: together 100 a second. */
+/** Milliseconds between two requests of a client; together 100 requests a second. */
 const EVERY = 160;
 /** Seconds. */
 const SHUTDOWN_DELAY = 2;
@@ -51,7 +51,7 @@ async function roll({ scale }: Round, through: BalancerName | undefined): Promis
       for (const gateway of gateways) {
         await gateway.stop();
         await gateway.start();
-        // Until a proxy that looks every 250 ms has seen it, on a machine that is busy.
+        // Long enough for a proxy that checks every 250 ms, on a busy machine.
         await pause(2_000);
       }
     }
@@ -63,7 +63,7 @@ async function roll({ scale }: Round, through: BalancerName | undefined): Promis
   }
 }
 
-/** Sends over one connection for as long as it lasts, and opens the next wherever somebody listens. */
+/** Sends over one connection for as long as it lasts, and opens the next one at any gateway that listens. */
 class KeepAliveClient {
   #connection: Connection | undefined;
 
@@ -94,7 +94,7 @@ class KeepAliveClient {
     this.#connection?.close();
   }
 
-  /** Nothing was sent yet where a connection is refused, so the next address is as good. */
+  /** Opens a connection. When one is refused, nothing was sent yet, so the next gateway is as good. */
   async #open(): Promise<Connection> {
     for (let attempt = 0; ; attempt++) {
       try {

@@ -8,9 +8,9 @@ import type { Tally } from './support/tally.ts';
 import { World } from './support/world.ts';
 
 /**
- * `npm run faults [-- NAME...] [--short] [--seed N] [--list]`: does to real parts what an operator fears, on loopback only,
- * under clients that keep their own record of what was acknowledged to them. Prints one table. The exit code is 1 when a
- * verdict is not held.
+ * `npm run faults [-- NAME...] [--short] [--seed N] [--list]`: injects faults into real parts, on loopback only, under
+ * clients that keep their own record of what was acknowledged to them. Prints one table. The exit code is 1 when a
+ * verdict does not hold.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,7 +25,7 @@ const HEAD = [
   ...['fault', 'store', 'requests', 'acknowledged', 'refused honestly', 'unanswered', 'lost', 'doubled'],
   ...['false alarms', 'longest wait', 'time to heal', 'verdict'],
 ];
-/** A fault that takes longer has hung: longer than ten restarts and the longest outage. */
+/** Milliseconds after which a fault counts as hung. Longer than ten restarts and the longest outage. */
 const LIMIT = { short: 2 * 60_000, long: 20 * 60_000 };
 
 const say = (line: string): unknown => process.stderr.write(`${line}\n`);
@@ -100,6 +100,6 @@ if (values.list || asked.length === 0) {
       .join(' ')}`,
   );
   const isHeld = rows.every((cells) => !cells.at(-1)?.startsWith('NOT HELD'));
-  // Sockets of requests that were given up may still be open.
+  // Sockets of abandoned requests may still be open.
   process.exit(isHeld ? 0 : 1);
 }

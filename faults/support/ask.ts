@@ -1,34 +1,36 @@
 import { Client, type Reply } from '../../tests/support/client.ts';
 import type { Tally } from './tally.ts';
 
-/** Milliseconds after which a client gives a request up and goes on elsewhere. */
+/** Milliseconds after which a client gives up a request and goes on elsewhere. */
 const PATIENCE = 5_000;
-/** Milliseconds between two attempts; clients of the suite come back sooner than Retry-After asks them to. */
+/** Milliseconds between two attempts. These clients retry sooner than Retry-After asks them to. */
 const AGAIN_AFTER = 200;
 /** Milliseconds after which an answer counts as trouble. */
 const SLOW = 2_000;
-/** Milliseconds after which the run says what a client waited for. */
+/** Milliseconds after which the run reports why a client waited. */
 const LONG = 20_000;
-/** Milliseconds after which a client stops trying: longer than any part is away. */
+/** Milliseconds after which a client stops trying. Longer than any part is away. */
 const GIVE_UP_AFTER = 90_000;
 const HONEST_CODES = new Set<unknown>(['SERVICE_UNAVAILABLE', 'RATE_LIMITED']);
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
-/** By the header or, where only a part of the operation was refused, in the error. */
+/**
+ * Whether the refusal has a retry time: in the header or, when only a part of the operation was refused, in the error.
+ */
 const saysWhen = ({ headers, errors }: Reply<unknown>): boolean =>
   headers.has('retry-after') || errors.some(({ extensions }) => Number(extensions?.retryAfterSeconds) > 0);
 
 const story = (met: ReadonlyMap<string, number>): string =>
   [...met].map(([what, times]) => `${times} times ${what}`).join(', ');
 
-/** The answer that settles an operation, and whether an attempt before it may have done its work. */
+/** The answer that settles an operation, and whether an earlier attempt may have taken effect. */
 export interface Settled<Data> {
   readonly reply: Reply<Data>;
   readonly isRepeated: boolean;
 }
 
-/** Sends operations to one gateway or the other, as clients behind a balancer do, and keeps count. */
+/** Sends operations to the gateways in turn, as clients behind a balancer do, and counts the outcomes. */
 export class Sender {
   readonly #clients: readonly Client[];
   #turn = 0;
@@ -41,15 +43,15 @@ export class Sender {
     this.#clients = urls.map((url) => new Client(url));
   }
 
-  /** Nobody waits for an answer any more: the fault itself failed. */
+  /** Stops all waiting, when the fault itself failed. */
   close(): void {
     this.#isClosed = true;
   }
 
   /**
-   * Sends it until an answer settles it, each time to the next gateway.
-   * @param late gets an answer that comes after the client gave that attempt up
-   * @returns undefined when none came within GIVE_UP_AFTER
+   * Sends an operation until an answer settles it, each time to the next gateway.
+   * @param late gets an answer that comes after the client gave up that attempt
+   * @returns undefined when no answer came within GIVE_UP_AFTER
    */
   async ask<Data>(
     operation: (client: Client) => Promise<Reply<Data>>,

@@ -9,8 +9,8 @@ import { eventually } from '../../tests/support/race.ts';
 export type BalancerName = 'nginx' | 'haproxy';
 
 /**
- * As docs/operations.md tells: an idle connection to a gateway must not live for as long as the gateway waits before it stops
- * (SHUTDOWN_DELAY_SECONDS), so that none is used for the first time after that.
+ * Follows docs/operations.md. An idle connection to a gateway must end before the gateway stops
+ * (SHUTDOWN_DELAY_SECONDS), so that the proxy never sends a request on it after that.
  */
 const CONFIGURATIONS: Record<
   BalancerName,
@@ -59,7 +59,7 @@ ${ports.map((each) => `  server gateway${each} 127.0.0.1:${each}`).join('\n')}
 `,
 };
 
-/** A proxy of the operating system in front of some gateways. */
+/** A proxy, installed on this machine, in front of some gateways. */
 export class Balancer {
   private constructor(
     private readonly folder: string,

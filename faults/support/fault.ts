@@ -1,10 +1,10 @@
 import type { StoreName } from '../../tests/support/session-stores.ts';
 import type { Tally } from './tally.ts';
 
-/** How much of a fault a run does. */
+/** The size of a run. */
 export interface Scale {
   readonly isShort: boolean;
-  /** Clients, each of which has one session and one request at a time. */
+  /** Clients, each with one session and one request at a time. */
   readonly people: number;
   /** Milliseconds between two requests of a client, on average. */
   readonly think: number;
@@ -15,26 +15,26 @@ export const SCALES: Record<'short' | 'long', Scale> = {
   long: { isShort: false, people: 40, think: 100 },
 };
 
-/** What must hold of a fault, beside 0 lost, 0 doubled and 0 false alarms. */
+/** The bounds of a fault, besides 0 lost, 0 doubled and 0 false alarms. */
 export interface Bounds {
   /** Seconds. */
   readonly healsWithin?: number;
-  /** The fault takes sessions with it, as a Redis that is emptied does: they are counted, and are not a breach. */
+  /** The fault loses sessions, as emptying Redis does. They are counted, but are not a breach. */
   readonly maySessionsBeLost?: boolean;
 }
 
 export interface Round {
   readonly store: StoreName;
   readonly scale: Scale;
-  /** From 0 up to 1, the same in every run with the same seed. */
+  /** Numbers from 0 up to 1, the same in every run with the same seed. */
   readonly random: () => number;
 }
 
-/** One row of the table for each of its stores. */
+/** One fault: a row of the table for each of its stores. */
 export interface Fault {
-  /** `npm run faults -- NAME` runs those whose name begins with it. */
+  /** `npm run faults -- NAME` runs the faults whose names begin so. */
   readonly name: string;
-  /** What happens, as the table says it. */
+  /** The fault in the words of the table. */
   readonly what: string;
   readonly stores: readonly StoreName[];
   readonly bounds: Bounds;
@@ -45,7 +45,7 @@ export interface Fault {
   run(round: Round): Promise<Tally>;
 }
 
-/** @returns what does not hold; nothing when all does. */
+/** @returns the breaches; none when all bounds hold. */
 export function breaches({ bounds }: Fault, tally: Tally): string[] {
   const { healsWithin = Number.POSITIVE_INFINITY, maySessionsBeLost = false } = bounds;
   const found = [...tally.wrong].map(([what, times]) => `${what} (${times} times)`);

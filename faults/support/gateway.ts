@@ -3,7 +3,7 @@ import { freePort, GatehouseProcess } from '../../tests/support/process.ts';
 
 type Log = 'read' | 'unread' | number;
 
-/** A gateway in a process of its own, on a port that it keeps when it is started again. */
+/** A gateway in a process of its own. It keeps its port over restarts. */
 export class Gateway {
   #process: GatehouseProcess | undefined;
 
@@ -13,7 +13,7 @@ export class Gateway {
     private readonly log: Log,
   ) {}
 
-  /** Not started yet. */
+  /** Makes a gateway without starting it. */
   static async of(environment: Environment, log: Log = 'read'): Promise<Gateway> {
     return new Gateway(await freePort(), environment, log);
   }
@@ -26,7 +26,7 @@ export class Gateway {
     return this.#process?.pid ?? 0;
   }
 
-  /** @param environment replaces single settings for this start */
+  /** @param environment overrides single settings for this start */
   async start(environment: Environment = {}): Promise<void> {
     const settings = { ...this.environment, ...environment, PORT: this.port };
     this.#process = await GatehouseProcess.start(settings, { log: this.log });
@@ -55,7 +55,7 @@ export class Gateway {
     return this.#process?.errors.slice(-2_000) ?? '';
   }
 
-  /** The first lines of its log about failures that it did not expect. */
+  /** The first log lines about unexpected failures. */
   get errors(): string[] {
     const lines = this.#process?.errors.split('\n') ?? [];
     return lines.filter((line) => line.includes('"level":"error"')).slice(0, 2);

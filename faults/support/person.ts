@@ -13,11 +13,11 @@ import {
 import { type Tokens, tokensOf } from '../../tests/support/subject.ts';
 import type { Sender } from './ask.ts';
 
-/** Without the name in it, which the policy refuses. */
+/** Without the name in it, since the policy refuses that. */
 const passwordOf = (name: string, change: number): string =>
   `velvet anchor ${createHash('sha256').update(`${name} ${change}`).digest('hex').slice(0, 12)}`;
 
-/** An honest client with a record of its own of everything that was acknowledged to it. */
+/** An honest client with its own record of everything that was acknowledged to it. */
 export class Person {
   #password: string;
   #tokens: Tokens | undefined;
@@ -34,7 +34,7 @@ export class Person {
     this.#password = passwordOf(name, 0);
   }
 
-  /** @throws when the gateway does not take the account. */
+  /** @throws when the gateway refuses the account. */
   static async arrive(name: string, sender: Sender): Promise<Person> {
     const person = new Person(name, sender);
     if (!(await person.register())) throw new Error(`${name} could not register`);
@@ -42,7 +42,10 @@ export class Person {
     return person;
   }
 
-  /** Another account, of which only the registration matters. @returns whether it was acknowledged. */
+  /**
+   * Registers another account, without a sign-in.
+   * @returns the account when it was acknowledged.
+   */
   static async other(name: string, sender: Sender): Promise<Person | undefined> {
     const person = new Person(name, sender);
     return (await person.register()) ? person : undefined;
@@ -51,7 +54,7 @@ export class Person {
   async register(): Promise<boolean> {
     const input = { username: this.name, email: `${this.name}@example.test`, password: this.#password };
     const settled = await this.sender.ask((client) => client.execute(RegisterDocument, { input }));
-    // After an attempt whose outcome is unknown, the account may be there already.
+    // After an attempt with an unknown outcome, the account may exist already.
     return settled?.reply.code === undefined || (settled.isRepeated && settled.reply.code === 'CONFLICT');
   }
 
@@ -63,7 +66,7 @@ export class Person {
     return this.#tokens?.accessToken;
   }
 
-  /** Of a request that signs in. */
+  /** The body of a login request. */
   get loginBody(): string {
     const variables = { input: { identifier: this.name, password: this.#password } };
     return JSON.stringify({ query: print(LoginDocument as DocumentNode), variables });
@@ -103,7 +106,10 @@ export class Person {
     else if (reply.code !== 'UNAUTHENTICATED') this.sender.tally.isWrong(`a log-out: ${reply.code}`);
   }
 
-  /** The last attempt may have been applied without an answer, so either password may be right while it lasts. */
+  /**
+   * Changes the password. An attempt may take effect without an answer, so until it settles either password may be
+   * right.
+   */
   async changePassword(): Promise<void> {
     const tokens = this.#tokens;
     if (!tokens) return;
@@ -133,7 +139,10 @@ export class Person {
     return this.hasSession;
   }
 
-  /** Presents a token that was used two rotations before, as a thief does. @returns whether the session ended. */
+  /**
+   * Presents a token that was used two rotations before, as a thief does.
+   * @returns whether the session ended.
+   */
   async isRobbed(): Promise<boolean> {
     const stolen = this.#tokens?.refreshToken ?? '';
     await this.refresh();
@@ -143,7 +152,7 @@ export class Person {
     return !(await this.#refreshes(current));
   }
 
-  /** Counts what was acknowledged and is not so. */
+  /** Counts acknowledged facts that do not hold. */
   async account(): Promise<void> {
     const { tally } = this.sender;
     if (this.hasSession) await this.refresh();
@@ -162,7 +171,7 @@ export class Person {
     tally.isWrong('a password or an account that was acknowledged is gone');
   }
 
-  /** It was told that a newer token exists, and has none: it signs in again, and nobody was called a thief. */
+  /** Handles REFRESH_TOKEN_SUPERSEDED without a newer token: the client signs in again, and no theft was reported. */
   #signOutHonestly(): void {
     this.#tokens = undefined;
     this.sender.tally.refused += 1;

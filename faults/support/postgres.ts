@@ -11,7 +11,7 @@ import type * as Launchers from '../../src/platform/embedded-postgres/unprivileg
 import { freePort } from '../../tests/support/process.ts';
 import { eventually } from '../../tests/support/race.ts';
 
-/** From the build, which `npm run faults` makes first. */
+/** Loads modules from the build, which `npm run faults` makes first. */
 const built = <Module>(name: string) =>
   import(
     new URL(`../../dist/src/platform/embedded-postgres/${name}.js`, import.meta.url).href
@@ -21,11 +21,11 @@ const { ensureCluster } = await built<typeof Clusters>('cluster');
 const { findLauncher } = await built<typeof Launchers>('unprivileged');
 
 const PASSWORD = 'faults';
-/** A server recovers from a crash within seconds. */
+/** Milliseconds. A server recovers from a crash within seconds. */
 const READY_WITHIN_MS = 60_000;
 /**
- * The process is killed, never the machine, so the page cache of the system keeps what was written. Waiting for the disk
- * would only slow down a run.
+ * Settings of the server. Faults kill the process, never the machine, so the page cache keeps all writes. Waiting for
+ * the disk would only slow down a run.
  */
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
@@ -36,7 +36,7 @@ const SETTINGS = {
   hot_standby: 'on',
 };
 
-/** A PostgreSQL on a port of its own that a fault may stop, kill, freeze, copy and promote. */
+/** A PostgreSQL on its own port that a fault may stop, kill, freeze, copy and promote. */
 export class FaultPostgres {
   #server: ChildProcess | undefined;
 
@@ -47,7 +47,7 @@ export class FaultPostgres {
     private readonly launcher: Launchers.Launcher,
   ) {}
 
-  /** An empty cluster with the two logins and the database of Gatehouse, not migrated. */
+  /** Makes an empty cluster with the two logins and the database of Gatehouse, not migrated. */
   static async make(): Promise<FaultPostgres> {
     const parent = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
     const programs = await loadBinaries();
@@ -62,7 +62,7 @@ export class FaultPostgres {
     return postgres;
   }
 
-  /** The files of this one, which must be stopped, as a server of its own. */
+  /** Copies the files of this server, which must be stopped, to a new server. */
   async copy(): Promise<FaultPostgres> {
     const parent = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
     const folder = join(parent, 'cluster');
@@ -70,7 +70,10 @@ export class FaultPostgres {
     return new FaultPostgres(folder, await freePort(), this.programs, this.launcher);
   }
 
-  /** The same of a server that works, between pg_backup_start and pg_backup_stop: files change and go meanwhile. */
+  /**
+   * Copies the files of a running server, between pg_backup_start and pg_backup_stop. Files may change and vanish
+   * meanwhile.
+   */
   async copyRunning(): Promise<FaultPostgres> {
     const parent = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
     const folder = join(parent, 'cluster');
@@ -79,7 +82,10 @@ export class FaultPostgres {
     return new FaultPostgres(folder, await freePort(), this.programs, this.launcher);
   }
 
-  /** A copy that follows this one. Stops this one meanwhile. With `synchronous`, each commit waits for the copy. */
+  /**
+   * Makes a standby that follows this server, which stops meanwhile. With `synchronous`, each commit waits for the
+   * standby.
+   */
   async follower({ synchronous }: { synchronous: boolean }): Promise<FaultPostgres> {
     await this.stop();
     const standby = await this.copy();
@@ -125,7 +131,7 @@ export class FaultPostgres {
     await eventually(answers, Boolean, { withinMilliseconds: READY_WITHIN_MS });
   }
 
-  /** @param mode SIGINT: a fast shutdown; SIGQUIT: an immediate one, which the next start recovers from */
+  /** @param mode SIGINT: a fast shutdown; SIGQUIT: an immediate one, after which the next start recovers */
   async stop(mode: 'SIGINT' | 'SIGQUIT' = 'SIGINT'): Promise<void> {
     const server = this.#server;
     if (!server || hasEnded(server)) return;
@@ -135,7 +141,7 @@ export class FaultPostgres {
     this.#server = undefined;
   }
 
-  /** Every process of the server at once, as the out-of-memory killer or a machine that fails. */
+  /** Kills every process of the server at once, like the out-of-memory killer or a machine failure. */
   async kill(): Promise<void> {
     const server = this.#server;
     if (!server || hasEnded(server)) return;
@@ -161,7 +167,7 @@ export class FaultPostgres {
     return this.#query('postgres', 'postgres', text, values);
   }
 
-  /** As the owner of the tables. */
+  /** Runs a statement as the owner of the tables. */
   query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
     return this.#query('gatehouse_owner', 'gatehouse', text, values);
   }
@@ -190,7 +196,7 @@ export class FaultPostgres {
     }
   }
 
-  /** The server first, so that it starts no other process meanwhile; then those that it started. */
+  /** Signals the server first, so that it starts no other process meanwhile, then its child processes. */
   async #signal(signal: NodeJS.Signals): Promise<void> {
     const parent = this.#server?.pid;
     if (parent === undefined) return;
@@ -214,7 +220,7 @@ async function childrenOf(parent: number): Promise<number[]> {
   const parents = await Promise.all(
     pids.map(async (pid) => {
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-      // proc(5): the parent is the field after the state; the name before them may hold spaces.
+      // proc(5): the parent is the field after the state. The name before them may contain spaces.
       return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
     }),
   );

@@ -1,38 +1,38 @@
-/** What became of the requests of one fault. */
+/** The outcome of the requests of one fault. */
 export class Tally {
   requests = 0;
   acknowledged = 0;
-  /** Answered with a code that tells the client the truth: try again, or use the newer token. */
+  /** Honest refusals: the code tells the client to retry, or to use the newer token. */
   refused = 0;
   /** No answer within the client's patience, or no connection. */
   unanswered = 0;
-  /** Acknowledged, and not so afterwards: a log-out, a password, an account. */
+  /** Acknowledged facts that do not hold afterwards: a log-out, a password, an account. */
   lost = 0;
   /** Sessions that ended under an honest client. */
   sessionsLost = 0;
   /** Tokens with two living successors. */
   doubled = 0;
-  /** Honest clients that the audit trail calls thieves. */
+  /** Honest clients whom the audit trail reports as thieves. */
   falseAlarms = 0;
   /** Milliseconds from the first attempt of a client to the answer that settled it. */
   longestWait = 0;
-  /** Milliseconds from when the part was back to the last request that was refused, unanswered or slow. */
+  /** Milliseconds from the end of the outage to the last request that was refused, unanswered or slow. */
   timeToHeal = 0;
-  /** Answers that no client should get, and how often. */
+  /** Answers that no client should get, with their count. */
   readonly wrong = new Map<string, number>();
-  /** What else a reader wants to know, beside the table. */
+  /** Further facts for the reader, printed next to the table. */
   readonly notes: string[] = [];
-  /** An older database was restored: passwords and accounts of after it are gone by the book. */
+  /** An older database was restored, so later passwords and accounts are gone, as documented. */
   forgetsPasswords = false;
   #backAt = Number.POSITIVE_INFINITY;
 
-  /** The part that was away is back: from now on every trouble counts as healing. */
+  /** Notes the end of the outage. From now on, every trouble counts as healing. */
   partIsBack(): void {
     this.#backAt = performance.now();
     this.timeToHeal = 0;
   }
 
-  /** A request that began then was refused, unanswered or slow. */
+  /** Notes that a request with this start was refused, unanswered or slow. */
   trouble(startedAt: number): void {
     if (startedAt >= this.#backAt) this.timeToHeal = performance.now() - this.#backAt;
   }

@@ -3,10 +3,10 @@ import { Person } from './person.ts';
 import { pause } from './random.ts';
 import { World, type WorldOptions } from './world.ts';
 
-/** Each client's share of what is not a refresh; the rest is refreshes. */
+/** Each client's share of operations other than refreshes. The rest is refreshes. */
 const SHARES = { logOut: 0.04, changePassword: 0.02, me: 0.04, register: 0.01 };
 
-/** The clients of a world at work, each with one request at a time, until it is stopped. */
+/** The working clients of a world, each with one request at a time, until it is stopped. */
 export class Traffic {
   #isOver = false;
   #strangers = 0;
@@ -23,7 +23,7 @@ export class Traffic {
   static begin(world: World, round: Round, refreshEvery: number): Traffic {
     const traffic = new Traffic(world, round, refreshEvery);
     traffic.#ended = Promise.all(world.people.map((person) => traffic.#work(person)));
-    // Waited for in `stop`; until then a failure is not unhandled.
+    // `stop` awaits it. Until then, a failure must not count as unhandled.
     traffic.#ended.catch(() => {});
     return traffic;
   }
@@ -35,7 +35,7 @@ export class Traffic {
 
   async #work(person: Person): Promise<void> {
     const { random, scale } = this.round;
-    // Each at another time.
+    // Spreads the clients over time.
     if (this.refreshEvery > 0) await this.#idle(random() * this.refreshEvery);
     while (this.refreshEvery > 0 && !this.#isOver) {
       if (await person.refresh()) this.refreshes += 1;
@@ -75,24 +75,29 @@ export class Traffic {
 
 export interface Course extends Omit<Fault, 'run'> {
   readonly world?: Omit<WorldOptions, 'store'>;
-  /** Does the fault, tells the tally when the part is back, and returns then. */
+  /** Injects the fault, tells the tally when the outage ends, and returns then. */
   inject(world: World, round: Round, traffic: Traffic): Promise<void>;
-  /** Seconds for which the clients go on after that; two more than the bound of healing unless it says so. */
+  /** Seconds for which the clients go on afterwards. By default two more than the bound of healing. */
   readonly watchFor?: number;
-  /** Milliseconds between two requests of a client, where the scale's do not fit. */
+  /** Milliseconds between two requests of a client, instead of those of the scale. */
   readonly think?: number;
-  /** Milliseconds that a client keeps its tokens. It refreshes them then, uses them once, and does nothing else. */
+  /**
+   * Milliseconds for which a client keeps its tokens. Then it refreshes them and uses them once, and does nothing else.
+   */
   readonly refreshEvery?: number;
-  /** How many clients, where the scale's do not fit. */
+  /** Number of clients, instead of that of the scale. */
   readonly people?: number;
 }
 
 /** Seconds of work before the fault. */
 const BEFORE = 1.5;
-/** Presentations of an old token, of sessions that are not used any more. */
+/** Number of thefts: old tokens that are presented for sessions out of use. */
 const ROBBERIES = 3;
 
-/** The course of most faults: clients at work, the fault in the middle, and the books compared at the end. */
+/**
+ * The course of most faults: clients work, the fault happens, and at the end their records are compared with the
+ * database.
+ */
 export function underTraffic({
   world: options = {},
   inject,
@@ -130,9 +135,9 @@ export function underTraffic({
   };
 }
 
-/** What the clients were told against what the gateway and its database say. */
+/** Compares the records of the clients with the gateway and its database. */
 export async function compareBooks(world: World): Promise<void> {
-  // The questions of the comparison are not part of the fault.
+  // Requests of the comparison do not count for the fault.
   const { requests, acknowledged, refused, unanswered, longestWait, timeToHeal } = world.tally;
   for (const person of [...world.people, ...world.strangers]) await person.account();
   world.tally.falseAlarms = await world.audited('session.refresh_reused');

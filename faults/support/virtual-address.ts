@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** An address that operators move from one server to another, as a virtual IP or a service of an orchestrator. */
+/** An address that operators move from one server to another, like a virtual IP or a service of an orchestrator. */
 export class VirtualAddress {
   readonly #sockets = new Set<Socket>();
 
@@ -21,7 +21,7 @@ export class VirtualAddress {
     return String((this.server.address() as AddressInfo).port);
   }
 
-  /** Connections to the server before are cut. */
+  /** Moves the address, and cuts the connections to the former server. */
   moveTo(port: string): void {
     this.target = Number(port);
     for (const socket of this.#sockets) socket.destroy();

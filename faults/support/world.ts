@@ -9,7 +9,7 @@ import { Person } from './person.ts';
 import { FaultPostgres } from './postgres.ts';
 import { Tally } from './tally.ts';
 
-/** Made once for a run: a migrated cluster that stands still, and which each fault copies. */
+/** A migrated, stopped cluster that each fault copies. Made once for a run. */
 let template: Promise<FaultPostgres> | undefined;
 
 async function makeTemplate(): Promise<FaultPostgres> {
@@ -21,7 +21,7 @@ async function makeTemplate(): Promise<FaultPostgres> {
 }
 
 const key = () => randomBytes(32).toString('base64');
-/** The same for all gateways of a run, whose databases are copies of one. */
+/** The same for all gateways of a run, since their databases are copies of one. */
 const secrets = { TOKEN_KEY: key(), ENCRYPTION_KEY: key(), PASSWORD_PEPPER: key() };
 
 const environmentOf = (postgres: FaultPostgres): Environment => ({
@@ -37,19 +37,19 @@ const environmentOf = (postgres: FaultPostgres): Environment => ({
 
 export interface WorldOptions {
   readonly store: StoreName;
-  /** How many processes of the gateway; two unless it says so. */
+  /** Number of gateway processes; two by default. */
   readonly gateways?: number;
-  /** More arguments of the one redis-server. */
+  /** Additional arguments of the redis-server. */
   readonly redisArguments?: readonly string[];
-  /** A Redis of another shape than one server; its address, and how it is closed. */
+  /** Starts a Redis of another kind than a single server. */
   readonly redis?: () => Promise<{ url: string; close: () => Promise<void> }>;
-  /** Settings of the gateways that differ, once the database runs. */
+  /** Settings that differ between the gateways. Called once the database runs. */
   readonly settings?: (world: World, index: number) => Environment | Promise<Environment>;
-  /** Where the log of each gateway goes. */
+  /** The destination of each gateway's log. */
   readonly log?: (index: number) => 'read' | 'unread' | number;
 }
 
-/** A database, a session store and some gateways of one fault, and the clients that keep count. */
+/** The database, session store, gateways and counting clients of one fault. */
 export class World {
   private static readonly open = new Set<World>();
   readonly gateways: Gateway[] = [];
@@ -57,13 +57,13 @@ export class World {
   readonly people: Person[] = [];
   /** Accounts that were only registered. */
   readonly strangers: Person[] = [];
-  /** Closed at the end, the last one first. */
+  /** Cleanup steps at the end, in reverse order. */
   readonly closing: Array<() => Promise<unknown>> = [];
   #sender: Sender | undefined;
 
   private constructor(
     readonly store: StoreName,
-    /** Another one after a failover. */
+    /** Replaced after a failover. */
     public postgres: FaultPostgres,
     readonly redisUrl: string | undefined,
     readonly redis: TestRedis | undefined,
@@ -90,7 +90,10 @@ export class World {
     return world;
   }
 
-  /** Ends what a fault that hung has left. @returns how far it had come. */
+  /**
+   * Closes the worlds of faults that hung.
+   * @returns their state.
+   */
   static async closeOpen(): Promise<string[]> {
     const stories: string[] = [];
     for (const world of World.open) {
@@ -102,7 +105,7 @@ export class World {
     return stories;
   }
 
-  /** At the end of a run, also of one that is interrupted. */
+  /** Closes everything at the end of a run, even of an interrupted one. */
   static async closeAll(): Promise<void> {
     await World.closeOpen();
     await (await template)?.remove();
@@ -116,7 +119,7 @@ export class World {
     return this.#sender;
   }
 
-  /** Clients of another address, such as a proxy in front of the gateways. */
+  /** Sends through other URLs, such as a proxy in front of the gateways. */
   sendTo(urls: readonly string[]): void {
     this.#sender = new Sender(urls, this.tally);
   }
@@ -126,12 +129,12 @@ export class World {
       this.people.push(await Person.arrive(`person-${index}`, this.sender));
   }
 
-  /** What a gateway or a command needs to work on that database. */
+  /** The settings for a gateway or a command on that database. */
   environment(postgres: FaultPostgres): Environment {
     return environmentOf(postgres);
   }
 
-  /** How often the audit trail has that action. */
+  /** Counts the audit events with that action. */
   async audited(action: string): Promise<number> {
     const [row] = await this.postgres.query<{ count: number }>(
       'select count(*)::int as count from audit_event where action = $1',
@@ -164,7 +167,7 @@ export class World {
         log?.(index),
       );
       this.gateways.push(gateway);
-      // One after the other: the first makes the signing key.
+      // One after the other, since the first one makes the signing key.
       await gateway.start();
     }
   }
