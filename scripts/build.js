@@ -1,6 +1,7 @@
 /**
- * Compiles `src` and `migrations` into `dist`, when they changed since the last build. `npm start` and every command run this
- * first. It is plain JavaScript, because it runs before anything is built and where TypeScript is not installed.
+ * Compiles `src` and `migrations` into `dist`, when they changed since the last build. `npm start` and every command
+ * run this first. It is plain JavaScript, since it runs before anything is built, and where TypeScript is not
+ * installed.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,9 +16,9 @@ const at = (/** @type {string} */ path) => join(ROOT, path);
 const SOURCE_FOLDERS = ['src', 'migrations'];
 const SOURCE_FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
 const ENTRY = at('dist/src/main.js');
-/** The compiler's own record of what it wrote last, by content. */
+/** The compiler's own record of its last output, by content. */
 const BUILD_INFO = at('dist/.tsbuildinfo');
-/** Two checksums, written after a build that succeeded: of the sources, and of BUILD_INFO. */
+/** Two checksums, written after a successful build: of the sources, and of BUILD_INFO. */
 const STAMP = at('dist/.built');
 const LOCK = at('dist/.build-lock');
 /** Milliseconds. A build takes about 10 s on a busy machine. */
@@ -25,7 +26,7 @@ const LOCK_WAIT = 120_000;
 
 /** @returns {Promise<number>} the exit code */
 async function main() {
-  // A deployment may bring nothing but `dist`.
+  // A deployment may contain only `dist`.
   if (!existsSync(at('src'))) return useWhatIsBuilt();
   if (isCurrent(sourceFiles())) return 0;
   const compiler = findCompiler();
@@ -40,7 +41,7 @@ async function main() {
 function sourceFiles() {
   const inFolders = SOURCE_FOLDERS.flatMap((folder) =>
     readdirSync(at(folder), { recursive: true, withFileTypes: true })
-      // Editors keep files of their own beside these for moments.
+      // Editors briefly keep files of their own next to these.
       .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
       .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length + 1)),
   );
@@ -48,8 +49,9 @@ function sourceFiles() {
 }
 
 /**
- * By content, not by time: a checkout changes times without a change, and may restore an older file. The compiler's record
- * is compared too, because `npm run dev` and a compiler that is run by hand write into the same folder.
+ * Whether the build is current. Compares the content instead of the time: a checkout changes times without a change,
+ * and may restore an older file. The compiler's record is compared too, since `npm run dev` and a manual compiler run
+ * write into the same folder.
  */
 function isCurrent(/** @type {string[]} */ sources) {
   return (
@@ -79,7 +81,7 @@ function outputsMissing(/** @type {string[]} */ sources) {
 function build(/** @type {string} */ compiler, /** @type {string[]} */ sources) {
   const isFirst = !existsSync(ENTRY);
   rmSync(STAMP, { force: true });
-  // An incremental compiler does not write again what it believes to be there.
+  // An incremental compiler does not rewrite output that it assumes to exist.
   if (outputsMissing(sources).length > 0) rmSync(BUILD_INFO, { force: true });
   say(isFirst ? 'Building for the first time.' : 'Building, because something changed.');
   if (isFirst) noteOldNode();
@@ -94,7 +96,7 @@ function build(/** @type {string} */ compiler, /** @type {string[]} */ sources) 
     return status ?? 1;
   }
   const after = stampOf(sources);
-  // A file that was saved meanwhile: the next command builds again.
+  // When a file was saved during the build, the next command builds again.
   if (sourcesOf(after) === before) writeFileSync(STAMP, after);
   return 0;
 }
@@ -103,7 +105,10 @@ function sourcesOf(/** @type {string} */ stamp) {
   return stamp.split('\n')[0];
 }
 
-/** Scripts of npm run on the Node 24 of the package `node`; npm itself runs on the Node of this machine. */
+/**
+ * Warns of an old Node. Scripts of npm run on the Node 24 of the package `node`, but npm itself runs on the Node of
+ * this machine.
+ */
 function noteOldNode() {
   const [, version, major] = /\bnode\/v((\d+)\.\S+)/.exec(process.env.npm_config_user_agent ?? '') ?? [];
   if (version === undefined || Number(major) >= 22) return;
@@ -112,7 +117,7 @@ function noteOldNode() {
   );
 }
 
-/** After a pull that brought another package, the compiler only says that it cannot find a module. */
+/** Names missing packages, for example after a pull. The compiler only says that it cannot find a module. */
 function noteMissingPackages() {
   const { dependencies, devDependencies } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
   const missing = Object.keys({ ...dependencies, ...devDependencies }).filter(
@@ -121,7 +126,7 @@ function noteMissingPackages() {
   if (missing.length > 0) say(`Not installed: ${missing.join(', ')}. Run "npm install".`);
 }
 
-/** @returns the program of TypeScript, a development dependency; undefined where it is not installed. */
+/** @returns the path of the TypeScript compiler, a development dependency; undefined when it is not installed. */
 function findCompiler() {
   try {
     return join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
@@ -145,8 +150,8 @@ function useWhatIsBuilt() {
 }
 
 /**
- * Runs `work` in one process at a time. SQLite holds the lock in the kernel, which releases it when its holder is killed.
- * A file with the number of a process would need a rule for one that was left behind.
+ * Runs `work` in one process at a time. SQLite holds the lock in the kernel, which releases it when its holder dies. A
+ * lock file with a process number would need a rule for stale files.
  */
 async function locked(/** @type {() => number} */ work) {
   mkdirSync(at('dist'), { recursive: true });
