@@ -5,7 +5,7 @@ import { type CertificateDocument, SigningKey, schema, verify } from './certific
 import { hash } from './merkle-tree.ts';
 import { isPicture, type Person } from './person.ts';
 
-/** Absolute addresses that a service has registered at Blockpass. */
+/** Absolute URLs that a service has registered at Blockpass. */
 export interface Endpoints {
   status: string;
   login: string;
@@ -14,11 +14,11 @@ export interface Endpoints {
   resubmit: string;
 }
 
-/** A service as Blockpass knows it. */
+/** A service as registered at Blockpass. */
 export interface Service {
   clientId: string;
   clientSecret: string;
-  /** What the service may ask for; the app sends nothing else. */
+  /** The fields that the service may ask for. The app sends no others. */
   fields: string[];
   certificates: string[];
   /** Bitcoin address under which the service signs certificates. */
@@ -46,7 +46,7 @@ interface Code {
   session: string | null;
 }
 
-/** Calls of the API, by what they do. */
+/** Calls of the API. */
 export type CallName =
   | 'session'
   | 'handshake'
@@ -60,10 +60,10 @@ export type CallName =
   | 'schema'
   | 'key'
   | 'service';
-/** How a call can go wrong; a number is a status. `lost`: the work is done, and the answer does not arrive. */
+/** Failures of a call; a number is an HTTP status. `lost`: the work is done, but the answer does not arrive. */
 export type Trouble = number | 'hang' | 'huge' | 'redirect' | 'nonsense' | 'cut' | 'lost';
 
-/** What nothing published settles. */
+/** Behaviour that no publication specifies. */
 export interface Rules {
   codesWorkOnce: boolean;
   refreshVoidsOldTokens: boolean;
@@ -87,9 +87,9 @@ export class FakeBlockpass {
   readonly trouble = new Map<CallName, Trouble>();
   readonly rules: Rules = { codesWorkOnce: true, refreshVoidsOldTokens: true, tokenLifetime: 3600 };
   readonly countersigner = new SigningKey('blockpass-fake-countersigner-key');
-  /** Others whose certificates Blockpass vouches for: client id by Bitcoin address. */
+  /** Other issuers whose certificates Blockpass confirms: client id by Bitcoin address. */
   readonly issuers = new Map<string, string>();
-  /** Kinds of certificates that others issue, by client id. */
+  /** Kinds of certificates of other issuers, by client id. */
   readonly kinds = new Map<string, string[]>();
   private readonly tokens = new Map<string, Token>();
   private readonly server: Server = createServer((request, response) => void this.answer(request, response));
@@ -115,19 +115,19 @@ export class FakeBlockpass {
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  /** Pages beside the API, such as a phone to play with. */
+  /** Serves more pages next to the API, such as a phone to play with. */
   serve(routes: (request: IncomingMessage, body: string) => Promise<unknown>): void {
     this.extraRoutes = routes;
   }
 
-  // ------------------------------------------------------------- what the app asks Blockpass for
+  // ------------------------------------------------------------- requests of the app to Blockpass
 
   join(person: Person): Person {
     this.people.set(person.id, person);
     return person;
   }
 
-  /** The app scanned a QR code: from now on it is dead for others. */
+  /** Marks a QR code as scanned. It is unusable for others from now on. */
   take(sessionCode: string): Session {
     const session = this.sessions.get(sessionCode);
     if (session?.status !== 'created') throw new Error('this QR code has expired or was used');
@@ -135,7 +135,7 @@ export class FakeBlockpass {
     return session;
   }
 
-  /** An authorization code for a service, which the app hands to that service. */
+  /** Makes an authorization code, which the app gives to the service. */
   authorize(person: Person, session: string | null): string {
     const code = `ac_${randomBytes(12).toString('hex')}`;
     this.codes.set(code, { person, session });
@@ -147,7 +147,7 @@ export class FakeBlockpass {
     for (const token of this.tokens.values()) token.expiresAt = 0;
   }
 
-  // ------------------------------------------------------------- what services and websites ask
+  // ------------------------------------------------------------- requests of services and websites
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = new URL(request.url ?? '/', this.url).pathname.replace(/\/$/, '');
@@ -170,7 +170,7 @@ export class FakeBlockpass {
     }
   }
 
-  // Matched by hand: an example needs no framework.
+  // Routes by hand, since an example needs no framework.
   private route(
     target: string,
     request: IncomingMessage,
@@ -282,7 +282,7 @@ export class FakeBlockpass {
     };
   }
 
-  /** The bare token: `Bearer` before it makes it another, unknown one. */
+  /** Reads the bare token. With `Bearer` before it, the token is unknown. */
   private bearer(header: string | undefined): Token {
     const token = this.tokens.get(header ?? '');
     if (!token || token.expiresAt <= Date.now()) throw new Refusal(401);
@@ -357,7 +357,7 @@ function misbehave(trouble: Trouble, response: ServerResponse, url: string): voi
   else flood(response);
 }
 
-/** A hundred megabytes of JSON, as fast as the other side takes them. */
+/** Sends a hundred megabytes of JSON, as fast as the other side takes them. */
 function flood(response: ServerResponse): void {
   const piece = Buffer.alloc(64 * 1024, ' ');
   let left = 1600;
@@ -377,13 +377,13 @@ async function readAll(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** JSON inside a string; nothing else will do. */
+/** Parses JSON inside a string; refuses anything else. */
 function parseStrictly(text: unknown): Record<string, unknown> {
   try {
     const value: unknown = typeof text === 'string' ? JSON.parse(text) : undefined;
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Refused like everything else that is no object.
+    // Refused like any other value that is not an object.
   }
   throw new Refusal(400);
 }

@@ -25,7 +25,7 @@ export interface NextAction {
   message?: string;
 }
 
-/** What a service answered with an error. */
+/** An error answer of a service. */
 export class ServiceError extends Error {
   readonly status: number;
   readonly body: { err?: number; msg?: string };
@@ -39,7 +39,7 @@ export class ServiceError extends Error {
 
 /** A stand-in for the Blockpass app of one person (app 1.3). */
 export class FakeApp {
-  /** Every answer of the service, in order, with what was called. */
+  /** Every answer of the service in order, with the name of its call. */
   readonly log: Array<{ call: string; answer: unknown }> = [];
   /** Certificates that the person agrees to send. */
   readonly consents = new Set<string>();
@@ -87,7 +87,7 @@ export class FakeApp {
     return status;
   }
 
-  // ------------------------------------------------------------- the single calls, for those who want to do them wrong
+  // ------------------------------------------------------------- single calls, for tests that make mistakes
 
   status(session: string | null): Promise<StatusAnswer> {
     return this.post('status', { code: this.code(session), sessionCode: session });
@@ -109,7 +109,7 @@ export class FakeApp {
     return this.blockpass.authorize(this.person, session);
   }
 
-  /** Uploads when the service asks for it, and only what it is registered for and asked for. */
+  /** Uploads when the service asks for it. Sends only fields that are both registered and requested. */
   async follow(action: NextAction): Promise<NextAction> {
     return action.nextAction === 'upload' ? this.upload(action) : action;
   }

@@ -7,7 +7,7 @@ import { createBase58check } from '@scure/base';
 import jsonld from 'jsonld';
 import { hash } from './merkle-tree.ts';
 
-/** The one published schema maps every term to the same IRI, nested under its group. */
+/** The only published schema maps every term to the same IRI, nested under its group. */
 const TERMS = {
   Entity: `address dob email familyName givenName passport phone proofOfAddress rootHash selfie`,
   Organization: 'identifier legalName logo url',
@@ -39,7 +39,7 @@ const base58check = createBase58check(sha256);
 const addressOf = (publicKey: Uint8Array) =>
   base58check.encode(Uint8Array.of(0, ...ripemd160(sha256(publicKey))));
 
-/** A throw-away key, made from a phrase. */
+/** A throw-away key, derived from a phrase. */
 export class SigningKey {
   private readonly privateKey: Uint8Array;
 
@@ -51,7 +51,7 @@ export class SigningKey {
     return addressOf(secp256k1.getPublicKey(this.privateKey, true));
   }
 
-  /** In the form that services are configured with. */
+  /** The private key in the form in which services are configured. */
   get walletImportFormat(): string {
     return base58check.encode(Uint8Array.of(0x80, ...this.privateKey, 0x01));
   }
@@ -95,7 +95,7 @@ async function textToSign(
   return `http://purl.org/dc/elements/1.1/created: ${created}\n${second}${quads}`;
 }
 
-/** Bitcoin signed message; the curve library hashes once more. */
+/** Frames the text as a Bitcoin signed message. The curve library hashes it once more. */
 function frame(text: string): Uint8Array {
   const bytes = Buffer.from(text);
   const length = bytes.length < 0xfd ? [bytes.length] : [0xfd, bytes.length & 0xff, bytes.length >> 8];

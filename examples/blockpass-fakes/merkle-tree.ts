@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-256 in hex: the only hash of the protocol. Joined hashes are hashed as text. */
+/** SHA-256 in hex, the only hash of the protocol. Joined hashes are hashed as text. */
 export const hash = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
 export interface Step {
@@ -31,7 +31,7 @@ export class MerkleTree {
     return this.levels.at(-1)?.[0] ?? hash('');
   }
 
-  /** From the leaf to the root; undefined for a field that the person has not filled in. */
+  /** The steps from the leaf to the root; undefined for a field that the person has not filled in. */
   proof(slug: string): Step[] | undefined {
     let index = [...this.fields.keys()].indexOf(slug);
     if (index < 0) return undefined;

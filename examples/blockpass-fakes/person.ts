@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { crc32, deflateSync } from 'node:zlib';
 import { MerkleTree } from './merkle-tree.ts';
 
-/** Somebody with the Blockpass app, and what they typed into it. */
+/** A person with the Blockpass app, and the data that they typed into it. */
 export class Person {
   readonly id = randomBytes(12).toString('hex');
   readonly fields = new Map<string, Uint8Array>();
-  /** Certificates that others issued about them, by slug. */
+  /** Certificates of other issuers about the person, by slug. */
   readonly certificates = new Map<string, string>();
-  /** The tree is still being written to the chain. */
+  /** Whether the tree is still being written to the chain. */
   isSynching = false;
 
   readonly name: string;
@@ -56,7 +56,7 @@ export class Person {
 /** Fields that are sent as files. */
 export const isPicture = (slug: string): boolean => ['selfie', 'passport', 'proof_of_address'].includes(slug);
 
-/** A PNG of 16 by 16 pixels unless another size is asked for, no two alike. */
+/** Makes a random PNG, by default of 16 by 16 pixels. No two are alike. */
 export function picture(width = 16, height = 16): Buffer {
   const chunk = (type: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
@@ -69,7 +69,8 @@ export function picture(width = 16, height = 16): Buffer {
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, 2], 8);
-  // Each row begins with the number of its filter; of a large picture the right part is black, so that the file stays small.
+  // Each row begins with the number of its filter. The right part of a large picture is black, so that the file stays
+  // small.
   const rows = Array.from({ length: height }, () => {
     const noise = randomBytes(Math.min(width, 64) * 3);
     return Buffer.concat([Buffer.from([0]), noise, Buffer.alloc(width * 3 - noise.length)]);

@@ -1,8 +1,8 @@
 /**
  * npm run blockpass-fakes [-- --port 4100 --endpoints FILE.json]
  *
- * A Blockpass API and a page that plays the phone. FILE.json is what the service would register at Blockpass; without
- * it the service is expected on http://localhost:$PORT, by default 4000.
+ * A Blockpass API and a page that plays the phone. FILE.json contains the endpoints that the service would register at
+ * Blockpass. Without it, the service is expected on http://localhost:$PORT, by default 4000.
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
@@ -49,7 +49,7 @@ blockpass.serve(async (request: IncomingMessage, body: string) => {
   const before = phone.log.length;
   let failure: string | undefined;
   try {
-    // GraphQL explorers show the text as a JSON string: its quotes have backslashes.
+    // GraphQL explorers show the text as a JSON string, with backslashes before its quotes.
     if (action === 'scan')
       await phone.scan((qrText ?? '').trim().replace(/^"|"$/g, '').replaceAll('\\"', '"'));
     else if (action === 'retake') phone.enter('selfie', new Person('x').fields.get('selfie') ?? '');
@@ -65,7 +65,7 @@ const page = () => `<!doctype html><meta charset="utf-8"><title>Fake Blockpass p
 <style>body{font:16px system-ui;max-width:44rem;margin:2rem auto;padding:0 1rem}textarea{width:100%;height:4rem}pre{background:#eee;padding:1rem;overflow:auto}button{margin:.5rem .5rem .5rem 0}</style>
 <h1>Fake Blockpass phone</h1>
 <p>Whose phone: <select id="name">${[...phones.keys()].map((name) => `<option>${name}</option>`).join('')}</select></p>
-<p>What the QR code holds (the field <code>qrText</code>):</p>
+<p>Content of the QR code (the field <code>qrText</code>):</p>
 <textarea id="qr" placeholder='{"clientId":"developer_service","session":"..."}'></textarea>
 <button id="scan">Scan</button><button id="open">Open the service in the app</button><button id="retake">Take another selfie</button>
 <pre id="out">Nothing has happened yet.</pre>
@@ -80,7 +80,7 @@ for (const action of ['scan', 'open', 'retake']) document.getElementById(action)
 const url = await blockpass.start(Number(values.port));
 process.stdout.write(`
   Fake Blockpass API   ${url}
-  Fake phone           ${url}/   (paste what the QR code holds)
+  Fake phone           ${url}/   (paste the content of the QR code)
   Service expected at  ${new URL(endpoints.status).origin}
 
   Start the service with
