@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Accounts with passwords and roles, sessions and what ends them, signing keys, the audit trail. */
+/** Accounts with passwords and roles, sessions and their revocations, signing keys, the audit trail. */
 export class AccountsAndSessions extends Migration {
   override up(): void {
     this.addSql(`

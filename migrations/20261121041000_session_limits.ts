@@ -1,11 +1,13 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What housekeeping needs: to find what has expired, and a way to delete endings that can delete nothing else. */
+/**
+ * The parts that housekeeping needs: indexes to find expired rows, and a function that deletes only old revocations.
+ */
 export class SessionLimits extends Migration {
   override up(): void {
     this.addSql('create index session_expires_at_index on session (expires_at)');
     this.addSql('create index ending_kept_until_index on ending (kept_until)');
-    // The login that serves has no right to delete endings: whoever takes it over could revive sessions.
+    // The serving login has no right to delete revocations: a thief of that login could revive sessions.
     this.addSql(`
       create function delete_old_endings(most int) returns int
       language sql security definer set search_path = public, pg_temp

@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * When each signing key begins to sign, stops and is removed, and the ending that makes every process reread them.
- * Keys that are there already sign, as they did. The previous release goes on: it neither reads nor writes the new
- * columns, and passes over an ending of a kind that it does not know.
+ * The times when a signing key starts to sign, stops and is removed, and the kind of revocation that makes every
+ * process reread the keys. Existing keys sign as before. The previous release goes on: it neither reads nor writes the
+ * new columns, and skips revocations of an unknown kind.
  */
 export class KeyRotation extends Migration {
   override up(): void {
@@ -20,7 +20,9 @@ export class KeyRotation extends Migration {
         add constraint ending_kind_check check (kind in ('SESSION', 'EPOCH', 'ROLES', 'KEYS'))`);
   }
 
-  /** The release before knows no end of a key: one that was removed, or is still to sign, must not come back. */
+  /**
+   * The previous release does not know the end of a key. So this deletes keys that were removed, or do not sign yet.
+   */
   override down(): void {
     this.addSql(`delete from signing_key where removed_after <= now() or signs_from > now()`);
     this.addSql(`delete from ending where kind = 'KEYS'`);

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Mails that wait to be sent, what their links carry, and registrations that wait for a confirmed address. */
+/** Mails that wait to be sent, the tokens of their links, and registrations that wait for a confirmed address. */
 export class MailAndOneTimeTokens extends Migration {
   override up(): void {
     this.addSql(`

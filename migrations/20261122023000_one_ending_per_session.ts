@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** A session ends once: whoever writes its ending has ended it, whatever a store still holds. */
+/** A session ends once: the insert of its revocation ends it, even if a store still holds it. */
 export class OneEndingPerSession extends Migration {
   override up(): void {
     this.addSql(`

@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * TOTP, recovery codes, guesses at them, and sign-ins that wait for their second step. The previous release goes on,
- * but asks nobody for a second factor: let no process of it run once somebody may have one.
+ * but asks for no second factor. So stop all its processes before an account gets one.
  */
 export class SecondFactor extends Migration {
   override up(): void {

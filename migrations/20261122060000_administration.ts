@@ -1,12 +1,12 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Indexes for lists of users and of audit events, and the retention of the latter. The previous release goes on: it
+ * Indexes for lists of users and of audit events, and the retention of audit events. The previous release goes on: it
  * reads neither.
  */
 export class Administration extends Migration {
   override up(): void {
-    // In the C collation, whose order is the one that "begins with" asks for (PostgreSQL, "Operator Classes").
+    // The C collation has the order that a prefix search needs (PostgreSQL, "Operator Classes").
     this.addSql('create index users_username_search_index on users (username_key collate "C")');
     this.addSql('create index users_email_search_index on users (email_key collate "C")');
     this.addSql(`
@@ -25,7 +25,7 @@ export class Administration extends Migration {
 
     this.addSql('create table retention (table_name text not null primary key, days int not null)');
     this.addSql(`insert into retention (table_name, days) values ('audit_event', 365)`);
-    // The login that serves has no right to delete events, and does not choose which ones are old.
+    // The serving login has no right to delete events, and cannot choose which ones are old.
     this.addSql(`
       create function delete_old_audit_events(most int) returns int
       language sql security definer set search_path = public, pg_temp

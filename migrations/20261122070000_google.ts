@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Google accounts that sign in, what of such a sign-in works once, and identities that wait to be linked. The previous
- * release knows nothing of the new column and never writes it.
+ * Google accounts that sign in, the one-time tokens of such a sign-in, and identities that wait to be linked. The
+ * previous release does not know the new column, and never writes it.
  */
 export class Google extends Migration {
   override up(): void {

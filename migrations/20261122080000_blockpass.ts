@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What people hand over through Blockpass, what lets them, and sign-ins by QR code. */
+/** Data that people submit through Blockpass, the tokens for that, and sign-ins by QR code. */
 export class Blockpass extends Migration {
   override up(): void {
     this.addSql(`
@@ -42,7 +42,7 @@ export class Blockpass extends Migration {
         constraint kyc_item_kind_check check (kind in ('IDENTITY', 'CERTIFICATE')),
         constraint kyc_item_status_check check (status in ('RECEIVED', 'MISSING', 'REJECTED', 'APPROVED'))
       )`);
-    // Ciphertext does not compress: trying costs time for nothing.
+    // Ciphertext does not compress, so trying would only cost time.
     this.addSql('alter table kyc_item alter column sealed_content set storage external');
 
     this.addSql(`

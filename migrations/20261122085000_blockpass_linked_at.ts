@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** When a Blockpass identity got its account. For those that have one: the earliest that it can have been. */
+/** The time when a Blockpass identity got its account. For existing ones, the earliest possible time. */
 export class BlockpassLinkedAt extends Migration {
   override up(): void {
     this.addSql('alter table kyc_record add column linked_at timestamptz null');

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Devices from which somebody has signed in to an account. */
+/** Devices from which an account was signed in. */
 export class KnownDevices extends Migration {
   override up(): void {
     this.addSql(`

@@ -1,6 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Who scanned a QR code first. Of those that are under way it is not known: they run out within 15 minutes. */
+/**
+ * The person who scanned a QR code first. It is unknown for sign-ins that are under way; they expire within 15 minutes.
+ */
 export class BlockpassTakenBy extends Migration {
   override up(): void {
     this.addSql('alter table blockpass_sign_in add column taken_by text null');

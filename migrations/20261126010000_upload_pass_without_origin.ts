@@ -1,15 +1,15 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Which call a pass answered: written since the first day, and read by nobody. A process of the version before cannot
- * issue a pass from here on, and the app asks again.
+ * Removes the call that a pass answered. It was written from the first day and never read. A process of the previous
+ * release can no longer issue a pass, and then the app asks again.
  */
 export class UploadPassWithoutOrigin extends Migration {
   override up(): void {
     this.addSql('alter table upload_pass drop column origin');
   }
 
-  /** Passes are good for 15 minutes: those that are there are taken for answers to a log-in. */
+  /** Passes are valid for 15 minutes. Existing ones count as answers to a log-in. */
   override down(): void {
     this.addSql(
       `alter table upload_pass add column origin text not null default 'LOGIN'

@@ -1,10 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** When recovery codes were made. Of those that are there it is unknown: null, which counts as long ago. */
+/** The time when recovery codes were made. Null for existing codes, which counts as long ago. */
 export class RecoveryCodeCreatedAt extends Migration {
   override up(): void {
     this.addSql('alter table recovery_code add column created_at timestamptz null');
-    // Not in one statement with the column: that would date the codes that are there to the migration.
+    // In a separate statement, or existing codes would get the time of the migration.
     this.addSql('alter table recovery_code alter column created_at set default now()');
   }
 

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The refresh contract, second version. The columns are nullable, so the previous release goes on serving; what it does not
- * write counts as "nothing was noted".
+ * The refresh contract, second version. The columns are nullable, so the previous release goes on serving. Null counts
+ * as "nothing was noted".
  */
 export class RefreshContract extends Migration {
   override up(): void {

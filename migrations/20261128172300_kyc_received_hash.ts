@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Pictures are kept as the gateway encoded them, and hashes of the Blockpass protocol are over the bytes that came: the hash
- * of those is kept beside. The release before ignores the column.
+ * Pictures are stored as the gateway encoded them, but hashes of the Blockpass protocol cover the received bytes. So
+ * the hash of those bytes is stored as well. The previous release ignores the column.
  */
 export class KycReceivedHash extends Migration {
   override up(): void {

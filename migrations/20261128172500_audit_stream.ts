@@ -1,9 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Lets the audit trail be read in an order in which no event can appear behind the reader, and keeps the place of that
- * reader. Events of before have no transaction number: they are not shipped, and are not in the index, so that it is
- * built by one scan of the table.
+ * Lets the audit trail be read in an order in which no event can appear behind the reader, and stores the position of
+ * that reader. Older events have no transaction number. They are not shipped and not in the index, so building it takes
+ * one scan of the table.
  */
 export class AuditStream extends Migration {
   override up(): void {

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Which browser made a registration. Those that wait already have none: they are confirmed with their password. */
+/** The browser that made a registration. Pending registrations have none, and are confirmed with their password. */
 export class RegistrationMark extends Migration {
   override up(): void {
     this.addSql(`

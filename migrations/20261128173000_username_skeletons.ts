@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * What usernames look like, so that none is registered that is mistaken for another. The columns are nullable: the previous
- * release goes on serving, and the next start fills what it did not write.
+ * The appearance of usernames, so that no username can be registered that is mistaken for another. The columns are
+ * nullable: the previous release goes on serving, and the next start fills in its rows.
  */
 export class UsernameSkeletons extends Migration {
   override up(): void {

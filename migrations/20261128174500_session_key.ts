@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The key that a session is bound to (DPoP). The release before reads no such column, and binds no session. */
+/** The key that a session is bound to (DPoP). The previous release does not read this column, and binds no session. */
 export class SessionKey extends Migration {
   override up(): void {
     this.addSql('alter table session add column dpop_jkt text null');

@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * Indexes for auditEvents by IP address and by outcome. Most events are successes, so only the others are indexed by
- * outcome. The release before goes on: it reads neither.
+ * outcome. The previous release goes on: it reads neither.
  */
 export class AuditFilters extends Migration {
   override up(): void {

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The round of an account's guesses, which unlockUser raises. A process of the release before ignores it: while both serve,
- * an account that was unlocked stays locked there until its buckets refill.
+ * The guess round of an account, which unlockUser raises. The previous release ignores it: while both releases serve,
+ * an unlocked account stays locked there until its buckets refill.
  */
 export class GuessRound extends Migration {
   override up(): void {

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Sign-ins by QR code that Blockpass must still be told about, and passes whose upload was stored. The release before knows
- * neither: it tells Blockpass at once or not at all, and refuses a pass that is shown again.
+ * Sign-ins by QR code of which Blockpass must still be told, and upload tokens whose upload was stored. The previous
+ * release does not know them: it tells Blockpass at once or not at all, and refuses a repeated upload token.
  */
 export class BlockpassCompletion extends Migration {
   override up(): void {

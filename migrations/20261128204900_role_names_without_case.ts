@@ -2,8 +2,8 @@ import { Migration } from '@mikro-orm/migrations';
 import { CannotStart } from '../src/platform/cannot-start.ts';
 
 /**
- * `support` and `Support` could exist side by side, and nobody can tell them apart in a token. The constraint on the
- * exact name stays: `create-superuser` of the previous release inserts by it.
+ * `support` and `Support` could exist side by side, and a token cannot distinguish them. The constraint on the exact
+ * name stays, since `create-superuser` of the previous release relies on it.
  */
 export class RoleNamesWithoutCase extends Migration {
   override async up(): Promise<void> {
@@ -11,7 +11,7 @@ export class RoleNamesWithoutCase extends Migration {
       `select string_agg(name, ', ' order by name) as names from role
        group by lower(name collate "C") having count(*) > 1 order by 1`,
     )) as unknown as { names: string }[];
-    // Only people can tell which of them services mean.
+    // Only people can tell which one a service means.
     if (doubles.length > 0) {
       throw new CannotStart(
         `Some roles have names that differ only in case: ${doubles.map(({ names }) => names).join('; ')}. ` +

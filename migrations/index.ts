@@ -26,7 +26,7 @@ import { KycTokenRenewal } from './20261128202300_kyc_token_renewal.ts';
 import { BlockpassCompletion } from './20261128203000_blockpass_completion.ts';
 import { RoleNamesWithoutCase } from './20261128204900_role_names_without_case.ts';
 
-/** Every migration, the oldest first. Append only: what has been released is never changed, renamed or removed. */
+/** Every migration, oldest first. Append only: a released migration is never changed, renamed or removed. */
 export const MIGRATIONS: readonly MigrationObject[] = [
   { name: '20261121024000_accounts_and_sessions', class: AccountsAndSessions },
   { name: '20261121041000_session_limits', class: SessionLimits },
