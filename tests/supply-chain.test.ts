@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { satisfies } from 'semver';
 
@@ -68,6 +69,29 @@ describe('the lock file', () => {
     );
     expect(doubled.map(([name]) => name).toSorted()).toEqual(named.toSorted());
   });
+});
+
+describe('the bill of materials', () => {
+  it('lists each installed package of production, and those of development alone not', () => {
+    const bill = JSON.parse(execFileSync('npm', ['run', '--silent', 'sbom'], { encoding: 'utf8' })) as {
+      components: { name: string; version: string; 'bom-ref': string }[];
+      dependencies: { ref: string; dependsOn: string[] }[];
+    };
+    const installed = Object.entries(lock.packages)
+      .filter(([path, { dev }]) => path !== '' && !dev && existsSync(path))
+      .map(([path, { version }]) => `${path.slice(path.lastIndexOf('node_modules/') + 13)}@${version}`);
+    const listed = bill.components.map(({ name, version }) => `${name}@${version}`);
+    expect(listed.toSorted()).toEqual([...new Set(installed)].toSorted());
+    // `npm sbom --omit dev` leaves it out, because a package of development uses it too.
+    expect(listed).toContain(`jose@${lock.packages['node_modules/jose']?.version}`);
+
+    const refs = new Set(bill.components.map((component) => component['bom-ref']));
+    const [gateway, ...others] = bill.dependencies;
+    expect(gateway?.dependsOn).toHaveLength(Object.keys(manifest.dependencies).length);
+    expect(others.map(({ ref }) => ref).toSorted()).toEqual([...refs].toSorted());
+    const used = bill.dependencies.flatMap(({ dependsOn }) => dependsOn);
+    expect(used.filter((ref) => !refs.has(ref))).toEqual([]);
+  }, 60_000);
 });
 
 describe('the workflows', () => {
