@@ -11,6 +11,7 @@ import { MODULES } from '../src/modules.ts';
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
   'emit-schema.ts': ['graphql', 'modules.ts'],
+  'emit-settings.ts': ['config'],
   cli: ['composition', 'config', 'foundation.ts', 'platform'],
   composition: [
     'accounts',
@@ -323,6 +324,20 @@ describe('the environment of the process', () => {
     const readers: string[] = [];
     for (const file of files) if (/process\.env/.test(await readFile(file, 'utf8'))) readers.push(file);
     expect(readers).toEqual(['src/main.ts']);
+  });
+});
+
+describe('a setting', () => {
+  it('is declared once, in the settings of its folder', async () => {
+    const declared: string[] = [];
+    for (const file of files) {
+      const names = [...(await readFile(file, 'utf8')).matchAll(/\b(?:setting|key)\(\s*'([A-Z\d_]+)'/g)];
+      if (names.length > 0) expect(file).toMatch(/(?:\/|-)settings\.ts$/);
+      declared.push(...names.map(([, name = '']) => name));
+    }
+    const ofModules = MODULES.flatMap(({ settings = [] }) => settings).flatMap(({ settings }) => settings);
+    expect(declared.sort()).toEqual(ofModules.map(({ name }) => name).sort());
+    expect(new Set(declared).size).toBe(declared.length);
   });
 });
 

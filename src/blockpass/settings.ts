@@ -15,24 +15,24 @@ const BLOCKPASS_BASE_URL = setting('BLOCKPASS_BASE_URL', {
   parse: urlOf('http:', 'https:'),
   parseInProduction: urlOf('https:'),
   default: 'https://sandbox-api.blockpass.org',
-  description: 'The Blockpass API.',
+  description: 'The Blockpass API; the default is its sandbox.',
 });
 const BLOCKPASS_CLIENT_ID = setting('BLOCKPASS_CLIENT_ID', {
   parse: text,
   default: 'developer_service',
   description:
-    'The service as Blockpass knows it. In production Blockpass is off until it is set, and then `BLOCKPASS_BASE_URL` and `BLOCKPASS_CLIENT_SECRET` are required.',
+    'The service as Blockpass knows it; in production Blockpass is off until it is set. Then `BLOCKPASS_BASE_URL` and `BLOCKPASS_CLIENT_SECRET` are required there.',
 });
 const BLOCKPASS_CLIENT_SECRET = setting('BLOCKPASS_CLIENT_SECRET', {
   parse: text,
   secret: true,
   default: 'developer_service',
-  description: 'Secret of the service at Blockpass.',
+  description: 'Client secret of the service.',
 });
 const BLOCKPASS_SIGNING_KEY = setting('BLOCKPASS_SIGNING_KEY', {
   parse: walletImportFormat,
   secret: true,
-  whenUnset: 'none: an approval issues no certificate',
+  whenUnset: 'an approval issues no certificate',
   description: 'Bitcoin private key that signs certificates.',
 });
 const BLOCKPASS_ISSUED_CERTIFICATE = setting('BLOCKPASS_ISSUED_CERTIFICATE', {

@@ -16,6 +16,8 @@ export type Config = ConfigOf<Section> & {
   readonly warnings: readonly string[];
 };
 
+export { SETTINGS_FILES } from './settings-files.ts';
+
 /** The settings by topic, in the order of the modules. */
 export const SECTIONS = MODULES.flatMap(({ settings = [] }) => settings);
 

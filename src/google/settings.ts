@@ -4,13 +4,13 @@ import { list, text, urlOf } from '../platform/setting-parsers.ts';
 const GOOGLE_CLIENT_ID = setting('GOOGLE_CLIENT_ID', {
   parse: list,
   default: [],
-  description:
-    'OAuth client id of the type _Web application_; none turns the sign-in by Google off. The client ids of apps may follow.',
+  whenUnset: 'off',
+  description: 'OAuth client id of the type _Web application_; those of apps may follow.',
 });
 const GOOGLE_CLIENT_SECRET = setting('GOOGLE_CLIENT_SECRET', {
   parse: text,
   secret: true,
-  description: 'Secret of the first client id.',
+  description: 'Client secret of the first client id.',
 });
 const GOOGLE_ISSUER_URL = setting('GOOGLE_ISSUER_URL', {
   parse: urlOf('http:', 'https:'),

@@ -54,7 +54,7 @@ export const HTTP_SETTINGS = settingsSection({
     requireRequestId: setting('REQUIRE_REQUEST_ID', {
       parse: flag,
       default: false,
-      description: '`true`: a request without a well-formed [request id](#request-ids) gets 400.',
+      description: 'Whether a request without a well-formed [request id](#request-ids) gets 400.',
     }),
     requestMaxAgeSeconds: setting('REQUEST_MAX_AGE_SECONDS', {
       parse: wholeNumber({ min: 1, max: 60 }),

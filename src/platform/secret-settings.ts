@@ -6,7 +6,7 @@ const key = (name: string, description: string) =>
   setting(name, {
     parse: keyring,
     secret: true,
-    whenUnset: 'generated',
+    whenUnset: 'generated once into `DATA_DIR/secrets.json`',
     description,
     requiredInProduction: 'openssl rand -base64 32',
   });
@@ -15,9 +15,15 @@ const key = (name: string, description: string) =>
 export const SECRET_SETTINGS = settingsSection({
   title: 'Keys',
   settings: {
-    tokenKeys: key('TOKEN_KEY', 'Authenticates refresh tokens.'),
-    encryptionKeys: key('ENCRYPTION_KEY', 'Encrypts signing keys, waiting mails and KYC records.'),
-    passwordPeppers: key('PASSWORD_PEPPER', 'Keys every password before it is hashed.'),
+    tokenKeys: key('TOKEN_KEY', 'Key that authenticates refresh tokens, different from the other two.'),
+    encryptionKeys: key(
+      'ENCRYPTION_KEY',
+      'Key that encrypts signing keys, waiting mails and KYC records, different from the other two.',
+    ),
+    passwordPeppers: key(
+      'PASSWORD_PEPPER',
+      'Key that is applied to every password before it is hashed, different from the other two.',
+    ),
   },
   config: (secrets) => ({ secrets }),
   check({ tokenKeys, encryptionKeys, passwordPeppers }, { production, problem }) {

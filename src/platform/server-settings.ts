@@ -5,8 +5,7 @@ import { networks, oneOf, origin, origins, text, wholeNumber } from './setting-p
 export const NODE_ENV = setting('NODE_ENV', {
   parse: oneOf('development', 'production', 'test'),
   default: 'development',
-  description:
-    'What the gateway runs for. What `production` asks for and refuses is listed [below](#production).',
+  description: 'Kind of deployment. What `production` asks for and refuses is listed [below](#production).',
   passedOn: false,
 });
 
@@ -60,7 +59,7 @@ export const SERVER_SETTINGS = settingsSection({
     logLevel: setting('LOG_LEVEL', {
       parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
       default: 'info',
-      description: 'The least severe lines that are logged; see [the log](#the-log).',
+      description: 'The least severe lines that are logged. See [the log](#the-log).',
     }),
   },
   config: ({ nodeEnv, logLevel, ...http }) => ({

@@ -30,6 +30,8 @@ interface SettingOptions<T> {
   readonly secret?: true;
   /** Production does not start without it. The text tells what to set, without quotes or braces: Compose prints it. */
   readonly requiredInProduction?: string;
+  /** What applies without a value, or with an empty list, in Markdown; "none" when it is left out. */
+  readonly whenUnset?: string;
   /** False for what docker-compose.yml or the image decides; the others are passed on to the container. */
   readonly passedOn?: false;
 }
@@ -38,24 +40,17 @@ interface SettingOptions<T> {
 type WithDefault<T> = SettingOptions<T> &
   ({ readonly default: NoInfer<T> } | { readonly defaultFrom: ComputedDefault<NoInfer<T>> });
 
-/** A setting that may stay undefined. */
-interface Optional<T> extends SettingOptions<T> {
-  /** What applies without a value, in Markdown; "none" when it is left out. */
-  readonly whenUnset?: string;
-}
-
 /** One setting: everything that is known about it. `T` is the type of its value. */
 export interface Setting<T> extends SettingOptions<T> {
   readonly name: string;
   readonly default?: T;
   readonly defaultFrom?: ComputedDefault<T>;
-  readonly whenUnset?: string;
 }
 
 /** Declares a setting. The parser decides the type of its value. */
 export function setting<T>(name: string, options: WithDefault<T>): Setting<T>;
-export function setting<T>(name: string, options: Optional<T>): Setting<T | undefined>;
-export function setting<T>(name: string, options: WithDefault<T> | Optional<T>): Setting<T> {
+export function setting<T>(name: string, options: SettingOptions<T>): Setting<T | undefined>;
+export function setting<T>(name: string, options: WithDefault<T> | SettingOptions<T>): Setting<T> {
   return { name, ...options };
 }
 

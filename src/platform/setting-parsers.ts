@@ -77,21 +77,24 @@ export function urlOf(...protocols: readonly string[]): Parser<string> {
 }
 
 /** Comma list of base64 keys of 32 bytes; the first one writes, all read. */
-export const keyring = accepting('base64 of 32 bytes, or a comma list of such keys', (value): Keyring => {
-  const [first, ...rest] = list(value).map((item) => {
-    const bytes = Buffer.from(item, 'base64');
-    if (bytes.length !== 32 || bytes.toString('base64').replace(/=+$/, '') !== item.replace(/=+$/, '')) {
-      throw new Error(
-        'must be base64 of exactly 32 bytes (openssl rand -base64 32), or a comma list of such keys',
-      );
-    }
-    if (new Set(bytes).size < 8)
-      throw new Error('is a placeholder: make a random key with openssl rand -base64 32');
-    return keyFromBytes(bytes);
-  });
-  if (!first) throw new Error('is empty');
-  return [first, ...rest];
-});
+export const keyring = accepting(
+  'base64 of 32 random bytes, from `openssl rand -base64 32`, or a comma list of such keys',
+  (value): Keyring => {
+    const [first, ...rest] = list(value).map((item) => {
+      const bytes = Buffer.from(item, 'base64');
+      if (bytes.length !== 32 || bytes.toString('base64').replace(/=+$/, '') !== item.replace(/=+$/, '')) {
+        throw new Error(
+          'must be base64 of exactly 32 bytes (openssl rand -base64 32), or a comma list of such keys',
+        );
+      }
+      if (new Set(bytes).size < 8)
+        throw new Error('is a placeholder: make a random key with openssl rand -base64 32');
+      return keyFromBytes(bytes);
+    });
+    if (!first) throw new Error('is empty');
+    return [first, ...rest];
+  },
+);
 
 /** Addresses and CIDR networks (RFC 4632, RFC 4291). */
 export const networks = accepting(

@@ -47,7 +47,7 @@ export const ACCESS_TOKEN_SETTINGS = settingsSection({
       parse: audiences,
       default: [],
       description:
-        'Services that clients can ask a [token of their own](clients.md#a-token-for-one-service) for; not `JWT_AUDIENCE`.',
+        'Services that clients can ask a [token of their own](clients.md#a-token-for-one-service) for, such as `reports,billing`; not `JWT_AUDIENCE`.',
     }),
     serviceTtlSeconds: setting('JWT_SERVICE_TTL_SECONDS', {
       parse: wholeNumber({ min: 30, max: 3_600 }),
@@ -106,12 +106,12 @@ export const SESSION_SETTINGS = settingsSection({
       parse: wholeNumber({ min: 0, max: 300 }),
       default: 30,
       description:
-        'Seconds for which the predecessor of a refresh token gets the same successor again, whether or not that was used ([the contract](design/sessions.md#the-refresh-contract)).',
+        'Seconds for which the predecessor of a refresh token gets the same successor again. It does so whether or not the successor was used: see [the contract](design/sessions.md#the-refresh-contract).',
     }),
     revocationMaxStalenessSeconds: setting('REVOCATION_MAX_STALENESS_SECONDS', {
       parse: wholeNumber({ min: 1, max: 60 }),
       default: 2,
-      description: 'When the list of revocations is older, in seconds, each request asks the database.',
+      description: 'Age of the list of revocations, in seconds, beyond which each request asks the database.',
     }),
     tokenDelivery: setting('TOKEN_DELIVERY', {
       parse: oneOf('both', 'cookie', 'body'),

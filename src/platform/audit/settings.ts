@@ -10,13 +10,13 @@ export const AUDIT_SETTINGS = settingsSection({
       parse: wholeNumber({ min: 1, max: 36_500 }),
       default: 365,
       description:
-        'Days that audit events are kept. `gatehouse migrate up`, and a start that migrates, write it into the database, where only the owner of the tables can.',
+        'Days that audit events are kept; written into the database by `gatehouse migrate up` and by a start that migrates. Only the owner of the tables can write it.',
     }),
     auditStream: setting('AUDIT_STREAM', {
       parse: auditStreamTarget,
       default: 'off',
       description:
-        'Ships each event off the host as well. It does so [at least once and after its commit](audit.md).',
+        'Where each audit event is shipped, besides the database. It is shipped [at least once and after its commit](audit.md).',
     }),
   },
   config: (audit) => audit,

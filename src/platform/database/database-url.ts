@@ -21,10 +21,13 @@ const SERVER = /^(?<host>\[[\da-f:.]+\]|[a-z\d._-]+)(?::(?<port>\d{1,5}))?$/i;
 const SESSIONS = ['any', 'read-write', 'primary'];
 
 /** Parses DATABASE_URL and DATABASE_MIGRATION_URL. */
-export const databaseUrl = accepting('`postgresql://…`', (value) => {
-  serversOf(value);
-  return value;
-});
+export const databaseUrl = accepting(
+  '`postgresql://user:password@host:5432/database`, several hosts separated by commas',
+  (value) => {
+    serversOf(value);
+    return value;
+  },
+);
 
 /**
  * Lists the servers that a connection string names, in order: `user:password@db1:5432,db2:5432` (libpq, "Specifying

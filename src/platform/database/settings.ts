@@ -6,9 +6,9 @@ import { databaseUrl } from './database-url.ts';
 const DATABASE_URL = setting('DATABASE_URL', {
   parse: databaseUrl,
   secret: true,
-  whenUnset: 'embedded PostgreSQL',
+  whenUnset: 'an embedded PostgreSQL in `DATA_DIR`',
   description:
-    'The login that serves. Parameters such as `?sslmode=` count. PostgreSQL 15 or newer. Several servers: see [failover](#failover-of-postgresql). See [behind PgBouncer](#behind-pgbouncer).',
+    'Connection string of the login that serves. Parameters such as `?sslmode=` count. PostgreSQL 15 or newer. For several hosts see [failover](#failover-of-postgresql), and [behind PgBouncer](#behind-pgbouncer).',
   requiredInProduction: 'the database',
   passedOn: false,
 });
@@ -17,7 +17,8 @@ const DATABASE_MIGRATION_URL = setting('DATABASE_MIGRATION_URL', {
   parse: databaseUrl,
   secret: true,
   whenUnset: '`$DATABASE_URL`',
-  description: 'The login that owns the tables and migrates. When both are one login there is a warning.',
+  description:
+    'Connection string of the login that owns the tables and migrates. When both are one login there is a warning.',
   passedOn: false,
 });
 

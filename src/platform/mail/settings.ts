@@ -6,9 +6,8 @@ import { smtpUrl } from './smtp-url.ts';
 export const SMTP_URL = setting('SMTP_URL', {
   parse: smtpUrl,
   secret: true,
-  whenUnset: 'none: `/dev/mailbox` in development; in production mails wait until it is set',
-  description:
-    'Mail server: `smtp://user:password@host:587` (with STARTTLS) or `smtps://user:password@host:465`. See below.',
+  whenUnset: 'development shows mails at `/dev/mailbox`, in production they wait',
+  description: 'Mail server. See below.',
 });
 
 export const PRODUCT_NAME = setting('PRODUCT_NAME', {

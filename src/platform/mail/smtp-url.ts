@@ -8,10 +8,13 @@ const isUrl = urlOf('smtp:', 'smtps:');
 const PARAMETERS = ['requireTLS', 'ignoreTLS', 'name', 'tls.servername'];
 
 /** Parses SMTP_URL. In nodemailer, a parameter of the URL overrides every option. */
-export const smtpUrl = accepting('`smtp://…` or `smtps://…`', (value) => {
-  const { searchParams } = new URL(isUrl(value));
-  if ([...searchParams.keys()].some((name) => !PARAMETERS.includes(name))) {
-    throw new Error(`has a parameter that is not one of ${PARAMETERS.join(', ')}`);
-  }
-  return value;
-});
+export const smtpUrl = accepting(
+  '`smtp://user:password@host:587` (with STARTTLS) or `smtps://user:password@host:465`',
+  (value) => {
+    const { searchParams } = new URL(isUrl(value));
+    if ([...searchParams.keys()].some((name) => !PARAMETERS.includes(name))) {
+      throw new Error(`has a parameter that is not one of ${PARAMETERS.join(', ')}`);
+    }
+    return value;
+  },
+);

@@ -40,7 +40,7 @@ const MAX_EDITS = 2;
  * ends in `/56` or `/48` sets the limit of that IPv6 network. `unknownRules` finds the names that no module declares.
  */
 export const bucketRules = accepting(
-  'comma list of `RULE=BURST/SECONDS`',
+  'comma list of `rule=burst/seconds`',
   (value): Readonly<Record<string, BucketRule>> => {
     const rules: Record<string, BucketRule> = {};
     for (const item of value.split(',')) {

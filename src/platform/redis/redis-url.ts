@@ -2,7 +2,10 @@ import { accepting } from '../setting-parsers.ts';
 import { redisAddress } from './redis-address.ts';
 
 /** Parses REDIS_URL. */
-export const redisUrl = accepting('`redis://…`', (value) => {
-  redisAddress(value);
-  return value;
-});
+export const redisUrl = accepting(
+  '`redis://…`, `redis+sentinel://…` or `redis+cluster://…`; with TLS `rediss…`',
+  (value) => {
+    redisAddress(value);
+    return value;
+  },
+);

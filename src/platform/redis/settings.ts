@@ -4,8 +4,9 @@ import { redisUrl } from './redis-url.ts';
 export const REDIS_URL = setting('REDIS_URL', {
   parse: redisUrl,
   secret: true,
+  whenUnset: 'each process counts rate limits for itself',
   description:
-    'Redis, for several processes: rate limits, wake-ups and, with `SESSION_STORE=redis`, sessions. The forms are below; Redis 6 or newer, no parameters. Without it each process counts rate limits for itself.',
+    'Redis, for several processes: rate limits, wake-ups and, with `SESSION_STORE=redis`, sessions. Redis 6 or newer. The forms are below; they have no parameters.',
   passedOn: false,
 });
 
