@@ -43,6 +43,7 @@ import { requestIdHook, requestIdOf } from './request-id.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { SocketBudget } from './socket-places.ts';
+import { closeInStages } from './staged-close.ts';
 import {
   onSocketError,
   SOCKET_OPTIONS,
@@ -124,7 +125,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   app.addHook('onSend', async (request, reply) => {
     // Otherwise a kept-alive connection would delay the shutdown until its timeout. Also, Node would read an unwanted
     // body for as long as a request may take.
-    if (options.health.isDraining() || isStillSending(request)) reply.header('connection', 'close');
+    const early = isStillSending(request);
+    if (early) closeInStages(request.raw);
+    if (early || options.health.isDraining()) reply.header('connection', 'close');
   });
 
   const noteForwarding = untrustedProxyHint(hints, options.trustedProxies);

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import { UpdateProfileDocument } from '../support/generated/operations.ts';
-import { eventually } from '../support/race.ts';
+import { elapse, eventually } from '../support/race.ts';
 
 let gateway: TestGateway;
 let small: TestGateway;
@@ -266,6 +266,41 @@ describe('a request that cannot be served is answered as JSON with a code and an
 
   it('a probe of HTTP/1.0 needs no Host', async () => {
     expect((await raw('GET /health/live HTTP/1.0\r\n\r\n')).status).toBe(200);
+  });
+});
+
+describe('a refusal before the end of the body', () => {
+  it('reaches a client that goes on to send', async () => {
+    const socket = connect({ port: Number(new URL(gateway.url).port), host: '127.0.0.1' });
+    const errors: Error[] = [];
+    socket.on('error', (error) => errors.push(error));
+    // A client that sends everything before it reads.
+    socket.pause();
+    const requestId = 'sends-before-it-reads';
+    socket.write(
+      `POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-Id: ${requestId}\r\n` +
+        'Content-Length: 10000000\r\n\r\n',
+    );
+    await eventually(
+      async () => gateway.logLines,
+      (lines) => lines.some((line) => line.includes(requestId)),
+    );
+    for (let sent = 0; sent < 5; sent += 1) {
+      socket.write(Buffer.alloc(65_536, ' '));
+      await elapse(50, 'a reset by the gateway needs time to arrive');
+    }
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    expect(errors).toEqual([]);
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it('disconnects a client that never closes, after two seconds', async () => {
+    const head =
+      'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n\r\n';
+    const { status, after } = await raw(head, { drip: ' ', clings: true });
+    expect(status).toBe(413);
+    expect(after).toBeLessThan(10_000);
   });
 });
 
