@@ -1,11 +1,11 @@
 import type { Config } from '../config/index.ts';
 
 export interface EndpointOptions {
-  /** Origin under which phones reach the gateway, where it is not PUBLIC_URL. */
+  /** Origin at which phones reach the gateway, if it is not PUBLIC_URL. */
   readonly origin?: string;
 }
 
-/** Prints what is registered at Blockpass for the service: where the app finds its five calls, and the website. */
+/** Prints the endpoints of the service to register at Blockpass: the five calls of the app, and the website. */
 export function printBlockpassEndpoints(
   { blockpass, http }: Config,
   output: NodeJS.WritableStream,

@@ -2,13 +2,13 @@ import { createInterface } from 'node:readline/promises';
 import { CommandError, type Streams } from './streams.ts';
 
 /**
- * Asks a person before something that cannot be undone; only `yes` goes on.
- * @param loss a sentence that says what is lost
- * @throws {CommandError} without a terminal, or when the answer is another one
+ * Asks a person before an act that cannot be undone. Only `yes` confirms it.
+ * @param loss a sentence that names the loss
+ * @throws {CommandError} there is no terminal, or the answer is not yes
  */
 export async function confirm(loss: string, { input, output }: Streams): Promise<void> {
   if (!input.isTTY)
-    throw new CommandError(`${loss} There is no terminal to ask on: add --yes if you mean it.`);
+    throw new CommandError(`${loss} There is no terminal for the question. Add --yes to confirm.`);
   const terminal = createInterface({ input, output });
   const cancelled = new AbortController();
   terminal.on('SIGINT', () => cancelled.abort());

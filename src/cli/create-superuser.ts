@@ -8,7 +8,7 @@ export interface CreateSuperuserOptions {
   readonly passwordStdin?: boolean;
 }
 
-/** Makes a superuser, or makes an existing account one. Repeating it changes nothing more. */
+/** Makes a superuser: a new account or an existing one. Repeated calls change nothing more. */
 export async function createSuperuser(
   config: Config,
   streams: Streams,
@@ -20,7 +20,7 @@ export async function createSuperuser(
       passwordStdin ? readLine(streams.input) : askNewSecret(`Password for ${email}`, streams, problemOf);
     const result = await superusers.create(fork(), { email, username, password }, COMMAND_LINE);
     streams.output.write(
-      `${result.accountCreated ? 'Created' : 'Found, with its own password,'} the account ${result.user.username}; ` +
+      `${result.accountCreated ? 'Created' : 'Found'} the account ${result.user.username}${result.accountCreated ? '' : ', which keeps its password'}; ` +
         `${result.roleGranted ? 'it is a superuser now' : 'it is a superuser already'}.\n`,
     );
   });

@@ -4,8 +4,8 @@ import { parseEnv } from 'node:util';
 import { type Environment, InvalidSettings } from '../platform/settings.ts';
 
 /**
- * Settings of files stand beneath those of the environment: `--env-file` where it is given, otherwise `.env` of the
- * working folder, in development only.
+ * Adds the settings of a file to those of the environment, which take precedence. The file is `--env-file`, or else
+ * `.env` in the working folder, which is read only in development.
  */
 export function environmentWithFiles(
   environment: Environment,
@@ -19,8 +19,8 @@ export function environmentWithFiles(
 }
 
 /**
- * Says that production does not read the `.env` that lies there. Silent where the environment has all of its names: what
- * runs the gateway, such as systemd, has read it then.
+ * Warns that production does not read an existing `.env`. No warning when the environment has all names of the file:
+ * then a supervisor, such as systemd, has read it.
  */
 export function unreadEnvFile(
   environment: Environment,
@@ -35,7 +35,7 @@ export function unreadEnvFile(
   ];
 }
 
-/** None where the file is absent, or is not for this process to read. */
+/** The names of settings in a file. Empty when the file is absent or not readable. */
 function namesIn(file: string): string[] {
   try {
     return Object.keys(parseEnv(readFileSync(file, 'utf8')));
@@ -50,6 +50,6 @@ function readEnvFile(file: string, { needed }: { needed: boolean }): Environment
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && !needed) return {};
-    throw new InvalidSettings([`the file of settings ${file} cannot be read (${code})`]);
+    throw new InvalidSettings([`the settings file ${file} cannot be read (${code})`]);
   }
 }

@@ -8,13 +8,13 @@ export interface RotateOptions {
   readonly emergency?: boolean;
 }
 
-/** One line for each key that is accepted, the newest first. Never key material. */
+/** Prints a line for each accepted key, newest first, without key material. */
 export async function listKeys(config: Config, output: NodeJS.WritableStream): Promise<void> {
   const keys = await withGateway(config, async ({ signingKeys }) => signingKeys.list());
   for (const key of keys) output.write(`${lineOf(key)}\n`);
 }
 
-/** Replaces the key that signs access tokens; every process follows by itself. */
+/** Replaces the key that signs access tokens. Every process switches by itself. */
 export async function rotateKeys(
   config: Config,
   output: NodeJS.WritableStream,
@@ -26,7 +26,7 @@ export async function rotateKeys(
   );
   if (!next) {
     output.write(
-      'Every key of the database is void. The key of JWT_PRIVATE_KEY_FILE signs, and is yours to replace.\n',
+      'Every key in the database is void. The key of JWT_PRIVATE_KEY_FILE signs. Replace that key yourself.\n',
     );
     return;
   }
@@ -35,8 +35,8 @@ export async function rotateKeys(
     mode === 'emergency' ? 'signs now' : `is published, and signs from ${signsFrom.toISOString()} on`;
   const others =
     mode === 'emergency'
-      ? 'Every other key is void: clients refresh, services that cache the key set must fetch it anew.'
-      : 'The others are removed once their last token has expired.';
+      ? 'Every other key is void. Clients refresh. Services that cache the key set must fetch it again.'
+      : 'The other keys are removed after their last token has expired.';
   output.write(`The key ${kid} ${when}. ${others}\n`);
 }
 

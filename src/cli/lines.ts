@@ -1,4 +1,4 @@
-/** A line of the file; its text is null when it was too long to read. */
+/** A line of a file. Its text is null when it was too long to read. */
 export interface InputLine {
   readonly number: number;
   readonly text: string | null;
@@ -7,7 +7,8 @@ export interface InputLine {
 const NEWLINE = 0x0a;
 
 /**
- * The lines of a stream with their numbers. A line of more bytes than `longest` is passed over without being kept.
+ * Reads the lines of a stream with their numbers. A line with more bytes than `longest` is skipped and not kept in
+ * memory.
  */
 export async function* readLines(input: AsyncIterable<Buffer>, longest: number): AsyncGenerator<InputLine> {
   let number = 0;
@@ -18,7 +19,7 @@ export async function* readLines(input: AsyncIterable<Buffer>, longest: number):
     const text = size > longest ? null : Buffer.concat(held).toString('utf8');
     held = [];
     size = 0;
-    // A byte order mark, as some editors write it, is no part of the first line.
+    // A byte order mark, which some editors write, does not belong to the first line.
     return { number, text: number === 1 && text !== null ? text.replace(/^\uFEFF/, '') : text };
   };
   for await (const chunk of input) {

@@ -16,7 +16,9 @@ export async function migrate(
     const lines = await withMigrations(foundation, work, {
       auditRetentionDays: config.auditRetentionDays,
       onSingleLogin: () =>
-        output.write('Warning: one database login owns the tables and serves; set DATABASE_MIGRATION_URL.\n'),
+        output.write(
+          'Warning: the database login that serves also owns the tables. Set DATABASE_MIGRATION_URL.\n',
+        ),
     });
     output.write(`${lines.join('\n')}\n`);
   } finally {
@@ -28,11 +30,11 @@ export const migrateUp = async (migrations: Migrations): Promise<string[]> =>
   report('applied', await migrations.up(), 'Nothing to apply.');
 
 export interface MigrateDownOptions {
-  /** Reverts without asking. */
+  /** Reverts without a question. */
   readonly yes?: boolean;
 }
 
-/** Reverts the newest migration, once a person has agreed to lose what it made room for. */
+/** Reverts the newest migration, after a person has confirmed the loss of its data. */
 export const migrateDown =
   (streams: Streams, { yes = false }: MigrateDownOptions) =>
   async (migrations: Migrations): Promise<string[]> => {
@@ -55,18 +57,18 @@ export async function migrateStatus(migrations: Migrations): Promise<string[]> {
   );
 }
 
-/** Writes into `migrations/` of the source tree: it is for those who change the gateway. */
+/** Writes a migration into `migrations/` of the source tree, for developers of the gateway. */
 export const migrateCreate =
   (name: string, folder: string) =>
   async (migrations: Migrations): Promise<string[]> => {
     if (!/^[a-z][a-z0-9_]{2,60}$/.test(name)) {
       throw new CommandError(
-        'A migration is named in lower case with underscores, such as add_display_name.',
+        'The name of a migration is in lower case with underscores, such as add_display_name.',
       );
     }
     const file = await migrations.create(name, folder);
     return file === null
-      ? ['The entities and the database agree: nothing to write.']
+      ? ['Nothing to write: the entities and the database agree.']
       : [`wrote migrations/${file}`, 'Format it, and append it to migrations/index.ts.'];
   };
 

@@ -37,7 +37,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   const command = new Command('gatehouse')
     .description('A GraphQL auth gateway.')
     .version(version())
-    .option('--env-file <file>', 'file of settings, beneath those of the environment')
+    .option('--env-file <file>', 'settings file; environment variables override it')
     .showHelpAfterError()
     .exitOverride();
   const readConfig = (): Config => {
@@ -61,12 +61,12 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   const migrations = command.command('migrate').description('change the schema of the database');
   migrations
     .command('up')
-    .description('apply what is pending')
+    .description('apply the pending migrations')
     .action(() => migrate(config(), output, migrateUp));
   migrations
     .command('down')
-    .option('--yes', 'do not ask first; needed where there is no terminal')
-    .description('revert the newest migration, and drop the data in what it added')
+    .option('--yes', 'do not ask first; required without a terminal')
+    .description('revert the newest migration, and drop the tables and columns that it added')
     .action((options: MigrateDownOptions) => migrate(config(), output, migrateDown(streams, options)));
   migrations
     .command('status')
@@ -74,12 +74,12 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .action(() => migrate(config(), output, migrateStatus));
   migrations
     .command('stamp')
-    .description('mark what is pending as applied, without running it')
+    .description('mark the pending migrations as applied, without running them')
     .action(() => migrate(config(), output, migrateStamp));
   migrations
     .command('create')
     .argument('<name>')
-    .description('write a migration with what the entities have and the database lacks')
+    .description('write a migration with the difference between the entities and the database')
     .action((name: string) =>
       migrate(config(), output, migrateCreate(name, resolve(workingFolder, 'migrations'))),
     );
@@ -89,10 +89,10 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .argument('<email>')
     .option(
       '--username <name>',
-      'of a new account (default: what stands before the @), or which existing one is meant',
+      'username of a new account (default: the part before the @), or of the existing account',
     )
     .option('--password-stdin', 'read the password from standard input')
-    .description('make a superuser, or make an existing account one')
+    .description('make a new or an existing account a superuser')
     .action((email: string, options: CreateSuperuserOptions) =>
       createSuperuser(config(), streams, email, options),
     );
@@ -100,7 +100,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   command
     .command('token')
     .argument('<email>')
-    .addOption(new Option('--for <use>', 'what it is good for').choices(TOKEN_USES).makeOptionMandatory())
+    .addOption(new Option('--for <use>', 'purpose of the token').choices(TOKEN_USES).makeOptionMandatory())
     .description('print a one-time token as it would be mailed, and its link; not in production')
     .action((email: string, { for: use }: { for: TokenUse }) => printToken(config(), output, email, use));
 
@@ -108,35 +108,37 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   users
     .command('remove-factor')
     .argument('<email>')
-    .description('take the second factor from an account whose owner lost it; ends its sessions')
+    .description('remove the second factor of an account whose owner lost it, and end its sessions')
     .action((email: string) => removeFactor(config(), output, email));
   users
     .command('import')
     .argument('<file>', 'JSON Lines, a JSON array, or CSV with a header; - for standard input')
-    .option('--dry-run', 'say what would happen, and change nothing')
-    .option('--with-superusers', 'also accounts with the role superuser')
-    .description('make accounts; those that are there already stay as they are')
+    .option('--dry-run', 'report the result, and change nothing')
+    .option('--with-superusers', 'import accounts with the role superuser too')
+    .description('create accounts; existing accounts stay as they are')
     .action((file: string, options: ImportUsersOptions) =>
       importUsers(config(), streams, { file, workingFolder, stopped }, options),
     );
   users
     .command('export')
-    .option('--with-password-hashes', 'for another gateway with the same PASSWORD_PEPPER')
+    .option('--with-password-hashes', 'include hashes, for another gateway with the same PASSWORD_PEPPER')
     .description('write every account to standard output, as JSON Lines')
     .action((options: ExportUsersOptions) => exportAllUsers(config(), streams, options));
 
   const keys = command.command('keys').description('the keys that sign access tokens');
   keys
     .command('list')
-    .description('list the keys that are accepted, and what becomes of them')
+    .description('list the accepted keys, with the times of signing and removal')
     .action(() => listKeys(config(), output));
   keys
     .command('rotate')
     .addOption(
-      new Option('--now', 'the new key signs at once, before others can know it').conflicts('emergency'),
+      new Option('--now', 'sign with the new key at once, before services can fetch it').conflicts(
+        'emergency',
+      ),
     )
-    .option('--emergency', 'the old keys, and every access token that they signed, are void at once')
-    .description('replace the key that signs')
+    .option('--emergency', 'void the old keys and every access token that they signed, at once')
+    .description('replace the key that signs access tokens')
     .action((options: RotateOptions) => rotateKeys(config(), output, options));
 
   command
@@ -144,7 +146,10 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .description('sign-in by the Blockpass app')
     .command('endpoints')
     .addOption(
-      new Option('--origin <url>', 'where phones reach the gateway (default: PUBLIC_URL)').argParser(origin),
+      new Option(
+        '--origin <url>',
+        'origin at which phones reach the gateway (default: PUBLIC_URL)',
+      ).argParser(origin),
     )
     .description('print the endpoints to register at Blockpass, as JSON')
     .action((options: EndpointOptions) => printBlockpassEndpoints(config(), output, options));

@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts';
 import { COMMAND_LINE } from '../platform/request/index.ts';
 import { withGateway } from './with-gateway.ts';
 
-/** For an owner who lost app and recovery codes. That they are the owner, the operator has made sure of. */
+/** Removes the second factor of an owner who lost app and recovery codes. The operator has verified the owner. */
 export async function removeFactor(
   config: Config,
   output: NodeJS.WritableStream,

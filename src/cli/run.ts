@@ -7,7 +7,7 @@ import { type Environment, InvalidSettings } from '../platform/settings.ts';
 import { program } from './program.ts';
 import { CommandError, STOPPED } from './streams.ts';
 
-/** Milliseconds within which a repeated signal is an echo: under npm, Ctrl-C arrives from the terminal and from npm. */
+/** Milliseconds in which a repeated signal is ignored: under npm, Ctrl-C arrives from the terminal and from npm. */
 const ECHO = 1_000;
 
 /** Errors whose message tells a person what to do. */
@@ -26,14 +26,14 @@ export async function run(environment: Environment): Promise<never> {
     process.exit(0);
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode);
-    // Ctrl-C also ends the programs that the start waits for, such as initdb: their failure is not the reason.
+    // Ctrl-C also ends programs that the start waits for, such as initdb. Their failure is then not the reason.
     const isStopped = stop.isAsked() && error instanceof CannotStart;
     process.stderr.write(`${isStopped ? STOPPED : explain(error)}\n`);
     process.exit(1);
   }
 }
 
-/** The first signal asks for an orderly end, a later one ends the process at once. */
+/** The first signal requests an orderly stop. A later one ends the process at once. */
 function stopSignal(): { asked: Promise<void>; isAsked: () => boolean } {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   let askedAt: number | undefined;
@@ -47,7 +47,7 @@ function stopSignal(): { asked: Promise<void>; isAsked: () => boolean } {
   return { asked, isAsked: () => askedAt !== undefined };
 }
 
-/** What a person can act on is told in a sentence; anything else is a fault and keeps its stack. */
+/** Explains an error that a person can act on in a sentence. Any other error is a fault and keeps its stack. */
 function explain(error: unknown): string {
   if (error instanceof BadUserInput) return error.fields.map(({ message }) => message).join('\n');
   if (ACTIONABLE.some((kind) => error instanceof kind)) return (error as Error).message;

@@ -7,7 +7,7 @@ import { createLogger, type Logger } from '../platform/logger.ts';
 import { isHere } from '../platform/server-settings.ts';
 import { CommandError, STOPPED } from './streams.ts';
 
-/** Milliseconds: more than the gateway grants the requests in flight. */
+/** Milliseconds; longer than the time that the gateway gives requests in flight. */
 const SHUTDOWN_TIMEOUT = 15_000;
 
 export interface StartOptions {
@@ -18,11 +18,11 @@ export interface StartOptions {
   readonly stopped: Promise<void>;
 }
 
-/** Runs the gateway until it is asked to stop. @throws before anything is served, when it cannot start. */
+/** Runs the gateway until it is asked to stop. @throws when it cannot start, before it serves anything. */
 export async function start({ config, output, errors, stopped }: StartOptions): Promise<void> {
   const sink = standardError();
   const log = createLogger(config.logLevel, sink);
-  // Standard output belongs to the audit stream where that goes there.
+  // The audit stream may use standard output. Then the console is standard error.
   const console = config.auditStream === 'stdout' ? errors : output;
   const hints = new Hints(log, config.production ? undefined : console);
   for (const message of config.warnings) hints.give({ message });
@@ -36,7 +36,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   const foundation = await layFoundation(config, lose);
   let raising: Promise<Gateway> | undefined;
   try {
-    // Ends here when it was interrupted while the foundation was laid.
+    // Ends here if the process was asked to stop while the foundation was laid.
     await Promise.race([interrupted, undefined]);
     raising = raise(config, foundation, log, { output, hints });
     await Promise.race([raising, interrupted]);
@@ -52,7 +52,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   }
 }
 
-/** Closes the gateway, also one that was not ready yet; what never becomes ready is not waited for. */
+/** Closes the gateway, even if it is not ready yet. It does not wait forever for a gateway that never becomes ready. */
 async function closeRaised(raising: Promise<Gateway>): Promise<void> {
   const close = raising.then(
     (gateway) => gateway.close(),
@@ -63,7 +63,7 @@ async function closeRaised(raising: Promise<Gateway>): Promise<void> {
   await Promise.race([close, patience]).finally(() => clearTimeout(timer));
 }
 
-/** @returns the gateway, listening. */
+/** Builds the gateway. @returns the gateway, listening. */
 async function raise(
   config: Config,
   foundation: Foundation,
@@ -88,7 +88,9 @@ async function raise(
 
 async function migrate({ auditRetentionDays }: Config, foundation: Foundation, log: Logger): Promise<void> {
   const onSingleLogin = () =>
-    log.warn('one database login owns the tables and serves: give DATABASE_MIGRATION_URL a login of its own');
+    log.warn(
+      'the database login that serves also owns the tables: give DATABASE_MIGRATION_URL a login of its own',
+    );
   const applied = await withMigrations(foundation, (migrations) => migrations.up(), {
     auditRetentionDays,
     onSingleLogin,
@@ -99,13 +101,15 @@ async function migrate({ auditRetentionDays }: Config, foundation: Foundation, l
 async function listen({ app }: Gateway, { http }: Config): Promise<void> {
   const { host, port, connections } = http;
   try {
-    // A busy event loop accepts one connection in each of its turns. Node's default of 511 that may wait for that is soon
-    // over, and whoever comes then is not refused: their connection hangs until the kernel tries again, for seconds.
+    // A busy event loop accepts one connection in each turn. Node's default backlog of 511 waiting connections fills up
+    // quickly. Further connections are not refused: they hang for seconds, until the kernel tries again.
     await app.listen({ host, port, backlog: connections.total });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE')
-      throw new CommandError(`PORT ${port} is taken on ${host}. Stop what uses it, or set another PORT.`);
+      throw new CommandError(
+        `PORT ${port} is in use on ${host}. Stop the program that uses it, or set another PORT.`,
+      );
     if (code === 'EACCES')
       throw new CommandError(`PORT ${port} may not be opened by this user. Set another PORT.`);
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
@@ -116,7 +120,7 @@ async function listen({ app }: Gateway, { http }: Config): Promise<void> {
 
 function banner({ production, http, mail }: Config, foundation: Foundation): string {
   const { publicUrl, localUrl } = http;
-  // Pages for developers answer the machine itself alone, whatever the public URL is.
+  // Pages for developers answer only requests from this machine, under any public URL.
   const url = production ? publicUrl : localUrl;
   const lines = [
     '',

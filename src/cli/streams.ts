@@ -1,20 +1,20 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 
-/** What a command reads from and writes to; main.ts passes the process's own. */
+/** The streams of a command. main.ts passes those of the process. */
 export interface Streams {
   readonly input: NodeJS.ReadStream;
   readonly output: NodeJS.WritableStream;
-  /** For progress, and for what is wrong: the output may be a pipe. */
+  /** For progress and problems, because the output may be a pipe. */
   readonly errors: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
-/** For a person who stopped a command that had done nothing yet. */
+/** The message after a person stopped a command before it did anything. */
 export const STOPPED = 'Stopped before it was ready.';
 
 type Terminal = Pick<Streams, 'input' | 'output'>;
 
-/** A command cannot do what was asked; the message is for the person who typed it. */
+/** A command cannot do its work. The message is for the person who typed it. */
 export class CommandError extends Error {}
 
 /** Reads one line, such as a password from a pipe. @throws {CommandError} when there is none. */
@@ -25,13 +25,14 @@ export async function readLine(input: NodeJS.ReadStream): Promise<string> {
     if (chunks.at(-1)?.includes(0x0a)) break;
   }
   const [line = ''] = Buffer.concat(chunks).toString('utf8').split(/\r?\n/);
-  if (line === '') throw new CommandError('Standard input holds no password.');
+  if (line === '') throw new CommandError('Standard input has no password.');
   return line;
 }
 
 /**
- * Asks on a terminal, twice, without showing what is typed. Asks again for as long as the secret is refused or the two differ.
- * @param problemOf why the secret cannot be used, as a sentence for people; null when it can
+ * Asks for a secret on a terminal, twice, without showing it. Asks again until the secret is accepted and both entries
+ * are the same.
+ * @param problemOf returns the reason why a secret cannot be used, as a sentence for people; null when it can
  * @throws {CommandError} no terminal, or cancelled.
  */
 export async function askNewSecret(
@@ -40,13 +41,13 @@ export async function askNewSecret(
   problemOf: (secret: string) => string | null,
 ): Promise<string> {
   if (!input.isTTY)
-    throw new CommandError('No terminal to ask on: pipe the password in with --password-stdin.');
+    throw new CommandError('There is no terminal to ask for the password. Pipe it in with --password-stdin.');
   for (;;) {
     const secret = await askHidden(`${name}: `, { input, output });
     const problem = problemOf(secret);
     if (problem !== null) output.write(`${problem}\n`);
     else if ((await askHidden(`${name}, again: `, { input, output })) === secret) return secret;
-    else output.write('The two are not the same.\n');
+    else output.write('The two entries are not the same.\n');
   }
 }
 

@@ -5,9 +5,9 @@ import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
 export interface CsvOptions {
   readonly delimiter: string;
-  /** Characters of one account. */
+  /** Most characters of one account. */
   readonly longest: number;
-  /** Columns that there may be. */
+  /** The columns that are allowed. */
   readonly known: ReadonlySet<string>;
 }
 
@@ -17,8 +17,8 @@ interface Row {
 }
 
 /**
- * CSV (RFC 4180), whose first line names the columns. An empty cell counts as absent. Ends with the first account that is not CSV
- * or is too long: what follows it cannot be told apart.
+ * Reads CSV (RFC 4180) with the names of columns in its first line. An empty cell counts as absent. It ends at the
+ * first account that is not CSV or is too long, because the text after it cannot be split into accounts.
  */
 export async function* csvRecords(
   chunks: AsyncIterable<Buffer>,
@@ -52,37 +52,35 @@ export async function* csvRecords(
       else
         yield {
           number,
-          problem: `must have ${columns.length} columns, as the first line has. It has ${record.length}.`,
+          problem: `must have ${columns.length} columns, like the first line. It has ${record.length}.`,
         };
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
-    // The message of the library holds values.
+    // The message of the library contains values.
     const number = Number((error as unknown as { lines?: number }).lines ?? 1);
     const problem =
-      error.code === 'CSV_MAX_RECORD_SIZE'
-        ? 'is too long.'
-        : 'is not CSV: look for a " that is missing or too many.';
-    yield { number, problem: `${problem} What follows was not read.` };
+      error.code === 'CSV_MAX_RECORD_SIZE' ? 'is too long.' : 'is not CSV: look for a missing or extra ".';
+    yield { number, problem: `${problem} The rest of the file was not read.` };
   }
 }
 
-/** Without a header the first line is an account, whose values must not be repeated. */
+/** The problem of a header. Without a header the first line is an account, whose values must not be shown. */
 function problemOfHeader(header: readonly string[], known: ReadonlySet<string>): string | null {
-  const list = `there are ${[...known].join(', ')}.`;
+  const list = `The columns are ${[...known].join(', ')}.`;
   if (!header.some((name) => known.has(name)))
-    return `is neither JSON nor the header of CSV, which names the columns: ${list}`;
+    return `is neither JSON nor the header of a CSV file, which names the columns. ${list}`;
   const unknown = header
     .filter((name) => !known.has(name))
-    .map((name) => (isName(name) ? name : 'one without a name'));
-  if (unknown.length > 0) return `has unknown columns (${unknown.join(', ')}): ${list}`;
+    .map((name) => (isName(name) ? name : 'a column without a usual name'));
+  if (unknown.length > 0) return `has unknown columns (${unknown.join(', ')}). ${list}`;
   return new Set(header).size < header.length ? 'names a column twice.' : null;
 }
 
-/** Whether it can be shown: it is short and looks like the name of a field. */
+/** Whether a column name can be shown: it is short and looks like the name of a field. */
 const isName = (text: string): boolean => /^[A-Za-z_][\w -]{0,31}$/.test(text);
 
-/** Cells as the types that the fields have; what does not fit stays a text, and is refused as one. */
+/** Converts cells to the types of the fields. A cell that does not fit stays a text, which the import refuses. */
 function valuesOf(columns: readonly string[], cells: readonly string[]): Record<string, unknown> {
   const record: Record<string, unknown> = {};
   for (const [index, column] of columns.entries()) {

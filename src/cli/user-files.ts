@@ -4,13 +4,13 @@ import { type InputLine, readLines } from './lines.ts';
 import { type CsvOptions, csvRecords } from './user-csv.ts';
 import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
-/** Characters of one account, bytes of one line: an account takes a few hundred. */
+/** Most characters of one account, and most bytes of one line. An account has a few hundred. */
 export const LONGEST_RECORD = 65_536;
 
 /**
- * The accounts of a file, in whichever of the three forms it is: a JSON array, JSON objects (one to a line, or written over several
- * lines), or CSV whose first line names the columns. The first line tells which.
- * @param onBytes told how many bytes came
+ * Reads the accounts of a file in one of three formats: a JSON array, JSON objects (one in a line, or over several
+ * lines), or CSV whose first line names the columns. The first line tells the format.
+ * @param onBytes called with the number of bytes of each chunk
  */
 export async function* readRecords(
   input: AsyncIterable<Buffer>,
@@ -20,7 +20,7 @@ export async function* readRecords(
   const held: Buffer[] = [];
   let size = 0;
   let first = '';
-  // A loop over the chunks would close the input behind it.
+  // A for loop over the chunks would close the input at its end.
   while (!first.startsWith('[') && !first.includes('\n') && size <= LONGEST_RECORD) {
     const { value, done } = await chunks.next();
     if (done) break;
@@ -35,7 +35,7 @@ export async function* readRecords(
   else yield* csvRecords(all, csvOptions(line));
 }
 
-/** Without the byte order mark, as some editors write it. */
+/** Decodes text without a byte order mark, which some editors write. */
 const textOf = (bytes: Buffer): string => bytes.toString('utf8').replace(/^\uFEFF/, '');
 
 async function* continued(
@@ -59,7 +59,7 @@ async function* decoded(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   yield decoder.decode();
 }
 
-/** A line that is no JSON costs that line alone. */
+/** Reads a JSON object from each line. A line that is not JSON does not affect the others. */
 async function* jsonLines(lines: AsyncIterable<InputLine>): AsyncGenerator<InputRecord> {
   for await (const { number, text } of lines) {
     if (text === null) yield { number, problem: 'is too long.' };
@@ -67,7 +67,7 @@ async function* jsonLines(lines: AsyncIterable<InputLine>): AsyncGenerator<Input
   }
 }
 
-/** The values of an array, or one after the other, each with the line on which it begins. */
+/** Reads the values of an array, or values one after the other, each with its first line number. */
 async function* jsonValues(text: AsyncIterable<string>): AsyncGenerator<InputRecord> {
   let value = '';
   let line = 1;
@@ -111,14 +111,15 @@ async function* jsonValues(text: AsyncIterable<string>): AsyncGenerator<InputRec
         depth -= 1;
         if (depth === 0) yield take();
         else if (depth < 0) {
-          yield { number: line, problem: 'is not JSON. What follows was not read.' };
+          yield { number: line, problem: 'is not JSON. The rest of the file was not read.' };
           return;
         }
       }
     }
   }
   if (value.trim() !== '') yield take();
-  else if (array === 'open') yield { number: line, problem: 'is not the end of the array: a ] is missing.' };
+  else if (array === 'open')
+    yield { number: line, problem: 'is the last line, but the array does not end: a ] is missing.' };
 }
 
 const tooLong = (number: number): InputRecord => ({ number, problem: 'is too long.' });
@@ -135,7 +136,7 @@ function parsed(number: number, text: string): InputRecord {
   }
 }
 
-/** Spreadsheets write semicolons where the comma stands in numbers. */
+/** Spreadsheets separate cells by semicolons in countries that write decimals with a comma. */
 const csvOptions = (header: string): CsvOptions => ({
   delimiter: [',', ';', '\t'].find((candidate) => header.includes(candidate)) ?? ',',
   longest: LONGEST_RECORD,

@@ -8,7 +8,7 @@ import { CommandError, type Streams } from './streams.ts';
 import { readRecords } from './user-files.ts';
 import { withGateway } from './with-gateway.ts';
 
-/** Milliseconds between two lines of progress where no terminal shows one that changes. */
+/** Milliseconds between two progress lines when the output is not a terminal. */
 const PROGRESS_INTERVAL = 5_000;
 
 export interface ImportUsersOptions {
@@ -17,8 +17,9 @@ export interface ImportUsersOptions {
 }
 
 /**
- * Imports a file of JSON Lines, a JSON array or CSV; `-` is standard input. Progress and problems go to the error stream, the
- * report to the output. Interrupted, it stops after the batch that is under way; repeated, it goes on.
+ * Imports a file of JSON Lines, a JSON array or CSV; `-` is standard input. Progress and problems go to the error
+ * stream, the report to the output. After an interruption it stops behind the current batch, and a repeated import goes
+ * on from there.
  * @throws {CommandError} at the end, when accounts were refused.
  */
 export async function importUsers(
@@ -33,7 +34,7 @@ export async function importUsers(
     interrupted = true;
   });
   const report = await withGateway(config, async ({ userImport, fork }) => {
-    // Its clock starts now: connecting is not part of the import.
+    // Its clock starts after the connection, because connecting is not part of the import.
     const progress = new Progress(streams.errors, bytes, { dryRun });
     const done = await userImport.run(
       fork,
@@ -99,7 +100,7 @@ async function open(
   }
 }
 
-/** One line that changes, on a terminal; elsewhere a line from time to time. */
+/** Shows progress: on a terminal one line that changes, elsewhere a line from time to time. */
 class Progress {
   private readonly startedAt = performance.now();
   private shownAt = performance.now();
@@ -125,7 +126,7 @@ class Progress {
     this.out.write(`${this.line(report)}\n`);
   }
 
-  /** A line among them. */
+  /** Prints a line between the progress lines. */
   interject(text: string): void {
     this.out.write(this.out.isTTY ? `\r\x1b[2K${text}\n` : `${text}\n`);
   }

@@ -4,7 +4,7 @@ import { layFoundation } from '../foundation.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger } from '../platform/logger.ts';
 
-/** Runs the work of one command on a gateway that serves nobody, and closes it. */
+/** Runs the work of a command on a gateway that does not serve requests, and closes it. */
 export async function withGateway<T>(config: Config, work: (gateway: Gateway) => Promise<T>): Promise<T> {
   const sink = standardError();
   const foundation = await layFoundation(config, () => {});

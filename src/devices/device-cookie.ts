@@ -1,11 +1,11 @@
 import { type CookieAttributes, CookieStyle, type RequestContext } from '../platform/request/index.ts';
 
-/** Seconds: 400 days, the longest that browsers keep a cookie (draft-ietf-httpbis-rfc6265bis section 5.5). */
+/** Seconds: 400 days, the longest lifetime of a cookie in browsers (draft-ietf-httpbis-rfc6265bis section 5.5). */
 export const DEVICE_MEMORY = 400 * 24 * 3600;
 
 /**
- * Carries the mark of a device. It is no credential: it opens nothing, and it is set whatever TOKEN_DELIVERY says.
- * Only the gateway reads it, so it is bound to this host whatever COOKIE_DOMAIN says.
+ * The cookie with the mark of a device. The mark is not a credential: it opens nothing, and it is set under every
+ * TOKEN_DELIVERY. Only the gateway reads it, so it is bound to this host under every COOKIE_DOMAIN.
  */
 export class DeviceCookie {
   readonly name: string;

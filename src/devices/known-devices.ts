@@ -7,16 +7,19 @@ import type { RequestSource } from '../platform/request/index.ts';
 import { DEVICE_MEMORY } from './device-cookie.ts';
 
 const MARK = /^[\w-]{43}$/;
-/** Devices of one account. Each has an allowance of its own, so their number bounds what all of them may guess. */
+/**
+ * Most devices of one account. Each has a rate limit of its own, so their number limits the guesses from all of them
+ * together.
+ */
 const MAX_DEVICES = 20;
 
-/** Remembers from which devices an account was signed in to, and tells its owner of a new one. */
+/** Remembers the devices that sign in to an account, and tells its owner about new ones. */
 export class KnownDevices {
   constructor(private readonly notices: OwnerNotices) {}
 
   /**
-   * Whether somebody signed in to this account from the device that the request comes from. Asks for an unknown
-   * account (null) too, so that its time does not tell it apart.
+   * Whether a person has signed in to this account from the device of the request. It also queries for an unknown
+   * account (null), so that the time does not tell whether the account exists.
    */
   async isKnown(em: EntityManager, userId: string | null, { deviceMark }: RequestSource): Promise<boolean> {
     if (!isMark(deviceMark)) return false;
@@ -28,10 +31,10 @@ export class KnownDevices {
   }
 
   /**
-   * Call it in the transaction of a sign-in, which holds the account's lock. The owner is told unless the account
-   * knows the mark: a user agent proves nothing, because a thief can send the owner's. At the first sign-in there is
-   * nothing to compare with.
-   * @returns the mark that the device is to keep. One that it already has stays: other accounts know it too.
+   * Remembers the device in the transaction of a sign-in, which holds the lock on the account. It tells the owner if
+   * the account does not know the mark. A user agent proves nothing, because a thief can send the owner's. The first
+   * sign-in has no earlier device to compare with, so it causes no notice.
+   * @returns the mark for the cookie of the device. An existing mark stays, because other accounts know it too.
    */
   async remember(tx: EntityManager, userId: string, source: RequestSource): Promise<string> {
     const { mark, isNew } = await this.keep(tx, userId, source);
@@ -40,9 +43,9 @@ export class KnownDevices {
   }
 
   /**
-   * For the device on which the password was changed or a mailed link was used, in the transaction of that: the login that
-   * follows from there is counted for the device alone, however many strangers guess meanwhile. What was done is told by a
-   * notice of its own.
+   * Remembers the device that changed the password or used a mailed link, in the transaction of that act. So the next
+   * login from it is counted for the device only, and guesses of strangers do not delay it. The act has a notice of its
+   * own.
    * @returns as remember() does.
    */
   async expect(tx: EntityManager, userId: string, source: RequestSource): Promise<string> {
@@ -72,23 +75,26 @@ export class KnownDevices {
     return { mark, isNew: known?.seen === false };
   }
 
-  /** For an account that changes hands, or is taken back: its former devices are strangers. */
+  /**
+   * Forgets all devices of an account that gets another owner or returns to its owner. They are strangers from then on.
+   */
   async forgetAll(tx: EntityManager, userId: string): Promise<void> {
     await statement(tx, sql`delete from known_device where user_id = ${userId}`);
   }
 }
 
-/** What a known device is counted under, in place of the mark itself. */
+/** The key under which a known device is counted, instead of the mark itself. */
 export const deviceKey = ({ deviceMark }: RequestSource): string =>
   hashOfSecret(deviceMark ?? '').toString('base64url');
 
 const isMark = (text: string | null): text is string => text !== null && MARK.test(text);
 
 /**
- * A client that keeps no cookies leaves a mark at each sign-in that never comes back; those shall not push a browser out. So
- * they go before every mark that did come back, and of them those of the user agent that has most: the mark of a browser
- * that signed in once stays while a script signs in daily. The device that is there now stays in any case: an account
- * that has twenty others would never know a new one.
+ * Forgets one device of an account that has too many. A client without cookies leaves a new mark at each sign-in, which
+ * never comes back. Such marks must not displace browsers, so they go before every mark that did come back. Among them,
+ * marks of the user agent with the most marks go first. So the mark of a browser that signed in once stays, while a
+ * script signs in daily. The present device always stays: otherwise an account with twenty others could never know a
+ * new one.
  */
 const forgetOne = (tx: EntityManager, userId: string, present: Buffer) =>
   statement(
@@ -101,7 +107,10 @@ const forgetOne = (tx: EntityManager, userId: string, present: Buffer) =>
           offset ${MAX_DEVICES - 1})`,
   );
 
-/** The last device of an account stays: without any, the next sign-in would count as the first and nobody be told. */
+/**
+ * Forgets old devices, but keeps the last one of each account. Without it, the next sign-in would count as the first
+ * and cause no notice.
+ */
 export const forgottenDevices: Chore = {
   name: 'devices not seen for 400 days',
   async sweep(em, limit) {

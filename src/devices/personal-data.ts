@@ -1,7 +1,7 @@
 import type { PersonalData } from '../platform/personal-data.ts';
 import { KnownDevice } from './known-device.entity.ts';
 
-/** For exportMyData: from what kinds of browser a person has signed in; not the marks that tell devices apart. */
+/** For exportMyData: the kinds of browser with which a person signed in, without the marks that identify devices. */
 export const deviceData: PersonalData = {
   section: 'knownDevices',
   async collect(em, userId) {

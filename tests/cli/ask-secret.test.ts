@@ -28,7 +28,7 @@ describe('a new secret', () => {
   it('that differs the second time is asked for again', async () => {
     const { streams, shown } = terminal(['long enough', 'long enuogh', 'long enough', 'long enough']);
     expect(await askNewSecret('Password', streams, refuseShort)).toBe('long enough');
-    expect(shown()).toContain('The two are not the same.\n');
+    expect(shown()).toContain('The two entries are not the same.\n');
   });
 
   it('is not asked for again after Ctrl-C', async () => {

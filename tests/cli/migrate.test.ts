@@ -52,7 +52,7 @@ describe('gatehouse migrate down', () => {
     expect(await command.ended).toBe(1);
     expect(command.errors).toBe(
       `This reverts ${before.at(-1)} and drops the data in the tables and columns that it added. ` +
-        'There is no terminal to ask on: add --yes if you mean it.\n',
+        'There is no terminal for the question. Add --yes to confirm.\n',
     );
     expect(await applied()).toEqual(before);
   });

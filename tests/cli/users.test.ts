@@ -276,7 +276,7 @@ describe('gatehouse users import', () => {
         'line 2: comes after',
       ],
       ['of texts', '["a-text"]', 'line 1: is not a JSON object.'],
-      ['with one bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. What follows'],
+      ['with one bracket too many', '[}\n{"username": "cut-four"}]', 'line 1: is not JSON. The rest'],
     ])('names the error in an array %s', async (_, text, problem) => {
       const { code, errors } = await importText(text);
       expect([code, problems(errors)]).toEqual([1, [expect.stringContaining(problem)]]);
@@ -310,18 +310,20 @@ describe('gatehouse users import', () => {
       expect(problems(wrong.errors)).toEqual([
         'line 2: email: This is not an e-mail address.',
         'line 2: emailConfirmed: must be true or false.',
-        'line 3: must have 3 columns, as the first line has. It has 2.',
+        'line 3: must have 3 columns, like the first line. It has 2.',
       ]);
       const misspelt = await importText('username,pasword\ncsv-six,x\n');
       expect(problems(misspelt.errors)).toEqual([
-        expect.stringMatching(/^line 1: has unknown columns \(pasword\): there are id, username,/),
+        expect.stringMatching(/^line 1: has unknown columns \(pasword\)\. The columns are id, username,/),
       ]);
       const headless = await importText(`csv-seven,${HASH}\ncsv-eight,${HASH}\n`);
       expect(problems(headless.errors)).toEqual([
         expect.stringMatching(/^line 1: is neither JSON nor the header/),
       ]);
       const unclosed = await importText('username,displayName\ncsv-nine,"never closed\ncsv-ten,x\n');
-      expect(problems(unclosed.errors)).toEqual([expect.stringContaining('is not CSV: look for a "')]);
+      expect(problems(unclosed.errors)).toEqual([
+        expect.stringContaining('is not CSV: look for a missing or extra "'),
+      ]);
       for (const { errors, code } of [wrong, misspelt, headless, unclosed]) {
         expect(code).toBe(1);
         expect(errors).not.toMatch(/csv-(four|seven|eight|nine|ten)|nowhere|perhaps|\$2b/);
@@ -336,7 +338,7 @@ describe('gatehouse users import', () => {
         1,
         'Imported 1 account; 0 accounts there already; 1 line refused.\n',
       ]);
-      expect(problems(long.errors)).toEqual(['line 3: is too long. What follows was not read.']);
+      expect(problems(long.errors)).toEqual(['line 3: is too long. The rest of the file was not read.']);
     });
 
     it('accepts all line endings in CSV', async () => {
