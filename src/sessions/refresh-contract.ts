@@ -2,52 +2,55 @@ import { networksOf } from '../platform/request/index.ts';
 import { browserFamily } from './browser-family.ts';
 
 /**
- * Generations by which a token may be ahead of a store that lost its last moments: Redis, or PostgreSQL with an asynchronous
- * standby. Only a lost write makes a genuine token be ahead.
+ * Generations by which a token may be ahead of a store that lost its last writes: Redis, or PostgreSQL with an
+ * asynchronous standby. A genuine token is ahead only after a lost write.
  */
 export const MOST_LOST = 16;
 /** Milliseconds. */
 const DAY = 86_400_000;
-/** Repetitions of one session in a day that are late, and as many from elsewhere; beyond, they are refused. */
+/** Late repetitions of one session in a day, and repetitions from elsewhere. Further ones are refused. */
 const MOST_IN_A_DAY = 10;
-/** The late repetition of a day at which the owner is told: one or two are a bad connection. */
+/** Number of the late repetition in a day at which the owner gets a notice. One or two are a bad connection. */
 const LATE_TOLD_AT = 3;
-/** From which repetition of a day for another network or browser on the owner is told: one is a phone that left the house. */
+/**
+ * Number of the repetition from elsewhere in a day from which on the owner gets a notice. One is a phone that left the
+ * house.
+ */
 const ELSEWHERE_TOLD_FROM = 2;
 
-/** Where a request comes from, as far as it can be compared. */
+/** The comparable part of a request's source. */
 export interface Place {
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
 }
 
 /**
- * What a session must remember of its last rotations. Every entry names the generation that it is about, so an ordinary
- * rotation leaves all of them behind without writing any. Times are milliseconds since 1970 by the clock of the store.
+ * Facts about the last rotations of a session. Every entry names its generation, so an ordinary rotation makes all of
+ * them obsolete without writing any. Times are milliseconds since 1970 by the clock of the store.
  */
 export interface RefreshNotes {
-  /** Generation `to` came about by a step-up or a credential change. It supersedes every token from `from` on. */
+  /** A step-up or a credential change made generation `to`. It supersedes every token from generation `from` on. */
   readonly superseded?: { readonly from: number; readonly to: number };
-  /** The generation that came about by moving forward, after the store had lost the ones before. */
+  /** The generation that was made by moving forward, after the store had lost the ones before. */
   readonly movedForwardTo?: number;
-  /** The generation that was given to the predecessor at another network or in another browser. */
+  /** The generation that was given to the holder of its predecessor at another network or in another browser. */
   readonly givenElsewhere?: number;
-  /** The generation that was given to the predecessor after the grace, and when. */
+  /** The generation that was given to the holder of its predecessor after the grace, and the time. */
   readonly givenLate?: { readonly generation: number; readonly at: number };
-  /** What was given out within a day from its first event. */
+  /** Counts of repetitions within a day from the first one. */
   readonly day?: { readonly since: number; readonly elsewhere: number; readonly late: number };
 }
 
-/** A session as its store holds it, and what time it is there. */
+/** A session as its store holds it, with the time of the store. */
 export interface HeldGeneration {
   readonly generation: number;
   /** Milliseconds since 1970, like `now`. */
   readonly rotatedAt: number;
   readonly now: number;
-  /** Of the request that rotated. */
+  /** Network and browser of the request that rotated. */
   readonly place: Place;
   readonly notes: RefreshNotes;
-  /** Something of the current generation came back: an access token that was issued with it. */
+  /** Whether an access token of the current generation was used. */
   readonly seen: boolean;
 }
 
@@ -55,40 +58,43 @@ export interface RefreshContractOptions {
   readonly graceSeconds: number;
 }
 
-/** Why an outcome is recorded: the row of the table in docs/design/sessions.md. */
+/** Why an outcome is recorded: one row of the table in docs/design/sessions.md. */
 export type Circumstance =
   /** Within the grace, from another network or another browser. */
   | 'elsewhere'
-  /** The same once more: the successor was given elsewhere already. */
+  /** From elsewhere, after the successor was already given elsewhere. */
   | 'elsewhere again'
-  /** From elsewhere for the eleventh time in a day: a phone does that now and then, a shadow each time. */
+  /** From elsewhere for the eleventh time in a day. A phone does that now and then, a thief each time. */
   | 'elsewhere too often'
-  /** After the grace, from the same place, while nothing came back of the successor. */
+  /** After the grace, from the same place, while the successor is unseen. */
   | 'late'
-  /** The same once more. */
+  /** Late, after the successor was already given late. */
   | 'late again'
-  /** The same for the eleventh time in a day. */
+  /** Late for the eleventh time in a day. */
   | 'late too often'
-  /** After the grace, from another network or another browser, while nothing came back of the successor. */
+  /** After the grace, from another network or another browser, while the successor is unseen. */
   | 'late elsewhere'
   /** A step-up or a credential change replaced it. */
   | 'superseded'
-  /** It is the one from which the session moved forward. */
+  /** The session moved forward from this token. */
   | 'moved forward'
-  /** From another network and another browser. */
+  /** Within the grace, from another network and another browser. */
   | 'both differ'
-  /** After the grace, while something came back of the successor. */
+  /** After the grace, when the successor was seen. */
   | 'successor seen'
-  /** It is older than the predecessor. */
+  /** The token is older than the predecessor. */
   | 'older';
 
-/** What becomes of a presented refresh token. */
+/** The outcome for a presented refresh token. */
 export type Judgement =
-  /** The current one: the session advances by one. */
+  /** The current token: the session advances by one generation. */
   | { readonly outcome: 'rotate' }
-  /** The store lost generations: the session advances to the one after the presented. */
+  /** The store lost generations: the session advances to the generation after the presented one. */
   | { readonly outcome: 'move forward'; readonly lost: number; readonly notes: RefreshNotes }
-  /** The current generation again. With a circumstance it is recorded, and the notes are written first. */
+  /**
+   * The client gets the current generation again. With a circumstance, the notes are written first and the event is
+   * audited.
+   */
   | { readonly outcome: 'repeat'; readonly recorded: null }
   | {
       readonly outcome: 'repeat';
@@ -96,7 +102,9 @@ export type Judgement =
       readonly tellOwner: boolean;
       readonly notes: RefreshNotes;
     }
-  /** Refused: `superseded` tells the client to go on with its newer token, `refuse` to sign in. The session lives. */
+  /**
+   * Refused, and the session lives. `superseded` tells the client to go on with its newer token, `refuse` to sign in.
+   */
   | {
       readonly outcome: 'superseded' | 'refuse';
       readonly recorded: Circumstance;
@@ -104,11 +112,11 @@ export type Judgement =
     }
   /** A copy is in use: the session ends. */
   | { readonly outcome: 'reuse'; readonly recorded: Circumstance }
-  /** A generation that the session cannot have reached: refused, nothing changes. */
+  /** The session cannot have reached this generation. The token is refused, and nothing changes. */
   | { readonly outcome: 'unknown' };
 
 /**
- * The refresh contract: every rule of what becomes of a presented token, in one place and without any effect. The table with
+ * The refresh contract: all rules for a presented refresh token, in one place and without side effects. The table with
  * the reasons is in docs/design/sessions.md.
  */
 export function judgePresentation(
@@ -163,7 +171,7 @@ export function judgePresentation(
   }
 
   const givenLate = notes.givenLate?.generation === generation ? notes.givenLate : undefined;
-  // What was sent before the late answer arrived, from another tab or through a process that stood still.
+  // Sent before the late answer arrived: from another tab, or through a process that stalled.
   const overtaken = samePlace && givenLate !== undefined && now - givenLate.at < grace;
   if (held.seen && !overtaken) return { outcome: 'reuse', recorded: 'successor seen' };
   if (!samePlace) return { outcome: 'refuse', recorded: 'late elsewhere', tellOwner: true };
@@ -181,10 +189,10 @@ export function judgePresentation(
 }
 
 /**
- * The notes of a step-up or a credential change that leads from `generation` to a later one. A token that only such changes
- * have replaced was never presented, so presenting it is not a second use. Neither is it when the refresh before them brought
- * nothing that came back: a client that lost every reply since still has that token.
- * @param step.seen something of `generation` came back
+ * Makes the notes of a step-up or a credential change that leads from `generation` to a later one.
+ * A token that was replaced only by such changes was never presented, so presenting it is not reuse. The same holds
+ * when nothing was seen of the refresh before them: a client that lost every reply since still has that token.
+ * @param step.seen whether a token of `generation` was seen
  */
 export function supersede(
   { superseded, day }: RefreshNotes,
@@ -197,16 +205,16 @@ export function supersede(
 }
 
 /**
- * A release before these notes wrote none of a step-up. It set the times of rotation and authentication to one instant, and
- * an ordinary rotation parts them.
+ * Reconstructs the notes of a step-up in a release without notes. That release set the times of rotation and
+ * authentication to one instant; after an ordinary rotation they differ.
  */
 export function notesOfEarlierRelease(generation: number, timesAreOne: boolean): RefreshNotes {
   return timesAreOne && generation > 0 ? { superseded: { from: generation - 1, to: generation } } : {};
 }
 
 /**
- * The widest network that clients are counted by: the IPv4 address, or the /48 of an IPv6 address. A site keeps its /48 while
- * its hosts change their /64 (RFC 6177, RFC 8981), and a phone that moves to the Wi-Fi leaves either.
+ * Returns the widest network that clients are counted by: the IPv4 address, or the /48 of an IPv6 address. A site keeps
+ * its /48 while its hosts change their /64 (RFC 6177, RFC 8981). A phone that moves to the Wi-Fi changes either.
  */
 function networkOf({ ipAddress }: Place): string | null {
   return ipAddress === null ? null : (networksOf(ipAddress).at(-1) ?? ipAddress);

@@ -20,8 +20,9 @@ import { MOST_ATTEMPTS } from './supersession.ts';
 import type { TokenPair, TokenPairs } from './token-pair.ts';
 
 /**
- * A refresh with a token spends one of the address and one of the session. A refused refresh spends one of `refreshRefused`,
- * also when no token came: a page without a session that asks in a loop is bounded, and people who refresh never meet the rule.
+ * A refresh with a token is charged to the IP and to the session. A refused refresh is charged to `refreshRefused`,
+ * also when no token came. That bounds a page without a session that retries in a loop. People who refresh never meet
+ * that rule.
  */
 export const REFRESH_RULES = {
   'refresh.ip': { burst: 300, perSeconds: 60 },
@@ -30,21 +31,21 @@ export const REFRESH_RULES = {
 } as const;
 
 /**
- * Milliseconds that a request may have lain in a process and still be evidence of theft. A client that waits for longer may have
- * given up and gone on elsewhere, so that its own late request looks like a copy.
+ * Milliseconds that a request may have waited in a process and still be evidence of theft. A client that waited longer
+ * may have given up and gone on elsewhere, so that its own late request looks like a copy.
  */
 const EVIDENCE_MAX_AGE = 2_000;
 
-/** For whom tokens are made. */
+/** The session and subject for which tokens are issued. */
 interface Outcome {
   readonly session: SessionRecord;
   readonly subject: Subject;
 }
 
-/** Thrown inside the transaction, which takes the audit event and the notice back. */
+/** Thrown inside the transaction, to roll back the audit event and the notice. */
 class ChangedMeanwhile extends Error {}
 
-/** What `RefreshRotation` works with. */
+/** The parts that `RefreshRotation` uses. */
 export interface RefreshRotationDependencies {
   readonly refreshTokens: RefreshTokens;
   readonly store: SessionStore;
@@ -59,9 +60,10 @@ export interface RefreshRotationDependencies {
 }
 
 /**
- * Exchanges a refresh token for a new pair (RFC 6749 section 6), rotating it (RFC 9700 section 4.14.2). The current token
- * advances the generation in one statement. For every other one the refresh contract decides (refresh-contract.ts); this
- * class carries the decision out. What the contract counts, the audit event and the mail to the owner stand or fall together.
+ * Exchanges a refresh token for a new pair (RFC 6749 section 6), with rotation (RFC 9700 section 4.14.2). The current
+ * token advances the generation in one statement. For every other token, the refresh contract decides
+ * (refresh-contract.ts) and this class carries the decision out. The notes, the audit event and the mail to the owner
+ * commit together.
  */
 export class RefreshRotation {
   constructor(private readonly deps: RefreshRotationDependencies) {}
@@ -69,16 +71,16 @@ export class RefreshRotation {
   /**
    * @param token undefined when the client sent none
    * @throws {InvalidRefreshToken} absent, unknown, expired, revoked or reused: one message for all.
-   * @throws {InvalidDpopProof} the token is bound to a key that this request does not prove.
-   * @throws {RefreshTokenSuperseded} the session goes on with a newer token.
-   * @throws {RateLimited} instead of a refusal, when this client had too many.
+   * @throws {InvalidDpopProof} when the request does not prove the key that the token is bound to.
+   * @throws {RefreshTokenSuperseded} when the session goes on with a newer token.
+   * @throws {RateLimited} instead of a refusal, when this client had too many refusals.
    */
   async rotate(em: EntityManager, token: string | undefined, source: RequestSource): Promise<TokenPair> {
     try {
       if (token === undefined) throw new InvalidRefreshToken('none was sent');
       return await this.exchange(em, token, source);
     } catch (error) {
-      // Afterwards: what the refusal changed is committed, and a refresh that succeeds costs nothing here.
+      // After the exchange: the effects of the refusal are committed, and a refresh that succeeds is not charged here.
       if (error instanceof InvalidRefreshToken || error instanceof InvalidDpopProof) {
         await this.deps.rateLimiter.charge(['refreshRefused.ip', source.networks]);
       }
@@ -99,7 +101,9 @@ export class RefreshRotation {
     return this.deps.tokenPairs.issue(session, subject);
   }
 
-  /** Judges by what the store holds, and begins again when that changed before the judgement was written. */
+  /**
+   * Judges the token by the session in the store. Begins again when the session changed before the outcome was written.
+   */
   private async present(
     em: EntityManager,
     presented: RefreshTokenClaims,
@@ -182,7 +186,7 @@ export class RefreshRotation {
         subjectId: presented.userId,
         details: { ...generationsOf(found, presented), circumstance: recorded },
       });
-      // Last: Redis does not take it back when the transaction is rolled back.
+      // Last, since a rollback of the transaction does not undo a write to Redis.
       if (!(await this.deps.store.write(tx, found, { notes }))) throw new ChangedMeanwhile();
       return found;
     });
@@ -203,7 +207,7 @@ export class RefreshRotation {
         subjectId: presented.userId,
         details: { sessionId: presented.sessionId, presented: presented.generation, lost },
       });
-      // Last, as above.
+      // Last, for the same reason as in repeat().
       const advance = { to: presented.generation + 1, use };
       const session = await this.deps.store.write(tx, found, { notes, advance });
       if (!session) throw new ChangedMeanwhile();
@@ -236,7 +240,10 @@ export class RefreshRotation {
   }
 }
 
-/** A thief gains nothing by the delay: the token is refused now, and judged when it comes again. */
+/**
+ * Defers a judgement that rests on a stale request. A thief gains nothing by it: the token is refused now and judged
+ * when it comes again.
+ */
 function requireFreshEvidence({ completeSince }: RequestSource): void {
   if (completeSince === undefined || performance.now() - completeSince <= EVIDENCE_MAX_AGE) return;
   throw new ServiceUnavailable({
@@ -246,8 +253,8 @@ function requireFreshEvidence({ completeSince }: RequestSource): void {
 }
 
 /**
- * Each token by itself, and apart where its key is not proved: a copy that is refused again and again, while the session
- * lives on, must not use up the refreshes of the owner.
+ * Returns the key of the rate limit: each token has its own, and another one where its key is not proved. A copy that
+ * is refused again and again, while the session lives on, must not use up the refreshes of the owner.
  */
 const chargedAs = (
   { sessionId, generation, jkt }: RefreshTokenClaims,

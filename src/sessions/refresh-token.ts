@@ -1,17 +1,17 @@
 import { idFromBytes, idToBytes } from '../platform/id.ts';
 import { findKey, type Keyring, mac, macMatches } from '../platform/keyring.ts';
 
-/** What a refresh token says once its authenticity is known. */
+/** The content of an authentic refresh token. */
 export interface RefreshTokenClaims {
   userId: string;
   sessionId: string;
   /** Counts the rotations of the session, from 0. */
   generation: number;
-  /** Thumbprint of the key that the session is bound to; absent or null: none. */
+  /** Thumbprint of the key that the session is bound to. Absent or null without a key. */
   jkt?: string | null;
 }
 
-/** The second one is for sessions that are bound to a key, whose thumbprint stands before the MAC. */
+/** Format versions. The second one is for sessions that are bound to a key; the thumbprint stands before the MAC. */
 const VERSION = 1;
 const VERSION_WITH_KEY = 2;
 const LABEL = 'refresh';
@@ -23,7 +23,7 @@ const USER_AT = 1 + KEY_ID_BYTES;
 const SESSION_AT = USER_AT + UUID_BYTES;
 const GENERATION_AT = SESSION_AT + UUID_BYTES;
 const THUMBPRINT_AT = GENERATION_AT + 4;
-/** Where the MAC begins. */
+/** Offset of the MAC, by version. */
 const MAC_AT: Readonly<Record<number, number>> = {
   [VERSION]: THUMBPRINT_AT,
   [VERSION_WITH_KEY]: THUMBPRINT_AT + THUMBPRINT_BYTES,
@@ -31,9 +31,9 @@ const MAC_AT: Readonly<Record<number, number>> = {
 const FORMS = Object.values(MAC_AT).map((macAt) => Math.ceil(((macAt + MAC_BYTES) * 4) / 3));
 
 /**
- * Refresh tokens: version, key id, user id, session id, generation (uint32) and an HMAC-SHA-256 over all of it,
- * base64url. The database keeps only the current generation, so whoever steals it holds no token, and a forged
- * token is refused before any input or output.
+ * Refresh tokens: version, key id, user id, session id, generation (uint32) and an HMAC-SHA-256 over all of it, in
+ * base64url. The database holds only the current generation, so a thief of the database holds no token. A forged token
+ * is refused before any I/O.
  */
 export class RefreshTokens {
   constructor(private readonly keyring: Keyring) {}
@@ -50,12 +50,12 @@ export class RefreshTokens {
     return Buffer.concat([body, mac(key, LABEL, body)]).toString('base64url');
   }
 
-  /** @returns null for anything that this gateway did not make, in the one text form that it makes. */
+  /** @returns null for any text that is not exactly a token of this gateway. */
   read(token: string): RefreshTokenClaims | null {
     if (!hasRefreshTokenForm(token)) return null;
     const bytes = Buffer.from(token, 'base64url');
     const macAt = MAC_AT[bytes[0] ?? 0];
-    // base64url leaves bits of the last character unused: only one of the spellings is ours.
+    // base64url leaves bits of the last character unused. Only the spelling of this gateway is accepted.
     if (macAt === undefined || bytes.length !== macAt + MAC_BYTES || bytes.toString('base64url') !== token)
       return null;
     const key = findKey(this.keyring, bytes.subarray(1, USER_AT).toString('hex'));
@@ -70,7 +70,7 @@ export class RefreshTokens {
   }
 }
 
-/** Tells a refresh token from an access token (which has dots) by its form alone. */
+/** Distinguishes a refresh token from an access token (which has dots) by its form alone. */
 export function hasRefreshTokenForm(token: string): boolean {
   return FORMS.includes(token.length) && /^[A-Za-z0-9_-]+$/.test(token);
 }

@@ -8,25 +8,29 @@ import { RevocationKind } from './revocation.entity.ts';
 import { isUnrevoked } from './revocation-lookup.ts';
 import { type ReadPoint, RevocationReader, type RevocationRow } from './revocation-reader.ts';
 
-/** Milliseconds between two looks without being woken. */
+/** Milliseconds between two reads without a wake-up. */
 const READ_INTERVAL = 500;
-/** Milliseconds between two clearings of entries that no longer matter. */
+/** Milliseconds between two removals of entries that no longer matter. */
 const FORGET_INTERVAL = 60_000;
 
-/** Kinds of ending that say nothing but: something held in memory changed, read it again. */
+/** Kinds of revocation without content: they tell readers to reread data that they hold in memory. */
 export type RereadKind = RevocationKind.ROLES | RevocationKind.KEYS;
 
 export interface RevocationCacheOptions {
-  /** Age of the last successful read beyond which each request is checked in the database. */
+  /** Age of the last successful read, in seconds, beyond which each request is checked in the database. */
   readonly maxStalenessSeconds: number;
-  /** Called with everything that this process knows when another server took over. While it fails, reading counts as failed. */
+  /**
+   * Called when another database server took over, with all revocations that this process knows. While it fails, the
+   * read counts as failed.
+   */
   readonly onReplaced: (known: KnownRevocations) => Promise<void>;
 }
 
 /**
- * What this process knows of revocations: every request is judged here, in memory, without a look-up.
- * It reads what is new in the table whenever it is woken and every half second (ending-reader.ts). When reading fails for
- * longer than the allowed staleness, each request asks the database instead, and when that fails too, it is refused.
+ * The revocations that this process knows. Every request is checked here, in memory, without a query.
+ * The cache reads new rows of the table at each wake-up and every half second (revocation-reader.ts). When reads fail
+ * for longer than the allowed staleness, each request queries the database instead. When that fails too, the request is
+ * refused.
  */
 export class RevocationCache {
   private readonly endedSessions = new Map<string, number>();
@@ -34,9 +38,9 @@ export class RevocationCache {
   private readonly listeners: Array<{ kind: RereadKind; reread: () => Promise<void> }> = [];
   private readonly reader: RevocationReader;
   private point: ReadPoint | null = null;
-  /** What was last said of failing to read: once for each change, not at every look. */
+  /** The last read failure that was logged, so that only transitions are logged. */
   private failure: string | undefined;
-  /** By performance.now(): a monotonic clock, since the wall clock may jump. */
+  /** In the time of performance.now(), a monotonic clock, since the wall clock may jump. */
   private readAt = Number.NEGATIVE_INFINITY;
   private forgottenAt = performance.now();
   private reading: Promise<void> | undefined;
@@ -54,7 +58,10 @@ export class RevocationCache {
     feed.subscribe('endings', () => void this.catchUp());
   }
 
-  /** Loads what matters now. @throws when the database cannot be read: a process that knows nothing must not serve. */
+  /**
+   * Loads all revocations that matter now.
+   * @throws when the database cannot be read: a process without knowledge of revocations must not serve.
+   */
   async start(): Promise<void> {
     await this.read();
     this.timer = setInterval(() => void this.catchUp(), READ_INTERVAL);
@@ -67,14 +74,14 @@ export class RevocationCache {
   }
 
   /**
-   * `reread` runs after such a change anywhere, and whenever changes may have been missed. While it fails, this
-   * process counts as one that cannot read revocations.
+   * Registers `reread`, which runs after such a change in any process, and whenever changes may have been missed. While
+   * it fails, this process counts as unable to read revocations.
    */
   onChanged(kind: RereadKind, reread: () => Promise<void>): void {
     this.listeners.push({ kind, reread });
   }
 
-  /** Takes over what this process has committed itself. */
+  /** Adds revocations that this process has committed itself. */
   learn(rows: readonly RevocationRow[]): void {
     for (const row of rows) this.keep(row);
   }
@@ -82,13 +89,13 @@ export class RevocationCache {
   /** Resolves once everything committed before the call is known here, or the read failed and was logged. */
   catchUp(): Promise<void> {
     if (!this.reading) {
-      // Several may wait for it: it must not end with the operation of the first.
+      // Several callers may wait for this read, so it must not end with the deadline of the first.
       this.reading = outsideDeadline(() => this.readLogged()).finally(() => {
         this.reading = undefined;
       });
       return this.reading;
     }
-    // A read that is under way may have begun too early for this caller: one more follows, for all who wait.
+    // The running read may have begun too early for this caller. One more read follows, for all callers that wait.
     this.queued ??= this.reading.then(() => {
       this.queued = undefined;
       return this.catchUp();
@@ -98,7 +105,7 @@ export class RevocationCache {
 
   /**
    * Whether an access token must be refused although it is genuine and unexpired.
-   * @throws {ServiceUnavailable} when neither memory nor database can tell.
+   * @throws {ServiceUnavailable} when neither memory nor the database can tell.
    */
   async isVoid(caller: Caller, em: () => EntityManager): Promise<boolean> {
     if (this.endedSessions.has(caller.sessionId)) return true;
@@ -138,11 +145,11 @@ export class RevocationCache {
       this.keep(row);
     });
     if (replaced) await this.options.onReplaced(this.known());
-    // After a gap too: a change may have ceased to matter before it was seen here.
+    // After a gap too: a revocation may have ceased to matter before this process saw it.
     const missed = complete || startedAt - this.readAt > this.options.maxStalenessSeconds * 1000;
     const due = this.listeners.filter(({ kind }) => missed || kinds.has(kind));
     await Promise.all(due.map(({ reread }) => reread()));
-    // Only now: a reading that failed before here is repeated from the same point.
+    // Only now: a read that failed before this line is repeated from the same point.
     this.point = point;
     this.readAt = startedAt;
     this.forget();

@@ -2,56 +2,56 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RevocationKind } from './revocation.entity.ts';
 
-/** Rows of one statement: about 20 ms of work, and a few MB. */
+/** Rows per statement: about 20 ms of work, and a few MB. */
 const PAGE = 20_000;
 
-/** An ending that matters. */
+/** A revocation that still matters. */
 export interface RevocationRow {
   kind: RevocationKind;
   session_id: string | null;
   user_id: string | null;
   epoch: number | null;
-  /** Milliseconds. */
+  /** Milliseconds for which it still matters. */
   matters_for: number;
 }
 
-/** How far a reading came. */
+/** The point up to which revocations were read. */
 export interface ReadPoint {
-  /** Of the database, as `pg_snapshot` writes it: `xmin:xmax:xip,...`. */
+  /** Snapshot of the database, as `pg_snapshot` writes it: `xmin:xmax:xip,...`. */
   readonly snapshot: string;
-  /** Which server answered: when it started, in seconds since 1970. */
+  /** Identity of the server that answered: its start time, in seconds since 1970. */
   readonly server: string;
 }
 
-/** What a reading came to. */
+/** The result of one read. */
 export interface Reading {
   readonly point: ReadPoint;
-  /** Whether everything that matters was read, and not just what is new. */
+  /** Whether everything that matters was read, rather than only the new rows. */
   readonly complete: boolean;
-  /** Whether another server answered than before, which may have lost the last transactions. */
+  /** Whether another server answered than before. It may have lost the last transactions. */
   readonly replaced: boolean;
 }
 
 const point = sql`
   pg_current_snapshot()::text as snapshot,
   extract(epoch from pg_postmaster_start_time())::text as server`;
-/** Of a RevocationRow. */
+/** Columns of a RevocationRow. */
 export const REVOCATION_COLUMNS = sql`
   kind, session_id, user_id, epoch,
   coalesce(extract(epoch from matters_until - now()) * 1000, 0)::float8 as matters_for`;
 
 /**
- * Reads what was committed since an earlier reading.
+ * Reads the revocations that were committed since an earlier read.
  *
- * A row is new when the earlier snapshot does not see its transaction: a transaction that had not begun then
- * (at or above xmax), or one that was still running (in xip). So a late commit is not missed, and a transaction that stays
- * open for hours on the same server does not make each reading return everything since.
+ * A row is new when the earlier snapshot does not see its transaction: it had not begun then (at or above xmax), or it
+ * was still running (in xip). So a late commit is not missed. A transaction that stays open for hours on the same
+ * server does not make each read return all rows since its start.
  */
 export class RevocationReader {
   /** @param fork gives an EntityManager for reads in the background */
   constructor(private readonly fork: () => EntityManager) {}
 
-  /** @param since null for everything that matters */
+  /** @param since null to read everything that matters */
   async read(since: ReadPoint | null, learn: (row: RevocationRow) => void): Promise<Reading> {
     if (since) {
       const { reached, rows } = await this.news(since);
@@ -79,10 +79,10 @@ export class RevocationReader {
     return { reached: { snapshot, server }, rows: rows.filter((row) => row.kind !== null) };
   }
 
-  /** In pages: a million rows at once would take longer than a statement may, and hundreds of MB. */
+  /** Reads in pages: a million rows at once would exceed the statement timeout, and take hundreds of MB. */
   private async everything(learn: (row: RevocationRow) => void): Promise<ReadPoint> {
     const em = this.fork();
-    // Before the first page: what commits meanwhile is new to the next reading.
+    // Before the first page: rows that commit meanwhile are new to the next read.
     const [reached] = await statement(em, sql<ReadPoint>`select ${point}`);
     if (!reached) throw new Error('the reading of revocations has no snapshot');
     let last = { id: '0', matters_until: '-infinity' };
@@ -105,8 +105,8 @@ export class RevocationReader {
 }
 
 /**
- * Another server took over (a failover, a restore): it may have lost the last transactions and given their numbers away
- * again. Of one that was put back, the start may be the same, and the numbers go backwards.
+ * Whether another server took over (a failover, a restore). It may have lost the last transactions and reused their
+ * numbers. A restored server may have the same start time, but its transaction numbers go backwards.
  */
 function isReplaced(before: ReadPoint, now: ReadPoint): boolean {
   const [was, is] = [parseSnapshot(before.snapshot), parseSnapshot(now.snapshot)];

@@ -13,8 +13,8 @@ export enum RevocationKind {
 }
 
 /**
- * The durable truth of what ended, written in the transaction of the change and never altered.
- * It carries no foreign keys: it must outlive what it speaks of.
+ * The durable record of what ended, written in the transaction of the change and never altered. It has no foreign keys,
+ * since it must outlive the rows that it names.
  */
 @Entity({ tableName: 'ending' })
 export class Revocation {
@@ -24,7 +24,7 @@ export class Revocation {
   @Enum({ items: () => RevocationKind, type: 'text' })
   kind!: RevocationKind;
 
-  /** A session ends once: whose insert wrote the row has ended it. */
+  /** Unique, so that of several concurrent calls only one ends the session: the call that inserts the row. */
   @Unique({ name: 'ending_session_id_unique' })
   @Property({ type: 'uuid', nullable: true })
   sessionId: string | null = null;
@@ -32,21 +32,26 @@ export class Revocation {
   @Property({ type: 'uuid', nullable: true })
   userId: string | null = null;
 
-  /** For EPOCH: the first epoch that is good. */
+  /** For EPOCH: the first epoch that is valid. */
   @Property({ type: 'integer', nullable: true })
   epoch: number | null = null;
 
-  /** Until the latest expiry of an access token that it could hit: readers keep it in memory so long. */
+  /**
+   * The latest expiry of an access token that this revocation could affect. Readers keep the revocation in memory until
+   * then.
+   */
   @Index({ name: 'ending_matters_until_index' })
   @Property({ type: 'timestamptz' })
   mattersUntil!: Date;
 
-  /** Until no old copy of the session store could bring the session back. */
+  /** The time after which no old copy of the session store could bring the session back. */
   @Index({ name: 'ending_kept_until_index' })
   @Property({ type: 'timestamptz' })
   keptUntil!: Date;
 
-  /** The writing transaction. Readers go on from the oldest one still running, so a late commit is not missed. */
+  /**
+   * The writing transaction. Readers resume from the oldest transaction that still ran, so a late commit is not missed.
+   */
   @Index({ name: 'ending_written_by_index' })
   @Property({ columnType: 'xid8', type: 'string', defaultRaw: 'pg_current_xact_id()' })
   writtenBy!: Opt<string>;

@@ -9,20 +9,26 @@ import { REVOCATION_COLUMNS, type RevocationRow } from './revocation-reader.ts';
 import type { SessionRecord, SessionReference } from './session-store.ts';
 
 /**
- * Seconds: how much longer than its life a token may be accepted. Twice: it may be dated ahead by the tolerance, and a life
- * that was shortened since is judged with it once more.
+ * Seconds by which a token may be accepted beyond its life. Twice the tolerance: a token may be dated ahead by it, and
+ * a life that was shortened since is checked with the tolerance once more.
  */
 export const CLOCK_SLACK = 2 * CLOCK_TOLERANCE;
-/** Days beyond a session's expiry for which its ending is kept, so that an old copy of a store cannot revive it. */
+/**
+ * Days beyond a session's expiry for which its revocation is kept, so that an old copy of a store cannot revive the
+ * session.
+ */
 const KEPT_DAYS_BEYOND_EXPIRY = 1;
 
-/** What an ending must know of a session. */
+/** The facts of a session that its revocation needs. */
 export type Endable = Pick<SessionRecord, 'id' | 'userId' | 'expiresAt'>;
 
 /** Milliseconds: the longest life that REFRESH_TOKEN_TTL_SECONDS may give to a session. */
 const LONGEST_LIFE = 31_536_000_000;
 
-/** A session that its store lost, known from a genuine token. Its revocation is kept as long as any session may live. */
+/**
+ * Describes a session that its store lost, known from a genuine token. Its revocation is kept as long as any session
+ * may live.
+ */
 export const endableByToken = ({ userId, sessionId }: SessionReference): Endable => ({
   id: sessionId,
   userId,
@@ -30,8 +36,8 @@ export const endableByToken = ({ userId, sessionId }: SessionReference): Endable
 });
 
 /**
- * A transaction whose commit tells every process what ended in it. Only `Revocations.transactional` makes one, so a change that
- * ends sessions or raises an epoch does not compile in any other transaction.
+ * A transaction whose commit announces its revocations to every process. Only `Revocations.transactional` makes one. So
+ * a change that ends sessions or raises an epoch does not compile in any other transaction.
  */
 export type AnnouncedTransaction = EntityManager & { readonly [ANNOUNCED]: true };
 
@@ -39,11 +45,11 @@ export type AnnouncedTransaction = EntityManager & { readonly [ANNOUNCED]: true 
 declare const ANNOUNCED: unique symbol;
 
 /**
- * Writes what ended, in the transaction of the change. The rows are the truth; the announcement only wakes the
- * readers (revocation-cache.ts) of every process.
+ * Writes revocations in the transaction of the change. The rows are the truth; the announcement only wakes the readers
+ * (revocation-cache.ts) of every process.
  */
 export class Revocations {
-  /** What transactions wrote that have not committed yet. */
+  /** Revocations of transactions that have not committed yet. */
   private readonly written = new WeakMap<EntityManager, RevocationRow[]>();
 
   constructor(
@@ -53,9 +59,9 @@ export class Revocations {
   ) {}
 
   /**
-   * Runs a change that makes a session or may end something, in a transaction. When it ended something, this waits until
-   * the process knows: the next request here is refused at once, other processes follow when they are woken. Most
-   * sign-ins end nothing.
+   * Runs a change in a transaction. The change makes a session, or may end sessions. After a revocation, this waits
+   * until this process knows it, so the next request here is refused at once. Other processes follow at their wake-up.
+   * Most sign-ins revoke nothing.
    */
   async transactional<T>(em: EntityManager, work: (tx: AnnouncedTransaction) => Promise<T>): Promise<T> {
     let written: RevocationRow[] | undefined;
@@ -65,7 +71,7 @@ export class Revocations {
       return outcome;
     });
     if (written) {
-      // Without reading it back: the server may be gone by now, and the one that takes over may never have heard of it.
+      // Without reading the rows back: the server may have failed by now, and its successor may have lost the rows.
       this.revocationCache.learn(written);
       await this.revocationCache.catchUp();
     }
@@ -73,9 +79,9 @@ export class Revocations {
   }
 
   /**
-   * The sessions are over, and every access token that names one of them. For session stores: everybody else removes
-   * a session from its store, which calls this.
-   * @returns those that this call ended; the others had ended before.
+   * Ends the sessions, and voids every access token that names one of them. Only for session stores: other callers
+   * remove a session from its store, which calls this.
+   * @returns the sessions that this call ended; the others had ended before.
    */
   async endSessions<Session extends Endable>(
     tx: AnnouncedTransaction,
@@ -85,7 +91,7 @@ export class Revocations {
     const ids = sessions.map(({ id }) => id);
     const users = sessions.map(({ userId }) => userId);
     const expiries = sessions.map(({ expiresAt }) => expiresAt.toISOString());
-    // In one order, so that two which end the same sessions wait for each other and not in a circle.
+    // Always in the same order, or two transactions that end the same sessions could deadlock.
     const ended = await statement(
       tx,
       sql<RevocationRow>`
@@ -103,7 +109,10 @@ export class Revocations {
     return sessions.filter(({ id }) => endedIds.has(id));
   }
 
-  /** For a store outside the database, which may remember what is over. @returns the sessions without an ending. */
+  /**
+   * For a store outside the database, which may still hold ended sessions.
+   * @returns the sessions without a revocation.
+   */
   async withoutEnded<Session extends Pick<SessionRecord, 'id'>>(
     em: EntityManager,
     sessions: readonly Session[],
@@ -118,12 +127,12 @@ export class Revocations {
     return sessions.filter(({ id }) => !endedIds.has(id));
   }
 
-  /** Voids every access token that the user holds now, while the sessions go on: the next refresh brings new ones. */
+  /** Voids every access token that the user holds now. The sessions go on, and the next refresh brings a new token. */
   raiseEpoch(tx: AnnouncedTransaction, userId: string): Promise<void> {
     return this.raiseEpochs(tx, [userId]);
   }
 
-  /** The same for many, at most a few thousand: what they wait for is one statement. */
+  /** Raises the epoch of many users, at most a few thousand, in one statement. */
   async raiseEpochs(tx: AnnouncedTransaction, userIds: readonly string[]): Promise<void> {
     if (userIds.length === 0) return;
     const raised = await statement(
@@ -138,12 +147,12 @@ export class Revocations {
     await this.announce(tx, raised);
   }
 
-  /** Permissions of a role changed: every process rereads its table. */
+  /** Announces that permissions of a role changed: every process rereads its table. */
   rolesChanged(tx: AnnouncedTransaction): Promise<void> {
     return this.changed(tx, RevocationKind.ROLES);
   }
 
-  /** Signing keys changed: every process rereads them. */
+  /** Announces that signing keys changed: every process rereads them. */
   keysChanged(tx: AnnouncedTransaction): Promise<void> {
     return this.changed(tx, RevocationKind.KEYS);
   }
@@ -162,13 +171,16 @@ export class Revocations {
     return this.feed.announce(tx, 'endings');
   }
 
-  /** Until the latest expiry of an access token that the ending could hit. */
+  /** The latest expiry of an access token that a revocation written now could affect. */
   private mattersUntil() {
     return sql`now() + make_interval(secs => ${this.options.accessTokenTtlSeconds + CLOCK_SLACK})`;
   }
 }
 
-/** Revocations that no copy of a session store can be old enough to need. A function of the owner deletes just those. */
+/**
+ * Removes revocations that no copy of a session store is old enough to need. A function of the owner of the database
+ * deletes only those.
+ */
 export const oldRevocations: Chore = {
   name: 'old revocations',
   async sweep(em, limit) {

@@ -1,12 +1,12 @@
 import type { Subject } from './subject.ts';
 
-/** SECOND_FACTOR_REQUIRED_FOR: names of roles, or everybody. */
+/** SECOND_FACTOR_REQUIRED_FOR: names of roles, or all accounts. */
 export type RequiredFor = 'all' | readonly string[];
 
 /**
- * Who must have a second factor. Until they do, their sessions can do nothing but enrol one: that is decided with
- * every token that is issued, from roles and factor as they are then, and again with every token that is presented,
- * for those that were issued under another setting.
+ * Decides which accounts must have a second factor. Until they have one, their sessions can only enrol one. This is
+ * decided when a token is issued, from the current roles and factor. It is decided again when a token is presented, for
+ * tokens that were issued under another setting.
  */
 export class SecondFactorRequirement {
   constructor(private readonly requiredFor: RequiredFor) {}

@@ -14,7 +14,7 @@ export class ServiceTokenResolver {
   @Authorize()
   @Mutation(() => ServiceAccessToken, {
     description:
-      'A short-lived access token that only the named service accepts, with the roles and strength of the token that asks. Services are named in JWT_SERVICE_AUDIENCES; NOT_FOUND when none is, BAD_USER_INPUT for another.',
+      'Issues a short-lived access token that only the named service accepts. It has the roles and strength of the access token of this request. NOT_FOUND when JWT_SERVICE_AUDIENCES names no service, BAD_USER_INPUT when it does not name this one.',
   })
   async accessTokenFor(
     @Arg('audience', () => String, { description: 'The service, as JWT_SERVICE_AUDIENCES names it.' })

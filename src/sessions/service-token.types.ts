@@ -2,7 +2,7 @@ import { Field, Int, ObjectType } from 'type-graphql';
 
 @ObjectType({
   description:
-    'An access token for one service. Neither another service nor the gateway accepts it. There is no refresh token: ask for another one.',
+    'An access token for one service. Neither another service nor the gateway accepts it. It has no refresh token: when it expires, ask for a new one.',
 })
 export class ServiceAccessToken {
   @Field(() => String, {
@@ -10,9 +10,9 @@ export class ServiceAccessToken {
   })
   accessToken!: string;
 
-  @Field(() => Int, { description: 'Seconds; JWT_SERVICE_TTL_SECONDS at most.' })
+  @Field(() => Int, { description: 'Seconds until the token expires, at most JWT_SERVICE_TTL_SECONDS.' })
   expiresIn!: number;
 
-  @Field(() => String, { description: 'Bearer, or DPoP: then the service needs a proof as well.' })
+  @Field(() => String, { description: 'Bearer, or DPoP when the service needs a proof as well.' })
   tokenType!: string;
 }

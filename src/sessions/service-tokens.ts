@@ -15,22 +15,22 @@ export const SERVICE_TOKEN_RULES = {
 
 export interface ServiceTokenOptions {
   readonly issuer: string;
-  /** The services that a token can be asked for. Empty: none. */
+  /** The services for which a token can be requested. Empty: none. */
   readonly serviceAudiences: readonly string[];
-  /** Life of a token in seconds; it never outlives the access token that it was asked with. */
+  /** Life of a token in seconds. A token never outlives the access token of the request. */
   readonly serviceTtlSeconds: number;
 }
 
-/** An access token that one service accepts, and neither another one nor the gateway. */
+/** An access token that only one service accepts. Other services and the gateway refuse it. */
 export interface ServiceToken {
   readonly token: string;
-  /** Seconds. */
+  /** Seconds until the token expires. */
   readonly expiresIn: number;
 }
 
 /**
- * Narrows an access token down to one service (RFC 8707, RFC 9700 section 2.3): a service that is taken over, or that logs
- * what it gets, holds nothing that works elsewhere.
+ * Narrows an access token down to one service (RFC 8707, RFC 9700 section 2.3). A service that is compromised, or that
+ * logs its tokens, then holds nothing that works elsewhere.
  */
 export class ServiceTokens {
   constructor(
@@ -41,12 +41,12 @@ export class ServiceTokens {
   ) {}
 
   /**
-   * Who the caller is, their strength and the time of their proof are those of the presented token: a token from before
-   * a step-up gains nothing here.
+   * Issues a token with the user, strength and authentication time of the presented token: a token from before a
+   * step-up gains nothing here.
    * @param presented the access token that `caller` was verified by
-   * @throws {NotFound} JWT_SERVICE_AUDIENCES names no service.
-   * @throws {BadUserInput} it does not name this one.
-   * @throws {RateLimited} this session asks too often.
+   * @throws {NotFound} when JWT_SERVICE_AUDIENCES names no service.
+   * @throws {BadUserInput} when it does not name this service.
+   * @throws {RateLimited} when this session asks too often.
    */
   async issue(caller: Caller, presented: string, audience: string): Promise<ServiceToken> {
     const { issuer, serviceAudiences, serviceTtlSeconds } = this.options;

@@ -6,10 +6,10 @@ import { supersedeTokens } from './supersession.ts';
 import type { TokenCookies } from './token-cookies.ts';
 import type { TokenPair, TokenPairs } from './token-pair.ts';
 
-/** How new tokens can reach the caller of an operation: in its reply too, or by cookie alone. */
+/** How new tokens can reach the caller of an operation: in the reply as well, or by cookie alone. */
 export type ReplyForm = 'tokens' | 'cookies';
 
-/** Makes the renewals of sessions in which a credential is changed. */
+/** Makes the renewal of a session whose user changes a credential. */
 export class SessionRenewals {
   constructor(
     private readonly store: SessionStore,
@@ -29,9 +29,11 @@ export class SessionRenewals {
 }
 
 /**
- * The session in which a credential is changed gets new tokens, and those that were issued before can no longer refresh it.
- * The session of a bearer whose reply cannot carry tokens is left as it is: it would lose its only token, and what it has
- * gains nothing by the change. So is one that is stronger than the caller's access token: somebody else raised it since.
+ * Gives new tokens to the session in which a credential is changed. Tokens that were issued before can no longer
+ * refresh the session.
+ * Two sessions are left unchanged. The session of a bearer whose reply cannot carry tokens would lose its only token,
+ * and that token gains nothing by the change. A session that is stronger than the caller's access token was raised by
+ * another client since.
  */
 export class SessionRenewal {
   private renewed: { session: SessionRecord; subject: Subject } | null = null;
@@ -48,9 +50,9 @@ export class SessionRenewal {
   ) {}
 
   /**
-   * The last thing of the transaction of the change: Redis does not take it back when that is rolled back.
-   * @param proof what the change proved besides, which raises the session
-   * @returns false when there is no such session any more.
+   * Rotates the session. Call it last in the transaction of the change: a rollback does not undo a write to Redis.
+   * @param proof an authentication that the change proved as well, which raises the session
+   * @returns false when the session no longer exists.
    */
   async rotate(tx: EntityManager, proof?: SessionProof): Promise<boolean> {
     const { context, caller, reachable } = this.of;
@@ -61,7 +63,10 @@ export class SessionRenewal {
     return outcome !== 'gone';
   }
 
-  /** After the commit: sets the cookies. @returns the new tokens, for the reply; null where nothing was rotated. */
+  /**
+   * Sets the cookies, after the commit.
+   * @returns the new tokens for the reply; null where nothing was rotated.
+   */
   async deliver(): Promise<TokenPair | null> {
     if (!this.renewed) return null;
     const { session, subject } = this.renewed;

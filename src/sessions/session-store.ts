@@ -4,7 +4,7 @@ import type { RefreshTokenClaims } from './refresh-token.ts';
 import type { AnnouncedTransaction } from './revocations.ts';
 import type { Subject } from './subject.ts';
 
-/** A session as every adapter keeps it. */
+/** A session in the form that every adapter returns. */
 export interface SessionRecord {
   readonly id: string;
   readonly userId: string;
@@ -14,7 +14,7 @@ export interface SessionRecord {
   readonly aal: number;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
-  /** Thumbprint of the key that it is bound to (RFC 9449); null: to none. */
+  /** Thumbprint of the key that the session is bound to (RFC 9449), or null. */
   readonly jkt: string | null;
   readonly createdAt: Date;
   readonly lastUsedAt: Date;
@@ -27,16 +27,16 @@ export interface NewSession {
   aal: number;
   userAgent: string | null;
   ipAddress: string | null;
-  /** Thumbprint of the key that it is bound to; absent or null: to none. */
+  /** Thumbprint of the key that the session is bound to. Absent or null without a key. */
   jkt?: string | null;
-  /** Seconds from now; absolute. */
+  /** Absolute life, in seconds from now. */
   ttlSeconds: number;
 }
 
-/** Where a session is used from. */
+/** The source of the last use of a session. */
 export type SessionUse = Pick<SessionRecord, 'userAgent' | 'ipAddress'>;
 
-/** A session of a user. */
+/** Names a session of a user. */
 export interface SessionReference {
   readonly userId: string;
   readonly sessionId: string;
@@ -49,88 +49,89 @@ export type EndedSession = Pick<SessionRecord, 'id' | 'userId'>;
 export interface HeldSession {
   readonly session: SessionRecord;
   readonly subject: Subject;
-  /** What the refresh contract judges by. */
+  /** The facts by which the refresh contract judges. */
   readonly held: HeldGeneration;
-  /** What the store recognises the session by, when a change is written: only the adapter that made it reads it. */
+  /** The version that was read. A change is written only to this version. Only the adapter that made it reads it. */
   readonly version: unknown;
 }
 
-/** What became of a presented refresh token in the store. */
+/** The outcome of a presented refresh token in the store. */
 export type Rotation =
-  /** It was the current one: the generation advanced by one. */
+  /** The token was current: the generation advanced by one. */
   | { readonly kind: 'rotated'; readonly session: SessionRecord; readonly subject: Subject }
-  /** It was not: nothing changed, and the refresh contract decides. */
+  /** The token was not current: nothing changed, and the refresh contract decides. */
   | { readonly kind: 'other'; readonly found: HeldSession }
-  /** No such session, or one that may not have tokens. Nothing changed. */
+  /** The session does not exist, or its account may not have tokens. Nothing changed. */
   | { readonly kind: 'unknown' };
 
-/** A change to what was read. */
+/** A change to a session that was read. */
 export interface SessionChange {
   readonly notes: RefreshNotes;
-  /** The session goes on at this generation; it is used, and rotated, now and here. */
+  /** Advances the session to this generation, and sets the times of rotation and last use to now. */
   readonly advance?: { readonly to: number; readonly use: SessionUse };
-  /** The holder proved who they are: the session has these methods and this level from now on, and the time is now. */
+  /** Sets these methods and this level, and the authentication time to now, after the holder proved who they are. */
   readonly proof?: SessionProof;
 }
 
 /** How the holder of a session proved who they are. */
 export type SessionProof = Pick<SessionRecord, 'amr' | 'aal'>;
 
-/** An access token of this generation was used at the gateway. */
+/** The use of an access token of this generation at the gateway. */
 export interface Sighting {
   readonly userId: string;
   readonly sessionId: string;
   readonly generation: number;
 }
 
-/** The same for every adapter. */
+/** The options that all adapters share. */
 export interface SessionStoreOptions {
-  /** Undefined: no idle limit. */
+  /** Undefined without an idle limit. */
   readonly idleTtlSeconds: number | undefined;
   readonly maxPerUser: number;
 }
 
 /**
- * The port to the active sessions; every adapter passes tests/sessions/session-store.contract.ts.
+ * The port to the active sessions. Every adapter passes tests/sessions/session-store.contract.ts.
  *
- * A session that has an ending, has expired, or was not refreshed within the idle limit does not exist for any of
- * these calls, whatever the store still holds. Time is the store's own clock.
+ * For all of these calls, a session does not exist when it was revoked, has expired, or was not refreshed within the
+ * idle limit, even if the store still holds it. Time is the store's own clock.
  *
- * Whatever removes a session writes its ending in that transaction, and that insert, one for each session,
- * decides which of several calls has ended it. What write() wrote may stand although the transaction is rolled back: make
- * it the last thing there.
+ * A call that removes a session writes its revocation in the same transaction. The insert of the revocation decides
+ * which of several concurrent calls ended the session. A rollback of the transaction may not undo write(), so call it
+ * last.
  *
  * @throws {ServiceUnavailable} from every call, when the store is away.
  */
 export interface SessionStore {
   /**
-   * The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after the other.
-   * @returns the session, and the oldest ones of the user, which are over the limit and were ended.
+   * Creates a session. The caller holds a lock on the user, so that sessions of parallel sign-ins are counted one after
+   * the other.
+   * @returns the session, and the oldest sessions of the user that were ended because they exceed the limit.
    */
   create(
     tx: AnnouncedTransaction,
     session: NewSession,
   ): Promise<{ session: SessionRecord; displaced: EndedSession[] }>;
   find(em: EntityManager, userId: string, sessionId: string): Promise<SessionRecord | null>;
-  /** Most recently used first. */
+  /** Lists the sessions of a user, most recently used first. */
   list(em: EntityManager, userId: string): Promise<SessionRecord[]>;
   /** Compare-and-set on the generation, in one round trip. */
   rotate(em: EntityManager, presented: RefreshTokenClaims, use: SessionUse): Promise<Rotation>;
   /** @returns null when there is no such session, or its account may not have tokens. */
   look(em: EntityManager, session: SessionReference): Promise<HeldSession | null>;
   /**
-   * Compare-and-set on everything that was read of the rotation.
-   * @returns null when that changed, or the session is over: nothing was written. Look again.
+   * Compare-and-set on all rotation data that was read.
+   * @returns null when that data changed or the session ended. Nothing was written; look again.
    */
   write(em: EntityManager, found: HeldSession, change: SessionChange): Promise<SessionRecord | null>;
   /**
-   * Notes sightings of current generations, at most a few hundred sessions at once. It waits for no lock.
-   * @returns those that it noted; the others are old, were noted before, or are being changed.
+   * Notes sightings of current generations, for at most a few hundred sessions at once. It waits for no lock.
+   * @returns the sightings that were noted. The others are old, were noted before, or belong to a row that is locked.
    */
   markSeen(em: EntityManager, sightings: readonly Sighting[]): Promise<Sighting[]>;
   /**
-   * @param options.known a genuine token names the session of this user, so it need not be found first: it is ended
-   * also when the store lost it, or is away
+   * @param options.known a genuine token names the session of this user, so the session is ended even when the store
+   * lost it or is away
    * @returns the session when this call ended it.
    */
   remove(
@@ -139,6 +140,6 @@ export interface SessionStore {
     sessionId: string,
     options?: { known?: boolean },
   ): Promise<EndedSession | null>;
-  /** @returns those that this call ended. */
+  /** @returns the sessions that this call ended. */
   removeAll(tx: AnnouncedTransaction, userId: string, options?: { except?: string }): Promise<EndedSession[]>;
 }

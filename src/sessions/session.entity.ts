@@ -3,7 +3,7 @@ import { Entity, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decor
 import { User } from '../accounts/user.entity.ts';
 import { newId } from '../platform/id.ts';
 
-/** A signed-in session: the unit that is listed, revoked and expired. A session that ended has no row. */
+/** An active session: the unit that a user lists and revokes. A session that ended has no row. */
 @Entity({ tableName: 'session' })
 export class Session {
   @PrimaryKey({ type: 'uuid' })
@@ -12,18 +12,18 @@ export class Session {
   @ManyToOne(() => User, { mapToPk: true, fieldName: 'user_id', deleteRule: 'cascade', index: true })
   userId!: string;
 
-  /** Of the refresh token that is good now. A database that is stolen holds no part of a token. */
+  /** Generation of the current refresh token. A thief of the database holds no part of a token. */
   @Property({ type: 'integer', default: 0 })
   generation: number & Opt = 0;
 
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   rotatedAt!: Date & Opt;
 
-  /** What the refresh contract must remember of the last rotations (refresh-contract.ts); null: nothing. */
+  /** The refresh contract's notes on the last rotations (refresh-contract.ts), or null. */
   @Property({ type: 'jsonb', nullable: true })
   refreshNotes: Readonly<Record<string, unknown>> | null = null;
 
-  /** The latest generation of which an access token was used at the gateway; null: none was noted. */
+  /** The latest generation with an access token that was used at the gateway; null when none was noted. */
   @Property({ type: 'integer', nullable: true })
   seenGeneration: number | null = null;
 
@@ -31,7 +31,7 @@ export class Session {
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   authenticatedAt!: Date & Opt;
 
-  /** Authentication methods (RFC 8176, with `recovery`, `google` and `blockpass` beside). */
+  /** Authentication methods (RFC 8176, plus `recovery`, `google` and `blockpass`). */
   @Property({ type: 'text[]' })
   amr!: string[];
 
@@ -45,7 +45,7 @@ export class Session {
   @Property({ type: 'text', nullable: true })
   ipAddress: string | null = null;
 
-  /** Thumbprint (RFC 7638) of the key that the session is bound to (RFC 9449), for its life; null: to none. */
+  /** Thumbprint (RFC 7638) of the key that the session is bound to for its life (RFC 9449), or null. */
   @Property({ type: 'text', nullable: true })
   dpopJkt: string | null = null;
 

@@ -39,12 +39,12 @@ export class SessionResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Ends the session of the access token (even an expired one), of the argument or of the cookie. Always true; clears the cookies.',
+      'Ends the session that the access token (even an expired one), the argument or the cookie names, and clears the cookies. Always returns true.',
   })
   async logout(
     @Arg('refreshToken', () => String, {
       nullable: true,
-      description: 'For clients that keep it themselves.',
+      description: 'For clients that keep their refresh token themselves.',
     })
     refreshToken: string | null | undefined,
     @Ctx() context: RequestContext,
@@ -52,7 +52,7 @@ export class SessionResolver {
     const access = this.cookies.accessToken(context.credentials);
     const refresh = refreshToken ?? this.cookies.refreshToken(context.credentials);
     await this.signOut.byTokens(context.em, { access, refresh }, context.source);
-    // After it: a client that is told to try again still needs them.
+    // After the sign-out: a client that must retry still needs the cookies.
     this.cookies.clear(context);
     return true;
   }
@@ -62,7 +62,7 @@ export class SessionResolver {
     description: "Ends one of the caller's sessions. NOT_FOUND for any other id.",
   })
   async revokeSession(
-    @Arg('id', () => ID, { description: 'From sessions.' }) id: string,
+    @Arg('id', () => ID, { description: "A session's id, from sessions." }) id: string,
     @CurrentCaller() { userId }: Caller,
     @Ctx() { em, source }: RequestContext,
   ): Promise<boolean> {
@@ -71,7 +71,7 @@ export class SessionResolver {
   }
 
   @Authorize()
-  @Mutation(() => Int, { description: 'Ends every other session of the caller; tells how many.' })
+  @Mutation(() => Int, { description: 'Ends every other session of the caller, and returns how many.' })
   revokeOtherSessions(
     @CurrentCaller() caller: Caller,
     @Ctx() { em, source }: RequestContext,

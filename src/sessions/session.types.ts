@@ -4,16 +4,16 @@ import type { SessionRecord } from './session-store.ts';
 
 @ObjectType('Session', { description: 'A place where the account is signed in. It never shows a token.' })
 export class SessionType {
-  @Field(() => ID, { description: 'For revokeSession.' })
+  @Field(() => ID, { description: 'Argument of revokeSession.' })
   id!: string;
 
-  @Field(() => Boolean, { description: 'True for the session that asks.' })
+  @Field(() => Boolean, { description: 'True for the session of this request.' })
   current!: boolean;
 
-  @Field(() => String, { nullable: true, description: 'Of the last use.' })
+  @Field(() => String, { nullable: true, description: 'User agent at the last use.' })
   userAgent!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of the last use.' })
+  @Field(() => String, { nullable: true, description: 'IP address at the last use.' })
   ipAddress!: string | null;
 
   @Field(() => [String], {
@@ -29,16 +29,16 @@ export class SessionType {
   @Field(() => Boolean, { description: 'True when its tokens work only with a key of the client (DPoP).' })
   keyBound!: boolean;
 
-  /** For the field `secondFactorEnrolmentRequired`, which is looked up only when somebody selects it. */
+  /** For the field `secondFactorEnrolmentRequired`, which is looked up only when an operation selects it. */
   userId!: string;
 
   @Field(() => GraphQLDateTime)
   createdAt!: Date;
 
-  @Field(() => GraphQLDateTime, { description: 'Sign-in or latest refresh.' })
+  @Field(() => GraphQLDateTime, { description: 'Time of the sign-in or the latest refresh.' })
   lastUsedAt!: Date;
 
-  @Field(() => GraphQLDateTime, { description: 'Absolute: no refresh moves it.' })
+  @Field(() => GraphQLDateTime, { description: 'Absolute end of the session: a refresh does not move it.' })
   expiresAt!: Date;
 
   static of(session: SessionRecord, currentId: string): SessionType {

@@ -8,7 +8,7 @@ import type { RefreshTokens } from './refresh-token.ts';
 import type { AnnouncedTransaction, Revocations } from './revocations.ts';
 import type { EndedSession, SessionReference, SessionStore } from './session-store.ts';
 
-/** What `SignOut` works with. */
+/** The parts that `SignOut` uses. */
 export interface SignOutDependencies {
   readonly store: SessionStore;
   readonly revocations: Revocations;
@@ -17,11 +17,11 @@ export interface SignOutDependencies {
   readonly audit: AuditLog;
 }
 
-/** Ends sessions. Revocation is always the safe direction: it asks for no fresh authentication. */
+/** Ends sessions. Revocation is always the safe direction, so it requires no fresh authentication. */
 export class SignOut {
   constructor(private readonly deps: SignOutDependencies) {}
 
-  /** Ends every session that one of the tokens names, also where the token itself has expired or was rotated. */
+  /** Ends every session that one of the tokens names, even when the token itself has expired or was rotated. */
   async byTokens(
     em: EntityManager,
     { access, refresh }: { readonly access?: string | undefined; readonly refresh?: string | undefined },
@@ -54,8 +54,8 @@ export class SignOut {
 
   /**
    * Ends one session of the user, within the transaction of the change that causes it.
-   * @param actorId who asked for it, when it was not the user
-   * @returns whether this call ended it; false for a session of another user.
+   * @param actorId the account that asked for it, when it was not the user
+   * @returns whether this call ended the session; false for a session of another user.
    */
   async oneIn(
     tx: AnnouncedTransaction,
@@ -68,7 +68,10 @@ export class SignOut {
     return removed !== null;
   }
 
-  /** Ends every session of the user but the one. @returns how many. */
+  /**
+   * Ends every session of the user except this one.
+   * @returns how many.
+   */
   async others(
     em: EntityManager,
     { userId, sessionId }: SessionReference,
@@ -77,7 +80,7 @@ export class SignOut {
     return this.deps.revocations.transactional(em, (tx) => this.othersIn(tx, { userId, sessionId }, source));
   }
 
-  /** The same within the transaction of a change that causes it. */
+  /** Like `others`, within the transaction of the change that causes it. */
   async othersIn(
     tx: AnnouncedTransaction,
     { userId, sessionId }: SessionReference,
@@ -90,7 +93,7 @@ export class SignOut {
 
   /**
    * Ends every session of the user, within the transaction of the change that causes it.
-   * @param actorId who asked for it, when it was not the user; null for the command line
+   * @param actorId the account that asked for it, when it was not the user; null for the command line
    * @returns how many.
    */
   async allIn(

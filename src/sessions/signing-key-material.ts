@@ -17,12 +17,12 @@ import type { SigningKey } from './signing-key.entity.ts';
 
 const PURPOSE = 'signing key';
 
-/** Members that a public JWK may have (RFC 7517 section 4, RFC 7518 section 6). Anything else stays here. */
+/** Members that a public JWK may have (RFC 7517 section 4, RFC 7518 section 6). Other members are never published. */
 const PUBLIC_MEMBERS = ['kty', 'n', 'e', 'crv', 'x', 'y'] as const;
 
 export interface VerificationKey {
   readonly kid: string;
-  /** The only algorithm that this key is good for (RFC 8725 section 3.1). */
+  /** The only algorithm that this key may be used with (RFC 8725 section 3.1). */
   readonly algorithm: string;
   readonly publicKey: CryptoKey;
   readonly jwk: JWK;
@@ -34,12 +34,15 @@ export interface CurrentSigningKey extends VerificationKey {
 
 export interface SigningKeyOptions {
   readonly algorithm: string;
-  /** Modulus length of RSA keys that are made. */
+  /** Modulus length of new RSA keys. */
   readonly rsaBits: number;
   readonly privateKeyFile: string | undefined;
 }
 
-/** The private half under the first key of ENCRYPTION_KEY, or undefined when it is sealed under that already. */
+/**
+ * Seals the private half under the first key of ENCRYPTION_KEY. Returns undefined when it is sealed under that key
+ * already.
+ */
 export function sealedAnew(box: SecretBox, sealed: Buffer): Buffer | undefined {
   return box.isCurrent(sealed) ? undefined : box.seal(PURPOSE, box.open(PURPOSE, sealed));
 }
@@ -104,7 +107,7 @@ export async function readKeyFile(
     const pkcs8 = key.export({ type: 'pkcs8', format: 'pem' }).toString();
     const publicHalf = await verificationKey({ kid, algorithm, publicKey: jwk });
     const privateKey = await importPKCS8(pkcs8, algorithm);
-    // Some unfit keys, such as a short RSA one, only fail when they sign.
+    // Some unfit keys, such as a short RSA key, fail only when they sign.
     await new SignJWT({}).setProtectedHeader({ alg: algorithm }).sign(privateKey);
     return { ...publicHalf, privateKey };
   } catch {

@@ -15,22 +15,24 @@ export class SigningKey {
   @Property({ type: 'jsonb' })
   publicKey!: JWK;
 
-  /** PKCS #8, sealed by platform/secret-box.ts. Null once the key is removed: nobody needs it any more. */
+  /** PKCS #8, sealed by platform/secret-box.ts. Null once the key is removed. */
   @Property({ type: 'blob', lazy: true, nullable: true })
   sealedPrivateKey: Buffer | null = null;
 
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   createdAt!: Opt<Date>;
 
-  /** Published and accepted from the beginning, it signs only from here on. */
+  /** The key signs from here on. It is published and accepted before. */
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   signsFrom!: Opt<Date>;
 
-  /** When its successor signs instead; null without a successor. */
+  /** The time when its successor starts to sign; null without a successor. */
   @Property({ type: 'timestamptz', nullable: true })
   retiresAt: Date | null = null;
 
-  /** When it is neither published nor accepted any more; the row stays, as a record. Null without a successor. */
+  /**
+   * The time from which the key is neither published nor accepted. The row stays as a record. Null without a successor.
+   */
   @Property({ type: 'timestamptz', nullable: true })
   removedAfter: Date | null = null;
 }

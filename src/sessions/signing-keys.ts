@@ -17,15 +17,16 @@ import {
 } from './signing-key-material.ts';
 
 /**
- * Milliseconds between two readings without being woken, for the database's clock: ours stands still while the machine
- * sleeps. Half of the slack (revocations.ts) by which a key is accepted for longer than its tokens live.
+ * Milliseconds between two reads without a wake-up. They correct the offset to the database's clock, since this clock
+ * stands still while the machine sleeps. Half of the slack (revocations.ts) by which a key is accepted beyond the life
+ * of its tokens.
  */
 const REREAD_INTERVAL = 30_000;
-/** Seconds for which others may keep the key set. */
+/** Seconds for which clients may cache the key set. */
 export const KEY_SET_MAX_AGE = 300;
-/** Seconds beyond the published max-age: for caches that stand behind one another, and for readers with an interval of their own. */
+/** Seconds beyond the published max-age: for chained caches, and for clients with a refetch interval of their own. */
 const CACHE_MARGIN = 300;
-/** Seconds for which a key is published before it signs: whoever verifies by a cached key set knows it by then. */
+/** Seconds for which a key is published before it signs. By then every service with a cached key set knows the key. */
 export const PUBLISHED_BEFORE_USE = KEY_SET_MAX_AGE + CACHE_MARGIN;
 
 /** A key as this process holds it. Times are milliseconds since the epoch, by the database's clock. */
@@ -34,7 +35,7 @@ interface HeldKey extends VerificationKey {
   readonly signsFrom: number;
   readonly retiresAt: number;
   readonly removedAfter: number;
-  /** Of a key that signs or will sign here. */
+  /** Only of a key that signs, or will sign, in this process. */
   readonly privateKey: CryptoKey | null;
 }
 
@@ -42,7 +43,10 @@ interface HeldKey extends VerificationKey {
 export interface ListedKey {
   readonly kid: string;
   readonly algorithm: string;
-  /** `published`: accepted, and not signing here (yet). `retiring`: its successor signs, its tokens are still accepted. */
+  /**
+   * `published`: accepted, but not signing here (yet). `retiring`: its successor signs, but its tokens are still
+   * accepted.
+   */
   readonly state: 'published' | 'signing' | 'retiring';
   /** Null for the key of JWT_PRIVATE_KEY_FILE, which has no times. */
   readonly createdAt: Date | null;
@@ -52,13 +56,16 @@ export interface ListedKey {
 }
 
 /**
- * The keys of access tokens, held in memory: verification and the public key set never wait for the database. What a
- * key is good for follows from its times (key-rotation.ts), judged at each use by the database's clock as it was
- * learnt at the last reading.
+ * The keys of access tokens, held in memory, so that verification and the public key set never wait for the database.
+ * The times of a key decide its use (key-rotation.ts). They are compared with the database's clock, whose offset is
+ * measured at each read.
  */
 export class SigningKeys {
   private byKid: ReadonlyMap<string, HeldKey> = new Map();
-  /** What the database's clock is ahead of performance.now(), a monotonic clock, since the wall clock may jump. */
+  /**
+   * Milliseconds by which the database's clock is ahead of performance.now(), a monotonic clock. The wall clock may
+   * jump.
+   */
   private clockOffset = 0;
   private reading: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
@@ -67,15 +74,15 @@ export class SigningKeys {
     private readonly fork: () => EntityManager,
     private readonly box: SecretBox,
     private readonly options: SigningKeyOptions,
-    /** Of JWT_PRIVATE_KEY_FILE: it alone signs. */
+    /** The key of JWT_PRIVATE_KEY_FILE. When it is set, only this key signs. */
     private readonly own: CurrentSigningKey | null,
     private readonly log: (message: string, error: unknown) => void,
   ) {}
 
   /**
-   * Loads the keys of the database; the first start makes one, and so does the first one with another JWT_ALG. With
-   * a key file, that key alone signs.
-   * @param revocations tell running processes of a key that was made, so that they accept its tokens
+   * Loads the keys of the database. The first start makes a key, and so does the first start with another JWT_ALG. With
+   * a key file, only that key signs.
+   * @param revocations announces a new key to running processes, so that they accept its tokens
    */
   static async load(
     fork: () => EntityManager,
@@ -88,7 +95,7 @@ export class SigningKeys {
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
     const isThere = (known: readonly SigningKey[]) =>
       own !== null || known.some((key) => key.algorithm === options.algorithm && key.retiresAt === null);
-    // Before the transaction: others that start now wait for the lock, and give up after 3 s.
+    // Before the transaction: other processes that start now wait for the lock, and give up after 3 s.
     const made = isThere(await loadKeys(fork(), await databaseTime(fork())))
       ? null
       : await makeKey(box, options);
@@ -99,7 +106,8 @@ export class SigningKeys {
       const known = await loadKeys(tx, time);
       await sealAnew(tx, box, known);
       if (isThere(known)) return;
-      // Where others may hold a key set without it, it is published first, and a key of the former algorithm signs on.
+      // When services may cache a key set without the new key, it is published first. A key of the former algorithm
+      // signs until then.
       const wait = known.some((key) => signsAt(key, time)) ? PUBLISHED_BEFORE_USE : 0;
       const signsFrom = new Date(time + wait * 1000);
       await tx.insert(SigningKey, { ...(made ?? (await makeKey(box, options))), signsFrom });
@@ -121,13 +129,16 @@ export class SigningKeys {
     await this.reading.catch(() => {});
   }
 
-  /** Rereads the keys. One reading after the other: an older one that is late must not replace a newer one. */
+  /** Rereads the keys, one read after the other, so that a slow older read cannot replace a newer one. */
   reload(): Promise<void> {
     this.reading = this.reading.catch(() => {}).then(() => this.read());
     return this.reading;
   }
 
-  /** The newest key that signs now, of JWT_ALG if there is one. @throws {ServiceUnavailable} when none does. */
+  /**
+   * Returns the newest key that signs now, preferably of JWT_ALG.
+   * @throws {ServiceUnavailable} when no key signs.
+   */
   current(): CurrentSigningKey {
     if (this.own) return this.own;
     const now = this.now();
@@ -151,7 +162,7 @@ export class SigningKeys {
     return { keys: [...keys, ...(this.own ? [this.own] : [])].map(({ jwk }) => jwk) };
   }
 
-  /** Every key that is accepted now, the newest first. */
+  /** Every key that is accepted now, newest first. */
   list(): ListedKey[] {
     const now = this.now();
     const { kid: signing } = this.current();
@@ -180,7 +191,7 @@ export class SigningKeys {
     return algorithm === this.options.algorithm ? 1 : 0;
   }
 
-  /** Milliseconds since the epoch by the database's clock; ahead of it at most by the time of one statement. */
+  /** Milliseconds since the epoch by the database's clock. At most the time of one statement ahead of it. */
   private now(): number {
     return performance.now() + this.clockOffset;
   }
@@ -210,7 +221,10 @@ export class SigningKeys {
   }
 }
 
-/** Milliseconds since the epoch, now and not at the begin of the transaction, which may have waited for a lock. */
+/**
+ * Milliseconds since the epoch by the database's clock. It is the present time, not that of the start of the
+ * transaction, which may have waited for a lock.
+ */
 export async function databaseTime(em: EntityManager): Promise<number> {
   const [row] = await statement(
     em,
@@ -223,7 +237,7 @@ export async function databaseTime(em: EntityManager): Promise<number> {
 const signsAt = ({ signsFrom, retiresAt }: SigningKey, time: number): boolean =>
   signsFrom.getTime() <= time && (retiresAt === null || time < retiresAt.getTime());
 
-/** What is not removed at `time`, the newest first. */
+/** Loads the keys that are not removed at `time`, newest first. */
 export function loadKeys(em: EntityManager, time: number): Promise<SigningKey[]> {
   return em.find(
     SigningKey,
@@ -232,12 +246,12 @@ export function loadKeys(em: EntityManager, time: number): Promise<SigningKey[]>
   );
 }
 
-/** A key that nobody accepts any more is no secret worth keeping. */
+/** Deletes the private halves of keys that no process accepts any more. */
 async function dropRemovedPrivateKeys(em: EntityManager): Promise<void> {
   await statement(em, sql`update signing_key set sealed_private_key = null where removed_after <= now()`);
 }
 
-/** Moves private keys to the first key of ENCRYPTION_KEY, so that the others can be taken off its list. */
+/** Seals private keys under the first key of ENCRYPTION_KEY, so that operators can take the others off its list. */
 async function sealAnew(em: EntityManager, box: SecretBox, rows: readonly SigningKey[]): Promise<void> {
   for (const { kid, sealedPrivateKey } of rows) {
     const anew = sealedPrivateKey && sealedAnew(box, sealedPrivateKey);

@@ -2,19 +2,22 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
 import { sql, statement } from '../platform/database/index.ts';
 
-/** What an access token says of its subject, besides the session. */
+/** The content of an access token about its subject, besides the session. */
 export interface Subject {
   readonly userId: string;
   readonly epoch: number;
   /** Names, sorted. */
   readonly roles: readonly string[];
-  /** Whether the account has one. */
+  /** Whether the account has a second factor. */
   readonly secondFactor: boolean;
   /** Status of the KYC record; null without one. */
   readonly kyc: string | null;
 }
 
-/** Columns of a statement about a user `u`: from one snapshot, so that no race lets old roles out with a new epoch. */
+/**
+ * Columns of a statement about a user `u`. They come from one snapshot, so that a race cannot combine old roles with a
+ * new epoch.
+ */
 export interface SubjectColumns {
   readonly epoch: number;
   readonly roles: string[];
@@ -28,7 +31,9 @@ export const subjectColumns = sql`
                  where g.user_id = u.id order by r.name) as roles,
   (select k.status from kyc_record k where k.user_id = u.id) as kyc`;
 
-/** That tokens may be issued to a user `u` for the session: a store that forgot an ending cannot revive it. */
+/**
+ * Condition for issuing tokens to a user `u` in this session. A store that lost a revocation cannot revive the session.
+ */
 export const mayHaveTokens = (sessionId: string): RawBuilder<boolean> => sql`
   u.deactivated_by is null
   and not exists (select from ending e where e.session_id = ${sessionId} and e.kind = 'SESSION')`;

@@ -12,37 +12,43 @@ import type {
 } from './session-store.ts';
 import type { Subject } from './subject.ts';
 
-/** Attempts at a change that others get ahead of. Each of those changed the session, so few of them are ever needed. */
+/**
+ * Attempts at a change when concurrent changes win. Each of those changed the session, so few attempts are ever needed.
+ */
 export const MOST_ATTEMPTS = 20;
 
 /**
- * Generations that a step-up skips at random, since a store may lose writes. Tokens are made of their generation, so without
- * it a token of the lost writes would be the very one that the prover gets now. 65,536 leave room for 100,000 step-ups of one
- * session in the 32 bits of a generation.
+ * Size of the random skip of generations at a step-up. A store may lose writes, and a token is derived from its
+ * generation. Without the skip, a token of the lost writes would be the same one that the user gets now. 65,536 leave
+ * room for 100,000 step-ups of one session in the 32 bits of a generation.
  */
 const SKIPPED = 65_536;
 
-/** Beyond every generation that a store may have lost: no token of the lost writes is current, or ahead. */
+/** Beyond every generation that a store may have lost, so that no token of the lost writes is current or ahead. */
 const nextGeneration = (generation: number): number => generation + 1 + MOST_LOST + randomInt(SKIPPED);
 
-/** An access token: which session, and how strong the token says that it is. */
+/** The session that an access token names, and the strength in its claims. */
 export type TokenStrength = SessionReference &
   Pick<Caller, 'amr' | 'aal' | 'authenticatedAt'> & { readonly generation?: number | null };
 
-/** `gone`: there is no such session, or its account may not have tokens. `stronger`: than the token; nothing changed. */
+/**
+ * `gone`: the session does not exist, or its account may not have tokens. `stronger`: the session is stronger than the
+ * token, and nothing changed.
+ */
 export type Supersession =
   | { readonly session: SessionRecord; readonly subject: Subject }
   | 'gone'
   | 'stronger';
 
 /**
- * Advances the session although no refresh token was presented: after a step-up (with its proof) or a credential change. No
- * token that was issued before can gain what the session has from now on. Make it the last thing of its transaction.
+ * Advances the session although no refresh token was presented: after a step-up (with its proof) or a credential
+ * change. A token that was issued before cannot gain the new strength. Call this last in the transaction.
  *
- * The access token may be older than a step-up by somebody else. So a proof adds to the strength of the token, not to that of
- * the session. A session that is stronger all the same stays as it is: the caller would get what another one proved.
- * @param caller by the access token, which is thereby seen
- * @throws {ServiceUnavailable} the session kept changing.
+ * The access token may be older than a step-up by another client. So a proof adds to the strength of the token, not to
+ * that of the session. A session that is still stronger stays unchanged: otherwise the caller would get the strength
+ * that another client proved.
+ * @param caller identified by the access token, which counts as seen
+ * @throws {ServiceUnavailable} when the session kept changing.
  */
 export async function supersedeTokens(
   store: SessionStore,
@@ -69,7 +75,10 @@ export async function supersedeTokens(
   throw new ServiceUnavailable({ detail: 'the session kept changing' });
 }
 
-/** A proof makes up for the time and the methods, and for the level when it has that. `auth_time` is in whole seconds. */
+/**
+ * Whether the session is stronger than the caller. A proof makes up for time and methods, and for the level if it
+ * proves that level. `auth_time` is in whole seconds.
+ */
 const isStronger = (
   { aal, amr, authenticatedAt }: SessionRecord,
   caller: TokenStrength,

@@ -16,7 +16,7 @@ export class TokenCookies {
     this.refreshName = style.name('refresh');
   }
 
-  /** A cookie is sent without a proof, so there is none for a session that is bound to a key. */
+  /** Sets both cookies, except for a session that is bound to a key: a cookie is sent without a proof. */
   set(context: RequestContext, { accessToken, refreshToken, expiresIn, session }: TokenPair): void {
     if (session.jkt !== null) return;
     const sessionSeconds = Math.max(0, Math.floor((session.expiresAt.getTime() - this.clock.now()) / 1000));
@@ -29,13 +29,18 @@ export class TokenCookies {
     context.setCookie(this.refreshName, '', this.style.attributes(0));
   }
 
-  /** The header wins: a bad bearer does not fall back to the cookie. A refresh token there is no access token. */
+  /**
+   * The header takes precedence: an invalid bearer does not fall back to the cookie. A refresh token in the header is
+   * not an access token.
+   */
   accessToken({ bearer, cookies }: PresentedCredentials): string | undefined {
     if (bearer !== undefined && !hasRefreshTokenForm(bearer)) return bearer;
     return bearer === undefined ? cookies[this.accessName] : undefined;
   }
 
-  /** From the header when that has the form of a refresh token, so that a stale access token is not in the way. */
+  /**
+   * From the header when that has the form of a refresh token, so that a stale access token does not hide the cookie.
+   */
   refreshToken({ bearer, cookies }: PresentedCredentials): string | undefined {
     if (bearer !== undefined && hasRefreshTokenForm(bearer)) return bearer;
     return cookies[this.refreshName];

@@ -3,18 +3,18 @@ import type { RefreshTokens } from './refresh-token.ts';
 import type { SessionRecord } from './session-store.ts';
 import type { Subject } from './subject.ts';
 
-/** The tokens of a session, good now. */
+/** The current tokens of a session. */
 export interface TokenPair {
   readonly accessToken: string;
   readonly refreshToken: string;
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
   readonly session: SessionRecord;
-  /** Only of a sign-in: what its device is to keep, so that the account knows it again. */
+  /** Only after a sign-in: a mark for the device to keep, by which the account recognises it. */
   readonly deviceMark?: string;
 }
 
-/** Makes the tokens for a session that exists. Whether there may be one is decided before. */
+/** Makes the tokens for an existing session. The caller has decided that the session may have them. */
 export class TokenPairs {
   constructor(
     private readonly accessTokens: AccessTokens,

@@ -7,9 +7,9 @@ import type { SessionRecord, SessionStore } from './session-store.ts';
 
 /** Milliseconds between two attempts. */
 const EVERY = 1_000;
-/** Milliseconds after which a session is left to its expiry. */
+/** Milliseconds after which the attempts end, and the session is left to its expiry. */
 const GIVE_UP_AFTER = 3_600_000;
-/** Sessions that may wait. Beyond, new ones are left to their expiry. */
+/** Sessions that may wait. Further ones are left to their expiry. */
 const MAX_WAITING = 1_000;
 
 interface Unclaimed {
@@ -19,7 +19,7 @@ interface Unclaimed {
   readonly giveUpAt: number;
 }
 
-/** What `UnclaimedSessions` works with. */
+/** The parts that `UnclaimedSessions` uses. */
 export interface UnclaimedSessionsDependencies {
   readonly fork: () => EntityManager;
   readonly store: SessionStore;
@@ -29,12 +29,12 @@ export interface UnclaimedSessionsDependencies {
 }
 
 /**
- * Ends sessions whose tokens never reached a client: the answer to the COMMIT of the sign-in was lost, and its outcome is
- * not known. It retries in the background until the database answers. Sessions that wait are lost with the process, and
- * then expire like any other.
+ * Ends sessions whose tokens never reached a client, because the answer to the COMMIT of the sign-in was lost and its
+ * outcome is unknown. It retries in the background until the database answers. Waiting sessions are lost with the
+ * process, and then expire like any other.
  */
 export class UnclaimedSessions {
-  /** By session; the next one to be tried first. */
+  /** By session. The first one is tried next. */
   private readonly waiting = new Map<string, Unclaimed>();
   private timer: NodeJS.Timeout | undefined;
   private ending: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export class UnclaimedSessions {
     this.schedule();
   }
 
-  /** Drops what still waits: a stop does not wait for a database that is away. */
+  /** Drops the sessions that still wait: a stop must not wait for a database that is away. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
@@ -62,7 +62,7 @@ export class UnclaimedSessions {
     if (this.timer || this.ending || this.stopped || this.waiting.size === 0) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
-      // The timer carries the deadline of the sign-in.
+      // Outside the deadline of the sign-in, which the timer carries.
       this.ending = outsideDeadline(() => this.endWaiting()).finally(() => {
         this.ending = undefined;
         this.schedule();
@@ -71,7 +71,7 @@ export class UnclaimedSessions {
     this.timer.unref();
   }
 
-  /** Stops at the first failure, and tries that session last the next time. */
+  /** Stops at the first failure. The session that failed is tried last the next time. */
   private async endWaiting(): Promise<void> {
     for (const [id, unclaimed] of this.waiting) {
       this.waiting.delete(id);
@@ -90,8 +90,8 @@ export class UnclaimedSessions {
   }
 
   /**
-   * Writes the ending also where no session is found: its COMMIT may still wait for a standby and take effect later, and a
-   * session that has an ending never lives.
+   * Writes the revocation even when no session is found. Its COMMIT may still wait for a standby and take effect later,
+   * and a session with a revocation never lives.
    */
   private async endNow({ session, source }: Unclaimed): Promise<void> {
     const { id, userId } = session;
