@@ -9,8 +9,8 @@ import { median } from './support/table.ts';
 
 /**
  * `npm run bench:soak`: half an hour of a moderate mix. Each client has its own IP and stays within its limits.
- * Sessions live for minutes, so that housekeeping has work. Passwords are hashed at a low cost, since hashing time
- * finds no leaks.
+ * Sessions live for minutes, so that housekeeping has work. Passwords are hashed at a low cost, since time spent on
+ * hashing finds no leaks.
  *
  * Samples are taken every ten seconds. The run is level when:
  * - resident memory, and the heap after full collections, have a median in the last third that is at most 5 % above

@@ -77,7 +77,7 @@ export interface Course extends Omit<Fault, 'run'> {
   readonly world?: Omit<WorldOptions, 'store'>;
   /** Injects the fault, tells the tally when the outage ends, and returns then. */
   inject(world: World, round: Round, traffic: Traffic): Promise<void>;
-  /** Seconds for which the clients go on afterwards. By default two more than the bound of healing. */
+  /** Seconds for which the clients go on afterwards. By default two seconds longer than `healsWithin`. */
   readonly watchFor?: number;
   /** Milliseconds between two requests of a client, instead of those of the scale. */
   readonly think?: number;

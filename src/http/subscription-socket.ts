@@ -70,7 +70,8 @@ interface Extra extends Record<PropertyKey, unknown> {
 
 /**
  * Serves subscriptions over a WebSocket (the protocol graphql-transport-ws). Queries and mutations go over HTTP. The
- * hooks of the route have checked the origin before. A socket that began with a token ends with it.
+ * hooks of the route have checked the origin before. A socket that was opened with a token closes when the token
+ * expires or is revoked.
  */
 export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
   const { schema, log, recordRefusals, contexts, rateLimiter, sockets, deadline } = options;

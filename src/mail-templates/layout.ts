@@ -15,7 +15,7 @@ export interface MailContent {
   readonly paragraphs: readonly string[];
   /** Buttons or codes: one action, or several to choose from. */
   readonly actions?: readonly Action[];
-  /** Below the button, in small print. */
+  /** Text below the button, in small print. */
   readonly smallPrint?: readonly string[];
 }
 

@@ -15,7 +15,7 @@ const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
 
 /**
  * How many older tokens of an account stay valid next to a new one; without an entry, all of them. The mail limits
- * allow fewer than nine reset links within the 30 minutes of one (`recoverAccount.recipient`).
+ * allow fewer than nine reset links within the 30 minutes of one link (`recoverAccount.recipient`).
  */
 const KEPT_BESIDE_A_NEW_ONE: Readonly<Partial<Record<TokenPurpose, number>>> = {
   [TokenPurpose.CONFIRM_EMAIL]: 9,
@@ -202,7 +202,9 @@ export class OneTimeTokens {
     return new Map(rows.map(({ address_key, address }) => [address_key, address]));
   }
 
-  /** The account that holds a token of this purpose for the address; of several, the first. */
+  /**
+   * The account that holds a token of this purpose for the address. Of several accounts, the one with the oldest token.
+   */
   async holderOf(em: EntityManager, purpose: TokenPurpose, addressKey: string): Promise<string | null> {
     const [row] = await statement(
       em,

@@ -58,7 +58,7 @@ export function verify({ hash: stored, secret, target, matchShows, rehash }: Ver
   return { matches, rehashed: null };
 }
 
-/** Compares in constant time, which the libraries do. */
+/** Compares in constant time, as the libraries guarantee. */
 function compare(hash: string, secret: string): boolean {
   const { scheme } = parseStoredHash(hash);
   if (scheme === 'bcrypt') return bcryptVerify(secret, hash);

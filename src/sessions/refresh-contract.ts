@@ -10,11 +10,13 @@ export const MOST_LOST = 16;
 const DAY = 86_400_000;
 /** Late repetitions of one session in a day, and repetitions from elsewhere. Further ones are refused. */
 const MOST_IN_A_DAY = 10;
-/** Number of the late repetition in a day at which the owner gets a notice. One or two are a bad connection. */
+/**
+ * Number of the late repetition in a day at which the owner gets a notice. One or two can come from a bad connection.
+ */
 const LATE_TOLD_AT = 3;
 /**
- * Number of the repetition from elsewhere in a day from which on the owner gets a notice. One is a phone that left the
- * house.
+ * Number of the repetition from elsewhere in a day from which on the owner gets a notice. One can come from a phone
+ * that left the house.
  */
 const ELSEWHERE_TOLD_FROM = 2;
 

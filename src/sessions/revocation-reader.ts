@@ -11,7 +11,7 @@ export interface RevocationRow {
   session_id: string | null;
   user_id: string | null;
   epoch: number | null;
-  /** Milliseconds for which it still matters. */
+  /** Milliseconds for which the revocation still matters. */
   matters_for: number;
 }
 

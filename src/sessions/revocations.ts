@@ -9,8 +9,8 @@ import { REVOCATION_COLUMNS, type RevocationRow } from './revocation-reader.ts';
 import type { SessionRecord, SessionReference } from './session-store.ts';
 
 /**
- * Seconds by which a token may be accepted beyond its life. Twice the tolerance: a token may be dated ahead by it, and
- * a life that was shortened since is checked with the tolerance once more.
+ * Seconds by which a token may be accepted beyond its life. Twice the tolerance. A token may be dated ahead by one
+ * tolerance. If the configured life was shortened since, its check adds the second one.
  */
 export const CLOCK_SLACK = 2 * CLOCK_TOLERANCE;
 /**

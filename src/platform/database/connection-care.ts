@@ -90,8 +90,8 @@ function withPreparedStatements<Client extends ClientBase>(
 }
 
 /**
- * Gives every statement of a connection a deadline, and then destroys the connection. pg's own `query_timeout` would
- * return it to the pool while it still waits, and the next request would wait with it.
+ * Gives every statement of a connection a deadline. When the deadline passes, the connection is destroyed: pg's own
+ * `query_timeout` would return it to the pool while it still waits for the answer, and the next request would wait too.
  */
 export function withDeadline<Client extends ClientBase>(
   client: Client,

@@ -27,7 +27,7 @@ export interface ClusterOptions {
 /**
  * Makes sure that the folder holds a cluster of this major version. Makes one when it is missing or empty.
  *
- * The cluster is made in a temporary folder beside its place and then renamed into place, so the folder is always
+ * The cluster is made in a temporary folder next to its final one, and then renamed. So the final folder is always
  * complete. Of two processes that begin together, the later one finds the cluster of the other and uses it.
  *
  * @throws EmbeddedPostgresError when the folder holds something else, or the disk refuses.

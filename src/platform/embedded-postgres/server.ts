@@ -92,7 +92,7 @@ async function launch(
   log: number,
 ): Promise<Postmaster | string> {
   // Without pg_ctl: it builds a shell command, in which a folder's name may have a meaning, and polls every 100 ms.
-  // Windows needs it, since it drops the administrator rights of the server.
+  // Windows needs pg_ctl, which drops the administrator rights of the server.
   const windows = process.platform === 'win32';
   const server = [programs.postgres, '-D', directory, ...settings];
   const wrapped = [programs.pg_ctl, 'start', '-W', '-D', directory, '-o', settings.join(' ')];
