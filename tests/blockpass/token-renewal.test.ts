@@ -109,14 +109,14 @@ describe('an access token that Blockpass refuses before it expires', () => {
       // One approval at a time has the claim. No reply may say that Blockpass does not vouch for a value.
       expect(replies.filter(({ data }) => data !== null)).toHaveLength(1);
       const messages = new Set(replies.flatMap(({ errors }) => errors.map(({ message }) => message)));
-      expect([...messages]).toEqual(['This record is not in your review, or is being approved.']);
+      expect([...messages]).toEqual(['You are not reviewing this record, or it is being approved now.']);
     },
   );
 });
 
 describe('a renewal that Blockpass refuses', () => {
   const onlyThePhone =
-    'Blockpass no longer answers for this person. Only their phone can help: ask them to open the service in the Blockpass app. Then try again.';
+    'Blockpass no longer answers for this person. Ask the person to open this service in the Blockpass app, and then try again.';
 
   it("makes the approval fail with the advice to open the app on the person's phone, which repairs it", async () => {
     const { app, recordId } = await unjudged();

@@ -4,16 +4,16 @@ import { BlockpassAway, BlockpassRefused } from './errors.ts';
 import { type Call, isRecord, send } from './http-call.ts';
 
 export interface BlockpassApiOptions {
-  /** False where Blockpass is not configured: every call finds it away. */
+  /** False when Blockpass is not configured. Then every call throws BlockpassAway. */
   readonly enabled?: boolean;
   readonly baseUrl: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  /** Milliseconds for one call; five seconds unless a test is impatient. */
+  /** Milliseconds for one call. Five seconds by default; tests set less. */
   readonly deadline?: number;
 }
 
-/** What Blockpass gives for an authorization code: the power to ask about one person. */
+/** The tokens that Blockpass issues for an authorization code. They allow calls about one person. */
 export interface TokenSet {
   readonly accessToken: string;
   readonly refreshToken: string;
@@ -22,24 +22,24 @@ export interface TokenSet {
 }
 
 export interface BlockpassProfile {
-  /** The Blockpass id: stable for a person, another one for every service. The only identity that is trusted. */
+  /** The Blockpass id. It is stable for a person, and different for each service. It is the only trusted identity. */
   readonly id: string;
-  /** Of the person's Merkle tree. */
+  /** Root of the person's Merkle tree. */
   readonly rootHash: string | null;
-  /** The tree is still being written: proofs may not fit it yet. */
+  /** True while Blockpass is still writing the tree. Then proofs may not match it yet. */
   readonly isSynching: boolean;
 }
 
-/** Seconds by which a token is refreshed early, so that it does not expire on its way. */
+/** Seconds by which a token is refreshed early, so that it does not expire in transit. */
 const EXPIRY_MARGIN = 30;
-/** Seconds: a lifetime beyond this is no lifetime. */
+/** Seconds. A longer lifetime is not believed. */
 const MAX_LIFETIME = 366 * 24 * 3600;
 
 const PREFIX = '/api/v0.3';
 
 /**
- * The Blockpass API, generation v0.3. Every method may throw BlockpassAway, and BlockpassRefused where Blockpass says
- * no. Only calls that read are repeated here: it is nowhere said what the others do when they arrive twice.
+ * The Blockpass API, version v0.3. Every method may throw BlockpassAway, and BlockpassRefused when Blockpass refuses.
+ * Only calls that read are retried here, because the API does not define what repeated writes do.
  */
 export class BlockpassApi implements CertificateSources {
   constructor(
@@ -47,14 +47,14 @@ export class BlockpassApi implements CertificateSources {
     private readonly clock: Clock,
   ) {}
 
-  /** @returns the session code that a QR code holds. */
+  /** @returns the session code for the QR code. */
   async createSession(): Promise<string> {
     const path = `${PREFIX}/service/register/${encodeURIComponent(this.options.clientId)}`;
     const { session } = await this.call({ name: 'session', method: 'POST', path });
     return textOf(session, 'session', MAX_SESSION_CODE);
   }
 
-  /** Exchanges the code that the app brought; with the session code of the QR code where there is one. */
+  /** Exchanges the authorization code of the app, together with the session code of the QR code if there is one. */
   async handshake(code: string, sessionCode: string | null): Promise<TokenSet> {
     return this.tokens(
       await this.call({
@@ -77,7 +77,7 @@ export class BlockpassApi implements CertificateSources {
     return expiresAt - EXPIRY_MARGIN * 1000 <= this.clock.now();
   }
 
-  /** The old set may be void afterwards: the new one must be stored. */
+  /** Renews the tokens. Store the new set, because the old one may be void. */
   async refresh({ accessToken, refreshToken }: TokenSet): Promise<TokenSet> {
     return this.tokens(
       await this.call({
@@ -102,14 +102,15 @@ export class BlockpassApi implements CertificateSources {
     return {
       id,
       rootHash: typeof rootHash === 'string' && /^[0-9a-f]{64}$/.test(rootHash) ? rootHash : null,
-      // A boolean in all recorded answers, a word in the documentation.
+      // It is a boolean in all recorded answers, but a word in the documentation.
       isSynching: isSynching === true || isSynching === 'syncing',
     };
   }
 
   /**
-   * Ends the session of a QR code. Everybody who saw the code can read what is sent here.
-   * @param signInId by which the page knows the sign-in; it proves nothing. Null for a session that was not started here.
+   * Completes the session of a QR code. Everyone who saw the code can read what is sent here.
+   * @param signInId by which the page knows the sign-in; it proves nothing. Null for a session that was not started
+   *   here.
    */
   async completeSession(
     { accessToken: token }: TokenSet,
@@ -117,7 +118,7 @@ export class BlockpassApi implements CertificateSources {
     signInId: string | null,
   ): Promise<void> {
     const extraData = signInId === null ? {} : { signInId };
-    // Two keys for the code: the specification has the first, the libraries of Blockpass have the second.
+    // The code has two keys: the specification uses the first, the libraries of Blockpass use the second.
     const customData = { session_Code: sessionCode, sessionData: sessionCode, extraData };
     await this.call({
       name: 'complete',
@@ -128,7 +129,7 @@ export class BlockpassApi implements CertificateSources {
     });
   }
 
-  /** Whether Blockpass has heard that the session of a QR code succeeded. Its website reads the same. */
+  /** Whether Blockpass knows that the session of a QR code succeeded. Its website reads the same state. */
   async isSessionCompleted(sessionCode: string): Promise<boolean> {
     const path = `${PREFIX}/service/register/${encodeURIComponent(sessionCode)}`;
     const answer = await this.find({ name: 'session state', method: 'GET', path, reads: true });
@@ -146,7 +147,7 @@ export class BlockpassApi implements CertificateSources {
     });
   }
 
-  /** Paths to the root by slug; a field without one is absent. */
+  /** Reads the paths to the root by slug. A field without a path is absent. */
   async proofs(
     { accessToken: token }: TokenSet,
     slugs: readonly string[],
@@ -168,7 +169,7 @@ export class BlockpassApi implements CertificateSources {
     );
   }
 
-  /** Hands a certificate about the person to Blockpass, which countersigns and delivers it. */
+  /** Sends a certificate about the person to Blockpass, which countersigns and delivers it. */
   async putCertificate({ accessToken: token }: TokenSet, certificate: Certificate): Promise<void> {
     await this.call({
       name: 'certificate',
@@ -203,11 +204,11 @@ export class BlockpassApi implements CertificateSources {
     const path = `${PREFIX}/service/clientId/${encodeURIComponent(clientId)}`;
     const answer = await this.find({ name: 'service', method: 'GET', path, reads: true });
     const { certificate: issued } = answer ?? {};
-    // Slugs, or in later generations the addresses of their schemas.
+    // These are slugs, or in later versions the URLs of schemas.
     return Array.isArray(issued) && issued.some((kind) => String(kind).split('/').at(-1) === slug);
   }
 
-  /** @returns null for what Blockpass does not know. */
+  /** @returns null when Blockpass does not know the object. */
   private async find(call: Call): Promise<Record<string, unknown> | null> {
     try {
       return await this.call(call);
@@ -225,7 +226,8 @@ export class BlockpassApi implements CertificateSources {
 
   private tokens(answer: Record<string, unknown>): TokenSet {
     const { access_token, refresh_token, expires_in: seconds } = answer;
-    // Seconds, as recorded answers have it; the specification's "milliseconds" would have every token expired at once.
+    // The lifetime is in seconds, as recorded answers show. If it were milliseconds, as the specification says, every
+    // token would expire at once.
     const known = typeof seconds === 'number' && seconds > 0 && seconds <= MAX_LIFETIME;
     return {
       accessToken: textOf(access_token, 'token set'),
@@ -235,9 +237,9 @@ export class BlockpassApi implements CertificateSources {
   }
 }
 
-/** Characters of a token: it goes into a header. */
+/** Most characters of a token, which goes into a header. */
 const MAX_TOKEN = 4_096;
-/** Characters of a session code: a UUID, in a QR code that a camera must be able to read. */
+/** Most characters of a session code. It is a UUID in a QR code, which a camera must be able to read. */
 const MAX_SESSION_CODE = 128;
 
 function textOf(value: unknown, call: string, limit = MAX_TOKEN): string {
@@ -251,4 +253,4 @@ function proofStep(value: unknown): ProofStep {
   return { left, right };
 }
 
-const strange = (call: string) => new BlockpassAway(call, 'the answer is not one of the protocol');
+const strange = (call: string) => new BlockpassAway(call, 'the answer does not follow the protocol');

@@ -1,6 +1,6 @@
 import { ServiceUnavailable } from '../../platform/errors.ts';
 
-/** Blockpass understood and said no: an authorization code that it does not know, a token that has expired. */
+/** Blockpass understood the call and refused it, for example for an unknown authorization code or an expired token. */
 export class BlockpassRefused extends Error {
   constructor(
     readonly call: string,
@@ -11,7 +11,9 @@ export class BlockpassRefused extends Error {
   }
 }
 
-/** No usable answer: not reached, too late, too much, an error of theirs, or something else than the protocol says. */
+/**
+ * Blockpass gave no usable answer: not reached, too late, too large, an error of its own, or not as in the protocol.
+ */
 export class BlockpassAway extends ServiceUnavailable {
   constructor(call: string, reason: string, cause?: unknown) {
     super({ detail: `Blockpass, ${call}: ${reason}`, cause });

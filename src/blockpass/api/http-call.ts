@@ -1,29 +1,29 @@
 import { BlockpassAway, BlockpassRefused } from './errors.ts';
 
-/** Milliseconds for a whole call with its repetition. A person waits for it. */
+/** Milliseconds for a call with its retry. A person waits for it. */
 const DEADLINE = 5_000;
-/** Milliseconds before a call is repeated. */
+/** Milliseconds before a retry. */
 const RETRY_DELAY = 200;
-/** Bytes of an answer: proofs of all fields take about 20 kB. */
+/** Bytes of an answer. Proofs of all fields have about 20 kB. */
 const MAX_ANSWER = 256 * 1024;
 
 export interface Call {
-  /** For the log. */
+  /** Names the call in the log. */
   readonly name: string;
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
-  /** The bare token: this API knows no `Bearer`. */
+  /** The bare token, because this API does not use `Bearer`. */
   readonly token?: string;
   readonly body?: unknown;
-  /** That it only reads, so that it may be sent once more when no answer came. */
+  /** Whether the call only reads. Then it is retried once when no answer came. */
   readonly reads?: boolean;
 }
 
 /**
- * One call of the Blockpass API: to the configured base only, no redirect followed, no more read than a limit, over
- * within five seconds whatever the other side does.
+ * Makes one call of the Blockpass API. It goes only to the configured base, follows no redirect, reads only up to a
+ * limit, and always ends within five seconds.
  * @throws {BlockpassRefused} 4xx.
- * @throws {BlockpassAway} everything else but 200 with a JSON object.
+ * @throws {BlockpassAway} any answer but 200 with a JSON object.
  */
 export async function send(
   baseUrl: string,
@@ -70,7 +70,7 @@ async function attempt(baseUrl: string, call: Call, signal: AbortSignal): Promis
   return document;
 }
 
-/** What is beyond the limit is not read: the connection is closed. */
+/** Reads up to the limit. Beyond it, the connection is closed. */
 async function readBounded(response: Response): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;

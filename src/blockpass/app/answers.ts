@@ -28,13 +28,13 @@ export type NextActionAnswer =
       readonly certs: readonly string[];
     };
 
-/** There is nothing to upload now. */
+/** Nothing needs to be uploaded now. */
 export const nothingMore: NextActionAnswer = { nextAction: 'none', message: 'Nothing more is needed now.' };
 
 /** The upload is stored. */
 export const uploadThanks: NextActionAnswer = { nextAction: 'none', message: 'Thank you.' };
 
-/** The upload is stored, and the sign-in that it belonged to failed. */
+/** The upload is stored, but the sign-in that it belonged to failed. */
 export const scanAgain: NextActionAnswer = {
   nextAction: 'none',
   message: 'Thank you. Your data is stored, but the sign-in failed: scan a new QR code.',
@@ -52,7 +52,7 @@ const DEFAULT_MESSAGES: Readonly<Record<KycStatus, string>> = {
   [KycStatus.APPROVED]: 'Your data was approved.',
 };
 
-/** Somebody without a record is told what they will be asked for. */
+/** The answer for a person without a record, with the fields that the service requires. */
 export const notFound = (requiredFields: readonly string[]): StatusAnswer => ({
   status: 'notFound',
   message: 'To sign up, share the items below.',
@@ -62,12 +62,12 @@ export const notFound = (requiredFields: readonly string[]): StatusAnswer => ({
 });
 
 /**
- * Whether the person may send something again. An approved one may renew a document; under the eyes of a reviewer nothing
- * changes.
+ * Whether the person may upload items again. A person with an approved record may renew a document. During a review
+ * nothing may change.
  */
 export const takesUploads = ({ status }: KycRecord): boolean => status !== KycStatus.IN_REVIEW;
 
-/** @param message of the reviewer, where there is one */
+/** @param message of the reviewer, if there is one */
 export const statusOf = (record: KycRecord, message: string | null, standing: Standing): StatusAnswer => ({
   status: STATUS_WORDS[record.status],
   message: message ?? defaultMessage(record, standing),
@@ -77,7 +77,7 @@ export const statusOf = (record: KycRecord, message: string | null, standing: St
   certificates: standing.certificates.map(answerOf),
 });
 
-/** A record that lacks something waits for the person, whatever else it waits for. */
+/** The default message. If required fields are missing and may be uploaded, it names them. */
 function defaultMessage(record: KycRecord, { due }: Standing): string {
   const usual = DEFAULT_MESSAGES[record.status];
   if (due.fields.length === 0 || !takesUploads(record)) return usual;

@@ -33,32 +33,35 @@ import type { UploadAccount } from './upload-memory.ts';
 import { CERTIFICATE_PART, type JudgedItem, judgeParts } from './uploaded-items.ts';
 
 export const BLOCKPASS_APP_RULES = {
-  /** Phones of one mobile network share addresses. */
+  /** Generous, because phones in one mobile network share an IP. */
   'blockpassApp.ip': { burst: 120, perSeconds: 60 },
   'blockpassApp.person': { burst: 60, perSeconds: 3600 },
 } as const;
 
-/** What the app brings to every call but the upload. */
+/** The input of every call of the app, except the upload. */
 export interface AppRequest {
   readonly code: string;
-  /** Of the QR code, where the app came from one. */
+  /** The session code of the QR code, if the app scanned one. */
   readonly sessionCode: string | null;
 }
 
-/** Somebody whom Blockpass has confirmed. */
+/** A person whom Blockpass has confirmed. */
 interface Person {
   readonly blockpassId: string;
   readonly tokens: TokenSet;
   readonly record: KycRecord | null;
 }
 
-/** An upload token that was used up: what it was bound to says what is read. */
+/** A used upload token. Its binding decides which parts are read. */
 export interface AdmittedUpload extends UploadPlan {
-  /** Null when the upload of this token was stored already: the app lost the answer. Nothing more is kept of it. */
+  /**
+   * Null when the upload of this token was stored already, because the app lost the answer. Then nothing more is
+   * stored.
+   */
   readonly uploadToken: SpentUploadToken | null;
 }
 
-/** What `AppCalls` works with. */
+/** The parts that `AppCalls` uses. */
 export interface AppCallsDependencies {
   readonly api: BlockpassApi;
   readonly records: KycRecords;
@@ -74,13 +77,13 @@ export interface AppCallsDependencies {
   readonly requirements: Requirements;
 }
 
-/** What the Blockpass app asks of a service: the five calls of the protocol. */
+/** Answers the five calls of the Blockpass app to a service. */
 export class AppCalls {
   constructor(private readonly deps: AppCallsDependencies) {}
 
   /**
-   * How the person's record stands. A known person who scanned a QR code is signed in by it, however the record
-   * stands: the code has proved who they are, and the status is told apart (the claim `kyc`).
+   * Returns the status of the person's record. A known person who scanned a QR code is also signed in, whatever the
+   * status is. The authorization code proves who they are, and the claim `kyc` tells the status.
    */
   async status(em: EntityManager, request: AppRequest, source: RequestSource): Promise<StatusAnswer> {
     const person = await this.identify(em, request, source);
@@ -93,7 +96,7 @@ export class AppCalls {
     return statusOf(record, message, await this.deps.records.standing(em, record.id));
   }
 
-  /** After a QR code was scanned, for somebody who is not known yet or owes something. */
+  /** Called after a QR code was scanned, when the person is not known yet or must upload something. */
   async login(em: EntityManager, request: AppRequest, source: RequestSource): Promise<NextActionAnswer> {
     const person = await this.identify(em, request, source);
     const next = await this.nextFor(em, person, request.sessionCode);
@@ -103,15 +106,15 @@ export class AppCalls {
     return next;
   }
 
-  /** The same, begun in the app: no website waits. */
+  /** Does the same for a start inside the app, where no website waits. */
   async register(em: EntityManager, { code }: AppRequest, source: RequestSource): Promise<NextActionAnswer> {
     const person = await this.identify(em, { code, sessionCode: null }, source);
     return this.nextFor(em, person, null);
   }
 
   /**
-   * The person wants to send some things again, or an approved person to renew a document.
-   * @throws {BadUserInput} a slug that nobody asks for here.
+   * Lets the person upload some items again, for example to renew a document after approval.
+   * @throws {BadUserInput} a slug that this service does not request.
    * @throws {NotFound} there is no record.
    */
   async resubmit(
@@ -122,7 +125,7 @@ export class AppCalls {
     const { requiredFields, optionalFields, certificates } = this.deps.requirements;
     const known = (list: readonly string[], slugs: readonly string[], field: string) => {
       const isKnown = slugs.every((slug) => list.includes(slug));
-      return isKnown ? [] : [{ field, message: 'A slug is not one that this service asks for.' }];
+      return isKnown ? [] : [{ field, message: 'This service does not ask for one of these slugs.' }];
     };
     const problems = [
       ...known([...requiredFields, ...optionalFields], request.fieldList, 'fieldList'),
@@ -136,12 +139,12 @@ export class AppCalls {
     return this.upload(em, person, null, asked);
   }
 
-  /** What every call costs whoever makes it; an upload before its first byte is kept. @throws {RateLimited} */
+  /** The charge for every call; an upload is charged before its first byte is kept. @throws {RateLimited} */
   charge(source: RequestSource): Promise<void> {
     return this.deps.rateLimiter.charge(['blockpassApp.ip', source.networks]);
   }
 
-  /** Uses the upload token up. @throws {UploadTokenNotValid} */
+  /** Consumes the upload token. @throws {UploadTokenNotValid} */
   async admit(em: EntityManager, uploadToken: string): Promise<AdmittedUpload> {
     const binding = await this.deps.uploadTokens.consume(em, uploadToken);
     if (!binding) {
@@ -162,9 +165,10 @@ export class AppCalls {
   }
 
   /**
-   * The upload could not be stored for a reason that may pass: the app may repeat it with the same upload token. That costs the person
-   * as much as asking for another upload token, so that a picture that kills the decoder cannot be sent for ever.
-   * @throws {RateLimited} the upload token stays used up.
+   * Restores an upload token whose upload failed for a temporary reason, so that the app may repeat it with the same
+   * token. This is charged like the request for another token. Otherwise a picture that crashes the decoder could be
+   * sent without end.
+   * @throws {RateLimited} the upload token stays used.
    */
   async giveBack(em: EntityManager, { uploadToken }: AdmittedUpload): Promise<void> {
     if (!uploadToken) return;
@@ -173,12 +177,13 @@ export class AppCalls {
   }
 
   /**
-   * Stores what was uploaded, whole or not at all, and completes the sign-in that waits for it. Once it is stored it is acknowledged,
-   * also when Blockpass cannot be told yet that the session of the QR code is over: that happens later by itself.
-   * @param parts is emptied: pictures as they came are not kept in memory for longer than needed
-   * @param memory what the parts were taken from
-   * @throws {BadUserInput} a part is not what it should be, or there is nothing to store.
-   * @throws {Conflict} a reviewer has the record in hand.
+   * Stores an upload, all of it or nothing, and completes the sign-in that waits for it. A stored upload is
+   * acknowledged even if Blockpass cannot be told yet that the session of the QR code is complete. The worker tells it
+   * later.
+   * @param parts is emptied, so that pictures as received stay in memory only as long as needed
+   * @param memory is the account from which the parts were taken
+   * @throws {BadUserInput} a part is not valid, or there is nothing to store.
+   * @throws {Conflict} a reviewer is reviewing the record.
    * @throws {NotFound} the record was deleted meanwhile.
    * @throws {ServiceUnavailable} pictures cannot be decoded now.
    */
@@ -192,7 +197,7 @@ export class AppCalls {
     if (!uploadToken) return uploadThanks;
     const judged = await judgeParts(parts, this.deps.pictures, memory);
     const person = this.deps.person.ofHandshake(em, uploadToken);
-    // Blockpass may be slow: what was uploaded is stored also when it does not answer.
+    // Blockpass may be slow. The upload is stored even if it does not answer.
     const { rootHash, items } = await holdingDeadline(() => this.verify(person, judged));
     const { blockpassId, recordId, sessionCode } = uploadToken;
     const { tokens } = person;
@@ -203,13 +208,16 @@ export class AppCalls {
         ? null
         : this.deps.completions.note(tx, sessionCode, { blockpassId, tokens }, id);
     });
-    if (!stored) throw new Conflict('A reviewer is looking at this record.');
+    if (!stored) throw new Conflict('A reviewer is looking at this record. Try again after the review.');
     const completion = stored.alongside;
     const outcome = completion && (await this.deps.completions.attempt(em, completion));
     return outcome === 'refused' ? scanAgain : uploadThanks;
   }
 
-  /** Certificates are judged when a review begins: by then it is known which values are the person's, of earlier uploads too. */
+  /**
+   * Checks fields only. Certificates are checked when a review begins: by then the verified values of the person are
+   * known, those of earlier uploads too.
+   */
   private async verify(
     person: PersonCalls,
     judged: readonly JudgedItem[],
@@ -227,7 +235,7 @@ export class AppCalls {
     return { rootHash, items };
   }
 
-  /** The step that every call but the upload begins with: nothing else in the body says who is there. */
+  /** The first step of every call except the upload: only the authorization code tells who the person is. */
   private async identify(
     em: EntityManager,
     { code, sessionCode }: AppRequest,
@@ -239,7 +247,7 @@ export class AppCalls {
       const { id: blockpassId } = await this.deps.api.profile(tokens);
       await this.deps.rateLimiter.charge(['blockpassApp.person', blockpassId]);
       if (sessionCode !== null && !(await this.deps.signIns.take(em, sessionCode, blockpassId))) {
-        throw new Conflict('Somebody else has scanned this QR code.');
+        throw new Conflict('Another person has scanned this QR code. Scan a new one.');
       }
       const record = await this.deps.records.find(em, blockpassId);
       if (record) await this.deps.records.keepTokens(em, record, tokens);
@@ -259,7 +267,7 @@ export class AppCalls {
     const { requiredFields: fields, certificates } = this.deps.requirements;
     if (!record) return this.upload(em, person, sessionCode, { fields, certificates });
     const { due } = await this.deps.records.standing(em, record.id);
-    // Certificates are wanted, not owed: for them alone nobody is asked again.
+    // Certificates are optional, so they alone are no reason to ask a person again.
     if (!takesUploads(record) || due.fields.length === 0) return nothingMore;
     return this.upload(em, person, sessionCode, due);
   }
@@ -290,7 +298,10 @@ export class AppCalls {
     };
   }
 
-  /** @throws {SignInRefused} Blockpass does not accept it. Where Blockpass is away, the page goes on a moment later. */
+  /**
+   * Completes the session of a QR code. If Blockpass is unavailable, the worker completes it later.
+   * @throws {SignInRefused} Blockpass refuses.
+   */
   private async completeSession(
     em: EntityManager,
     { blockpassId, tokens }: Person,
@@ -305,7 +316,7 @@ export class AppCalls {
   }
 }
 
-/** An upload is stored whether or not Blockpass can be asked about it. The review asks again. */
+/** The result when Blockpass cannot be asked. The upload is stored anyway, and the review asks again. */
 function nothingKnown(error: unknown): FieldEvidence {
   if (error instanceof BlockpassAway || error instanceof PersonMustReturn) {
     return { rootHash: null, verdicts: new Map() };

@@ -7,16 +7,16 @@ import { UploadTooSlow } from './app-errors.ts';
 import { readUpload } from './upload-form.ts';
 import { UploadMemory } from './upload-memory.ts';
 
-/** Bytes of a JSON body: two codes and two lists of slugs. */
+/** Bytes of a JSON body, which has two codes and two lists of slugs. */
 const BODY_LIMIT = 8 * 1024;
-/** Characters of a code. */
+/** Most characters of a code. */
 const MAX_CODE = 1_024;
-/** Slugs of a list. */
+/** Most slugs in a list. */
 const MAX_SLUGS = 32;
 
 type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
-/** What the Blockpass app calls, in the words of its protocol: errors are `{err, msg}`. */
+/** The routes that the Blockpass app calls, in the format of its protocol: errors are `{err, msg}`. */
 export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }: { readonly path: string }) {
   const memory = new UploadMemory();
   return async (app: FastifyInstance): Promise<void> => {
@@ -24,7 +24,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
     app.addHook('onRequest', async (_request, reply) => {
       reply.header('cache-control', 'no-store');
     });
-    // The body stays a stream: it is read by its own rules.
+    // The body stays a stream, because readUpload has its own rules.
     app.addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
     const post = (
       name: string,
@@ -63,7 +63,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
           const answer = request.withinAge(() => calls.receive(em, plan, parts, account, source));
           return reply.send(await answer);
         } catch (error) {
-          // "Try again" must be true: nothing was stored, and the next attempt brings the same upload token.
+          // The app is told to try again with the same upload token, so the token must be restored. Nothing was stored.
           if (admitted && isUnavailable(error)) await calls.giveBack(em.fork(), admitted).catch(() => {});
           throw error;
         } finally {
@@ -74,7 +74,7 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
   };
 }
 
-/** The app sends no request id, also where one is required of clients. */
+/** The app sends no request id, even where clients must send one. */
 const anyRequestId = { anyRequestId: true };
 
 function replyToApp(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -116,7 +116,7 @@ function objectOf(body: unknown): Record<string, unknown> {
 function appRequest({ code, sessionCode }: Record<string, unknown>): AppRequest {
   if (!isCode(code)) throw refused('code', 'It is missing.');
   if (sessionCode == null || sessionCode === '') return { code, sessionCode: null };
-  if (!isCode(sessionCode)) throw refused('sessionCode', 'It is not one.');
+  if (!isCode(sessionCode)) throw refused('sessionCode', 'It is not a session code.');
   return { code, sessionCode };
 }
 

@@ -16,30 +16,30 @@ interface Image {
 }
 
 /**
- * What a file is by its bytes; its name and the type that its sender gave it say nothing. A look at headers, which
- * costs little: whether the rest is a picture is for the decoder to say (picture-decoder.ts).
- * @returns null for everything but the outside of a JPEG or PNG of a bearable size.
+ * Recognises a picture by its bytes. The file name and the type from the sender are not trusted. It reads only headers,
+ * which is cheap; the decoder decides whether the rest is a picture (picture-decoder.ts).
+ * @returns null for everything that does not look like a JPEG or PNG of an allowed size.
  */
 export function imageTypeOf(bytes: Buffer): ImageType | null {
   const image = bytes.subarray(0, 8).equals(PNG_SIGNATURE) ? readPng(bytes) : readJpeg(bytes);
   if (!image || image.width < 1 || image.height < 1) return null;
   if (image.width > MAX_SIDE || image.height > MAX_SIDE || image.width * image.height > MAX_PIXELS)
     return null;
-  // Readers of PDF take a document that begins anywhere in the first kilobyte.
+  // PDF readers accept a document that begins anywhere in the first kilobyte.
   if (bytes.subarray(0, 1024).includes('%PDF-')) return null;
   return image.type;
 }
 
 /**
- * PNG (RFC 2083) sections 3.2 to 3.4: chunk after chunk from the header to the end, each with its checksum, and nothing
- * besides. Decoders pass over false checksums of chunks that they do not need.
+ * Reads a PNG (RFC 2083 sections 3.2 to 3.4): chunk after chunk from the header to the end, each with a correct
+ * checksum, and nothing else. Decoders skip wrong checksums of chunks that they do not need.
  */
 function readPng(bytes: Buffer): Image | null {
   if (bytes.length < 45 || bytes.toString('latin1', 12, 16) !== 'IHDR') return null;
   let at = PNG_SIGNATURE.length;
   while (at + 12 <= bytes.length) {
     const isLast = bytes.readUInt32BE(at + 4) === PNG_END;
-    // Length and type before the data, after it a checksum over type and data.
+    // Length and type come before the data. A checksum over type and data comes after it.
     const end = at + 8 + bytes.readUInt32BE(at);
     if (end + 4 > bytes.length || crc32(bytes.subarray(at + 4, end)) !== bytes.readUInt32BE(end)) return null;
     at = end + 4;
@@ -49,7 +49,10 @@ function readPng(bytes: Buffer): Image | null {
   return { type: 'image/png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) };
 }
 
-/** JPEG (ITU T.81) annex B: segments up to the frame header, which has the size, and the marker that ends every picture. */
+/**
+ * Reads a JPEG (ITU T.81 annex B): segments up to the frame header, which has the size, and the marker at the end of
+ * every picture.
+ */
 function readJpeg(bytes: Buffer): Image | null {
   if (!bytes.subarray(0, 3).equals(JPEG_START) || !bytes.subarray(-2).equals(JPEG_END)) return null;
   let at = 2;
@@ -69,6 +72,6 @@ function readJpeg(bytes: Buffer): Image | null {
   return null;
 }
 
-/** SOF0 to SOF15 without the three markers among them that are something else (DHT, JPG, DAC). */
+/** SOF0 to SOF15, without the three markers between them that mean something else (DHT, JPG, DAC). */
 const isFrameHeader = (marker: number): boolean =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;

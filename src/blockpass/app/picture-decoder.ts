@@ -5,16 +5,16 @@ import { ServiceUnavailable } from '../../platform/errors.ts';
 import { FifoSemaphore } from '../../platform/fifo-semaphore.ts';
 import { MAX_STORED, NOT_A_PICTURE } from './picture-limits.ts';
 
-/** Milliseconds for one picture. The most expensive one that is let in takes 2 to 3 seconds of a free core. */
+/** Milliseconds for one picture. The most expensive accepted picture takes 2 to 3 seconds of an idle core. */
 const TIME = 20_000;
-/** Pictures that may wait for the one that is being decoded. */
+/** Pictures that may wait while another one is decoded. */
 const QUEUE = 16;
-/** Milliseconds of waiting. */
+/** Milliseconds that a picture may wait. */
 const WAIT = 20_000;
-/** Seconds after which it is worth trying again. */
+/** Seconds after which the client should try again. */
 const RETRY_AFTER = 10;
 
-/** Node picks up src/picture-worker.ts by stripping its types, dist/picture-worker.js as it is. */
+/** Node runs src/picture-worker.ts by stripping its types, and dist/picture-worker.js as it is. */
 const WORKER = fileURLToPath(new URL(`./picture-worker${extname(import.meta.url)}`, import.meta.url));
 
 /**
@@ -31,10 +31,11 @@ export class PictureDecoder {
   constructor(private readonly limits = { time: TIME }) {}
 
   /**
+   * Decodes and encodes one picture.
    * @param received a JPEG or PNG by its header
    * @returns the same picture in the same format without metadata, at most `MAX_STORED` bytes; null when it is not a
-   *   whole picture.
-   * @throws {ServiceUnavailable} too many wait, or it took too long, or the decoder failed.
+   *   complete picture.
+   * @throws {ServiceUnavailable} too many pictures wait, or it took too long, or the decoder failed.
    */
   async encodeAnew(received: Buffer): Promise<Buffer | null> {
     if (this.semaphore.isFull()) throw unavailable('pictures wait for the decoder');
@@ -54,7 +55,7 @@ function decode(received: Buffer, timeout: number): Promise<Buffer | null> {
   const child = execFile(
     process.execPath,
     [WORKER],
-    // glibc keeps memory for each thread otherwise.
+    // Otherwise glibc keeps memory for each thread.
     {
       env: { MALLOC_ARENA_MAX: '1' },
       encoding: 'buffer',
@@ -72,7 +73,7 @@ function decode(received: Buffer, timeout: number): Promise<Buffer | null> {
       }
     },
   );
-  // It may end before it has read everything; its exit code tells why.
+  // The process may end before it has read everything. Its exit code tells why.
   child.stdin?.on('error', () => {});
   child.stdin?.end(received);
   return promise;

@@ -5,36 +5,36 @@ import { BadUserInput, PayloadTooLarge } from '../../platform/errors.ts';
 import { UploadTooSlow } from './app-errors.ts';
 import type { UploadAccount } from './upload-memory.ts';
 
-/** Bytes. A phone's picture has two to five million. */
+/** Bytes of a file. A picture of a phone has two to five million. */
 export const MAX_FILE = 6 * 1024 * 1024;
-/** Bytes of a text field: a structured address has about 300. */
+/** Bytes of a text field. A structured address has about 300. */
 export const MAX_TEXT = 4 * 1024;
-/** Bytes of a certificate: one of a screening service has about 10,000. */
+/** Bytes of a certificate. One from a screening service has about 10,000. */
 export const MAX_CERTIFICATE = 128 * 1024;
-/** Bytes of a whole upload with everything around it. */
+/** Bytes of a whole upload, with headers and boundaries. */
 export const MAX_UPLOAD = 16 * 1024 * 1024;
-/** Pieces that it arrives in: the largest upload by the smallest packets that every network carries (RFC 879). */
+/** Most chunks: the largest upload in the smallest packets that every network carries (RFC 879). */
 const MAX_PIECES = 32_000;
 /** Milliseconds for a whole upload to arrive. */
 const TIME = 30_000;
-/** Parts: nine fields, each named in slugList once more, some certificates and the upload token. */
+/** Most parts: nine fields, each named again in slugList, some certificates and the upload token. */
 const MAX_PARTS = 64;
 /** Bytes of the header of a part. */
 const MAX_PART_HEADER = 2 * 1024;
-/** Bytes that are kept for a sender who has not shown an upload token yet; it usually comes first. */
+/** Bytes that are kept before the upload token arrives, which usually comes first. */
 const MAX_BEFORE_PASS = 64 * 1024;
 
-/** One part of an upload as it came: nothing is decoded, since hashes are over the bytes. */
+/** One part of an upload as received. It is not decoded, because hashes are over the bytes. */
 export interface UploadedPart {
   readonly name: string;
-  /** Whether it came with a file name. The name itself is not kept. */
+  /** Whether it has a file name. The name itself is not kept. */
   readonly isFile: boolean;
   readonly bytes: Buffer;
 }
 
-/** What of an upload is read; the rest is skipped. */
+/** Decides which parts of an upload are read. Other parts are skipped. */
 export interface UploadPlan {
-  /** Bytes that a part may have; undefined for one that nobody asked for. */
+  /** Most bytes of a part; undefined for a part that was not requested. */
   limitOf(name: string): number | undefined;
 }
 
@@ -42,12 +42,12 @@ const PASS_PART = 'accessToken';
 const MAX_PASS = 256;
 
 /**
- * Reads a multipart upload within its limits, whatever its headers promise. No file is written; a part that is not
- * wanted is skipped as it arrives.
- * @param memory what is kept is taken from it
- * @param admit judges the upload token, and says what may come with it; called once
+ * Reads a multipart upload within its limits, whatever its headers say. It writes no files. A part that is not wanted
+ * is skipped as it arrives.
+ * @param memory is charged for the bytes that are kept
+ * @param admit checks the upload token, and says which parts may come; called once
  * @throws {PayloadTooLarge} more than a limit.
- * @throws {BadUserInput} not such a form, a part twice, or no upload token in it.
+ * @throws {BadUserInput} not such a form, a repeated part, or no upload token.
  * @throws {UploadTooSlow} it did not arrive in time.
  */
 export async function readUpload<Plan extends UploadPlan>(
@@ -73,7 +73,7 @@ export async function readUpload<Plan extends UploadPlan>(
       plan = await admit((await read(stream, MAX_PASS, memory)).toString('utf8'));
       return;
     }
-    // Without a plan nobody knows yet what is wanted: what fits is kept, and judged at the end.
+    // Before the token arrives, the wanted parts are unknown. Parts are kept within a limit, and checked at the end.
     const limit = plan ? plan.limitOf(name) : early;
     if (limit === undefined) {
       stream.resume();
@@ -85,7 +85,8 @@ export async function readUpload<Plan extends UploadPlan>(
     parts.set(name, { name, isFile, bytes });
   };
 
-  // A part that is not read yet holds back the parser, and that the sender: at most one part is in memory unread.
+  // A part that is not read yet holds back the parser, and the parser holds back the sender. So at most one unread part
+  // is in memory.
   let reading: Promise<void> = Promise.resolve();
   form.on('file', (name: string, stream: Readable, fileName: string | undefined) => {
     stream.on('error', fail);
@@ -99,10 +100,10 @@ export async function readUpload<Plan extends UploadPlan>(
     total += chunk.length;
     pieces += 1;
     if (total > MAX_UPLOAD) fail(new PayloadTooLarge('too many bytes'));
-    // A chunk of one byte costs as much work as one of 64 kB.
+    // A chunk of one byte costs as much work as a chunk of 64 kB.
     if (pieces > MAX_PIECES) fail(new PayloadTooLarge('too many pieces'));
   };
-  const broken = () => fail(refused('The upload broke off.'));
+  const broken = () => fail(refused('The upload was interrupted. Try again.'));
   source.on('data', count);
   source.on('error', broken);
   source.on('aborted', broken);
@@ -134,7 +135,7 @@ function openForm(headers: IncomingHttpHeaders) {
   try {
     return new Busboy({
       headers: { ...headers, 'content-type': contentType },
-      // Every part as a stream of bytes: text would be decoded, and no longer be what was hashed.
+      // Every part is read as bytes. Decoded text would differ from the bytes that were hashed.
       isPartAFile: () => true,
       limits: { parts: MAX_PARTS, fieldNameSize: 100, headerPairs: 16, headerSize: MAX_PART_HEADER },
     });
@@ -144,9 +145,9 @@ function openForm(headers: IncomingHttpHeaders) {
 }
 
 /**
- * Copies what arrives into one block that grows: whoever keeps the pieces keeps some 150 bytes beside each of them,
- * which is nothing for a piece of 64 kB and everything for a piece of one byte.
- * @throws {PayloadTooLarge} before more than the limit is kept.
+ * Copies the chunks of a part into one growing block. A list of chunks would cost some 150 bytes more for each chunk:
+ * nothing for a chunk of 64 kB, but far too much for chunks of one byte.
+ * @throws {PayloadTooLarge} before more bytes than the limit are kept.
  */
 async function read(stream: Readable, limit: number, memory: UploadAccount): Promise<Buffer> {
   let block = Buffer.alloc(0);

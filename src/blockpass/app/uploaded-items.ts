@@ -7,18 +7,18 @@ import type { PictureDecoder } from './picture-decoder.ts';
 import type { UploadedPart } from './upload-form.ts';
 import type { UploadAccount } from './upload-memory.ts';
 
-/** What the name of a part begins with that is a certificate. */
+/** Prefix of the name of a part that is a certificate. */
 export const CERTIFICATE_PART = '[cer]';
 
-/** An item whose bytes are what they should be; whether Blockpass vouches for it is not known yet. */
+/** An item with valid bytes. Whether Blockpass vouches for it is not known yet. */
 export type JudgedItem = Omit<SubmittedItem, 'verified'>;
 
 /**
- * Judges the parts of an upload, and encodes its pictures anew. The bytes of a picture as they came leave the list and the
- * account once it is encoded: only their hash is needed then.
+ * Checks the parts of an upload and encodes its pictures again. After a picture is encoded, its received bytes leave
+ * the list and the account, because only their hash is needed then.
  * @param parts is emptied
- * @throws {BadUserInput} naming every part that is not what it should be.
- * @throws {ServiceUnavailable} there is no room, or pictures cannot be decoded now.
+ * @throws {BadUserInput} naming every part that is not valid.
+ * @throws {ServiceUnavailable} there is no memory left, or pictures cannot be decoded now.
  */
 export async function judgeParts(
   parts: UploadedPart[],
@@ -54,19 +54,19 @@ export async function judgeParts(
     }
   }
   if (items.length + problems.length === 0)
-    problems.push({ field: 'body', message: 'Nothing of what was asked for is in it.' });
+    problems.push({ field: 'body', message: 'The upload has none of the requested items.' });
   if (problems.length > 0) throw new BadUserInput(problems);
   return items;
 }
 
 const NOT_A_PICTURE =
-  'This is not a whole JPEG or PNG picture of at most 12,000 pixels a side and 36 million. Take it again.';
+  'This is not a complete JPEG or PNG picture of at most 12,000 pixels a side and 36 million in all. Take it again.';
 
-/** UTF-8 with something in it and no control characters but those of a text of several lines. */
+/** Whether the bytes are UTF-8 text that is not blank and has no control characters except tabs and line ends. */
 function isText(bytes: Buffer): boolean {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern finds control characters.
     return text.trim() !== '' && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text);
   } catch {
     return false;

@@ -4,26 +4,26 @@ import { ripemd160 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { createBase58check } from '@scure/base';
 
-/** `Bitcoin Signed Message:\n` with its length before it: what wallets put in front of a text before they sign it. */
+/** `Bitcoin Signed Message:\n` with its length before it. Wallets put it before a text when they sign. */
 const MAGIC = Buffer.from('\x18Bitcoin Signed Message:\n', 'latin1');
-/** First byte of a compact signature by a compressed key; the recovery id is added. */
+/** First byte of a compact signature with a compressed key, to which the recovery id is added. */
 const COMPACT_HEADER = 31;
 const SIGNATURE_BYTES = 65;
-/** First byte of the address of a public key (P2PKH), and of a private key in wallet import format. */
+/** First byte of the address of a public key (P2PKH). The next one is for a private key in wallet import format. */
 const ADDRESS_VERSION = 0x00;
 const PRIVATE_KEY_VERSION = 0x80;
 const COMPRESSED = 0x01;
 
 const base58check = createBase58check(sha256);
 
-/** A Bitcoin key whose messages others check against its address. */
+/** A Bitcoin key. Others check its messages against its address. */
 export interface BitcoinKey {
   readonly privateKey: Uint8Array;
-  /** Of the compressed public key. */
+  /** The address of the compressed public key. */
   readonly address: string;
 }
 
-/** @throws {Error} for what is not a compressed key of the main network in wallet import format. */
+/** @throws {Error} the text is not a compressed key of the main network in wallet import format. */
 export function readWalletImportFormat(text: string): BitcoinKey {
   const bytes = decode(text);
   if (bytes?.length !== 34 || bytes[0] !== PRIVATE_KEY_VERSION || bytes[33] !== COMPRESSED) {
@@ -38,7 +38,7 @@ export function bitcoinKey(privateKey: Uint8Array): BitcoinKey {
 
 /** @returns the 65 bytes of a compact recoverable signature in base64. */
 export function signMessage(key: BitcoinKey, text: string): string {
-  // noble hashes the message once more: together that is the double SHA-256 of Bitcoin.
+  // noble hashes the message once more, which gives the double SHA-256 of Bitcoin.
   const signature = secp256k1.sign(framed(text), key.privateKey, { format: 'recovered' });
   const [recovery = 0, ...compact] = signature;
   return Buffer.from([COMPACT_HEADER + recovery, ...compact]).toString('base64');
@@ -54,7 +54,7 @@ export function isSignedBy(address: string, text: string, signature: string): bo
     const recovered = Uint8Array.of(recovery, ...bytes.subarray(1));
     return addressOf(secp256k1.recoverPublicKey(recovered, framed(text))) === address;
   } catch {
-    return false; // No key can have made it.
+    return false; // No key can have made this signature.
   }
 }
 

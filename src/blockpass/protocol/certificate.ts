@@ -6,14 +6,17 @@ const SIGNATURE_TYPE = 'EcdsaKoblitzSignature2016';
 /** `Entity.type` of every certificate. */
 const SUBJECT_TYPE = 'person';
 const SECURITY_CONTEXT = 'https://w3id.org/security/v2';
-/** A countersigned certificate has two. */
+/** Most signatures. A countersigned certificate has two. */
 const MAX_SIGNATURES = 4;
-/** Objects within objects: certificates of screening services have five. */
+/** Most levels of objects within objects. Certificates of screening services have five. */
 const MAX_DEPTH = 12;
-/** Values altogether: such a certificate has about 100. Canonicalising takes time by their square: 12,000 take two seconds. */
+/**
+ * Most values of a certificate. One from a screening service has about 100. Canonicalisation takes time by their
+ * square: 12,000 take two seconds.
+ */
 const MAX_VALUES = 1_000;
 
-/** A certificate as it travels: a JSON-LD document. */
+/** A certificate in transit: a JSON-LD document. */
 export interface Certificate {
   readonly '@context': readonly [{ readonly '@version': 1.1 }, string, string];
   readonly Entity: Readonly<Record<string, string>>;
@@ -26,33 +29,34 @@ export interface CertificateSignature {
   readonly type: string;
   /** UTC, whole seconds. */
   readonly created: string;
-  /** `/` and the SHA-256 of the signer's Bitcoin address. */
+  /** `/` followed by the SHA-256 of the signer's Bitcoin address. */
   readonly creator: string;
   readonly domain?: string;
   readonly nonce?: string;
   readonly signatureValue: string;
 }
 
-/** Where certificates of one Blockpass installation have their schema. */
+/** The URL of the schema of a certificate in one Blockpass installation. */
 export const schemaUrl = (baseUrl: string, slug: string): string => `${baseUrl}/api/schema/${slug}`;
 
-/** What a verifier must look up at Blockpass. */
+/** The facts that a verifier looks up at Blockpass. */
 export interface CertificateSources {
   /** The JSON-LD context document of a kind of certificate. */
   schema(slug: string): Promise<object>;
-  /** Whose key a hash of an address stands for; null for an unknown one. */
+  /** The signer of an address hash; null for an unknown one. */
   signer(creatorHash: string): Promise<{ address: string; clientId: string } | null>;
-  /** Whether a service is one that issues this kind of certificate. */
+  /** Whether a service issues this kind of certificate. */
   isIssuer(clientId: string, slug: string): Promise<boolean>;
 }
 
-/** The document is not a certificate, or one that cannot be read the same way by everybody. */
+/** The document is not a certificate, or readers could understand it in different ways. */
 export class MalformedCertificate extends Error {}
 
 /**
+ * Parses a certificate.
  * @param text as it was uploaded
- * @throws {MalformedCertificate} when it is not a certificate of this kind. The contexts are compared before anything
- *   is made of them: with one of its own, a document could give its words any meaning.
+ * @throws {MalformedCertificate} when it is not a certificate of this kind. The contexts are compared before the
+ *   document is read: a context of its own could give its words any meaning.
  */
 export function parseCertificate(text: string, slug: string, baseUrl: string): Certificate {
   const document = parseJson(text);
@@ -70,10 +74,10 @@ export function parseCertificate(text: string, slug: string, baseUrl: string): C
 }
 
 /**
- * Certificates of the old format (slug `onfido`, deprecated in 2018) are signed by nobody: one hash for each field stands under the
- * plain slug of the field, beside `@type` "Person".
+ * Parses a certificate of the old format (slug `onfido`, deprecated in 2018). Such certificates are not signed. Each
+ * field has one hash under its plain slug, beside `@type` "Person".
  * @param text as it was uploaded
- * @returns the document; null for another format, also for a certificate of today without its signature.
+ * @returns the document; null for another format, such as a current certificate without its signature.
  */
 export function parseOldCertificate(text: string): Readonly<Record<string, unknown>> | null {
   const document = parseJson(text);
@@ -82,11 +86,11 @@ export function parseOldCertificate(text: string): Readonly<Record<string, unkno
 }
 
 /**
- * Whether every signature is good and one of them is the named issuer's, who issues this kind: every service that is
- * registered at Blockpass has a key that is known there.
+ * Whether every signature is valid, and one of them is from the named issuer, who issues this kind. The issuer is
+ * checked because Blockpass knows a key for every registered service.
  *
- * With the one published schema a signature covers the values of a certificate but not the names they stand under:
- * hold its hashes against the values of a person as well (`speaksOf`).
+ * With the only published schema, a signature covers the values of a certificate but not their names. So compare its
+ * hashes with the values of the person too (`speaksOf`).
  */
 export async function isGenuine(
   certificate: Certificate,
@@ -111,13 +115,13 @@ export async function isGenuine(
 }
 
 /**
- * Whether a certificate speaks of a person, by values of fields that are known to be theirs: false when it has another
- * hash for one of those fields, null when it speaks of none of them, or of something else besides.
+ * Whether a certificate is about a person, by known values of their fields. False when it has another hash for one of
+ * these fields. Null when it has none of them, or other hashes besides.
  *
- * The one published schema gives every name the same IRI: a signature covers the hashes, and not the names they stand under.
- * Whoever has a certificate about somebody else can move what gives it away to a name that nobody looks at, in `Claim`
- * too. So every hash in it must be accounted for: as that of such a value, under its own name, or as that of the tree,
- * which changes with every field and says nothing later on.
+ * The only published schema gives every name the same IRI. So a signature covers the hashes, but not their names. A
+ * person with a certificate about another person could move revealing hashes to names that are not checked, in `Claim`
+ * too. So every hash in the certificate must be explained: as the hash of a known value under its own name, or as the
+ * root hash of the tree. The root hash changes with every field and proves nothing later.
  * @param fields `fieldHash` of each value by slug
  */
 export function speaksOf(certificate: Certificate, fields: ReadonlyMap<string, string>): boolean | null {
@@ -171,7 +175,9 @@ export async function issueCertificate(
   };
 }
 
-/** Header lines in the order of their keys, then the document (jsonld-signatures 2.3, legacy suite). */
+/**
+ * The text to sign: header lines in the order of their keys, then the document (jsonld-signatures 2.3, legacy suite).
+ */
 export function textToSign(
   { created, domain, nonce }: Pick<CertificateSignature, 'created' | 'domain' | 'nonce'>,
   quads: string,
@@ -186,8 +192,8 @@ export function textToSign(
 }
 
 /**
- * The unsigned document as N-Quads in their canonical order (URDNA2015, today RDFC-1.0).
- * @throws {MalformedCertificate} for a word that the schema does not know: no signature would cover it.
+ * The document without its signatures as N-Quads in canonical order (URDNA2015, today RDFC-1.0).
+ * @throws {MalformedCertificate} the schema does not know a word of the document, so no signature would cover it.
  */
 export async function canonicalise(certificate: Certificate, schema: object): Promise<string> {
   // Loaded with the first certificate: its HTTP client alone takes longer than the rest of this capability.
@@ -198,7 +204,7 @@ export async function canonicalise(certificate: Certificate, schema: object): Pr
   const { signature: _, ...document } = certificate;
   const schemaAt = certificate['@context'][1];
   const options = {
-    // Not `safe`: the type of `Entity` is a relative reference there, and is left out as it always was.
+    // Not `safe`: there the type of `Entity` is a relative reference, and it has always been left out.
     safe: false,
     eventHandler: ({ event }: { event: { code: string; details: Record<string, unknown> } }) => {
       if (event.code === 'relative @type reference' && event.details.type === SUBJECT_TYPE) return;
@@ -213,7 +219,7 @@ export async function canonicalise(certificate: Certificate, schema: object): Pr
     },
   };
   try {
-    // Its types are those of an older version.
+    // The types of the package are those of an older version.
     return (await jsonld.canonize(document as never, options as never)) as unknown as string;
   } catch (error) {
     throw error instanceof MalformedCertificate ? error : new MalformedCertificate('it is not valid JSON-LD');
@@ -231,7 +237,7 @@ function parseJson(text: string): Record<string, unknown> {
     const document: unknown = JSON.parse(text);
     if (isRecord(document)) return document;
   } catch {
-    // Falls through: what was sent is not quoted.
+    // Falls through, because the error must not quote the input.
   }
   throw new MalformedCertificate('it is not a JSON object');
 }
@@ -240,8 +246,9 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * @throws {MalformedCertificate} for what is too large, and for words of JSON-LD itself (`@graph`, `@included`, `@index`):
- *   with them a document says things that no signature covers, or that take for ever to put in order.
+ * Refuses documents that are too large, and words of JSON-LD itself (`@graph`, `@included`, `@index`). With these words
+ * a document could contain statements that no signature covers, or that take very long to canonicalise.
+ * @throws {MalformedCertificate}
  */
 function assertPlain(document: object): void {
   let layer: unknown[] = [document];
@@ -250,7 +257,7 @@ function assertPlain(document: object): void {
     if (depth > MAX_DEPTH) throw new MalformedCertificate('it is nested too deeply');
     const objects = layer.filter((value) => typeof value === 'object' && value !== null);
     if (objects.flatMap(Object.keys).some((key) => key.startsWith('@'))) {
-      throw new MalformedCertificate('it has words of JSON-LD in it');
+      throw new MalformedCertificate('it contains words of JSON-LD');
     }
     layer = objects.flatMap((value): unknown[] => Object.values(value as object));
     values += layer.length;

@@ -6,9 +6,12 @@ import type { KycRecord } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
 import { PersonCalls, PersonMustReturn } from './person-calls.ts';
 
-/** Seconds for which one process renews the tokens of a record alone: twice as long as a call of the Blockpass API may take. */
+/**
+ * Seconds for which one process renews the tokens of a record alone: twice the time limit of a call of the Blockpass
+ * API.
+ */
 const RENEWAL_LEASE = 10;
-/** Milliseconds between two looks at a renewal in another process. */
+/** Milliseconds between two queries while another process renews. */
 const LOOK_INTERVAL = 100;
 
 interface KeptTokens {
@@ -17,14 +20,14 @@ interface KeptTokens {
 }
 
 /**
- * Asks Blockpass on behalf of people, with tokens of a call that the app made some time ago.
+ * Calls Blockpass for people, with tokens from an earlier call of the app.
  *
- * A renewal may void the old tokens, so parallel calls share one: within a process by a promise, between processes by a lease
- * on the record. A process that dies between the answer of Blockpass and its commit takes the new tokens with it. Then the
- * person must come back through the app.
+ * A renewal may void the old tokens, so concurrent calls share one renewal: within a process by a promise, between
+ * processes by a lease on the record. If a process dies between the answer of Blockpass and its commit, the new tokens
+ * are lost. Then the person must come back through the app.
  */
 export class BlockpassPerson {
-  /** Renewals under way in this process, by the access token that they replace. */
+  /** Running renewals of this process, by the access token that they replace. */
   private readonly renewals = new Map<string, Promise<TokenSet>>();
 
   constructor(
@@ -32,7 +35,7 @@ export class BlockpassPerson {
     private readonly vault: KycVault,
   ) {}
 
-  /** With the tokens that the record keeps. */
+  /** Calls with the tokens in the record. */
   of(em: EntityManager, { blockpassId, sealedTokens }: KycRecord): PersonCalls {
     const kept = this.vault.openTokens(blockpassId, sealedTokens);
     const fresh = em.fork();
@@ -42,8 +45,8 @@ export class BlockpassPerson {
   }
 
   /**
-   * With the tokens of one call of the app. Only they can end the session of its QR code: they are of the handshake that named
-   * it. The person need not have a record yet, and the record may keep other tokens.
+   * Calls with the tokens of one call of the app. Only these can complete the session of its QR code, because they are
+   * from the handshake that named it. The person need not have a record yet, and the record may have other tokens.
    */
   ofHandshake(
     em: EntityManager,
@@ -58,7 +61,7 @@ export class BlockpassPerson {
   private share(known: TokenSet, renew: () => Promise<TokenSet>): Promise<TokenSet> {
     const running = this.renewals.get(known.accessToken);
     if (running) return running;
-    // Others wait for it too, so it does not end with the operation that began it.
+    // Other operations wait for it too, so it does not end with the operation that began it.
     const renewal = outsideDeadline(renew).finally(() => this.renewals.delete(known.accessToken));
     this.renewals.set(known.accessToken, renewal);
     return renewal;
@@ -71,18 +74,18 @@ export class BlockpassPerson {
       return await this.api.refresh(known);
     } catch (error) {
       if (!(error instanceof BlockpassRefused)) throw error;
-      // They may be those that the record had before a renewal.
+      // These tokens may be the ones that the record had before a renewal.
       if (!kept) throw new PersonMustReturn(error);
       return kept;
     }
   }
 
-  /** @returns other tokens than the known ones, which the record keeps from now on. */
+  /** Renews the tokens of the record. @returns tokens other than the known ones, which the record has from now on. */
   private async renewKept(em: EntityManager, blockpassId: string, known: TokenSet): Promise<TokenSet> {
     for (;;) {
       const row = await this.read(em, blockpassId);
       const kept = this.open(blockpassId, row);
-      if (!row || !kept) throw new PersonMustReturn('the record is gone');
+      if (!row || !kept) throw new PersonMustReturn('the record was deleted');
       if (kept.accessToken !== known.accessToken) return kept;
       if (await this.claim(em, row)) return this.renewClaimed(em, blockpassId, row, known);
       await delay(LOOK_INTERVAL);
@@ -98,7 +101,7 @@ export class BlockpassPerson {
     try {
       const fresh = await this.api.refresh(known);
       const sealed = this.vault.sealTokens(blockpassId, fresh);
-      // Newer ones, which the app brought meanwhile, stay.
+      // Newer tokens, which the app brought meanwhile, stay.
       await statement(
         em,
         sql`update kyc_record set sealed_tokens = ${sealed}, renewal_until = null
@@ -106,7 +109,7 @@ export class BlockpassPerson {
       );
       return fresh;
     } catch (error) {
-      // What went wrong first is what the caller must read. At the latest the lease lapses.
+      // The caller must get the first error. If this statement fails, the lease still expires.
       await statement(
         em,
         sql`update kyc_record set renewal_until = null where id = ${id} and sealed_tokens = ${old}`,

@@ -9,17 +9,17 @@ import {
 } from '../protocol/index.ts';
 import type { PersonCalls } from './person-calls.ts';
 
-/** Whether Blockpass vouches for something; null when it was not asked, or does not know yet. */
+/** Whether Blockpass vouches for an item; null when it was not asked, or does not know yet. */
 export type Verdict = boolean | null;
 
 export interface FieldEvidence {
-  /** Of the person's tree when it was asked for; null when that is not known. */
+  /** The root of the person's tree at the time of the call; null when unknown. */
   readonly rootHash: string | null;
-  /** By slug; none of a field about which nothing is known. */
+  /** Verdicts by slug. Fields of which nothing is known are absent. */
   readonly verdicts: ReadonlyMap<string, boolean>;
 }
 
-/** Holds what a person uploaded against what Blockpass says. */
+/** Compares a person's uploads with what Blockpass knows. */
 export class Evidence {
   constructor(
     private readonly api: BlockpassApi,
@@ -49,13 +49,15 @@ export class Evidence {
   }
 
   /**
-   * Whether a certificate is genuine and speaks of the person. Unknown while Blockpass is away: a reviewer may judge it.
-   * @param fields `fieldHash` by slug of the person's, as Blockpass has found: of what is merely uploaded, anybody's certificate could speak
+   * Whether a certificate is genuine and about the person. Null while Blockpass is unavailable: then a reviewer may
+   * decide.
+   * @param fields `fieldHash` by slug of values that Blockpass has verified as the person's. With unverified uploads, a
+   *   certificate about any person could match.
    */
   async ofCertificate(slug: string, text: string, fields: ReadonlyMap<string, string>): Promise<Verdict> {
     try {
       const old = parseOldCertificate(text);
-      // Without a signature nobody can tell who wrote it. It is refuted only by another hash for a value of the person.
+      // It has no signature, so its author is unknown. Only another hash for a value of the person refutes it.
       if (old) return contradicts(old, fields) ? false : null;
       const certificate = parseCertificate(text, slug, this.options.baseUrl);
       const isTheirs = speaksOf(certificate, fields);
@@ -75,7 +77,7 @@ const contradicts = (
 ): boolean =>
   [...fields].some(([slug, hash]) => Object.hasOwn(certificate, slug) && certificate[slug] !== hash);
 
-/** @returns null when Blockpass does not answer such a question. */
+/** @returns null when Blockpass refuses the call. */
 async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | null> {
   try {
     return await ask();

@@ -8,9 +8,9 @@ export enum KycItemKind {
 }
 
 export enum KycItemStatus {
-  /** Uploaded, not judged yet. */
+  /** Uploaded, not reviewed yet. */
   RECEIVED = 'RECEIVED',
-  /** Asked for and not there. Never stored: an item that is missing has no row. */
+  /** Requested and not uploaded. Never stored: a missing item has no row. */
   MISSING = 'MISSING',
   REJECTED = 'REJECTED',
   APPROVED = 'APPROVED',
@@ -31,30 +31,30 @@ export class KycItem {
   @Enum({ items: () => KycItemStatus, type: 'text' })
   status!: KycItemStatus;
 
-  /** Why it was rejected. */
+  /** The reason for a rejection. */
   @Property({ type: 'blob', nullable: true })
   sealedComment: Buffer | null = null;
 
   /**
-   * A text or certificate byte for byte as it was uploaded; a picture as it was encoded anew. Not loaded unless asked
-   * for. The bytes are in the database and not in a folder: every process reads them, one transaction stores them with
-   * what they belong to, and they go with the record. A record has at most a few megabytes.
+   * The bytes of a text or certificate as they were uploaded, or of a picture as it was encoded again. Loaded only on
+   * request. The bytes are in the database and not in a folder: every process can read them, one transaction stores
+   * them with their record, and they are deleted with it. A record has at most a few megabytes.
    */
   @Property({ type: 'blob', lazy: true })
   sealedContent!: Buffer;
 
   /**
-   * Of a picture, the hash of the bytes as they were received, and with it the hash of the content that is kept. Hashes
-   * of the protocol are over the received bytes. Null where the content is kept as it was received.
+   * For a picture, the hash of the received bytes, together with the hash of the stored content. Hashes of the protocol
+   * are over the received bytes. Null when the content is stored as it was received.
    */
   @Property({ type: 'blob', nullable: true, lazy: true })
   sealedReceivedHash: Buffer | null = null;
 
-  /** Of a file, by its bytes; null for text. */
+  /** The type of a file, by its bytes; null for text. */
   @Property({ type: 'text', nullable: true })
   contentType: string | null = null;
 
-  /** Whether Blockpass vouches for it (evidence.ts); null while that is not known. */
+  /** Whether Blockpass vouches for the item (evidence.ts); null while unknown. */
   @Property({ type: 'boolean', nullable: true })
   verified: boolean | null = null;
 

@@ -3,17 +3,17 @@ import { Entity, Enum, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm
 import { User } from '../../accounts/user.entity.ts';
 import { newId } from '../../platform/id.ts';
 
-/** Where a record stands. The protocol knows no rejected record: what is rejected is a single item. */
+/** The status of a record. The protocol has no rejected records: only single items are rejected. */
 export enum KycStatus {
-  /** For the person or for a reviewer. */
+  /** Waits for the person or for a reviewer. */
   WAITING = 'WAITING',
   IN_REVIEW = 'IN_REVIEW',
   APPROVED = 'APPROVED',
 }
 
 /**
- * What one person handed over through Blockpass. Values, files and words about the person are sealed (kyc-vault.ts);
- * what stands here in the open says nothing about them.
+ * The data that one person gave through Blockpass. Values, files and texts about the person are sealed (kyc-vault.ts).
+ * The unsealed columns say nothing about the person.
  */
 @Entity({ tableName: 'kyc_record' })
 @Index({ name: 'kyc_record_status_index', properties: ['status', 'id'] })
@@ -23,11 +23,11 @@ export class KycRecord {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
-  /** Stable for a person, and another one for every service. */
+  /** Stable for a person, and different for each service. */
   @Property({ type: 'text', unique: 'kyc_record_blockpass_id_unique' })
   blockpassId!: string;
 
-  /** Null until the person has an account. The record goes with it. */
+  /** Null until the person has an account. The record is deleted with the account. */
   @ManyToOne(() => User, {
     mapToPk: true,
     fieldName: 'user_id',
@@ -37,38 +37,41 @@ export class KycRecord {
   })
   userId: string | null = null;
 
-  /** When it got that account. */
+  /** When the record was linked to that account. */
   @Property({ type: 'timestamptz', nullable: true })
   linkedAt: Date | null = null;
 
   @Enum({ items: () => KycStatus, type: 'text', default: KycStatus.WAITING })
   status: KycStatus = KycStatus.WAITING;
 
-  /** What the app shows above the items. */
+  /** The text that the app shows above the items. */
   @Property({ type: 'blob', nullable: true })
   sealedMessage: Buffer | null = null;
 
-  /** With which Blockpass is asked about the person. */
+  /** The tokens for calls of Blockpass about the person. */
   @Property({ type: 'blob' })
   sealedTokens!: Buffer;
 
-  /** When the lease ends under which one process renews these tokens; null without a lease. */
+  /** When the lease expires with which one process renews these tokens; null without a lease. */
   @Property({ type: 'timestamptz', nullable: true })
   renewalUntil: Date | null = null;
 
-  /** Root of the Merkle tree at the latest upload; null when it was not known then. */
+  /** Root of the Merkle tree at the latest upload; null when it was unknown then. */
   @Property({ type: 'blob', nullable: true })
   sealedRootHash: Buffer | null = null;
 
-  /** Who reviews it now, or approved it. */
+  /** The account that reviews the record now, or approved it. */
   @Property({ type: 'uuid', nullable: true })
   reviewerId: string | null = null;
 
-  /** Until when an approval that is under way keeps others out. */
+  /** When the claim of a running approval expires, which keeps other approvals out. */
   @Property({ type: 'timestamptz', nullable: true })
   approvalUntil: Date | null = null;
 
-  /** Uploads so far: a root hash that comes late counts for the upload it was asked for (review/open-evidence.ts). */
+  /**
+   * Number of uploads. A root hash that arrives late counts only for the upload for which it was requested
+   * (review/open-evidence.ts).
+   */
   @Property({ type: 'integer', default: 0 })
   submissions: number & Opt = 0;
 

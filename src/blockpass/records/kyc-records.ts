@@ -17,30 +17,30 @@ import { KycItem, KycItemKind, KycItemStatus } from './kyc-item.entity.ts';
 import { KycRecord, KycStatus } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
 
-/** What the service is configured to ask people for. */
+/** The items that the service is configured to request. */
 export interface Requirements {
   readonly requiredFields: readonly string[];
   readonly optionalFields: readonly string[];
-  /** Wanted; the person may decline. */
+  /** Optional: the person may decline. */
   readonly certificates: readonly string[];
 }
 
-/** How one item of a record stands, also when it is missing. */
+/** The status of one item of a record, which may be missing. */
 export interface ItemStanding {
   readonly slug: string;
   readonly status: KycItemStatus;
   readonly comment: string | null;
 }
 
-/** What the app is told about a record. */
+/** The status of all items of a record, for the app. */
 export interface Standing {
   readonly identities: readonly ItemStanding[];
   readonly certificates: readonly ItemStanding[];
-  /** Slugs that the person still owes: missing or rejected. */
+  /** Slugs that the person must still upload, because they are missing or rejected. */
   readonly due: { readonly fields: readonly string[]; readonly certificates: readonly string[] };
 }
 
-/** The records and what is in them. */
+/** Reads records and their items. */
 export class KycRecords {
   constructor(
     private readonly vault: KycVault,
@@ -51,12 +51,15 @@ export class KycRecords {
     return em.findOne(KycRecord, { blockpassId });
   }
 
-  /** Without their contents, as they are now: the entity manager of a request remembers what an earlier mutation saw. */
+  /**
+   * Reads the items without their contents. It forks, because the entity manager of a request remembers the state
+   * before an earlier mutation.
+   */
   items(em: EntityManager, recordId: string): Promise<KycItem[]> {
     return em.fork().find(KycItem, { recordId }, { orderBy: { kind: 'desc', slug: 'asc' } });
   }
 
-  /** The same of many records, by their ids. */
+  /** Reads the items of many records by the ids of the records. */
   async itemsAmong(em: EntityManager, recordIds: readonly string[]): Promise<ReadonlyMap<string, KycItem[]>> {
     const items = await em
       .fork()
@@ -64,7 +67,7 @@ export class KycRecords {
     return Map.groupBy(items, ({ recordId }) => recordId);
   }
 
-  /** The oldest first. @throws {BadUserInput} for a page that is none. */
+  /** Reads a page of records, oldest first. @throws {BadUserInput} invalid page arguments. */
   async page<Node>(
     em: EntityManager,
     { first, after }: PageArguments,
@@ -80,7 +83,7 @@ export class KycRecords {
     return pageOf(rows, { first, after }, { node, cursor: ({ id }) => encodeCursor(ORDER, id) });
   }
 
-  /** How the records of users stand, by their ids; without a record a user has none. */
+  /** The status of the records of many users, by user id. Users without a record are absent. */
   async statusesAmong(
     em: EntityManager,
     userIds: readonly string[],
@@ -101,12 +104,12 @@ export class KycRecords {
     const certificates = held(KycItemKind.CERTIFICATE);
     const missing = (slug: string): ItemStanding => ({ slug, status: KycItemStatus.MISSING, comment: null });
     const required = this.requirements.requiredFields.map((slug) => fields.get(slug) ?? missing(slug));
-    // What is not asked for any more cannot be uploaded again: whatever became of it, it stands in nobody's way.
+    // An item that is no longer requested cannot be uploaded again, so it blocks nothing, whatever its status is.
     const others = this.requirements.optionalFields.flatMap((slug) => fields.get(slug) ?? []);
     const identities = [...required, ...others];
     return {
       identities,
-      // Only those that are held: a person may decline the others, and is not told that they are missing.
+      // Only uploaded certificates: a person may decline the others, so they are not shown as missing.
       certificates: this.requirements.certificates.flatMap((slug) => certificates.get(slug) ?? []),
       due: {
         fields: identities.filter(isDue).map(({ slug }) => slug),
@@ -126,7 +129,7 @@ export class KycRecords {
     };
   }
 
-  /** Keeps the tokens of the last call of the app: the newest. */
+  /** Stores the tokens of the latest call of the app. */
   async keepTokens(em: EntityManager, { id, blockpassId }: KycRecord, tokens: TokenSet): Promise<void> {
     const sealed = this.vault.sealTokens(blockpassId, tokens);
     await statement(
@@ -135,13 +138,13 @@ export class KycRecords {
     );
   }
 
-  /** `fieldHash` by slug of the values as they were received: what proofs and certificates are held against. */
+  /** `fieldHash` by slug of the values as they were received. Proofs and certificates are compared with these. */
   async fieldHashes(em: EntityManager, recordId: string): Promise<Map<string, string>> {
     const items = await this.withContents(em, recordId, KycItemKind.IDENTITY);
     return new Map(items.map((item) => [item.slug, this.receivedHashOf(item)]));
   }
 
-  /** The text of the uploaded certificates by slug. */
+  /** The texts of the uploaded certificates by slug. */
   async certificates(em: EntityManager, recordId: string): Promise<Map<string, string>> {
     const items = await this.withContents(em, recordId, KycItemKind.CERTIFICATE);
     const text = (item: KycItem) => this.vault.openContent(item, item.sealedContent).toString('utf8');
@@ -152,7 +155,10 @@ export class KycRecords {
     return em.fork().find(KycItem, { recordId, kind }, { populate: ['sealedContent', 'sealedReceivedHash'] });
   }
 
-  /** A hash that was kept beside other content says nothing: the release before replaces the content alone. */
+  /**
+   * The hash of the received bytes. A stored hash counts only with its own content, because the previous release
+   * replaces the content alone.
+   */
   private receivedHashOf(item: KycItem): string {
     const contentHash = fieldHash(this.vault.openContent(item, item.sealedContent));
     const kept = this.vault.openReceivedHash(item, item.sealedReceivedHash);
@@ -160,7 +166,7 @@ export class KycRecords {
   }
 }
 
-/** Cursors of the list name the id of the last record seen: ids begin with the time. */
+/** Cursors of this list name the id of the last record seen, because ids begin with the time. */
 const ORDER = 'kycRecords';
 
 /** @throws {InvalidValue} for a cursor of another list. */
@@ -177,8 +183,8 @@ const isDue = ({ status }: ItemStanding): boolean =>
   status === KycItemStatus.MISSING || status === KycItemStatus.REJECTED;
 
 /**
- * What people handed over who made no account of it, or whose account let go of it, is kept for 90 days after the last
- * upload, decision or unlinking: with an account it goes when that goes, and without one nobody could delete it.
+ * Deletes records without an account 90 days after the last upload, decision or unlinking. A record with an account is
+ * deleted with it. Without an account, no person could delete the record.
  */
 export const abandonedRecords = expiredRows(
   'KYC records without an account',

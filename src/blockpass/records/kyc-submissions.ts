@@ -13,13 +13,13 @@ import type { KycItemKind } from './kyc-item.entity.ts';
 import { KycStatus } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
 
-/** One uploaded item, judged by its bytes. */
+/** One uploaded item with checked bytes. */
 export interface SubmittedItem {
   readonly kind: KycItemKind;
   readonly slug: string;
-  /** The bytes to keep. */
+  /** The bytes to store. */
   readonly content: Uint8Array;
-  /** `fieldHash` of the bytes as they were received: of a picture others than those that are kept. */
+  /** `fieldHash` of the bytes as they were received. For a picture these differ from the stored bytes. */
   readonly receivedHash: string;
   readonly contentType: string | null;
   readonly verified: Verdict;
@@ -27,15 +27,15 @@ export interface SubmittedItem {
 
 export interface Submission {
   readonly blockpassId: string;
-  /** Null for somebody who had none when the upload began. */
+  /** Null for a person who had no record when the upload began. */
   readonly recordId: string | null;
-  /** For a new record. One that is known may have newer ones, of a later call of the app. */
+  /** The tokens for a new record. An existing record may have newer ones, from a later call of the app. */
   readonly tokens: TokenSet;
   readonly rootHash: string | null;
   readonly items: readonly SubmittedItem[];
 }
 
-/** Stores what people upload. */
+/** Stores uploads of people. */
 export class KycSubmissions {
   constructor(
     private readonly vault: KycVault,
@@ -44,11 +44,11 @@ export class KycSubmissions {
   ) {}
 
   /**
-   * Stores an upload whole or not at all. What was uploaded waits for a reviewer again; the rest keeps its decision, but
-   * whether Blockpass vouches for it is open: that was said of another tree, or of another value beside it.
-   * @param alongside writes what must be stored with it
-   * @returns null when a reviewer has the record in hand, so that nothing changes under their eyes.
-   * @throws {NotFound} the record was deleted while the upload was on its way.
+   * Stores an upload, all of it or nothing. Uploaded items wait for a review again; the others keep their decision.
+   * Verdicts of Blockpass are reset for all items: they were about another tree, or about other values beside them.
+   * @param alongside writes data that must be stored in the same transaction
+   * @returns null when a reviewer is reviewing the record, so that nothing changes during a review.
+   * @throws {NotFound} the record was deleted during the upload.
    */
   store<T>(
     em: EntityManager,
@@ -71,7 +71,7 @@ export class KycSubmissions {
                 submissions = submissions + 1, updated_at = now()
             where id = ${row.id}`,
       );
-      // The claim of tokens that are out says more than is true now.
+      // The claim `kyc` in issued tokens is no longer true.
       if (row.user_id !== null && row.status === KycStatus.APPROVED) {
         await this.revocations.raiseEpoch(tx, row.user_id);
       }
@@ -85,7 +85,7 @@ export class KycSubmissions {
     });
   }
 
-  /** The account before what hangs on it (lock-account.ts): it is changed too when an approval ends. */
+  /** Locks the account before its record (lock-account.ts), because the account changes too when an approval ends. */
   private async hold(
     tx: EntityManager,
     { blockpassId, recordId, tokens }: Submission,
@@ -113,7 +113,10 @@ export class KycSubmissions {
     return held;
   }
 
-  /** By written SQL: an entity manager keeps a picture of several megabytes twice more, as it is and as it was. */
+  /**
+   * Uses written SQL, because an entity manager keeps a picture of several megabytes two more times, in its current and
+   * original state.
+   */
   private async storeItem(tx: EntityManager, recordId: string, item: SubmittedItem): Promise<void> {
     const { kind, slug, content, receivedHash, contentType, verified } = item;
     const place = { recordId, kind, slug };

@@ -2,22 +2,22 @@ import type { SecretBox } from '../../platform/secret-box.ts';
 import type { TokenSet } from '../api/index.ts';
 import type { KycItemKind } from './kyc-item.entity.ts';
 
-/** Where an item belongs. */
+/** The record, kind and slug of an item. */
 export interface ItemPlace {
   readonly recordId: string;
   readonly kind: KycItemKind;
   readonly slug: string;
 }
 
-/** Hashes of an item in lower-case hex: of the content that is kept, and of the bytes that it was made of. */
+/** Hashes of an item in lower-case hexadecimal: of the stored content, and of the bytes from which it was made. */
 export interface ReceivedHash {
   readonly contentHash: string;
   readonly receivedHash: string;
 }
 
 /**
- * Seals what a record says about a person. What is sealed is bound to its place: whoever can write to the database
- * cannot pass one person's passport off as another's.
+ * Seals the data of records. Sealed data is bound to its record and item. So an attacker who can write to the database
+ * cannot use one person's passport for another.
  */
 export class KycVault {
   constructor(private readonly box: SecretBox) {}
@@ -64,7 +64,7 @@ export class KycVault {
     return sealed && this.box.open(`kyc root ${recordId}`, sealed).toString('utf8');
   }
 
-  /** Bound to the person and not to the record: an upload token carries them before there is one. */
+  /** Bound to the person and not to the record, because an upload token carries them before the record exists. */
   sealTokens(blockpassId: string, tokens: TokenSet): Buffer {
     return this.box.seal(`blockpass tokens ${blockpassId}`, Buffer.from(JSON.stringify(tokens)));
   }

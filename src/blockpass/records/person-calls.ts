@@ -1,12 +1,12 @@
 import { ErrorCode, GatehouseError } from '../../platform/errors.ts';
 import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 
-/** Blockpass refuses the tokens of a person, and their renewal. Only a call of the app brings new ones. */
+/** Blockpass refuses the tokens of a person and their renewal. Only a call of the app brings new ones. */
 export class PersonMustReturn extends GatehouseError {
   constructor(cause: unknown) {
     super(
       ErrorCode.CONFLICT,
-      'Blockpass no longer answers for this person. Only their phone can help: ask them to open the service in the Blockpass app. Then try again.',
+      'Blockpass no longer answers for this person. Ask the person to open this service in the Blockpass app, and then try again.',
       { detail: 'Blockpass refuses the tokens of the person and their renewal', cause },
     );
   }
@@ -20,16 +20,16 @@ export class PersonCalls {
     private readonly renew: (known: TokenSet) => Promise<TokenSet>,
   ) {}
 
-  /** The newest tokens that these calls know. */
+  /** The newest tokens of these calls. */
   get tokens(): TokenSet {
     return this.known;
   }
 
   /**
-   * Makes one call. Tokens that have expired, or that Blockpass refuses before that (401), are renewed once, and the call is
-   * repeated. A refused token means that the call was not made, so any call may be repeated.
+   * Makes one call. If the tokens have expired, or Blockpass refuses them earlier (401), they are renewed once and the
+   * call is retried. Blockpass does not execute a call with a refused token, so every call may be retried.
    * @throws {PersonMustReturn} Blockpass also refuses the renewal, or the renewed tokens.
-   * @throws {BlockpassRefused} Blockpass refuses something else than the tokens.
+   * @throws {BlockpassRefused} Blockpass refuses the call for another reason.
    * @throws {BlockpassAway} Blockpass gives no usable answer.
    */
   async ask<T>(call: (tokens: TokenSet) => Promise<T>): Promise<T> {
@@ -44,7 +44,7 @@ export class PersonCalls {
     try {
       this.known = await this.renew(this.known);
     } catch (error) {
-      // The protocol is unclear about the unit of the lifetime: tokens that look expired may still be good.
+      // The protocol is unclear about the unit of the lifetime, so tokens that look expired may still be valid.
       if (!(expired && error instanceof PersonMustReturn)) throw error;
     }
     try {

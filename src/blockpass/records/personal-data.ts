@@ -6,8 +6,8 @@ import { KycRecord } from './kyc-record.entity.ts';
 import type { KycVault } from './kyc-vault.ts';
 
 /**
- * What a person handed over through Blockpass. Texts stand in an export as they are, files as base64; of a picture also the
- * hash of the file that it was made of.
+ * Exports and erases the data that a person gave through Blockpass. An export has texts as they are and files as
+ * base64, and for a picture also the hash of the file from which it was made.
  */
 export class KycData implements PersonalData {
   readonly section = 'kycRecord';
@@ -46,8 +46,9 @@ export class KycData implements PersonalData {
   }
 
   /**
-   * Upload tokens and sign-ins that came to nothing know the person by the name that Blockpass gave, not by the account or
-   * its record. They go by statements of their own, which see what the first one waited for.
+   * Erases the record, upload tokens and sign-ins. Tokens and unfinished sign-ins have the Blockpass id of the person,
+   * not the account or its record. They are deleted by statements of their own, which see the rows that the first
+   * statement waited for.
    */
   async erase(tx: EntityManager, userId: string): Promise<void> {
     const erased = await statement(

@@ -1,11 +1,14 @@
 import { Entity, Index, ManyToOne, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 import { KycRecord } from './kyc-record.entity.ts';
 
-/** Says that the upload of an upload token was stored: an app that lost the answer and repeats the upload is told so. */
+/**
+ * Records that the upload of an upload token was stored. If the app loses the answer and repeats the upload, it is told
+ * so.
+ */
 @Entity({ tableName: 'upload_receipt' })
 @Index({ name: 'upload_receipt_expires_at_index', properties: ['expiresAt'] })
 export class UploadReceipt {
-  /** Of the upload token. */
+  /** The hash of the upload token. */
   @PrimaryKey({ type: 'blob' })
   hash!: Buffer;
 
@@ -17,7 +20,7 @@ export class UploadReceipt {
   })
   recordId!: string;
 
-  /** When the upload token expires. */
+  /** The expiry of the upload token. */
   @Property({ type: 'timestamptz' })
   expiresAt!: Date;
 }

@@ -1,22 +1,22 @@
 import type { Opt } from '@mikro-orm/core';
 import { Entity, Index, PrimaryKey, Property } from '@mikro-orm/decorators/legacy';
 
-/** What lets the app upload, once. The row is what the upload token is bound to; the upload token itself is not kept. */
+/** The binding of an upload token, which allows one upload. The token itself is not stored. */
 @Entity({ tableName: 'upload_pass' })
 @Index({ name: 'upload_pass_expires_at_index', properties: ['expiresAt'] })
 export class UploadToken {
-  /** SHA-256: enough for 256 random bits, which nobody can try. */
+  /** SHA-256. A fast hash is enough for 256 random bits, which cannot be guessed. */
   @PrimaryKey({ type: 'blob' })
   hash!: Buffer;
 
   @Property({ type: 'text' })
   blockpassId!: string;
 
-  /** Of the QR code that it all began with. */
+  /** The session code of the QR code with which the sign-in began. */
   @Property({ type: 'text', nullable: true })
   sessionCode: string | null = null;
 
-  /** What was asked for; nothing else is stored. */
+  /** The requested fields. Nothing else is stored. */
   @Property({ type: 'text[]' })
   fields!: string[];
 

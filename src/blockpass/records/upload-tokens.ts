@@ -5,13 +5,13 @@ import { consumeSecret, hashOfSecret, newSecret } from '../../platform/one-time-
 import type { TokenSet } from '../api/index.ts';
 import type { KycVault } from './kyc-vault.ts';
 
-/** Seconds in which the person looks at what is asked for, takes the pictures and agrees. */
+/** Seconds, enough to read the list, take the pictures and agree. */
 const LIFETIME = 15 * 60;
 
-/** What an upload token is bound to. It stays here: the app gets random characters. */
+/** The binding of an upload token. It stays in the database; the app gets only random characters. */
 export interface PassBinding {
   readonly blockpassId: string;
-  /** Of the person, where there is one: what is uploaded after its deletion must not begin another. */
+  /** The record of the person, if there is one. After its deletion, an upload must not begin another record. */
   readonly recordId: string | null;
   readonly sessionCode: string | null;
   readonly fields: readonly string[];
@@ -19,17 +19,23 @@ export interface PassBinding {
   readonly tokens: TokenSet;
 }
 
-/** An upload token that was used up. */
+/** An upload token that was used. */
 export interface SpentUploadToken extends PassBinding {
   readonly hash: Buffer;
   readonly expiresAt: string;
 }
 
-/** The one-time password of an upload: random, kept as a hash, bound, expiring by the database's clock, good once. */
+/**
+ * Issues and consumes upload tokens. They are random, stored as a hash, bound to a person, work once, and expire by the
+ * clock of the database.
+ */
 export class UploadTokens {
   constructor(private readonly vault: KycVault) {}
 
-  /** @returns null when the record is gone. One that is just being deleted is waited for, and then takes no upload token with it. */
+  /**
+   * @returns null when the record was deleted. If it is being deleted right now, this waits for the deletion, and
+   *   issues no token.
+   */
   async issue(em: EntityManager, binding: PassBinding): Promise<string | null> {
     const { blockpassId, recordId, sessionCode, fields, certificates, tokens } = binding;
     const uploadToken = newSecret();
@@ -47,8 +53,9 @@ export class UploadTokens {
   }
 
   /**
-   * Uses an upload token up, by one conditional statement, before anything of the upload is read: a body that is refused later
-   * costs its sender the upload token, not the gateway its memory. The app asks for another one by the same call.
+   * Consumes an upload token by one conditional statement, before the rest of the upload is read. So a body that is
+   * refused later costs its sender the token, and the gateway no memory. The app gets another token by repeating its
+   * call.
    */
   async consume(em: EntityManager, uploadToken: string): Promise<SpentUploadToken | null> {
     const hash = hashOfSecret(uploadToken);
@@ -76,7 +83,7 @@ export class UploadTokens {
     };
   }
 
-  /** Gives an upload token back whose upload could not be stored now, so that the app can repeat it. */
+  /** Restores an upload token whose upload could not be stored now, so that the app can repeat it. */
   async giveBack(em: EntityManager, uploadToken: SpentUploadToken): Promise<void> {
     const { hash, blockpassId, sessionCode, fields, certificates, tokens, expiresAt } = uploadToken;
     await statement(
@@ -89,7 +96,7 @@ export class UploadTokens {
     );
   }
 
-  /** In the transaction that stores the upload. */
+  /** Notes that the upload was stored, in the transaction that stores it. */
   async noteStored(
     tx: EntityManager,
     { hash, expiresAt }: SpentUploadToken,
@@ -102,7 +109,7 @@ export class UploadTokens {
     );
   }
 
-  /** Whether the upload of an upload token was stored: until the upload token expires, its app may ask because it lost the answer. */
+  /** Whether the upload of a token was stored. The app may ask until the token expires, because it lost the answer. */
   async wasStored(em: EntityManager, uploadToken: string): Promise<boolean> {
     const receipts = await statement(
       em,

@@ -2,15 +2,16 @@ import { Conflict } from '../../platform/errors.ts';
 import { type KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.entity.ts';
 
 /**
- * Judges whether the items of a record may be approved. A field needs Blockpass to vouch for it. A certificate may be unknown,
- * for the reviewer to judge; one that Blockpass refutes must be rejected, or named as an exception.
- * @param items of the record, without what is missing
+ * Checks whether the items of a record may be approved. Blockpass must vouch for every field. A certificate that
+ * Blockpass does not know is left to the reviewer. A certificate that Blockpass refutes must be rejected, or named as
+ * an exception.
+ * @param items of the record, without missing ones
  * @param accepted slugs of certificates that the reviewer accepts although Blockpass refutes them
  * @returns the slugs of the certificates that need the exception.
- * @throws {Conflict} naming each item that stands in the way, and why.
+ * @throws {Conflict} naming each item that prevents the approval, and why.
  */
 export function assertVouchedFor(items: readonly KycItem[], accepted: readonly string[]): string[] {
-  // A rejected item that is asked for is due, which is judged elsewhere. Another rejected one is not approved.
+  // A rejected item that is still requested is due, which is checked elsewhere. Other rejected items are not approved.
   const judged = items.filter(({ status }) => status !== KycItemStatus.REJECTED);
   const slugsOf = (kind: KycItemKind, verdict: boolean | null) =>
     judged.filter((item) => item.kind === kind && item.verified === verdict).map(({ slug }) => slug);

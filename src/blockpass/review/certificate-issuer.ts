@@ -9,7 +9,7 @@ import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 
-/** How certificates are issued. */
+/** The settings for certificates. */
 export interface CertificateIssuing {
   readonly key: BitcoinKey;
   readonly slug: string;
@@ -17,7 +17,7 @@ export interface CertificateIssuing {
   readonly organization: { readonly identifier: string } & Readonly<Record<string, string>>;
 }
 
-/** What `CertificateIssuer` works with. */
+/** The parts that `CertificateIssuer` uses. */
 export interface CertificateIssuerDependencies {
   readonly api: BlockpassApi;
   readonly person: BlockpassPerson;
@@ -27,7 +27,7 @@ export interface CertificateIssuerDependencies {
   readonly issuing: CertificateIssuing;
 }
 
-/** Makes certificates about people and hands them to Blockpass, which countersigns and delivers them. */
+/** Makes certificates about people and sends them to Blockpass, which countersigns and delivers them. */
 export class CertificateIssuer {
   constructor(private readonly deps: CertificateIssuerDependencies) {}
 
@@ -36,9 +36,10 @@ export class CertificateIssuer {
   }
 
   /**
-   * @throws {ServiceUnavailable} Blockpass does not take it, or cannot be asked.
-   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person: only their phone can help.
-   * @throws {Conflict} the schema of such certificates has no word for something in the record.
+   * Issues a certificate.
+   * @throws {ServiceUnavailable} Blockpass does not accept it, or cannot be reached.
+   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person.
+   * @throws {Conflict} the schema of these certificates has no word for something in the record.
    */
   async issue(em: EntityManager, record: KycRecord, summary: string): Promise<void> {
     const { issuing } = this.deps;
@@ -67,13 +68,13 @@ export class CertificateIssuer {
         throw new Conflict(`No certificate can be made of this record: ${error.message}.`);
       }
       if (error instanceof BlockpassRefused) {
-        throw new ServiceUnavailable({ detail: 'Blockpass does not take the certificate', cause: error });
+        throw new ServiceUnavailable({ detail: 'Blockpass does not accept the certificate', cause: error });
       }
       throw error;
     }
   }
 
-  /** A rejected one is left that is not asked for any more: nobody certifies it. */
+  /** Leaves out rejected fields that are no longer requested, because the certificate must not cover them. */
   private async fieldsOf(em: EntityManager, recordId: string): Promise<Map<string, string>> {
     const fields = await this.deps.records.fieldHashes(em, recordId);
     for (const { kind, slug, status } of await this.deps.records.items(em, recordId)) {

@@ -11,7 +11,7 @@ import { KycPermission } from './permissions.ts';
 
 const PATH = '/kyc/files';
 
-/** Where a reviewer downloads an item. */
+/** The path from which a reviewer downloads an item. */
 export const fileAddress = ({ recordId, kind, slug }: ItemPlace): string =>
   `${PATH}/${recordId}/${kind.toLowerCase()}/${encodeURIComponent(slug)}`;
 
@@ -22,8 +22,8 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Files and certificates for reviewers: to be saved, never shown by the browser as something of this origin. Every
- * download is in the audit trail before the first byte goes out.
+ * Serves files and certificates to reviewers, as downloads that the browser never shows as content of this origin.
+ * Every download is audited before the first byte is sent.
  */
 export function kycFileRoutes(
   vault: KycVault,

@@ -16,12 +16,12 @@ import type { CertificateIssuer } from './certificate-issuer.ts';
 import { type KycDecision, parseDecisions, parseSlugs, parseWords } from './kyc-decision.ts';
 import type { OpenEvidence } from './open-evidence.ts';
 
-/** Seconds for which an approval under way keeps others out: longer than the calls that issue a certificate. */
+/** Seconds for which a running approval keeps others out: longer than the calls that issue a certificate. */
 const APPROVAL_CLAIM = 60;
-/** Seconds after which a review that nobody goes on with can be taken over: reviewers fall ill, and leave. */
+/** Seconds without activity after which another reviewer can take over a review. */
 const REVIEW_ABANDONED = 24 * 3600;
 
-/** What `KycReview` works with. */
+/** The parts that `KycReview` uses. */
 export interface KycReviewDependencies {
   readonly api: BlockpassApi;
   readonly person: BlockpassPerson;
@@ -29,12 +29,12 @@ export interface KycReviewDependencies {
   readonly openEvidence: OpenEvidence;
   readonly vault: KycVault;
   readonly audit: AuditLog;
-  /** Undefined where an approval issues none. */
+  /** Undefined when approvals issue no certificates. */
   readonly certificates: CertificateIssuer | undefined;
   readonly warn: (message: string, error: unknown) => void;
 }
 
-/** What reviewers do with records. Who may is asked before. */
+/** Reviews records. The permission is checked before. */
 export class KycReview {
   constructor(private readonly deps: KycReviewDependencies) {}
 
@@ -43,10 +43,10 @@ export class KycReview {
   }
 
   /**
-   * Takes a record in hand that waits, or whose reviewer has not touched it for a day, so that nothing is uploaded while
-   * it is looked at.
-   * @throws {Forbidden} it is the reviewer's own.
-   * @throws {Conflict} it does not wait: somebody else has it, or it is approved.
+   * Starts the review of a waiting record, or takes over a review that was idle for a day. During a review nothing can
+   * be uploaded.
+   * @throws {Forbidden} it is the reviewer's own record.
+   * @throws {Conflict} it does not wait: another reviewer has it, or it is approved.
    */
   async start(em: EntityManager, id: string, reviewer: Caller, source: RequestSource): Promise<KycRecord> {
     const record = await this.recordFor(em, id, reviewer);
@@ -68,9 +68,10 @@ export class KycReview {
   }
 
   /**
-   * Decides about single items. When one is rejected the record goes back to the person, who is told on the phone.
+   * Decides about single items. If one is rejected, the record goes back to the person, who gets a notice on the phone.
    * @throws {BadUserInput} a rejection without a comment.
-   * @throws {Conflict} another reviewer has it, an item was not uploaded, or Blockpass does not vouch for one.
+   * @throws {Conflict} another reviewer has the record, an item was not uploaded, or Blockpass does not vouch for an
+   *   approved item.
    */
   async decide(
     em: EntityManager,
@@ -108,18 +109,18 @@ export class KycReview {
       });
     });
     if (rejected)
-      await this.notify(em, id, 'Action needed', message ?? 'Please look at what was asked for again.');
+      await this.notify(em, id, 'Action needed', message ?? 'Please send the rejected items again.');
     return this.reread(em, id);
   }
 
   /**
-   * Approves the record, and with it what was not decided one by one. Where certificates are issued, Blockpass must
-   * have taken it before the approval is written.
+   * Approves the record and all items without a decision. If certificates are issued, Blockpass must have accepted the
+   * certificate before the approval is written.
    * @param input.acceptUnverified certificates to approve although Blockpass refutes them; the audit trail names them
-   * @throws {Conflict} another reviewer has it, something required is missing or rejected, Blockpass does not vouch
-   *   for a value, or it refutes a certificate that is not accepted by name.
-   * @throws {ServiceUnavailable} Blockpass cannot be asked.
-   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person: only their phone can help.
+   * @throws {Conflict} another reviewer has the record, a required item is missing or rejected, Blockpass does not
+   *   vouch for a value, or it refutes a certificate that is not accepted by name.
+   * @throws {ServiceUnavailable} Blockpass cannot be reached.
+   * @throws {PersonMustReturn} Blockpass refuses the tokens of the person.
    */
   async approve(
     em: EntityManager,
@@ -137,10 +138,11 @@ export class KycReview {
     });
     const record = await this.recordFor(em, id, reviewer);
     if (record.reviewerId !== reviewer.userId) throw notYours();
-    // Before the claim: Blockpass may be asked for a dozen things, and takes up to five seconds for each.
+    // Asked before the claim, because a dozen calls of Blockpass may each take up to five seconds.
     await this.deps.openEvidence.ask(em, record);
     const claim = await this.claimApproval(em, id, reviewer);
-    // The claim bounds it from here on: what Blockpass has taken must be written, however long it took.
+    // From here on the claim is the time limit. If Blockpass has accepted the certificate, the approval must be
+    // written, however long it took.
     return holdingDeadline(async () => {
       try {
         const accepted = await this.assertApprovable(em, id, acceptUnverified);
@@ -151,7 +153,7 @@ export class KycReview {
         );
         await this.writeApproval(em, source, { record, claim, message, accepted, reviewer });
       } catch (error) {
-        // At the latest it lapses; what went wrong first is what the reviewer must read.
+        // The reviewer must get the first error. If this statement fails, the claim still expires.
         await statement(
           em,
           sql`update kyc_record set approval_until = null where id = ${id} and ${isClaim(claim)}`,
@@ -164,8 +166,8 @@ export class KycReview {
   }
 
   /**
-   * One approval at a time: two would issue two certificates.
-   * @returns what proves that this one has the claim still, so that one that took too long approves nothing.
+   * Claims the approval, because two concurrent approvals would issue two certificates.
+   * @returns a value that proves the claim. An approval that took too long no longer matches it, and is not written.
    */
   private async claimApproval(em: EntityManager, id: string, reviewer: Caller): Promise<string> {
     const [claimed] = await statement(
@@ -214,8 +216,9 @@ export class KycReview {
   }
 
   /**
+   * Checks that the record may be approved.
    * @returns certificates that are approved although Blockpass refutes them.
-   * @throws {Conflict} naming what stands in the way.
+   * @throws {Conflict} naming the items that prevent it.
    */
   private async assertApprovable(
     em: EntityManager,
@@ -227,7 +230,7 @@ export class KycReview {
     return assertVouchedFor(await this.deps.records.items(em, id), acceptUnverified);
   }
 
-  /** The decision stands whether or not the phone hears of it: the app asks for the status anyway. */
+  /** Sends a notice to the phone. If it fails, the decision stands: the app asks for the status anyway. */
   private async notify(em: EntityManager, id: string, title: string, message: string): Promise<void> {
     try {
       const record = await this.reread(em, id);
@@ -257,11 +260,11 @@ export class KycReview {
     await tx.flush();
   }
 
-  /** @throws {Forbidden} nobody judges what they handed over themselves. */
+  /** Finds a record that the reviewer may review. @throws {Forbidden} reviewers cannot review their own record. */
   private async recordFor(em: EntityManager, id: string, reviewer: Caller): Promise<KycRecord> {
     const record = await this.find(em.fork(), id);
     if (!record) throw new NotFound();
-    if (record.userId === reviewer.userId) throw new Forbidden('a record of the reviewer');
+    if (record.userId === reviewer.userId) throw new Forbidden('the record belongs to the reviewer');
     return record;
   }
 
@@ -283,7 +286,7 @@ export class KycReview {
   }
 }
 
-/** What a reviewer did, for the audit trail. */
+/** An act of a reviewer, for the audit trail. */
 interface ReviewEvent {
   readonly action: string;
   readonly record: KycRecord;
@@ -291,7 +294,7 @@ interface ReviewEvent {
   readonly details?: Record<string, unknown>;
 }
 
-/** An approval that is written while its claim holds. */
+/** An approval that is written while its claim is valid. */
 interface Approval {
   readonly record: KycRecord;
   readonly claim: string;
@@ -301,10 +304,10 @@ interface Approval {
   readonly reviewer: Caller;
 }
 
-/** None is under way that could still be written. */
+/** Condition that no valid claim of an approval exists. */
 const noApproval = sql`(approval_until is null or approval_until < now())`;
 const isClaim = (claim: string) => sql`approval_until = ${claim}::timestamptz`;
 
-const notYours = () => new Conflict('This record is not in your review, or is being approved.');
+const notYours = () => new Conflict('You are not reviewing this record, or it is being approved now.');
 const notVouchedFor = (slugs: readonly string[]) =>
   new Conflict(`Blockpass does not vouch for: ${slugs.join(', ')}.`);

@@ -5,7 +5,7 @@ import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 
-/** Text values of records, for reviewers. Files and certificates are downloaded (kyc-file.routes.ts). */
+/** Reads the text values of records for reviewers. Files and certificates are downloaded (kyc-file.routes.ts). */
 export class KycValues {
   constructor(
     private readonly vault: KycVault,
@@ -13,8 +13,8 @@ export class KycValues {
   ) {}
 
   /**
-   * Values by slug by record. That they were read is in the audit trail before they are handed out, once for each record
-   * however many fields it has.
+   * Values by record and slug. The read is audited before the values are returned, once for each record, however many
+   * fields it has.
    */
   async read(
     em: EntityManager,

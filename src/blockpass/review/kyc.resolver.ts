@@ -23,9 +23,9 @@ import type { KycValues } from './kyc-values.ts';
 import { KycPermission } from './permissions.ts';
 
 const RECORDS = 20;
-const MESSAGE = 'What the app shows above the items. At most 500 characters.';
+const MESSAGE = 'The text that the app shows above the items. At most 500 characters.';
 
-/** What `KycRecordResolver` works with. */
+/** The parts that `KycRecordResolver` uses. */
 export interface KycRecordResolverDependencies {
   readonly review: KycReview;
   readonly records: KycRecords;
@@ -55,7 +55,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Query(() => KycRecordType, {
     nullable: true,
-    description: 'One record; null for an unknown id. Needs the permission kyc:review.',
+    description: 'One KYC record. Null for an unknown id. Needs the permission kyc:review.',
   })
   async kycRecord(
     @Arg('id', () => ID) id: string,
@@ -67,13 +67,13 @@ export class KycRecordResolver {
 
   @Authorize({ permission: KycPermission.REVIEW })
   @Query(() => KycRecordConnection, {
-    description: 'The oldest first. Needs the permission kyc:review.',
+    description: 'KYC records, oldest first. Needs the permission kyc:review.',
   })
   async kycRecords(
     @Arg('first', () => Int, { nullable: true, defaultValue: RECORDS, description: '1 to 100.' }) first:
       | number
       | null,
-    @Arg('after', () => String, { nullable: true, description: 'endCursor of the page before.' })
+    @Arg('after', () => String, { nullable: true, description: 'endCursor of the previous page.' })
     after: string | null | undefined,
     @Arg('status', () => KycStatus, { nullable: true }) status: KycStatus | null | undefined,
     @Ctx() { em }: RequestContext,
@@ -86,7 +86,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Mutation(() => KycRecordType, {
     description:
-      'Takes a record in hand that waits, or whose reviewer has not touched it for a day. CONFLICT when it is neither, FORBIDDEN when it is your own. Needs the permission kyc:review.',
+      'Starts the review of a waiting record, or takes over a review that was idle for a day. CONFLICT for any other record, FORBIDDEN for your own. Needs the permission kyc:review.',
   })
   async startKycReview(
     @Arg('recordId', () => ID) recordId: string,
@@ -99,7 +99,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Mutation(() => KycRecordType, {
     description:
-      'Decides about single items of a record that is in the review of the caller. When one is rejected, the record goes back to the person: the Blockpass app shows the comment and asks again. Needs the permission kyc:review.',
+      'Decides about single items of a record that the caller is reviewing. If one is rejected, the record goes back to the person: the Blockpass app shows the comment and asks for the item again. Needs the permission kyc:review.',
   })
   async decideKyc(
     @Arg('recordId', () => ID) recordId: string,
@@ -117,7 +117,7 @@ export class KycRecordResolver {
   @Authorize({ permission: KycPermission.REVIEW })
   @Mutation(() => KycRecordType, {
     description:
-      'Approves a record that is in the review of the caller, and with it what was not decided one by one. CONFLICT while something required is missing or rejected, Blockpass does not vouch for a value, or it refutes a certificate (verified is false) that acceptUnverified does not name. Issues a certificate where that is configured. Needs the permission kyc:review.',
+      'Approves a record that the caller is reviewing, with all items that have no decision yet. CONFLICT while a required item is missing or rejected, while Blockpass does not vouch for a value, or while it refutes a certificate (verified is false) that acceptUnverified does not name. Issues a certificate if that is configured. Needs the permission kyc:review.',
   })
   async approveKyc(
     @Arg('recordId', () => ID) recordId: string,
@@ -139,7 +139,10 @@ export class KycRecordResolver {
     );
   }
 
-  @FieldResolver(() => UserType, { nullable: true, description: 'Null until the person has an account.' })
+  @FieldResolver(() => UserType, {
+    nullable: true,
+    description: 'The account of the person. Null until they have one.',
+  })
   async user(
     @Root() { userId }: KycRecordType,
     @CurrentCaller() { userId: actorId }: Caller,
@@ -208,10 +211,10 @@ export class KycRecordResolver {
   }
 }
 
-/** What only reviewers see of an item. */
+/** The fields of an item that only reviewers can read. */
 @Resolver(() => KycItemType)
 export class KycItemResolver {
-  /** Values by slug by record; none for a caller who may not review. */
+  /** Values by record and slug. Empty for a caller who may not review. */
   private readonly valuesOf: (
     context: RequestContext,
     recordId: string,
@@ -229,7 +232,7 @@ export class KycItemResolver {
 
   @FieldResolver(() => String, {
     nullable: true,
-    description: 'For reviewers only, and each reading is in the audit trail; null for files.',
+    description: 'The text value, for reviewers only. Each read is audited. Null for files.',
   })
   async value(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
     const isText = item.kind === KycItemKind.IDENTITY && item.contentType === null;
@@ -239,14 +242,18 @@ export class KycItemResolver {
 
   @FieldResolver(() => GraphQLURL, {
     nullable: true,
-    description: "For reviewers only: where a file or certificate can be downloaded with the caller's token.",
+    description:
+      "For reviewers only: the URL at which the caller's token can download the file or certificate.",
   })
   async fileUrl(@Root() item: KycItemType, @Ctx() context: RequestContext): Promise<string | null> {
     if (item.contentType === null || !(await this.mayReview(context))) return null;
     return this.publicUrl + fileAddress(item);
   }
 
-  /** What the operations of reviewers demand, strength of the session included: a record is also read by its owner. */
+  /**
+   * Whether the caller may use the operations of reviewers, including the required strength of the session. Owners read
+   * their records too.
+   */
   private mayReview(context: RequestContext): Promise<boolean> {
     return this.demand(context, { permission: KycPermission.REVIEW }).then(
       () => true,
@@ -258,7 +265,7 @@ export class KycItemResolver {
   }
 }
 
-/** What a record adds to a user. */
+/** The fields about KYC records of a user. */
 @Resolver(() => UserType)
 export class KycUserResolver {
   private readonly statusOf: (context: RequestContext, userId: string) => Promise<KycStatus | undefined>;

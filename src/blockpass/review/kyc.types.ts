@@ -6,49 +6,57 @@ import { KycStatus } from '../records/kyc-record.entity.ts';
 
 registerEnumType(KycStatus, {
   name: 'KycStatus',
-  description: 'Where a KYC record stands. Access tokens carry it as the claim kyc.',
+  description: 'The status of a KYC record. Access tokens carry it as the claim kyc.',
   valuesConfig: {
-    WAITING: { description: 'For the person or for a reviewer.' },
-    IN_REVIEW: { description: 'A reviewer has it in hand: nothing can be uploaded.' },
-    APPROVED: { description: 'Done, until something is uploaded again.' },
+    WAITING: { description: 'The record waits for the person or for a reviewer.' },
+    IN_REVIEW: { description: 'A reviewer is reviewing it, so nothing can be uploaded.' },
+    APPROVED: { description: 'A reviewer approved it. It waits again after another upload.' },
   },
 });
 registerEnumType(KycItemKind, { name: 'KycItemKind', description: 'A field or a certificate.' });
 registerEnumType(KycItemStatus, {
   name: 'KycItemStatus',
-  description: 'Where one item of a KYC record stands.',
+  description: 'The status of one item of a KYC record.',
   valuesConfig: {
-    RECEIVED: { description: 'Uploaded, not judged yet.' },
-    MISSING: { description: 'Asked for and not there.' },
-    REJECTED: { description: 'The comment says why; the Blockpass app shows it and asks again.' },
+    RECEIVED: { description: 'Uploaded, not reviewed yet.' },
+    MISSING: { description: 'Requested, not uploaded yet.' },
+    REJECTED: {
+      description:
+        'Rejected. The comment gives the reason; the Blockpass app shows it and asks for the item again.',
+    },
     APPROVED: { description: 'Accepted.' },
   },
 });
 
 @ObjectType('KycItem', { description: 'One field or certificate of a KYC record.' })
 export class KycItemType {
-  /** Of the record, for the fields that are read on demand. */
+  /** The id of the record, for the fields that are read on demand. */
   recordId!: string;
 
   @Field(() => KycItemKind)
   kind!: KycItemKind;
 
-  @Field(() => String, { description: 'As Blockpass calls it: family_name, selfie, onfido-service-cert.' })
+  @Field(() => String, {
+    description: 'The name at Blockpass, such as family_name, selfie, onfido-service-cert.',
+  })
   slug!: string;
 
   @Field(() => KycItemStatus)
   status!: KycItemStatus;
 
-  @Field(() => String, { nullable: true, description: 'Why it was rejected.' })
+  @Field(() => String, { nullable: true, description: 'The reason for a rejection.' })
   comment!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Of a file or certificate, by its bytes.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The type of a file or certificate, by its bytes. Null for text.',
+  })
   contentType!: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      "Whether Blockpass vouches for it: a value is in the person's Merkle tree, a certificate is genuine. Null while that is not known.",
+      "Whether Blockpass vouches for it: a value is in the person's Merkle tree, or a certificate is genuine. Null while unknown.",
   })
   verified!: boolean | null;
 
@@ -57,7 +65,7 @@ export class KycItemType {
 }
 
 @ObjectType('KycRecord', {
-  description: 'What a person handed over through Blockpass, and what became of it.',
+  description: 'The data that a person gave through Blockpass, with the state of its review.',
 })
 export class KycRecordType {
   @Field(() => ID)
@@ -69,7 +77,10 @@ export class KycRecordType {
   @Field(() => KycStatus)
   status!: KycStatus;
 
-  @Field(() => String, { nullable: true, description: 'What the Blockpass app shows above the items.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The text that the Blockpass app shows above the items.',
+  })
   message!: string | null;
 
   @Field(() => GraphQLDateTime)
@@ -82,7 +93,7 @@ export class KycRecordType {
 export const KycRecordConnection = connectionOf(
   'KycRecord',
   () => KycRecordType,
-  'A page of KYC records, the oldest first.',
+  'A page of KYC records, oldest first.',
 );
 
 @InputType({ description: 'A decision about one item.' })
@@ -90,10 +101,12 @@ export class KycDecisionInput {
   @Field(() => KycItemKind, { defaultValue: KycItemKind.IDENTITY })
   kind!: KycItemKind;
 
-  @Field(() => String, { description: 'As of the KycItem.' })
+  @Field(() => String, { description: 'The slug of the KycItem.' })
   slug!: string;
 
-  @Field(() => Boolean, { description: 'False rejects the item: the app asks the person for it again.' })
+  @Field(() => Boolean, {
+    description: 'True approves the item. False rejects it, and the app asks the person for it again.',
+  })
   approve!: boolean;
 
   @Field(() => String, {

@@ -7,7 +7,10 @@ import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 
-/** What could not be asked at the upload: Blockpass was away, or still writing the person's tree. */
+/**
+ * Asks for the evidence that is still unknown, because at the upload Blockpass was unavailable or still writing the
+ * person's tree.
+ */
 export class OpenEvidence {
   constructor(
     private readonly person: BlockpassPerson,
@@ -17,11 +20,11 @@ export class OpenEvidence {
   ) {}
 
   /**
-   * Asks for the evidence that is not there yet. Where a value is open all of them are asked about, and the certificates that
-   * speak of them: what is vouched for together must be true of one tree. Without values that are vouched for no certificate
-   * can be judged. So a Blockpass that hangs is waited for once: the operation has time left to answer.
-   * @throws {BlockpassAway} a value is open, and Blockpass could not be asked.
-   * @throws {PersonMustReturn} a value is open, and Blockpass refuses the tokens of the person.
+   * Asks for unknown evidence. If one value is unknown, it asks about all values and about the certificates for them,
+   * because all verdicts must be about one tree. Without verified values no certificate can be checked. So if Blockpass
+   * hangs, this waits for it only once, and the operation has time left to answer.
+   * @throws {BlockpassAway} a value is unknown, and Blockpass could not be asked.
+   * @throws {PersonMustReturn} a value is unknown, and Blockpass refuses the tokens of the person.
    */
   async ask(em: EntityManager, record: KycRecord): Promise<void> {
     const items = await this.records.items(em, record.id);
@@ -36,7 +39,7 @@ export class OpenEvidence {
     if (certificates.length > 0) await this.judge(em, record, certificates, fields);
   }
 
-  /** @returns false when Blockpass did not know. */
+  /** @returns false when Blockpass does not know. */
   private async askAboutFields(
     em: EntityManager,
     record: KycRecord,
@@ -70,7 +73,7 @@ export class OpenEvidence {
     await this.note(em, record, verdicts.flat(), null);
   }
 
-  /** Verdicts are about what was read: not about what was uploaded in its place while Blockpass was asked. */
+  /** Stores verdicts, unless another upload replaced the items while Blockpass was asked. */
   private note(
     em: EntityManager,
     { id, submissions }: KycRecord,

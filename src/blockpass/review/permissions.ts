@@ -1,5 +1,5 @@
-/** What operations on records of other people ask for. */
+/** Permissions for operations on records of other people. */
 export const KycPermission = {
-  /** See records with everything in them, and decide about them. */
+  /** Read records with all their contents, and decide about them. */
   REVIEW: 'kyc:review',
 } as const;

@@ -3,15 +3,16 @@ import type { IdentityProvider, ProvidedIdentity } from '../../identities/index.
 import { Conflict } from '../../platform/errors.ts';
 import { KycRecord, type KycStatus } from '../records/kyc-record.entity.ts';
 
-/** Which accounts a Blockpass identity signs in to. The record of a person outlives the link. */
+/** Links Blockpass identities to accounts. The record of a person outlives the link. */
 export class BlockpassIdentities implements IdentityProvider {
   readonly name = 'blockpass';
 
   constructor(readonly isOn: boolean) {}
 
   /**
-   * Of a record that has no account yet. Runs into a unique constraint when the account has another one. What the owner
-   * of the account has in review, or has approved, waits for somebody else: nobody judges what they handed over themselves.
+   * Links a record without an account. It violates a unique constraint if the account has another record. If the owner
+   * of the account reviews or approved this record, it waits for another reviewer, because reviewers cannot review
+   * their own record.
    */
   async link(tx: EntityManager, userId: string, { recordId = '' }: ProvidedIdentity): Promise<void> {
     const changed = await tx.nativeUpdate(
@@ -19,7 +20,7 @@ export class BlockpassIdentities implements IdentityProvider {
       { id: recordId, userId: null },
       {
         userId,
-        // The database's clock, with which other times of the database are compared.
+        // Uses the clock of the database, because its other times are compared with it.
         linkedAt: raw<Date>('now()'),
         status: raw<KycStatus>("case when reviewer_id = ? then 'WAITING' else status end", [userId]),
         reviewerId: raw<string>('nullif(reviewer_id, ?)', [userId]),
@@ -32,7 +33,7 @@ export class BlockpassIdentities implements IdentityProvider {
     return (await em.count(KycRecord, { userId })) > 0;
   }
 
-  /** The time from which a record without an account is kept for a while only. */
+  /** Unlinks the record. From then on it is kept only for a limited time (abandonedRecords). */
   removeFrom(tx: EntityManager, userId: string): Promise<number> {
     const unlinked = { userId: null, linkedAt: null, updatedAt: raw<Date>('now()') };
     return tx.nativeUpdate(KycRecord, { userId }, unlinked);

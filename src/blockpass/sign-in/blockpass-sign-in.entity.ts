@@ -6,15 +6,15 @@ import { KycRecord } from '../records/kyc-record.entity.ts';
 
 export enum BlockpassSignInState {
   CREATED = 'CREATED',
-  /** An app has scanned the QR code: for others it is dead. */
+  /** An app has scanned the QR code, so it no longer works for others. */
   PROCESSING = 'PROCESSING',
   SUCCESS = 'SUCCESS',
   FAILED = 'FAILED',
-  /** Never stored: judged by the time. */
+  /** Never stored: it is computed from the time. */
   EXPIRED = 'EXPIRED',
 }
 
-/** A sign-in by QR code, from the page that shows it to the session that it becomes. */
+/** A sign-in by QR code, from the page that shows the code to the session. */
 @Entity({ tableName: 'blockpass_sign_in' })
 @Index({ name: 'blockpass_sign_in_expires_at_index', properties: ['expiresAt'] })
 export class BlockpassSignIn {
@@ -23,22 +23,22 @@ export class BlockpassSignIn {
   @PrimaryKey({ type: 'uuid' })
   id: string & Opt = newId();
 
-  /** SHA-256 of what binds it to whoever started it. */
+  /** SHA-256 of the secret that binds it to the browser or client that started it. */
   @Property({ type: 'blob' })
   secretHash!: Buffer;
 
-  /** Of Blockpass. Everybody who sees the QR code knows it: it proves nothing. */
+  /** The session code from Blockpass. Everyone who sees the QR code knows it, so it proves nothing. */
   @Property({ type: 'text', unique: 'blockpass_sign_in_session_code_unique' })
   sessionCode!: string;
 
   @Enum({ items: () => BlockpassSignInState, type: 'text', default: BlockpassSignInState.CREATED })
   state: BlockpassSignInState = BlockpassSignInState.CREATED;
 
-  /** Blockpass id of whoever scanned it first; null before that. */
+  /** Blockpass id of the person who scanned it first; null before that. */
   @Property({ type: 'text', nullable: true })
   takenBy: string | null = null;
 
-  /** Whose record it is, once a call of their app ends the session; null before that. */
+  /** The record of that person, after a call of their app completes the session; null before that. */
   @ManyToOne(() => KycRecord, {
     mapToPk: true,
     fieldName: 'record_id',
@@ -48,7 +48,7 @@ export class BlockpassSignIn {
   })
   recordId: string | null = null;
 
-  /** The account that was signed in where it was started: a newcomer is linked to it. */
+  /** The account that was signed in at the start. A new Blockpass identity is linked to it. */
   @ManyToOne(() => User, {
     mapToPk: true,
     fieldName: 'user_id',
@@ -58,7 +58,7 @@ export class BlockpassSignIn {
   })
   userId: string | null = null;
 
-  /** When it became a session: that happens once. */
+  /** When it became a session, which happens only once. */
   @Property({ type: 'timestamptz', nullable: true })
   consumedAt: Date | null = null;
 

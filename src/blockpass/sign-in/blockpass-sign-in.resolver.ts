@@ -25,9 +25,9 @@ import type { SignInClaim, SignInView, WebsiteSignIns } from './website-sign-ins
 
 export interface SignInPageOptions {
   readonly clientId: string;
-  /** Scheme of links that open the app. */
+  /** URL scheme of links that open the app. */
   readonly appScheme: string;
-  /** Whether the sign-in is bound to the browser by a cookie as well. */
+  /** Whether a cookie also binds the sign-in to the browser. */
   readonly bindingCookie: boolean;
 }
 
@@ -38,10 +38,10 @@ interface SignInArguments {
 
 const secretArgument = {
   nullable: true,
-  description: 'Needed unless the browser carries the binding cookie.',
+  description: 'Required unless the browser has the binding cookie.',
 } as const;
 
-/** What `BlockpassSignInResolver` works with. */
+/** The parts that `BlockpassSignInResolver` uses. */
 export interface BlockpassSignInResolverDependencies {
   readonly signIns: WebsiteSignIns;
   readonly watch: SignInWatch;
@@ -61,11 +61,11 @@ export class BlockpassSignInResolver {
 
   @Mutation(() => BlockpassSignInType, {
     description:
-      'Begins a sign-in by QR code. Called by somebody who is signed in, it links a Blockpass identity that is new here to their account. The newest one has the binding cookie; others go by their secret.',
+      'Begins a sign-in by QR code. If the caller is signed in, a new Blockpass identity is linked to their account. The newest sign-in has the binding cookie; older ones need their secret.',
   })
   async startBlockpassSignIn(@Ctx() context: RequestContext): Promise<BlockpassSignInType> {
     const authenticated = await context.authenticate();
-    // Whoever must enrol a second factor first can do nothing else: linking would be another way in.
+    // A caller who must first enrol a second factor may do nothing else. Linking would be another way to sign in.
     const caller = authenticated?.enrolmentRequired ? null : authenticated;
     const { secret, ...view } = await this.deps.signIns.start(context.em, caller, context.source);
     if (this.deps.options.bindingCookie) {
@@ -77,7 +77,7 @@ export class BlockpassSignInResolver {
 
   @Query(() => BlockpassSignInType, {
     nullable: true,
-    description: 'How a sign-in stands, for whoever started it; null for everybody else.',
+    description: 'The state of a sign-in, for the client that started it. Null for any other client.',
   })
   async blockpassSignIn(
     @Arg('id', () => ID) id: string,
@@ -90,7 +90,7 @@ export class BlockpassSignInResolver {
 
   @Subscription(() => BlockpassSignInType, {
     name: 'blockpassSignIn',
-    description: 'How a sign-in stands, at once and after every change. Ends with a final state.',
+    description: 'The state of a sign-in, at once and after every change. Ends with a final state.',
     subscribe: ({ context, args, info }: SubscribeResolverData<unknown, SignInArguments, RequestContext>) =>
       resolverOf(info.schema, BlockpassSignInResolver).follow(context, args),
   })
@@ -102,7 +102,7 @@ export class BlockpassSignInResolver {
     return this.shown(view);
   }
 
-  /** @throws {NotFound} for everybody but whoever started it. */
+  /** Follows a sign-in. @throws {NotFound} the client did not start it. */
   async follow(context: RequestContext, { id, secret }: SignInArguments): Promise<AsyncIterable<SignInView>> {
     const view = await this.deps.signIns.look(context.em, this.claim(id, secret, context), context.source);
     if (!view) throw new NotFound();
@@ -112,7 +112,7 @@ export class BlockpassSignInResolver {
   @issuesSession
   @Mutation(() => LoginResult, {
     description:
-      "Exchanges a succeeded sign-in for a session; works once, for whoever started it; creates the account of a newcomer. INVALID_TOKEN when it has not succeeded, has expired, was used, or is somebody else's. CONFLICT when the account that it would be linked to has another Blockpass identity; REAUTHENTICATION_REQUIRED when whoever began to link it had not proved who they are within five minutes before: reauthenticate, then call it again.",
+      'Exchanges a succeeded sign-in for a session. Works once, for the client that started it. Creates the account of a new person. INVALID_TOKEN when it has not succeeded, has expired, was used, or belongs to another client. CONFLICT when the account to link has another Blockpass identity. REAUTHENTICATION_REQUIRED when the caller did not authenticate in the five minutes before they began to link: reauthenticate, then call it again.',
   })
   async completeBlockpassSignIn(
     @Arg('id', () => ID) id: string,
@@ -128,7 +128,7 @@ export class BlockpassSignInResolver {
     return this.deps.delivery.answer(context, outcome);
   }
 
-  @FieldResolver(() => String, { description: 'PNG as a data: URL.' })
+  @FieldResolver(() => String, { description: 'The QR code: PNG as a data: URL.' })
   async qrCode(@Root() signIn: BlockpassSignInType): Promise<string> {
     signIn.drawing ??= qrCodePng(signIn.qrText);
     return signIn.drawing;
@@ -152,5 +152,5 @@ export class BlockpassSignInResolver {
   }
 }
 
-/** The cookie that binds a sign-in to the browser it was started in. */
+/** The name of the cookie that binds a sign-in to the browser that started it. */
 export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('blockpass');

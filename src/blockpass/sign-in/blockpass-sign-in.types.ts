@@ -6,14 +6,14 @@ registerEnumType(BlockpassSignInState, {
   name: 'BlockpassSignInState',
   description: 'From the QR code to the session. SUCCESS, FAILED and EXPIRED are final.',
   valuesConfig: {
-    CREATED: { description: 'Waits for somebody to scan it.' },
+    CREATED: { description: 'The QR code waits to be scanned.' },
     PROCESSING: {
       description:
-        'The QR code was scanned and works for no other phone. It stays so while Blockpass is away and cannot be told of the success.',
+        'The QR code was scanned and works for no other phone. This state lasts while Blockpass is unavailable and cannot be told of the success.',
     },
-    SUCCESS: { description: 'Call completeBlockpassSignIn.' },
+    SUCCESS: { description: 'Blockpass accepted it. Call completeBlockpassSignIn.' },
     FAILED: { description: 'Blockpass refused it. Start another one.' },
-    EXPIRED: { description: 'Start another one.' },
+    EXPIRED: { description: 'It took too long. Start another one.' },
   },
 });
 
@@ -21,28 +21,31 @@ registerEnumType(BlockpassSignInState, {
   description: 'A sign-in by QR code: show qrCode, then subscribe to blockpassSignIn or poll it.',
 })
 export class BlockpassSignInType {
-  @Field(() => ID, { description: 'Not the Blockpass session code that the QR code holds.' })
+  @Field(() => ID, { description: 'The id of the sign-in. It is not the session code in the QR code.' })
   id!: string;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Returned once, by startBlockpassSignIn; binds the sign-in to whoever started it where the binding cookie cannot travel.',
+      'Returned once, by startBlockpassSignIn. Binds the sign-in to the client that started it, when it cannot send the binding cookie.',
   })
   secret!: string | null;
 
   @Field(() => BlockpassSignInState)
   state!: BlockpassSignInState;
 
-  @Field(() => String, { description: 'What the QR code holds: the text that the Blockpass app scans.' })
+  @Field(() => String, { description: 'The text in the QR code, which the Blockpass app scans.' })
   qrText!: string;
 
-  @Field(() => String, { nullable: true, description: 'For a browser on the phone itself.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'A link that opens the Blockpass app, for a browser on the phone itself.',
+  })
   appLink!: string | null;
 
   @Field(() => GraphQLDateTime)
   expiresAt!: Date;
 
-  /** For the field `qrCode`: drawn once, however many aliases it is asked for by. */
+  /** For the field `qrCode`, which is drawn once, however many aliases select it. */
   drawing?: Promise<string>;
 }

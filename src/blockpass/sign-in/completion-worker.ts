@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Completion, SignInCompletions } from './sign-in-completions.ts';
 
-/** Milliseconds between two looks at the table. */
+/** Milliseconds between two queries of the table. */
 const POLL = 2_000;
-/** Completions that one process works on at a time: a Blockpass that hangs takes five seconds for each. */
+/** Completions that one process works on at a time. If Blockpass hangs, each takes five seconds. */
 const HANDS = 4;
-/** Milliseconds for what is under way at a shutdown; then another process goes on when its lease is over. */
+/** Milliseconds for running attempts at a shutdown. After that, another process takes over when the lease expires. */
 const STOP_PATIENCE = 3_000;
 
-/** Makes the attempts that are due. Every process has one. */
+/** Makes the attempts that are due. Every process has one worker. */
 export class CompletionWorker {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
@@ -44,13 +44,13 @@ export class CompletionWorker {
       if (first)
         await Promise.all([this.work(first), ...Array.from({ length: HANDS - 1 }, () => this.work())]);
     } catch (error) {
-      // The database is away: logged once, not with every look.
-      if (!this.away) this.warn('sign-ins by Blockpass that wait could not be read', error);
+      // The database is unavailable. This is logged once, not after each query.
+      if (!this.away) this.warn('waiting Blockpass sign-ins cannot be read', error);
       this.away = true;
     }
   }
 
-  /** Works until nothing is due. */
+  /** Works until no attempt is due. */
   private async work(first?: Completion): Promise<void> {
     let completion = first ?? (await this.completions.claim(this.fork()));
     while (completion) {

@@ -2,14 +2,17 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../../platform/database/index.ts';
 import type { EventFeed } from '../../platform/events/index.ts';
 
-/** Sign-ins by QR code, as the app that scanned one moves them on: it knows the session code, and nothing of the page. */
+/**
+ * Changes sign-ins by QR code for the app that scanned the code. The app knows the session code, and nothing of the
+ * page.
+ */
 export class ScannedSignIns {
   constructor(private readonly feed: EventFeed) {}
 
   /**
-   * Somebody's app has brought a code for the session: from now on it is theirs, and dead for others. Everybody who saw
-   * the QR code knows the session, also while its owner takes pictures of documents.
-   * @returns false when somebody else was first. Sessions that were not started here are nobody's.
+   * Gives the session to the person whose app first brings an authorization code for it; from then on it works for no
+   * other person. Everyone who saw the QR code knows the session, even while that person takes pictures of documents.
+   * @returns false when another person was first. A session that was not started here counts as free.
    */
   async take(em: EntityManager, sessionCode: string, blockpassId: string): Promise<boolean> {
     const change = sql`state = 'PROCESSING', taken_by = ${blockpassId}`;
@@ -22,8 +25,10 @@ export class ScannedSignIns {
   }
 
   /**
-   * One call of the app ends the session, of several at once: Blockpass refuses the others, and a refusal is a failure.
-   * @returns false when it has ended or another call is at it. Sessions that others started are anybody's to end.
+   * Begins to complete the session. Of several concurrent calls of the app only one may, because Blockpass refuses the
+   * others, and a refusal counts as a failure.
+   * @returns false when it has ended, or another call is completing it. A session that was not started here may always
+   *   be completed.
    */
   async beginEnd(
     em: EntityManager,
@@ -41,7 +46,7 @@ export class ScannedSignIns {
     return known.length === 0;
   }
 
-  /** @returns the id by which its page knows it; null for a session that was not started here. */
+  /** @returns the id by which the page knows the sign-in; null for a session that was not started here. */
   async idOf(em: EntityManager, sessionCode: string): Promise<string | null> {
     const [row] = await statement(
       em,
@@ -76,6 +81,9 @@ export class ScannedSignIns {
   }
 }
 
-/** For the person; whether one of their calls is ending it already is said by its record. */
+/**
+ * Condition that the sign-in is running for this person. Its record tells whether one of their calls is completing it
+ * already.
+ */
 const isUnderWay = (blockpassId: string) =>
   sql`state in ('CREATED', 'PROCESSING') and (taken_by is null or taken_by = ${blockpassId})`;

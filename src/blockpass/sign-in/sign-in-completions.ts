@@ -7,15 +7,15 @@ import type { KycVault } from '../records/kyc-vault.ts';
 import { PersonMustReturn } from '../records/person-calls.ts';
 import type { ScannedSignIns } from './scanned-sign-ins.ts';
 
-/** Seconds for which a completion belongs to the process that took it: longer than its calls of the Blockpass API together. */
+/** Seconds of the lease of a completion: longer than its calls of the Blockpass API together. */
 const LEASE = 30;
-/** Seconds before the next attempt: two after the first, doubling, thirty at most. A person waits at the page. */
+/** Seconds of backoff: two after the first attempt, doubling, at most thirty. A person waits at the page. */
 const FIRST_RETRY = 2;
 const LONGEST_RETRY = 30;
-/** Seconds after which it is given up: the sign-in has expired by then. */
+/** Seconds after which it is given up, because the sign-in has expired by then. */
 const PATIENCE = 15 * 60;
 
-/** A session that one process tells Blockpass about now. */
+/** A completion that this process has leased. */
 export interface Completion {
   readonly session_code: string;
   readonly blockpass_id: string;
@@ -23,12 +23,12 @@ export interface Completion {
   readonly attempts: number;
 }
 
-/** `later`: Blockpass is away, and another attempt follows by itself. */
+/** `later`: Blockpass is unavailable, and the worker makes another attempt. */
 export type CompletionOutcome = 'completed' | 'refused' | 'later';
 
 const COLUMNS = sql`session_code, blockpass_id, sealed_tokens, attempts`;
 
-/** What `SignInCompletions` works with. */
+/** The parts that `SignInCompletions` uses. */
 export interface SignInCompletionsDependencies {
   readonly api: BlockpassApi;
   readonly person: BlockpassPerson;
@@ -38,17 +38,17 @@ export interface SignInCompletionsDependencies {
 }
 
 /**
- * Tells Blockpass that a sign-in by QR code is complete, and then the page. A row says that Blockpass must be told. It is written
- * in the transaction of the upload, so Blockpass is told at least once, also when it is away or this process dies in the middle.
- * Telling it twice changes nothing. If Blockpass refuses the second call, the state of the session shows that it heard the
- * first one.
+ * Tells Blockpass that a sign-in by QR code is complete, and then the page. A row records that Blockpass must be told.
+ * It is written in the transaction of the upload. So Blockpass is told at least once, even if it is unavailable or this
+ * process dies meanwhile. A second call changes nothing. If Blockpass refuses the second call, the state of the session
+ * shows that it received the first one.
  */
 export class SignInCompletions {
   constructor(private readonly deps: SignInCompletionsDependencies) {}
 
   /**
-   * Writes the row in the caller's transaction. After its commit the caller makes the first attempt.
-   * @returns null when the sign-in has ended, or another call of the app is at it.
+   * Writes the row in the transaction of the caller, who makes the first attempt after the commit.
+   * @returns null when the sign-in has ended, or another call of the app is completing it.
    */
   async note(
     tx: EntityManager,
@@ -68,7 +68,7 @@ export class SignInCompletions {
     return noted ?? null;
   }
 
-  /** Leases a completion that is due, from whichever process began it. */
+  /** Leases a completion that is due, even if another process began it. */
   async claim(em: EntityManager): Promise<Completion | undefined> {
     const [claimed] = await statement(
       em,
@@ -84,23 +84,23 @@ export class SignInCompletions {
     return claimed;
   }
 
-  /** One attempt. Never rejects: what the caller has stored is stored, and the row brings another attempt. */
+  /** Makes one attempt. It never rejects: the upload is stored already, and the row causes another attempt. */
   attempt(em: EntityManager, completion: Completion): Promise<CompletionOutcome> {
-    // It goes on when the operation that began it runs out of time.
+    // It goes on when the operation that began it reaches its deadline.
     return outsideDeadline(async () => {
       try {
         const outcome = await this.tell(em.fork(), completion);
         await this.settle(em.fork(), completion, outcome);
         return outcome;
       } catch (error) {
-        this.deps.warn('a sign-in by Blockpass could not be completed yet', error);
+        this.deps.warn('a Blockpass sign-in cannot be completed yet', error);
         await this.putOff(em.fork(), completion).catch(() => {});
         return 'later';
       }
     });
   }
 
-  /** @throws {BlockpassAway} it is not known whether Blockpass heard it. */
+  /** @throws {BlockpassAway} it is unknown whether Blockpass received the call. */
   private async tell(em: EntityManager, completion: Completion): Promise<'completed' | 'refused'> {
     const { session_code: sessionCode, blockpass_id: blockpassId } = completion;
     const known = this.deps.vault.openTokens(blockpassId, completion.sealed_tokens);
@@ -111,7 +111,7 @@ export class SignInCompletions {
       return 'completed';
     } catch (error) {
       if (!(error instanceof BlockpassRefused || error instanceof PersonMustReturn)) throw error;
-      // An earlier attempt may have been heard although its answer was lost.
+      // Blockpass may have received an earlier attempt whose answer was lost.
       if (await this.deps.api.isSessionCompleted(sessionCode)) return 'completed';
       this.deps.warn('Blockpass refused to complete a sign-in', error);
       return 'refused';
@@ -120,7 +120,7 @@ export class SignInCompletions {
     }
   }
 
-  /** The tokens before a renewal are void. */
+  /** Stores renewed tokens, because the old ones are void. */
   private async keep(
     em: EntityManager,
     { session_code, blockpass_id }: Completion,

@@ -4,12 +4,12 @@ import type { EventFeed } from '../../platform/events/index.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 import type { SignInView, WebsiteSignIns } from './website-sign-ins.ts';
 
-/** Milliseconds between two looks while nobody wakes us: a lost wake-up costs no more. */
+/** Milliseconds between two queries without a wake-up. A lost wake-up delays a page by at most this time. */
 const LOOK_INTERVAL = 2_000;
 
 /**
- * Follows sign-ins for the pages that wait for them, in every process: a change wakes all of them, and one statement
- * reads what all pages of this process wait for.
+ * Follows sign-ins for the pages that wait for them. A change wakes every process, and one statement reads all sign-ins
+ * that pages of this process wait for.
  */
 export class SignInWatch {
   private readonly watchers = new Map<string, Set<Channel<SignInView>>>();
@@ -26,7 +26,7 @@ export class SignInWatch {
     feed.subscribe('sign-ins', () => void this.lookAround());
   }
 
-  /** The sign-in as it is now and after each change, until its end. */
+  /** Follows a sign-in: its present state, and each change until it ends. */
   follow(now: SignInView): AsyncIterableIterator<SignInView> {
     const channel = new Channel<SignInView>(() => this.forget(now.id, channel));
     this.watchers.set(now.id, (this.watchers.get(now.id) ?? new Set()).add(channel));
@@ -48,7 +48,7 @@ export class SignInWatch {
     this.timer = undefined;
   }
 
-  /** For all pages, whoever's subscription or change it began with. */
+  /** Reads outside the deadline of the operation that caused it, because the result is for all pages. */
   private lookAround(): Promise<void> {
     return outsideDeadline(() => this.look());
   }
@@ -65,13 +65,13 @@ export class SignInWatch {
         const views = new Map((await this.signIns.states(this.fork(), ids)).map((view) => [view.id, view]));
         for (const id of ids) {
           const view = views.get(id);
-          // One that went with its account comes to nothing more.
+          // A sign-in that was deleted with its account has no more changes.
           for (const channel of this.watchers.get(id) ?? [])
             view ? this.tell(channel, view) : channel.close();
         }
       } while (this.again);
     } catch (error) {
-      this.log('sign-ins by Blockpass cannot be followed', error);
+      this.log('Blockpass sign-ins cannot be followed', error);
     } finally {
       this.reading = false;
     }
@@ -85,7 +85,7 @@ export class SignInWatch {
   }
 }
 
-/** What is pushed comes out in order; an end is heard of at once, also by who waits. */
+/** A queue of values in order. A waiting reader learns of its end at once. */
 class Channel<T> implements AsyncIterableIterator<T> {
   latest: T | undefined;
   private readonly values: T[] = [];
@@ -103,7 +103,7 @@ class Channel<T> implements AsyncIterableIterator<T> {
     else this.values.push(value);
   }
 
-  /** What was pushed before is still handed out. */
+  /** Ends the channel. Values that were pushed before are still returned. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -17,20 +17,20 @@ import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 
 export const BLOCKPASS_SIGN_IN_RULES = {
   'startBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
-  /** A page that polls asks once a second. */
+  /** Enough for a page that polls once a second. */
   'blockpassSignIn.ip': { burst: 600, perSeconds: 300 },
   'completeBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
 } as const;
 
-/** Seconds from the picture to the session: a newcomer takes pictures of documents meanwhile. */
+/** Seconds from the QR code to the session, because a new person takes pictures of documents meanwhile. */
 const LIFETIME = 15 * 60;
-/** Seconds before the start of a sign-in within which whoever links must have proved who they are. */
+/** Seconds before the start of a sign-in in which a caller who links must have authenticated. */
 const RECENT = 300;
 
-/** Demands that the caller proved who they are within so many seconds. @throws {ReauthenticationRequired} */
+/** Requires that the caller authenticated within so many seconds. @throws {ReauthenticationRequired} */
 export type ProveWithin = (seconds: number) => Promise<unknown>;
 
-/** One sign-in as whoever started it sees it. */
+/** A sign-in as the client that started it sees it. */
 export interface SignInView {
   readonly id: string;
   readonly state: BlockpassSignInState;
@@ -38,13 +38,13 @@ export interface SignInView {
   readonly expiresAt: Date;
 }
 
-/** What names a sign-in and proves that one started it. */
+/** The id of a sign-in, and the secret that proves that the client started it. */
 export interface SignInClaim {
   readonly id: string;
   readonly secret: string | undefined;
 }
 
-/** What `WebsiteSignIns` works with. */
+/** The parts that `WebsiteSignIns` uses. */
 export interface WebsiteSignInsDependencies {
   readonly api: BlockpassApi;
   readonly signIn: SignIn;
@@ -55,13 +55,13 @@ export interface WebsiteSignInsDependencies {
 }
 
 /**
- * Sign-ins by QR code, as the page has them. Everybody who sees the code knows what it holds, so it proves nothing: the page that shows it
- * has a secret of its own, and only that turns the sign-in into a session.
+ * Starts and completes sign-ins by QR code for the page. Everyone who sees the QR code knows its content, so it proves
+ * nothing. The page has a secret of its own, and only this secret turns the sign-in into a session.
  */
 export class WebsiteSignIns {
   constructor(private readonly deps: WebsiteSignInsDependencies) {}
 
-  /** @param caller whoever is signed in where it is started: a newcomer's Blockpass identity is linked to them */
+  /** @param caller the signed-in account at the start, to which a new Blockpass identity is linked */
   async start(
     em: EntityManager,
     caller: Caller | null,
@@ -82,11 +82,12 @@ export class WebsiteSignIns {
         on conflict (session_code) do nothing
         returning ${viewColumns}`,
     );
-    if (!row) throw new ServiceUnavailable({ detail: 'Blockpass gave the session of another sign-in' });
+    if (!row)
+      throw new ServiceUnavailable({ detail: 'Blockpass returned the session code of another sign-in' });
     return { ...viewOf(row), secret };
   }
 
-  /** @returns null for everybody but whoever started it. */
+  /** @returns null when the client did not start the sign-in. */
   async look(em: EntityManager, claim: SignInClaim, source: RequestSource): Promise<SignInView | null> {
     await this.deps.rateLimiter.charge(['blockpassSignIn.ip', source.networks]);
     const { id, secret } = claim;
@@ -99,7 +100,7 @@ export class WebsiteSignIns {
     return row && isSecretOf(secret, row.secret_hash) ? viewOf(row) : null;
   }
 
-  /** How sign-ins stand, for those who were found entitled to know. */
+  /** The state of sign-ins, for clients whose secret was checked before. */
   async states(em: EntityManager, ids: readonly string[]): Promise<SignInView[]> {
     const rows = await statement(
       em,
@@ -109,12 +110,13 @@ export class WebsiteSignIns {
   }
 
   /**
-   * Turns a sign-in that succeeded into a session, once. The Blockpass identity signs in the account it belongs to; one
-   * that belongs to none is linked to the account that was signed in where it all began, or makes a new one. What the
-   * person uploaded, an e-mail address for instance, has no part in that.
-   * @param prove asked before an account gets another way in: whoever has only stolen a session must not stay
-   * @throws {InvalidToken} unknown, not succeeded, expired, used, or somebody else's.
-   * @throws {ReauthenticationRequired} it would be linked to an account that was not proved shortly before it began.
+   * Turns a succeeded sign-in into a session, once. A known Blockpass identity signs in to its account. A new one is
+   * linked to the account that was signed in at the start, or gets a new account. Uploaded data, such as an e-mail
+   * address, plays no part in that.
+   * @param prove called before an identity is linked to an account, so that the thief of a session cannot add a way to
+   *   sign in
+   * @throws {InvalidToken} unknown, not succeeded, expired, used, or started by another client.
+   * @throws {ReauthenticationRequired} the caller did not authenticate shortly before the sign-in began.
    * @throws {Conflict} the account has another Blockpass identity.
    */
   async complete(
@@ -138,7 +140,7 @@ export class WebsiteSignIns {
     return outcome;
   }
 
-  /** @returns seconds since it was started; null when it links nothing. */
+  /** @returns the seconds since it was started; null when it links nothing. */
   private async sinceLinkBegan(em: EntityManager, id: string, secretHash: Buffer): Promise<number | null> {
     const [row] = await statement(
       em,
@@ -172,7 +174,8 @@ export class WebsiteSignIns {
         if (!row) throw new InvalidToken('no such sign-in that has succeeded');
         if (row.owner !== null) return row.owner;
         if (row.starter !== null) {
-          if (row.starter !== linker?.userId) throw new InvalidToken('whoever started it has signed out');
+          if (row.starter !== linker?.userId)
+            throw new InvalidToken('the account that started it is signed out');
           await this.link(tx, row.record_id, row.starter, source);
           return row.starter;
         }
@@ -186,7 +189,10 @@ export class WebsiteSignIns {
     }
   }
 
-  /** The account before what hangs on it. An owner who got rid of a thief shall not find a link asked for a moment before. */
+  /**
+   * Locks the account before its record, and checks that the session is not revoked. Otherwise a thief's request could
+   * still link an identity just after the owner ended the session.
+   */
   private async lock(tx: EntityManager, linker: Caller): Promise<void> {
     if (!(await lockActiveAccount(tx, linker.userId)) || !(await isUnrevoked(tx, linker))) {
       throw new Unauthenticated('the session or the account ended meanwhile');
@@ -229,7 +235,7 @@ interface SignInRow {
   expires_at: string;
 }
 
-/** A success that was not picked up in time is worth nothing any more. */
+/** The columns of a view. A success that was not collected in time counts as expired. */
 const viewColumns = sql`
   id, session_code, expires_at,
   case when expires_at <= now() and state <> 'FAILED' then 'EXPIRED' else state end as state`;
@@ -244,8 +250,8 @@ const viewOf = (row: SignInRow): SignInView => ({
 });
 
 /**
- * By one conditional statement, in the transaction that writes the session: of two at once, one gets it, and none when
- * the identity was unlinked meanwhile.
+ * Consumes a sign-in by one conditional statement, in the transaction that writes the session. Of two concurrent calls
+ * only one gets it, and none if the identity was unlinked meanwhile.
  */
 async function consume(tx: EntityManager, id: string, secretHash: Buffer, userId: string): Promise<boolean> {
   const rows = await statement(
@@ -259,7 +265,7 @@ async function consume(tx: EntityManager, id: string, secretHash: Buffer, userId
   return rows.length > 0;
 }
 
-/** Kept for a day, so that a page which comes back late is told what became of it. */
+/** Keeps rows for a day, so that a page that comes back late still learns the outcome. */
 export const oldSignIns = expiredRows(
   'old Blockpass sign-ins',
   'blockpass_sign_in',

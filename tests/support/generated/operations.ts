@@ -32,15 +32,15 @@ export type AuditOutcome =
 
 /** From the QR code to the session. SUCCESS, FAILED and EXPIRED are final. */
 export type BlockpassSignInState =
-  /** Waits for somebody to scan it. */
+  /** The QR code waits to be scanned. */
   | 'CREATED'
-  /** Start another one. */
+  /** It took too long. Start another one. */
   | 'EXPIRED'
   /** Blockpass refused it. Start another one. */
   | 'FAILED'
-  /** The QR code was scanned and works for no other phone. It stays so while Blockpass is away and cannot be told of the success. */
+  /** The QR code was scanned and works for no other phone. This state lasts while Blockpass is unavailable and cannot be told of the success. */
   | 'PROCESSING'
-  /** Call completeBlockpassSignIn. */
+  /** Blockpass accepted it. Call completeBlockpassSignIn. */
   | 'SUCCESS';
 
 /** The second step, with exactly one of the two codes. */
@@ -119,12 +119,12 @@ export type ErrorCode =
 
 /** A decision about one item. */
 export type KycDecisionInput = {
-  /** False rejects the item: the app asks the person for it again. */
+  /** True approves the item. False rejects it, and the app asks the person for it again. */
   approve: boolean;
   /** Required when approve is false: the Blockpass app shows it. At most 500 characters. */
   comment?: string | null | undefined;
   kind?: KycItemKind;
-  /** As of the KycItem. */
+  /** The slug of the KycItem. */
   slug: string;
 };
 
@@ -133,24 +133,24 @@ export type KycItemKind =
   | 'CERTIFICATE'
   | 'IDENTITY';
 
-/** Where one item of a KYC record stands. */
+/** The status of one item of a KYC record. */
 export type KycItemStatus =
   /** Accepted. */
   | 'APPROVED'
-  /** Asked for and not there. */
+  /** Requested, not uploaded yet. */
   | 'MISSING'
-  /** Uploaded, not judged yet. */
+  /** Uploaded, not reviewed yet. */
   | 'RECEIVED'
-  /** The comment says why; the Blockpass app shows it and asks again. */
+  /** Rejected. The comment gives the reason; the Blockpass app shows it and asks for the item again. */
   | 'REJECTED';
 
-/** Where a KYC record stands. Access tokens carry it as the claim kyc. */
+/** The status of a KYC record. Access tokens carry it as the claim kyc. */
 export type KycStatus =
-  /** Done, until something is uploaded again. */
+  /** A reviewer approved it. It waits again after another upload. */
   | 'APPROVED'
-  /** A reviewer has it in hand: nothing can be uploaded. */
+  /** A reviewer is reviewing it, so nothing can be uploaded. */
   | 'IN_REVIEW'
-  /** For the person or for a reviewer. */
+  /** The record waits for the person or for a reviewer. */
   | 'WAITING';
 
 /** The account that signs in, and its proof. */
