@@ -1,4 +1,5 @@
 import { benchGrowth } from './growth.ts';
+import { benchObserve } from './observe.ts';
 import { commitsPerSecond, type Database, startDatabase } from './support/database.ts';
 import { type Account, latencies, logins, queries, refreshes, register, signIn } from './support/load.ts';
 import {
@@ -212,6 +213,10 @@ const PARTS: Record<string, (database: Database) => Promise<void>> = {
     await benchLogin(database, 'bcrypt');
     await benchLogin(database, 'argon2id');
   },
+  observe: (database) =>
+    benchObserve(database, SECONDS, ({ what, target, observed, plain }) =>
+      compare(what, target, observed, plain),
+    ),
   growth: (database) => benchGrowth(database, SECONDS),
 };
 /** Parts that run only by name: a million accounts take some minutes. */

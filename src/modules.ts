@@ -17,6 +17,7 @@ import type { DatabaseSchema, ServingRights } from './platform/database/index.ts
 import { platform } from './platform/module.ts';
 import type { Module } from './platform/module-type.ts';
 import type { RuleTable } from './platform/rate-limit/index.ts';
+import type { Metric } from './platform/telemetry/index.ts';
 import { recovery } from './recovery/module.ts';
 import { roles } from './roles/module.ts';
 import { sessions } from './sessions/module.ts';
@@ -72,6 +73,9 @@ export const RESOLVERS = MODULES.flatMap(({ resolvers = [] }) => resolvers);
 export const GATEWAY_PERMISSIONS: readonly string[] = MODULES.flatMap(({ permissions = [] }) =>
   permissions.flatMap((words) => Object.values(words)),
 );
+
+/** Everything that is measured. */
+export const METRICS: readonly Metric[] = MODULES.flatMap(({ metrics = [] }) => metrics as readonly Metric[]);
 
 /** Every rate limit with its default. */
 export const RATE_LIMIT_RULES = Object.assign(

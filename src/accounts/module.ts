@@ -6,6 +6,7 @@ import { EmailResolver } from './email.resolver.ts';
 import { EMAIL_CHANGE_RULES } from './email-change.ts';
 import { CONFIRMATION_RULES } from './email-confirmation.ts';
 import { RECIPIENT_RULES } from './email-ownership.ts';
+import { registrations } from './metrics.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
 import { PROFILE_RULES } from './profile.ts';
 import { REGISTRANT_PROOF_RULES } from './registrant-proof.ts';
@@ -17,6 +18,7 @@ import { User } from './user.entity.ts';
 /** Accounts and their addresses. */
 export const accounts = {
   name: 'accounts',
+  metrics: [registrations],
   tables: {
     users: { entity: User, rights: ALL_RIGHTS },
     pending_registration: { entity: PendingRegistration, rights: ALL_RIGHTS },

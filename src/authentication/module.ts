@@ -1,5 +1,6 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
 import { AuthenticationResolver } from './authentication.resolver.ts';
+import { logins } from './metrics.ts';
 import { LOGIN_RULES } from './password-login.ts';
 import { REAUTHENTICATION_RULES } from './reauthentication.ts';
 import { RecoveryCodeTokensResolver } from './recovery-code-tokens.resolver.ts';
@@ -9,6 +10,7 @@ import { SignInChallenge } from './sign-in-challenge.entity.ts';
 /** Signing in, and proving it again. */
 export const authentication = {
   name: 'authentication',
+  metrics: [logins],
   tables: {
     sign_in_challenge: { entity: SignInChallenge, rights: ALL_RIGHTS },
   },

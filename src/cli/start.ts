@@ -1,11 +1,19 @@
-import { type CompositionOptions, compose, type Gateway, withMigrations } from '../composition/index.ts';
+import {
+  type CompositionOptions,
+  compose,
+  type Gateway,
+  METRICS,
+  withMigrations,
+} from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Foundation, layFoundation } from '../foundation.ts';
 import { Hints } from '../platform/hints.ts';
 import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
 import { createLogger, type Logger } from '../platform/logger.ts';
 import { isHere } from '../platform/server-settings.ts';
+import { startTelemetry } from '../platform/telemetry/start.ts';
 import { CommandError, STOPPED } from './streams.ts';
+import { version } from './version.ts';
 
 /** Milliseconds; longer than the time that the gateway gives requests in flight. */
 const SHUTDOWN_TIMEOUT = 15_000;
@@ -33,6 +41,12 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
   });
   interrupted.catch(() => {});
 
+  const endTelemetry = await startTelemetry({
+    ...config.telemetry,
+    host: config.http.host,
+    metrics: METRICS,
+    version: version(),
+  });
   const foundation = await layFoundation(config, lose);
   let raising: Promise<Gateway> | undefined;
   try {
@@ -47,6 +61,7 @@ export async function start({ config, output, errors, stopped }: StartOptions): 
     await Promise.race([gateway.drain(), lost]);
   } finally {
     if (raising) await closeRaised(raising);
+    await endTelemetry();
     await foundation.close();
     await sink.drained(LOG_PATIENCE);
   }

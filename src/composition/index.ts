@@ -34,6 +34,7 @@ import { composeRecovery } from './recovery.ts';
 import { composeSessions } from './sessions.ts';
 
 export { exportUsers, type ImportReport, type InputRecord, USER_FIELDS } from '../administration/index.ts';
+export { METRICS } from '../modules.ts';
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
 export { withMigrations } from './with-migrations.ts';
 

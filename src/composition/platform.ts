@@ -1,10 +1,10 @@
 import type { Config } from '../config/index.ts';
 import type { Foundation } from '../foundation.ts';
 import { MailTemplates } from '../mail-templates/index.ts';
-import { RATE_LIMIT_RULES, SCHEMA } from '../modules.ts';
+import { METRICS, RATE_LIMIT_RULES, SCHEMA } from '../modules.ts';
 import { OwnerNotices } from '../notices/index.ts';
 import { expiredTokens, mailedLinkData, OneTimeTokens } from '../one-time-tokens/index.ts';
-import { AuditLog, auditData, oldAuditEvents } from '../platform/audit/index.ts';
+import { AuditCounter, AuditLog, auditData, oldAuditEvents } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createOrm, migrationsReady } from '../platform/database/index.ts';
 import { DatabaseClock } from '../platform/database-clock.ts';
@@ -51,7 +51,16 @@ export async function composePlatform(
   const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
   const rateLimiter = new RateLimiter(buckets, { ...config.rateLimit, rules: RATE_LIMIT_RULES });
 
-  const orm = createOrm({ url: servingUrl, schema: SCHEMA, poolSize: POOL_SIZE });
+  const counters =
+    config.telemetry.metricsPort === undefined
+      ? []
+      : METRICS.filter((metric) => metric instanceof AuditCounter);
+  const orm = createOrm({
+    url: servingUrl,
+    schema: SCHEMA,
+    poolSize: POOL_SIZE,
+    runsAfterCommit: counters.length > 0,
+  });
   closing.push(() => orm.close());
   const fork = () => orm.em.fork();
   await migrationsReady(fork(), SCHEMA.migrations);
@@ -92,7 +101,7 @@ export async function composePlatform(
     rateLimiter,
     fork,
     feed,
-    audit: new AuditLog(),
+    audit: new AuditLog(counters),
     box,
     outbox,
     devMailbox:

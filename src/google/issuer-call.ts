@@ -1,3 +1,5 @@
+import { tracedFetch } from '../platform/telemetry/index.ts';
+
 /** Milliseconds for all calls of one request together. A person waits for it and gets an answer within five seconds. */
 export const DEADLINE = 4_000;
 /** Bytes of an answer. Google's keys and tokens have about 3 kB. */
@@ -20,7 +22,7 @@ export class IssuerAway extends Error {
  */
 export function boundedFetch(signal: AbortSignal): typeof fetch {
   return async (input, init) => {
-    const response = await fetch(input, { ...init, redirect: 'error', signal });
+    const response = await tracedFetch(input, { ...init, redirect: 'error', signal });
     const chunks: Uint8Array[] = [];
     let size = 0;
     for await (const chunk of response.body ?? []) {

@@ -6,7 +6,9 @@ import {
   RESOLVER_OF,
   type RequestContext,
 } from '../platform/request/index.ts';
+import { tracing } from '../platform/telemetry/index.ts';
 import type { AuthorizationChecker } from './authorization.ts';
+import { measureRootFields } from './root-field-telemetry.ts';
 
 export interface SchemaOptions {
   readonly resolvers: readonly ResolverClass[];
@@ -46,13 +48,19 @@ export async function buildSchema({
   const schema = await build({
     resolvers: [...resolvers] as unknown as NonEmptyArray<ClassType>,
     container: { get: resolverOf },
-    authChecker: async ({ context }: { context: RequestContext }, requirements: AuthorizationRequirement[]) =>
-      (await isAuthorized?.(context, requirements)) ?? false,
+    authChecker: ({ context }: { context: RequestContext }, requirements: AuthorizationRequirement[]) =>
+      tracing().span(
+        'authorize',
+        'internal',
+        {},
+        async () => (await isAuthorized?.(context, requirements)) ?? false,
+      ),
     validate: false,
     // The check is a whole introspection at each start. Apollo checks the schema too, and a test prints it.
     skipCheck: true,
     pubSub: NO_TOPICS,
   });
+  measureRootFields(schema);
   schema.extensions = { ...schema.extensions, [RESOLVER_OF]: resolverOf };
   return schema;
 }

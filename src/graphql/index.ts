@@ -4,6 +4,7 @@ export { ErrorCodesResolver } from './error-codes.resolver.ts';
 export { type FailureLog, logFailures } from './failure-log.ts';
 export { formatError } from './format-error.ts';
 export { costLimit, documentLimits, MAX_TOKENS, MAX_VALIDATION_ERRORS } from './limits/index.ts';
+export { operationSeconds, refused } from './metrics.ts';
 export { noSubscription } from './no-subscription.ts';
 export { oneSessionPerDocument } from './one-session-per-document.ts';
 export { operationNote } from './operation-name.ts';

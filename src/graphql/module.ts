@@ -1,10 +1,12 @@
 import type { Module } from '../platform/module-type.ts';
 import { ErrorCodesResolver } from './error-codes.resolver.ts';
+import { operationSeconds, refused } from './metrics.ts';
 import { GRAPHQL_SETTINGS } from './settings.ts';
 
 /** The GraphQL server. */
 export const graphql = {
   name: 'graphql',
+  metrics: [operationSeconds, refused],
   resolvers: [ErrorCodesResolver],
   settings: [GRAPHQL_SETTINGS],
 } satisfies Module;

@@ -1,6 +1,7 @@
 import type { ApolloServerPlugin } from '@apollo/server';
 import type { DocumentNode, OperationDefinitionNode } from 'graphql';
 import type { RequestContext } from '../platform/request/index.ts';
+import { tracing } from '../platform/telemetry/index.ts';
 import { fieldSum, fragmentsOf } from './fragments.ts';
 
 /** Notes the operation of a request for the log, and the time from which several of its fields are executed. */
@@ -11,11 +12,18 @@ export const operationNote: ApolloServerPlugin<RequestContext> = {
         if (!operation) return;
         const name = operationName(document, operation);
         contextValue.facts.operation = name;
+        nameSpan(operation.operation, name);
         if (name.includes(',')) contextValue.severalFieldsSince = performance.now();
       },
     };
   },
 };
+
+function nameSpan(type: string, name: string): void {
+  const span = tracing().current();
+  span.rename(`${type} ${name}`);
+  span.set({ 'graphql.operation.type': type, 'graphql.operation.name': name });
+}
 
 /**
  * Names the root fields of an operation as in the schema, each once: `login`, or `auditEvents,users`. The limits of

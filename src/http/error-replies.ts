@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { refused } from '../graphql/index.ts';
 import { ErrorCode, HTTP_STATUS, InvalidDpopProof } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import { asGatehouseError } from '../platform/unavailable.ts';
@@ -79,6 +80,7 @@ export function replyToError(
 ): FastifyReply {
   const expected = asGatehouseError(error);
   if (expected) {
+    refused.add({ code: expected.code });
     request.log.info({ code: expected.code, detail: expected.detail }, 'a request was refused');
     const { code, message, extensions } = expected;
     // The same headers as in a reply of GraphQL (graphql/reply-plugin.ts).

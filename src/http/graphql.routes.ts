@@ -26,6 +26,7 @@ import {
   replyPlugin,
 } from '../graphql/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
+import { tracing } from '../platform/telemetry/index.ts';
 import { developmentOnly } from './development-only.ts';
 import { bodyBytes, OperationPlaces } from './operation-places.ts';
 import type { RequestContexts } from './request-context.ts';
@@ -119,7 +120,8 @@ export function graphqlRoutes({
       await places.enter(bytes, () => request.socket.destroyed);
       let body: unknown;
       try {
-        body = await answer.call(app, request, reply);
+        // The operation gives it a better name, once its document is parsed.
+        body = await tracing().span('graphql', 'internal', {}, () => answer.call(app, request, reply));
       } finally {
         places.leave();
       }

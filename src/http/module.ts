@@ -1,10 +1,12 @@
 import type { Module } from '../platform/module-type.ts';
+import { httpRequests, webSockets } from './metrics.ts';
 import { HTTP_SETTINGS } from './settings.ts';
 import { SOCKET_RULES } from './subscription-socket.ts';
 
 /** The HTTP server. */
 export const http = {
   name: 'http',
+  metrics: [httpRequests, webSockets],
   rateLimits: { ...SOCKET_RULES },
   settings: [HTTP_SETTINGS],
 } satisfies Module;

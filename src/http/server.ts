@@ -10,7 +10,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { GraphQLSchema } from 'graphql';
-import { type FailureLog, type RecordRefusals, refusalOf, refusalTrail } from '../graphql/index.ts';
+import { type FailureLog, type RecordRefusals, refusalOf, refusalTrail, refused } from '../graphql/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import type { Hints } from '../platform/hints.ts';
 import type { DevMailbox } from '../platform/mail/index.ts';
@@ -33,6 +33,7 @@ import { refuseHandshakes } from './handshakes.ts';
 import { type HealthOptions, healthRoutes } from './health.routes.ts';
 import { checkHostHeader } from './host-header-check.ts';
 import { mailboxRoutes } from './mailbox.routes.ts';
+import { httpRequests } from './metrics.ts';
 import { oneCredential } from './one-credential.ts';
 import { lostCookieHint, refusedOriginHint, untrustedProxyHint } from './operator-hints.ts';
 import { ForeignOrigin, originCheck, originGuard } from './origin-guard.ts';
@@ -40,6 +41,7 @@ import type { Budget } from './place-table.ts';
 import { limitRequestAge } from './request-age.ts';
 import { factsOf, type RequestContexts } from './request-context.ts';
 import { requestIdHook, requestIdOf } from './request-id.ts';
+import { traceRequests } from './request-tracing.ts';
 import { routeName } from './route-name.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { SocketBudget } from './socket-places.ts';
@@ -111,6 +113,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
     clientErrorHandler: replyToParserError(security),
   });
+  traceRequests(app, options.trustedProxies);
   guardConnections(app, security);
   const requestMaxAge = options.requestMaxAgeSeconds * 1_000;
   limitRequestAge(app, requestMaxAge);
@@ -233,6 +236,8 @@ const withoutCaller = ({ em, source }: RequestContext) => ({ em, source, authent
  */
 function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unmatched';
+    httpRequests.add({ route, status: String(reply.statusCode) });
     request.log.info(
       {
         method: request.method,
@@ -249,6 +254,9 @@ function logRequests(app: FastifyInstance): void {
 function failureLog(log: FastifyBaseLogger): FailureLog {
   return {
     fault: (error, facts) => log.error({ ...facts, err: error }, 'an operation failed'),
-    refusal: (facts) => log.info(facts, 'an operation was refused'),
+    refusal(facts) {
+      refused.add({ code: String(facts.code) }, Number(facts.times));
+      log.info(facts, 'an operation was refused');
+    },
   };
 }

@@ -1,4 +1,6 @@
 import type { WebSocket } from '@fastify/websocket';
+import { single } from '../platform/telemetry/index.ts';
+import { webSockets } from './metrics.ts';
 import { type Budget, type Place, PlaceTable } from './place-table.ts';
 
 /** RFC 6455 section 7.4.1. */
@@ -28,6 +30,7 @@ export class SocketPlaces {
 
   constructor(private readonly budget: SocketBudget) {
     this.table = new PlaceTable(budget);
+    webSockets.readBy(() => single(this.table.size));
   }
 
   /**

@@ -1,5 +1,6 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
 import { CURRENT_PASSWORD_RULES } from './current-password-check.ts';
+import { hashQueueLength, hashSeconds } from './metrics.ts';
 import { PasswordResolver } from './password.resolver.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import { PASSWORD_SETTINGS } from './settings.ts';
@@ -7,6 +8,7 @@ import { PASSWORD_SETTINGS } from './settings.ts';
 /** Passwords. */
 export const passwords = {
   name: 'passwords',
+  metrics: [hashQueueLength, hashSeconds],
   tables: {
     password_credential: { entity: PasswordCredential, rights: ALL_RIGHTS },
   },

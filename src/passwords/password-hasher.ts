@@ -7,7 +7,9 @@ import { timeLeft } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import { FifoSemaphore, type Line } from '../platform/fifo-semaphore.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
+import { single, tracing } from '../platform/telemetry/index.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
+import { hashQueueLength, hashSeconds } from './metrics.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import { StandingQueue } from './standing-queue.ts';
 import {
@@ -133,6 +135,7 @@ export class PasswordHasher {
       queue: options.queue,
       reserved: options.reserved ?? 0,
     });
+    hashQueueLength.readBy(() => single(this.#semaphore.waiting));
     this.#openQueue = new StandingQueue(options.maxWaitMs);
     this.#pool = new Piscina({
       // Node strips the types of src/hash-worker.ts when it loads it, and loads dist/hash-worker.js unchanged.
@@ -306,15 +309,23 @@ export class PasswordHasher {
     const deadline = timeout(allowedMs);
     // A job that waits longer would end after the deadline, and would delay others meanwhile.
     const tooLate = timeout(allowedMs - this.#runMs);
-    await this.#semaphore.enter(AbortSignal.any([tooLate, this.#ended.signal]), line).catch(() => {
+    const turn = AbortSignal.any([tooLate, this.#ended.signal]);
+    const waited = tracing().span('password hash queue', 'internal', {}, () =>
+      this.#semaphore.enter(turn, line),
+    );
+    await waited.catch(() => {
       throw this.#refusal(line, 'No thread was free in time.');
     });
     try {
       const begun = performance.now();
       try {
-        return await this.#pool.run(job, { name, signal: AbortSignal.any([deadline, this.#ended.signal]) });
+        const signal = AbortSignal.any([deadline, this.#ended.signal]);
+        return await tracing().span('password hash', 'internal', { 'gatehouse.hash.kind': name }, () =>
+          this.#pool.run(job, { name, signal }),
+        );
       } finally {
         this.#semaphore.leave();
+        hashSeconds.observeSince(begun, {});
         this.#runMs += (performance.now() - begun - this.#runMs) / RUNS_REMEMBERED;
       }
     } catch (cause) {

@@ -1,5 +1,6 @@
 import { type DestinationStream, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import { isDatabaseError } from './database/index.ts';
+import { errorReports, tracing } from './telemetry/index.ts';
 
 export type Logger = pino.Logger;
 
@@ -15,9 +16,43 @@ export function createLogger(level: string, destination: DestinationStream): Log
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
+      mixin: traceFacts,
+      hooks: { logMethod: reportErrors },
     },
     destination,
   );
+}
+
+/** pino's number of the level `error`. */
+const ERROR = 50;
+
+/** What is logged as an error is reported too, so that the log and the reports cannot disagree. */
+function reportErrors(
+  this: pino.Logger,
+  args: Parameters<pino.LogFn>,
+  method: pino.LogFn,
+  level: number,
+): void {
+  const [facts, message] = args as unknown as [unknown, unknown];
+  if (level >= ERROR) {
+    const { err: error, requestId, field, chore } = (facts ?? {}) as Record<string, unknown>;
+    errorReports().report({
+      error,
+      message: typeof message === 'string' ? message : 'an error without words',
+      requestId: textOrNone(requestId ?? this.bindings().requestId),
+      operation: textOrNone(field ?? chore),
+      traceId: tracing().traceId(),
+    });
+  }
+  method.apply(this, args);
+}
+
+const textOrNone = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** The trace that a line belongs to, for a search from the log to the trace and back. */
+function traceFacts(): { traceId?: string } {
+  const traceId = tracing().traceId();
+  return traceId === undefined ? {} : { traceId };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { RuleTable } from './rate-limit/index.ts';
 import type { SettingsSection } from './setting-declaration.ts';
+import type { Metric } from './telemetry/index.ts';
 
 /** A right of the serving login to the rows of a table. */
 export type Right = 'select' | 'insert' | 'update' | 'delete';
@@ -15,7 +16,7 @@ export type ResolverClass = abstract new (...args: never[]) => object;
 
 /**
  * Everything that one capability declares, in `module.ts` of its folder. `src/modules.ts` lists the modules. The
- * database schema and its rights, the GraphQL schema, the permissions, the rate limits and the settings are derived from
+ * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings are derived from
  * that list.
  */
 export interface Module {
@@ -34,6 +35,8 @@ export interface Module {
   readonly permissions?: ReadonlyArray<Readonly<Record<string, string>>>;
   /** Rate limits with their defaults. */
   readonly rateLimits?: RuleTable;
+  /** What is measured (docs/operations.md). */
+  readonly metrics?: readonly Metric[];
   /** Settings, of which `Config`, `.env.example` and the tables of docs/configuration.md are made. */
   readonly settings?: readonly SettingsSection[];
 }

@@ -16,6 +16,13 @@ export function wholeNumber({ min, max }: { min: number; max: number }): Parser<
   });
 }
 
+/** A number from 0 to 1. */
+export const share = accepting('0 to 1', (value): number => {
+  const number = /^(0|1|0?\.\d+|1\.0+)$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= 0 && number <= 1)) throw new Error('must be a number from 0 to 1');
+  return number;
+});
+
 export function oneOf<const T extends string>(...choices: readonly T[]): Parser<T> {
   const accepts = choices.map((choice) => `\`${choice}\``).join(', ');
   return accepting(accepts.replace(/, (?=[^,]*$)/, ' or '), (value) => {
@@ -75,6 +82,18 @@ export function urlOf(...protocols: readonly string[]): Parser<string> {
     return value;
   });
 }
+
+/** As Sentry shows it: `https://KEY@HOST/PROJECT`. */
+export const sentryDsn = accepting('`https://KEY@HOST/PROJECT`', (value): string => {
+  const url = URL.parse(value);
+  const isDsn =
+    url !== null &&
+    ['http:', 'https:'].includes(url.protocol) &&
+    url.username !== '' &&
+    /\/\d+$/.test(url.pathname);
+  if (!isDsn) throw new Error('must be a DSN as Sentry shows it: https://KEY@HOST/PROJECT');
+  return value;
+});
 
 /** Comma list of base64 keys of 32 bytes; the first one writes, all read. */
 export const keyring = accepting(

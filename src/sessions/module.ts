@@ -1,4 +1,5 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
+import { refreshes, revocationAge, sessionsRevoked, signingKeyAge } from './metrics.ts';
 import { REFRESH_RULES } from './refresh-rotation.ts';
 import { Revocation } from './revocation.entity.ts';
 import { ServiceTokenResolver } from './service-token.resolver.ts';
@@ -11,6 +12,7 @@ import { SigningKey } from './signing-key.entity.ts';
 /** Sessions and their tokens. */
 export const sessions = {
   name: 'sessions',
+  metrics: [refreshes, sessionsRevoked, revocationAge, signingKeyAge],
   tables: {
     session: { entity: Session, rights: ALL_RIGHTS },
     ending: { entity: Revocation, rights: ['select', 'insert'] },

@@ -11,6 +11,7 @@ import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type RequestSource } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
+import { refreshes } from './metrics.ts';
 import { type Judgement, judgePresentation } from './refresh-contract.ts';
 import type { RefreshTokenClaims, RefreshTokens } from './refresh-token.ts';
 import type { Revocations } from './revocations.ts';
@@ -77,7 +78,7 @@ export class RefreshRotation {
    */
   async rotate(em: EntityManager, token: string | undefined, source: RequestSource): Promise<TokenPair> {
     try {
-      if (token === undefined) throw new InvalidRefreshToken('none was sent');
+      if (token === undefined) throw unknown('none was sent');
       return await this.exchange(em, token, source);
     } catch (error) {
       // After the exchange: the effects of the refusal are committed, and a refresh that succeeds is not charged here.
@@ -94,7 +95,7 @@ export class RefreshRotation {
       ['refresh.ip', source.networks],
       ...(presented ? [['refresh.session', chargedAs(presented, source)] as const] : []),
     );
-    if (!presented) throw new InvalidRefreshToken('not a refresh token of this gateway');
+    if (!presented) throw unknown('not a refresh token of this gateway');
     await this.deps.keyBinding.requireForRefresh(em, presented, source);
 
     const { session, subject } = await this.present(em, presented, source);
@@ -112,16 +113,24 @@ export class RefreshRotation {
     const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const rotation = await this.deps.store.rotate(em, presented, use);
-      if (rotation.kind === 'rotated') return rotation;
-      if (rotation.kind === 'unknown') throw new InvalidRefreshToken('no such session');
+      if (rotation.kind === 'rotated') {
+        refreshes.add({ outcome: 'rotated' });
+        return rotation;
+      }
+      if (rotation.kind === 'unknown') throw unknown('no such session');
       const { found } = rotation;
       const judgement = this.judge(found, presented, use);
       try {
         if (judgement.outcome === 'rotate') continue;
         if (judgement.outcome === 'reuse' || judgement.outcome === 'refuse') requireFreshEvidence(source);
-        return await this.carryOut(em, judgement, found, presented, source);
+        const outcome = await this.carryOut(em, judgement, found, presented, source);
+        refreshes.add({ outcome: COUNTED_AS[judgement.outcome] });
+        return outcome;
       } catch (error) {
-        if (!(error instanceof ChangedMeanwhile)) throw error;
+        if (error instanceof ChangedMeanwhile) continue;
+        // Another error is no outcome of a refresh: the database may be away.
+        if (isRefusal(error)) refreshes.add({ outcome: COUNTED_AS[judgement.outcome] });
+        throw error;
       }
     }
     throw new ServiceUnavailable({ detail: 'the session kept changing' });
@@ -238,6 +247,25 @@ export class RefreshRotation {
       });
     });
   }
+}
+
+/** What the metric `gatehouse_refreshes_total` calls a judgement. */
+const COUNTED_AS: Readonly<Record<Judgement['outcome'], string>> = {
+  rotate: 'rotated',
+  'move forward': 'moved_forward',
+  repeat: 'repeated',
+  reuse: 'reused',
+  superseded: 'superseded',
+  refuse: 'refused',
+  unknown: 'unknown',
+};
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof InvalidRefreshToken || error instanceof RefreshTokenSuperseded;
+
+function unknown(detail: string): InvalidRefreshToken {
+  refreshes.add({ outcome: 'unknown' });
+  return new InvalidRefreshToken(detail);
 }
 
 /**

@@ -3,7 +3,9 @@ import { isDatabaseAway, outsideDeadline } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { EventFeed } from '../platform/events/index.ts';
 import type { Caller } from '../platform/request/index.ts';
+import { single } from '../platform/telemetry/index.ts';
 import type { KnownRevocations } from './lost-revocations.ts';
+import { revocationAge } from './metrics.ts';
 import { RevocationKind } from './revocation.entity.ts';
 import { isUnrevoked } from './revocation-lookup.ts';
 import { type ReadPoint, RevocationReader, type RevocationRow } from './revocation-reader.ts';
@@ -55,6 +57,7 @@ export class RevocationCache {
     private readonly log: (message: string, error?: unknown) => void,
   ) {
     this.reader = new RevocationReader(fork);
+    revocationAge.readBy(() => single((performance.now() - this.readAt) / 1_000));
     feed.subscribe('endings', () => void this.catchUp());
   }
 

@@ -3,6 +3,8 @@ import type { CryptoKey, JWK } from 'jose';
 import { AdvisoryLock, lockInTransaction, sql, statement } from '../platform/database/index.ts';
 import { ServiceUnavailable } from '../platform/errors.ts';
 import type { SecretBox } from '../platform/secret-box.ts';
+import { single } from '../platform/telemetry/index.ts';
+import { signingKeyAge } from './metrics.ts';
 import type { Revocations } from './revocations.ts';
 import { SigningKey } from './signing-key.entity.ts';
 import {
@@ -77,7 +79,9 @@ export class SigningKeys {
     /** The key of JWT_PRIVATE_KEY_FILE. When it is set, only this key signs. */
     private readonly own: CurrentSigningKey | null,
     private readonly log: (message: string, error: unknown) => void,
-  ) {}
+  ) {
+    signingKeyAge.readBy(() => this.age());
+  }
 
   /**
    * Loads the keys of the database. The first start makes a key, and so does the first start with another JWT_ALG. With
@@ -148,6 +152,13 @@ export class SigningKeys {
       .sort((a, b) => this.preference(b) - this.preference(a) || b.signsFrom - a.signsFrom);
     if (!best) throw new ServiceUnavailable({ detail: 'no key signs access tokens now' });
     return best;
+  }
+
+  private age() {
+    if (this.own) return [];
+    const { kid } = this.current();
+    const createdAt = this.byKid.get(kid)?.createdAt.getTime() ?? this.now();
+    return single((this.now() - createdAt) / 1_000);
   }
 
   find(kid: string): VerificationKey | undefined {

@@ -1,3 +1,4 @@
+import { tracedFetch } from '../../platform/telemetry/index.ts';
 import { BlockpassAway, BlockpassRefused } from './errors.ts';
 
 /** Milliseconds for a call with its retry. A person waits for it. */
@@ -45,7 +46,7 @@ async function attempt(baseUrl: string, call: Call, signal: AbortSignal): Promis
   let response: Response;
   let answer: Uint8Array;
   try {
-    response = await fetch(baseUrl + call.path, {
+    response = await tracedFetch(baseUrl + call.path, {
       method: call.method,
       redirect: 'manual',
       signal,

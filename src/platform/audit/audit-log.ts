@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql, statement } from '../database/index.ts';
+import { afterCommit, sql, statement } from '../database/index.ts';
 import { newId } from '../id.ts';
 import type { RequestSource } from '../request/request-source.ts';
+import type { AuditCounter } from './audit-counter.ts';
 import { AuditOutcome } from './audit-event.entity.ts';
 
 export interface AuditEntry {
@@ -19,6 +20,9 @@ export interface AuditEntry {
  * Writes the audit trail. Call it in the transaction of the change: a change that cannot be recorded is rolled back.
  */
 export class AuditLog {
+  /** @param counters of the metrics; none where nothing collects metrics */
+  constructor(private readonly counters: ReadonlyArray<AuditCounter<string>> = []) {}
+
   record(em: EntityManager, source: RequestSource, entry: AuditEntry): Promise<void> {
     return this.recordAll(em, source, [entry]);
   }
@@ -47,5 +51,9 @@ export class AuditLog {
         from jsonb_to_recordset(${JSON.stringify(events)}::jsonb)
           as event (id uuid, action text, actor_id uuid, subject_id uuid, outcome text, details jsonb)`,
     );
+    if (this.counters.length === 0) return;
+    afterCommit(em, () => {
+      for (const entry of entries) for (const counter of this.counters) counter.count(entry);
+    });
   }
 }

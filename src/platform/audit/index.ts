@@ -1,4 +1,6 @@
+export { AuditCounter } from './audit-counter.ts';
 export { AuditEvent, AuditOutcome } from './audit-event.entity.ts';
+export type { AuditEntry } from './audit-log.ts';
 export { AuditLog } from './audit-log.ts';
 export type { AuditReceiver } from './audit-receiver.ts';
 export { AuditStream } from './audit-stream.ts';

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientBase, type Pool, type PoolClient } from 'pg';
 import { withCommitOutcome } from './commit-outcome.ts';
+import { databaseConnections } from './metrics.ts';
 import { timeLeft } from './operation-deadline.ts';
 import { PREPARED } from './statement.ts';
+import { withTelemetry } from './statement-telemetry.ts';
 
 /**
  * Milliseconds for the answer to a statement: one second more than the statement timeout of the server. So it passes
@@ -23,13 +25,24 @@ export type SessionSettings = Readonly<Record<string, number>>;
 export function careForPool(pool: Pool, settings: SessionSettings): void {
   pool.on('connect', (client) => {
     const introduced = introduce(client, settings);
-    return withCommitOutcome(
-      withDeadline(
-        withOperationDeadline(leftWhenReadOnly(withPreparedStatements(client, introduced)), pool, introduced),
+    return withTelemetry(
+      withCommitOutcome(
+        withDeadline(
+          withOperationDeadline(
+            leftWhenReadOnly(withPreparedStatements(client, introduced)),
+            pool,
+            introduced,
+          ),
+        ),
+        pool,
       ),
-      pool,
     );
   });
+  databaseConnections.readBy(() => [
+    { value: pool.totalCount - pool.idleCount, labels: { state: 'busy' } },
+    { value: pool.idleCount, labels: { state: 'idle' } },
+    { value: pool.waitingCount, labels: { state: 'waiting' } },
+  ]);
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
   Object.assign(pool, { connect: async () => refusedWhenEnding(releasedWhenDead(await connect()), pool) });
 }

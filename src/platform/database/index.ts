@@ -1,4 +1,5 @@
 export { AdvisoryLock, lockInTransaction, tryLockInTransaction } from './advisory-lock.ts';
+export { AfterCommit, afterCommit } from './after-commit.ts';
 export { isOutcomeUnknown } from './commit-outcome.ts';
 export { destroyClient, withDeadline } from './connection-care.ts';
 export { serversOf } from './database-url.ts';

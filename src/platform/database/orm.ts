@@ -1,6 +1,7 @@
 import { ReflectMetadataProvider } from '@mikro-orm/decorators/legacy';
 import { type EntityClass, type MigrationObject, MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import { AfterCommit } from './after-commit.ts';
 import { careForPool, type SessionSettings } from './connection-care.ts';
 import { migrationSettings, TableMigrator } from './migrations.ts';
 import { connectorTo } from './primary.ts';
@@ -37,15 +38,24 @@ export interface DatabaseOptions {
   poolSize: number;
   /** `none` removes the timeouts, for migrations. */
   timeouts?: 'serving' | 'none';
+  /** Whether `afterCommit` is used; otherwise the ORM is spared the events. */
+  runsAfterCommit?: boolean;
 }
 
-export function createOrm({ url, schema, poolSize, timeouts = 'serving' }: DatabaseOptions): MikroORM {
+export function createOrm({
+  url,
+  schema,
+  poolSize,
+  timeouts = 'serving',
+  runsAfterCommit = false,
+}: DatabaseOptions): MikroORM {
   const connector = connectorTo(url);
   return new MikroORM({
     clientUrl: connector.connectionString,
     entities: [...schema.entities],
     metadataProvider: ReflectMetadataProvider,
     extensions: [TableMigrator],
+    subscribers: runsAfterCommit ? [new AfterCommit()] : [],
     migrations: { ...migrationSettings, migrationsList: [...schema.migrations] },
     // Migrations make the functions; entities do not know them.
     schemaGenerator: { ignoreRoutines: true },

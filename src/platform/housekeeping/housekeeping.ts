@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AdvisoryLock, tryLockInTransaction } from '../database/index.ts';
+import { tracing } from '../telemetry/index.ts';
 
 /** Rows of one transaction: few enough not to delay other transactions. */
 const BATCH = 500;
@@ -55,7 +56,9 @@ export class Housekeeping {
   async round(): Promise<void> {
     for (const chore of this.chores) {
       try {
-        const removed = await this.finish(chore);
+        const removed = await tracing().span('housekeeping', 'root', { 'gatehouse.chore': chore.name }, () =>
+          this.finish(chore),
+        );
         if (removed > 0) this.log('housekeeping', { chore: chore.name, removed });
       } catch (error) {
         this.log('housekeeping failed', { chore: chore.name, err: error });

@@ -6,9 +6,11 @@ import { RateLimited } from '../errors.ts';
 import type { EventFeed } from '../events/index.ts';
 import type { RateLimiter } from '../rate-limit/index.ts';
 import type { SecretBox } from '../secret-box.ts';
+import { tracing } from '../telemetry/index.ts';
 import { type Mail, type MailTransport, type MailWriter, type RecipientRule, Undeliverable } from './mail.ts';
 import { MAIL_JOB } from './mail-outbox.ts';
 import { mailboxKey } from './mailbox-key.ts';
+import { mailJobs } from './metrics.ts';
 
 /** Jobs that one process works on concurrently. */
 const CONCURRENCY = 4;
@@ -69,6 +71,7 @@ export class MailWorker {
   constructor(private readonly deps: MailWorkerDependencies) {
     this.writers = new Map(deps.writers.map((writer) => [writer.kind, writer]));
     deps.feed.subscribe('mail', () => this.wake());
+    mailJobs.readBy(() => this.countJobs());
   }
 
   start(): void {
@@ -87,6 +90,19 @@ export class MailWorker {
     await this.deps.transport.close();
   }
 
+  private async countJobs() {
+    const [row] = await statement(
+      this.deps.fork(),
+      sql<{ waiting: number; retrying: number }>`
+        select count(*) filter (where attempts = 0)::int as waiting, count(*) filter (where attempts > 0)::int as retrying
+        from mail_job where finished_at is null`,
+    );
+    return [
+      { value: row?.waiting ?? 0, labels: { state: 'waiting' } },
+      { value: row?.retrying ?? 0, labels: { state: 'retrying' } },
+    ] as const;
+  }
+
   private wake(): void {
     this.woken = true;
     if (this.stopped || this.runs.size === CONCURRENCY) return;
@@ -101,7 +117,7 @@ export class MailWorker {
       const job = await this.claim();
       if (job) {
         this.wake();
-        await this.work(job);
+        await tracing().span('send mail', 'root', { 'gatehouse.mail.kind': job.kind }, () => this.work(job));
       } else if (!this.woken) return;
     }
   }

@@ -1,4 +1,5 @@
 import { RateLimited } from '../errors.ts';
+import { rateLimited } from './metrics.ts';
 import { type BucketRule, type DeclaredRule, SHARED, type WiderNetworks } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
@@ -51,7 +52,10 @@ export class RateLimiter<in Rule extends string> {
       if (!this.options.enabled || buckets.length === 0) continue;
       const waits = await this.buckets.take(buckets);
       const wait = Math.max(...waits);
-      if (wait > 0) throw new RateLimited(wait, `the bucket ${buckets[waits.indexOf(wait)]?.name} is empty`);
+      if (wait > 0) {
+        rateLimited.add({ rule });
+        throw new RateLimited(wait, `the bucket ${buckets[waits.indexOf(wait)]?.name} is empty`);
+      }
     }
   }
 

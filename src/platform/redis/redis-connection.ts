@@ -1,4 +1,6 @@
+import { single } from '../telemetry/index.ts';
 import { withTimeout } from '../with-timeout.ts';
+import { redisUp } from './metrics.ts';
 import { redactRedisError } from './redact-redis-error.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 import { RedisAway } from './redis-away.ts';
@@ -67,6 +69,7 @@ export class RedisConnection {
 
   constructor(private readonly options: RedisConnectionOptions) {
     this.address = redisAddress(options.url);
+    if (options.purpose === 'commands') redisUp.readBy(() => single(this.isUp() ? 1 : 0));
   }
 
   /** Subscribes on every new connection before it counts as up. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { tracing } from '../telemetry/index.ts';
 import type { RedisClient } from './redis-link.ts';
 
 /** A Lua script, which Redis executes atomically. It uses only the keys that it is given. */
@@ -10,7 +11,12 @@ export class RedisScript {
   }
 
   /** `args` are ARGV[1], ARGV[2] and so on. */
-  async run(
+  run(client: RedisClient, keys: readonly string[], args: ReadonlyArray<string | number>): Promise<unknown> {
+    const attributes = { 'db.system.name': 'redis', 'db.operation.name': 'EVALSHA' } as const;
+    return tracing().span('EVALSHA', 'client', attributes, () => this.send(client, keys, args));
+  }
+
+  private async send(
     client: RedisClient,
     keys: readonly string[],
     args: ReadonlyArray<string | number>,

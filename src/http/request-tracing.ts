@@ -1,0 +1,47 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type OpenSpan, tracing } from '../platform/telemetry/index.ts';
+import { peersIn } from './connection-places.ts';
+import { routeName } from './route-name.ts';
+
+/**
+ * Gives each request a span, which lasts until the response is sent. Registered before the hook that logs a request, so that
+ * the log line carries the id of the trace.
+ * @param trustedProxies whose `traceparent` is taken over (W3C Trace Context); of others it could join foreign traces
+ */
+export function traceRequests(app: FastifyInstance, trustedProxies: readonly string[]): void {
+  if (!tracing().isOn) return;
+  const isTrusted = peersIn(trustedProxies);
+  const spans = new WeakMap<FastifyRequest, OpenSpan>();
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { traceparent } = request.headers;
+    const parent =
+      typeof traceparent === 'string' && isTrusted(request.socket.remoteAddress ?? '')
+        ? traceparent
+        : undefined;
+    const span = tracing().open(
+      routeName(request),
+      {
+        'http.request.method': request.method,
+        'http.route': request.routeOptions.url ?? '',
+        'gatehouse.request_id': request.id,
+      },
+      parent,
+    );
+    spans.set(request, span);
+    span.enter(done);
+  });
+  // Once more: what reads the body calls the next hook from an event of the socket, outside of the span.
+  app.addHook('preHandler', (request, _reply, done) => {
+    const span = spans.get(request);
+    return span ? span.enter(done) : done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const span = spans.get(request);
+    if (!span) return done();
+    span.set({ 'http.response.status_code': reply.statusCode });
+    if (reply.statusCode >= 500) span.fail({ code: reply.statusCode });
+    // The line in the log is written meanwhile.
+    span.enter(done);
+    span.end();
+  });
+}

@@ -1,0 +1,83 @@
+import { CannotStart } from '../cannot-start.ts';
+import { errorReports, startErrorReports } from './error-reports.ts';
+import type { Metric } from './metrics.ts';
+import { startTracing, tracing } from './tracing.ts';
+
+export interface TelemetryOptions {
+  /** Base of an OTLP/HTTP receiver; undefined: nothing is traced, and OpenTelemetry is not loaded. */
+  readonly otlpEndpoint: string | undefined;
+  readonly serviceName: string;
+  readonly version: string;
+  /** Port of `/metrics`; undefined: nothing is collected, and prom-client is not loaded. */
+  readonly metricsPort: number | undefined;
+  readonly host: string;
+  /** Every metric that the modules declare. */
+  readonly metrics: readonly Metric[];
+  readonly environment: string;
+  /** Undefined: unexpected errors go to the log only, and Sentry's package is not loaded. */
+  readonly sentryDsn: string | undefined;
+  /** Share of the traces that are recorded, 0 to 1. */
+  readonly sampled: number;
+}
+
+/** The packages that `import()` below needs. They are optional: npm installs them only where they are asked for. */
+const OPEN_TELEMETRY = [
+  '@opentelemetry/api',
+  '@opentelemetry/context-async-hooks',
+  '@opentelemetry/exporter-trace-otlp-http',
+  '@opentelemetry/resources',
+  '@opentelemetry/sdk-trace',
+];
+
+/**
+ * Starts what the settings ask for. Call it before the first connection and the first request.
+ * @returns how to end it: what waits is exported first, for two seconds at most.
+ * @throws {CannotStart} when a package is not installed.
+ */
+export async function startTelemetry(options: TelemetryOptions): Promise<() => Promise<void>> {
+  const { otlpEndpoint: endpoint, version: serviceVersion, environment, sentryDsn: dsn } = options;
+  if (endpoint !== undefined) {
+    const { openTelemetry } = await optional(
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      OPEN_TELEMETRY,
+      () => import('./open-telemetry.ts'),
+    );
+    const { serviceName, sampled } = options;
+    startTracing(openTelemetry({ endpoint, serviceName, serviceVersion, environment, sampled }));
+  }
+  if (dsn !== undefined) {
+    const { sentry } = await optional('SENTRY_DSN', ['@sentry/core'], () => import('./sentry.ts'));
+    startErrorReports(sentry({ dsn, environment, release: `gatehouse@${serviceVersion}` }));
+  }
+  const closeMetrics = await startMetrics(options);
+  return async () => {
+    await Promise.all([tracing().close(), errorReports().close(), closeMetrics()]);
+  };
+}
+
+/** @throws {CannotStart} when the port cannot be opened. */
+async function startMetrics({
+  metricsPort: port,
+  host,
+  metrics,
+}: TelemetryOptions): Promise<() => Promise<void>> {
+  if (port === undefined) return async () => {};
+  const { prometheus } = await optional('METRICS_PORT', ['prom-client'], () => import('./prometheus.ts'));
+  const { serveMetrics } = await import('./metrics-server.ts');
+  return serveMetrics(prometheus(metrics), { host, port }).catch((error: NodeJS.ErrnoException) => {
+    throw new CannotStart(
+      `METRICS_PORT ${port} cannot be opened on ${host} (${error.code}): set another one.`,
+    );
+  });
+}
+
+async function optional<T>(setting: string, packages: readonly string[], load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    throw new CannotStart(
+      `${setting} is set, but what it needs is not installed. Run: npm install ${packages.join(' ')}`,
+    );
+  }
+}
