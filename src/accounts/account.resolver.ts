@@ -38,7 +38,8 @@ export class AccountResolver {
   @Authorize({ whileEnrolling: true })
   @Query(() => UserType, {
     nullable: true,
-    description: 'The signed-in user. Null, with an UNAUTHENTICATED error, when nobody is signed in.',
+    description:
+      'The signed-in user. Null, with an UNAUTHENTICATED error, for a caller who is not signed in.',
   })
   async me(@CurrentCaller() { userId }: Caller, @Ctx() { em }: RequestContext): Promise<UserType | null> {
     const account = await readAccount(em, userId);

@@ -29,10 +29,10 @@ export function parseEmailAddress(text: string): EmailAddress {
 }
 
 /**
- * Domains that name a machine of the local network, or none: RFC 6761 sections 6.3 and 6.4 (localhost, invalid), RFC
- * 6762 section 3 (local), RFC 8375 (home.arpa), internal, which ICANN reserved for private use in 2024, and
- * localdomain, which systems write behind localhost in /etc/hosts. The domains test and example are allowed: staging
- * runs with production settings and uses them for its users, and no mail arrives.
+ * Domains that name a machine of the local network, or none. RFCs reserve localhost and invalid (RFC 6761 sections 6.3
+ * and 6.4), local (RFC 6762 section 3) and home.arpa (RFC 8375). ICANN reserved internal for private use in 2024.
+ * Systems write localdomain behind localhost in /etc/hosts. The domains test and example are allowed: staging runs with
+ * production settings and uses them for its users, and no mail arrives.
  */
 const LOCAL_DOMAIN = /(?:^|\.)(?:localhost|localdomain|invalid|local|internal|home\.arpa)$/;
 /**

@@ -31,7 +31,7 @@ export async function lockAccountAndHolder(
   );
 }
 
-/** The state of an active account that a sign-in needs. Its row is locked until the transaction ends. */
+/** The state of an active account that a sign-in needs. The row of the account is locked until the transaction ends. */
 export interface LockedAccount {
   /** Whether its sign-ins need a second factor. */
   readonly secondFactor: boolean;

@@ -227,7 +227,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
-    description: `Refills every guess at an account that guessing has locked: guesses at its password by username and by e-mail address, in its sessions and on its known devices, and guesses at its second factor. Passwords, sessions and limits per network stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
+    description: `Unlocks an account that guessing has locked, by refilling all guesses at it. These are guesses at its password by username, by e-mail address, in its sessions and on its known devices, and guesses at its second factor. Passwords, sessions and limits per network stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
   })
   async unlockUser(
     @Arg('userId', () => ID) userId: string,

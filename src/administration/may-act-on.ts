@@ -33,8 +33,9 @@ export async function requireMayActOn(
 }
 
 /**
- * Refuses an act on the caller's own account. The operation for owners asks for a proof that this act would bypass. A
- * thief with a copied session must not do as an administrator what that session may not do as the owner.
+ * Refuses an act on the caller's own account. Without this check, the caller could bypass the proof that the operation
+ * for owners needs. A thief with a copied session must not do as an administrator what that session may not do as the
+ * owner.
  * @param instead what to do, as a sentence
  * @throws {BadUserInput}
  */

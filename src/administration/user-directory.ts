@@ -121,8 +121,8 @@ function walksFor({ search }: UserQuery): Walk[] {
   if (text.includes('@')) return [{ name: 'email', key: EMAIL, descending: false, condition: email }];
   const prefix = usernameKey(text);
   const username = prefix === '' ? NO_USER : begins(USERNAME, prefix);
-  // The first walk finds accounts whose local part is the username. Leaving them out by this condition costs nothing,
-  // and spares this walk from skipping all of them.
+  // The first walk finds accounts whose local part is the username. This condition leaves them out. It costs nothing,
+  // and without it this walk would have to skip all of them.
   const other = sql`${email} and split_part(u.email_key, '@', 1) <> u.username_key and not (${username})`;
   return [
     { name: 'username', key: USERNAME, descending: false, condition: username },

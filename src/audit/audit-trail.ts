@@ -93,7 +93,7 @@ export class AuditTrail {
     return this.read(em, page, [own], (row) => toOwnEvent(row, userId));
   }
 
-  /** @param walks find candidates: the events of the list are among the newest of each walk */
+  /** @param walks the scans that find candidates: each event of the list is among the newest of one walk */
   private async read(
     em: EntityManager,
     { first, after }: PageArguments,

@@ -63,7 +63,7 @@ export class AuthenticationResolver {
   @issuesSession
   @Mutation(() => Authenticated, {
     description:
-      'Rotates the refresh token. The token is taken from the argument, else from the Authorization header if that has the form of a refresh token, else from the cookie. A stale access token in the header is ignored. A client may repeat a call whose reply was lost, and gets the same successor: any number of times within the grace (REFRESH_GRACE_SECONDS, 30 by default), and once later from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. RATE_LIMITED and SERVICE_UNAVAILABLE do not end the session: repeat later. A copy of a used token ends the session.',
+      'Rotates the refresh token. The token is taken from the argument, else from the Authorization header if that has the form of a refresh token, else from the cookie. A stale access token in the header is ignored. A client may repeat a call whose reply was lost, and gets the same successor. Within the grace (REFRESH_GRACE_SECONDS, 30 by default) it may do so any number of times. Later it may do so once, from the same network and browser. REFRESH_TOKEN_SUPERSEDED: go on with the newest token. RATE_LIMITED and SERVICE_UNAVAILABLE do not end the session: repeat later. A copy of a used token ends the session.',
   })
   async refresh(
     @Arg('refreshToken', () => String, {
@@ -123,8 +123,9 @@ export class AuthenticationResolver {
 }
 
 /**
- * The source of the request, without the time that earlier fields of the same document took. Otherwise a thief could
- * put slow fields first: then the request would count as late, and copies of a token would never count as reuse.
+ * Returns the source of the request. Its start is moved later, by the time that earlier fields of the document took.
+ * Otherwise a thief could put slow fields first: then the request would count as late, and copies of a token would
+ * never count as reuse.
  */
 function originWithoutOwnWork({ source, severalFieldsSince }: RequestContext): RequestSource {
   const { completeSince } = source;

@@ -42,7 +42,7 @@ registerEnumType(SecondFactor, { name: 'SecondFactor', description: 'A kind of s
 export class SecondFactorRequired {
   @Field(() => String, {
     description:
-      'For completeLogin: names this sign-in. Works once, for five minutes and five codes. A change of password or second factor voids it.',
+      'For completeLogin: names this sign-in. Works once, within five minutes and for at most five codes. A change of password or second factor voids it.',
   })
   challenge!: string;
 

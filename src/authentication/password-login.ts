@@ -19,9 +19,9 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * together. A device that signed in to the account before has a limit of its own. Strangers cannot use it up, so they
  * cannot lock the owner out.
  *
- * A login refunds its charges of the account in three cases: it succeeds, its password was never compared, or its
- * password was right and a needed service was unavailable. Charges of other logins stay, or an attacker would wait for
- * the owner. The charge of the IP stays too, because it limits the hashing for one client.
+ * A login refunds its charges of the account when it succeeds. It also does so when its password was never compared, or
+ * was right while a needed service was unavailable. Charges of other logins stay, or an attacker would wait for the
+ * owner. The charge of the IP stays too, because it limits the hashing for one client.
  */
 export const LOGIN_RULES = {
   'login.ip': { burst: 30, perSeconds: 60 },

@@ -31,7 +31,9 @@ const accountState = sql<string>`
   concat_ws('/', u.epoch, coalesce(extract(epoch from u.second_factor_since)::text, '-'),
             coalesce(extract(epoch from c.changed_at)::text, '-'))`;
 
-/** Keeps sign-ins between their two steps. A row that exists and has not expired is valid; success deletes it. */
+/**
+ * Keeps sign-ins between their two steps. A row is valid until it expires, and is deleted when the sign-in succeeds.
+ */
 export class SignInChallenges {
   /** Issues a challenge. The caller holds locks on the account and on the credential of the first step. */
   async issue(tx: EntityManager, { userId, amr, link }: PendingSignIn): Promise<IssuedChallenge> {

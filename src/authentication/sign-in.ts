@@ -85,9 +85,9 @@ export interface SignInDependencies {
 }
 
 /**
- * The only place that issues sessions. Every sign-in begins and ends here, so that none can skip a rule: the account is
- * active, the proof still holds, and the second factor was proved if the account has one. All rules are checked under
- * locks in the transaction that writes the session.
+ * The only place that issues sessions. Every sign-in begins and ends here, so that none can skip a rule. The rules are:
+ * the account is active, the proof still holds, and the second factor was proved if the account has one. All rules are checked
+ * under locks in the transaction that writes the session.
  */
 export class SignIn {
   constructor(private readonly deps: SignInDependencies) {}

@@ -33,7 +33,7 @@ export interface OfferedProofs {
 interface FactorProof {
   readonly caller: Caller;
   readonly factor: SecondFactorInput;
-  /** Whether the proof from before the transaction still holds in it. */
+  /** Whether the proof, which was checked before the transaction, still holds in it. */
   readonly stillHolds: (tx: EntityManager) => Promise<boolean>;
 }
 

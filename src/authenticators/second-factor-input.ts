@@ -28,7 +28,7 @@ export const FACTOR_ARGUMENTS = {
   recoveryCode: 'Recovery code. Case, dashes and spaces are ignored.',
 } as const;
 
-/** @throws {BadUserInput} when both codes are given. @returns null for neither. */
+/** @throws {BadUserInput} when both codes are given. @returns null when no code is given. */
 export function readFactor(
   path: string,
   { securityCode, recoveryCode }: FactorArguments,

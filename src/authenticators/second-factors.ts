@@ -37,7 +37,7 @@ export interface SecondFactorsDependencies {
   readonly clock: Clock;
 }
 
-/** Checks second factors. The only way to check a code charges a guess first. */
+/** Checks second factors. A code can be checked only after a guess was charged. */
 export class SecondFactors {
   constructor(private readonly deps: SecondFactorsDependencies) {}
 

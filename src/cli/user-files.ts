@@ -8,8 +8,8 @@ import { isUtf8, NOT_UTF8 } from './utf8.ts';
 export const LONGEST_RECORD = 65_536;
 
 /**
- * Reads the accounts of a file in one of three formats: a JSON array, JSON objects (one in a line, or over several
- * lines), or CSV whose first line names the columns. The first line tells the format.
+ * Reads the accounts of a file in one of three formats: a JSON array, JSON objects, or CSV whose first line names the
+ * columns. A JSON object has one line or several. The first line tells the format.
  * @param onBytes called with the number of bytes of each chunk
  */
 export async function* readRecords(

@@ -11,7 +11,7 @@ export enum FlowTokenPurpose {
   RESULT = 'RESULT',
 }
 
-/** A one-time token of a Google sign-in. A row that exists is valid until it expires; use deletes it. */
+/** A one-time token of a Google sign-in. A row is valid until it expires, and is deleted when it is used. */
 @Entity({ tableName: 'google_ticket' })
 export class GoogleFlowToken {
   /** SHA-256. A fast hash is enough for 256 random bits, which cannot be guessed. */

@@ -5,7 +5,7 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { boundedFetch, DEADLINE, getJson, IssuerAway, isRecord } from './issuer-call.ts';
 import { RemoteDocument } from './remote-document.ts';
 
-/** Seconds for which documents are cached: bounds and default for the max-age of the issuer. */
+/** Seconds for which documents are cached: the max-age of the issuer within these bounds, or the default. */
 const KEPT = { atLeast: 60, byDefault: 300, atMost: 86_400 };
 /** The smallest scope that identifies a person and their address. */
 const SCOPE = 'openid email';

@@ -19,7 +19,7 @@ const MAX_SUBJECT = 255;
 export interface TokenExpectations {
   /** Client ids for which the token may have been issued. */
   readonly clientIds: readonly string[];
-  /** The access token that came with it from the token endpoint. */
+  /** The access token that the token endpoint returned with the ID token. */
   readonly accessToken?: string | null;
 }
 

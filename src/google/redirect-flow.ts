@@ -64,7 +64,7 @@ export class RedirectFlow {
   ): Promise<string> {
     await this.signIn.charge(source);
     return this.signIn.recordingRefusal(em, source, async () => {
-      // Errors count too only if this browser started the flow.
+      // An error of the issuer also counts only if this browser started the flow.
       const asked =
         state !== undefined &&
         browser !== undefined &&

@@ -42,9 +42,9 @@ export class AccountClaim implements UnprovedAccounts {
   constructor(private readonly deps: AccountClaimDependencies) {}
 
   /**
-   * Whether the account may be claimed. An account with a role may not: its role was granted to its holder, and if its
-   * address has a typing error, that address belongs to a stranger. The caller has locked the account, so no role is
-   * granted meanwhile.
+   * Whether the account may be claimed. An account with a role may not be claimed, because its role was granted to its
+   * holder. If its address has a typing error, the owner of that address is a stranger. The caller has locked the
+   * account, so no role is granted meanwhile.
    */
   async isOpen(tx: EntityManager, userId: string): Promise<boolean> {
     const roles = await statement(tx, sql`select from role_grant where user_id = ${userId} limit 1`);

@@ -131,7 +131,7 @@ export class RoleAdministration {
 
   /**
    * Deletes a role and revokes it from its holders, some thousand in each transaction, so that other requests do not
-   * wait long. If it fails on the way, the role remains with fewer holders, and another call goes on.
+   * wait long. If it fails midway, the role keeps the remaining holders, and a repeated call continues.
    * @throws {NotFound} @throws {Conflict} superuser cannot be deleted.
    * @throws {Forbidden} the role permits more than the caller may do, or the caller has it.
    */

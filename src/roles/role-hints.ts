@@ -7,9 +7,9 @@ import { isRoleName } from './role-validation.ts';
 const MAX_EDITS = { role: 2, permission: 1 };
 
 /**
- * Makes hints about misspelt names that permit or protect nothing: a permission that is one edit away from one of the
- * gateway, and a role in SECOND_FACTOR_REQUIRED_FOR that does not exist. Neither is refused: a service may have such a
- * permission, and a role may be created later.
+ * Makes hints about misspelt names that permit or protect nothing. One is a permission that is one edit away from a
+ * permission of the gateway. The other is a role in SECOND_FACTOR_REQUIRED_FOR that does not exist. Neither is refused:
+ * a service may have such a permission, and a role may be created later.
  * @returns a function to call with the roles after each read
  */
 export function roleHints(hints: Hints, known: readonly string[], requiredFor: 'all' | readonly string[]) {

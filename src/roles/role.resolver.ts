@@ -61,7 +61,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description: `Changes a role. New permissions take effect at once for all its holders. Needs the permission role:manage, and every permission of the role before and after the change. Only a superuser may change a role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken, and for a change of the name or permissions of superuser.`,
+    description: `Changes a role. New permissions take effect at once for all its holders. Needs the permission role:manage, and every permission of the role before and after the change. Only a superuser may change a role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken. CONFLICT for a change of the name or permissions of superuser.`,
   })
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,

@@ -7,7 +7,7 @@ import { RecoveryCode } from './recovery-code.entity.ts';
 const CODES = 10;
 /**
  * Look-up secrets of at least 112 bits may be stored as a plain hash (NIST SP 800-63B-4 section 3.1.2.2), because they
- * cannot be guessed. 120 bits fill whole characters.
+ * cannot be guessed. A code has 120 bits, which fill whole characters.
  */
 const BYTES = 15;
 const CHARACTERS = (BYTES * 8) / 5;

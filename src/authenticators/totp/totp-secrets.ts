@@ -39,7 +39,7 @@ export class TotpSecrets {
 
   /** Seals secrets of other keys again with the first key, so that the other keys can be removed from the list. */
   readonly resealing: Chore = {
-    name: 'authenticator secrets sealed anew',
+    name: 'authenticator secrets sealed again',
     sweep: async (em, limit) => {
       const rows = await statement(
         em,

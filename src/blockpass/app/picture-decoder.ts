@@ -18,12 +18,12 @@ const RETRY_AFTER = 10;
 const WORKER = fileURLToPath(new URL(`./picture-worker${extname(import.meta.url)}`, import.meta.url));
 
 /**
- * Decodes uploaded pictures and encodes them anew, so that only their pixels are kept.
+ * Decodes uploaded pictures and encodes them again, so that only their pixels are kept.
  *
  * Each picture gets a process of its own, one at a time. A decoder is native code that reads bytes of strangers. In a
- * separate process, a crash or a hang ends one upload and not the gateway, and all memory is returned. The process has none of
- * the gateway's settings or keys in its environment. It runs as the same user, so it is not a sandbox. The gateway itself
- * never loads libvips.
+ * separate process, a crash or a hang ends one upload and not the gateway, and all memory is returned. The process has
+ * none of the gateway's settings or keys in its environment. It runs as the same user, so it is not a sandbox. The
+ * gateway itself never loads libvips.
  */
 export class PictureDecoder {
   private readonly semaphore = new FifoSemaphore({ places: 1, queue: QUEUE });
@@ -32,7 +32,7 @@ export class PictureDecoder {
 
   /**
    * Decodes and encodes one picture.
-   * @param received a JPEG or PNG by its header
+   * @param received bytes with the header of a JPEG or PNG
    * @returns the same picture in the same format without metadata, at most `MAX_STORED` bytes; null when it is not a
    *   complete picture.
    * @throws {ServiceUnavailable} too many pictures wait, or it took too long, or the decoder failed.

@@ -120,7 +120,7 @@ export async function isGenuine(
  *
  * The only published schema gives every name the same IRI. So a signature covers the hashes, but not their names. A
  * person with a certificate about another person could move revealing hashes to names that are not checked, in `Claim`
- * too. So every hash in the certificate must be explained: as the hash of a known value under its own name, or as the
+ * too. So every hash in the certificate must be explained. It is the hash of a known value under its own name, or the
  * root hash of the tree. The root hash changes with every field and proves nothing later.
  * @param fields `fieldHash` of each value by slug
  */

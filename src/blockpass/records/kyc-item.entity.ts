@@ -37,8 +37,8 @@ export class KycItem {
 
   /**
    * The bytes of a text or certificate as they were uploaded, or of a picture as it was encoded again. Loaded only on
-   * request. The bytes are in the database and not in a folder: every process can read them, one transaction stores
-   * them with their record, and they are deleted with it. A record has at most a few megabytes.
+   * request. The bytes are in the database and not in a folder. So every process can read them, one transaction stores
+   * them with their record, and they are deleted with the record. A record has at most a few megabytes.
    */
   @Property({ type: 'blob', lazy: true })
   sealedContent!: Buffer;

@@ -218,7 +218,7 @@ export class KycReview {
   /**
    * Checks that the record may be approved.
    * @returns certificates that are approved although Blockpass refutes them.
-   * @throws {Conflict} naming the items that prevent it.
+   * @throws {Conflict} naming the items that prevent the approval.
    */
   private async assertApprovable(
     em: EntityManager,
@@ -304,7 +304,7 @@ interface Approval {
   readonly reviewer: Caller;
 }
 
-/** Condition that no valid claim of an approval exists. */
+/** True when no approval has a valid claim. */
 const noApproval = sql`(approval_until is null or approval_until < now())`;
 const isClaim = (claim: string) => sql`approval_until = ${claim}::timestamptz`;
 

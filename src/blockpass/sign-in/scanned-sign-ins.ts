@@ -82,7 +82,7 @@ export class ScannedSignIns {
 }
 
 /**
- * Condition that the sign-in is running for this person. Its record tells whether one of their calls is completing it
+ * True when the sign-in is running for this person. Its record tells whether one of their calls is completing it
  * already.
  */
 const isUnderWay = (blockpassId: string) =>
