@@ -53,7 +53,7 @@ describe('retries', () => {
     expect(retriesOf('import x;\n', { CI: 'true' })).toBe(0);
   });
 
-  it('are asked for in one place', () => {
+  it('are configured in one place', () => {
     const files = [
       'package.json',
       '.ci/run',

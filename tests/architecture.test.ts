@@ -350,7 +350,7 @@ describe('modules', () => {
     'src/platform/telemetry/tracing.ts: let active: Tracing = OFF;',
   ]);
 
-  it('keep no state: two gateways in one process, as in the tests, share no more than two processes', async () => {
+  it('keep no state, so that two gateways in one test process share nothing that two processes would not', async () => {
     const kept: string[] = [];
     for (const file of files) {
       const text = await readFile(file, 'utf8');

@@ -14,10 +14,7 @@ interface LockedPackage {
   readonly engines?: { readonly node?: string };
 }
 
-/**
- * The npm versions of installers run on these releases of Node: the last of 20, and the lines with long-term
- * support.
- */
+/** People run `npm install` on these releases of Node: the last of 20, and the lines with long-term support. */
 const INSTALLED_WITH = ['20.20.2', '22.23.3', '24.21.0'];
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -109,7 +109,7 @@ describe('usernames', () => {
   });
 });
 
-it('maps a skeleton to itself', () => {
+it('the skeleton of a skeleton is the same skeleton', () => {
   for (let point = 0x21; point < 0x1_0000; point += 1) {
     const character = String.fromCodePoint(point);
     if (!/[\p{L}\p{N}]/u.test(character)) continue;
@@ -119,7 +119,7 @@ it('maps a skeleton to itself', () => {
   }
 });
 
-it('finds stored names that are older than the rules by their key', () => {
+it('stored names that are older than the rules are found by their key', () => {
   for (const [name, key] of [
     ['Admin.', 'admin.'],
     ['_x_', '_x_'],

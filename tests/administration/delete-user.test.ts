@@ -94,7 +94,7 @@ describe.each(STORES)('deleting an account by an administrator, with sessions in
     }
   });
 
-  it('is refused for the last superuser, for the own account, and for an account with more permissions', async () => {
+  it("is refused for the last superuser, for the administrator's own account, and for an account with more permissions", async () => {
     const clerk = await staffWith(gateway, ['kyc:review']);
     expect((await remove(clerk.id)).code).toBe('FORBIDDEN');
     expect(await remove(admin.id)).toMatchObject({

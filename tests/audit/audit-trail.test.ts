@@ -266,7 +266,7 @@ describe('the audit trail', () => {
   });
 });
 
-describe('recorded exactly once is', () => {
+describe('the audit trail has exactly one event for', () => {
   const recorded = async (action: string, work: () => Promise<unknown>) => {
     const count = async () =>
       (await gateway.database.query('select from audit_event where action = $1', [action])).length;

@@ -209,7 +209,7 @@ const uploaded =
     return fetched('/blockpass/api/uploadData', { ...options, method: 'POST', body });
   };
 
-describe('the audit trail has each change once, and a change that it cannot record does not happen:', () => {
+describe('the audit trail has each change once, and a change that it cannot record does not happen', () => {
   it('changes of an account and its profile', async () => {
     const { client } = gateway;
     const input = { username: 'newcomer', email: 'newcomer@example.test', password: newPassword };

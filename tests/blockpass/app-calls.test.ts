@@ -301,7 +301,7 @@ describe('the record', () => {
     }
   });
 
-  it('answers resubmit only for slugs of this service and for known people', async () => {
+  it('can be resubmitted only for slugs of this service and by known people', async () => {
     const app = world.person();
     expect(await statusOf(app.resubmit(['selfie'], []))).toBe(404);
     await app.open();

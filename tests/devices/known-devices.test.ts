@@ -73,7 +73,7 @@ describe('the cookie of a device', () => {
     expect(headers.getSetCookie().join()).toMatch(/gatehouse_device=[\w-]{43};/);
   });
 
-  it('is stored as a hash', async () => {
+  it('has its value stored as a hash', async () => {
     const alice = await gateway.aSubject();
     const browser = gateway.browser();
     await alice.signedIn({ client: browser });

@@ -89,7 +89,7 @@ async function another(settings: Record<string, string>): Promise<TestGateway> {
 }
 
 describe('connections from one IP', () => {
-  it('leave room for other IPs and for probes, even when they are as many as possible', async () => {
+  it('leave room for other IPs and for probes, even when the IP opens as many as it can', async () => {
     const attacked = await another({ MAX_CONNECTIONS: '2000' });
     const held = await openMany(attacked, 2_000, () => '127.0.0.2');
     expect(stillOpen(held)).toBe(1_000);

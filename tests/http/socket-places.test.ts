@@ -90,7 +90,7 @@ describe('a WebSocket', () => {
     expect(idle.filter(({ socket }) => socket.code === 1013)).toHaveLength(1);
   });
 
-  it('of a client at its budget is refused while its other sockets are in use', () => {
+  it("of a client at its budget is refused while the client's other sockets are in use", () => {
     const { open } = sockets();
     const held = Array.from({ length: 50 }, () => open('192.0.2.1'));
     for (const [n, { place }] of held.entries()) place?.signedIn(`person ${n}`);

@@ -18,8 +18,8 @@ async function refusing(action: string, work: () => Promise<void>): Promise<void
   await gateway.database.query('alter table audit_event drop constraint refused');
 }
 
-describe('a change that cannot be audited does not happen:', () => {
-  it('an account', async () => {
+describe('a change that cannot be audited does not happen', () => {
+  it('when it creates an account', async () => {
     await refusing('account.registered', async () => {
       const input = {
         username: 'unrecorded',
@@ -31,7 +31,7 @@ describe('a change that cannot be audited does not happen:', () => {
     expect(await gateway.database.query(`select from users where username_key = 'unrecorded'`)).toEqual([]);
   });
 
-  it('a session', async () => {
+  it('when it creates a session', async () => {
     const alice = await gateway.aSubject();
     await refusing('session.created', async () => {
       expect((await alice.login()).code).toBe('INTERNAL_SERVER_ERROR');
@@ -39,7 +39,7 @@ describe('a change that cannot be audited does not happen:', () => {
     expect(await gateway.sessions.count(alice.id)).toBe(0);
   });
 
-  it('ending sessions', async () => {
+  it('when it ends sessions', async () => {
     const alice = await gateway.aSubject();
     const [other, here] = [await alice.signedIn(), await alice.signedIn()];
     await refusing('session.ended', async () => {

@@ -122,7 +122,7 @@ describe('changeEmail', () => {
 });
 
 describe('changing an unconfirmed address', () => {
-  it('notifies it without an undo link and releases it, since it may belong to another person', async () => {
+  it('sends it a notice without an undo link and releases it, since it may belong to another person', async () => {
     const squatter = await gateway.aSubject();
     await moved(squatter, (await squatter.signedIn()).accessToken);
     const notices = [

@@ -212,7 +212,7 @@ describe('an access token', () => {
     ['another typ', { typ: 'JWT' }],
     ['no typ', { typ: undefined }],
     ['the typ of an ID token', { typ: 'id+jwt' }],
-  ])('with %s is refused, since each kind of token is only accepted as such', async (_, head) => {
+  ])('with %s is refused, because only access tokens are accepted', async (_, head) => {
     expect(await accepts(await forged({ head }))).toBe(false);
   });
 

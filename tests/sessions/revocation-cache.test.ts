@@ -125,7 +125,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       }
     };
 
-    it('longer than the allowed staleness, no token is accepted: SERVICE_UNAVAILABLE, until they can be read again', async () => {
+    it('no token is accepted after the allowed staleness: SERVICE_UNAVAILABLE, until they can be read again', async () => {
       const strict = await gateway.another({ REVOCATION_MAX_STALENESS_SECONDS: '1' });
       try {
         const { accessToken } = await alice.signedIn();
@@ -279,7 +279,7 @@ describe('a revocation in the cache', () => {
   it('is read again when another server took over, which may have lost the last transactions and continued', async () => {
     await revocationCache.start();
     const caller = anyCaller;
-    // Written by a transaction whose number the former server had assigned before the last read.
+    // The former server assigned this transaction number before the last read.
     await database.query(
       `insert into ending (kind, session_id, matters_until, kept_until, written_by)
        values ('SESSION', $1, now() + interval '1 hour', now() + interval '1 day', '3')`,

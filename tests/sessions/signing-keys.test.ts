@@ -349,7 +349,7 @@ describe('a rotation', () => {
   });
 });
 
-describe('an emergency', () => {
+describe('an emergency rotation', () => {
   it('voids every access token in every process within a second, and no session', async () => {
     const tokens = await Promise.all(both().map((at) => alice.signedIn({ client: at.client })));
     const pending = await rotate();

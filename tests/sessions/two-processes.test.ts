@@ -49,7 +49,7 @@ describe.each(STORES)('two processes with sessions in %s', (store) => {
     expect(await alarms()).toEqual([]);
   });
 
-  it('give nothing of a step-up to refreshes that race with it, and continue with the token of the step-up', async () => {
+  it('do not raise a refresh that races with a step-up, and continue with the token of the step-up', async () => {
     for (let round = 0; round < 10; round++) {
       const alice = await Subject.register(pair.clients[0]);
       const { accessToken: bearer, refreshToken, sessionId } = await alice.signedIn();

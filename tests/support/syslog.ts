@@ -95,7 +95,7 @@ export class TestSyslog {
     }
     if (this.behaviour === 'refuse') {
       socket.pause();
-      // After the sender has written everything to its kernel.
+      // Waits until the sender has written everything to its kernel.
       setTimeout(() => socket.end(), 2);
       return;
     }
