@@ -10,7 +10,7 @@ export const ACCOUNT_SETTINGS = settingsSection({
       parse: oneOf('optional', 'required'),
       default: 'optional',
       description:
-        'Whether an e-mail address must be confirmed before a login. `required`: an account exists only once its address was confirmed, and registration tells nobody whether an address is taken.',
+        'Whether an e-mail address must be confirmed before a login. `required`: an account exists only after its address was confirmed, and registration does not tell whether an address is taken.',
     }),
   },
   config: (accounts) => accounts,

@@ -16,7 +16,7 @@ const GOOGLE_ISSUER_URL = setting('GOOGLE_ISSUER_URL', {
   parse: urlOf('http:', 'https:'),
   parseInProduction: urlOf('https:'),
   whenUnset: 'Google',
-  description: 'An OpenID issuer that stands in for Google.',
+  description: 'An OpenID issuer in place of Google.',
 });
 
 /** Sign-in by Google. `google` is undefined while it is off. */

@@ -54,7 +54,7 @@ export const SERVER_SETTINGS = settingsSection({
     trustedProxies: setting('TRUSTED_PROXIES', {
       parse: networks,
       default: [],
-      description: 'Reverse proxies whose `X-Forwarded-For` counts; not `/0`, which is every client.',
+      description: 'Reverse proxies whose `X-Forwarded-For` is trusted; not `/0`, which is every client.',
     }),
     logLevel: setting('LOG_LEVEL', {
       parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

@@ -15,7 +15,7 @@ const ACCESS_TOKEN_TTL_SECONDS = setting('ACCESS_TOKEN_TTL_SECONDS', {
   parse: wholeNumber({ min: 30, max: 86_400 }),
   default: 3600,
   description:
-    'Life of an access token, in seconds. A smaller value also shortens tokens that are out already, at the gateway itself. To raise it, stop every process first: one that still has the smaller value forgets sooner what it ended, and the others would accept longer tokens of that again.',
+    'Life of an access token, in seconds. A smaller value also shortens tokens that are out already, at the gateway itself. To raise it, stop every process first: a process with the smaller value forgets revocations sooner, and the others would accept longer tokens of ended sessions again.',
 });
 
 /** The tokens that the gateway signs. */
@@ -26,7 +26,7 @@ export const ACCESS_TOKEN_SETTINGS = settingsSection({
       parse: oneOf('RS256', 'PS256', 'ES256', 'EdDSA'),
       default: 'RS256',
       description:
-        'Signature algorithm. The last two sign in a tenth of the time. Another one signs 10 minutes after the first start with it, so that cached key sets have it, or after `gatehouse keys rotate --now`.',
+        'Signature algorithm. `ES256` and `EdDSA` sign in a tenth of the time. A changed algorithm signs 10 minutes after the first start with it, so that cached key sets have its key, or after `gatehouse keys rotate --now`.',
     }),
     rsaBits: setting('JWT_RSA_BITS', {
       parse: wholeNumber({ min: 2048, max: 4096 }),
@@ -52,12 +52,13 @@ export const ACCESS_TOKEN_SETTINGS = settingsSection({
     serviceTtlSeconds: setting('JWT_SERVICE_TTL_SECONDS', {
       parse: wholeNumber({ min: 30, max: 3_600 }),
       default: 300,
-      description: 'Life of such a token, in seconds. It never outlives the token that asked for it.',
+      description:
+        'Life of a token for one service, in seconds. It never outlives the token that asked for it.',
     }),
     privateKeyFile: setting('JWT_PRIVATE_KEY_FILE', {
       parse: text,
       description:
-        'PEM file of your own signing key, which must fit `JWT_ALG`. Otherwise the first start makes a key and keeps it encrypted in the database. Another file voids the access tokens that the former one signed.',
+        'PEM file of your own signing key, which must fit `JWT_ALG`. Otherwise the first start makes a key and keeps it encrypted in the database. A changed file voids the access tokens that the former one signed.',
     }),
     ttlSeconds: ACCESS_TOKEN_TTL_SECONDS,
   },
@@ -127,7 +128,7 @@ export const SESSION_SETTINGS = settingsSection({
       parse: oneOf('off', 'optional', 'required'),
       default: 'off',
       description:
-        'Whether clients bind their session to a key (RFC 9449). `optional`: clients may [bind it](clients.md#a-session-that-is-bound-to-a-key-dpop); `required`: all must, which leaves out browsers with cookies. Needs `TOKEN_DELIVERY=both` or `body`, and with several processes `REDIS_URL`: otherwise each remembers used proofs for itself. Turn it on once every process runs this release; after `off` bound sessions are refused.',
+        'Whether clients bind their session to a key (RFC 9449). `optional`: clients may [bind it](clients.md#a-session-that-is-bound-to-a-key-dpop); `required`: all must, which leaves out browsers with cookies. Needs `TOKEN_DELIVERY=both` or `body`, and with several processes `REDIS_URL`: otherwise each process remembers used proofs for itself. Turn it on once every process runs this release. Back at `off`, bound sessions are refused.',
     }),
     store: setting('SESSION_STORE', {
       parse: oneOf('postgres', 'redis'),
@@ -175,7 +176,7 @@ export const SECOND_FACTOR_SETTINGS = settingsSection({
       parse: everybodyOrRoles,
       default: [],
       description:
-        'Roles that need a second factor; `superuser` is recommended. An account that has one of them and no second factor gets sessions that can do nothing but [enrol one](design/second-factors.md#who-must-have-one). By name: a role that is renamed is another.',
+        'Roles that need a second factor; `superuser` is recommended. An account that has one of them and no second factor gets sessions that can do nothing but [enrol one](design/second-factors.md#who-must-have-one). It goes by the name: a renamed role counts as another role.',
     }),
   },
   config: (secondFactor) => ({ secondFactor }),
