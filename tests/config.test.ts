@@ -283,6 +283,7 @@ describe('a name that is not a setting', () => {
       'is set by shells and platforms',
       ['HOME', 'HOSTNAME', 'PATH', 'npm_config_port', 'NODE_PATH', 'PGPORT', 'GOOGLE_CLOUD_PROJECT'],
     ],
+    ['is read by a package that the gateway uses', ['OTEL_EXPORTER_OTLP_HEADERS', 'SENTRY_RELEASE']],
     ['resembles no setting', ['GATEHOUSE_APP_PASSWORD', 'SMTP_PASSWORD', 'OS', 'TEST', 'ROOT']],
   ])('is ignored when it %s', (_, names) => {
     const environment = Object.fromEntries(names.map((name) => [name, 'x']));

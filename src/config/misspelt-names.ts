@@ -67,8 +67,12 @@ function inFile(name: string, known: ReadonlySet<string>): string | undefined {
 /** The first word with its underscore: `PASSWORD_` of `PASSWORD_HASH`. */
 const prefixOf = (name: string): string => name.slice(0, name.indexOf('_') + 1);
 
+/** The packages behind these settings read further names that begin in the same way, such as `OTEL_EXPORTER_OTLP_HEADERS`. */
+const PREFIXES_OF_OTHERS = ['OTEL_', 'SENTRY_'];
+
 /** First words of two settings or more. One alone is often the name of another program's variable, such as `SMTP_PASSWORD`. */
 function sharedPrefixes(settings: ReadonlyArray<Setting<unknown>>): ReadonlySet<string> {
   const prefixes = settings.map(({ name }) => prefixOf(name));
-  return new Set(prefixes.filter((prefix, index) => prefix !== '' && prefixes.indexOf(prefix) < index));
+  const own = prefixes.filter((prefix) => prefix !== '' && !PREFIXES_OF_OTHERS.includes(prefix));
+  return new Set(own.filter((prefix, index) => own.indexOf(prefix) < index));
 }
