@@ -426,7 +426,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     }
   });
 
-  it('ends the session once when two strangers to each other present the predecessor at once', async () => {
+  it('ends the session once when three requests from another network and browser present the predecessor at once', async () => {
     const session = await world.aSession();
     await session.present(0, 0);
     const answers = await Promise.all([session.present(0, 3), session.present(0, 3), session.present(0, 3)]);

@@ -66,7 +66,7 @@ describe('a presented refresh token', () => {
     expect(next).toMatchObject({ outcome: 'repeat', recorded: 'elsewhere', tellOwner: true });
   });
 
-  it('tells the owner of answers in other places from the second within a day', () => {
+  it('tells the owner of answers in other places, from the second time in a day on', () => {
     const notes = { day: { since: NOW - DAY + 1, elsewhere: 1, late: 0 } };
     expect(judge(held(5, { notes }), 4, onTheRoad)).toMatchObject({ tellOwner: true });
     const yesterday = { day: { since: NOW - DAY, elsewhere: 9, late: 9 } };
@@ -76,7 +76,7 @@ describe('a presented refresh token', () => {
     });
   });
 
-  it('of the predecessor from another place is refused from the eleventh of a day on, and the session lives', () => {
+  it('of the predecessor from another place is refused from the eleventh time in a day on, and the session lives', () => {
     const notes = (elsewhere: number) => ({ day: { since: NOW - 1, elsewhere, late: 0 } });
     expect(judge(held(5, { notes: notes(9) }), 4, onTheRoad)).toMatchObject({ outcome: 'repeat' });
     expect(judge(held(5, { notes: notes(10) }), 4, onTheRoad)).toEqual({
@@ -99,7 +99,7 @@ describe('a presented refresh token', () => {
     expect(judge(held(500, { notes, generation: 6 }), 5)).toMatchObject({ outcome: 'repeat' });
   });
 
-  it('after the grace tells the owner at the third of a day, and is refused from the eleventh on', () => {
+  it('after the grace tells the owner at the third time in a day, and is refused from the eleventh time on', () => {
     for (let late = 0; late <= 11; late++) {
       const judged = judge(held(40, { notes: { day: { since: NOW - 1, elsewhere: 0, late } } }), 4);
       expect(judged).toMatchObject(

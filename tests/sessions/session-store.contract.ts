@@ -333,7 +333,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ['removeAll', () => under.change((tx) => under.store.removeAll(tx, userId)), []],
     ];
     it.each(callsOnEnded)(
-      'treats a session with a revocation as missing, although it still has it: %s',
+      'treats a session with a revocation as missing, although the store still has it: %s',
       async (_name, call, nothing) => {
         await under.endElsewhere(session);
         expect(await under.probe.generation(userId, session.id)).toBe(0);

@@ -158,7 +158,7 @@ describe('a rotation', () => {
   }, 120_000);
 
   it('fails no request under load, at a verifier that caches the key set', async () => {
-    // The times of a rotation, scaled 1 to 200: 3 s of publication, a cache of 1 s that is only refreshed by
+    // The times of a rotation, divided by 200: 3 s of publication, a cache of 1 s that is only refreshed by
     // age, and tokens that are used for 1 s.
     const keys = createRemoteJWKSet(new URL(`${second.url}/.well-known/jwks.json`), {
       cacheMaxAge: 1_000,
