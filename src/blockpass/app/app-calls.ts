@@ -3,16 +3,14 @@ import { holdingDeadline } from '../../platform/database/index.ts';
 import { BadUserInput, Conflict, NotFound } from '../../platform/errors.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import { type RequestSource } from '../../platform/request/index.ts';
-import { type BlockpassApi, BlockpassAway, BlockpassRefused, type TokenSet } from '../api/index.ts';
+import { type BlockpassApi, BlockpassRefused, type TokenSet } from '../api/index.ts';
 import { isFileField } from '../protocol/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
-import type { Evidence, FieldEvidence } from '../records/evidence.ts';
-import { KycItemKind } from '../records/kyc-item.entity.ts';
+import type { Evidence } from '../records/evidence.ts';
 import type { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords, Requirements } from '../records/kyc-records.ts';
-import type { KycSubmissions, SubmittedItem } from '../records/kyc-submissions.ts';
+import type { KycSubmissions } from '../records/kyc-submissions.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
-import { type PersonCalls, PersonMustReturn } from '../records/person-calls.ts';
 import type { SpentUploadToken, UploadTokens } from '../records/upload-tokens.ts';
 import type { ScannedSignIns } from '../sign-in/scanned-sign-ins.ts';
 import type { SignInCompletions } from '../sign-in/sign-in-completions.ts';
@@ -30,7 +28,8 @@ import { CodeNotConfirmed, SignInRefused, UploadTokenNotValid } from './app-erro
 import type { PictureDecoder } from './picture-decoder.ts';
 import { MAX_CERTIFICATE, MAX_FILE, MAX_TEXT, type UploadedPart, type UploadPlan } from './upload-form.ts';
 import type { UploadAccount } from './upload-memory.ts';
-import { CERTIFICATE_PART, type JudgedItem, judgeParts } from './uploaded-items.ts';
+import { withVerdicts } from './uploaded-evidence.ts';
+import { CERTIFICATE_PART, judgeParts } from './uploaded-items.ts';
 
 export const BLOCKPASS_APP_RULES = {
   /** Generous, because phones in one mobile network share an IP. */
@@ -198,7 +197,7 @@ export class AppCalls {
     const judged = await judgeParts(parts, this.deps.pictures, memory);
     const person = this.deps.person.ofHandshake(em, uploadToken);
     // Blockpass may be slow. The upload is stored even if it does not answer.
-    const { rootHash, items } = await holdingDeadline(() => this.verify(person, judged));
+    const { rootHash, items } = await holdingDeadline(() => withVerdicts(this.deps.evidence, person, judged));
     const { blockpassId, recordId, sessionCode } = uploadToken;
     const { tokens } = person;
     const submission = { blockpassId, recordId, tokens, rootHash, items };
@@ -212,27 +211,6 @@ export class AppCalls {
     const completion = stored.alongside;
     const outcome = completion && (await this.deps.completions.attempt(em, completion));
     return outcome === 'refused' ? scanAgain : uploadThanks;
-  }
-
-  /**
-   * Checks fields only. Certificates are checked when a review begins: by then the verified values of the person are
-   * known, those of earlier uploads too.
-   */
-  private async verify(
-    person: PersonCalls,
-    judged: readonly JudgedItem[],
-  ): Promise<{ rootHash: string | null; items: SubmittedItem[] }> {
-    const fields = new Map(
-      judged.flatMap(({ kind, slug, receivedHash }) =>
-        kind === KycItemKind.IDENTITY ? [[slug, receivedHash] as const] : [],
-      ),
-    );
-    const { rootHash, verdicts } = await this.deps.evidence.ofFields(person, fields).catch(nothingKnown);
-    const items = judged.map((item) => {
-      const verdict = item.kind === KycItemKind.IDENTITY ? verdicts.get(item.slug) : undefined;
-      return { ...item, verified: verdict ?? null };
-    });
-    return { rootHash, items };
   }
 
   /** The first step of every call except the upload: only the authorization code tells who the person is. */
@@ -314,12 +292,4 @@ export class AppCalls {
     if (completion && (await this.deps.completions.attempt(em, completion)) === 'refused')
       throw new SignInRefused();
   }
-}
-
-/** The result when Blockpass cannot be asked. The upload is stored anyway, and the review asks again. */
-function nothingKnown(error: unknown): FieldEvidence {
-  if (error instanceof BlockpassAway || error instanceof PersonMustReturn) {
-    return { rootHash: null, verdicts: new Map() };
-  }
-  throw error;
 }

@@ -12,12 +12,11 @@ import { KycRecord } from '../records/kyc-record.entity.ts';
 import type { KycRecords } from '../records/kyc-records.ts';
 import type { KycVault } from '../records/kyc-vault.ts';
 import { assertVouchedFor } from './approvable.ts';
+import { claimApproval, isClaim, noApproval, releaseApproval } from './approval-claim.ts';
 import type { CertificateIssuer } from './certificate-issuer.ts';
 import { type KycDecision, parseDecisions, parseSlugs, parseWords } from './kyc-decision.ts';
 import type { OpenEvidence } from './open-evidence.ts';
 
-/** Seconds for which a running approval keeps others out: longer than the calls that issue a certificate. */
-const APPROVAL_CLAIM = 60;
 /** Seconds without activity after which another reviewer can take over a review. */
 const REVIEW_ABANDONED = 24 * 3600;
 
@@ -140,7 +139,8 @@ export class KycReview {
     if (record.reviewerId !== reviewer.userId) throw notYours();
     // Asked before the claim, because a dozen calls of Blockpass may each take up to five seconds.
     await this.deps.openEvidence.ask(em, record);
-    const claim = await this.claimApproval(em, id, reviewer);
+    const claim = await claimApproval(em, id, reviewer);
+    if (claim === null) throw notYours();
     // From here on the claim is the time limit. If Blockpass has accepted the certificate, the approval must be
     // written, however long it took.
     return holdingDeadline(async () => {
@@ -153,32 +153,13 @@ export class KycReview {
         );
         await this.writeApproval(em, source, { record, claim, message, accepted, reviewer });
       } catch (error) {
-        // The reviewer must get the first error. If this statement fails, the claim still expires.
-        await statement(
-          em,
-          sql`update kyc_record set approval_until = null where id = ${id} and ${isClaim(claim)}`,
-        ).catch(() => {});
+        // The reviewer must get the first error. If the release fails, the claim still expires.
+        await releaseApproval(em, id, claim).catch(() => {});
         throw error;
       }
       await this.notify(em, id, 'Approved', message ?? 'Your data was approved.');
       return this.reread(em, id);
     });
-  }
-
-  /**
-   * Claims the approval, because two concurrent approvals would issue two certificates.
-   * @returns a value that proves the claim. An approval that took too long no longer matches it, and is not written.
-   */
-  private async claimApproval(em: EntityManager, id: string, reviewer: Caller): Promise<string> {
-    const [claimed] = await statement(
-      em,
-      sql<{ claim: string }>`
-        update kyc_record set approval_until = now() + make_interval(secs => ${APPROVAL_CLAIM})
-        where id = ${id} and status = 'IN_REVIEW' and reviewer_id = ${reviewer.userId} and ${noApproval}
-        returning approval_until::text as claim`,
-    );
-    if (!claimed) throw notYours();
-    return claimed.claim;
   }
 
   private writeApproval(
@@ -303,10 +284,6 @@ interface Approval {
   readonly accepted: readonly string[];
   readonly reviewer: Caller;
 }
-
-/** True when no approval has a valid claim. */
-const noApproval = sql`(approval_until is null or approval_until < now())`;
-const isClaim = (claim: string) => sql`approval_until = ${claim}::timestamptz`;
 
 const notYours = () => new Conflict('You are not reviewing this record, or it is being approved now.');
 const notVouchedFor = (slugs: readonly string[]) =>
