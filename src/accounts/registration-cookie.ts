@@ -3,8 +3,8 @@ import { REGISTRATION_MARK_TTL } from './registration-marks.ts';
 
 /**
  * The cookie with the mark of the last registration in this browser. The mark opens nothing by itself. Together with
- * the mailed token it shows that the same browser registers and confirms. The cookie is set under every TOKEN_DELIVERY,
- * and only for this host under every COOKIE_DOMAIN, because only the gateway reads it.
+ * the mailed token it shows that the same browser registers and confirms. The cookie does not depend on TOKEN_DELIVERY.
+ * It is set only for this host, whatever COOKIE_DOMAIN is, because only the gateway reads it.
  */
 export class RegistrationCookie {
   readonly name: string;

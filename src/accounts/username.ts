@@ -186,8 +186,8 @@ export function usernameKey(text: string): string {
 }
 
 /**
- * Folds to upper case first, which unfolds characters that lower case leaves alone, such as the German sharp s and the
- * final sigma.
+ * Folds to upper case first, because lower case alone leaves some characters as they are, such as the German sharp s
+ * and the final sigma.
  */
 function foldCase(text: string): string {
   return text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');

@@ -12,7 +12,7 @@ import { matchingStep } from './totp/totp-codes.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
 import type { TotpSecrets } from './totp/totp-secrets.ts';
 
-/** A code that is charged as a guess already, so that it may be checked. */
+/** A code that was charged as a guess, and may be checked now. */
 export interface CountedGuess {
   readonly kind: FactorKind;
   /** Consumes the code in the transaction that relies on it. @returns false when the code is wrong or was used. */

@@ -135,7 +135,7 @@ async function listen({ app }: Gateway, { http }: Config): Promise<void> {
 
 function banner({ production, http, mail }: Config, foundation: Foundation): string {
   const { publicUrl, localUrl } = http;
-  // Pages for developers answer only requests from this machine, under any public URL.
+  // Pages for developers answer only requests from this machine, so the banner shows their local URL.
   const url = production ? publicUrl : localUrl;
   const lines = [
     '',

@@ -4,8 +4,8 @@ import { type CookieAttributes, CookieStyle, type RequestContext } from '../plat
 export const DEVICE_MEMORY = 400 * 24 * 3600;
 
 /**
- * The cookie with the mark of a device. The mark is not a credential: it opens nothing, and it is set under every
- * TOKEN_DELIVERY. Only the gateway reads it, so it is bound to this host under every COOKIE_DOMAIN.
+ * The cookie with the mark of a device. The mark is not a credential: it opens nothing, and does not depend on
+ * TOKEN_DELIVERY. Only the gateway reads it, so it is bound to this host, whatever COOKIE_DOMAIN is.
  */
 export class DeviceCookie {
   readonly name: string;

@@ -49,7 +49,7 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
 
   /**
    * The mail after an undo is the only way left to sign in, and an administrator's mail was charged already
-   * (`sendPasswordReset.account`). Strangers who request other mails must not suppress either.
+   * (`sendPasswordReset.account`). Strangers who request other mails must not suppress these two.
    */
   limits({ undoes, sentBy }: RecoveryFacts): readonly RecipientRule[] {
     return undoes || sentBy !== undefined ? [] : ['recoverAccount.recipient'];

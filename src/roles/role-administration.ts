@@ -35,9 +35,9 @@ export interface RoleChange {
 }
 
 /**
- * Creates, changes and deletes roles. Users cannot raise their own permissions: except for superusers, they handle only
- * roles within their own permissions, and cannot change a role that they have. All changes take one lock first, so that
- * no check uses data that a concurrent change is about to replace.
+ * Creates, changes and deletes roles. Users cannot raise their own permissions. Only superusers may handle roles beyond
+ * their own permissions, or change a role that they have. All changes take one lock first, so that no check uses data
+ * that a concurrent change is about to replace.
  */
 export class RoleAdministration {
   constructor(

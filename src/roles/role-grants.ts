@@ -24,8 +24,8 @@ export interface Grant {
 }
 
 /**
- * Grants and revokes roles. Users cannot raise their own permissions: except for superusers, they grant only roles
- * within their own permissions, and none to themselves. It takes the same lock as RoleAdministration.
+ * Grants and revokes roles. Users cannot raise their own permissions. Only superusers may grant roles beyond their own
+ * permissions, or grant roles to themselves. It takes the same lock as RoleAdministration.
  */
 export class RoleGrants {
   constructor(

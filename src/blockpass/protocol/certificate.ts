@@ -193,7 +193,7 @@ export function textToSign(
 
 /**
  * The document without its signatures as N-Quads in canonical order (URDNA2015, today RDFC-1.0).
- * @throws {MalformedCertificate} the schema does not know a word of the document, so no signature would cover it.
+ * @throws {MalformedCertificate} a word of the document is not in the schema, so no signature would cover it.
  */
 export async function canonicalise(certificate: Certificate, schema: object): Promise<string> {
   // Loaded with the first certificate: its HTTP client alone takes longer than the rest of this capability.

@@ -11,7 +11,8 @@ import { type KycItem, KycItemKind, KycItemStatus } from '../records/kyc-item.en
  * @throws {Conflict} naming each item that prevents the approval, and why.
  */
 export function assertVouchedFor(items: readonly KycItem[], accepted: readonly string[]): string[] {
-  // A rejected item that is still requested is due, which is checked elsewhere. Other rejected items are not approved.
+  // A rejected item that is still requested must be uploaded again, which is checked elsewhere. Other rejected items
+  // are not approved.
   const judged = items.filter(({ status }) => status !== KycItemStatus.REJECTED);
   const slugsOf = (kind: KycItemKind, verdict: boolean | null) =>
     judged.filter((item) => item.kind === kind && item.verified === verdict).map(({ slug }) => slug);
