@@ -9,10 +9,9 @@ import { median } from './support/table.ts';
 /**
  * `npm run bench:overload`: finds the capacity of the gateway for logins and for `me`, then offers five times as much
  * for twenty seconds. The loop is open: a request is sent when it is due, without waiting for the answer to the one
- * before.
- * It reports the outcome of each request. It reports how long other clients waited meanwhile, for `/health/live` and
- * for their own `me`, one after the other. And it reports how long after the last offer a login and a `me` take at most
- * twice their quiet time again.
+ * before. It reports the outcome of each request. It also reports how long other clients waited meanwhile, for
+ * `/health/live` and for their own `me`, one after the other. It reports the recovery time: from the last offer until a
+ * login and a `me` take at most twice their quiet time again.
  */
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 20);
 const TIMES = 5;

@@ -211,7 +211,8 @@ const connectionSharing = (
   server,
   budget,
   trustedProxies,
-  onCrowded: (facts) => log.warn(facts, 'connections were refused or closed for others: see MAX_CONNECTIONS'),
+  onCrowded: (facts) =>
+    log.warn(facts, 'connections were refused, or closed to make room: see MAX_CONNECTIONS'),
 });
 
 const isStillSending = ({ raw, headers }: FastifyRequest): boolean =>

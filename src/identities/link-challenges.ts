@@ -5,7 +5,7 @@ import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-sec
 import type { RequestSource } from '../platform/request/index.ts';
 import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
 
-/** Seconds for finding a password and a phone. */
+/** Seconds for the user to find a password and a phone. */
 const CHALLENGE_TTL = 600;
 
 /** A link challenge, as its client receives it. */

@@ -17,7 +17,7 @@ const COMPLETE = 'mutation ($code: String!) { result: completeGoogleLogin(code: 
 const LOGIN = 'mutation ($input: LoginInput!) { result: login(input: $input) { ${OUTCOME} } }';
 const SECOND_STEP = 'mutation ($input: CompleteLoginInput!) { result: completeLogin(input: $input) { __typename user { username } } }';
 
-const OVER = 'This sign-in was begun in another browser, took too long, or was used before.';
+const OVER = 'This sign-in was started in another browser, took too long, or was used before.';
 const PROBLEMS = {
   ACCESS_DENIED: 'You cancelled the sign-in at Google. No one was signed in.',
   INVALID_TOKEN: OVER,

@@ -47,7 +47,8 @@ export class AccessTokens {
   ) {}
 
   /**
-   * Issues an access token. A session that must enrol a second factor first gets no roles and the enrolment audience.
+   * Issues an access token. While a session must still enrol a second factor, its tokens have no roles and the
+   * enrolment audience.
    */
   async issue(session: SessionRecord, subject: Subject): Promise<{ token: string; expiresIn: number }> {
     const key = this.keys.current();

@@ -3,9 +3,9 @@ import { sql, statement } from '../platform/database/index.ts';
 import type { Caller } from '../platform/request/index.ts';
 
 /**
- * Whether the token of the caller is still valid, by the database and not by the memory of this process. Check it under
- * the lock on the account before adding a credential that outlives the session (a password, a way to sign in). The
- * request may have been admitted before its session ended, and have waited since.
+ * Whether the token of the caller is still valid, according to the database instead of the memory of this process.
+ * Check it under the lock on the account before adding a credential that outlives the session (a password, a way to
+ * sign in). The request may have been admitted before its session ended, and have waited since.
  */
 export async function isUnrevoked(
   em: EntityManager,

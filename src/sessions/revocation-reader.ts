@@ -74,7 +74,7 @@ export class RevocationReader {
                               and e.matters_until > now()`,
     );
     const [first] = rows;
-    if (!first) throw new Error('the reading of revocations has no snapshot');
+    if (!first) throw new Error('the read of revocations returned no snapshot');
     const { snapshot, server } = first;
     return { reached: { snapshot, server }, rows: rows.filter((row) => row.kind !== null) };
   }
@@ -84,7 +84,7 @@ export class RevocationReader {
     const em = this.fork();
     // Before the first page: rows that commit meanwhile are new to the next read.
     const [reached] = await statement(em, sql<ReadPoint>`select ${point}`);
-    if (!reached) throw new Error('the reading of revocations has no snapshot');
+    if (!reached) throw new Error('the read of revocations returned no snapshot');
     let last = { id: '0', matters_until: '-infinity' };
     for (;;) {
       const rows = await statement(

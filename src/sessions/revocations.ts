@@ -41,7 +41,7 @@ export const endableByToken = ({ userId, sessionId }: SessionReference): Endable
  */
 export type AnnouncedTransaction = EntityManager & { readonly [ANNOUNCED]: true };
 
-/** Exists for the compiler alone. */
+/** Exists only for the compiler. */
 declare const ANNOUNCED: unique symbol;
 
 /**

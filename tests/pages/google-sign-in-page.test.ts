@@ -180,7 +180,7 @@ describe('the page at the end of a Google sign-in', () => {
       ['#error=ACCESS_DENIED', 'You cancelled the sign-in at Google.'],
       ['#error=__proto__', 'That did not work.'],
       ['#error=<img src=x onerror=alert(1)>', 'That did not work.'],
-      ['#code=of-another-browser', 'This sign-in was begun in another browser'],
+      ['#code=of-another-browser', 'This sign-in was started in another browser'],
       ['', 'This page opens at the end of a sign-in with Google.'],
     ]) {
       await page.goto('about:blank');

@@ -48,8 +48,8 @@ export function careForPool(pool: Pool, settings: SessionSettings): void {
 }
 
 /**
- * Releases a connection that was made while its pool began to end. Kysely 0.29 drops it, and the pool then waits for it
- * for ever.
+ * Releases a connection that was made while its pool began to end. Kysely 0.29 drops that connection, and the pool then
+ * waits for it for ever.
  * @throws {Error} the same as the pool itself a moment later.
  */
 function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {

@@ -62,7 +62,7 @@ export class RateLimiter<in Rule extends string> {
   /**
    * Refunds charges of an attempt that should not count. Call it only when the proof was right: otherwise guessing
    * would be unlimited. Refund only what this attempt was charged.
-   * @param charges as they were charged.
+   * @param charges the same as in the call of `charge`
    */
   async giveBack(...charges: ReadonlyArray<Charge<Rule>>): Promise<void> {
     if (!this.options.enabled) return;

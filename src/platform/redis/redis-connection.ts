@@ -36,7 +36,10 @@ return redis.call('PEXPIRE', KEYS[1], 1000)`);
 export interface RedisConnectionOptions {
   /** The form of REDIS_URL. */
   readonly url: string;
-  /** Use of the connection, also named in the log and in CLIENT LIST. A connection for events only listens. */
+  /**
+   * Use of the connection, also named in the log and in CLIENT LIST. A connection for events listens and sends no
+   * commands.
+   */
   readonly purpose: Purpose;
   /** Called once for each change between up and away, with the reason when it is away. */
   readonly log: (message: string, error?: unknown) => void;
