@@ -1,28 +1,22 @@
 import {
   type ASTNode,
   coerceInputValue,
-  type DefinitionNode,
   type DocumentNode,
   GraphQLError,
   type GraphQLInputType,
   type GraphQLNamedInputType,
   type GraphQLSchema,
-  getNamedType,
   isEnumType,
   isInputObjectType,
   isInputType,
   isNonNullType,
   Kind,
   type OperationDefinitionNode,
-  TypeInfo,
   typeFromAST,
-  type ValueNode,
   type VariableDefinitionNode,
-  visit,
-  visitWithTypeInfo,
 } from 'graphql';
 import { BadUserInput, type FieldProblem } from '../platform/errors.ts';
-import { fragmentsOf } from './fragments.ts';
+import { executedDefinitions, type Path, printed, typeAt, type ValueUses, valueUses } from './value-uses.ts';
 
 /** Fields that one reply names. No operation takes more. */
 const MAX_FIELDS = 20;
@@ -37,7 +31,7 @@ export function withInputErrors(
 ): readonly GraphQLError[] {
   const aboutValues = errors.filter(isAboutLiteral);
   if (aboutValues.length === 0 || !document) return errors;
-  const uses = usesOfValues(schema, document.definitions);
+  const uses = valueUses(schema, document.definitions);
   const fields = firstOfEachField(aboutValues.flatMap((error) => problemsOfLiteral(error, uses)));
   if (fields.length === 0) return errors;
   const others = errors.filter((error) => !aboutValues.includes(error) && !isEndOfList(error));
@@ -71,7 +65,7 @@ export function badVariables({
     .map((definition) => ({ definition, problems: problemsOfVariable(schema, definition, variables ?? {}) }))
     .filter(({ problems }) => problems.length > 0);
   if (bad.length === 0) return null;
-  const uses = usesOfValues(schema, executed(document, operation));
+  const uses = valueUses(schema, executedDefinitions(document, operation));
   const fields = firstOfEachField(
     (function* () {
       for (const { definition, problems } of bad) {
@@ -126,90 +120,6 @@ const missingArgument = ({ nodes, message }: GraphQLError): string | undefined =
     ? /^Field "\w+" argument "(\w+)" of type .* is required, but it was not provided\.$/.exec(message)?.[1]
     : undefined;
 
-type Path = readonly (string | number)[];
-
-/** The places of values in a document. */
-interface Uses {
-  /** Paths from the argument to each use of a variable, without repetition. */
-  ofVariable(name: string): readonly Path[];
-  /** The paths of a literal; several where it is the default of a variable. */
-  ofNode(node: ASTNode): {
-    readonly paths: readonly Path[];
-    readonly type: GraphQLNamedInputType | undefined;
-  };
-}
-
-/** Visits each argument of the executed definitions once. A document has at most MAX_TOKENS tokens. */
-function usesOfValues(schema: GraphQLSchema, definitions: Iterable<DefinitionNode>): Uses {
-  const variables = new Map<string, Map<string, Path>>();
-  const nodes = new Map<
-    ASTNode,
-    { path: Path; type: GraphQLNamedInputType | undefined; variable?: string }
-  >();
-  const look = (
-    node: ValueNode,
-    path: Path,
-    type: GraphQLNamedInputType | undefined,
-    variable?: string,
-  ): void => {
-    if (node.kind === Kind.VARIABLE) {
-      const paths = variables.get(node.name.value) ?? new Map<string, Path>();
-      variables.set(node.name.value, paths.set(printed(path), path));
-      return;
-    }
-    const place = { type, ...(variable !== undefined && { variable }) };
-    nodes.set(node, { ...place, path });
-    if (node.kind === Kind.LIST) {
-      for (const [index, item] of node.values.entries()) look(item, [...path, index], type, variable);
-    }
-    if (node.kind !== Kind.OBJECT) return;
-    for (const field of node.fields) {
-      const inner = [...path, field.name.value];
-      nodes.set(field, { ...place, path: inner });
-      look(field.value, inner, fieldType(type, field.name.value), variable);
-    }
-  };
-
-  const types = new TypeInfo(schema);
-  const visitor = visitWithTypeInfo(types, {
-    Argument({ name, value }) {
-      look(value, [name.value], namedType(types.getInputType()));
-      return false;
-    },
-    VariableDefinition({ variable, defaultValue }) {
-      if (defaultValue) look(defaultValue, [], namedType(types.getInputType()), variable.name.value);
-    },
-  });
-  for (const definition of definitions) visit(definition, visitor);
-
-  const ofVariable = (name: string): readonly Path[] => [...(variables.get(name)?.values() ?? [])];
-  return {
-    ofVariable,
-    ofNode: (node) => {
-      const found = nodes.get(node);
-      if (!found) return { paths: [], type: undefined };
-      const { path, type, variable } = found;
-      if (variable === undefined) return { paths: [path], type };
-      return { paths: ofVariable(variable).map((use) => [...use, ...path]), type };
-    },
-  };
-}
-
-/** Lists the operation with the fragments that it uses. */
-function executed(document: DocumentNode, operation: OperationDefinitionNode): Iterable<DefinitionNode> {
-  const fragmentOf = fragmentsOf(document);
-  const reached = new Set<DefinitionNode>([operation]);
-  for (const definition of reached) {
-    visit(definition, {
-      FragmentSpread({ name }) {
-        const fragment = fragmentOf(name.value);
-        if (fragment) reached.add(fragment);
-      },
-    });
-  }
-  return reached;
-}
-
 interface Problem {
   readonly path: Path;
   readonly message: string;
@@ -246,7 +156,7 @@ function problemsOfVariable(
 
 const ENOUGH = new Error('enough problems were found');
 
-function problemsOfLiteral(error: GraphQLError, uses: Uses): FieldProblem[] {
+function problemsOfLiteral(error: GraphQLError, uses: ValueUses): FieldProblem[] {
   const argument = missingArgument(error);
   if (argument !== undefined) return [{ field: argument, message: REQUIRED }];
   const node = error.nodes?.[0];
@@ -289,28 +199,6 @@ function sentenceOf(type: GraphQLNamedInputType | undefined): string {
   if (isEnumType(type)) return `This must be a value of the enum ${type.name}.`;
   return SENTENCES[type?.name ?? ''] ?? 'This is not a valid value.';
 }
-
-const namedType = (type: GraphQLInputType | null | undefined): GraphQLNamedInputType | undefined =>
-  type ? getNamedType(type) : undefined;
-
-const fieldType = (
-  type: GraphQLNamedInputType | undefined,
-  field: string,
-): GraphQLNamedInputType | undefined =>
-  isInputObjectType(type) ? namedType(type.getFields()[field]?.type) : undefined;
-
-/** The type at a path. An index is ignored, since all items of a list have one type. */
-const typeAt = (type: GraphQLInputType, path: Path): GraphQLNamedInputType | undefined =>
-  path.reduce<GraphQLNamedInputType | undefined>(
-    (at, step) => (typeof step === 'number' ? at : fieldType(at, step)),
-    namedType(type),
-  );
-
-/** Prints a path, such as `input.permissions[0]`. */
-const printed = (path: Path): string =>
-  path
-    .map((step, depth) => (typeof step === 'number' ? `[${step}]` : `${depth > 0 ? '.' : ''}${step}`))
-    .join('');
 
 function firstOfEachField(problems: Iterable<FieldProblem>): FieldProblem[] {
   const first = new Map<string, FieldProblem>();
