@@ -13,7 +13,7 @@ import {
   reauthenticationMethods,
 } from '../platform/request/index.ts';
 import { isUnrevoked } from '../sessions/index.ts';
-import { NotHashed } from './password-hasher.ts';
+import { NotHashed } from './hash-threads.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
 /**

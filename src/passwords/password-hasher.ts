@@ -1,17 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { extname } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
-import { timeLeft } from '../platform/database/index.ts';
-import { ServiceUnavailable } from '../platform/errors.ts';
-import { FifoSemaphore, type Line } from '../platform/fifo-semaphore.ts';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import { single, tracing } from '../platform/telemetry/index.ts';
+import { type Asker, HashThreads, type HashThreadsOptions, requireInteger } from './hash-threads.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
-import { hashQueueLength, hashSeconds } from './metrics.ts';
 import { passwordSizeProblem } from './password-size.ts';
-import { StandingQueue } from './standing-queue.ts';
 import {
   ARGON2_MEMORY_KIB,
   ARGON2_PASSES,
@@ -33,52 +24,14 @@ export interface StoredPassword {
   pepperId: string | null;
 }
 
-export interface PasswordHasherOptions {
+export interface PasswordHasherOptions extends HashThreadsOptions {
   /** The scheme of new hashes. All schemes are always verified. */
   scheme: 'bcrypt' | 'argon2id';
   /** log2 of the rounds of new bcrypt hashes, 4 to 16. */
   bcryptCost: number;
   /** Keys that are not in the database (SP 800-63B-4 section 3.1.1.2: keyed hashing). */
   peppers: Keyring;
-  /** Worker threads, at least 1, all started at construction. */
-  threads: number;
-  /** Jobs that may wait for a thread. Further ones are refused at once. */
-  queue: number;
-  /** Waiting places that only a `reserved` job may take; 0 by default. */
-  reserved?: number;
-  /**
-   * Milliseconds. A job with a longer expected wait is also refused at once. The expectation follows from the current
-   * duration of jobs. During overload, jobs in the open line get less (standing-queue.ts).
-   */
-  maxWaitMs: number;
 }
-
-/** The party for which a job runs. */
-export interface Asker {
-  /**
-   * Whether the job may wait in a reserved place. True for a known device of the account, a signed-in caller or the
-   * holder of a mailed link, so that a flood by strangers does not delay it.
-   */
-  readonly reserved?: boolean;
-}
-
-/** Nothing was hashed or compared, so the caller has learned nothing. A guess should then be refunded. */
-export class NotHashed extends ServiceUnavailable {}
-
-/**
- * Milliseconds from request to answer at most, waiting included, even without an operation deadline. It frees a thread
- * that hangs.
- */
-const JOB_TIMEOUT_MS = 15_000;
-
-/** Milliseconds that close() grants to jobs already accepted. */
-const CLOSE_TIMEOUT_MS = 5_000;
-
-/**
- * Jobs over which the duration is smoothed. A match takes less than a wrong password when some stored hashes are more
- * expensive.
- */
-const RUNS_REMEMBERED = 4;
 
 /**
  * Limit of the padding of failed comparisons: a stored hash counts up to this multiple of the configured cost. It
@@ -86,9 +39,6 @@ const RUNS_REMEMBERED = 4;
  * cost more than it protects: one imported hash of cost 16 would make every failed login take four seconds.
  */
 const MAX_PADDING_FACTOR = 5;
-
-/** Seconds: the longest retry time that a refused client is told. */
-const MAX_RETRY_AFTER_SECONDS = 10;
 
 /**
  * Hashes and verifies passwords in worker threads, so that neither the event loop nor libuv's pool waits for them.
@@ -107,48 +57,17 @@ export class PasswordHasher {
   #target: StoredHash;
   /** Compared when the account does not exist. */
   #decoy: string;
-  readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
-  readonly #semaphore: FifoSemaphore;
-  readonly #openQueue: StandingQueue;
-  readonly #accepted = new Set<Promise<unknown>>();
-  /** Aborted when no more jobs are accepted. */
-  readonly #closing = new AbortController();
-  /** Aborted when accepted jobs are cancelled. */
-  readonly #ended = new AbortController();
-  /** Milliseconds on a thread, smoothed over the last few jobs. Starts with an estimate. */
-  #runMs = 250;
-
+  readonly #threads: HashThreads;
   /**
    * @throws RangeError for a cost, number of threads or queue out of bounds.
    */
   constructor(options: PasswordHasherOptions) {
     requireInteger('bcryptCost', options.bcryptCost, MIN_BCRYPT_COST, MAX_BCRYPT_COST);
-    requireInteger('threads', options.threads, 1, 256);
-    requireInteger('queue', options.queue, 0, 1_000_000);
-    requireInteger('reserved', options.reserved ?? 0, 0, options.queue);
+    this.#threads = new HashThreads(options);
     this.#options = options;
     this.#writing = options.peppers[0];
     this.#target = currentCost(options.scheme, options.bcryptCost);
     this.#decoy = decoyHash(this.#target);
-    this.#semaphore = new FifoSemaphore({
-      places: options.threads,
-      queue: options.queue,
-      reserved: options.reserved ?? 0,
-    });
-    hashQueueLength.readBy(() => single(this.#semaphore.waiting));
-    this.#openQueue = new StandingQueue(options.maxWaitMs);
-    this.#pool = new Piscina({
-      // Node strips the types of src/hash-worker.ts when it loads it, and loads dist/hash-worker.js unchanged.
-      filename: fileURLToPath(new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url)),
-      name: 'verify',
-      minThreads: options.threads,
-      maxThreads: options.threads,
-      // Flags such as --import of a tracer or --inspect are only for the main thread.
-      execArgv: [],
-      recordTiming: false,
-    });
-    // A worker that dies rejects its job. Without a listener, its error event would end the process.
-    this.#pool.on('error', () => {});
   }
 
   /**
@@ -159,7 +78,7 @@ export class PasswordHasher {
    */
   async hash(password: string, asker: Asker = {}): Promise<StoredPassword> {
     requireSize(password);
-    const hash = await this.#run<string>('hash', this.#hashJob(password), asker);
+    const hash = await this.#threads.run<string>('hash', this.#hashJob(password), asker);
     return { hash, pepperId: this.#writing.id };
   }
 
@@ -194,7 +113,7 @@ export class PasswordHasher {
       matchShows,
       rehash,
     };
-    const { matches, rehashed } = await this.#run<Verified>('verify', job, asker);
+    const { matches, rehashed } = await this.#threads.run<Verified>('verify', job, asker);
     if (!known || !matches) return { matches: false, outdated: false };
     return {
       matches,
@@ -246,17 +165,9 @@ export class PasswordHasher {
     return findKey(this.#options.peppers, id) !== undefined;
   }
 
-  /**
-   * Ends the worker threads. Accepted jobs get 5 s; later ones, and those that are left then, get ServiceUnavailable.
-   */
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await Promise.race([
-      Promise.allSettled(this.#accepted),
-      setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false }),
-    ]);
-    this.#ended.abort();
-    await this.#pool.destroy();
+  /** Ends the worker threads: see HashThreads. */
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 
   #pepper(id: string): Key {
@@ -282,98 +193,11 @@ export class PasswordHasher {
     if (stored.scheme !== 'argon2id') return true;
     return scheme !== 'argon2id' || stored.memoryKib < ARGON2_MEMORY_KIB || stored.passes < ARGON2_PASSES;
   }
-
-  async #run<Result extends string | Verified>(
-    name: 'hash' | 'verify',
-    job: HashJob | VerifyJob,
-    { reserved = false }: Asker,
-  ): Promise<Result> {
-    const line = reserved ? 'reserved' : 'open';
-    if (this.#closing.signal.aborted) {
-      throw new NotHashed({ detail: 'The password hasher is closed.' });
-    }
-    if (this.#semaphore.isFull(line) || this.#wouldWaitTooLong(line)) {
-      throw this.#refusal(line, `${this.#semaphore.waiting} password hashing jobs are waiting already.`);
-    }
-    const result = this.#take(name, job, line);
-    this.#accepted.add(result);
-    try {
-      return (await result) as Result;
-    } finally {
-      this.#accepted.delete(result);
-    }
-  }
-
-  async #take(name: 'hash' | 'verify', job: HashJob | VerifyJob, line: Line): Promise<string | Verified> {
-    const allowedMs = Math.max(0, Math.min(JOB_TIMEOUT_MS, timeLeft()));
-    const deadline = timeout(allowedMs);
-    // A job that waits longer would end after the deadline, and would delay others meanwhile.
-    const tooLate = timeout(allowedMs - this.#runMs);
-    const turn = AbortSignal.any([tooLate, this.#ended.signal]);
-    const waited = tracing().span('password hash queue', 'internal', {}, () =>
-      this.#semaphore.enter(turn, line),
-    );
-    await waited.catch(() => {
-      throw this.#refusal(line, 'No thread was free in time.');
-    });
-    try {
-      const begun = performance.now();
-      try {
-        const signal = AbortSignal.any([deadline, this.#ended.signal]);
-        return await tracing().span('password hash', 'internal', { 'gatehouse.hash.kind': name }, () =>
-          this.#pool.run(job, { name, signal }),
-        );
-      } finally {
-        this.#semaphore.leave();
-        hashSeconds.observeSince(begun, {});
-        this.#runMs += (performance.now() - begun - this.#runMs) / RUNS_REMEMBERED;
-      }
-    } catch (cause) {
-      if (deadline.aborted) {
-        const detail = `Password hashing took more than the ${Math.round(allowedMs)} ms that were left.`;
-        throw new ServiceUnavailable({ detail, retryAfterSeconds: this.#secondsUntilFree(line) });
-      }
-      if (this.#ended.signal.aborted) {
-        throw new ServiceUnavailable({ detail: 'The password hasher was closed meanwhile.' });
-      }
-      throw new Error('A password hashing job failed.', { cause });
-    }
-  }
-
-  #wouldWaitTooLong(line: Line): boolean {
-    const expected = this.#expectedWaitMs(line);
-    const allowed =
-      line === 'open' ? this.#openQueue.allowedWait(expected, this.#runMs) : this.#options.maxWaitMs;
-    return expected > allowed;
-  }
-
-  /** Expected wait of a job that comes now, in milliseconds. */
-  #expectedWaitMs(line: Line): number {
-    return (this.#semaphore.ahead(line) * this.#runMs) / this.#options.threads;
-  }
-
-  #refusal(line: Line, detail: string): NotHashed {
-    return new NotHashed({ detail, retryAfterSeconds: this.#secondsUntilFree(line) });
-  }
-
-  /** Seconds until the jobs that wait now have had their turn. */
-  #secondsUntilFree(line: Line): number {
-    return Math.min(Math.max(Math.ceil(this.#expectedWaitMs(line) / 1000), 1), MAX_RETRY_AFTER_SECONDS);
-  }
 }
-
-/** Fires after so many milliseconds, at once for a negative number. */
-const timeout = (ms: number): AbortSignal => AbortSignal.timeout(Math.max(0, Math.ceil(ms)));
 
 /** 44 characters of base64 for any password (RFC 2104; RFC 4648 section 4). */
 function keyed(password: string, { secret }: Key): string {
   return createHmac('sha256', secret).update(password.normalize('NFKC'), 'utf8').digest('base64');
-}
-
-function requireInteger(name: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new RangeError(`${name} must be a whole number from ${least} to ${most}.`);
-  }
 }
 
 function requireSize(password: string): void {

@@ -4,9 +4,10 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { InvalidValue } from '../platform/input.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { InvalidSettings } from '../platform/settings.ts';
+import type { Asker } from './hash-threads.ts';
 import { storedNotation } from './imported-hash.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
-import type { Asker, PasswordHasher, StoredPassword } from './password-hasher.ts';
+import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { checkPassword, type PasswordContext, passwordSizeProblem } from './password-policy.ts';
 import { parseStoredHash } from './stored-hash.ts';
 
