@@ -24,7 +24,7 @@ describe('a reply', () => {
       schema,
       plugins: [replyPlugin({ fault: () => {}, refusal: () => {} })],
     });
-    const contextValue = { origin: { requestId: 'the-request' }, facts: {} } as unknown as RequestContext;
+    const contextValue = { source: { requestId: 'the-request' }, facts: {} } as unknown as RequestContext;
     const { body } = await apollo.executeOperation({ query: '{ items { fails } }' }, { contextValue });
     const errors = body.kind === 'single' ? (body.singleResult.errors ?? []) : [];
     expect(errors).toHaveLength(20);
