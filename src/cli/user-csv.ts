@@ -1,5 +1,4 @@
-import { pipeline, Readable } from 'node:stream';
-import { CsvError, parse } from 'csv-parse';
+import { CsvError, type Parser, parse } from 'csv-parse';
 import type { InputRecord } from '../composition/index.ts';
 import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
@@ -34,11 +33,9 @@ export async function* csvRecords(
     trim: true,
     max_record_size: longest,
   });
-  // The loop below gets every error from the parser.
-  pipeline(Readable.from(chunks), parser, () => undefined);
   let columns: readonly string[] | null = null;
   try {
-    for await (const { record, info } of parser as AsyncIterable<Row>) {
+    for await (const { record, info } of rowsOf(chunks, parser)) {
       const { lines: number } = info;
       if (columns === null) {
         columns = record;
@@ -63,6 +60,25 @@ export async function* csvRecords(
       error.code === 'CSV_MAX_RECORD_SIZE' ? 'is too long.' : 'is not CSV: look for a missing or extra ".';
     yield { number, problem: `${problem} The rest of the file was not read.` };
   }
+}
+
+/**
+ * Yields the rows before an error, and then throws it. As the end of a pipeline the parser would drop the rows that it had read but
+ * not handed out yet, so that the report depended on the time that each row takes.
+ */
+async function* rowsOf(chunks: AsyncIterable<Buffer>, parser: Parser): AsyncGenerator<Row> {
+  const parsed = function* (): Generator<Row> {
+    for (let row = parser.read(); row !== null; row = parser.read()) yield row as Row;
+    if (parser.errored) throw parser.errored;
+  };
+  // Thrown above.
+  parser.on('error', () => undefined);
+  for await (const chunk of chunks) {
+    parser.write(chunk);
+    yield* parsed();
+  }
+  await new Promise<void>((resolve) => parser.end(() => resolve()));
+  yield* parsed();
 }
 
 /** The problem of a header. Without a header the first line is an account, whose values must not be shown. */
