@@ -39,6 +39,10 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .version(version())
     .option('--env-file <file>', 'settings file; environment variables override it')
     .showHelpAfterError()
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => errors.write(text),
+    })
     .exitOverride();
   const readConfig = (): Config => {
     const { envFile } = command.opts<{ envFile?: string }>();

@@ -4,7 +4,7 @@ import { CannotStart } from '../platform/cannot-start.ts';
 import { connectionRefusal } from '../platform/database/index.ts';
 import { BadUserInput, GatehouseError } from '../platform/errors.ts';
 import { type Environment, InvalidSettings } from '../platform/settings.ts';
-import { program } from './program.ts';
+import { type ProgramOptions, program } from './program.ts';
 import { CommandError, STOPPED } from './streams.ts';
 
 /** Milliseconds in which a repeated signal is ignored: under npm, Ctrl-C arrives from the terminal and from npm. */
@@ -16,20 +16,34 @@ const ACTIONABLE = [InvalidSettings, CannotStart, CommandError, GatehouseError];
 /** Runs the command of this process, and ends the process. */
 export async function run(environment: Environment): Promise<never> {
   const stop = stopSignal();
+  const code = await runCommand(process.argv, {
+    environment,
+    workingFolder: process.cwd(),
+    streams: { input: process.stdin, output: process.stdout, errors: process.stderr },
+    stopped: stop.asked,
+    isStopped: stop.isAsked,
+  });
+  process.exit(code);
+}
+
+/**
+ * Runs a command without touching the process, and explains a failure on the stream for errors.
+ * @param argv as process.argv
+ * @returns the exit code
+ */
+export async function runCommand(
+  argv: readonly string[],
+  { isStopped = () => false, ...options }: ProgramOptions & { readonly isStopped?: () => boolean },
+): Promise<number> {
   try {
-    await program({
-      environment,
-      workingFolder: process.cwd(),
-      streams: { input: process.stdin, output: process.stdout, errors: process.stderr },
-      stopped: stop.asked,
-    }).parseAsync(process.argv);
-    process.exit(0);
+    await program(options).parseAsync(argv);
+    return 0;
   } catch (error) {
-    if (error instanceof CommanderError) process.exit(error.exitCode);
+    if (error instanceof CommanderError) return error.exitCode;
     // Ctrl-C also ends programs that the start waits for, such as initdb. Their failure is then not the reason.
-    const isStopped = stop.isAsked() && error instanceof CannotStart;
-    process.stderr.write(`${isStopped ? STOPPED : explain(error)}\n`);
-    process.exit(1);
+    const stopped = isStopped() && error instanceof CannotStart;
+    options.streams.errors.write(`${stopped ? STOPPED : explain(error)}\n`);
+    return 1;
   }
 }
 

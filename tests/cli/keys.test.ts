@@ -1,7 +1,7 @@
 /** @topology one: is about commands, not about requests */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { command } from '../support/command.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
-import { GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
 
 const secrets = newSecrets();
@@ -16,19 +16,17 @@ let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await TestGateway.start(secrets);
 });
-afterEach(() => GatehouseProcess.killAll());
 afterAll(() => gateway.close());
 
 async function keys(args: string[], settings: Record<string, string> = {}) {
-  const command = GatehouseProcess.run(['keys', ...args], {
+  const { code, output, errors } = await command(['keys', ...args], {
     NODE_ENV: 'test',
     DATABASE_URL: gateway.database.servingUrl,
     DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
     ...secrets,
     ...settings,
   });
-  const code = await command.ended;
-  return { code, lines: command.output.trimEnd().split('\n'), errors: command.errors.trimEnd() };
+  return { code, lines: output.trimEnd().split('\n'), errors: errors.trimEnd() };
 }
 
 describe('gatehouse keys', () => {

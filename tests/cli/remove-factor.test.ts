@@ -1,7 +1,7 @@
 /** @topology one: is about a command, not about requests */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { command } from '../support/command.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
-import { GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
 import { challengeOf, completeLogin, enrol } from '../support/second-factor.ts';
 
@@ -11,18 +11,16 @@ let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await TestGateway.start(secrets);
 });
-afterEach(() => GatehouseProcess.killAll());
 afterAll(() => gateway.close());
 
 async function removeFactor(email: string) {
-  const command = GatehouseProcess.run(['users', 'remove-factor', email], {
+  const { code, output, errors } = await command(['users', 'remove-factor', email], {
     NODE_ENV: 'test',
     DATABASE_URL: gateway.database.servingUrl,
     DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
     ...secrets,
   });
-  const code = await command.ended;
-  return { code, output: command.output.trimEnd(), errors: command.errors.trimEnd() };
+  return { code, output: output.trimEnd(), errors: errors.trimEnd() };
 }
 
 describe('gatehouse users remove-factor', () => {

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { command } from '../support/command.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { ConfirmEmailDocument, ResetPasswordDocument } from '../support/generated/operations.ts';
-import { GatehouseProcess } from '../support/process.ts';
 
 const secrets = newSecrets();
 let gateway: TestGateway;
@@ -9,11 +9,10 @@ let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await TestGateway.start(secrets);
 });
-afterEach(() => GatehouseProcess.killAll());
 afterAll(() => gateway.close());
 
 async function token(args: string[], settings: Record<string, string> = {}) {
-  const command = GatehouseProcess.run(['token', ...args], {
+  const { code, output, errors } = await command(['token', ...args], {
     NODE_ENV: 'test',
     CLIENT_ORIGIN: 'https://app.example',
     LINK_PAGES: 'client',
@@ -22,9 +21,8 @@ async function token(args: string[], settings: Record<string, string> = {}) {
     ...secrets,
     ...settings,
   });
-  const code = await command.ended;
-  const [token = '', link] = command.output.trimEnd().split('\n');
-  return { code, token, link, errors: command.errors.trimEnd() };
+  const [token = '', link] = output.trimEnd().split('\n');
+  return { code, token, link, errors: errors.trimEnd() };
 }
 
 describe('gatehouse token', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import bcrypt from 'bcryptjs';
+import { command } from '../support/command.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
 import { LoginDocument } from '../support/generated/operations.ts';
 import { GatehouseProcess } from '../support/process.ts';
@@ -49,20 +50,15 @@ afterAll(async () => {
   await gateway.close();
 });
 
-async function users(args: readonly string[], { input = '', on = gateway } = {}) {
-  const command = GatehouseProcess.run(
-    ['users', ...args],
-    {
-      NODE_ENV: 'test',
-      DATABASE_URL: on.database.servingUrl,
-      DATABASE_MIGRATION_URL: on.database.ownerUrl,
-      ...secrets,
-    },
-    { input },
-  );
-  const code = await command.ended;
-  return { code, output: command.output, errors: command.errors };
-}
+const environment = ({ database }: TestGateway) => ({
+  NODE_ENV: 'test',
+  DATABASE_URL: database.servingUrl,
+  DATABASE_MIGRATION_URL: database.ownerUrl,
+  ...secrets,
+});
+
+const users = (args: readonly string[], { input = '', on = gateway } = {}) =>
+  command(['users', ...args], environment(on), { input });
 
 const jsonLines = (records: readonly unknown[]) =>
   records.map((record) => `${JSON.stringify(record)}\n`).join('');
@@ -341,6 +337,15 @@ describe('gatehouse users import', () => {
       expect(problems(long.errors)).toEqual(['line 3: is too long. The rest of the file was not read.']);
     });
 
+    it('imports every CSV account before a bad one, and the last one without a newline', async () => {
+      const rows = (prefix: string) =>
+        Array.from({ length: 300 }, (_, index) => `${prefix}-${index},\n`).join('');
+      const whole = await importText(`username,displayName\n${rows('whole')}whole-last,Last`);
+      expect(whole).toMatchObject({ code: 0, output: expect.stringMatching(/^Imported 301 accounts/) });
+      const broken = await importText(`username,displayName\n${rows('broken')}"broken-last,Last`);
+      expect(broken.output).toBe('Imported 300 accounts; 0 accounts there already; 1 line refused.\n');
+    });
+
     it('accepts all line endings in CSV', async () => {
       const mixed = await importText(
         'username,displayName\r\nends-one,One\nends-two,Two\r\n"ends-three",""\n',
@@ -405,10 +410,9 @@ describe('gatehouse users import', () => {
 
   it('reads standard input, blank lines and a last line without a newline', async () => {
     const input = '\uFEFF{"username":"piped-one"}\r\n\r\n{"username":"piped-two"}';
-    expect(await users(['import', '-'], { input })).toMatchObject({
-      code: 0,
-      output: expect.stringMatching(/^Imported 2 accounts/),
-    });
+    const piped = GatehouseProcess.run(['users', 'import', '-'], environment(gateway), { input });
+    expect(await piped.ended).toBe(0);
+    expect(piped.output).toMatch(/^Imported 2 accounts/);
   });
 
   it('makes superusers only when the option says so', async () => {
