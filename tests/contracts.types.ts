@@ -3,7 +3,10 @@
  * Nothing here runs.
  */
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Config } from '../src/config/index.ts';
 import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
+import { setting } from '../src/platform/setting-declaration.ts';
+import { oneOf, wholeNumber } from '../src/platform/setting-parsers.ts';
 import type { Revocations, SessionStore } from '../src/sessions/index.ts';
 
 /** Another process would accept the tokens until its next poll. */
@@ -45,4 +48,26 @@ export async function anyTextMayBeCharged(
   // @ts-expect-error Its user would charge a rule that this limiter does not have.
   void (limiter satisfies RateLimiter<'login.ip' | 'login.account' | 'register.ip'>);
   void (limiter satisfies RateLimiter<'login.account'>);
+}
+
+/** A start would then use a value that the operator cannot set. */
+export const anyValueMayBeTheDefault = [
+  // @ts-expect-error The parser does not take it.
+  setting('HASH', { parse: oneOf('bcrypt', 'argon2id'), default: 'md5', description: 'A hash.' }),
+  // @ts-expect-error The parser makes a number.
+  setting('DAYS', { parse: wholeNumber({ min: 1, max: 9 }), default: '3', description: 'Days.' }),
+];
+
+/** Config has the types of the parsers. */
+export function anyFieldMayBeRead({ session, http }: Config): void {
+  session.tokenDelivery satisfies 'both' | 'cookie' | 'body';
+  // Declared by two modules.
+  http.publicUrl satisfies string;
+  http.connections.total satisfies number;
+  // @ts-expect-error It has no default.
+  session.idleTtlSeconds satisfies number;
+  // @ts-expect-error No module declares it.
+  session.idleTtl;
+  // @ts-expect-error It is read once.
+  http.port = 1;
 }

@@ -42,10 +42,8 @@ export function checkNames(
     const meant = nearest(upper, known, isLong ? MAX_EDITS.long : MAX_EDITS.short) ?? wanted;
     if (meant === undefined) {
       const prefix = prefixOf(upper);
-      if (prefixes.has(prefix))
-        warning(
-          `${name} is not a setting, although settings begin with ${prefix}: see docs/configuration.md.`,
-        );
+      const text = `${name} is not a setting, although settings begin with ${prefix}: see docs/configuration.md.`;
+      if (prefixes.has(prefix)) warning(text);
       continue;
     }
     const advice =
