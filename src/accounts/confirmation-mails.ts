@@ -22,8 +22,8 @@ interface ConfirmationFacts {
 }
 
 /**
- * Most registrations in one mail; the newest are listed. A browser that registered gets its own registration, whatever
- * came later.
+ * Most registrations in one mail; the newest are listed. A browser that registered always gets its own registration,
+ * however many came later.
  */
 const MAX_LISTED = 5;
 

@@ -45,8 +45,8 @@ export class Deactivation {
       await this.deps.keepSuperuser(tx, userId);
       const user = await lockAccount(tx, userId);
       const holds = user && (await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof));
-      const who = { userId, actorId: userId };
-      if (!holds || !(await this.deps.activation.deactivate(tx, who, DeactivatedBy.OWNER, source))) {
+      const change = { userId, actorId: userId };
+      if (!holds || !(await this.deps.activation.deactivate(tx, change, DeactivatedBy.OWNER, source))) {
         throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
       }
       await this.deps.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);

@@ -28,8 +28,8 @@ export const SECOND_FACTOR_RULES = {
 /**
  * Counts guesses in PostgreSQL, so that all processes share the count, with or without Redis. A guess is charged before
  * the code is checked, by one conditional statement in a transaction of its own. So neither a race nor a rollback makes
- * a guess free. A bucket is stored as the time at which it will be full. Each guess moves this time later, by the time
- * of one refill.
+ * a guess free. A bucket is stored as the time at which it will be full. Each guess moves this time later by the
+ * seconds in which one guess is refilled.
  */
 export class SecondFactorThrottle {
   constructor(private readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_RULES>) {}

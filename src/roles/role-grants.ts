@@ -52,8 +52,8 @@ export class RoleGrants {
       if (userId === caller.userId && !powers.unlimited) {
         throw new Forbidden('the caller grants a role to themselves', { subjectId: userId });
       }
-      const look = { actorId: caller.userId, userId };
-      if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, look, source);
+      const access = { actorId: caller.userId, userId };
+      if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, access, source);
       // An administrator may have requested the change while they could still act on this account. By it they would get
       // the new role.
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
@@ -85,8 +85,8 @@ export class RoleGrants {
         tx,
         sql`delete from role_grant where user_id = ${userId} and role_id = ${role.id} returning user_id`,
       );
-      const look = { actorId: caller.userId, userId };
-      if (revoked.length === 0) return auditAccountAccess(tx, this.audit, look, source);
+      const access = { actorId: caller.userId, userId };
+      if (revoked.length === 0) return auditAccountAccess(tx, this.audit, access, source);
       await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, source, {
         action: 'role.revoked',

@@ -40,7 +40,7 @@ export class TotpResolver {
   @Authorize({ whileEnrolling: true, aal: 'highest' })
   @Mutation(() => TotpEnrolmentType, {
     description:
-      'Starts TOTP enrolment for the caller. It replaces an unconfirmed enrolment; an authenticator in use stays valid until confirmTotp. With TOTP on already, it needs assurance level 2, which a recovery code gives.',
+      'Starts TOTP enrolment for the caller. It replaces an unconfirmed enrolment; an authenticator in use stays valid until confirmTotp. When TOTP is on already, it needs assurance level 2, which a recovery code gives.',
   })
   async enrollTotp(
     @Arg('password', () => String, { nullable: true, description: PASSWORD }) password:
