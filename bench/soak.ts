@@ -161,7 +161,7 @@ async function take(server: Server, database: Database, heapFile: string, minute
   };
 }
 
-/** @returns what is not level. */
+/** @returns the gauges and counts that are not level. */
 function judge(samples: readonly Sample[], crowd: Crowd): string[] {
   const third = Math.floor(samples.length / 3);
   const problems: string[] = [];

@@ -7,8 +7,8 @@ import { operationSeconds } from './metrics.ts';
 type Resolve = NonNullable<GraphQLField<unknown, unknown>['resolve']>;
 
 /**
- * Gives each root field of a query or mutation a span and a duration. Where nothing is traced and no metrics are collected, the
- * schema stays as it is.
+ * Gives each root field of a query or mutation a span and a duration. Without tracing and metrics, the schema stays
+ * unchanged.
  */
 export function measureRootFields(schema: GraphQLSchema): void {
   for (const type of [schema.getQueryType(), schema.getMutationType()]) {

@@ -4,9 +4,10 @@ import { peersIn } from './connection-places.ts';
 import { routeName } from './route-name.ts';
 
 /**
- * Gives each request a span, which lasts until the response is sent. Registered before the hook that logs a request, so that
- * the log line carries the id of the trace.
- * @param trustedProxies whose `traceparent` is taken over (W3C Trace Context); of others it could join foreign traces
+ * Gives each request a span, which lasts until the response is sent. Registered before the hook that logs a request, so
+ * that the log line carries the trace id.
+ * @param trustedProxies whose `traceparent` is accepted (W3C Trace Context). Any other client could join foreign
+ * traces.
  */
 export function traceRequests(app: FastifyInstance, trustedProxies: readonly string[]): void {
   if (!tracing().isOn) return;
@@ -30,7 +31,7 @@ export function traceRequests(app: FastifyInstance, trustedProxies: readonly str
     spans.set(request, span);
     span.enter(done);
   });
-  // Once more: what reads the body calls the next hook from an event of the socket, outside of the span.
+  // Once more: a reader of the body calls the next hook from an event of the socket, outside of the span.
   app.addHook('preHandler', (request, _reply, done) => {
     const span = spans.get(request);
     return span ? span.enter(done) : done();
@@ -40,7 +41,7 @@ export function traceRequests(app: FastifyInstance, trustedProxies: readonly str
     if (!span) return done();
     span.set({ 'http.response.status_code': reply.statusCode });
     if (reply.statusCode >= 500) span.fail({ code: reply.statusCode });
-    // The line in the log is written meanwhile.
+    // The log line is written inside the span.
     span.enter(done);
     span.end();
   });

@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 const LINGER = 2_000;
 
 /**
- * Closes the connection in stages when the answer comes before the end of the request (RFC 9112 section 9.6). Node would close
- * it at once. The system then resets it because of the bytes that nobody read, and a client that still sends loses the answer.
- * Here the gateway ends its own side, and discards what arrives until the client closes or the time is over.
+ * Closes the connection in stages when the answer comes before the end of the request (RFC 9112 section 9.6). Node
+ * would close it at once. The system then resets it because of unread bytes, and a client that still sends loses the
+ * answer. Here the gateway ends its own side, and discards further data until the client closes or the time is over.
  */
 export function closeInStages(request: IncomingMessage): void {
   const { socket } = request;

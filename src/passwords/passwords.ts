@@ -171,8 +171,8 @@ export class Passwords {
   }
 
   /**
-   * Checks that no password needs a missing pepper. A pepper may be removed only when no password is keyed with it, and
-   * users who have not signed in since still need it.
+   * Checks that no password needs a missing pepper. A pepper may be removed only when no password is keyed with it.
+   * Users who have not signed in since the rotation still need it.
    * @throws {InvalidSettings} naming the missing pepper.
    */
   async checkPeppers(em: EntityManager, peppers: Keyring): Promise<void> {

@@ -3,7 +3,7 @@ import { Counter, Gauge } from '../platform/telemetry/index.ts';
 
 export const refreshes = new Counter({
   name: 'gatehouse_refreshes_total',
-  help: 'Refreshes by what came of the refresh token: rotated, repeated (within the grace), reused (ends the session), superseded, refused, unknown.',
+  help: 'Refreshes by the outcome of the refresh token: rotated, repeated (within the grace), reused (ends the session), superseded, refused, unknown.',
   labels: ['outcome'],
 });
 

@@ -178,7 +178,7 @@ export class Revocations {
 }
 
 /**
- * Removes revocations that no copy of a session store is old enough to need. A function of the owner of the database
+ * Removes revocations that are older than any possible copy of a session store. A function of the owner of the database
  * deletes only those.
  */
 export const oldRevocations: Chore = {

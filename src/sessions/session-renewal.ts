@@ -18,7 +18,7 @@ export class SessionRenewals {
     private readonly options: { readonly deliversCookies: boolean },
   ) {}
 
-  /** For one operation of one caller. */
+  /** Makes the renewal for one operation of one caller. */
   of(context: RequestContext, caller: Caller, reply: ReplyForm): SessionRenewal {
     const { deliversCookies } = this.options;
     const cookies = deliversCookies ? this.cookies : null;

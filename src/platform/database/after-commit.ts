@@ -4,7 +4,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 /** Effects that wait for the commit of a transaction, by the transaction. */
 const waiting = new WeakMap<object, Array<() => void>>();
 
-/** Runs `effect` once the transaction that `em` is in has committed, and never when it is rolled back. Outside of one: now. */
+/**
+ * Runs `effect` once the transaction of `em` has committed, and never after a rollback. Without a transaction, runs it
+ * at once.
+ */
 export function afterCommit(em: EntityManager, effect: () => void): void {
   const transaction = em.getTransactionContext<object>();
   if (!transaction) {
@@ -16,7 +19,7 @@ export function afterCommit(em: EntityManager, effect: () => void): void {
   else waiting.set(transaction, [effect]);
 }
 
-/** Calls what waits. For the list of subscribers of the ORM. */
+/** Runs the waiting effects. It belongs to the subscribers of the ORM. */
 export class AfterCommit implements EventSubscriber {
   afterTransactionCommit({ transaction }: TransactionEventArgs): void {
     for (const effect of waiting.get(transaction ?? {}) ?? []) effect();

@@ -151,7 +151,7 @@ class ClusterLink implements RedisLink {
     this.client.on('node-error', onLost);
     // Errors of nodes that were only asked about the topology. Commands and attempts report their own errors.
     this.client.on('error', () => {});
-    // It connects to the nodes that it learns of, even when it was cut while asking for them.
+    // The client connects to the nodes that it learns of, even when the link was cut while the client asked for them.
     this.client.on('node-connect', () => {
       if (this.isCut) this.destroy();
     });

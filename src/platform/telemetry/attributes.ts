@@ -1,6 +1,6 @@
 /**
- * Every attribute that a span may carry. Names follow the semantic conventions of OpenTelemetry where they have one. What is
- * not in this list does not leave the process: no personal data, no secret, no value of a variable or a bound parameter.
+ * Every attribute that a span may carry. Names follow the semantic conventions of OpenTelemetry where they exist. Other
+ * attributes never leave the process: no personal data, no secret, no value of a variable or a bound parameter.
  */
 export const SPAN_ATTRIBUTES = [
   'http.request.method',

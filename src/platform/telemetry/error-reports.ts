@@ -1,7 +1,7 @@
-/** Everything of an unexpected error that leaves the process. What is not here stays. */
+/** The facts of an unexpected error that leave the process. No other facts do. */
 export interface ErrorReport {
   readonly error: unknown;
-  /** What went wrong, in the fixed words of the log line. */
+  /** The failure, in the fixed words of the log line. */
   readonly message: string;
   readonly requestId?: string | undefined;
   /** Root field of the schema, or a route. */
@@ -9,17 +9,17 @@ export interface ErrorReport {
   readonly traceId?: string | undefined;
 }
 
-/** Where unexpected errors go besides the log. */
+/** The receiver of unexpected errors, besides the log. */
 export interface ErrorReports {
-  /** Returns at once. A receiver that is slow, full or down costs nobody anything: the report is dropped. */
+  /** Returns at once. When the receiver is slow, full or down, the report is dropped, so that no request waits. */
   report(report: ErrorReport): void;
-  /** Sends what waits, within two seconds. */
+  /** Sends the waiting reports, within two seconds. */
   close(): Promise<void>;
 }
 
 let active: ErrorReports = { report() {}, close: async () => {} };
 
-/** The reports of this process, as with tracing (tracing.ts). */
+/** The reports of this process, which has one receiver, as with tracing (tracing.ts). */
 export const errorReports = (): ErrorReports => active;
 
 export function startErrorReports(implementation: ErrorReports): void {

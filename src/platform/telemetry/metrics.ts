@@ -4,7 +4,7 @@ export type Labels<Label extends string> = Readonly<Record<Label, string>>;
 /** Takes one measurement; undefined while nothing collects metrics. */
 type Sink<Label extends string> = (value: number, labels: Labels<Label>) => void;
 
-/** What a metric is called and what it means. Labels have few values: never a user, an address or text of a client. */
+/** Name and meaning of a metric. Labels have few values: never a user, an IP, an e-mail address or text of a client. */
 interface Declaration<Label extends string> {
   /** `gatehouse_` and words, with the unit last; a counter ends in `_total` (Prometheus, "Metric and label naming"). */
   readonly name: string;
@@ -13,7 +13,7 @@ interface Declaration<Label extends string> {
   readonly labels?: readonly Label[];
 }
 
-/** What metrics have in common: a declaration, and a sink once somebody collects them. */
+/** The common part of metrics: a declaration, and a sink while metrics are collected. */
 abstract class Instrument<Label extends string> {
   protected sink: Sink<Label> | undefined;
 
@@ -31,12 +31,12 @@ abstract class Instrument<Label extends string> {
     return this.declaration.labels ?? [];
   }
 
-  /** False while nothing is collected: the caller need not take the time. */
+  /** False while nothing is collected, so that callers can skip the measurement. */
   get isOn(): boolean {
     return this.sink !== undefined;
   }
 
-  /** From now on measurements go to `sink`. */
+  /** Sends measurements to `sink` from now on. */
   collectInto(sink: Sink<Label> | undefined): void {
     this.sink = sink;
   }
@@ -67,7 +67,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label> {
 
   readonly buckets: readonly number[];
 
-  /** @param since by `performance.now()` */
+  /** @param since in the time of `performance.now()` */
   observeSince(since: number, labels: Labels<Label>): void {
     this.sink?.((performance.now() - since) / 1_000, labels);
   }
@@ -84,7 +84,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label> {
   readonly kind = 'gauge';
   private reader: () => Promise<ReadonlyArray<Reading<Label>>> | ReadonlyArray<Reading<Label>> = () => [];
 
-  /** The part that knows the value says how to read it. */
+  /** Sets how to read the value. Called by the part that knows it. */
   readBy(reader: () => Promise<ReadonlyArray<Reading<Label>>> | ReadonlyArray<Reading<Label>>): void {
     this.reader = reader;
   }
@@ -94,7 +94,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label> {
   }
 }
 
-/** A gauge without labels, of one value. */
+/** The reading of a gauge without labels. */
 export const single = (value: number): ReadonlyArray<Reading<never>> => [{ value, labels: {} }];
 
 export type Metric = Counter<string> | Histogram<string> | Gauge<string>;

@@ -27,13 +27,13 @@ export interface OpenTelemetryOptions {
   readonly serviceName: string;
   readonly serviceVersion: string;
   readonly environment: string;
-  /** Share of the traces that are recorded, 0 to 1, where the caller does not decide. */
+  /** Fraction of the traces that are recorded, 0 to 1, when the caller does not decide. */
   readonly sampled: number;
 }
 
-/** Spans that may wait for the receiver; one more is dropped, so that a receiver that hangs costs memory with a bound. */
+/** Spans that may wait for the receiver. Further ones are dropped, so that a hanging receiver costs bounded memory. */
 const MAX_WAITING = 2_048;
-/** Milliseconds between two exports, and for one: shorter than a shutdown takes. */
+/** Milliseconds between two exports, and for one export. Shorter than a shutdown. */
 const EXPORT_EVERY = 1_000;
 const EXPORT_TIMEOUT = 2_000;
 
@@ -48,8 +48,8 @@ const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /**
- * Records spans by OpenTelemetry and exports them by OTLP/HTTP. The libraries are not patched: the layers that see
- * everything call the facade (tracing.ts), which also works where loader hooks for ES modules do not.
+ * Records spans with OpenTelemetry and exports them by OTLP/HTTP. The libraries are not patched. Instead, the layers
+ * through which all work passes call the facade (tracing.ts). That also works where loader hooks for ES modules do not.
  */
 export function openTelemetry(options: OpenTelemetryOptions): Tracing {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -81,7 +81,8 @@ export function openTelemetry(options: OpenTelemetryOptions): Tracing {
     isOn: true,
     span(name, kind, attributes, work) {
       const parent = kind === 'root' ? ROOT_CONTEXT : context.active();
-      // A poll of the mail outbox, say: each would be a trace of one statement.
+      // Skips statements outside of any span, such as a poll of the mail outbox: each would be a trace of one
+      // statement.
       if (kind === 'client' && !trace.getSpan(parent)) return work(NOT_RECORDED);
       const span = begin(name, kind, attributes, parent);
       return context.with(trace.setSpan(parent, span), () => untilSettled(span, () => work(facadeOf(span))));
@@ -125,7 +126,7 @@ function failed(span: OtelSpan, error: unknown): void {
   span.setAttribute('error.type', String(code ?? name ?? 'unknown').slice(0, 64));
 }
 
-/** Ends the span with the work, also where the work throws or rejects. */
+/** Ends the span with the work, even when the work throws or rejects. */
 function untilSettled<T>(span: OtelSpan, work: () => T): T {
   let result: T;
   try {
@@ -156,7 +157,7 @@ function parentOf(traceparent: string | undefined): Context {
 
 const ALLOWED: ReadonlySet<string> = new Set(SPAN_ATTRIBUTES);
 
-/** The compiler checks the names too; this holds where it was told to look away. */
+/** Removes other attributes. The compiler checks the names too, but a cast can bypass it. */
 function allowed(attributes: SpanAttributes): Record<string, string | number> {
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => ALLOWED.has(name))) as Record<
     string,

@@ -1,8 +1,8 @@
 import { tracing } from './tracing.ts';
 
 /**
- * `fetch` as a span, which hands the trace on to the server that is called. Of the address only host and port are kept: a
- * path or a query may name a person.
+ * `fetch` as a span, which passes the trace on to the called server. Only host and port of the URL are recorded, since
+ * a path or a query may name a person.
  */
 export function tracedFetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   if (!tracing().isOn) return fetch(input, init);

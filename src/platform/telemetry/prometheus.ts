@@ -4,13 +4,13 @@ import type { Metric } from './metrics.ts';
 /** Collects metrics for Prometheus. */
 export interface Collector {
   readonly contentType: string;
-  /** What is measured now, in the text format of Prometheus. */
+  /** The current values, in the text format of Prometheus. */
   text(): Promise<string>;
-  /** The same for a process that adds several together (prom-client, `AggregatorRegistry`). */
+  /** The same for a process that sums up several (prom-client, `AggregatorRegistry`). */
   json(): Promise<object[]>;
 }
 
-/** Collects `metrics`, and Node's own: process, event loop, garbage collection. */
+/** Collects `metrics`, and those of Node: process, event loop, garbage collection. */
 export function prometheus(metrics: readonly Metric[]): Collector {
   const register = new Registry();
   collectDefaultMetrics({ register });
@@ -41,7 +41,7 @@ function collect(metric: Metric, register: Registry): void {
         ...shape,
         async collect() {
           gauge.reset();
-          // What cannot be read now has no value: the others are worth more than none.
+          // A gauge that cannot be read has no value. The others are still reported.
           await metric.read().catch(() => {});
         },
       });

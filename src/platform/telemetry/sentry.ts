@@ -18,16 +18,16 @@ export interface SentryOptions {
   readonly release: string;
 }
 
-/** Milliseconds for one report, and for what waits at a shutdown. */
+/** Milliseconds for one report, and for the waiting reports at a shutdown. */
 const SEND_TIMEOUT = 2_000;
-/** Reports that are on their way at once; one more is dropped. */
+/** Concurrent reports. Further ones are dropped. */
 const MAX_WAITING = 32;
-/** Reports of one kind in a minute: a fault that hits every request is known after the first. */
+/** Reports of one kind in a minute. A fault at every request is known after the first. */
 const PER_MINUTE = 10;
 
 /**
- * Messages of Node that quote nothing but names in our code. Any other message may quote a value: an address, a row, a piece of
- * a token. It stays in the log of the host.
+ * Messages of Node that quote only names in our code. Any other message may quote a value: an e-mail address, a row, a
+ * part of a token. It stays in the log of the host.
  */
 const SAFE_MESSAGES = [
   /^Cannot (?:read|set) properties of (?:undefined|null) \((?:reading|setting) '\w+'\)$/,
@@ -38,8 +38,9 @@ const SAFE_MESSAGES = [
 const parseStack = createStackParser(nodeStackLineParser());
 
 /**
- * Reports to Sentry, or whatever takes its envelopes. The event is built here from an allow-list: the SDK's own client would add
- * headers, breadcrumbs and local variables. Of the SDK the protocol is used: envelope, stack parser, rate limits.
+ * Reports to Sentry, or to any receiver of its envelopes. The event is built here from an allow-list, since the SDK's
+ * own client would add headers, breadcrumbs and local variables. Only the protocol of the SDK is used: envelope, stack
+ * parser, rate limits.
  */
 export function sentry({ dsn: address, environment, release }: SentryOptions): ErrorReports {
   const dsn = dsnFromString(address);
@@ -79,7 +80,7 @@ async function post(dsn: DsnComponents, body: string | Uint8Array) {
   };
 }
 
-/** The whole event: the allow-list. */
+/** Makes the whole event, which is the allow-list. */
 function eventOf(
   { error, message, requestId, operation, traceId }: ErrorReport,
   { environment, release }: Pick<SentryOptions, 'environment' | 'release'>,
@@ -110,7 +111,7 @@ function eventOf(
   };
 }
 
-/** Where in the code: no variables, and no folder of the host. */
+/** A place in the code, without variables and folders of the host. */
 const placeOf = ({ filename = '', function: name, lineno, colno, in_app }: StackFrame): StackFrame => ({
   filename: filename.replace(/^.*?\/(?=(?:dist|src|node_modules)\/)/, ''),
   ...(name !== undefined && { function: name }),
@@ -119,7 +120,7 @@ const placeOf = ({ filename = '', function: name, lineno, colno, in_app }: Stack
   ...(in_app !== undefined && { in_app }),
 });
 
-/** A message of several lines could look like a frame. */
+/** Keeps only frames, since a line of a message could look like one. */
 const framesOnly = (stack: string): string =>
   stack
     .split('\n')
@@ -137,7 +138,7 @@ function safeMessage(error: unknown): string | undefined {
 const kindOf = ({ exception, logentry }: Event): string =>
   `${logentry?.message} ${exception?.values?.[0]?.type} ${exception?.values?.[0]?.value}`;
 
-/** Bounds reports of one kind, so that an outage does not spend the quota of the receiver. */
+/** Bounds reports of one kind, so that an outage does not use up the quota of the receiver. */
 class Quota {
   private since = performance.now();
   private readonly counts = new Map<string, number>();

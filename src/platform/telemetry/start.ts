@@ -16,11 +16,11 @@ export interface TelemetryOptions {
   readonly environment: string;
   /** Undefined: unexpected errors go to the log only, and Sentry's package is not loaded. */
   readonly sentryDsn: string | undefined;
-  /** Share of the traces that are recorded, 0 to 1. */
+  /** Fraction of the traces that are recorded, 0 to 1. */
   readonly sampled: number;
 }
 
-/** The packages that `import()` below needs. They are optional: npm installs them only where they are asked for. */
+/** The packages of the `import()` below. They are optional: npm installs them only on request. */
 const OPEN_TELEMETRY = [
   '@opentelemetry/api',
   '@opentelemetry/context-async-hooks',
@@ -30,9 +30,9 @@ const OPEN_TELEMETRY = [
 ];
 
 /**
- * Starts what the settings ask for. Call it before the first connection and the first request.
- * @returns how to end it: what waits is exported first, for two seconds at most.
- * @throws {CannotStart} when a package is not installed.
+ * Starts the telemetry that the settings turn on. Call it before the first connection and the first request.
+ * @returns a function that ends it. It first exports the waiting data, for at most two seconds.
+ * @throws {CannotStart} when a package is not installed, or the port of the metrics cannot be opened.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<() => Promise<void>> {
   const { otlpEndpoint: endpoint, version: serviceVersion, environment, sentryDsn: dsn } = options;
@@ -77,7 +77,7 @@ async function optional<T>(setting: string, packages: readonly string[], load: (
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new CannotStart(
-      `${setting} is set, but what it needs is not installed. Run: npm install ${packages.join(' ')}`,
+      `${setting} is set, but the packages for it are not installed. Run: npm install ${packages.join(' ')}`,
     );
   }
 }

@@ -1,42 +1,45 @@
 import type { SpanAttributes } from './attributes.ts';
 
-/** Who waits for whom: OpenTelemetry's span kinds. A `root` begins a trace of its own, such as a round of housekeeping. */
+/**
+ * OpenTelemetry's span kinds: which side waits for the other. A `root` begins a trace of its own, such as a round of
+ * housekeeping.
+ */
 export type SpanKind = 'internal' | 'client' | 'server' | 'root';
 
 /** One step of a piece of work, with its duration. */
 export interface Span {
   set(attributes: SpanAttributes): void;
-  /** A better name, once it is known: low cardinality, as `query me`. */
+  /** Sets a better name once it is known. It has low cardinality, such as `query me`. */
   rename(name: string): void;
-  /** The step failed. Only the type of the error is kept: messages quote values. */
+  /** Marks the step as failed. Only the type of the error is kept, since messages quote values. */
   fail(error: unknown): void;
 }
 
-/** A step whose end is not the end of a function: it lasts over several hooks. */
+/** A step that does not end with a function: it lasts over several hooks. */
 export interface OpenSpan extends Span {
-  /** Runs `next` inside of the span, so that what it does becomes part of the span. */
+  /** Runs `next` inside of the span, so that its work becomes part of the span. */
   enter<T>(next: () => T): T;
   end(): void;
 }
 
-/** What records steps. The default records nothing; `open-telemetry.ts` exports them. */
+/** The recorder of steps. The default records nothing; `open-telemetry.ts` exports them. */
 export interface Tracing {
-  /** False while nothing is recorded: callers may save themselves the work of preparing a span. */
+  /** False while nothing is recorded, so that callers can skip the preparation of a span. */
   readonly isOn: boolean;
   /**
-   * Runs `work` as a span, which ends when `work` returns or its promise settles. A `client` span is recorded as part of a
-   * larger one only.
+   * Runs `work` as a span, which ends when `work` returns or its promise settles. A `client` span is only recorded as
+   * part of a larger one.
    */
   span<T>(name: string, kind: SpanKind, attributes: SpanAttributes, work: (span: Span) => T): T;
-  /** @param traceparent of the caller (W3C Trace Context), only of one that is trusted */
+  /** @param traceparent of the caller (W3C Trace Context), only from a trusted caller */
   open(name: string, attributes: SpanAttributes, traceparent?: string): OpenSpan;
-  /** The span that the running code belongs to. */
+  /** The span of the running code. */
   current(): Span;
-  /** Of the trace that the running code belongs to: 32 hexadecimal digits. */
+  /** Id of the trace of the running code: 32 hexadecimal digits. */
   traceId(): string | undefined;
-  /** Headers that hand the trace on to the server that is called (W3C Trace Context). */
+  /** Headers that pass the trace on to a called server (W3C Trace Context). */
   outgoing(): Readonly<Record<string, string>>;
-  /** Sends what waits to be exported, within two seconds. */
+  /** Exports the waiting spans, within two seconds. */
   close(): Promise<void>;
 }
 
@@ -59,8 +62,8 @@ const OFF: Tracing = {
 };
 
 /**
- * The tracing of this process. A process has one, as OpenTelemetry's own API has: to hand it to every statement and every
- * outbound call would put it into all signatures.
+ * The tracing of this process. A process has one, like OpenTelemetry's own API: otherwise every statement and every
+ * outbound call would need it as an argument.
  */
 let active: Tracing = OFF;
 
