@@ -10,44 +10,64 @@ import { google } from './google/module.ts';
 import { graphql } from './graphql/module.ts';
 import { http } from './http/module.ts';
 import { identities } from './identities/module.ts';
+import { mailTemplates } from './mail-templates/module.ts';
 import { notices } from './notices/module.ts';
 import { oneTimeTokens } from './one-time-tokens/module.ts';
+import { pages } from './pages/module.ts';
 import { passwords } from './passwords/module.ts';
+import type { Surroundings } from './platform/compose.ts';
 import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
 import { platform } from './platform/module.ts';
-import type { Module } from './platform/module-type.ts';
+import { ModuleList } from './platform/module-list.ts';
+import type { Module, NoticeTexts } from './platform/module-type.ts';
 import type { RuleTable } from './platform/rate-limit/index.ts';
 import type { Metric } from './platform/telemetry/index.ts';
 import { recovery } from './recovery/module.ts';
 import { roles } from './roles/module.ts';
 import { sessions } from './sessions/module.ts';
 
-const LIST = [
-  platform,
-  oneTimeTokens,
-  notices,
-  sessions,
-  identities,
-  devices,
-  passwords,
-  accounts,
-  authenticators,
-  authentication,
-  recovery,
-  google,
-  roles,
-  administration,
-  audit,
-  blockpass,
-  graphql,
-  http,
-] as const satisfies readonly Module[];
+/** What exists before any module. */
+interface Given {
+  readonly surroundings: Surroundings;
+}
+
+/**
+ * Every module. The compiler refuses one that stands before a module whose services its `compose` asks for.
+ */
+const LIST = ModuleList.given<Given>()
+  .with(platform)
+  .with(oneTimeTokens)
+  .with(mailTemplates)
+  .with(notices)
+  .with(sessions)
+  .with(devices)
+  .with(http)
+  .with(identities)
+  .with(passwords)
+  .with(accounts)
+  .with(authenticators)
+  .with(authentication)
+  .with(recovery)
+  .with(roles)
+  .with(graphql)
+  .with(administration)
+  .with(audit)
+  .with(pages)
+  .with(google)
+  .with(blockpass);
 
 /** Every module, with the types of what it declares. */
-export type Modules = typeof LIST;
+export type Modules = typeof LIST.modules;
 
 /** Every module, each after those that it builds on. */
-export const MODULES: readonly Module[] = LIST;
+export const MODULES: readonly Module[] = LIST.modules;
+
+/** The services of every module, by its name. */
+export type Services = Awaited<ReturnType<typeof LIST.compose>>;
+
+/** Constructs the services of every module. */
+export const composeModules: typeof LIST.compose = (given, contributions) =>
+  LIST.compose(given, contributions);
 
 const tables = Object.assign({}, ...MODULES.map((module) => module.tables)) as NonNullable<Module['tables']>;
 
@@ -82,3 +102,6 @@ export const RATE_LIMIT_RULES = Object.assign(
   {},
   ...MODULES.map(({ rateLimits }) => rateLimits),
 ) as RuleTable;
+
+/** Every notice to owners. */
+export const NOTICES = Object.assign({}, ...MODULES.map(({ notices: texts }) => texts)) as NoticeTexts;

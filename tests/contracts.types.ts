@@ -4,6 +4,8 @@
  */
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../src/config/index.ts';
+import { ModuleList } from '../src/platform/module-list.ts';
+import type { Module } from '../src/platform/module-type.ts';
 import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
 import { setting } from '../src/platform/setting-declaration.ts';
 import { oneOf, wholeNumber } from '../src/platform/setting-parsers.ts';
@@ -70,4 +72,25 @@ export function anyFieldMayBeRead({ session, http }: Config): void {
   session.idleTtl;
   // @ts-expect-error It is read once.
   http.port = 1;
+}
+
+/** A module that stands before one that it needs would get undefined services. */
+export function modulesMayStandInAnyOrder(): void {
+  const first = {
+    name: 'first-part',
+    compose: () => ({ services: { answer: 42 } }),
+  } as const satisfies Module;
+  const second = {
+    name: 'second',
+    compose: ({ firstPart: { answer } }: { firstPart: { answer: number } }) => ({ services: { answer } }),
+  } as const satisfies Module;
+  const third = {
+    name: 'third',
+    compose: (given: { firstPart: { answer: string }; second: object }) => ({ services: given }),
+  } as const satisfies Module;
+  ModuleList.given<object>().with(first).with(second);
+  // @ts-expect-error The module that offers the services comes later.
+  ModuleList.given<object>().with(second).with(first);
+  // @ts-expect-error The service has another type.
+  ModuleList.given<object>().with(first).with(second).with(third);
 }

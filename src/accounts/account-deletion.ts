@@ -16,7 +16,7 @@ import type { User } from './user.entity.ts';
 /** The parts that `AccountDeletion` uses. */
 export interface AccountDeletionDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
-  readonly keepSuperuser: RemovalGuard;
+  readonly removalGuard: RemovalGuard;
   readonly tokens: OneTimeTokens;
   readonly revocations: Revocations;
   readonly signOut: SignOut;
@@ -53,7 +53,7 @@ export class AccountDeletion {
       source,
     );
     const deleted = await this.deps.revocations.transactional(em, async (tx) => {
-      await this.deps.keepSuperuser(tx, userId);
+      await this.deps.removalGuard(tx, userId);
       const user = await lockAccount(tx, userId);
       if (!user || !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))) return false;
       await this.refuseWhileUndoable(tx, userId, user.emailKey);
@@ -75,7 +75,7 @@ export class AccountDeletion {
     actorId: string,
     source: RequestSource,
   ): Promise<void> {
-    await this.deps.keepSuperuser(tx, userId);
+    await this.deps.removalGuard(tx, userId);
     const user = await lockAccount(tx, userId);
     if (!user) throw new NotFound();
     await this.erase(tx, user, actorId, source);

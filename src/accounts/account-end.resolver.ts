@@ -11,7 +11,7 @@ const PASSWORD = {
     'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.',
 } as const;
 
-/** Seconds within which the caller must have authenticated; the same as for linking a Google account. */
+/** Seconds within which the caller must have authenticated; the same as for linking an identity. */
 const RECENT_PROOF_FOR_EXPORT = 300;
 
 /** Lets an owner export, deactivate and delete the account. */

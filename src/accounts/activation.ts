@@ -12,6 +12,12 @@ import { DeactivatedBy } from './user.entity.ts';
  */
 export type RemovalGuard = (tx: EntityManager, userId: string) => Promise<void>;
 
+declare module '../platform/module-type.ts' {
+  interface Contribution {
+    readonly removalGuards: RemovalGuard;
+  }
+}
+
 /** The account to change, and the actor. */
 export interface ActivationChange {
   userId: string;
@@ -25,7 +31,7 @@ export interface ActivationChange {
  */
 export class Activation {
   constructor(
-    private readonly keepSuperuser: RemovalGuard,
+    private readonly removalGuard: RemovalGuard,
     private readonly revocations: Revocations,
     private readonly signOut: SignOut,
     private readonly audit: AuditLog,
@@ -43,7 +49,7 @@ export class Activation {
     by: DeactivatedBy,
     source: RequestSource,
   ): Promise<boolean> {
-    await this.keepSuperuser(tx, userId);
+    await this.removalGuard(tx, userId);
     const replaceable =
       by === DeactivatedBy.ADMIN ? sql`deactivated_by is distinct from 'ADMIN'` : sql`deactivated_by is null`;
     const changed = await statement(

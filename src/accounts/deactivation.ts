@@ -7,16 +7,17 @@ import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
+import type { ACCOUNT_NOTICES } from './notices.ts';
 import { DeactivatedBy } from './user.entity.ts';
 
 /** The parts that `Deactivation` uses. */
 export interface DeactivationDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
-  readonly keepSuperuser: RemovalGuard;
+  readonly removalGuard: RemovalGuard;
   readonly activation: Activation;
   readonly tokens: OneTimeTokens;
   readonly revocations: Revocations;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof ACCOUNT_NOTICES>;
 }
 
 /** Deactivates an account for its owner. A password reset activates it again (recovery/account-recovery.ts). */
@@ -42,7 +43,7 @@ export class Deactivation {
       source,
     );
     await this.deps.revocations.transactional(em, async (tx) => {
-      await this.deps.keepSuperuser(tx, userId);
+      await this.deps.removalGuard(tx, userId);
       const user = await lockAccount(tx, userId);
       const holds = user && (await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof));
       const change = { userId, actorId: userId };

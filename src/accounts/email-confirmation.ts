@@ -34,6 +34,12 @@ export interface UnprovedAccounts {
   vacate(tx: EntityManager, addressKey: string, source: RequestSource): Promise<void>;
 }
 
+declare module '../platform/module-type.ts' {
+  interface Contribution {
+    readonly unprovedAccounts: UnprovedAccounts;
+  }
+}
+
 /** The parts that `EmailConfirmation` uses. */
 export interface EmailConfirmationDependencies {
   readonly tokens: OneTimeTokens;
@@ -41,7 +47,7 @@ export interface EmailConfirmationDependencies {
   readonly emailChange: EmailChange;
   readonly passwords: Passwords;
   readonly registrant: RegistrantProof;
-  readonly unproved: UnprovedAccounts;
+  readonly unproved: readonly UnprovedAccounts[];
   readonly revocations: Revocations;
   readonly outbox: MailOutbox;
   readonly mail: ConfirmationMail;
@@ -168,7 +174,7 @@ export class EmailConfirmation {
     if (!pending || (await this.deps.emailOwnership.hasOwner(tx, addressKey))) {
       throw new InvalidToken('the registration is gone, or its address was taken meanwhile');
     }
-    await this.deps.unproved.vacate(tx, addressKey, source);
+    for (const accounts of this.deps.unproved) await accounts.vacate(tx, addressKey, source);
     const user = tx.create(User, {
       id: pending.id,
       username: pending.username,

@@ -1,12 +1,14 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { AccountResolver } from './account.resolver.ts';
 import { AccountEndResolver } from './account-end.resolver.ts';
+import { composeAccounts } from './compose.ts';
 import { DATA_EXPORT_RULES } from './data-export.ts';
 import { EmailResolver } from './email.resolver.ts';
 import { EMAIL_CHANGE_RULES } from './email-change.ts';
 import { CONFIRMATION_RULES } from './email-confirmation.ts';
 import { RECIPIENT_RULES } from './email-ownership.ts';
 import { registrations } from './metrics.ts';
+import { ACCOUNT_NOTICES } from './notices.ts';
 import { PendingRegistration } from './pending-registration.entity.ts';
 import { PROFILE_RULES } from './profile.ts';
 import { REGISTRANT_PROOF_RULES } from './registrant-proof.ts';
@@ -35,4 +37,6 @@ export const accounts = {
     ...PROFILE_RULES,
   },
   settings: [ACCOUNT_SETTINGS],
-} satisfies Module;
+  notices: ACCOUNT_NOTICES,
+  compose: composeAccounts,
+} as const satisfies Module;

@@ -1,5 +1,6 @@
 import type { Module } from '../platform/module-type.ts';
 import { AdministrationResolver } from './administration.resolver.ts';
+import { composeAdministration } from './compose.ts';
 import { FactorPermission, SessionPermission, UserPermission } from './permissions.ts';
 import { ADMINISTRATION_RULES } from './user-administration.ts';
 
@@ -9,4 +10,5 @@ export const administration = {
   resolvers: [AdministrationResolver],
   permissions: [UserPermission, SessionPermission, FactorPermission],
   rateLimits: { ...ADMINISTRATION_RULES },
-} satisfies Module;
+  compose: composeAdministration,
+} as const satisfies Module;

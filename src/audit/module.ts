@@ -1,5 +1,6 @@
 import type { Module } from '../platform/module-type.ts';
 import { AuditResolver } from './audit.resolver.ts';
+import { composeAudit } from './compose.ts';
 import { AuditPermission } from './permissions.ts';
 
 /** Reading the audit trail. */
@@ -7,4 +8,5 @@ export const audit = {
   name: 'audit',
   resolvers: [AuditResolver],
   permissions: [AuditPermission],
-} satisfies Module;
+  compose: composeAudit,
+} as const satisfies Module;

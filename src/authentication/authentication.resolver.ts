@@ -1,6 +1,5 @@
-import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
-import { FACTOR_ARGUMENTS } from '../authenticators/index.ts';
 import { Unauthenticated } from '../platform/errors.ts';
 import {
   Authorize,
@@ -12,6 +11,7 @@ import {
 import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
 import { Authenticated, CompleteLoginInput, LoginInput, LoginResult } from './authentication.types.ts';
 import type { PasswordLogin } from './password-login.ts';
+import { ReauthenticateArgs } from './reauthenticate.args.ts';
 import type { Reauthentication } from './reauthentication.ts';
 import type { SecondStep } from './second-step.ts';
 import { issuesSession, type TokenDelivery } from './token-delivery.ts';
@@ -87,27 +87,10 @@ export class AuthenticationResolver {
       'Authenticates the user of this session again. Raises the authentication time of the session and, with a code, its assurance level. Give at least one proof and at most one of the two codes; every given proof must be right. The session keeps its id. Only the new tokens have the new time and level.',
   })
   async reauthenticate(
-    @Arg('password', () => String, { nullable: true, description: 'The password of the account.' })
-    password: string | null | undefined,
-    @Arg('securityCode', () => String, {
-      nullable: true,
-      description: `${FACTOR_ARGUMENTS.securityCode} Raises the session to level 2.`,
-    })
-    securityCode: string | null | undefined,
-    @Arg('recoveryCode', () => String, {
-      nullable: true,
-      description: `${FACTOR_ARGUMENTS.recoveryCode} Raises the session to level 2.`,
-    })
-    recoveryCode: string | null | undefined,
-    @Arg('googleIdToken', () => String, {
-      nullable: true,
-      description: 'An ID token of the linked Google account, requested with a nonce of startGoogleSignIn.',
-    })
-    googleIdToken: string | null | undefined,
+    @Args(() => ReauthenticateArgs) offered: ReauthenticateArgs,
     @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    const offered = { password, securityCode, recoveryCode, googleIdToken };
     return this.deps.delivery.deliver(
       context,
       await this.deps.reauthentication.prove(context.em, caller, offered, context.source),

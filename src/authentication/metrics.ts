@@ -9,7 +9,7 @@ const methodOf = ({ details }: AuditEntry): string => {
 export const logins = new AuditCounter(
   {
     name: 'gatehouse_logins_total',
-    help: 'Sign-ins by first factor (pwd, google, blockpass) and outcome (success, failure).',
+    help: 'Sign-ins by first factor (pwd, or the method of an identity provider) and outcome (success, failure).',
     labels: ['method', 'outcome'],
   },
   {

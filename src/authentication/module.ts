@@ -1,6 +1,8 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
 import { AuthenticationResolver } from './authentication.resolver.ts';
+import { composeAuthentication } from './compose.ts';
 import { logins } from './metrics.ts';
+import { SIGN_IN_NOTICES } from './notices.ts';
 import { LOGIN_RULES } from './password-login.ts';
 import { REAUTHENTICATION_RULES } from './reauthentication.ts';
 import { RecoveryCodeTokensResolver } from './recovery-code-tokens.resolver.ts';
@@ -16,4 +18,6 @@ export const authentication = {
   },
   resolvers: [AuthenticationResolver, RecoveryCodeTokensResolver],
   rateLimits: { ...LOGIN_RULES, ...REAUTHENTICATION_RULES, ...SECOND_STEP_RULES },
-} satisfies Module;
+  notices: SIGN_IN_NOTICES,
+  compose: composeAuthentication,
+} as const satisfies Module;

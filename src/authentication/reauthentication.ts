@@ -1,14 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockActiveAccount } from '../accounts/index.ts';
-import {
-  CREDENTIAL_OF,
-  type FactorArguments,
-  readFactor,
-  type SecondFactors,
-} from '../authenticators/index.ts';
+import { CREDENTIAL_OF, readFactor, type SecondFactors } from '../authenticators/index.ts';
 import { deviceKey, type KnownDevices } from '../devices/index.ts';
 import { guessRounds, inRound } from '../guesses/index.ts';
-import type { IdentityProof, IdentityProver } from '../identities/index.ts';
+import type { IdentityProof, IdentityProver, IdentityProvider } from '../identities/index.ts';
 import { NotHashed, type PasswordProof, type Passwords } from '../passwords/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
@@ -16,6 +11,7 @@ import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import { type Caller, type RequestSource } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
+import { assertionIn, type ReauthenticateArgs } from './reauthenticate.args.ts';
 
 /**
  * Failures count against the session and the account, or against a device that the account knows, as in
@@ -39,18 +35,19 @@ interface PasswordClaim {
   readonly asked: readonly Credential[];
 }
 
-/** The proofs that the holder of a session gives, unchecked. At least one is needed. */
-export interface ReauthenticationInput extends FactorArguments {
-  readonly password?: string | null | undefined;
-  readonly googleIdToken?: string | null | undefined;
+/** What a caller got from an identity provider, unchecked. */
+interface Assertion {
+  readonly prover: IdentityProver;
+  /** The authentication method of the provider, for `amr`. */
+  readonly method: string;
+  readonly text: string;
 }
 
 /** The parts that `Reauthentication` uses. */
 export interface ReauthenticationDependencies {
   readonly passwords: Passwords;
   readonly secondFactors: SecondFactors;
-  /** Null when sign-in by Google is off. */
-  readonly google: IdentityProver | null;
+  readonly providers: readonly IdentityProvider[];
   readonly devices: KnownDevices;
   readonly store: SessionStore;
   readonly tokenPairs: TokenPairs;
@@ -73,42 +70,45 @@ export class Reauthentication {
   async prove(
     em: EntityManager,
     caller: Caller,
-    input: ReauthenticationInput,
+    input: ReauthenticateArgs,
     source: RequestSource,
   ): Promise<TokenPair> {
     const { userId } = caller;
     const offered = readFactor('', input);
+    const assertions = this.assertionsIn(input);
     const { password } = readFields('', {
       password: () => {
         if (input.password != null) return this.deps.passwords.parseClaimed(input.password);
-        if (!offered && input.googleIdToken == null) {
-          throw new InvalidValue('Give the password, a code or a Google ID token.');
-        }
+        if (!offered && assertions.length === 0) throw new InvalidValue(this.neededProofs());
         return null;
       },
     });
     const asked: Credential[] = [
       ...(password === null ? [] : ['password' as const]),
       ...(offered ? [CREDENTIAL_OF[offered.kind]] : []),
-      ...(input.googleIdToken == null ? [] : ['Google ID token' as const]),
+      ...assertions.map(({ prover }) => prover.credential),
     ];
     await this.deps.rateLimiter.charge(['reauthenticate.ip', source.networks]);
     const attempt = await this.attemptOf(em, caller, source);
     await this.deps.rateLimiter.charge(...attempt);
     const proof =
       password === null ? null : await this.verify(em, source, { userId, password, attempt, asked });
-    const byGoogle =
-      input.googleIdToken == null
-        ? null
-        : await this.verifyGoogle(em, userId, input.googleIdToken, asked, source);
+    const identities: IdentityProof[] = [];
+    for (const assertion of assertions) {
+      identities.push(await this.verifyAssertion(em, userId, assertion, { asked, source }));
+    }
     const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source, caller));
     if (offered && !guess) await this.fail(em, userId, asked, source);
-    const amr = [...(proof ? ['pwd'] : []), ...(byGoogle ? ['google'] : []), ...(guess ? [guess.kind] : [])];
+    const amr = [
+      ...(proof ? ['pwd'] : []),
+      ...assertions.map(({ method }) => method),
+      ...(guess ? [guess.kind] : []),
+    ];
 
     const decision = await em.transactional(async (tx) => {
       if (!(await lockActiveAccount(tx, userId))) return 'gone';
       if (proof && !(await this.deps.passwords.stillHolds(tx, proof))) return 'gone';
-      if (byGoogle && !(await byGoogle.holds(tx))) return 'gone';
+      for (const identity of identities) if (!(await identity.holds(tx))) return 'gone';
       if (guess && !(await guess.consume(tx))) return 'wrong';
       await this.deps.audit.record(tx, source, {
         action: 'session.reauthenticated',
@@ -163,15 +163,29 @@ export class Reauthentication {
     return proof ?? this.fail(em, userId, asked, source);
   }
 
-  private async verifyGoogle(
+  private assertionsIn(input: ReauthenticateArgs): Assertion[] {
+    return this.deps.providers.flatMap(({ prover, method }) => {
+      const text = prover && assertionIn(input, prover);
+      return prover && text != null ? [{ prover, method, text }] : [];
+    });
+  }
+
+  /** Names all proofs that this gateway takes. */
+  private neededProofs(): string {
+    const ofProviders = this.deps.providers.flatMap(({ prover }) =>
+      prover ? [`a ${prover.credential.name}`] : [],
+    );
+    return `Give ${['the password', 'a code', ...ofProviders].join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`;
+  }
+
+  private async verifyAssertion(
     em: EntityManager,
     userId: string,
-    idToken: string,
-    asked: readonly Credential[],
-    source: RequestSource,
+    { prover, text }: Assertion,
+    { asked, source }: { asked: readonly Credential[]; source: RequestSource },
   ): Promise<IdentityProof> {
     try {
-      const proof = await this.deps.google?.prove(em, userId, idToken, source);
+      const proof = await prover.prove(em, userId, text, source);
       if (proof) return proof;
     } catch (error) {
       if (!(error instanceof InvalidCredentials)) throw error;

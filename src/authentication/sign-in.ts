@@ -26,6 +26,7 @@ import {
   type TokenPairs,
   type UnclaimedSessions,
 } from '../sessions/index.ts';
+import type { SIGN_IN_NOTICES } from './notices.ts';
 import type { IssuedChallenge, PendingSignIn, SignInChallenges } from './sign-in-challenges.ts';
 
 /** Proof of identity by a first factor. */
@@ -75,7 +76,7 @@ export interface SignInDependencies {
   readonly challenges: SignInChallenges;
   readonly linkChallenges: LinkChallenges;
   readonly devices: KnownDevices;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof SIGN_IN_NOTICES>;
   readonly audit: AuditLog;
   readonly keyBinding: KeyBinding;
   readonly options: {

@@ -1,4 +1,4 @@
-export { AccountFactors } from './account-factors.ts';
+export type { AuthenticatorServices } from './compose.ts';
 export { secondFactorData } from './personal-data.ts';
 export { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 export { RecoveryCodesType } from './recovery-codes/recovery-code.types.ts';

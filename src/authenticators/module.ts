@@ -1,4 +1,6 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { composeAuthenticators } from './compose.ts';
+import { SECOND_FACTOR_NOTICES } from './notices.ts';
 import { RecoveryCode } from './recovery-codes/recovery-code.entity.ts';
 import { RecoveryCodeResolver } from './recovery-codes/recovery-code.resolver.ts';
 import { SECOND_FACTOR_CHANGE_RULES } from './second-factor-changes.ts';
@@ -20,4 +22,6 @@ export const authenticators = {
   },
   resolvers: [TotpResolver, RecoveryCodeResolver],
   rateLimits: { ...SECOND_FACTOR_RULES, ...ENROLMENT_RULES, ...SECOND_FACTOR_CHANGE_RULES },
-} satisfies Module;
+  notices: SECOND_FACTOR_NOTICES,
+  compose: composeAuthenticators,
+} as const satisfies Module;

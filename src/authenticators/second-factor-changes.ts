@@ -14,6 +14,7 @@ import type {
   SessionRenewal,
   SignOut,
 } from '../sessions/index.ts';
+import type { SECOND_FACTOR_NOTICES } from './notices.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import { CREDENTIAL_OF, requireFactor, type SecondFactorInput } from './second-factor-input.ts';
 import type { SecondFactors } from './second-factors.ts';
@@ -45,7 +46,7 @@ export interface SecondFactorChangesDependencies {
   readonly signOut: SignOut;
   readonly revocations: Revocations;
   readonly requirement: SecondFactorRequirement;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof SECOND_FACTOR_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof SECOND_FACTOR_CHANGE_RULES>;
 }

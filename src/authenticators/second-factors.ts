@@ -4,6 +4,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
+import type { SECOND_FACTOR_NOTICES } from './notices.ts';
 import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { FactorKind, SecondFactorInput } from './second-factor-input.ts';
 import type { SecondFactorThrottle } from './second-factor-throttle.ts';
@@ -32,7 +33,7 @@ export interface SecondFactorsDependencies {
   readonly allowance: SecondFactorThrottle;
   readonly secrets: TotpSecrets;
   readonly recoveryCodes: RecoveryCodes;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof SECOND_FACTOR_NOTICES>;
   readonly audit: AuditLog;
   readonly clock: Clock;
 }

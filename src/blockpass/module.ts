@@ -1,5 +1,6 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { BLOCKPASS_APP_RULES } from './app/app-calls.ts';
+import { composeBlockpass } from './compose.ts';
 import { KycItem } from './records/kyc-item.entity.ts';
 import { KycRecord } from './records/kyc-record.entity.ts';
 import { UploadReceipt } from './records/upload-receipt.entity.ts';
@@ -10,6 +11,7 @@ import { BLOCKPASS_SETTINGS } from './settings.ts';
 import { BlockpassCompletion } from './sign-in/blockpass-completion.entity.ts';
 import { BlockpassSignIn } from './sign-in/blockpass-sign-in.entity.ts';
 import { BlockpassSignInResolver } from './sign-in/blockpass-sign-in.resolver.ts';
+import { BLOCKPASS_NOTICES } from './sign-in/provider.ts';
 import { BLOCKPASS_SIGN_IN_RULES } from './sign-in/website-sign-ins.ts';
 
 /** Sign-in by the Blockpass app, and KYC records. */
@@ -27,4 +29,6 @@ export const blockpass = {
   permissions: [KycPermission],
   rateLimits: { ...BLOCKPASS_APP_RULES, ...BLOCKPASS_SIGN_IN_RULES },
   settings: [BLOCKPASS_SETTINGS],
-} satisfies Module;
+  notices: BLOCKPASS_NOTICES,
+  compose: composeBlockpass,
+} as const satisfies Module;

@@ -5,6 +5,7 @@ import type { Chore } from '../platform/housekeeping/housekeeping.ts';
 import { hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import { DEVICE_MEMORY } from './device-cookie.ts';
+import type { DEVICE_NOTICES } from './notices.ts';
 
 const MARK = /^[\w-]{43}$/;
 /**
@@ -15,7 +16,7 @@ const MAX_DEVICES = 20;
 
 /** Remembers the devices that sign in to an account, and tells its owner about new ones. */
 export class KnownDevices {
-  constructor(private readonly notices: OwnerNotices) {}
+  constructor(private readonly notices: OwnerNotices<keyof typeof DEVICE_NOTICES>) {}
 
   /**
    * Whether a person has signed in to this account from the device of the request. It also queries for an unknown

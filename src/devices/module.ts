@@ -1,5 +1,7 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
+import { composeDevices } from './compose.ts';
 import { KnownDevice } from './known-device.entity.ts';
+import { DEVICE_NOTICES } from './notices.ts';
 
 /** Devices from which somebody signed in before. */
 export const devices = {
@@ -7,4 +9,6 @@ export const devices = {
   tables: {
     known_device: { entity: KnownDevice, rights: ALL_RIGHTS },
   },
-} satisfies Module;
+  notices: DEVICE_NOTICES,
+  compose: composeDevices,
+} as const satisfies Module;

@@ -17,6 +17,7 @@ import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type GoogleClaims, isAuthoritative } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
+import { GOOGLE, type GOOGLE_NOTICES } from './provider.ts';
 
 /** Attempts for a decision when concurrent requests change what it depends on. */
 const ATTEMPTS = 4;
@@ -41,7 +42,7 @@ export interface GoogleAccountsDependencies {
   readonly emailOwnership: EmailOwnership;
   readonly claim: AccountClaim;
   readonly revocations: Revocations;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof GOOGLE_NOTICES>;
   readonly audit: AuditLog;
 }
 
@@ -93,7 +94,7 @@ export class GoogleAccounts {
       action: 'account.registered',
       actorId: userId,
       subjectId: userId,
-      details: { provider: 'google' },
+      details: { provider: GOOGLE.name },
     });
     return { kind: 'account', identity };
   }
@@ -121,7 +122,7 @@ export class GoogleAccounts {
     if (user.deactivatedBy) return { kind: 'refused', userId };
     if (user.emailConfirmedAt === null) {
       if (!(await this.deps.claim.isOpen(tx, userId))) return this.requireProof(tx, userId, claims);
-      await this.deps.claim.apply(tx, user, { addressKey: address.key, by: 'google' }, source);
+      await this.deps.claim.apply(tx, user, { addressKey: address.key, by: GOOGLE.name }, source);
     } else if (await this.deps.identities.isLinked(tx, userId)) {
       // Another Google account with this address is linked. A mailbox that changed hands would look the same.
       return this.requireProof(tx, userId, claims);
@@ -138,7 +139,7 @@ export class GoogleAccounts {
     { issuer, subject }: GoogleClaims,
   ): Promise<AccountDecision> {
     const identity = { issuer, subject };
-    const challenge = await this.deps.linkChallenges.issue(tx, userId, this.deps.identities, identity);
+    const challenge = await this.deps.linkChallenges.issue(tx, userId, GOOGLE, identity);
     return { kind: 'linkRequired', challenge };
   }
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SignInChallenge } from '../authentication/sign-in-challenge.entity.ts';
-import type { IdentityProvider, ProvidedIdentity } from '../identities/index.ts';
+import type { ProvidedIdentities, ProvidedIdentity } from '../identities/index.ts';
 import type { OwnerNotices } from '../notices/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
@@ -8,20 +8,15 @@ import { Conflict } from '../platform/errors.ts';
 import { newId } from '../platform/id.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
-
-/** The name of a sign-in by Google in sessions and pending sign-ins (`amr`). */
-export const GOOGLE_METHOD = 'google';
+import { GOOGLE, type GOOGLE_NOTICES } from './provider.ts';
 
 /** The key of a Google account. It is a type, not an interface, so that it is a record of texts. */
 export type GoogleKey = { readonly issuer: string; readonly subject: string };
 
 /** Links Google accounts to accounts. */
-export class GoogleIdentities implements IdentityProvider {
-  readonly name = 'google';
-
+export class GoogleIdentities implements ProvidedIdentities {
   constructor(
-    readonly isOn: boolean,
-    private readonly notices: OwnerNotices,
+    private readonly notices: OwnerNotices<keyof typeof GOOGLE_NOTICES>,
     private readonly audit: AuditLog,
   ) {}
 
@@ -93,7 +88,7 @@ export class GoogleIdentities implements IdentityProvider {
    */
   async removeFrom(tx: EntityManager, userId: string): Promise<number> {
     const removed = await tx.nativeDelete(GoogleIdentity, { userId });
-    if (removed > 0) await tx.nativeDelete(SignInChallenge, { userId, amr: { $contains: [GOOGLE_METHOD] } });
+    if (removed > 0) await tx.nativeDelete(SignInChallenge, { userId, amr: { $contains: [GOOGLE.method] } });
     return removed;
   }
 }

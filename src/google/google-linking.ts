@@ -1,21 +1,21 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockAccount } from '../accounts/index.ts';
-import type { AccountFactors } from '../authenticators/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { Caller, FactorLookup, RequestSource } from '../platform/request/index.ts';
 import { isUnrevoked, type SessionRenewal } from '../sessions/index.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
+import { GOOGLE } from './provider.ts';
 
 /** The parts that `GoogleLinking` uses. */
 export interface GoogleLinkingDependencies {
   readonly signIn: GoogleSignIn;
   readonly identities: GoogleIdentities;
   readonly linked: LinkedIdentities;
-  readonly accountFactors: AccountFactors;
+  readonly accountFactors: FactorLookup;
   readonly audit: AuditLog;
 }
 
@@ -66,7 +66,7 @@ export class GoogleLinking {
       await this.lock(tx, caller);
       if ((await this.deps.identities.removeFrom(tx, userId)) === 0) return;
       const { password } = await this.deps.accountFactors.of(tx, userId);
-      if (!password && !(await this.deps.linked.hasOtherThan(tx, userId, this.deps.identities))) {
+      if (!password && !(await this.deps.linked.hasOtherThan(tx, userId, GOOGLE))) {
         throw new Conflict('This account has no other way to sign in. Set a password first.');
       }
       await this.deps.identities.tellUnlinked(tx, userId, source);

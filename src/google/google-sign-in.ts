@@ -10,10 +10,11 @@ import type { GoogleAccounts } from './google-accounts.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import { FlowTokenPurpose } from './google-flow-token.entity.ts';
 import type { GoogleFlowTokens, IssuedFlowToken } from './google-flow-tokens.ts';
-import { GOOGLE_METHOD, type GoogleIdentities } from './google-identities.ts';
+import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleIdentity } from './google-identity.entity.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import type { IdTokens } from './id-tokens.ts';
+import { GOOGLE, googleRefused } from './provider.ts';
 
 /** Every step of a Google sign-in costs one. */
 export const GOOGLE_RULES = { 'google.ip': { burst: 60, perSeconds: 60 } } as const;
@@ -31,7 +32,7 @@ export interface GoogleSignInDependencies {
 }
 
 /** Signs in people for whom Google vouches. */
-export class GoogleSignIn implements IdentityProver {
+export class GoogleSignIn implements Pick<IdentityProver, 'prove'> {
   constructor(private readonly deps: GoogleSignInDependencies) {}
 
   /** Issues a nonce, with which a client requests an ID token from Google. */
@@ -94,7 +95,7 @@ export class GoogleSignIn implements IdentityProver {
     const verified = await this.deps.idTokens.verify(idToken, { clientIds }, this.deps.issuer.deadline());
     const issued = issuedNonce(verified.nonce, nonce);
     if (issued === null || !(await this.deps.flowTokens.consume(em, FlowTokenPurpose.NONCE, issued))) {
-      throw new InvalidCredentials(['Google ID token'], 'ID token refused: the nonce is unknown or used');
+      throw googleRefused('ID token refused: the nonce is unknown or used');
     }
     return verified.claims;
   }
@@ -136,13 +137,13 @@ export class GoogleSignIn implements IdentityProver {
     }
     if (decision.kind === 'account') {
       const { identity } = decision;
-      const proof = { userId: identity.userId, amr: [GOOGLE_METHOD], ...this.proofOf(identity) };
+      const proof = { userId: identity.userId, amr: [GOOGLE.method], ...this.proofOf(identity) };
       const outcome = await this.deps.signIn.begin(em, proof, source);
       if (outcome) return outcome;
     }
     const userId = decision.kind === 'account' ? decision.identity.userId : decision.userId;
     await this.recordFailure(em, userId, source);
-    throw new InvalidCredentials(['Google ID token'], 'not active, or unlinked meanwhile');
+    throw googleRefused('not active, or unlinked meanwhile');
   }
 
   private proofOf(identity: GoogleIdentity): IdentityProof {
@@ -155,7 +156,7 @@ export class GoogleSignIn implements IdentityProver {
       actorId: null,
       subjectId,
       outcome: AuditOutcome.FAILURE,
-      details: { provider: 'google' },
+      details: { provider: GOOGLE.name },
     });
   }
 }

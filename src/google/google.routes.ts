@@ -1,17 +1,18 @@
 import '@fastify/cookie';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceUnavailable } from '../platform/errors.ts';
-import type { CookieStyle, RequestContext } from '../platform/request/index.ts';
+import type { ContextOf, CookieStyle } from '../platform/request/index.ts';
 import { asGatehouseError } from '../platform/unavailable.ts';
 import { FlowTokenPurpose } from './google-flow-token.entity.ts';
 import { FLOW_TOKEN_TTL } from './google-flow-tokens.ts';
+import { GOOGLE } from './provider.ts';
 import { AccessDenied, type RedirectFlow } from './redirect-flow.ts';
 
 /** The only redirect URI. Register PUBLIC_URL followed by this path with Google. */
 export const CALLBACK_PATH = '/oauth/google/callback';
 export const START_PATH = '/oauth/google/start';
 /**
- * The page that takes the result from its fragment: of the front end, or ours (pages/google-sign-in-page.routes.ts).
+ * The page that takes the result from its fragment: of the front end, or ours (sign-in-page.routes.ts).
  */
 export const RESULT_PAGE = '/google-sign-in';
 /**
@@ -22,9 +23,7 @@ const BINDING_TTL = FLOW_TOKEN_TTL[FlowTokenPurpose.STATE] + FLOW_TOKEN_TTL[Flow
 const IN_BROWSER = { exposeHeadRoute: false, config: { anyRequestId: true } };
 
 /** The name of the cookie that binds a flow to the browser that started it. */
-export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('google');
-
-export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
+export const bindingCookieName = (cookies: CookieStyle): string => cookies.name(GOOGLE.name);
 
 export interface GoogleRouteOptions {
   /** Origin of the page to which the browser is sent at the end. No request can change it. */

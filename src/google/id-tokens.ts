@@ -4,6 +4,7 @@ import type { Clock } from '../platform/clock.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
+import { googleRefused } from './provider.ts';
 
 /** Bytes. Tokens of Google have about 1 kB. */
 const MAX_LENGTH = 8_192;
@@ -127,5 +128,4 @@ function claimsOf(payload: TokenPayload, issuer: string): GoogleClaims {
   };
 }
 
-const refused = (reason: string): InvalidCredentials =>
-  new InvalidCredentials(['Google ID token'], `ID token refused: ${reason}`);
+const refused = (reason: string): InvalidCredentials => googleRefused(`ID token refused: ${reason}`);

@@ -1,8 +1,10 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { composeGoogle } from './compose.ts';
 import { GoogleResolver } from './google.resolver.ts';
 import { GoogleFlowToken } from './google-flow-token.entity.ts';
 import { GoogleIdentity } from './google-identity.entity.ts';
 import { GOOGLE_RULES } from './google-sign-in.ts';
+import { GOOGLE_NOTICES } from './provider.ts';
 import { GOOGLE_SETTINGS } from './settings.ts';
 
 /** Sign-in by Google. */
@@ -15,4 +17,6 @@ export const google = {
   resolvers: [GoogleResolver],
   rateLimits: { ...GOOGLE_RULES },
   settings: [GOOGLE_SETTINGS],
-} satisfies Module;
+  notices: GOOGLE_NOTICES,
+  compose: composeGoogle,
+} as const satisfies Module;

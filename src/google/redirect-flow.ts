@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { InvalidCredentials, InvalidToken } from '../platform/errors.ts';
+import { InvalidToken } from '../platform/errors.ts';
 import { newSecret } from '../platform/one-time-secret.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import { FlowTokenPurpose } from './google-flow-token.entity.ts';
@@ -8,6 +8,7 @@ import type { GoogleFlowTokens } from './google-flow-tokens.ts';
 import type { GoogleIssuer } from './google-issuer.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 import type { IdTokens } from './id-tokens.ts';
+import { googleRefused } from './provider.ts';
 
 /** The parameters with which the issuer redirects the browser back (RFC 6749 section 4.1.2, RFC 9207). */
 export interface AuthorizationAnswer {
@@ -82,20 +83,19 @@ export class RedirectFlow {
   ): Promise<string> {
     // RFC 6749 section 4.1.2.1: an error comes without a code. An answer with both is not valid.
     if (error !== undefined || code === undefined) {
-      throw new InvalidCredentials(['Google ID token'], 'the issuer answered with an error');
+      throw googleRefused('the issuer answered with an error');
     }
     const signal = this.issuer.deadline();
     if (iss !== undefined && !(await this.issuer.issuers(signal)).includes(iss)) {
-      throw new InvalidCredentials(['Google ID token'], 'the answer is from another issuer');
+      throw googleRefused('the answer is from another issuer');
     }
     const { verifier, nonce } = secretsOf(browser, state);
     const answer = await this.issuer.redeem(code, verifier, signal);
-    if (!answer) throw new InvalidCredentials(['Google ID token'], 'the issuer refused the code');
+    if (!answer) throw googleRefused('the issuer refused the code');
     const { idToken, accessToken } = answer;
     const [clientId] = this.issuer.clientIds;
     const verified = await this.idTokens.verify(idToken, { clientIds: [clientId], accessToken }, signal);
-    if (verified.nonce !== nonce)
-      throw new InvalidCredentials(['Google ID token'], 'ID token refused: nonce');
+    if (verified.nonce !== nonce) throw googleRefused('ID token refused: nonce');
     const { token } = await this.flowTokens.issue(em, FlowTokenPurpose.RESULT, {
       browser,
       claims: verified.claims,

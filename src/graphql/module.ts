@@ -1,4 +1,5 @@
 import type { Module } from '../platform/module-type.ts';
+import { composeGraphql } from './compose.ts';
 import { ErrorCodesResolver } from './error-codes.resolver.ts';
 import { operationSeconds, refused } from './metrics.ts';
 import { GRAPHQL_SETTINGS } from './settings.ts';
@@ -9,4 +10,5 @@ export const graphql = {
   metrics: [operationSeconds, refused],
   resolvers: [ErrorCodesResolver],
   settings: [GRAPHQL_SETTINGS],
-} satisfies Module;
+  compose: composeGraphql,
+} as const satisfies Module;

@@ -1,4 +1,5 @@
 import type { Module } from '../platform/module-type.ts';
+import { composeHttp } from './compose.ts';
 import { httpRequests, webSockets } from './metrics.ts';
 import { HTTP_SETTINGS } from './settings.ts';
 import { SOCKET_RULES } from './subscription-socket.ts';
@@ -9,4 +10,5 @@ export const http = {
   metrics: [httpRequests, webSockets],
   rateLimits: { ...SOCKET_RULES },
   settings: [HTTP_SETTINGS],
-} satisfies Module;
+  compose: composeHttp,
+} as const satisfies Module;

@@ -4,7 +4,7 @@ import { sendError } from './error-replies.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The callers of this route send no X-Request-Id, such as a browser that follows a link, or the Blockpass app. */
+    /** The callers of this route send no X-Request-Id, such as a browser that follows a link, or an app of another vendor. */
     anyRequestId?: boolean;
   }
 }

@@ -1,15 +1,36 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { AssertedCredential } from '../platform/errors.ts';
 import type { RequestSource } from '../platform/request/index.ts';
+
+declare module '../platform/module-type.ts' {
+  interface Contribution {
+    /** Identity providers. Each contributes itself. */
+    readonly identityProviders: IdentityProvider;
+  }
+}
 
 /** Names a person at a provider. Only the provider itself reads it. */
 export type ProvidedIdentity = Readonly<Record<string, string>>;
 
-/** An identity provider, as the rest of the gateway sees it. */
-export interface IdentityProvider {
-  /** Stored with every challenge, so it is never renamed. */
+/** What an identity provider is called, everywhere. */
+export interface ProviderNames {
+  /** In link challenges and audit events. Stored, so it is never renamed. */
   readonly name: string;
+  /** The authentication method of its sign-ins, as `amr` has it (RFC 8176). Stored with sessions, so it is never renamed. */
+  readonly method: string;
+}
+
+/** An identity provider, as the rest of the gateway sees it. */
+export interface IdentityProvider extends ProviderNames {
   /** Whether sign-ins by this provider are enabled. Identities outlast a setting that disables it. */
   readonly isOn: boolean;
+  readonly identities: ProvidedIdentities;
+  /** Undefined for a provider that gives no proof which `reauthenticate` could check at once. */
+  readonly prover?: IdentityProver;
+}
+
+/** Which identities of one provider sign in to which accounts. */
+export interface ProvidedIdentities {
   /**
    * Binds the identity to the account, whose row the caller has locked.
    * @throws {Conflict} when it is bound to another account.
@@ -33,11 +54,19 @@ export interface IdentityProof {
   holds(tx: EntityManager): Promise<boolean>;
 }
 
-/** Checks an assertion of a provider at a re-authentication. */
-export interface IdentityProver {
+/** How `reauthenticate` takes a proof from a provider. */
+export interface ProofArgument {
+  /** Name of the argument. */
+  readonly argument: string;
+  /** How errors call what it carries. */
+  readonly credential: AssertedCredential;
+}
+
+/** Judges what somebody brings from a provider to prove themselves again. */
+export interface IdentityProver extends ProofArgument {
   /**
    * @param assertion from the provider; it is used up, even when it proves nothing
-   * @returns null when it does not name the identity of this account.
+   * @returns null when it does not name the identity of this account, or the provider is off.
    * @throws {InvalidCredentials} when it is not valid.
    * @throws {ServiceUnavailable} when it cannot be checked now.
    */

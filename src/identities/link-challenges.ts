@@ -3,7 +3,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import type { RequestSource } from '../platform/request/index.ts';
-import type { IdentityProvider, ProvidedIdentity } from './identity-provider.ts';
+import type { IdentityProvider, ProvidedIdentity, ProviderNames } from './identity-provider.ts';
 
 /** Seconds for the user to find a password and a phone. */
 const CHALLENGE_TTL = 600;
@@ -19,16 +19,12 @@ export interface IssuedLinkChallenge {
  * a challenge is consumed or voided by deleting its row.
  */
 export class LinkChallenges {
-  private readonly providers: ReadonlyMap<string, IdentityProvider>;
-
-  constructor(providers: readonly IdentityProvider[]) {
-    this.providers = new Map(providers.map((provider) => [provider.name, provider]));
-  }
+  constructor(private readonly providers: readonly IdentityProvider[]) {}
 
   async issue(
     tx: EntityManager,
     userId: string,
-    provider: IdentityProvider,
+    provider: ProviderNames,
     identity: ProvidedIdentity,
   ): Promise<IssuedLinkChallenge> {
     const token = newSecret();
@@ -70,9 +66,9 @@ export class LinkChallenges {
       { table: 'link_challenge', column: 'token_hash', hash, condition: sql`user_id = ${userId}` },
       sql`provider, identity`,
     );
-    const provider = row && this.providers.get(row.provider);
+    const provider = row && this.providers.find(({ name }) => name === row.provider);
     if (!row || !provider) return false;
-    await provider.link(tx, userId, row.identity, source);
+    await provider.identities.link(tx, userId, row.identity, source);
     return true;
   }
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { IdentityProvider } from './identity-provider.ts';
+import type { IdentityProvider, ProviderNames } from './identity-provider.ts';
 import type { LinkChallenges } from './link-challenges.ts';
 
 /** The identities of accounts at all providers. */
@@ -11,14 +11,15 @@ export class LinkedIdentities {
 
   /** Whether an identity of any provider signs in to the account. */
   async isAnyLinked(em: EntityManager, userId: string): Promise<boolean> {
-    for (const provider of this.providers) if (await provider.isLinked(em, userId)) return true;
+    for (const { identities } of this.providers) if (await identities.isLinked(em, userId)) return true;
     return false;
   }
 
   /** Whether another provider can still sign in to the account. */
-  async hasOtherThan(em: EntityManager, userId: string, provider: IdentityProvider): Promise<boolean> {
+  async hasOtherThan(em: EntityManager, userId: string, provider: ProviderNames): Promise<boolean> {
     for (const other of this.providers) {
-      if (other !== provider && other.isOn && (await other.isLinked(em, userId))) return true;
+      const isAnother = other.name !== provider.name && other.isOn;
+      if (isAnother && (await other.identities.isLinked(em, userId))) return true;
     }
     return false;
   }
@@ -31,7 +32,7 @@ export class LinkedIdentities {
   async removeAll(tx: EntityManager, userId: string): Promise<number> {
     await this.challenges.voidAll(tx, userId);
     let removed = 0;
-    for (const provider of this.providers) removed += await provider.removeFrom(tx, userId);
+    for (const { identities } of this.providers) removed += await identities.removeFrom(tx, userId);
     return removed;
   }
 }

@@ -1,4 +1,5 @@
 import { type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { composeIdentities } from './compose.ts';
 import { LinkChallenge } from './link-challenge.entity.ts';
 
 /** What identity providers share. */
@@ -7,4 +8,5 @@ export const identities = {
   tables: {
     link_challenge: { entity: LinkChallenge, rights: NO_UPDATE },
   },
-} satisfies Module;
+  compose: composeIdentities,
+} as const satisfies Module;

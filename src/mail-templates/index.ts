@@ -1,2 +1,2 @@
+export type { MailTemplateServices } from './compose.ts';
 export { LINK_PAGES, MailTemplates, type RegistrationFacts } from './mail-templates.ts';
-export type { NoticeKind } from './notice-templates.ts';

@@ -1,6 +1,7 @@
 import type { Mail } from '../platform/mail/index.ts';
+import type { NoticeText } from '../platform/module-type.ts';
 import { type MailContent, render } from './layout.ts';
-import { minuteOf, type NoticeFacts, type NoticeKind, notice } from './notice-templates.ts';
+import { minuteOf, type NoticeFacts, notice } from './notice-templates.ts';
 
 /** Paths of mailed links. Their origin depends on LINK_PAGES. */
 export const LINK_PAGES = {
@@ -174,7 +175,7 @@ export class MailTemplates {
         what,
         undoToken === null
           ? 'If you did not ask for this, tell the people who run this service.'
-          : `If you did not ask for this: ${trigger.toLowerCase()} brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a ${noun} for a new password.`,
+          : `If you did not ask for this: ${trigger.toLowerCase()} brings this address back, signs everybody out, unlinks every account of another provider that can sign in, and mails you a ${noun} for a new password.`,
       ],
       ...(undoToken !== null && {
         actions: [{ label: 'It was not me: undo this', ...this.way('undoEmailChange', undoToken) }],
@@ -195,8 +196,8 @@ export class MailTemplates {
   }
 
   /** The mail to the owner about an event at the account. */
-  notice(to: string, kind: NoticeKind, facts: NoticeFacts): Mail {
-    return this.compose(to, notice(kind, facts, this.options.productName));
+  notice(to: string, text: NoticeText, facts: NoticeFacts): Mail {
+    return this.compose(to, notice(text, facts, this.options.productName));
   }
 
   /** An address that was never proved cannot be brought back. */
@@ -218,7 +219,7 @@ export class MailTemplates {
       subject: `The e-mail address of your ${productName} account`,
       paragraphs: [
         `The e-mail address of your account at ${productName} ${what}. If you did this, there is nothing to do.`,
-        `If you did not: somebody else can use your account. ${trigger} brings this address back, signs everybody out, unlinks every Google account and Blockpass identity, and mails you a ${noun} for a new password.`,
+        `If you did not: somebody else can use your account. ${trigger} brings this address back, signs everybody out, unlinks every account of another provider that can sign in, and mails you a ${noun} for a new password.`,
       ],
       actions: [{ label: 'It was not me: undo this', ...this.way('undoEmailChange', undoToken) }],
       smallPrint: [`The ${noun} works once and for 72 hours, whatever happens to the account meanwhile.`],

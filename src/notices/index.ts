@@ -1,1 +1,2 @@
+export type { NoticeServices } from './compose.ts';
 export { OwnerNotices } from './owner-notices.ts';

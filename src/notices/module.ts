@@ -1,8 +1,10 @@
 import type { Module } from '../platform/module-type.ts';
+import { composeNotices } from './compose.ts';
 import { NOTICE_RULES } from './owner-notices.ts';
 
 /** Mails that tell owners what happened to their accounts. */
 export const notices = {
   name: 'notices',
   rateLimits: { ...NOTICE_RULES },
-} satisfies Module;
+  compose: composeNotices,
+} as const satisfies Module;

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { User } from '../accounts/user.entity.ts';
-import type { MailTemplates, NoticeKind } from '../mail-templates/index.ts';
+import type { MailTemplates } from '../mail-templates/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import { RateLimited } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
+import type { NoticeText, NoticeTexts } from '../platform/module-type.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 
@@ -16,19 +17,22 @@ export const NOTICE_RULES = { 'notice.account': { burst: 5, perSeconds: 3600 } }
 interface Notice {
   readonly userId: string;
   readonly address: string;
-  readonly kind: NoticeKind;
+  readonly kind: string;
   /** ISO 8601. */
   readonly at: string;
   readonly ipAddress: string | null;
 }
 
-/** Tells the owners of accounts of events at their accounts. */
-export class OwnerNotices implements MailWriter<Notice> {
+/**
+ * Tells the owners of accounts of events at their accounts.
+ * @typeParam Kind the notices that a service tells: keys of its module's `notices`
+ */
+export class OwnerNotices<Kind extends string> implements MailWriter<Notice> {
   readonly kind = 'owner-notice';
 
   constructor(
     private readonly outbox: MailOutbox,
-    private readonly mailTemplates: MailTemplates,
+    private readonly mails: { readonly templates: MailTemplates; readonly texts: NoticeTexts },
     private readonly tokens: OneTimeTokens,
     private readonly rateLimiter: RateLimiter<keyof typeof NOTICE_RULES>,
   ) {}
@@ -39,7 +43,8 @@ export class OwnerNotices implements MailWriter<Notice> {
    * goes to old addresses that an undo can bring back: otherwise a thief who changed the address would be the only
    * recipient.
    */
-  async tell(tx: EntityManager, userId: string, kind: NoticeKind, source: RequestSource): Promise<void> {
+  async tell(tx: EntityManager, userId: string, kind: Kind, source: RequestSource): Promise<void> {
+    this.textOf(kind);
     // Charged here, since the writer runs again for each attempt to send.
     if (!(await this.isWithinLimit(userId, kind))) return;
     const at = new Date().toISOString();
@@ -49,7 +54,14 @@ export class OwnerNotices implements MailWriter<Notice> {
 
   async write(tx: EntityManager, { userId, address, kind, at, ipAddress }: Notice): Promise<Mail | null> {
     const user = await tx.findOne(User, { id: userId });
-    return user && this.mailTemplates.notice(address, kind, { at: new Date(at), ipAddress });
+    return user && this.mails.templates.notice(address, this.textOf(kind), { at: new Date(at), ipAddress });
+  }
+
+  /** @throws when no module declares the kind: in the transaction, rather than in every attempt to send. */
+  private textOf(kind: string): NoticeText {
+    const text = this.mails.texts[kind];
+    if (!text) throw new Error(`no module declares the notice ${kind}`);
+    return text;
   }
 
   private async addressesOf(tx: EntityManager, userId: string): Promise<Iterable<string>> {
@@ -59,7 +71,7 @@ export class OwnerNotices implements MailWriter<Notice> {
     return addresses.values();
   }
 
-  private async isWithinLimit(userId: string, kind: NoticeKind): Promise<boolean> {
+  private async isWithinLimit(userId: string, kind: string): Promise<boolean> {
     try {
       await this.rateLimiter.charge(['notice.account', `${userId}:${kind}`]);
       return true;

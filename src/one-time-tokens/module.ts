@@ -1,4 +1,5 @@
 import { type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { composeOneTimeTokens } from './compose.ts';
 import { OneTimeToken } from './one-time-token.entity.ts';
 
 /** The tokens of mailed links. */
@@ -7,4 +8,5 @@ export const oneTimeTokens = {
   tables: {
     one_time_token: { entity: OneTimeToken, rights: NO_UPDATE },
   },
-} satisfies Module;
+  compose: composeOneTimeTokens,
+} as const satisfies Module;

@@ -1,2 +1,2 @@
-export { googleSignInPage } from './google-sign-in-page.routes.ts';
-export { linkPages } from './link-pages.routes.ts';
+export { COMMON_SCRIPT } from './common.script.ts';
+export { type Page, type PageSetting, servePage } from './page.ts';

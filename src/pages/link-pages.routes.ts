@@ -34,7 +34,7 @@ const PAGES: Readonly<Record<keyof typeof LINK_PAGES, LinkPage>> = {
   },
   undoEmailChange: {
     title: 'Undo the change of your e-mail address',
-    lead: 'Press the button to bring back the address to which this link was mailed. This signs every device out, removes the password and unlinks every Google account and Blockpass identity; we then mail you a link to set a new password.',
+    lead: 'Press the button to bring back the address to which this link was mailed. This signs every device out, removes the password and unlinks every account of another provider that can sign in; we then mail you a link to set a new password.',
     button: 'Bring my address back',
     query: 'mutation UndoEmailChange($token: String!) { undoEmailChange(token: $token) }',
     // The link is sufficient proof, even if another user is signed in here.

@@ -1,3 +1,4 @@
+export type { PasswordServices } from './compose.ts';
 export { CURRENT_PASSWORD_RULES, CurrentPasswordCheck } from './current-password-check.ts';
 export { type Asker, NotHashed } from './hash-threads.ts';
 export { PasswordResolver } from './password.resolver.ts';

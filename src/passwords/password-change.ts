@@ -10,6 +10,7 @@ import { readFields } from '../platform/input.ts';
 import type { Caller, RequestSource } from '../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../sessions/index.ts';
 import type { CurrentPasswordCheck } from './current-password-check.ts';
+import type { PASSWORD_NOTICES } from './notices.ts';
 import type { Passwords } from './passwords.ts';
 
 /** Tokens that another person who knew the password may have requested. Changing the password voids them. */
@@ -26,7 +27,7 @@ export interface PasswordChangeDependencies {
   readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly devices: KnownDevices;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof PASSWORD_NOTICES>;
   readonly audit: AuditLog;
 }
 

@@ -166,8 +166,16 @@ export class Forbidden extends GatehouseError {
   }
 }
 
-/** Proofs that an operation can ask for, in the words of the message. */
-export type Credential = 'identifier' | 'password' | 'security code' | 'recovery code' | 'Google ID token';
+/** What an operation can ask for as a proof, in the words of the message. */
+export type Credential = 'identifier' | 'password' | 'security code' | 'recovery code' | AssertedCredential;
+
+/** A statement of another party about a person, such as an ID token: its identity provider declares the words. */
+export interface AssertedCredential {
+  /** As part of a list: "Wrong password or ID token." */
+  readonly name: string;
+  /** The whole message where nothing else was asked for: people do not type such a thing, so "wrong" would not help them. */
+  readonly refusal: string;
+}
 
 /**
  * A proof was refused. The message names everything that the operation asked for, and never which part was wrong:
@@ -181,9 +189,10 @@ export class InvalidCredentials extends GatehouseError {
 }
 
 function wrong(asked: readonly Credential[]): string {
-  // People do not type an ID token, and a deactivated account gets the same answer.
-  if (asked.join() === 'Google ID token') return 'This Google sign-in was not accepted. Start it again.';
-  return `Wrong ${asked.join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`;
+  const [only, ...others] = asked;
+  if (typeof only === 'object' && others.length === 0) return only.refusal;
+  const names = asked.map((credential) => (typeof credential === 'object' ? credential.name : credential));
+  return `Wrong ${names.join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`;
 }
 
 /** Thrown only after the right password, since it reveals that the account exists, or will exist. */

@@ -1,3 +1,7 @@
+import type { FastifyPluginAsync } from 'fastify';
+import type { Chore } from './housekeeping/housekeeping.ts';
+import type { MailWriter } from './mail/index.ts';
+import type { PersonalData } from './personal-data.ts';
 import type { RuleTable } from './rate-limit/index.ts';
 import type { SettingsSection } from './setting-declaration.ts';
 import type { Metric } from './telemetry/index.ts';
@@ -14,12 +18,65 @@ export interface TableDeclaration {
 
 export type ResolverClass = abstract new (...args: never[]) => object;
 
+/** What a notice to the owner of an account says. The mail adds the time, the IP address and what to do. */
+export interface NoticeText {
+  readonly subject: string;
+  readonly what: string;
+}
+
+/** By kind. Jobs of mails that wait hold the kind, so it is never renamed. */
+export type NoticeTexts = Readonly<Record<string, NoticeText>>;
+
+/** Goes on without a request, in every process that serves. */
+export interface Worker {
+  start(): void | Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * One of each kind of thing that modules contribute to a place where all of that kind meet. A capability that collects a
+ * kind of its own adds it here by declaration merging, beside the type: see `identities/identity-provider.ts`.
+ */
+export interface Contribution {
+  /** Instance of a class that `Module.resolvers` lists. */
+  readonly resolvers: object;
+  /** HTTP routes. */
+  readonly routes: FastifyPluginAsync;
+  /** HTTP routes where a cookie authenticates its user, and that pages of other origins may call. */
+  readonly guardedRoutes: FastifyPluginAsync;
+  /** Name of a cookie that authenticates, or binds something to a browser. */
+  readonly cookieNames: string;
+  /** Writes the mails of one kind. */
+  readonly mailWriters: MailWriter<never>;
+  /** What is kept about people, for the export and the deletion of an account. */
+  readonly personalData: PersonalData;
+  /** Runs before the first request, in the order of the modules, also for a command. */
+  readonly starters: () => Promise<unknown>;
+  readonly workers: Worker;
+  /** Housekeeping. */
+  readonly chores: Chore;
+}
+
+/** What one module contributes. */
+export type Part = { readonly [Kind in keyof Contribution]?: ReadonlyArray<Contribution[Kind]> };
+
+/** What `compose` of a module returns. */
+export interface Composed extends Part {
+  /** For the modules after it, by name. */
+  readonly services?: object;
+}
+
+/** The services that a `compose` function offers. */
+export type ServicesOf<Compose extends (...given: never[]) => unknown> =
+  Awaited<ReturnType<Compose>> extends { readonly services: infer Services } ? Services : unknown;
+
 /**
  * Everything that one capability declares, in `module.ts` of its folder. `src/modules.ts` lists the modules. The
  * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings are derived from
  * that list.
+ * @typeParam Given what `compose` may ask for: the services of the modules before it
  */
-export interface Module {
+export interface Module<Given = never> {
   /** Name of the folder. */
   readonly name: string;
   /** By table name. No other module reads or writes these tables in its own SQL. */
@@ -39,6 +96,13 @@ export interface Module {
   readonly metrics?: readonly Metric[];
   /** Settings, of which `Config`, `.env.example` and the tables of docs/configuration.md are made. */
   readonly settings?: readonly SettingsSection[];
+  /** Notices to owners by mail (`notices/owner-notices.ts`). */
+  readonly notices?: NoticeTexts;
+  /**
+   * Constructs the services. It takes one object: `config`, and each module before it by its name, as far as it uses
+   * them.
+   */
+  readonly compose?: (given: Given) => Composed | Promise<Composed>;
 }
 
 /** All rights, for rows that are changed and deleted. */

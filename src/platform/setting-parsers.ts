@@ -160,7 +160,7 @@ export const mailbox = accepting('`Name <address>` or an address alone', (value)
 
 /** Where routes are mounted: a path that begins with a slash and ends without one. */
 export const routePrefix = accepting('path without a slash at its end', (value): string => {
-  if (!/^(\/[A-Za-z0-9._-]+)+$/.test(value)) throw new Error('must be a path, such as /blockpass/api');
+  if (!/^(\/[A-Za-z0-9._-]+)+$/.test(value)) throw new Error('must be a path, such as /app/api');
   return value;
 });
 
@@ -170,7 +170,7 @@ export const uriScheme = accepting('scheme without `://`', (value): string => {
   return value;
 });
 
-/** What Blockpass calls fields and certificates by. */
+/** A name for machines, as services use it for fields and certificates. */
 export const slug = accepting('small letters, digits, dashes and underscores', (value): string => {
   if (!/^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/.test(value)) {
     throw new Error('must consist of small letters, digits, dashes and underscores');

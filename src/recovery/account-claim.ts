@@ -17,8 +17,8 @@ import { sql, statement } from '../platform/database/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 
-/** The way in which the owner proved the address. */
-export type ClaimProof = 'google' | 'password-reset';
+/** How the owner proved the address, as the audit trail has it: by a mail, or the name of an identity provider. */
+export type ClaimProof = string;
 
 /** The parts that `AccountClaim` uses. */
 export interface AccountClaimDependencies {
@@ -29,7 +29,7 @@ export interface AccountClaimDependencies {
   readonly tokens: OneTimeTokens;
   readonly revocations: Revocations;
   readonly signOut: SignOut;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<'factor-disabled'>;
   readonly audit: AuditLog;
 }
 

@@ -14,6 +14,7 @@ import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
 import { type RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { AccountClaim } from './account-claim.ts';
+import type { RECOVERY_NOTICES } from './notices.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
@@ -40,7 +41,7 @@ export interface AccountRecoveryDependencies {
   readonly claim: AccountClaim;
   readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
   readonly devices: KnownDevices;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof RECOVERY_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof RECOVERY_RULES>;
 }

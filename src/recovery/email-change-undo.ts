@@ -12,6 +12,7 @@ import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { type RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
+import type { RECOVERY_NOTICES } from './notices.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900 } } as const;
@@ -36,7 +37,7 @@ export interface EmailChangeUndoDependencies {
   readonly revocations: Revocations;
   readonly signOut: SignOut;
   readonly mails: { readonly outbox: MailOutbox; readonly recovery: RecoveryMail };
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof RECOVERY_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof UNDO_RULES>;
 }

@@ -1,3 +1,4 @@
+export type { RoleServices } from './compose.ts';
 export {
   type EffectivePermissions,
   effectivePermissionsOf,

@@ -1,4 +1,5 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { composeRoles } from './compose.ts';
 import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { RoleResolver } from './role.resolver.ts';
@@ -13,4 +14,5 @@ export const roles = {
   },
   resolvers: [RoleResolver],
   permissions: [RolePermission],
-} satisfies Module;
+  compose: composeRoles,
+} as const satisfies Module;

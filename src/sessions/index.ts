@@ -1,5 +1,6 @@
 export { AccessTokens } from './access-token.ts';
 export { CallerVerification } from './caller-verification.ts';
+export type { SessionServices } from './compose.ts';
 export { DpopProofs } from './dpop/dpop-proofs.ts';
 export { type DpopMode, KeyBinding } from './dpop/key-binding.ts';
 export { InProcessReplayCache, RedisReplayCache } from './dpop/replay-cache.ts';
@@ -31,6 +32,7 @@ export type {
   SessionStoreOptions,
   Sighting,
 } from './session-store.ts';
+export { SECOND_FACTOR_SETTINGS, SESSION_SETTINGS } from './settings.ts';
 export { SignOut } from './sign-out.ts';
 export { type ListedKey, SigningKeys } from './signing-keys.ts';
 export { loadSubject, type Subject } from './subject.ts';

@@ -1,5 +1,7 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
+import { composeSessions } from './compose.ts';
 import { refreshes, revocationAge, sessionsRevoked, signingKeyAge } from './metrics.ts';
+import { REFRESH_NOTICES } from './notices.ts';
 import { REFRESH_RULES } from './refresh-rotation.ts';
 import { Revocation } from './revocation.entity.ts';
 import { ServiceTokenResolver } from './service-token.resolver.ts';
@@ -22,4 +24,6 @@ export const sessions = {
   resolvers: [SessionResolver, ServiceTokenResolver],
   rateLimits: { ...REFRESH_RULES, ...SERVICE_TOKEN_RULES },
   settings: [ACCESS_TOKEN_SETTINGS, SESSION_SETTINGS, SECOND_FACTOR_SETTINGS],
-} satisfies Module;
+  notices: REFRESH_NOTICES,
+  compose: composeSessions,
+} as const satisfies Module;

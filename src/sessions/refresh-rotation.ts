@@ -12,6 +12,7 @@ import { type RequestSource } from '../platform/request/index.ts';
 import type { KeyBinding } from './dpop/key-binding.ts';
 import type { GenerationSightings } from './generation-sightings.ts';
 import { refreshes } from './metrics.ts';
+import type { REFRESH_NOTICES } from './notices.ts';
 import { type Judgement, judgePresentation } from './refresh-contract.ts';
 import type { RefreshTokenClaims, RefreshTokens } from './refresh-token.ts';
 import type { Revocations } from './revocations.ts';
@@ -53,7 +54,7 @@ export interface RefreshRotationDependencies {
   readonly sightings: GenerationSightings;
   readonly revocations: Revocations;
   readonly tokenPairs: TokenPairs;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof REFRESH_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof REFRESH_RULES>;
   readonly options: { readonly refreshGraceSeconds: number };

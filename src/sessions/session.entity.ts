@@ -31,7 +31,7 @@ export class Session {
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   authenticatedAt!: Date & Opt;
 
-  /** Authentication methods (RFC 8176, plus `recovery`, `google` and `blockpass`). */
+  /** Authentication methods (RFC 8176), and beside them `recovery` and the methods of identity providers. */
   @Property({ type: 'text[]' })
   amr!: string[];
 

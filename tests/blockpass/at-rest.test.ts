@@ -127,7 +127,7 @@ it('a record without an account is deleted ninety days after its last change, an
   );
   const { servingUrl: url } = world.gateway.database;
   const orm = createOrm({ url, schema: SCHEMA, poolSize: 2 });
-  await new BlockpassIdentities(true).removeFrom(orm.em.fork(), owner?.user_id ?? '');
+  await new BlockpassIdentities().removeFrom(orm.em.fork(), owner?.user_id ?? '');
   expect(await abandonedRecords.sweep(orm.em.fork(), 10)).toBe(1);
   await orm.close();
   const text = await dump();

@@ -10,7 +10,7 @@ const check = authorizationChecker(
   {
     of: async (_, userId) => ({
       password: true,
-      google: false,
+      identityProofs: [],
       secondFactor: userId === 'owner of a factor',
     }),
   },

@@ -50,7 +50,9 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
     sightings,
     revocations: under.revocations,
     tokenPairs: partOf<TokenPairs>('TokenPairs', { issue: async (session) => ({ session }) as TokenPair }),
-    notices: partOf<OwnerNotices>('OwnerNotices', { tell: async (_tx, _user, kind) => void told.push(kind) }),
+    notices: partOf<OwnerNotices<string>>('OwnerNotices', {
+      tell: async (_tx, _user, kind) => void told.push(kind),
+    }),
     audit: partOf<AuditLog>('AuditLog', {
       record: async (_em, _origin, { action, details = {} }) =>
         void events.push('circumstance' in details ? `${action}: ${String(details.circumstance)}` : action),

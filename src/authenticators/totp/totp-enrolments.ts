@@ -11,6 +11,7 @@ import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
 import type { Caller, RequestSource } from '../../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../../sessions/index.ts';
+import type { SECOND_FACTOR_NOTICES } from '../notices.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
 import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
@@ -35,7 +36,7 @@ export interface TotpEnrolmentsDependencies {
   readonly currentPasswordCheck: CurrentPasswordCheck;
   readonly signOut: SignOut;
   readonly revocations: Revocations;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof SECOND_FACTOR_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof ENROLMENT_RULES>;
   readonly clock: Clock;

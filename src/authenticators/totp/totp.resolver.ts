@@ -9,7 +9,7 @@ import {
   type RequestContext,
 } from '../../platform/request/index.ts';
 import type { SessionRenewals } from '../../sessions/index.ts';
-import type { AccountFactors } from '../account-factors.ts';
+import { protectedAmong } from '../protected-accounts.ts';
 import { RecoveryCodesType } from '../recovery-codes/recovery-code.types.ts';
 import type { SecondFactorChanges } from '../second-factor-changes.ts';
 import { FACTOR_ARGUMENTS } from '../second-factor-input.ts';
@@ -21,16 +21,13 @@ const PASSWORD =
 
 @Resolver(() => UserType)
 export class TotpResolver {
-  private readonly isProtected: (context: RequestContext, userId: string) => Promise<true | undefined>;
+  private readonly isProtected = batched(protectedAmong);
 
   constructor(
     private readonly enrolments: TotpEnrolments,
     private readonly changes: SecondFactorChanges,
     private readonly renewals: SessionRenewals,
-    factors: AccountFactors,
-  ) {
-    this.isProtected = batched((em, userIds) => factors.protectedAmong(em, userIds));
-  }
+  ) {}
 
   @FieldResolver(() => Boolean, { description: 'Whether sign-ins need a code of an authenticator app.' })
   async totpEnabled(@Root() { id }: UserType, @Ctx() context: RequestContext): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BadUserInput, GatehouseError, HTTP_STATUS, RateLimited } from '../../platform/errors.ts';
-import type { RequestContext } from '../../platform/request/index.ts';
+import type { ContextOf, RequestContext } from '../../platform/request/index.ts';
 import { asGatehouseError, isUnavailable } from '../../platform/unavailable.ts';
 import type { AdmittedUpload, AppCalls, AppRequest } from './app-calls.ts';
 import { UploadTooSlow } from './app-errors.ts';
@@ -13,8 +13,6 @@ const BODY_LIMIT = 8 * 1024;
 const MAX_CODE = 1_024;
 /** Most slugs in a list. */
 const MAX_SLUGS = 32;
-
-type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;
 
 /** The routes that the Blockpass app calls, in the format of its protocol: errors are `{err, msg}`. */
 export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }: { readonly path: string }) {

@@ -1,8 +1,8 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { AuditLog } from '../../platform/audit/index.ts';
 import { NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
-import type { Demand, RequestContext } from '../../platform/request/index.ts';
+import type { ContextOf, Demand } from '../../platform/request/index.ts';
 import { isSlug } from '../protocol/index.ts';
 import { KycItem, KycItemKind } from '../records/kyc-item.entity.ts';
 import { KycRecord } from '../records/kyc-record.entity.ts';
@@ -25,12 +25,7 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
  * Serves files and certificates to reviewers, as downloads that the browser never shows as content of this origin.
  * Every download is audited before the first byte is sent.
  */
-export function kycFileRoutes(
-  vault: KycVault,
-  audit: AuditLog,
-  demand: Demand,
-  contextOf: (request: FastifyRequest, reply: FastifyReply) => RequestContext,
-) {
+export function kycFileRoutes(vault: KycVault, audit: AuditLog, demand: Demand, contextOf: ContextOf) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get(`${PATH}/:recordId/:kind/:slug`, async (request, reply) => {
       const context = contextOf(request, reply);

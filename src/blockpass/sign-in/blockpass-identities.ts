@@ -1,14 +1,10 @@
 import { type EntityManager, raw } from '@mikro-orm/postgresql';
-import type { IdentityProvider, ProvidedIdentity } from '../../identities/index.ts';
+import type { ProvidedIdentities, ProvidedIdentity } from '../../identities/index.ts';
 import { Conflict } from '../../platform/errors.ts';
 import { KycRecord, type KycStatus } from '../records/kyc-record.entity.ts';
 
 /** Links Blockpass identities to accounts. The record of a person outlives the link. */
-export class BlockpassIdentities implements IdentityProvider {
-  readonly name = 'blockpass';
-
-  constructor(readonly isOn: boolean) {}
-
+export class BlockpassIdentities implements ProvidedIdentities {
   /**
    * Links a record without an account. It violates a unique constraint if the account has another record. If the owner
    * of the account reviews or approved this record, it waits for another reviewer, because reviewers cannot review

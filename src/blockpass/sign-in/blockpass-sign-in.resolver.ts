@@ -20,6 +20,7 @@ import {
   resolverOf,
 } from '../../platform/request/index.ts';
 import { BlockpassSignInType } from './blockpass-sign-in.types.ts';
+import { BLOCKPASS } from './provider.ts';
 import type { SignInWatch } from './sign-in-watch.ts';
 import type { SignInClaim, SignInView, WebsiteSignIns } from './website-sign-ins.ts';
 
@@ -153,4 +154,4 @@ export class BlockpassSignInResolver {
 }
 
 /** The name of the cookie that binds a sign-in to the browser that started it. */
-export const bindingCookieName = (cookies: CookieStyle): string => cookies.name('blockpass');
+export const bindingCookieName = (cookies: CookieStyle): string => cookies.name(BLOCKPASS.name);

@@ -14,6 +14,7 @@ import { isUnrevoked } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
 import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
+import { BLOCKPASS, type BLOCKPASS_NOTICES } from './provider.ts';
 
 export const BLOCKPASS_SIGN_IN_RULES = {
   'startBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
@@ -49,7 +50,7 @@ export interface WebsiteSignInsDependencies {
   readonly api: BlockpassApi;
   readonly signIn: SignIn;
   readonly identities: BlockpassIdentities;
-  readonly notices: OwnerNotices;
+  readonly notices: OwnerNotices<keyof typeof BLOCKPASS_NOTICES>;
   readonly audit: AuditLog;
   readonly rateLimiter: RateLimiter<keyof typeof BLOCKPASS_SIGN_IN_RULES>;
 }
@@ -135,7 +136,7 @@ export class WebsiteSignIns {
     if (linker) await prove(RECENT + (begun ?? 0));
     const userId = await this.findAccount(em, id, secretHash, linker, source);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
-    const outcome = await this.deps.signIn.begin(em, { userId, amr: ['blockpass'], holds }, source);
+    const outcome = await this.deps.signIn.begin(em, { userId, amr: [BLOCKPASS.method], holds }, source);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
     return outcome;
   }
@@ -222,7 +223,7 @@ export class WebsiteSignIns {
       action: 'account.registered',
       actorId: id,
       subjectId: id,
-      details: { by: 'blockpass', recordId },
+      details: { by: BLOCKPASS.name, recordId },
     });
     return id;
   }

@@ -60,7 +60,6 @@ export interface MailWorkerDependencies {
  * answer was lost.
  */
 export class MailWorker {
-  private readonly writers: ReadonlyMap<string, MailWriter<never>>;
   private readonly runs = new Set<Promise<void>>();
   private readonly cut = new AbortController();
   private timer: NodeJS.Timeout | undefined;
@@ -69,7 +68,6 @@ export class MailWorker {
   private away = false;
 
   constructor(private readonly deps: MailWorkerDependencies) {
-    this.writers = new Map(deps.writers.map((writer) => [writer.kind, writer]));
     deps.feed.subscribe('mail', () => this.wake());
     mailJobs.readBy(() => this.countJobs());
   }
@@ -162,7 +160,7 @@ export class MailWorker {
 
   private async write({ kind, sealed_facts, attempts, expired }: Claim): Promise<Mail | null> {
     if (expired) throw new Undeliverable(`it waited for ${PATIENCE} hours`);
-    const writer = this.writers.get(kind);
+    const writer = this.deps.writers.find((writer) => writer.kind === kind);
     if (!writer) throw new Error(`this version writes no mail of kind ${kind}`);
     const facts = JSON.parse(this.deps.box.open(MAIL_JOB, sealed_facts).toString()) as never;
     return this.deps.fork().transactional(async (tx) => {

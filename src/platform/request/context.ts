@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { InvalidDpopProof } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import type { RequestSource } from './request-source.ts';
@@ -66,3 +67,6 @@ export interface RequestContext {
   readonly caller: Caller;
   setCookie(name: string, value: string, attributes: CookieAttributes): void;
 }
+
+/** The context of one HTTP request, for the routes of a capability. */
+export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;

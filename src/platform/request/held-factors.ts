@@ -3,21 +3,22 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 /** What the holder of an account can prove themselves with. */
 export interface HeldFactors {
   readonly password: boolean;
-  readonly google: boolean;
+  /** Arguments of `reauthenticate` for the identity providers whose identities the account has. */
+  readonly identityProofs: readonly string[];
   readonly secondFactor: boolean;
 }
 
-/** Looks it up; authenticators/account-factors.ts is one. */
+/** Looks it up; passwords/account-factors.ts is one. */
 export interface FactorLookup {
   of(em: EntityManager, userId: string): Promise<HeldFactors>;
 }
 
 /** The arguments of `reauthenticate` that help, for the extensions of REAUTHENTICATION_REQUIRED. */
 export const reauthenticationMethods = (
-  { password, google, secondFactor }: HeldFactors,
+  { password, identityProofs, secondFactor }: HeldFactors,
   { tooWeak }: { /** Only a second factor helps. */ tooWeak: boolean },
 ): string[] => [
   ...(password && !tooWeak ? ['password'] : []),
-  ...(google && !tooWeak ? ['googleIdToken'] : []),
+  ...(tooWeak ? [] : identityProofs),
   ...(secondFactor ? ['securityCode', 'recoveryCode'] : []),
 ];

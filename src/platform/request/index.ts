@@ -10,6 +10,7 @@ export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
 export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-ip.ts';
 export type {
+  ContextOf,
   CookieAttributes,
   DpopProof,
   PresentedCredentials,

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
+import { type Page, type PageSetting, servePage } from '../pages/index.ts';
 import { escapeHtml } from '../platform/html.ts';
-import { GOOGLE_SIGN_IN_SCRIPT } from './google-sign-in-page.script.ts';
-import { type Page, type PageSetting, servePage } from './page.ts';
+import { GOOGLE_SIGN_IN_SCRIPT } from './sign-in-page.script.ts';
 
 export interface GoogleSignInPageOptions extends PageSetting {
   readonly path: string;

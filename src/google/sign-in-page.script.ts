@@ -1,4 +1,4 @@
-import { COMMON_SCRIPT } from './common.script.ts';
+import { COMMON_SCRIPT } from '../pages/index.ts';
 
 const OUTCOME =
   '__typename ... on Authenticated { user { username } } ... on SecondFactorRequired { challenge } ... on AccountLinkRequired { challenge }';

@@ -1,0 +1,15 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, statement } from '../platform/database/index.ts';
+
+/** @returns those of the accounts that have a second factor. */
+export async function protectedAmong(
+  em: EntityManager,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, true>> {
+  const rows = await statement(
+    em,
+    sql<{ id: string }>`
+      select id from users where id = any(${[...userIds]}::uuid[]) and second_factor_since is not null`,
+  );
+  return new Map(rows.map(({ id }) => [id, true]));
+}

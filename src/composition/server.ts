@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify';
+import { buildSchema } from '../graphql/index.ts';
+import { createServer } from '../http/index.ts';
+import { RESOLVERS, type Services } from '../modules.ts';
+import { POOL_SIZE } from '../platform/compose.ts';
+import { databaseReady } from '../platform/database/index.ts';
+
+/**
+ * Operations at once, beside those that may wait for a hash: five for each connection to the database. More would only
+ * wait for one, and so would the reading of revocations, without which every access token costs a query.
+ */
+const MAX_OPERATIONS = 5 * POOL_SIZE;
+
+/** The server of all schema fields and routes that the modules contribute. */
+export async function serverOf(
+  { config, surroundings, platform, sessions, passwords, graphql, http }: Services,
+  isDraining: () => boolean,
+): Promise<FastifyInstance> {
+  const { contributions, declared } = surroundings;
+  const { log, hints, fork, audit, redis, rateLimiter, devMailbox, clockOffsetSeconds } = platform;
+  const schema = await buildSchema({
+    resolvers: RESOLVERS,
+    isAuthorized: graphql.isAuthorized,
+    instances: contributions.of('resolvers'),
+  });
+  return createServer({
+    ...config.http,
+    production: config.production,
+    introspection: config.graphql.introspection,
+    // An operation that waits for a hash costs nothing meanwhile, and must not keep the others out.
+    maxOperations: MAX_OPERATIONS + passwords.hashPlaces,
+    schema,
+    tokenCookies: contributions.of('cookieNames'),
+    routes: contributions.of('routes'),
+    guardedRoutes: contributions.of('guardedRoutes'),
+    devMailbox,
+    health: {
+      isDraining,
+      clockOffsetSeconds,
+      probes: {
+        database: () => databaseReady(fork(), declared.schema.migrations),
+        ...(redis && { redis: () => redis.probe() }),
+      },
+    },
+    fork,
+    audit,
+    contexts: http.contexts,
+    dpopProofs: sessions.dpopProofs,
+    rateLimiter,
+    log,
+    hints,
+  });
+}

@@ -1,0 +1,160 @@
+import { AuditCounter, AuditLog, auditData, oldAuditEvents } from './audit/index.ts';
+import type { AUDIT_SETTINGS } from './audit/settings.ts';
+import { type BackgroundOptions, backgroundWorkers } from './background.ts';
+import type { Clock } from './clock.ts';
+import type { Closing } from './closing.ts';
+import { createOrm, type DatabaseSchema, migrationsReady } from './database/index.ts';
+import { DatabaseClock } from './database-clock.ts';
+import { PostgresEventFeed, RedisEventFeed } from './events/index.ts';
+import type { Hints } from './hints.ts';
+import { checkKeys } from './key-check/key-check.ts';
+import type { Keyring } from './keyring.ts';
+import type { Logger } from './logger.ts';
+import { DevMailbox, MailOutbox, oldDevMails, oldMailJobs } from './mail/index.ts';
+import type { MAIL_SETTINGS } from './mail/settings.ts';
+import type { Contributions } from './module-list.ts';
+import type { Composed, NoticeTexts, ServicesOf } from './module-type.ts';
+import { InProcessTokenBuckets, RateLimiter, RedisTokenBuckets, type RuleTable } from './rate-limit/index.ts';
+import type { RATE_LIMIT_SETTINGS } from './rate-limit/settings.ts';
+import { RedisConnection } from './redis/index.ts';
+import type { REDIS_SETTINGS } from './redis/settings.ts';
+import { SecretBox } from './secret-box.ts';
+import type { SERVER_SETTINGS } from './server-settings.ts';
+import type { ConfigOf } from './setting-declaration.ts';
+
+import type { Metric } from './telemetry/index.ts';
+import type { TELEMETRY_SETTINGS } from './telemetry/settings.ts';
+
+/** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
+export const POOL_SIZE = 20;
+
+/** What the process gives, before any module. */
+export interface Surroundings {
+  readonly foundation: {
+    readonly servingUrl: string;
+    readonly secrets: Readonly<Record<'tokenKeys' | 'encryptionKeys' | 'passwordPeppers', Keyring>>;
+  };
+  readonly log: Logger;
+  readonly hints: Hints;
+  /** For tests, which move it; undefined: the time of the database. */
+  readonly clock: Clock | undefined;
+  /** Standard output, for AUDIT_STREAM=stdout. */
+  readonly output: NodeJS.WritableStream;
+  readonly closing: Closing;
+  readonly contributions: Contributions;
+  /** What the modules declare. */
+  readonly declared: {
+    readonly schema: DatabaseSchema;
+    readonly rateLimits: RuleTable;
+    readonly permissions: readonly string[];
+    readonly notices: NoticeTexts;
+    readonly metrics: readonly Metric[];
+  };
+}
+
+export type PlatformServices = ServicesOf<typeof composePlatform>;
+
+/** The settings of the process that modules read as well. */
+export type PlatformSettings = ConfigOf<
+  | typeof SERVER_SETTINGS
+  | typeof REDIS_SETTINGS
+  | typeof MAIL_SETTINGS
+  | typeof AUDIT_SETTINGS
+  | typeof RATE_LIMIT_SETTINGS
+  | typeof TELEMETRY_SETTINGS
+>;
+
+/**
+ * What every capability stands on.
+ * @throws {InvalidSettings} the keys do not fit the database, or migrations are missing.
+ * @throws {CannotStart} the clock of this machine is too far off.
+ */
+export async function composePlatform({
+  config,
+  surroundings,
+}: {
+  config: PlatformSettings;
+  surroundings: Surroundings;
+}) {
+  const { foundation, log, hints, closing, contributions, declared } = surroundings;
+  const { servingUrl, secrets } = foundation;
+  const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
+  const redisFor = (purpose: 'commands' | 'events') =>
+    config.redis.url === undefined
+      ? undefined
+      : new RedisConnection({ url: config.redis.url, purpose, log: warn });
+  const redis = redisFor('commands');
+  if (redis) closing.push(async () => redis.close());
+  const databaseClock = new DatabaseClock((message, facts) => log.warn(facts, message));
+  const clock = surroundings.clock ?? databaseClock;
+  const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
+  const rateLimiter = new RateLimiter(buckets, { ...config.rateLimit, rules: declared.rateLimits });
+
+  const counters =
+    config.telemetry.metricsPort === undefined
+      ? []
+      : declared.metrics.filter((metric) => metric instanceof AuditCounter);
+  const orm = createOrm({
+    url: servingUrl,
+    schema: declared.schema,
+    poolSize: POOL_SIZE,
+    runsAfterCommit: counters.length > 0,
+  });
+  closing.push(() => orm.close());
+  const fork = () => orm.em.fork();
+  await migrationsReady(fork(), declared.schema.migrations);
+  closing.push(async () => databaseClock.stop());
+  await databaseClock.start(fork);
+  await checkKeys(fork(), {
+    TOKEN_KEY: secrets.tokenKeys,
+    ENCRYPTION_KEY: secrets.encryptionKeys,
+    PASSWORD_PEPPER: secrets.passwordPeppers,
+  });
+
+  const redisListening = redisFor('events');
+  const feed =
+    redis && redisListening
+      ? new RedisEventFeed(redis, redisListening)
+      : new PostgresEventFeed(servingUrl, warn);
+  closing.push(() => feed.close());
+
+  const { publicUrl, clientOrigins } = config.http;
+  const clientOrigin = clientOrigins[0] ?? publicUrl;
+  const secure = publicUrl.startsWith('https:');
+  const box = new SecretBox(secrets.encryptionKeys);
+  const { smtpUrl } = config.mail;
+  const devMailbox = config.production || smtpUrl !== undefined ? undefined : new DevMailbox(fork, box);
+  const background: BackgroundOptions = { config, fork, box, feed, devMailbox, rateLimiter, ...surroundings };
+  return {
+    services: {
+      secrets,
+      log,
+      hints,
+      closing,
+      contributions,
+      /** Every permission that an operation of the gateway asks for. */
+      permissionWords: declared.permissions,
+      noticeTexts: declared.notices,
+      warn,
+      clock,
+      clockOffsetSeconds: () => databaseClock.machineOffsetSeconds,
+      redis,
+      rateLimiter,
+      fork,
+      feed,
+      audit: new AuditLog(counters),
+      box,
+      outbox: new MailOutbox(box, feed),
+      devMailbox,
+      publicUrl,
+      clientOrigin,
+      /** What the pages of the gateway share: their name, and the frontend that they lead on to. */
+      pages: { productName: config.productName, home: clientOrigin === publicUrl ? null : clientOrigin },
+      secure,
+    },
+    personalData: [auditData],
+    starters: [() => Promise.all([feed.start(), redis?.start()])],
+    workers: backgroundWorkers(background),
+    chores: [oldMailJobs, oldDevMails, oldAuditEvents],
+  } satisfies Composed;
+}
