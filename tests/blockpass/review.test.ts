@@ -597,7 +597,7 @@ describe('a certificate that a person uploads', () => {
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('is not verified when it is about another person: in the first upload or a later one, and unknown when it is uploaded alone', async () => {
+  it('is not verified when it is about another person, and unknown when it is uploaded without values', async () => {
     const stolen = await certificateOf(world.person(), { email: 'email' });
     const { recordId } = await aRecord((who) => give(who, stolen));
     expect(await verdict(recordId)).toEqual([[SLUG, false]]);

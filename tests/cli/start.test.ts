@@ -51,7 +51,7 @@ const MANY = 1_000;
 describe('a gateway that is too busy to accept connections', () => {
   const where = kernelBacklog() >= MANY ? it : it.skip;
 
-  where('lets as many wait as it may hold: none of them hangs, and each is answered', async () => {
+  where('lets as many connections wait as it may hold, and answers each', async () => {
     const gateway = await GatehouseProcess.start(environment);
     gateway.kill('SIGSTOP');
     const sockets = Array.from({ length: MANY }, () => connect(Number(environment.PORT), '127.0.0.1'));

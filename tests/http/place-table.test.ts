@@ -58,7 +58,7 @@ describe('a client', () => {
     expect(places.size).toBe(40);
   });
 
-  it('keeps a place in its first second, while it is pinned, and while the gateway works for it', () => {
+  it('keeps a place in its first second, while it is protected, and while the gateway works for it', () => {
     const places = table();
     const [young] = fill(places, 40, () => '192.0.2.1');
     expect(places.take(from('192.0.2.1'))).toBe(false);

@@ -337,7 +337,7 @@ describe('a folder is refused', () => {
 });
 
 describe('as root', () => {
-  asRoot('runs as an account that can reach the folder where user namespaces are not allowed', async () => {
+  asRoot('runs as an account that can reach the folder when user namespaces are not allowed', async () => {
     const folder = await newFolder();
     const directory = join(folder, 'postgres');
     const programs = await loadBinaries();

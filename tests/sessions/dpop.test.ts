@@ -303,7 +303,7 @@ describe.each(STORES)('a session that is bound to a key, in %s', (store) => {
   });
 
   const twoProcesses = store === 'redis' ? it : it.skip;
-  twoProcesses('takes a proof once in all processes together', async () => {
+  twoProcesses('accepts a proof once in all processes together', async () => {
     const other = await gateway.another();
     try {
       const { accessToken } = await signIn();

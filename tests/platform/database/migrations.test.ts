@@ -102,7 +102,7 @@ describe('migrations', () => {
     });
   });
 
-  it('do not use SQL functions of the gateway, which only migrations create', async () => {
+  it('are generated without the functions that earlier migrations wrote by hand', async () => {
     database = await createTestDatabase();
     await database.query('alter table users drop column display_name');
     const folder = await mkdtemp(join(tmpdir(), 'gatehouse-migration-'));

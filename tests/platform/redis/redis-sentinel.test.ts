@@ -112,7 +112,7 @@ const WRITE = `return redis.call('INCR', KEYS[1])`;
     }
   });
 
-  it('detects when a Sentinel is configured as Redis, and when a name is wrong', async () => {
+  it('is down, with the reason in the log, for the URL of a Sentinel or a wrong name', async () => {
     const sentinel = await open(servers.sentinel.url);
     const misnamed = await open(servers.url.replace('/main', '/other'));
     expect([sentinel.isUp(), misnamed.isUp()]).toEqual([false, false]);
