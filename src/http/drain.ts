@@ -58,7 +58,7 @@ export class ListenerClosing {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.rest = promise;
     await this.turnWithoutArrivals();
-    // In the same turn. The promise resolves when all connections have ended.
+    // Closes the listener in the same turn. The promise resolves when all connections have ended.
     this.ended = new Promise((end) => this.server.close(() => end()));
     this.rest = undefined;
     resolve();

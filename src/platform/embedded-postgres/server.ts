@@ -45,7 +45,7 @@ export async function startServer(options: StartOptions): Promise<Postmaster | u
     listen_addresses: HOST,
     port: await freePort(),
     unix_socket_directories: '',
-    // A process uses at most 20. The tests share one server among a dozen or more.
+    // A process uses at most 20. The tests share one server among a dozen or more processes.
     max_connections: 400,
     // Statements and error details contain values: names, e-mail addresses, hashes.
     log_min_error_statement: 'panic',
