@@ -60,7 +60,7 @@ export async function composePasswords({
     maxWaitMs: MAX_HASH_WAIT,
   });
   closing.push(() => hasher.close());
-  const passwords = new Passwords(hasher, { minLength: password.minLength, productName });
+  const passwords = new Passwords(hasher, { ...password, productName });
   await passwords.checkPeppers(fork(), secrets.passwordPeppers);
   await passwords.padToStored(fork());
   const accountFactors = new AccountFactors(providers);
