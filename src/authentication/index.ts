@@ -1,11 +1,7 @@
-export { AuthenticationResolver } from './authentication.resolver.ts';
 export { LoginResult } from './authentication.types.ts';
 export type { AuthenticationServices } from './compose.ts';
 export { LOGIN_RULES, PasswordLogin } from './password-login.ts';
 export { proofArgument } from './reauthenticate.args.ts';
-export { Reauthentication } from './reauthentication.ts';
-export { RecoveryCodeTokensResolver } from './recovery-code-tokens.resolver.ts';
-export { SecondStep } from './second-step.ts';
 export { type LoginOutcome, SignIn, type SignInOutcome } from './sign-in.ts';
-export { expiredChallenges, SignInChallenges } from './sign-in-challenges.ts';
+export { expiredChallenges } from './sign-in-challenges.ts';
 export { issuesSession, TokenDelivery } from './token-delivery.ts';

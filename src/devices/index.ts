@@ -1,4 +1,3 @@
 export type { DeviceServices } from './compose.ts';
 export { DeviceCookie } from './device-cookie.ts';
 export { deviceKey, forgottenDevices, KnownDevices } from './known-devices.ts';
-export { deviceData } from './personal-data.ts';

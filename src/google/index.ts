@@ -1,11 +1,1 @@
-export { GoogleResolver } from './google.resolver.ts';
-export { bindingCookieName, CALLBACK_PATH, googleRoutes, RESULT_PAGE, START_PATH } from './google.routes.ts';
-export { GoogleAccounts } from './google-accounts.ts';
-export { expiredGoogleFlowTokens, GoogleFlowTokens } from './google-flow-tokens.ts';
-export { GoogleIdentities } from './google-identities.ts';
-export { GoogleIssuer } from './google-issuer.ts';
-export { GoogleLinking } from './google-linking.ts';
-export { GoogleSignIn } from './google-sign-in.ts';
-export { IdTokens } from './id-tokens.ts';
-export { googleData } from './personal-data.ts';
-export { RedirectFlow } from './redirect-flow.ts';
+export { expiredGoogleFlowTokens } from './google-flow-tokens.ts';

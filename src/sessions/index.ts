@@ -1,14 +1,9 @@
-export { AccessTokens } from './access-token.ts';
-export { CallerVerification } from './caller-verification.ts';
 export type { SessionServices } from './compose.ts';
-export { DpopProofs } from './dpop/dpop-proofs.ts';
-export { type DpopMode, KeyBinding } from './dpop/key-binding.ts';
+export { KeyBinding } from './dpop/key-binding.ts';
 export { InProcessReplayCache, RedisReplayCache } from './dpop/replay-cache.ts';
 export { GenerationSightings } from './generation-sightings.ts';
-export { jwksRoutes } from './jwks.routes.ts';
 export { KeyRotation, type RotationMode } from './key-rotation.ts';
 export { LostRevocations } from './lost-revocations.ts';
-export { sessionData } from './personal-data.ts';
 export { expiredSessions, PostgresSessionStore } from './postgres-session-store.ts';
 export { RedisSessionStore } from './redis-session-store.ts';
 export { RefreshRotation } from './refresh-rotation.ts';
@@ -18,9 +13,6 @@ export { RevocationCache } from './revocation-cache.ts';
 export { isUnrevoked } from './revocation-lookup.ts';
 export { type AnnouncedTransaction, oldRevocations, Revocations } from './revocations.ts';
 export { SecondFactorRequirement } from './second-factor-requirement.ts';
-export { ServiceTokenResolver } from './service-token.resolver.ts';
-export { ServiceTokens } from './service-tokens.ts';
-export { SessionResolver } from './session.resolver.ts';
 export { SessionType } from './session.types.ts';
 export { type SessionRenewal, SessionRenewals } from './session-renewal.ts';
 export type {
