@@ -146,7 +146,7 @@ describe('with EMAIL_CONFIRMATION=required', () => {
     });
 
     await strict.mailbox.token(free, 'confirm-email');
-    const notice = await strict.mailbox.expect(owner.email, /has one already/);
+    const notice = await strict.mailbox.expect(owner.email, /has an account already/);
     expect(notice.text).not.toContain('#token=');
   });
 
