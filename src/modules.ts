@@ -20,7 +20,6 @@ import type { DatabaseSchema, ServingRights } from './platform/database/index.ts
 import { platform } from './platform/module.ts';
 import { ModuleList } from './platform/module-list.ts';
 import type { Module, NoticeTexts } from './platform/module-type.ts';
-import type { RuleTable } from './platform/rate-limit/index.ts';
 import type { Metric } from './platform/telemetry/index.ts';
 import { recovery } from './recovery/module.ts';
 import { roles } from './roles/module.ts';
@@ -101,7 +100,7 @@ export const METRICS: readonly Metric[] = MODULES.flatMap(({ metrics = [] }) => 
 export const RATE_LIMIT_RULES = Object.assign(
   {},
   ...MODULES.map(({ rateLimits }) => rateLimits),
-) as RuleTable;
+) as NonNullable<Module['rateLimits']>;
 
 /** Every notice to owners. */
 export const NOTICES = Object.assign({}, ...MODULES.map(({ notices: texts }) => texts)) as NoticeTexts;

@@ -4,7 +4,9 @@ import type { PersonalData } from '../platform/personal-data.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import { readAccount } from './account-read.ts';
 
-export const DATA_EXPORT_RULES = { 'exportMyData.account': { burst: 5, perSeconds: 3600 } } as const;
+export const DATA_EXPORT_RULES = {
+  'exportMyData.account': { burst: 5, perSeconds: 3600, counts: 'account' },
+} as const;
 
 /** Collects all data about a person, for that person (GDPR article 15). */
 export class DataExport {

@@ -17,8 +17,8 @@ import { addressTaken } from './unique-conflicts.ts';
 import { User } from './user.entity.ts';
 
 export const EMAIL_CHANGE_RULES = {
-  'changeEmail.account': { burst: 10, perSeconds: 3600 },
-  'changeEmail.recipient': { burst: 5, perSeconds: 3600 },
+  'changeEmail.account': { burst: 10, perSeconds: 3600, counts: 'account' },
+  'changeEmail.recipient': { burst: 5, perSeconds: 3600, counts: 'mailbox of the new address' },
 } as const;
 
 /** The parts that `EmailChange` uses. */

@@ -20,10 +20,14 @@ import { User } from './user.entity.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
 
 export const CONFIRMATION_RULES = {
-  'confirmEmail.ip': { burst: 60, perSeconds: 3600 },
-  'resendEmailConfirmation.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'confirmEmail.ip': { burst: 60, perSeconds: 3600, counts: 'IP' },
+  'resendEmailConfirmation.ip': { burst: 20, perSeconds: 3600, wider: SCARCE, counts: 'IP' },
   /** Charged by the worker for each mail that it sends. */
-  'resendEmailConfirmation.recipient': { burst: 5, perSeconds: 3600 },
+  'resendEmailConfirmation.recipient': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'mailbox, for each mail; further mails are not sent',
+  },
 } as const;
 
 const CONFIRMING = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL];

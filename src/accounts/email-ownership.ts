@@ -9,7 +9,13 @@ import { DeactivatedBy, User } from './user.entity.ts';
  * address to it. The worker charges it for each mail that it sends. Registrations, recovery and notices to the owner
  * have limits of their own, so a stranger who uses this one up suppresses none of them.
  */
-export const RECIPIENT_RULES = { 'mail.recipient': { burst: 10, perSeconds: 3600 } } as const;
+export const RECIPIENT_RULES = {
+  'mail.recipient': {
+    burst: 10,
+    perSeconds: 3600,
+    counts: 'mailbox, for each further confirmation and each e-mail change to it; further mails are not sent',
+  },
+} as const;
 
 /** First half of the keys of advisory locks on addresses. The second half is a hash of the address. */
 const ADDRESS_LOCK = 0x6761_6164;

@@ -20,8 +20,13 @@ export interface ProfileChange {
 
 export const PROFILE_RULES = {
   /** Large, because people look at many profiles and one document may request twenty. */
-  'publicProfile.ip': { burst: 120, perSeconds: 120, wider: SCARCE },
-  'updateProfile.account': { burst: 30, perSeconds: 3600 },
+  'publicProfile.ip': {
+    burst: 120,
+    perSeconds: 120,
+    wider: SCARCE,
+    counts: 'IP, for each profile that is looked up',
+  },
+  'updateProfile.account': { burst: 30, perSeconds: 3600, counts: 'account' },
 } as const;
 
 /** Reads public profiles, and changes profiles. */

@@ -15,7 +15,11 @@ import { registrationMarks } from './registration-marks.ts';
  * Each wrong password for a registration costs one. Only a person who has the mailed link can try a password at all.
  */
 export const REGISTRANT_PROOF_RULES = {
-  'confirmEmail.registration': { burst: 10, perSeconds: 3600 },
+  'confirmEmail.registration': {
+    burst: 10,
+    perSeconds: 3600,
+    counts: 'registration, for each wrong password; only a person who has its mailed link can offer one',
+  },
 } as const;
 
 /** The evidence of a request to confirm an address that its sender registered. */

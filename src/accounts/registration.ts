@@ -25,10 +25,18 @@ import { reserveUsername } from './username-reservation.ts';
  * recipient is refunded.
  */
 export const REGISTRATION_RULES = {
-  'register.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
-  'register.recipient': { burst: 5, perSeconds: 3600 },
+  'register.ip': { burst: 20, perSeconds: 3600, wider: SCARCE, counts: 'IP' },
+  'register.recipient': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'mailbox, for each registration that succeeds',
+  },
   /** Limits guesses at the password of an account by repeated registrations. */
-  'register.repeated': { burst: 5, perSeconds: 3600 },
+  'register.repeated': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'username, for each wrong password of a registration that its network made recently',
+  },
 } as const;
 
 export interface RegistrationInput {

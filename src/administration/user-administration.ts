@@ -24,12 +24,16 @@ export const ADMINISTRATION_RULES = {
    * Unlocks of one account by one administrator. Each refills all guesses, so without this limit an administrator could
    * guess the password of an account without end.
    */
-  'unlockUser.account': { burst: 10, perSeconds: 3600 },
+  'unlockUser.account': { burst: 10, perSeconds: 3600, counts: 'administrator and account that they unlock' },
   /**
    * Mails to one account by one administrator. They are not counted in `recoverAccount.recipient`, which strangers can
    * use up.
    */
-  'sendPasswordReset.account': { burst: 5, perSeconds: 3600 },
+  'sendPasswordReset.account': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'administrator and account whose owner gets the mail',
+  },
 } as const;
 
 /** The parts that `UserAdministration` uses. */

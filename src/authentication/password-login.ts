@@ -24,10 +24,19 @@ import type { SignIn, SignInOutcome } from './sign-in.ts';
  * owner. The charge of the IP stays too, because it limits the hashing for one client.
  */
 export const LOGIN_RULES = {
-  'login.ip': { burst: 30, perSeconds: 60 },
-  'login.device': { burst: 10, perSeconds: 300 },
-  'login.accountAtIp': { burst: 5, perSeconds: 150 },
-  'login.account': { burst: 10, perSeconds: 1800 },
+  'login.ip': { burst: 30, perSeconds: 60, counts: 'IP of the client' },
+  'login.device': {
+    burst: 10,
+    perSeconds: 300,
+    counts: 'account and device, if the account knows the device; replaces the two below; failures only',
+  },
+  'login.accountAtIp': {
+    burst: 5,
+    perSeconds: 150,
+    counts:
+      'identifier and IP; failures only. An identifier is a username or e-mail address in any spelling, of an account or not; a text that can be neither does not count',
+  },
+  'login.account': { burst: 10, perSeconds: 1800, counts: 'identifier, from all sources; failures only' },
 } as const;
 
 /** A charge for a guess at the password. */

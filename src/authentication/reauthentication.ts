@@ -18,10 +18,18 @@ import { assertionIn, type ReauthenticateArgs } from './reauthenticate.args.ts';
  * CURRENT_PASSWORD_RULES.
  */
 export const REAUTHENTICATION_RULES = {
-  'reauthenticate.ip': { burst: 30, perSeconds: 60 },
-  'reauthenticate.device': { burst: 10, perSeconds: 300 },
-  'reauthenticate.session': { burst: 5, perSeconds: 300 },
-  'reauthenticate.account': { burst: 10, perSeconds: 300 },
+  'reauthenticate.ip': { burst: 30, perSeconds: 60, counts: 'IP' },
+  'reauthenticate.device': {
+    burst: 10,
+    perSeconds: 300,
+    counts: 'account and device, if the account knows the device; replaces the two below; failures only',
+  },
+  'reauthenticate.session': { burst: 5, perSeconds: 300, counts: 'session; failures only' },
+  'reauthenticate.account': {
+    burst: 10,
+    perSeconds: 300,
+    counts: 'account, from all its sessions; failures only',
+  },
 } as const;
 
 /** A charge for an attempt. */

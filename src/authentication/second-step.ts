@@ -6,7 +6,7 @@ import type { TokenPair } from '../sessions/index.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** Charged per IP, in addition to the guesses of the account. */
-export const SECOND_STEP_RULES = { 'completeLogin.ip': { burst: 30, perSeconds: 60 } } as const;
+export const SECOND_STEP_RULES = { 'completeLogin.ip': { burst: 30, perSeconds: 60, counts: 'IP' } } as const;
 
 /** Completes a sign-in that was answered with a challenge. */
 export class SecondStep {

@@ -20,7 +20,7 @@ import { CREDENTIAL_OF, requireFactor, type SecondFactorInput } from './second-f
 import type { SecondFactors } from './second-factors.ts';
 
 export const SECOND_FACTOR_CHANGE_RULES = {
-  'regenerateRecoveryCodes.account': { burst: 10, perSeconds: 900 },
+  'regenerateRecoveryCodes.account': { burst: 10, perSeconds: 900, counts: 'account' },
 } as const;
 
 /** The proofs in the arguments of an operation, unchecked. */

@@ -12,17 +12,31 @@ import type { FactorKind } from './second-factor-input.ts';
  */
 export const SECOND_FACTOR_RULES = {
   /** Security codes and recovery codes together. */
-  'secondFactor.account': { burst: 10, perSeconds: 3600 },
+  'secondFactor.account': {
+    burst: 10,
+    perSeconds: 3600,
+    counts:
+      'account: wrong codes and recovery codes together, at every operation. In PostgreSQL, for all processes',
+  },
   /**
    * Recovery codes. They are left when the other guesses are used up, so that guessing security codes cannot lock the
    * owner out of them.
    */
-  'secondFactor.recovery': { burst: 5, perSeconds: 3600 },
+  'secondFactor.recovery': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'account: wrong recovery codes, likewise; these remain when the limit above is used up',
+  },
   /**
    * Both kinds together, when a signed-in caller gives them. The limit is below both others, so that the thief of a
    * session leaves some guesses for the owner's sign-ins.
    */
-  'secondFactor.session': { burst: 4, perSeconds: 3600 },
+  'secondFactor.session': {
+    burst: 4,
+    perSeconds: 3600,
+    counts:
+      'session: wrong codes of both kinds that its caller offers; the rest is left to the sign-ins of the owner',
+  },
 } as const;
 
 /**

@@ -1,3 +1,4 @@
+import { RATE_LIMIT_RULES } from '../modules.ts';
 import type { Setting, SettingsSection } from '../platform/setting-declaration.ts';
 import type { Parser } from '../platform/settings.ts';
 import { SettingsReader } from '../platform/settings-reader.ts';
@@ -11,7 +12,7 @@ export const SETTINGS_FILES: Readonly<
   Record<string, (sections: readonly SettingsSection[], current: string) => string>
 > = {
   '.env.example': (sections) => envExample(topicsOf(sections)),
-  'docs/configuration.md': (sections, current) => withTables(topicsOf(sections), current),
+  'docs/configuration.md': (sections, current) => withRateLimits(withTables(topicsOf(sections), current)),
   'docker-compose.yml': (sections, current) => withPassedOn(topicsOf(sections), current),
 };
 
@@ -103,20 +104,39 @@ function withTables(topics: Topics, document: string): string {
   return written;
 }
 
-function table(settings: readonly Declared[]): string {
-  const rows = [
+/** The rules for RATE_LIMIT_RULES, in the order of the modules. */
+const withRateLimits = (document: string): string =>
+  document.replace(
+    /(<!-- rate limits -->\n).*?(<!-- end of rate limits -->)/s,
+    (_, start: string, end: string) => `${start}\n${rateLimitTable()}\n${end}`,
+  );
+
+const rateLimitTable = (): string =>
+  tableOf(
+    ['rule', 'default', 'counted for'],
+    Object.entries(RATE_LIMIT_RULES).map(([name, { burst, perSeconds, counts }]) => [
+      `\`${name}\``,
+      `${burst}/${perSeconds}`,
+      counts,
+    ]),
+  );
+
+const table = (settings: readonly Declared[]): string =>
+  tableOf(
     ['name', 'default', 'values', 'meaning'],
-    ...settings.map((setting) => [
+    settings.map((setting) => [
       `\`${setting.name}\`${setting.secret ? ' (secret)' : ''}`,
       defaultOf(setting),
       valuesOf(setting),
       `${setting.description}${setting.requiredInProduction === undefined ? '' : ` ${REQUIRED}`}`,
     ]),
-  ];
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  );
+
+function tableOf(head: readonly string[], body: ReadonlyArray<readonly string[]>): string {
+  const rows = [head, ...body];
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[], filler = ' ') =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0, filler)).join(' | ')} |\n`;
-  const [head = [], ...body] = rows;
   return [
     line(head),
     line(

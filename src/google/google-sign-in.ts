@@ -17,7 +17,9 @@ import type { IdTokens } from './id-tokens.ts';
 import { GOOGLE, googleRefused } from './provider.ts';
 
 /** Every step of a Google sign-in costs one. */
-export const GOOGLE_RULES = { 'google.ip': { burst: 60, perSeconds: 60 } } as const;
+export const GOOGLE_RULES = {
+  'google.ip': { burst: 60, perSeconds: 60, counts: 'IP, for each step of a sign-in by Google' },
+} as const;
 
 /** The parts that `GoogleSignIn` uses. */
 export interface GoogleSignInDependencies {

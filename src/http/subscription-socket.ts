@@ -30,7 +30,9 @@ import { type SocketBudget, type SocketPlace, SocketPlaces, TRY_AGAIN_LATER } fr
  * Sockets that one network may open. An office of 300 people with three tabs each reconnects within a minute and a
  * half.
  */
-export const SOCKET_RULES = { 'socket.ip': { burst: 600, perSeconds: 60 } } as const;
+export const SOCKET_RULES = {
+  'socket.ip': { burst: 600, perSeconds: 60, counts: 'IP, for every WebSocket' },
+} as const;
 
 /** Bytes of a message. Documents of subscriptions are short. */
 const MAX_MESSAGE = 16 * 1024;

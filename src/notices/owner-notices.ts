@@ -12,7 +12,13 @@ import type { RequestSource } from '../platform/request/index.ts';
  * Notices of one kind that one owner gets at most, so that an attack does not flood the owner's mailbox. The limit is
  * for each kind: otherwise a thief could exhaust it with many notices of one kind, and act unnoticed.
  */
-export const NOTICE_RULES = { 'notice.account': { burst: 5, perSeconds: 3600 } } as const;
+export const NOTICE_RULES = {
+  'notice.account': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'account and kind of notice; further notices of that kind are not mailed',
+  },
+} as const;
 
 interface Notice {
   readonly userId: string;

@@ -23,10 +23,22 @@ import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts
  * guess when the password was right or was never compared.
  */
 export const CURRENT_PASSWORD_RULES = {
-  'currentPasswordCheck.ip': { burst: 30, perSeconds: 900 },
-  'currentPasswordCheck.device': { burst: 10, perSeconds: 900 },
-  'currentPasswordCheck.session': { burst: 5, perSeconds: 900 },
-  'currentPasswordCheck.account': { burst: 10, perSeconds: 900 },
+  'currentPasswordCheck.ip': {
+    burst: 30,
+    perSeconds: 900,
+    counts: 'IP, for every operation that asks for the password again',
+  },
+  'currentPasswordCheck.device': {
+    burst: 10,
+    perSeconds: 900,
+    counts: 'account and device, if the account knows the device; replaces the two below; failures only',
+  },
+  'currentPasswordCheck.session': { burst: 5, perSeconds: 900, counts: 'session; failures only' },
+  'currentPasswordCheck.account': {
+    burst: 10,
+    perSeconds: 900,
+    counts: 'account, from all its sessions; failures only',
+  },
 } as const;
 
 /** The charge for a guess at the password. */

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify';
 import type { Chore } from './housekeeping/housekeeping.ts';
 import type { MailWriter } from './mail/index.ts';
 import type { PersonalData } from './personal-data.ts';
-import type { RuleTable } from './rate-limit/index.ts';
+import type { DocumentedRule } from './rate-limit/index.ts';
 import type { SettingsSection } from './setting-declaration.ts';
 import type { Metric } from './telemetry/index.ts';
 
@@ -91,7 +91,7 @@ export interface Module<Given = never> {
   /** Enumerations of permissions that operations of the gateway require. */
   readonly permissions?: ReadonlyArray<Readonly<Record<string, string>>>;
   /** Rate limits with their defaults. */
-  readonly rateLimits?: RuleTable;
+  readonly rateLimits?: Readonly<Record<string, DocumentedRule>>;
   /** What is measured (docs/operations.md). */
   readonly metrics?: readonly Metric[];
   /** Settings, of which `Config`, `.env.example` and the tables of docs/configuration.md are made. */

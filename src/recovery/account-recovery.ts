@@ -18,13 +18,17 @@ import type { RECOVERY_NOTICES } from './notices.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
 export const RECOVERY_RULES = {
-  'recoverAccount.ip': { burst: 20, perSeconds: 3600, wider: SCARCE },
+  'recoverAccount.ip': { burst: 20, perSeconds: 3600, wider: SCARCE, counts: 'IP' },
   /**
    * The worker charges it for each mail that it sends. Other mails have other rules, so requests for those cannot
    * suppress this one. Before a stranger can use this limit up, the owner has got five links.
    */
-  'recoverAccount.recipient': { burst: 5, perSeconds: 3600 },
-  'resetPassword.ip': { burst: 20, perSeconds: 900 },
+  'recoverAccount.recipient': {
+    burst: 5,
+    perSeconds: 3600,
+    counts: 'mailbox, for each mail, separately from other mails; further mails are not sent',
+  },
+  'resetPassword.ip': { burst: 20, perSeconds: 900, counts: 'IP' },
 } as const;
 
 /** A reset voids all other links that were mailed. An undo of a change of address stays valid. */

@@ -15,7 +15,7 @@ import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/ind
 import type { RECOVERY_NOTICES } from './notices.ts';
 import type { RecoveryMail } from './recovery-mail.ts';
 
-export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900 } } as const;
+export const UNDO_RULES = { 'undoEmailChange.ip': { burst: 20, perSeconds: 900, counts: 'IP' } } as const;
 
 /** Links that were mailed because of the change, or that could lead to the address that it set. */
 const VOIDED = [TokenPurpose.CONFIRM_EMAIL, TokenPurpose.CHANGE_EMAIL, TokenPurpose.RESET_PASSWORD];

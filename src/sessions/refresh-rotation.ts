@@ -27,9 +27,17 @@ import type { TokenPair, TokenPairs } from './token-pair.ts';
  * that rule.
  */
 export const REFRESH_RULES = {
-  'refresh.ip': { burst: 300, perSeconds: 60 },
-  'refresh.session': { burst: 60, perSeconds: 60 },
-  'refreshRefused.ip': { burst: 120, perSeconds: 60 },
+  'refresh.ip': { burst: 300, perSeconds: 60, counts: 'IP' },
+  'refresh.session': {
+    burst: 60,
+    perSeconds: 60,
+    counts: 'refresh token of a session; counted separately without the proof of its key',
+  },
+  'refreshRefused.ip': {
+    burst: 120,
+    perSeconds: 60,
+    counts: 'IP; refused refreshes only, even without a token',
+  },
 } as const;
 
 /**

@@ -10,7 +10,7 @@ import type { SigningKeys } from './signing-keys.ts';
 
 /** Each token costs a signature. */
 export const SERVICE_TOKEN_RULES = {
-  'serviceToken.session': { burst: 120, perSeconds: 60 },
+  'serviceToken.session': { burst: 120, perSeconds: 60, counts: 'session, for each `accessTokenFor`' },
 } as const;
 
 export interface ServiceTokenOptions {

@@ -16,7 +16,9 @@ import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
 import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
 
-export const ENROLMENT_RULES = { 'confirmTotp.account': { burst: 10, perSeconds: 900 } } as const;
+export const ENROLMENT_RULES = {
+  'confirmTotp.account': { burst: 10, perSeconds: 900, counts: 'account' },
+} as const;
 
 /** Seconds, enough to install an app, scan and type. */
 const ENROLMENT_TTL = 600;

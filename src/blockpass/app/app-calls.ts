@@ -33,8 +33,12 @@ import { CERTIFICATE_PART, judgeParts } from './uploaded-items.ts';
 
 export const BLOCKPASS_APP_RULES = {
   /** Generous, because phones in one mobile network share an IP. */
-  'blockpassApp.ip': { burst: 120, perSeconds: 60 },
-  'blockpassApp.person': { burst: 60, perSeconds: 3600 },
+  'blockpassApp.ip': {
+    burst: 120,
+    perSeconds: 60,
+    counts: 'IP, for every call of the Blockpass app; phones of one network share it',
+  },
+  'blockpassApp.person': { burst: 60, perSeconds: 3600, counts: 'Blockpass id' },
 } as const;
 
 /** The input of every call of the app, except the upload. */

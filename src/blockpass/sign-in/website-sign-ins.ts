@@ -17,10 +17,10 @@ import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 import { BLOCKPASS, type BLOCKPASS_NOTICES } from './provider.ts';
 
 export const BLOCKPASS_SIGN_IN_RULES = {
-  'startBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
+  'startBlockpassSignIn.ip': { burst: 30, perSeconds: 300, counts: 'IP' },
   /** Enough for a page that polls once a second. */
-  'blockpassSignIn.ip': { burst: 600, perSeconds: 300 },
-  'completeBlockpassSignIn.ip': { burst: 30, perSeconds: 300 },
+  'blockpassSignIn.ip': { burst: 600, perSeconds: 300, counts: 'IP' },
+  'completeBlockpassSignIn.ip': { burst: 30, perSeconds: 300, counts: 'IP' },
 } as const;
 
 /** Seconds from the QR code to the session, because a new person takes pictures of documents meanwhile. */

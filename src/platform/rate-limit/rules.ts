@@ -13,6 +13,12 @@ export interface DeclaredRule extends BucketRule {
   readonly wider?: WiderNetworks;
 }
 
+/** A rule with its row in docs/configuration.md. */
+export interface DocumentedRule extends DeclaredRule {
+  /** What one bucket counts, in Markdown: "account, from all its sessions; failures only". */
+  readonly counts: string;
+}
+
 /** Burst and rate of an IPv6 network, as a multiple of those of its /64. */
 export interface WiderNetworks {
   readonly '/56': number;
