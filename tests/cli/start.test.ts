@@ -291,7 +291,7 @@ describe('a start that cannot succeed', () => {
     const result = await run(['start']);
     await new Promise((resolve) => other.close(resolve));
     expect(result).toMatchObject({ code: 1, output: '' });
-    expect(result.errors).toContain(`PORT ${environment.PORT} is taken`);
+    expect(result.errors).toContain(`PORT ${environment.PORT} is in use`);
     expect(await readdir(join(environment.DATA_DIR, 'postgres'))).not.toContain('postmaster.pid');
   });
 
