@@ -11,12 +11,15 @@ COPY scripts scripts
 COPY migrations migrations
 COPY src src
 RUN npm run build
+# Traces, metrics and error reports: optional packages, which the other stage does not install.
+RUN mkdir /telemetry && node scripts/telemetry-packages.js | xargs cp --recursive --parents --target-directory /telemetry
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev && npm cache clean --force
+COPY --from=build /telemetry ./
 COPY --from=build /app/dist dist
 # What "npm start" runs first; it finds nothing to build here.
 COPY scripts scripts

@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { satisfies } from 'semver';
 
@@ -89,6 +91,22 @@ describe('the bill of materials', () => {
     const used = bill.dependencies.flatMap(({ dependsOn }) => dependsOn);
     expect(used.filter((ref) => !refs.has(ref))).toEqual([]);
   }, 60_000);
+});
+
+describe('the container image', () => {
+  // An installation for production leaves the optional packages out, and their settings would stop the start.
+  it('gets every package that traces, metrics and error reports need', async () => {
+    const { stdout } = spawnSync(process.execPath, ['scripts/telemetry-packages.js'], { encoding: 'utf8' });
+    const folder = mkdtempSync(join(tmpdir(), 'gatehouse-telemetry-'));
+    const args = ['--recursive', '--parents', '--target-directory', folder, ...stdout.trim().split('\n')];
+    expect(spawnSync('cp', args).status).toBe(0);
+    const imports = Object.keys(manifest.peerDependencies).map((name) => `await import('${name}');`);
+    const options = ['--input-type=module', '--eval', imports.join('\n')];
+    const ran = spawnSync(process.execPath, options, { cwd: folder, encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    expect(ran.stderr).toBe('');
+    expect(imports.length).toBeGreaterThan(5);
+  });
 });
 
 describe('the workflows', () => {
