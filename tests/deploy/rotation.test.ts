@@ -71,11 +71,12 @@ const newPassword = () => randomBytes(12).toString('hex');
   }
 
   it('of the three keys signs nobody out in any of its three steps', async () => {
-    const before = Object.fromEntries(Object.keys(newSecrets()).map((name) => [name, settings[name]]));
-    const after: Record<string, string> = { ...newSecrets() };
-    const lists = (first: typeof after, second: typeof before) =>
-      Object.fromEntries(Object.entries(first).map(([name, key]) => [name, `${key},${second[name]}`]));
-    await roll(lists(before as typeof after, after));
+    const names = Object.keys(newSecrets());
+    const lists = (first: Record<string, string>, second: Record<string, string>) =>
+      Object.fromEntries(names.map((name) => [name, `${first[name]},${second[name]}`]));
+    const before = { ...settings };
+    const after = { ...before, ...(newSecrets() as Record<string, string>) };
+    await roll(lists(before, after));
     await roll(lists(after, before));
     await roll(after);
   });
