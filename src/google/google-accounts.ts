@@ -75,7 +75,7 @@ export class GoogleAccounts {
     if (address) await this.deps.emailOwnership.reserve(tx, address.key);
     const holder = address && (await this.deps.emailOwnership.holderOf(tx, address.key));
     return address && holder
-      ? this.join(tx, claims, address, holder, source)
+      ? this.join(tx, claims, { address, userId: holder }, source)
       : this.create(tx, claims, address, source);
   }
 
@@ -107,8 +107,7 @@ export class GoogleAccounts {
   private async join(
     tx: AnnouncedTransaction,
     claims: GoogleClaims,
-    address: EmailAddress,
-    userId: string,
+    { address, userId }: { address: EmailAddress; userId: string },
     source: RequestSource,
   ): Promise<AccountDecision> {
     const user = await lockAccount(tx, userId);

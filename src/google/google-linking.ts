@@ -30,8 +30,7 @@ export class GoogleLinking {
    */
   async link(
     em: EntityManager,
-    caller: Caller,
-    idToken: string,
+    { caller, idToken }: { caller: Caller; idToken: string },
     source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<void> {

@@ -102,7 +102,7 @@ export class GoogleResolver {
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
-    await this.on.linking.link(context.em, caller, idToken, context.source, renewal);
+    await this.on.linking.link(context.em, { caller, idToken }, context.source, renewal);
     await renewal.deliver();
     return account(context, caller);
   }

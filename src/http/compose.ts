@@ -15,6 +15,6 @@ export function composeHttp({
   devices: { readonly deviceCookie: { readonly name: string } };
 }) {
   return {
-    services: { contexts: requestContexts(fork, callerVerification, deviceCookie.name) },
+    services: { contexts: requestContexts({ fork, callerVerification, deviceCookie: deviceCookie.name }) },
   } satisfies Composed;
 }

@@ -32,15 +32,17 @@ export interface RequestContexts {
   ofSocket(request: FastifyRequest, authorization: string | undefined): RequestContext;
 }
 
-export const requestContexts = (
-  fork: () => EntityManager,
-  callerVerification: CallerVerification,
+/** The parts that every context uses. */
+export interface RequestContextDependencies {
+  readonly fork: () => EntityManager;
+  readonly callerVerification: CallerVerification;
   /** Name of the cookie that identifies known devices. */
-  deviceCookie: string,
-): RequestContexts => ({
-  of: (request, reply) => new HttpRequestContext(request, reply, fork, callerVerification, deviceCookie),
-  ofSocket: (request, authorization) =>
-    new HttpRequestContext(request, null, fork, callerVerification, deviceCookie, authorization),
+  readonly deviceCookie: string;
+}
+
+export const requestContexts = (deps: RequestContextDependencies): RequestContexts => ({
+  of: (request, reply) => new HttpRequestContext(deps, request, reply),
+  ofSocket: (request, authorization) => new HttpRequestContext(deps, request, null, authorization),
 });
 
 /** Facts of HTTP requests. A request may have several contexts, and its log line is written without any. */
@@ -64,12 +66,10 @@ class HttpRequestContext implements RequestContext {
   private verified: Caller | null = null;
 
   constructor(
+    private readonly deps: RequestContextDependencies,
     request: FastifyRequest,
     /** Null over a WebSocket, which cannot set cookies. */
     private readonly reply: FastifyReply | null,
-    private readonly fork: () => EntityManager,
-    private readonly callerVerification: CallerVerification,
-    deviceCookie: string,
     authorization = request.headers.authorization,
   ) {
     const dpopProof = proofOf(request);
@@ -80,7 +80,7 @@ class HttpRequestContext implements RequestContext {
       clientIp: this.facts.ip,
       networks: networksOf(this.facts.ip),
       userAgent: printable(request.headers['user-agent']),
-      deviceMark: request.cookies[deviceCookie] ?? null,
+      deviceMark: request.cookies[deps.deviceCookie] ?? null,
       dpopThumbprint: dpopProof?.thumbprint ?? null,
       completeSince: request.completeSince,
     };
@@ -92,12 +92,12 @@ class HttpRequestContext implements RequestContext {
   }
 
   get em(): EntityManager {
-    this.forked ??= this.fork();
+    this.forked ??= this.deps.fork();
     return this.forked;
   }
 
   async authenticate(): Promise<Caller | null> {
-    this.verification ??= this.callerVerification
+    this.verification ??= this.deps.callerVerification
       .identify(this.credentials, () => this.em)
       .catch((error) => {
         if (!(error instanceof InvalidDpopProof)) throw error;

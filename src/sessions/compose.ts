@@ -63,7 +63,7 @@ export async function composeSessions({
     accessTokenTtlSeconds: accessToken.ttlSeconds,
   });
 
-  const signingKeys = await SigningKeys.load(fork, box, accessToken, warn, revocations);
+  const signingKeys = await SigningKeys.load({ fork, box, log: warn }, revocations, accessToken);
   closing.push(() => signingKeys.stop());
   revocationCache.onChanged(RevocationKind.KEYS, () => signingKeys.reload());
 

@@ -57,6 +57,13 @@ export interface ListedKey {
   readonly removedAfter: Date | null;
 }
 
+/** The parts that `SigningKeys` uses. */
+export interface SigningKeyDependencies {
+  readonly fork: () => EntityManager;
+  readonly box: SecretBox;
+  readonly log: (message: string, error: unknown) => void;
+}
+
 /**
  * The keys of access tokens, held in memory, so that verification and the public key set never wait for the database.
  * The times of a key decide its use (key-rotation.ts). They are compared with the database's clock, whose offset is
@@ -73,12 +80,10 @@ export class SigningKeys {
   private timer: NodeJS.Timeout | undefined;
 
   private constructor(
-    private readonly fork: () => EntityManager,
-    private readonly box: SecretBox,
+    private readonly deps: SigningKeyDependencies,
     private readonly options: SigningKeyOptions,
     /** The key of JWT_PRIVATE_KEY_FILE. When it is set, only this key signs. */
     private readonly own: CurrentSigningKey | null,
-    private readonly log: (message: string, error: unknown) => void,
   ) {
     signingKeyAge.readBy(() => this.age());
   }
@@ -89,12 +94,11 @@ export class SigningKeys {
    * @param revocations announces a new key to running processes, so that they accept its tokens
    */
   static async load(
-    fork: () => EntityManager,
-    box: SecretBox,
-    options: SigningKeyOptions,
-    log: (message: string, error: unknown) => void,
+    deps: SigningKeyDependencies,
     revocations: Revocations,
+    options: SigningKeyOptions,
   ): Promise<SigningKeys> {
+    const { fork, box } = deps;
     const own =
       options.privateKeyFile === undefined ? null : await readKeyFile(options.privateKeyFile, options);
     const isThere = (known: readonly SigningKey[]) =>
@@ -117,14 +121,14 @@ export class SigningKeys {
       await tx.insert(SigningKey, { ...(made ?? (await makeKey(box, options))), signsFrom });
       await revocations.keysChanged(tx);
     });
-    const keys = new SigningKeys(fork, box, options, own, log);
+    const keys = new SigningKeys(deps, options, own);
     await keys.reload();
     return keys;
   }
 
   start(): void {
     this.timer = setInterval(() => {
-      this.reload().catch((error: unknown) => this.log('signing keys cannot be read', error));
+      this.reload().catch((error: unknown) => this.deps.log('signing keys cannot be read', error));
     }, REREAD_INTERVAL);
   }
 
@@ -208,7 +212,7 @@ export class SigningKeys {
   }
 
   private async read(): Promise<void> {
-    const em = this.fork();
+    const em = this.deps.fork();
     const askedAt = performance.now();
     const time = await databaseTime(em);
     const rows = await loadKeys(em, time);
@@ -227,7 +231,7 @@ export class SigningKeys {
       signsFrom: row.signsFrom.getTime(),
       retiresAt,
       removedAfter: row.removedAfter?.getTime() ?? Number.POSITIVE_INFINITY,
-      privateKey: signs ? await openPrivateKey(this.box, sealedPrivateKey, algorithm) : null,
+      privateKey: signs ? await openPrivateKey(this.deps.box, sealedPrivateKey, algorithm) : null,
     };
   }
 }
