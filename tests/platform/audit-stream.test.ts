@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { StreamedEvent } from '../../src/platform/audit/audit-receiver.ts';
 import { AuditOutcome } from '../../src/platform/audit/index.ts';
 import { StdoutReceiver } from '../../src/platform/audit/stdout-receiver.ts';
@@ -11,12 +11,21 @@ import { SyslogReceiver } from '../../src/platform/audit/syslog-receiver.ts';
 import { newId } from '../../src/platform/id.ts';
 import { CERTIFICATE } from '../support/certificate.ts';
 import { Client } from '../support/client.ts';
+import type { Cluster } from '../support/cluster.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newSecrets, TestGateway } from '../support/gateway.ts';
+import { startOwnCluster } from '../support/own-cluster.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
 import { elapse, eventually, race } from '../support/race.ts';
 import { Subject } from '../support/subject.ts';
 import { TestSyslog } from '../support/syslog.ts';
+
+/** The stream ships what is older than the oldest transaction of the server, in whichever database that is. */
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await startOwnCluster();
+});
+afterAll(() => cluster.stop());
 
 const anEvent = (facts: Partial<StreamedEvent> = {}): StreamedEvent => ({
   id: newId(),
@@ -173,7 +182,7 @@ describe('the audit stream to a syslog receiver', () => {
 
   it('ships, during a shutdown, every event committed before it', async () => {
     const ids = await insertEvents(gateway.database, 30);
-    // A transaction of another test file on this server delays the stream while it is open.
+    // A transaction that is still open, such as one of the housekeeping, delays the stream.
     await eventually(
       () =>
         gateway.database.query(

@@ -1,15 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import pg from 'pg';
 // From the build, which `npm test` makes first: this file runs outside Jest, where TypeScript is not transformed.
 import 'reflect-metadata';
 import { withMigrations } from '../../dist/src/composition/index.js';
 import { loadConfig } from '../../dist/src/config/index.js';
 import { layFoundation } from '../../dist/src/foundation.js';
 import { generatedSecrets } from '../../dist/src/platform/generated-secrets.js';
+import { startCluster } from './cluster.ts';
 
 const freePort = () =>
   new Promise((resolve) => {
@@ -58,31 +55,11 @@ function lookForBrowser() {
     process.stderr.write('SKIPPED: there is no Chromium here, so no page is tested in a browser.\n');
 }
 
-/** Nothing here outlives a crash, and each test file makes a database: waiting for the disk was most of that. */
-async function neverSync(superuserUrl) {
-  const client = new pg.Client({ connectionString: superuserUrl });
-  await client.connect();
-  await client.query('alter system set fsync = off');
-  await client.query('select pg_reload_conf()');
-  await client.end();
-}
-
 /** One PostgreSQL for all test files, with a migrated database that each of them copies. */
 export default async function globalSetup() {
   lookForRedis();
   lookForBrowser();
-  const dataDir = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));
-  const redis = await startSharedRedis(dataDir);
-  const foundation = await layFoundation(loadConfig({ DATA_DIR: dataDir }), () => {});
-  await withMigrations(foundation, (migrations) => migrations.up());
-  const { database } = await generatedSecrets(dataDir);
-  const superuser = new URL(foundation.ownerUrl);
-  Object.assign(superuser, { username: 'postgres', password: database.superuser, pathname: '/postgres' });
-  await neverSync(superuser.href);
-  process.env.TEST_DATABASE = JSON.stringify({
-    superuserUrl: superuser.href,
-    ownerUrl: foundation.ownerUrl,
-    servingUrl: foundation.servingUrl,
-  });
-  globalThis.testFoundation = { foundation, dataDir, redis };
+  const cluster = await startCluster({ loadConfig, layFoundation, withMigrations, generatedSecrets });
+  const redis = await startSharedRedis(cluster.dataDir);
+  globalThis.testFoundation = { cluster, redis };
 }

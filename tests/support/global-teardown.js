@@ -1,8 +1,5 @@
-import { rm } from 'node:fs/promises';
-
 export default async function globalTeardown() {
-  const { foundation, dataDir, redis } = globalThis.testFoundation;
+  const { cluster, redis } = globalThis.testFoundation;
   redis?.kill();
-  await foundation.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await cluster.stop();
 }
