@@ -17,12 +17,14 @@ const ABOUT_TIMING = [
   'tests/blockpass/upload-after-stall.test.ts',
   'tests/google/issuer-away.test.ts',
   'tests/graphql/subscribe-in-time.test.ts',
+  'tests/http/overload.test.ts',
   'tests/http/request-age.test.ts',
   'tests/platform/database/operation-deadline.test.ts',
   'tests/platform/rate-limit/token-buckets.test.ts',
   'tests/platform/redis/redis-cluster.test.ts',
   'tests/platform/redis/redis-connection.test.ts',
   'tests/platform/redis/redis-sentinel.test.ts',
+  'tests/sessions/redis-loss.test.ts',
 ];
 
 const read = (file: string) => readFileSync(file, 'utf8');

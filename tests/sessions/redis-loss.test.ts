@@ -1,3 +1,4 @@
+/** @timing: expects answers within a second while Redis is away */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestGateway } from '../support/gateway.ts';
 import {

@@ -3,11 +3,14 @@ export function race<T>(count: number, call: (index: number) => Promise<T>): Pro
   return Promise.all(Array.from({ length: count }, (_, index) => call(index)));
 }
 
-/** Asks repeatedly until the answer is as wanted. @throws when it is not in time. */
+/**
+ * Asks repeatedly until the answer is as wanted. The default time suits a busy machine. A rule about time names its own.
+ * @throws when it is not in time.
+ */
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => boolean,
-  { withinMilliseconds = 10_000 } = {},
+  { withinMilliseconds = 30_000 } = {},
 ): Promise<T> {
   const deadline = Date.now() + withinMilliseconds;
   for (;;) {
