@@ -1,6 +1,12 @@
 import { GraphQLJSONObject } from 'graphql-scalars';
 import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
-import { Authorize, type Caller, CurrentCaller, type RequestContext } from '../platform/request/index.ts';
+import {
+  Authorize,
+  type Caller,
+  CurrentCaller,
+  RECENT_FOR_OWNERS,
+  type RequestContext,
+} from '../platform/request/index.ts';
 import type { AccountDeletion } from './account-deletion.ts';
 import type { DataExport } from './data-export.ts';
 import type { Deactivation } from './deactivation.ts';
@@ -11,9 +17,6 @@ const PASSWORD = {
     'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.',
 } as const;
 
-/** Seconds within which the caller must have authenticated; the same as for linking an identity. */
-const RECENT_PROOF_FOR_EXPORT = 300;
-
 /** Lets an owner export, deactivate and delete the account. */
 @Resolver()
 export class AccountEndResolver {
@@ -23,7 +26,7 @@ export class AccountEndResolver {
     private readonly deletion: AccountDeletion,
   ) {}
 
-  @Authorize({ aal: 'highest', maxAgeSeconds: RECENT_PROOF_FOR_EXPORT })
+  @Authorize({ aal: 'highest', maxAgeSeconds: RECENT_FOR_OWNERS })
   @Query(() => GraphQLJSONObject, {
     description:
       'Everything that the gateway stores about the caller, without secrets. Needs a sign-in or reauthenticate within the last five minutes, with the second factor where the account has one. Otherwise REAUTHENTICATION_REQUIRED.',

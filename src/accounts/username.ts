@@ -1,4 +1,5 @@
 import { InvalidValue } from '../platform/input.ts';
+import { isReserved } from './reserved-usernames.ts';
 import { usernameSkeletons } from './username-skeleton.ts';
 
 export interface Username {
@@ -116,21 +117,6 @@ const DIGITS_OF_TWO_KINDS = /[0-9].*(?![0-9])\p{Nd}|(?![0-9])\p{Nd}.*[0-9]/u;
 const STARTS_AGAINST_DIRECTION =
   /^(?!\p{L}).*[\p{scx=Adlam}\p{scx=Arabic}\p{scx=Hanifi_Rohingya}\p{scx=Hebrew}\p{scx=Mandaic}\p{scx=Nko}\p{scx=Syriac}\p{scx=Thaana}]/u;
 
-/** Names that pretend to be the operator of the service, or that collide with words of programs. */
-const RESERVED =
-  `abuse admin administrator anonymous api auth everyone gatehouse graphql guest help hostmaster info me moderator
-   no-reply noreply nobody null official operator owner postmaster root security staff superuser support sysadmin
-   system undefined unknown user webmaster`.split(/\s+/);
-
-/** Skeletons of the reserved names in their usual spellings, without separators. */
-const RESERVED_SKELETONS = new Set(
-  RESERVED.flatMap((name) =>
-    [name, name.toUpperCase(), name.charAt(0).toUpperCase() + name.slice(1)].flatMap((spelling) =>
-      usernameSkeletons(spelling, name).map(withoutSeparators),
-    ),
-  ),
-);
-
 /**
  * Parses a new username. Stored usernames are never parsed, because they may be older than a rule.
  *
@@ -149,7 +135,7 @@ export function parseUsername(text: string, { reserved = false }: { reserved?: b
   if (problem !== null) throw new InvalidValue(problem);
   const key = foldCase(username);
   const skeletons = usernameSkeletons(username, key);
-  if (!reserved && skeletons.some((skeleton) => RESERVED_SKELETONS.has(withoutSeparators(skeleton)))) {
+  if (!reserved && isReserved(skeletons)) {
     throw new InvalidValue('This username is reserved, or looks like a reserved one. Choose another one.');
   }
   return { username, key, skeletons };
@@ -191,8 +177,4 @@ export function usernameKey(text: string): string {
  */
 function foldCase(text: string): string {
   return text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
-}
-
-function withoutSeparators(skeleton: string): string {
-  return skeleton.replace(/[._-]/g, '');
 }

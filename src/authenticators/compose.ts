@@ -10,6 +10,7 @@ import { SecondFactorChanges } from './second-factor-changes.ts';
 import { fullAllowances, SecondFactorThrottle } from './second-factor-throttle.ts';
 import { SecondFactors } from './second-factors.ts';
 import { TotpResolver } from './totp/totp.resolver.ts';
+import { TotpCodes } from './totp/totp-codes.ts';
 import { expiredEnrolments, TotpEnrolments } from './totp/totp-enrolments.ts';
 import { TotpSecrets } from './totp/totp-secrets.ts';
 
@@ -38,11 +39,10 @@ export async function composeAuthenticators({
   const allowance = new SecondFactorThrottle(rateLimiter);
   const secondFactors = new SecondFactors({
     allowance,
-    secrets: totpSecrets,
+    totpCodes: new TotpCodes(totpSecrets, clock),
     recoveryCodes,
     notices,
     audit,
-    clock,
   });
   const enrolments = new TotpEnrolments({
     secrets: totpSecrets,

@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
-import type { Clock } from '../platform/clock.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { RequestSource } from '../platform/request/index.ts';
 import type { SECOND_FACTOR_NOTICES } from './notices.ts';
@@ -9,9 +8,8 @@ import type { RecoveryCodes } from './recovery-codes/recovery-codes.ts';
 import type { FactorKind, SecondFactorInput } from './second-factor-input.ts';
 import type { SecondFactorThrottle } from './second-factor-throttle.ts';
 import { TotpAuthenticator } from './totp/totp-authenticator.entity.ts';
-import { matchingStep } from './totp/totp-codes.ts';
+import type { TotpCodes } from './totp/totp-codes.ts';
 import { TotpEnrolment } from './totp/totp-enrolment.entity.ts';
-import type { TotpSecrets } from './totp/totp-secrets.ts';
 
 /** A code that was charged as a guess, and may be checked now. */
 export interface CountedGuess {
@@ -31,11 +29,10 @@ export interface RemovedFactors {
 /** The parts that `SecondFactors` uses. */
 export interface SecondFactorsDependencies {
   readonly allowance: SecondFactorThrottle;
-  readonly secrets: TotpSecrets;
+  readonly totpCodes: TotpCodes;
   readonly recoveryCodes: RecoveryCodes;
   readonly notices: OwnerNotices<keyof typeof SECOND_FACTOR_NOTICES>;
   readonly audit: AuditLog;
-  readonly clock: Clock;
 }
 
 /** Checks second factors. A code can be checked only after a guess was charged. */
@@ -76,22 +73,8 @@ export class SecondFactors {
     return this.deps.allowance.refill(tx, userId);
   }
 
-  /**
-   * Consumes a code, which works once: the step of the accepted code is stored, and only codes of later steps are valid
-   * (RFC 6238 section 5.2).
-   */
-  private async useTotp(tx: EntityManager, userId: string, code: string): Promise<boolean> {
-    const authenticator = await tx.findOne(TotpAuthenticator, { userId }, { disableIdentityMap: true });
-    if (!authenticator) return false;
-    const { sealedSecret } = authenticator;
-    const step = matchingStep(this.deps.secrets.open(userId, sealedSecret), code, this.deps.clock.now());
-    if (step === null) return false;
-    const rows = await statement(
-      tx,
-      sql`update totp_authenticator set last_step = ${step}
-          where user_id = ${userId} and last_step < ${step} and sealed_secret = ${sealedSecret} returning user_id`,
-    );
-    return rows.length > 0;
+  private useTotp(tx: EntityManager, userId: string, code: string): Promise<boolean> {
+    return this.deps.totpCodes.consume(tx, userId, code);
   }
 
   private async useRecoveryCode(

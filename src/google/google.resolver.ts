@@ -8,6 +8,7 @@ import {
   type Caller,
   type CookieStyle,
   CurrentCaller,
+  RECENT_FOR_OWNERS,
   type RequestContext,
 } from '../platform/request/index.ts';
 import type { SessionRenewals } from '../sessions/index.ts';
@@ -17,8 +18,6 @@ import type { GoogleIdentities } from './google-identities.ts';
 import type { GoogleLinking } from './google-linking.ts';
 import type { GoogleSignIn } from './google-sign-in.ts';
 
-/** Seconds within which a caller must have authenticated to link or unlink. */
-const RECENT = 300;
 const OFF = 'NOT_FOUND when Google sign-in is not set up.';
 
 /** The parts that exist when GOOGLE_CLIENT_ID is set. */
@@ -89,7 +88,7 @@ export class GoogleResolver {
     return this.deps.delivery.answer(context, outcome);
   }
 
-  @Authorize({ maxAgeSeconds: RECENT })
+  @Authorize({ maxAgeSeconds: RECENT_FOR_OWNERS })
   @Mutation(() => UserType, {
     description: `Links a Google account, which can then sign in. Needs a sign-in or reauthenticate within the last five minutes. CONFLICT when the Google account is linked to another account, or this account has another one. The owner gets a mail. ${OFF}`,
   })
@@ -107,7 +106,7 @@ export class GoogleResolver {
     return account(context, caller);
   }
 
-  @Authorize({ maxAgeSeconds: RECENT })
+  @Authorize({ maxAgeSeconds: RECENT_FOR_OWNERS })
   @Mutation(() => UserType, {
     description: `Unlinks the Google account. Needs a sign-in or reauthenticate within the last five minutes. CONFLICT when the account has no other way to sign in. The owner gets a mail. ${OFF}`,
   })

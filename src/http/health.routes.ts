@@ -8,7 +8,12 @@ export type Probe = () => Promise<void>;
 const PROBE_TIMEOUT = 2_000;
 
 export interface HealthOptions {
-  readonly probes: Readonly<Record<string, Probe>>;
+  readonly probes: {
+    /** The database answers, has all migrations of this build, and accepts writes. */
+    readonly database: Probe;
+    /** Redis answers and accepts writes. Absent without Redis. */
+    readonly redis?: Probe;
+  };
   /** True from the first moment of a shutdown, so that no proxy sends more work. */
   readonly isDraining: () => boolean;
   /** Seconds by which the clock of this machine is ahead of the database's clock, which is the reference. */

@@ -10,7 +10,8 @@ import type {
   RequestFacts,
   RequestSource,
 } from '../platform/request/index.ts';
-import { bareAddress, networksOf } from '../platform/request/index.ts';
+import { networksOf } from '../platform/request/index.ts';
+import { clientIpOf } from './client-ip.ts';
 import { proofOf } from './dpop-header.ts';
 
 /** Characters of a user agent that are stored. */
@@ -50,7 +51,7 @@ const factsOfRequests = new WeakMap<FastifyRequest, RequestFacts>();
 
 /** The facts of a request for its log line. */
 export function factsOf(request: FastifyRequest): RequestFacts {
-  const known = factsOfRequests.get(request) ?? { ip: clientAddressOf(request) };
+  const known = factsOfRequests.get(request) ?? { ip: clientIpOf(request) };
   factsOfRequests.set(request, known);
   return known;
 }
@@ -74,7 +75,7 @@ class HttpRequestContext implements RequestContext {
   ) {
     const dpopProof = proofOf(request);
     // Each operation over a WebSocket has its own facts.
-    this.facts = reply ? factsOf(request) : { ip: clientAddressOf(request) };
+    this.facts = reply ? factsOf(request) : { ip: clientIpOf(request) };
     this.source = {
       requestId: request.id,
       clientIp: this.facts.ip,
@@ -119,10 +120,6 @@ class HttpRequestContext implements RequestContext {
     this.reply.setCookie(name, value, attributes);
   }
 }
-
-/** The IP of the client, behind trusted proxies. */
-const clientAddressOf = (request: FastifyRequest): string | null =>
-  bareAddress(request.ip) ?? bareAddress(request.socket.remoteAddress ?? '');
 
 /**
  * Reads the header Authorization. Another scheme gives no bearer. A malformed header gives an empty token, so that it

@@ -17,6 +17,7 @@ import type { DevMailbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
 import type { RequestContext } from '../platform/request/index.ts';
 import { allowedMethods } from './allowed-methods.ts';
+import { trustProxyOf } from './client-ip.ts';
 import { type ConnectionSharing, KEEP_ALIVE_TIMEOUT, shareConnections } from './connection-places.ts';
 import {
   CONNECTION_OPTIONS,
@@ -100,7 +101,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
-    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    trustProxy: trustProxyOf(options.trustedProxies),
     bodyLimit: BODY_LIMIT,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,

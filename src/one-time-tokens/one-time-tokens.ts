@@ -4,14 +4,7 @@ import { expiredRows } from '../platform/housekeeping/expired-rows.ts';
 import { newId } from '../platform/id.ts';
 import { consumeSecret, hashOfSecret, newSecret } from '../platform/one-time-secret.ts';
 import { TokenPurpose } from './one-time-token.entity.ts';
-
-/** In seconds. */
-const LIFETIMES: Readonly<Record<TokenPurpose, number>> = {
-  [TokenPurpose.CONFIRM_EMAIL]: 24 * 3600,
-  [TokenPurpose.RESET_PASSWORD]: 30 * 60,
-  [TokenPurpose.CHANGE_EMAIL]: 24 * 3600,
-  [TokenPurpose.UNDO_EMAIL_CHANGE]: 72 * 3600,
-};
+import { TOKEN_LIFETIMES } from './token-lifetimes.ts';
 
 /**
  * How many older tokens of an account stay valid next to a new one; without an entry, all of them. The mail limits
@@ -53,7 +46,7 @@ export class OneTimeTokens {
    */
   async issue(
     tx: EntityManager,
-    { purpose, userId, address, addressKey, lifetimeSeconds = LIFETIMES[purpose] }: NewToken,
+    { purpose, userId, address, addressKey, lifetimeSeconds = TOKEN_LIFETIMES[purpose] }: NewToken,
   ): Promise<string> {
     const kept = KEPT_BESIDE_A_NEW_ONE[purpose];
     if (kept !== undefined) await this.voidAllBut(tx, userId, purpose, kept);

@@ -9,11 +9,12 @@ import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
   type FactorLookup,
+  RECENT_FOR_OWNERS,
   type RequestSource,
   reauthenticationMethods,
 } from '../platform/request/index.ts';
 import { isUnrevoked } from '../sessions/index.ts';
-import { NotHashed } from './hash-threads.ts';
+import { NotHashed } from './hash-queue.ts';
 import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts';
 
 /**
@@ -43,9 +44,6 @@ export const CURRENT_PASSWORD_RULES = {
 
 /** The charge for a guess at the password. */
 type Guess = Charge<keyof typeof CURRENT_PASSWORD_RULES>;
-
-/** Seconds within which a sign-in replaces the password of an account without one. */
-const RECENT_SIGN_IN = 300;
 
 /** The unverified claim of an account's owner. */
 export interface OwnerClaim {
@@ -199,10 +197,10 @@ export class CurrentPasswordCheck {
   }
 
   private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {
-    if (this.deps.clock.now() / 1000 - caller.authenticatedAt <= RECENT_SIGN_IN) return;
+    if (this.deps.clock.now() / 1000 - caller.authenticatedAt <= RECENT_FOR_OWNERS) return;
     throw new ReauthenticationRequired({
       requiredAal: null,
-      maxAgeSeconds: RECENT_SIGN_IN,
+      maxAgeSeconds: RECENT_FOR_OWNERS,
       methods: reauthenticationMethods(await this.deps.factors.of(em, caller.userId), { tooWeak: false }),
       enrolmentRequired: false,
     });

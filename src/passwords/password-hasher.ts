@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { findKey, type Key, type Keyring } from '../platform/keyring.ts';
-import { type Asker, HashThreads, type HashThreadsOptions, requireInteger } from './hash-threads.ts';
+import { type Asker, HashQueue, type HashQueueOptions, requireInteger } from './hash-queue.ts';
 import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { passwordSizeProblem } from './password-size.ts';
 import {
@@ -24,7 +24,7 @@ export interface StoredPassword {
   pepperId: string | null;
 }
 
-export interface PasswordHasherOptions extends HashThreadsOptions {
+export interface PasswordHasherOptions extends HashQueueOptions {
   /** The scheme of new hashes. All schemes are always verified. */
   scheme: 'bcrypt' | 'argon2id';
   /** log2 of the rounds of new bcrypt hashes, 4 to 16. */
@@ -57,13 +57,13 @@ export class PasswordHasher {
   #target: StoredHash;
   /** Compared when the account does not exist. */
   #decoy: string;
-  readonly #threads: HashThreads;
+  readonly #queue: HashQueue;
   /**
    * @throws RangeError for a cost, number of threads or queue out of bounds.
    */
   constructor(options: PasswordHasherOptions) {
     requireInteger('bcryptCost', options.bcryptCost, MIN_BCRYPT_COST, MAX_BCRYPT_COST);
-    this.#threads = new HashThreads(options);
+    this.#queue = new HashQueue(options);
     this.#options = options;
     this.#writing = options.peppers[0];
     this.#target = currentCost(options.scheme, options.bcryptCost);
@@ -78,7 +78,7 @@ export class PasswordHasher {
    */
   async hash(password: string, asker: Asker = {}): Promise<StoredPassword> {
     requireSize(password);
-    const hash = await this.#threads.run<string>('hash', this.#hashJob(password), asker);
+    const hash = await this.#queue.run<string>('hash', this.#hashJob(password), asker);
     return { hash, pepperId: this.#writing.id };
   }
 
@@ -113,7 +113,7 @@ export class PasswordHasher {
       matchShows,
       rehash,
     };
-    const { matches, rehashed } = await this.#threads.run<Verified>('verify', job, asker);
+    const { matches, rehashed } = await this.#queue.run<Verified>('verify', job, asker);
     if (!known || !matches) return { matches: false, outdated: false };
     return {
       matches,
@@ -165,9 +165,9 @@ export class PasswordHasher {
     return findKey(this.#options.peppers, id) !== undefined;
   }
 
-  /** Ends the worker threads: see HashThreads. */
+  /** Ends the worker threads: see HashQueue. */
   close(): Promise<void> {
-    return this.#threads.close();
+    return this.#queue.close();
   }
 
   #pepper(id: string): Key {

@@ -4,7 +4,7 @@ import { ServiceUnavailable } from '../platform/errors.ts';
 import { InvalidValue } from '../platform/input.ts';
 import type { Keyring } from '../platform/keyring.ts';
 import { InvalidSettings } from '../platform/settings.ts';
-import type { Asker } from './hash-threads.ts';
+import type { Asker } from './hash-queue.ts';
 import { storedNotation } from './imported-hash.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';

@@ -2,7 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { emailKey, lockAccountByAddress } from '../accounts/index.ts';
 import { DeactivatedBy } from '../accounts/user.entity.ts';
 import type { MailTemplates } from '../mail-templates/index.ts';
-import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
+import {
+  LIFETIME_OF_ADMINISTRATOR_LINK,
+  type OneTimeTokens,
+  TokenPurpose,
+} from '../one-time-tokens/index.ts';
 import type { Mail, MailWriter, RecipientRule } from '../platform/mail/index.ts';
 
 interface RecoveryFacts {
@@ -15,12 +19,6 @@ interface RecoveryFacts {
    */
   readonly sentBy?: 'administrator' | 'creation';
 }
-
-/**
- * Seconds for which a link from an administrator is valid. Its reader does not wait for it, unlike a person who has
- * just requested a link. NIST SP 800-63B-4 section 4.2.1.2 allows 24 hours for recovery codes by mail.
- */
-const LIFETIME_OF_SENT = 24 * 3600;
 
 /** Mails a link to an owner who cannot sign in. An account that an administrator deactivated gets none. */
 export class RecoveryMail implements MailWriter<RecoveryFacts> {
@@ -39,7 +37,7 @@ export class RecoveryMail implements MailWriter<RecoveryFacts> {
       userId: user.id,
       address: user.email,
       addressKey: user.emailKey,
-      ...(sentBy !== undefined && { lifetimeSeconds: LIFETIME_OF_SENT }),
+      ...(sentBy !== undefined && { lifetimeSeconds: LIFETIME_OF_ADMINISTRATOR_LINK }),
     });
     if (sentBy === 'creation') return this.mailTemplates.accountCreated(user.email, user.username, token);
     return this.mailTemplates.resetPassword(user.email, token, {

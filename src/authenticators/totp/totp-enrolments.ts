@@ -13,7 +13,7 @@ import type { Caller, RequestSource } from '../../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../../sessions/index.ts';
 import type { SECOND_FACTOR_NOTICES } from '../notices.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
-import { keyUri, matchingStep, newSecret, toBase32 } from './totp-codes.ts';
+import { keyUri, matchingStep, newSecret, toBase32 } from './totp-algorithm.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
 
 export const ENROLMENT_RULES = {

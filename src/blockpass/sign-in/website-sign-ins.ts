@@ -9,7 +9,7 @@ import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import { isId, newId } from '../../platform/id.ts';
 import { hashOfSecret, isSecretOf, newSecret } from '../../platform/one-time-secret.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import type { Caller, RequestSource } from '../../platform/request/index.ts';
+import { type Caller, RECENT_FOR_OWNERS, type RequestSource } from '../../platform/request/index.ts';
 import { isUnrevoked } from '../../sessions/index.ts';
 import { type BlockpassApi, BlockpassRefused } from '../api/index.ts';
 import type { BlockpassIdentities } from './blockpass-identities.ts';
@@ -25,8 +25,6 @@ export const BLOCKPASS_SIGN_IN_RULES = {
 
 /** Seconds from the QR code to the session, because a new person takes pictures of documents meanwhile. */
 const LIFETIME = 15 * 60;
-/** Seconds before the start of a sign-in in which a caller who links must have authenticated. */
-const RECENT = 300;
 
 /** Requires that the caller authenticated within so many seconds. @throws {ReauthenticationRequired} */
 export type ProveWithin = (seconds: number) => Promise<unknown>;
@@ -133,7 +131,8 @@ export class WebsiteSignIns {
     const secretHash = hashOfSecret(secret);
     const begun = await this.sinceLinkBegan(em, id, secretHash);
     const linker = begun === null ? null : caller;
-    if (linker) await prove(RECENT + (begun ?? 0));
+    // The age counts at the start of the sign-in: a person may take pictures of documents after it.
+    if (linker) await prove(RECENT_FOR_OWNERS + (begun ?? 0));
     const userId = await this.findAccount(em, id, secretHash, linker, source);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
     const outcome = await this.deps.signIn.begin(em, { userId, amr: [BLOCKPASS.method], holds }, source);

@@ -1,4 +1,5 @@
 import { Authorized, createParameterDecorator } from 'type-graphql';
+import { RECENT_FOR_ADMINISTRATORS } from './authentication-age.ts';
 import type { RequestContext } from './context.ts';
 
 /** The conditions of an operation on the calling session. All must hold. */
@@ -24,9 +25,6 @@ export interface AuthorizationRequirement {
  */
 export type Demand = (context: RequestContext, requirement: AuthorizationRequirement) => Promise<unknown>;
 
-/** Seconds after an authentication in which an administrator may make changes. */
-const RECENT_AUTHENTICATION = 900;
-
 /** Requires a signed-in caller who meets the requirement. graphql/authorization.ts checks it. */
 export function Authorize(requirement: AuthorizationRequirement = {}) {
   return Authorized<AuthorizationRequirement>([requirement]);
@@ -34,11 +32,11 @@ export function Authorize(requirement: AuthorizationRequirement = {}) {
 
 /** For changes by administrators: also requires a recent authentication. */
 export function AuthorizeChange(permission: string) {
-  return Authorize({ permission, maxAgeSeconds: RECENT_AUTHENTICATION });
+  return Authorize({ permission, maxAgeSeconds: RECENT_FOR_ADMINISTRATORS });
 }
 
 /** The sentence about that in the descriptions of the schema. */
-export const RECENT_PROOF = `Needs a proof within ${RECENT_AUTHENTICATION / 60} minutes (a sign-in, or reauthenticate).`;
+export const RECENT_PROOF = `Needs a proof within ${RECENT_FOR_ADMINISTRATORS / 60} minutes (a sign-in, or reauthenticate).`;
 
 /** Resolver parameter: the verified caller. Use it only together with `Authorize`. */
 export function CurrentCaller(): ParameterDecorator {

@@ -1,3 +1,4 @@
+export { RECENT_FOR_OWNERS } from './authentication-age.ts';
 export {
   type AuthorizationRequirement,
   Authorize,
@@ -8,7 +9,7 @@ export {
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
-export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-ip.ts';
+export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-networks.ts';
 export type {
   ContextOf,
   CookieAttributes,

@@ -1,11 +1,11 @@
-import { type ClientNetworks, networksOf } from './client-ip.ts';
+import { type ClientNetworks, networksOf } from './client-networks.ts';
 
 /** The source of a request. Sessions show it to their owner, and the audit trail keeps it. */
 export interface RequestSource {
   readonly requestId: string | null;
   /** The client's IP, behind trusted proxies. Null for the command line. */
   readonly clientIp: string | null;
-  /** The networks in which the client is counted, the narrowest first. Computed once for a request (client-ip.ts). */
+  /** The networks in which the client is counted, the narrowest first. Computed once for a request (client-networks.ts). */
   readonly networks: ClientNetworks;
   /** At most 512 characters, without control characters. */
   readonly userAgent: string | null;

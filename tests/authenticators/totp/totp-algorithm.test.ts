@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { keyUri, matchingStep, newSecret, toBase32 } from '../../../src/authenticators/totp/totp-codes.ts';
+import {
+  keyUri,
+  matchingStep,
+  newSecret,
+  toBase32,
+} from '../../../src/authenticators/totp/totp-algorithm.ts';
 
 /** The secret in the vectors of both RFCs. */
 const SECRET = Buffer.from('12345678901234567890');

@@ -10,7 +10,7 @@ import type { HashJob, Verified, VerifyJob } from './hash-worker.ts';
 import { hashQueueLength, hashSeconds } from './metrics.ts';
 import { StandingQueue } from './standing-queue.ts';
 
-export interface HashThreadsOptions {
+export interface HashQueueOptions {
   /** Worker threads, at least 1, all started at construction. */
   threads: number;
   /** Jobs that may wait for a thread. Further ones are refused at once. */
@@ -55,8 +55,8 @@ const RUNS_REMEMBERED = 4;
 const MAX_RETRY_AFTER_SECONDS = 10;
 
 /** The worker threads that hash, and the bounded queue of the jobs that wait for one. */
-export class HashThreads {
-  readonly #options: HashThreadsOptions;
+export class HashQueue {
+  readonly #options: HashQueueOptions;
   readonly #pool: Piscina<HashJob | VerifyJob, string | Verified>;
   readonly #semaphore: FifoSemaphore;
   readonly #openQueue: StandingQueue;
@@ -69,7 +69,7 @@ export class HashThreads {
   #runMs = 250;
 
   /** @throws RangeError for a number of threads or a queue out of bounds. */
-  constructor(options: HashThreadsOptions) {
+  constructor(options: HashQueueOptions) {
     requireInteger('threads', options.threads, 1, 256);
     requireInteger('queue', options.queue, 0, 1_000_000);
     requireInteger('reserved', options.reserved ?? 0, 0, options.queue);
