@@ -127,8 +127,8 @@ export class EmailConfirmation {
 
   /**
    * Whether the person must prove that they registered. A registration always needs it. A change of address needs it
-   * only while a registration waits for the new address. The mail of a change says that an account wants to use the
-   * address. So only an owner who has just registered could mistake it for their own mail.
+   * only while a registration waits for the new address. Then the owner of the address expects a mail, and could open
+   * the link of another person's change instead. The mail of a change says that an account wants to use the address.
    */
   private async needsProof(em: EntityManager, { purpose, addressKey }: TokenBinding): Promise<boolean> {
     return purpose === TokenPurpose.CONFIRM_EMAIL || (await pendingRegistrations.waitFor(em, addressKey));

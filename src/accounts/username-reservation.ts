@@ -95,7 +95,7 @@ export async function fillUsernameSkeletons(fork: () => EntityManager): Promise<
   }
 }
 
-/** Does the same while the process serves, because processes of an earlier release may serve beside it. */
+/** Writes missing skeletons while the process serves, because processes of an earlier release may serve beside it. */
 export const missingUsernameSkeletons: Chore = { name: 'missing skeletons of usernames', sweep: fillBatch };
 
 async function fillBatch(tx: EntityManager, limit: number): Promise<number> {

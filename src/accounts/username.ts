@@ -111,8 +111,8 @@ const WITHOUT_EDGES = /^[._-]|[._-]$/;
 const TOO_MANY_MARKS = /(\p{M})\1|\p{M}{5}|\p{Script=Inherited}{3}|[._-]\p{M}/u;
 const DIGITS_OF_TWO_KINDS = /[0-9].*(?![0-9])\p{Nd}|(?![0-9])\p{Nd}.*[0-9]/u;
 /**
- * RFC 5893 section 2, rule 1: digits before such a letter are displayed after it, so two names would look alike. These
- * are the scripts of WRITING_SYSTEMS that run from right to left.
+ * Digits before a letter that runs from right to left (RFC 5893 section 2, rule 1). They are displayed after it, so two
+ * names would look alike. Lists the right-to-left scripts of WRITING_SYSTEMS.
  */
 const STARTS_AGAINST_DIRECTION =
   /^(?!\p{L}).*[\p{scx=Adlam}\p{scx=Arabic}\p{scx=Hanifi_Rohingya}\p{scx=Hebrew}\p{scx=Mandaic}\p{scx=Nko}\p{scx=Syriac}\p{scx=Thaana}]/u;

@@ -93,9 +93,9 @@ const isMark = (text: string | null): text is string => text !== null && MARK.te
 /**
  * Forgets one device of an account that has too many. A client without cookies leaves a new mark at each sign-in, which
  * never comes back. Such marks must not displace browsers, so they go before every mark that did come back. Among them,
- * marks of the user agent with the most marks go first. So the mark of a browser that signed in once stays, while a
- * script signs in daily. The present device always stays: otherwise an account with twenty others could never know a
- * new one.
+ * marks of the user agent with the most marks go first. So a script that signs in daily displaces its own marks, and
+ * not the mark of a browser that signed in once. The present device always stays: otherwise an account with twenty
+ * others could never know a new one.
  */
 const forgetOne = (tx: EntityManager, userId: string, present: Buffer) =>
   statement(

@@ -108,7 +108,7 @@ export function composeGoogle({
       }),
     ],
     cookieNames: [bindingCookieName(cookieStyle)],
-    // Without any page a redirect has nowhere to end.
+    // The redirect flow ends on a link page, so it does not exist without these pages.
     routes: google && linkPages !== 'off' ? redirects(google.flow) : [],
     personalData: [googleData],
     chores: [expiredGoogleFlowTokens],

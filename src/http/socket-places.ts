@@ -115,8 +115,8 @@ export class SocketPlace implements Place {
   }
 
   /**
-   * Notes that a subscription is over. One that never began changes nothing; otherwise invalid requests would keep the
-   * place.
+   * Notes that a subscription is over. A subscription that was never accepted changes nothing. Otherwise a client could
+   * keep its place by invalid subscriptions.
    */
   ended(subscription: string): void {
     if (!this.subscriptions.delete(subscription) || !this.isWaiting()) return;

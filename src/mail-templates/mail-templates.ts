@@ -64,7 +64,7 @@ export class MailTemplates {
         `The ${noun} works once and for 24 hours. In a browser other than the one that registered, it asks for the password of the registration.`,
         ...(replacesAccount
           ? [
-              'An account that never confirmed this address has it now. Confirming takes the address from that account and locks it. If that account is yours and you want to keep it, do not confirm; ask for a new password instead.',
+              'An account that never confirmed this address has it now. If you confirm, that account loses the address and is locked. If that account is yours and you want to keep it, do not confirm; ask for a new password instead.',
             ]
           : []),
         `If you did not register, ignore this mail. Do not ${use} and enter no password: without it the address stays unconfirmed.`,

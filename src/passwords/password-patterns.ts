@@ -91,9 +91,9 @@ export function isShortRepetition(text: string): boolean {
 }
 
 /**
- * Whether the character may be on a keyboard. Every keyboard layout lies in the Basic Multilingual Plane. Emoji and
- * other characters beyond it are exempt: no guessing list repeats them, and 15 equal emoji count like 15 other
- * characters.
+ * Whether the character may be on a keyboard. All keys of all layouts are in the Basic Multilingual Plane. Emoji and
+ * other characters outside of that plane may repeat: guessing lists have no repeated emoji, so 15 equal emoji count
+ * like 15 different characters.
  */
 function isOnKeyboards(character: string): boolean {
   return (character.codePointAt(0) ?? 0) <= 0xffff;

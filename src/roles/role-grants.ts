@@ -54,8 +54,8 @@ export class RoleGrants {
       }
       const access = { actorId: caller.userId, userId };
       if (!(await grantTo(tx, userId, role.id))) return auditAccountAccess(tx, this.audit, access, source);
-      // An administrator may have requested the change while they could still act on this account. By it they would get
-      // the new role.
+      // An administrator may have requested the change while they could still act on this account. Its link would give
+      // them the account, now with the new role.
       await this.tokens.void(tx, userId, [TokenPurpose.CHANGE_EMAIL]);
       await this.revocations.raiseEpoch(tx, userId);
       await this.audit.record(tx, source, {

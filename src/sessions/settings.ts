@@ -15,7 +15,7 @@ const ACCESS_TOKEN_TTL_SECONDS = setting('ACCESS_TOKEN_TTL_SECONDS', {
   parse: wholeNumber({ min: 30, max: 86_400 }),
   default: 3600,
   description:
-    'Life of an access token, in seconds. A smaller value also shortens tokens that are out already, at the gateway itself. To raise it, stop every process first: a process with the smaller value forgets revocations sooner, and the others would accept longer tokens of ended sessions again.',
+    'Life of an access token, in seconds. When you lower it, the gateway applies the new life to earlier tokens too. To raise it, stop every process first: a process with the smaller value forgets revocations sooner, and the others would accept longer tokens of ended sessions again.',
 });
 
 /** The tokens that the gateway signs. */

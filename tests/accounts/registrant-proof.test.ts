@@ -64,7 +64,7 @@ describe.each([
   ['optional', () => optional],
   ['required', () => required],
 ])('with EMAIL_CONFIRMATION=%s, a registration', (_mode, at) => {
-  it('is confirmed without a password by the browser that made it, whose registration mark is then deleted', async () => {
+  it('needs no password in the browser that made it, and the confirmation deletes its registration mark', async () => {
     const { browser, subject } = await registers(at());
     expect(browser.cookies.has('gatehouse_registration')).toBe(true);
     const { data } = await confirm(browser, await linkOf(subject));

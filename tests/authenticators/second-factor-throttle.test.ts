@@ -76,7 +76,7 @@ const pass = (seconds: number, userId: string) =>
   );
 
 describe('guesses at the second factor of one account', () => {
-  it('one after the other end at the limit, over two processes without Redis', async () => {
+  it('in sequence are limited together by two processes, even without Redis', async () => {
     expect(evaluated(await inSequence(20, guessOnce))).toBe(LIMIT);
     expect(await recorded(alice)).toBe(LIMIT);
   });

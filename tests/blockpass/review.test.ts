@@ -657,7 +657,7 @@ describe('a certificate that a person uploads', () => {
     expect(await verdict(stripped.recordId)).toEqual([[SLUG, false]]);
   });
 
-  it('of an unregistered service blocks the approval unless the reviewer names it, which is audited', async () => {
+  it('of an unregistered service allows an approval only when acceptUnverified names it', async () => {
     const shop = new SigningKey('unregistered-shop-key');
     const { app, recordId } = await aRecord(async (who) =>
       give(who, await certificateOf(who, { email: 'email' }, shop, 'unregistered_shop')),

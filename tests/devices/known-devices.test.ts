@@ -20,7 +20,7 @@ const devicesOf = ({ id }: Subject) =>
     [id],
   );
 const notices = async ({ email }: Subject) => {
-  // The same worker writes the notice of another change later. When that is there, all earlier ones are.
+  // The same worker writes the notice of another change later. When that notice has arrived, all earlier ones have too.
   const marker = await gateway.aSubject();
   await gateway.mailbox.expect(marker.email, /confirm/i);
   return (await gateway.mailbox.to(email)).filter(({ subject }) => subject.startsWith('New sign-in'));

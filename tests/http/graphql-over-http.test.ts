@@ -4,9 +4,9 @@ import { serverAudits } from 'graphql-http';
 import { TestGateway } from '../support/gateway.ts';
 
 /**
- * All are a SHOULD for clients that accept only application/json. Apollo answers 400 to a document that it
- * cannot parse, as the newer drafts ask, but the suite still expects 200. This test fails when the gateway
- * passes one of them, or fails another.
+ * The rules that the gateway breaks. All are a SHOULD for clients that accept only application/json. Apollo answers 400
+ * to a document that it cannot parse, as the newer drafts ask, but the suite still expects 200. This test also fails
+ * when the gateway fulfils a rule of this list, so that the list stays true.
  */
 const EXCEPTIONS: readonly string[] = [
   '572B warn: SHOULD use 200 status code on document parsing failure when accepting application/json',

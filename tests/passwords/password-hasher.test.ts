@@ -374,7 +374,7 @@ describe('under load, the hasher', () => {
 
   it('refuses at once when the expected wait exceeds the longest allowed one', async () => {
     const ask = async (passwords: PasswordHasher) => {
-      // From these hashes it learns that one takes a millisecond or more.
+      // By these hashes, the hasher measures that one takes a millisecond or more.
       for (let count = 0; count < 3; count++) await passwords.hash(PASSWORD);
       const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => passwords.hash(PASSWORD)));
       return outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason : 'hashed'));

@@ -99,7 +99,7 @@ describe('a presented refresh token', () => {
     expect(judge(held(500, { notes, generation: 6 }), 5)).toMatchObject({ outcome: 'repeat' });
   });
 
-  it('after the grace tells the owner at the third time in a day, and is refused from the eleventh time on', () => {
+  it('after the grace notifies the owner the third time in a day, and is refused from the eleventh time on', () => {
     for (let late = 0; late <= 11; late++) {
       const judged = judge(held(40, { notes: { day: { since: NOW - 1, elsewhere: 0, late } } }), 4);
       expect(judged).toMatchObject(

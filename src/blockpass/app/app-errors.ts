@@ -21,7 +21,7 @@ export class UploadTokenNotValid extends GatehouseError {
   }
 }
 
-/** The upload took longer than a phone on a bad line needs. */
+/** The upload took longer than its time limit, which is enough for a phone on a slow connection. */
 export class UploadTooSlow extends GatehouseError {
   constructor() {
     super(ErrorCode.BAD_USER_INPUT, 'The upload took too long. Try again on a better connection.');

@@ -22,8 +22,8 @@ export const withinDeadline = <T>(milliseconds: number, work: () => T): T =>
 export const outsideDeadline = <T>(work: () => T): T => deadlines.run({ at: Number.POSITIVE_INFINITY }, work);
 
 /**
- * Runs work that the operation must wait for and that must not be cut: it records an external effect that cannot be
- * undone. The deadline moves by the time of the work, or the reply would report a success as a failure.
+ * Runs work that the operation must wait for, without its deadline: the work records an external effect that cannot be
+ * undone. The deadline then moves by the duration of the work. Otherwise the reply would report a success as a failure.
  */
 export async function holdingDeadline<T>(work: () => Promise<T>): Promise<T> {
   const deadline = deadlines.getStore();

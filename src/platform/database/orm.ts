@@ -15,8 +15,9 @@ const SERVING_SETTINGS: SessionSettings = {
   statement_timeout: STATEMENT_TIMEOUT,
   lock_timeout: LOCK_TIMEOUT,
   idle_in_transaction_session_timeout: STATEMENT_TIMEOUT,
-  // Seconds, seconds, and a count: the server drops a connection that the network lost within a minute. By default it
-  // keeps it for two hours, and each network failure would cost another 20 of its `max_connections` for every process.
+  // In seconds, except the count. The server drops a connection within a minute after the network lost it. By default
+  // it keeps such a connection for two hours. Then each network failure would occupy another 20 of `max_connections`
+  // for every process.
   tcp_keepalives_idle: 30,
   tcp_keepalives_interval: 10,
   tcp_keepalives_count: 3,

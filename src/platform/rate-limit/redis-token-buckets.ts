@@ -6,10 +6,10 @@ import type { BucketRule } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /**
- * KEYS are the buckets. ARGV[1] is `take` or `give`. For each bucket follow its burst and the milliseconds in which it
- * fills. Returns for each bucket the milliseconds until its next token, or 0 when it had one. `take` changes nothing
- * unless all are 0. The clock is that of Redis, so the clocks of processes do not matter. The key expires when the
- * bucket is full, since an absent bucket is full.
+ * KEYS are the buckets. ARGV[1] is `take` or `give`. Then ARGV has two values for each bucket: its burst, and the
+ * milliseconds in which it fills. Returns for each bucket the milliseconds until its next token, or 0 when it had one.
+ * `take` changes nothing unless all are 0. The clock is that of Redis, so the clocks of processes do not matter. The
+ * key expires when the bucket is full, since an absent bucket is full.
  */
 const CHANGE = new RedisScript(`
 local time = redis.call('TIME')

@@ -130,7 +130,7 @@ describe('a certificate', () => {
     const said = (document: unknown, fields: Record<string, Uint8Array>) =>
       speaksOf(parse(document), hashesOf(fields));
 
-    it('matches when all its values are known ones, and mismatches when one differs', () => {
+    it('matches when the person has all its values, and mismatches when one of them differs', () => {
       expect(said(CERTIFICATE, ada)).toBe(true);
       expect(said(CERTIFICATE, { ...ada, selfie: FIELDS.selfie })).toBe(true);
       expect(said(CERTIFICATE, { ...ada, given_name: Buffer.from('Adb') })).toBe(false);
