@@ -35,7 +35,7 @@ export const REGISTRATION_RULES = {
   'register.repeated': {
     burst: 5,
     perSeconds: 3600,
-    counts: 'username, for each wrong password of a registration that its network made recently',
+    counts: 'username, for each wrong password in a registration that repeats one of the same network',
   },
 } as const;
 

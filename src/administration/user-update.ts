@@ -50,8 +50,9 @@ export class UserUpdate {
   constructor(private readonly deps: UserUpdateDependencies) {}
 
   /**
-   * Changes all given fields or none. A new address without a vouch takes effect once it is proved. Sessions do not
-   * end, as after changeEmail. The reply shows the account, so it is audited as a read when nothing changed.
+   * Changes all given fields or none. A new address that the administrator does not vouch for takes effect once its
+   * owner has opened the link. Sessions do not end, as after changeEmail. The reply shows the account, so it is audited
+   * as a read when nothing changed.
    * @throws {BadUserInput} naming every refused field; an address of the caller's own account.
    * @throws {Conflict} the username or the address is taken. @throws {NotFound} @throws {Forbidden}
    */

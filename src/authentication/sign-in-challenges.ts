@@ -8,7 +8,7 @@ const CHALLENGE_TTL = 300;
 /** Codes per challenge. Guesses are limited by account; this ends a challenge that is being abused. */
 const MAX_ATTEMPTS = 5;
 
-/** The challenge of a sign-in that waits for its second step, for its client. */
+/** The challenge that a client gets when its sign-in needs a second step. */
 export interface IssuedChallenge {
   readonly token: string;
   readonly expiresAt: Date;

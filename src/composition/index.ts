@@ -50,12 +50,12 @@ export interface Gateway {
   readonly userImport: UserImport;
   readonly signingKeys: SigningKeys;
   readonly keyRotation: KeyRotation;
-  /** By what their links are for. */
+  /** The mails with a one-time token, by its purpose. */
   readonly mailsWithToken: Readonly<
     Record<'confirm-email' | 'reset-password', MailWriter<{ address: string }>>
   >;
   readonly fork: () => EntityManager;
-  /** Resolves once this process knows every ending that was committed before the call. */
+  /** Resolves once this process knows every revocation that was committed before the call. */
   caughtUp(): Promise<void>;
   /**
    * Readiness turns red at once. Resolves after SHUTDOWN_DELAY_SECONDS, when clients and proxies have gone elsewhere and

@@ -23,7 +23,7 @@ export const SECTIONS = MODULES.flatMap(({ settings = [] }) => settings);
 
 /**
  * Reads the settings of docs/configuration.md.
- * @param warnings was noticed before the settings are read
+ * @param warnings about the settings, from before they were read
  * @throws {InvalidSettings} with all problems together, never with a value.
  */
 export function loadConfig(environment: Environment, warnings: readonly string[] = []): Config {

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds between two samples of the event loop. Arrivals are known to twice that precision. */
+/** Milliseconds between two samples of the event loop. The time of an arrival is known to within two samples. */
 const LOOK_INTERVAL = 100;
 /** Turns of the loop that may be incomplete: the first and the last. */
 const INCOMPLETE_TURNS = 2;

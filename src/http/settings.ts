@@ -60,7 +60,7 @@ export const HTTP_SETTINGS = settingsSection({
       parse: wholeNumber({ min: 1, max: 60 }),
       default: 10,
       description:
-        'Seconds that a request has from its arrival, body, waiting and work included. An older one is refused with 503 before it has an effect. See [design](design/http.md#the-deadline-of-a-request).',
+        'Seconds in which a request must be answered, from its arrival on, including its body, waiting and work. An older request is refused with 503 before it has an effect. See [design](design/http.md#the-deadline-of-a-request).',
     }),
     shutdownDelaySeconds: setting('SHUTDOWN_DELAY_SECONDS', {
       parse: wholeNumber({ min: 0, max: 120 }),

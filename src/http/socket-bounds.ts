@@ -11,9 +11,8 @@ const MAX_UNREAD = 256 * 1024;
 /**
  * Bounds the cost of one socket. A client that sends without pause would keep the process from all others, and answers
  * to a client that does not read would fill the memory.
- * @param onCut called when the socket is cut for that
- * @returns a function that tells whether to process the message that just came; the socket is over once it returns
- * false.
+ * @param onCut called when a socket beyond a bound is cut
+ * @returns a function to call for each message. False means: do not process it, the socket was cut.
  */
 export function boundSocket(socket: WebSocket, onCut: (reason: string) => void): () => boolean {
   let second = performance.now();

@@ -5,7 +5,7 @@ const MAX_SUBJECTS = 32;
 
 /** A mistake of the operator that the gateway noticed. */
 export interface Hint {
-  /** Sentences. No text of a client unless its form was checked, since the message is shown on a terminal. */
+  /** Sentences for a terminal. So text of a client may be part of them only after its form was checked. */
   readonly message: string;
   /** A line for `.env` that corrects the mistake. */
   readonly set?: string;

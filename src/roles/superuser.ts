@@ -11,7 +11,7 @@ import { EVERY_PERMISSION } from './permissions.ts';
 
 export interface SuperuserInput {
   email: string;
-  /** The username of a new account, or the check that the existing account is the one that was meant. */
+  /** The username of a new account. If the account exists already, it must have this username. */
   username: string | undefined;
   /**
    * Asks for the password; called only when the account does not exist.

@@ -91,7 +91,7 @@ describe('the names of an account', () => {
   });
 });
 
-describe('a new address without a vouch', () => {
+describe('a new address that the administrator does not vouch for', () => {
   it('takes effect when its link is opened; the old address gets two notices, and sessions go on', async () => {
     const alice = await aConfirmedSubject();
     const { accessToken } = await alice.signedIn();

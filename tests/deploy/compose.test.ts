@@ -47,7 +47,7 @@ describe('docker-compose.yml', () => {
     expect(open.map(([name]) => name)).toEqual(['nginx']);
   });
 
-  it('keeps PostgreSQL and Redis in a network without a way out, where nginx is not', () => {
+  it('keeps PostgreSQL and Redis in an internal network that nginx does not share', () => {
     expect(file.networks.inside?.internal).toBe(true);
     for (const name of SERVERS)
       expect({ name, networks: file.services[name]?.networks }).toEqual({ name, networks: ['inside'] });

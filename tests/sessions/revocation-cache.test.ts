@@ -60,7 +60,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
       await isRefusedThere(accessToken, 1_500);
     });
 
-    it('that commits long after later ones is not missed', async () => {
+    it('is not missed when it commits long after revocations that began later', async () => {
       const late = await alice.signedIn();
       const early = await alice.signedIn();
       const transaction = await gateway.database.connect();

@@ -9,6 +9,6 @@ export class RecoveryCodesType {
   @Field(() => [String], { description: 'Case, dashes and spaces are ignored.' })
   codes!: readonly string[];
 
-  /** For the field `tokens`, which authentication/ adds, because it has the type of that field. */
+  /** The value of the field `tokens`. The folder authentication/ adds that field, because the type of the field belongs to that folder. */
   renewed!: TokenPair | null;
 }

@@ -5,10 +5,10 @@ import { statementSeconds } from './metrics.ts';
 /** Characters of a statement that a span keeps. */
 const MAX_TEXT = 2_000;
 
-/** A string, of standard or of escape syntax, or a number: MikroORM writes values into the text of its statements. */
+/** A literal: a number, or a string in standard or escape syntax. MikroORM writes values into the text of statements. */
 const LITERAL = /\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|(?<![\w$."])\d+(?:\.\d+)?\b/g;
 
-/** Measures each statement of a connection. What nothing collects costs nothing. */
+/** Measures each statement of a connection, but only for metrics and traces that are turned on. */
 export const withTelemetry = <Client extends ClientBase>(client: Client): Client =>
   withSpans(withDurations(client));
 

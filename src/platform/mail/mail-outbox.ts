@@ -10,7 +10,7 @@ import { MailJob } from './mail-job.entity.ts';
 /** Purpose under which the facts of a job are sealed. */
 export const MAIL_JOB = 'mail job';
 
-/** The outbox: a change leaves the mails here that it causes. */
+/** The outbox. A change writes its mails here, in its own transaction; the mail worker sends them. */
 export class MailOutbox {
   constructor(
     private readonly box: SecretBox,
