@@ -286,6 +286,14 @@ describe('a package that only some installations use', () => {
   });
 });
 
+describe('a name that modules declare', () => {
+  it.each(['rateLimits', 'notices', 'tables'] as const)('belongs to one of them: %s', (kind) => {
+    const names = MODULES.flatMap((module) => Object.keys(module[kind] ?? {}));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+    expect(names.length).toBeGreaterThan(0);
+  });
+});
+
 describe('identity providers', () => {
   /** In texts of the schema, which does not change: `AccountLinkRequired`, `UserType`, `SessionType` and CONFLICT. */
   const TEXTS_OF_THE_SCHEMA = [

@@ -21,7 +21,6 @@ import type { REDIS_SETTINGS } from './redis/settings.ts';
 import { SecretBox } from './secret-box.ts';
 import type { SERVER_SETTINGS } from './server-settings.ts';
 import type { ConfigOf } from './setting-declaration.ts';
-
 import type { Metric } from './telemetry/index.ts';
 import type { TELEMETRY_SETTINGS } from './telemetry/settings.ts';
 
