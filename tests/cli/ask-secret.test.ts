@@ -19,7 +19,7 @@ function terminal(typed: readonly string[]) {
 const refuseShort = (secret: string) => (secret.length < 8 ? 'Use at least 8 characters.' : null);
 
 describe('a new secret', () => {
-  it('that is refused is asked for again, with the reason, before the person types it twice', async () => {
+  it('that is refused is asked for again at once, with the reason, and not first repeated', async () => {
     const { streams, shown } = terminal(['short', 'long enough', 'long enough']);
     expect(await askNewSecret('Password', streams, refuseShort)).toBe('long enough');
     expect(shown()).toBe('Password: \nUse at least 8 characters.\nPassword: \nPassword, again: \n');

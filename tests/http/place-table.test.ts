@@ -94,7 +94,7 @@ describe('a client', () => {
 });
 
 describe('IPv6 clients', () => {
-  it('share the budget of a /64, a larger one of the /56, and a larger one of the /48', () => {
+  it('share one budget in a /64, a larger one in a /56, and a still larger one in a /48', () => {
     const places = new PlaceTable<TestPlace>({ total: 1_000, perClient: 40, perNetwork: 60 });
     expect(fill(places, 100, (n) => `2001:db8::${n.toString(16)}`, false)).toHaveLength(40);
     expect(fill(places, 100, (n) => `2001:db8:0:${(n % 200).toString(16)}::1`, false)).toHaveLength(10);

@@ -201,7 +201,7 @@ describe('hashes of another system', () => {
     });
   });
 
-  it('match in plain bcrypt of exactly 72 bytes, which is rehashed with a pepper in the same turn', async () => {
+  it('match a plain bcrypt hash of a password of exactly 72 bytes, and replace it by a peppered one in the same turn', async () => {
     const passwords = hasher();
     const password = 'é'.repeat(36);
     const stored = { hash: bcryptHash(password, 4), pepperId: null };

@@ -9,6 +9,6 @@ export class RecoveryCodesType {
   @Field(() => [String], { description: 'Case, dashes and spaces are ignored.' })
   codes!: readonly string[];
 
-  /** The value of the field `tokens`. The folder authentication/ adds that field, because the type of the field belongs to that folder. */
+  /** The value of the field `tokens`. The folder authentication/ adds that field, because it owns the type. */
   renewed!: TokenPair | null;
 }

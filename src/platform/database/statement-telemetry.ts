@@ -5,7 +5,7 @@ import { statementSeconds } from './metrics.ts';
 /** Characters of a statement that a span keeps. */
 const MAX_TEXT = 2_000;
 
-/** A literal: a number, or a string in standard or escape syntax. MikroORM writes values into the text of statements. */
+/** A number, or a string in standard or escape syntax. MikroORM writes values into the text of statements. */
 const LITERAL = /\bE'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|(?<![\w$."])\d+(?:\.\d+)?\b/g;
 
 /** Measures each statement of a connection, but only for metrics and traces that are turned on. */
