@@ -2,14 +2,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 
-/** A span as OTLP/HTTP carries it in JSON. */
+/** A span as OTLP/HTTP carries it. */
 export interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
   readonly name: string;
-  readonly kind: number;
-  readonly status: { readonly code?: number };
   readonly attributes: Readonly<Record<string, string | number>>;
 }
 
@@ -35,7 +33,7 @@ export class TestOtlpReceiver {
       }
       const body = Buffer.concat(chunks);
       receiver.take(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body);
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end();
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return receiver;
@@ -65,36 +63,69 @@ export class TestOtlpReceiver {
   }
 
   private take(body: Buffer): void {
-    this.payloads.push(body.toString('utf8'));
-    const { resourceSpans } = JSON.parse(body.toString('utf8')) as OtlpRequest;
-    for (const { scopeSpans } of resourceSpans) {
-      for (const { spans } of scopeSpans) {
-        for (const span of spans) this.spans.push({ ...span, attributes: plain(span.attributes) });
-      }
-    }
+    // In protobuf a text stands as it is, so that a test can search for it.
+    this.payloads.push(body.toString('latin1'));
+    // opentelemetry/proto/collector/trace/v1: resource_spans = 1, scope_spans = 2, spans = 2.
+    const spans = fields(body, 1).flatMap((resource) =>
+      fields(resource, 2).flatMap((scope) => fields(scope, 2)),
+    );
+    this.spans.push(...spans.map(spanOf));
   }
 }
 
-interface OtlpAttribute {
-  readonly key: string;
-  readonly value: {
-    readonly stringValue?: string;
-    readonly intValue?: number;
-    readonly doubleValue?: number;
+/** A span of opentelemetry/proto/trace/v1/trace.proto. */
+function spanOf(message: Buffer): ReceivedSpan {
+  const [parent] = fields(message, 4);
+  return {
+    traceId: fields(message, 1)[0]?.toString('hex') ?? '',
+    spanId: fields(message, 2)[0]?.toString('hex') ?? '',
+    ...(parent && parent.length > 0 && { parentSpanId: parent.toString('hex') }),
+    name: fields(message, 5)[0]?.toString() ?? '',
+    attributes: Object.fromEntries(fields(message, 9).map(attributeOf)),
   };
 }
 
-interface OtlpRequest {
-  readonly resourceSpans: ReadonlyArray<{
-    readonly scopeSpans: ReadonlyArray<{
-      readonly spans: ReadonlyArray<
-        Omit<ReceivedSpan, 'attributes'> & { readonly attributes: readonly OtlpAttribute[] }
-      >;
-    }>;
-  }>;
+/** A KeyValue of opentelemetry/proto/common/v1/common.proto, with a string or a whole number. */
+function attributeOf(message: Buffer): [string, string | number] {
+  const [value = Buffer.alloc(0)] = fields(message, 2);
+  const [text] = fields(value, 1);
+  return [fields(message, 1)[0]?.toString() ?? '', text?.toString() ?? numbers(value, 3)[0] ?? ''];
 }
 
-const plain = (attributes: readonly OtlpAttribute[]): Record<string, string | number> =>
-  Object.fromEntries(
-    attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue ?? value.doubleValue ?? '']),
-  );
+/** The fields of a protobuf message that have this number and a length (https://protobuf.dev/programming-guides/encoding/). */
+const fields = (message: Buffer, number: number): Buffer[] =>
+  entries(message).flatMap((entry) => (entry.number === number && entry.bytes ? [entry.bytes] : []));
+
+const numbers = (message: Buffer, number: number): number[] =>
+  entries(message).flatMap((entry) => (entry.number === number && !entry.bytes ? [entry.value] : []));
+
+interface Entry {
+  readonly number: number;
+  readonly value: number;
+  readonly bytes?: Buffer;
+}
+
+function entries(message: Buffer): Entry[] {
+  const found: Entry[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 1; ; shift *= 128) {
+      const byte = message[at++] ?? 0;
+      value += (byte & 127) * shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const number = Math.floor(tag / 8);
+    const width = { 1: 8, 5: 4 }[tag % 8];
+    if (width !== undefined) at += width;
+    else if (tag % 8 === 2) {
+      const length = varint();
+      found.push({ number, value: length, bytes: message.subarray(at, at + length) });
+      at += length;
+    } else found.push({ number, value: varint() });
+  }
+  return found;
+}

@@ -1,25 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as elapsed } from 'node:timers/promises';
-import {
-  type Context,
-  context,
-  type Span as OtelSpan,
-  SpanKind as OtelSpanKind,
-  ROOT_CONTEXT,
-  SpanStatusCode,
-  TraceFlags,
-  trace,
-} from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { SpanKind as OtelSpanKind, type SpanContext } from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import {
-  BatchSpanProcessor,
-  ParentBasedSampler,
-  TraceIdRatioBasedSampler,
-  TracerProvider,
-} from '@opentelemetry/sdk-trace';
-import { SPAN_ATTRIBUTES, type SpanAttributes } from './attributes.ts';
-import type { OpenSpan, Span, SpanKind, Tracing } from './tracing.ts';
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
+import { allowed, RandomHex, RecordedSpan, SAMPLED, type SpanOrigin } from './recorded-span.ts';
+import { NO_SPAN, type OpenSpan, type SpanKind, type Tracing } from './tracing.ts';
 
 export interface OpenTelemetryOptions {
   /** Base of an OTLP/HTTP receiver, such as `http://jaeger:4318`; spans go to `/v1/traces` below it. */
@@ -48,119 +34,98 @@ const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /**
- * Records spans with OpenTelemetry and exports them by OTLP/HTTP. The libraries are not patched. Instead, the layers
- * through which all work passes call the facade (tracing.ts). That also works where loader hooks for ES modules do not.
+ * Records spans and exports them by OTLP/HTTP with OpenTelemetry's exporter and batches. No library is patched. The layers
+ * that see everything call the facade (tracing.ts), so tracing also works where loader hooks for ES modules do not.
  */
 export function openTelemetry(options: OpenTelemetryOptions): Tracing {
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  const provider = new TracerProvider({
+  const origin: SpanOrigin = {
+    ids: new RandomHex(),
     resource: resourceFromAttributes({
       'service.name': options.serviceName,
       'service.version': options.serviceVersion,
       'deployment.environment.name': options.environment,
       'process.pid': process.pid,
     }),
-    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(options.sampled) }),
-    spanProcessors: [
-      new BatchSpanProcessor({
-        exporter: new OTLPTraceExporter({
-          url: `${options.endpoint.replace(/\/$/, '')}/v1/traces`,
-          timeoutMillis: EXPORT_TIMEOUT,
-        }),
-        maxQueueSize: MAX_WAITING,
-        scheduledDelayMillis: EXPORT_EVERY,
-        exportTimeoutMillis: EXPORT_TIMEOUT,
-      }),
-    ],
+    instrumentationScope: { name: 'gatehouse', version: options.serviceVersion },
+  };
+  const batches = new BatchSpanProcessor({
+    exporter: new OTLPTraceExporter({
+      url: `${options.endpoint.replace(/\/$/, '')}/v1/traces`,
+      timeoutMillis: EXPORT_TIMEOUT,
+    }),
+    maxQueueSize: MAX_WAITING,
+    scheduledDelayMillis: EXPORT_EVERY,
+    exportTimeoutMillis: EXPORT_TIMEOUT,
   });
-  const tracer = provider.getTracer('gatehouse', options.serviceVersion);
-  const begin = (name: string, kind: SpanKind, attributes: SpanAttributes, parent: Context) =>
-    tracer.startSpan(name, { kind: KINDS[kind], attributes: allowed(attributes) }, parent);
+  const active = new AsyncLocalStorage<RecordedSpan>();
+  const traceOf = (parent: SpanContext | undefined) =>
+    parent
+      ? { traceId: parent.traceId, traceFlags: parent.traceFlags, parent }
+      : { traceId: origin.ids.next(16), traceFlags: Math.random() < options.sampled ? SAMPLED : 0 };
+  const end = (span: RecordedSpan): void => {
+    span.close();
+    batches.onEnd(span);
+  };
 
   return {
     isOn: true,
     span(name, kind, attributes, work) {
-      const parent = kind === 'root' ? ROOT_CONTEXT : context.active();
+      const parent = kind === 'root' ? undefined : active.getStore();
       // Skips statements outside of any span, such as a poll of the mail outbox: each would be a trace of one
       // statement.
-      if (kind === 'client' && !trace.getSpan(parent)) return work(NOT_RECORDED);
-      const span = begin(name, kind, attributes, parent);
-      return context.with(trace.setSpan(parent, span), () => untilSettled(span, () => work(facadeOf(span))));
+      if (parent ? !parent.isSampled : kind === 'client') return work(NO_SPAN);
+      const facts = { name, kind: KINDS[kind], attributes: allowed(attributes) };
+      const span = new RecordedSpan(origin, facts, traceOf(parent?.spanContext()));
+      return active.run(span, () => untilSettled(span, () => work(span), end));
     },
     open(name, attributes, traceparent) {
-      const parent = parentOf(traceparent);
-      const span = begin(name, 'server', attributes, parent);
-      const inside = trace.setSpan(parent, span);
-      return {
-        ...facadeOf(span),
-        enter: (next) => context.with(inside, next),
-        end: () => span.end(),
-      } satisfies OpenSpan;
+      const facts = { name, kind: OtelSpanKind.SERVER, attributes: allowed(attributes) };
+      const span = new RecordedSpan(origin, facts, traceOf(parentOf(traceparent)));
+      return Object.assign(span, {
+        enter: <T>(next: () => T): T => active.run(span, next),
+        end: () => end(span),
+      }) satisfies OpenSpan;
     },
-    current() {
-      const span = trace.getActiveSpan();
-      return span ? facadeOf(span) : NOT_RECORDED;
-    },
-    traceId: () => trace.getActiveSpan()?.spanContext().traceId,
+    current: () => active.getStore() ?? NO_SPAN,
+    traceId: () => active.getStore()?.traceId,
     outgoing() {
-      const span = trace.getActiveSpan()?.spanContext();
+      const span = active.getStore()?.spanContext();
       if (!span) return {};
-      const flags = (span.traceFlags & TraceFlags.SAMPLED).toString(16).padStart(2, '0');
-      return { traceparent: `00-${span.traceId}-${span.spanId}-${flags}` };
+      return { traceparent: `00-${span.traceId}-${span.spanId}-0${span.traceFlags & SAMPLED}` };
     },
-    close: () => Promise.race([provider.shutdown().catch(() => {}), elapsed(EXPORT_TIMEOUT)]),
+    close: () => Promise.race([batches.shutdown().catch(() => {}), elapsed(EXPORT_TIMEOUT)]),
   };
 }
 
-const NOT_RECORDED: Span = { set() {}, rename() {}, fail() {} };
-
-const facadeOf = (span: OtelSpan): Span => ({
-  set: (attributes) => void span.setAttributes(allowed(attributes)),
-  rename: (name) => void span.updateName(name),
-  fail: (error) => failed(span, error),
-});
-
-function failed(span: OtelSpan, error: unknown): void {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  span.setStatus({ code: SpanStatusCode.ERROR });
-  span.setAttribute('error.type', String(code ?? name ?? 'unknown').slice(0, 64));
-}
-
 /** Ends the span with the work, even when the work throws or rejects. */
-function untilSettled<T>(span: OtelSpan, work: () => T): T {
+function untilSettled<T>(span: RecordedSpan, work: () => T, end: (span: RecordedSpan) => void): T {
   let result: T;
   try {
     result = work();
   } catch (error) {
-    failed(span, error);
-    span.end();
+    span.fail(error);
+    end(span);
     throw error;
   }
   if (!(result instanceof Promise)) {
-    span.end();
+    end(span);
     return result;
   }
-  return result
-    .catch((error: unknown) => {
-      failed(span, error);
+  return result.then(
+    (value: unknown) => {
+      end(span);
+      return value;
+    },
+    (error: unknown) => {
+      span.fail(error);
+      end(span);
       throw error;
-    })
-    .finally(() => span.end()) as T;
+    },
+  ) as T;
 }
 
-function parentOf(traceparent: string | undefined): Context {
+function parentOf(traceparent: string | undefined): SpanContext | undefined {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? '') ?? [];
-  if (traceId === undefined || spanId === undefined || flags === undefined) return ROOT_CONTEXT;
-  const traceFlags = Number.parseInt(flags, 16) & TraceFlags.SAMPLED;
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
-}
-
-const ALLOWED: ReadonlySet<string> = new Set(SPAN_ATTRIBUTES);
-
-/** Removes other attributes. The compiler checks the names too, but a cast can bypass it. */
-function allowed(attributes: SpanAttributes): Record<string, string | number> {
-  return Object.fromEntries(Object.entries(attributes).filter(([name]) => ALLOWED.has(name))) as Record<
-    string,
-    string | number
-  >;
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & SAMPLED, isRemote: true };
 }

@@ -23,8 +23,7 @@ export interface TelemetryOptions {
 /** The packages of the `import()` below. They are optional: npm installs them only on request. */
 const OPEN_TELEMETRY = [
   '@opentelemetry/api',
-  '@opentelemetry/context-async-hooks',
-  '@opentelemetry/exporter-trace-otlp-http',
+  '@opentelemetry/exporter-trace-otlp-proto',
   '@opentelemetry/resources',
   '@opentelemetry/sdk-trace',
 ];

@@ -43,7 +43,8 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-const NO_SPAN: OpenSpan = {
+/** Records nothing. */
+export const NO_SPAN: OpenSpan = {
   set() {},
   rename() {},
   fail() {},
