@@ -9,9 +9,12 @@ export default {
   reporters: ['default', '<rootDir>/tests/support/retry-reporter.ts'],
   globalSetup: '<rootDir>/tests/support/global-setup.js',
   globalTeardown: '<rootDir>/tests/support/global-teardown.js',
+  testSequencer: '<rootDir>/tests/support/longest-first.ts',
   testTimeout: 120_000,
   // Most tests wait for a database, a timer or a process: on two cores Jest alone would run one file at a time.
-  maxWorkers: 3,
+  maxWorkers: 4,
+  // Jest never frees the modules of a file that are ES modules: 60 MB for each. A worker starts anew beyond this.
+  workerIdleMemoryLimit: '1500MB',
   collectCoverageFrom: ['src/**/*.ts'],
   transform: {
     '^.+\\.ts$': [

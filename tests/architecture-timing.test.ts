@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { LONGEST } from './support/longest-first.ts';
 import { retriesOf, timingReason } from './support/timing-mark.ts';
 
 /**
@@ -44,6 +45,12 @@ describe('the mark @timing', () => {
     expect(timingReason('/** @timing: measures a second */\n')).toBe('measures a second');
     expect(timingReason('import x;\n/** @timing: measures a second */\n')).toBeUndefined();
     expect(timingReason('/** @timing */\n')).toBeUndefined();
+  });
+});
+
+describe('the files that start first', () => {
+  it('exist', () => {
+    expect(LONGEST.filter((file) => !existsSync(file))).toEqual([]);
   });
 });
 
