@@ -93,7 +93,8 @@ export function openTelemetry(options: OpenTelemetryOptions): Tracing {
       if (!span) return {};
       return { traceparent: `00-${span.traceId}-${span.spanId}-0${span.traceFlags & SAMPLED}` };
     },
-    close: () => Promise.race([batches.shutdown().catch(() => {}), elapsed(EXPORT_TIMEOUT)]),
+    close: () =>
+      Promise.race([batches.shutdown().catch(() => {}), elapsed(EXPORT_TIMEOUT, undefined, { ref: false })]),
   };
 }
 
