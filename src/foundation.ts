@@ -6,24 +6,29 @@ import { serversOf } from './platform/database/index.ts';
 import { EmbeddedPostgresError, joinEmbeddedPostgres } from './platform/embedded-postgres/index.ts';
 import { type GeneratedSecrets, generatedSecrets } from './platform/generated-secrets.ts';
 import type { Keyring } from './platform/keyring.ts';
+import { keyring } from './platform/setting-parsers.ts';
 
 const DATABASE = 'gatehouse';
 const OWNER = 'gatehouse_owner';
 const SERVING = 'gatehouse_app';
 
-/** The parts that all others need: a database with its two logins, and the secret keys. */
-export interface Foundation {
+/** The parts that a process needs to serve. */
+export interface ServingFoundation {
   /** Connection string of the serving login. */
   readonly servingUrl: string;
-  /** Connection string of the login that owns the tables and migrates. */
-  readonly ownerUrl: string;
-  /** The setting of `ownerUrl`; undefined for the embedded PostgreSQL. */
-  readonly ownerSetting?: 'DATABASE_URL' | 'DATABASE_MIGRATION_URL';
   readonly secrets: {
     readonly tokenKeys: Keyring;
     readonly encryptionKeys: Keyring;
     readonly passwordPeppers: Keyring;
   };
+}
+
+/** The parts that all others need: a database with its two logins, and the secret keys. */
+export interface Foundation extends ServingFoundation {
+  /** Connection string of the login that owns the tables and migrates. */
+  readonly ownerUrl: string;
+  /** The setting of `ownerUrl`; undefined for the embedded PostgreSQL. */
+  readonly ownerSetting?: 'DATABASE_URL' | 'DATABASE_MIGRATION_URL';
   /** The place of the data, in words for a person. */
   readonly dataLocation: string;
   /**
@@ -63,6 +68,52 @@ export async function layFoundation(config: Config, onLost: (error: Error) => vo
     close: async () => {},
   };
 }
+
+/** A foundation as text, for a worker. Only what the settings leave out: the rest stands in the worker's own settings. */
+export interface SharedFoundation {
+  readonly servingUrl: string | undefined;
+  readonly secrets: Readonly<Record<keyof ServingFoundation['secrets'], string | undefined>>;
+}
+
+/** What a worker needs of the foundation of its primary, beside its settings. */
+export function shareFoundation({ database, secrets }: Config, foundation: Foundation): SharedFoundation {
+  const generated = (name: keyof Config['secrets']) =>
+    secrets[name] === undefined ? keyringText(foundation.secrets[name]) : undefined;
+  return {
+    servingUrl: database.url === undefined ? foundation.servingUrl : undefined,
+    secrets: {
+      tokenKeys: generated('tokenKeys'),
+      encryptionKeys: generated('encryptionKeys'),
+      passwordPeppers: generated('passwordPeppers'),
+    },
+  };
+}
+
+/**
+ * The foundation of a worker. Its own settings count first, so a worker that starts later has keys that were changed
+ * meanwhile.
+ * @throws {CannotStart} when a setting was removed that the primary still has.
+ */
+export function joinFoundation({ database, secrets }: Config, shared: SharedFoundation): ServingFoundation {
+  const had = <T>(value: T | undefined, name: string): T => {
+    if (value === undefined)
+      throw new CannotStart(`${name} was removed: restart the gateway, with all workers.`);
+    return value;
+  };
+  const keys = (name: keyof Config['secrets'], setting: string) =>
+    secrets[name] ?? keyring(had(shared.secrets[name], setting));
+  return {
+    servingUrl: database.url ?? had(shared.servingUrl, 'DATABASE_URL'),
+    secrets: {
+      tokenKeys: keys('tokenKeys', 'TOKEN_KEY'),
+      encryptionKeys: keys('encryptionKeys', 'ENCRYPTION_KEY'),
+      passwordPeppers: keys('passwordPeppers', 'PASSWORD_PEPPER'),
+    },
+  };
+}
+
+const keyringText = (keys: Keyring): string =>
+  keys.map(({ secret }) => secret.export().toString('base64')).join(',');
 
 async function layEmbedded(
   config: Config,

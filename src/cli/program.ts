@@ -17,6 +17,7 @@ import {
   migrateUp,
 } from './migrate.ts';
 import { removeFactor } from './remove-factor.ts';
+import type { Signals } from './signals.ts';
 import { start } from './start.ts';
 import type { Streams } from './streams.ts';
 import { printToken, TOKEN_USES, type TokenUse } from './token.ts';
@@ -27,12 +28,11 @@ export interface ProgramOptions {
   readonly environment: Environment;
   readonly workingFolder: string;
   readonly streams: Streams;
-  /** Resolves when the process is asked to stop. */
-  readonly stopped: Promise<void>;
+  readonly signals: Signals;
 }
 
 /** The command line. Every command works while the gateway runs and while it is stopped. */
-export function program({ environment, workingFolder, streams, stopped }: ProgramOptions): Command {
+export function program({ environment, workingFolder, streams, signals }: ProgramOptions): Command {
   const { output, errors } = streams;
   const command = new Command('gatehouse')
     .description('A GraphQL auth gateway.')
@@ -60,7 +60,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
   command
     .command('start')
     .description('run the gateway')
-    .action(() => start({ config: readConfig(), output, errors, stopped }));
+    .action(() => start({ config: readConfig(), output, errors, signals }));
 
   const migrations = command.command('migrate').description('change the schema of the database');
   migrations
@@ -121,7 +121,7 @@ export function program({ environment, workingFolder, streams, stopped }: Progra
     .option('--with-superusers', 'import accounts with the role superuser too')
     .description('create accounts; existing accounts stay as they are')
     .action((file: string, options: ImportUsersOptions) =>
-      importUsers(config(), streams, { file, workingFolder, stopped }, options),
+      importUsers(config(), streams, { file, workingFolder, stopped: signals.stopped }, options),
     );
   users
     .command('export')

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { UserImport } from '../administration/index.ts';
 import type { SecondFactorChanges } from '../authenticators/index.ts';
 import type { Config } from '../config/index.ts';
-import type { Foundation } from '../foundation.ts';
+import type { ServingFoundation } from '../foundation.ts';
 import { drained } from '../http/index.ts';
 import {
   composeModules,
@@ -19,6 +19,7 @@ import { Hints } from '../platform/hints.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { MailWriter } from '../platform/mail/index.ts';
 import { Contributions } from '../platform/module-list.ts';
+import { ONLY_WORKER, type WorkerSeat } from '../platform/worker-seat.ts';
 import type { Superusers } from '../roles/index.ts';
 import type { KeyRotation, SigningKeys } from '../sessions/index.ts';
 import { serverOf } from './server.ts';
@@ -30,6 +31,11 @@ export { withMigrations } from './with-migrations.ts';
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
 const DRAIN_TIMEOUT = 10_000;
+/**
+ * Seconds that a replaced worker goes on, so that clients that use their connection in that time learn that it closes.
+ * Load balancers need not notice, so this is shorter than SHUTDOWN_DELAY_SECONDS.
+ */
+const RETIREMENT = 2;
 
 export interface CompositionOptions {
   /** For tests, which move it. By default it is the time of the database. */
@@ -40,6 +46,8 @@ export interface CompositionOptions {
   output?: NodeJS.WritableStream;
   /** For mistakes of the operator. By default they go to the log alone. */
   hints?: Hints;
+  /** Which of the processes on this port it is. By default it is the only one. */
+  worker?: WorkerSeat;
 }
 
 /** The gateway, put together. */
@@ -62,6 +70,11 @@ export interface Gateway {
    * closing loses no request.
    */
   drain(): Promise<void>;
+  /**
+   * For a worker whose replacement is there. It stays ready, since the gateway does. Resolves after two seconds, in which
+   * each answer says that its connection closes.
+   */
+  retire(): Promise<void>;
   /** Accepts nothing more; what is in flight is finished; then every part is closed. */
   close(): Promise<void>;
 }
@@ -73,7 +86,7 @@ export interface Gateway {
  */
 export async function compose(
   config: Config,
-  foundation: Foundation,
+  foundation: ServingFoundation,
   log: Logger,
   options: CompositionOptions = {},
 ): Promise<Gateway> {
@@ -89,13 +102,14 @@ export async function compose(
 
 async function build(
   config: Config,
-  foundation: Foundation,
+  foundation: ServingFoundation,
   log: Logger,
   {
     clock,
     serving = true,
     output = process.stdout,
     hints = new Hints(log, undefined),
+    worker = ONLY_WORKER,
     closing,
   }: CompositionOptions & { closing: Closing },
 ): Promise<Gateway> {
@@ -107,18 +121,19 @@ async function build(
     notices: NOTICES,
     metrics: METRICS,
   };
-  const surroundings = { foundation, log, hints, clock, output, closing, contributions, declared };
+  const surroundings = { foundation, worker, log, hints, clock, output, closing, contributions, declared };
   const services = await composeModules({ config, surroundings }, contributions);
   const { platform, sessions, accounts, authenticators, recovery, roles, administration } = services;
-  const workers = contributions.of('workers');
-  closing.push(...workers.map((worker) => () => worker.stop()));
+  const background = contributions.of('workers');
+  closing.push(...background.map((part) => () => part.stop()));
 
   let draining = false;
-  const app = await serverOf(services, () => draining);
+  let retiring = false;
+  const app = await serverOf(services, { isDraining: () => draining, isRetiring: () => retiring });
   closing.push(() => app.close());
 
   for (const start of contributions.of('starters')) await start();
-  if (serving) for (const worker of workers) await worker.start();
+  if (serving) for (const part of background) await part.start();
   return {
     app,
     fork: platform.fork,
@@ -132,6 +147,10 @@ async function build(
     drain() {
       draining = true;
       return drained(app.server, config.http.shutdownDelaySeconds);
+    },
+    retire() {
+      retiring = true;
+      return drained(app.server, RETIREMENT);
     },
     async close() {
       draining = true;

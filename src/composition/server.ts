@@ -2,22 +2,21 @@ import type { FastifyInstance } from 'fastify';
 import { buildSchema } from '../graphql/index.ts';
 import { createServer } from '../http/index.ts';
 import { RESOLVERS, type Services } from '../modules.ts';
-import { POOL_SIZE } from '../platform/compose.ts';
 import { databaseReady } from '../platform/database/index.ts';
 
 /**
- * Operations at once, beside those that may wait for a hash: five for each connection to the database. More would only
- * wait for one, and so would the reading of revocations, without which every access token costs a query.
+ * Operations at once for each connection to the database, beside those that may wait for a hash. More would only wait
+ * for one, and so would the reading of revocations, without which every access token costs a query.
  */
-const MAX_OPERATIONS = 5 * POOL_SIZE;
+const OPERATIONS_PER_CONNECTION = 5;
 
 /** The server of all schema fields and routes that the modules contribute. */
 export async function serverOf(
   { config, surroundings, platform, sessions, passwords, graphql, http }: Services,
-  isDraining: () => boolean,
+  { isDraining, isRetiring }: { isDraining: () => boolean; isRetiring: () => boolean },
 ): Promise<FastifyInstance> {
   const { contributions, declared } = surroundings;
-  const { log, hints, fork, audit, redis, rateLimiter, devMailbox, clockOffsetSeconds } = platform;
+  const { log, hints, poolSize, fork, audit, redis, rateLimiter, devMailbox, clockOffsetSeconds } = platform;
   const schema = await buildSchema({
     resolvers: RESOLVERS,
     isAuthorized: graphql.isAuthorized,
@@ -28,12 +27,13 @@ export async function serverOf(
     production: config.production,
     introspection: config.graphql.introspection,
     // An operation that waits for a hash costs nothing meanwhile, and must not keep the others out.
-    maxOperations: MAX_OPERATIONS + passwords.hashPlaces,
+    maxOperations: OPERATIONS_PER_CONNECTION * poolSize + passwords.hashPlaces,
     schema,
     tokenCookies: contributions.of('cookieNames'),
     routes: contributions.of('routes'),
     guardedRoutes: contributions.of('guardedRoutes'),
     devMailbox,
+    closesConnections: () => isDraining() || isRetiring(),
     health: {
       isDraining,
       clockOffsetSeconds,

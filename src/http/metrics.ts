@@ -9,4 +9,5 @@ export const httpRequests = new Counter({
 export const webSockets = new Gauge({
   name: 'gatehouse_websockets',
   help: 'WebSockets that are open in this process.',
+  across: 'sum',
 });

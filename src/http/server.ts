@@ -76,6 +76,8 @@ export interface ServerOptions {
   /** Names of the cookies that carry tokens, or bind something to a browser. */
   readonly tokenCookies: readonly string[];
   readonly health: HealthOptions;
+  /** Whether answers announce that their connection closes, before a stop. */
+  readonly closesConnections: () => boolean;
   /** HTTP routes of capabilities. */
   readonly routes: readonly FastifyPluginAsync[];
   /** Routes that accept a cookie as a credential, and that pages of other origins may call. */
@@ -131,7 +133,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     // body for as long as a request may take.
     const early = isStillSending(request);
     if (early) closeInStages(request.raw);
-    if (early || options.health.isDraining()) reply.header('connection', 'close');
+    if (early || options.closesConnections()) reply.header('connection', 'close');
   });
 
   const noteForwarding = untrustedProxyHint(hints, options.trustedProxies);

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import {
   type ComputedDefault,
   type Setting,
@@ -5,7 +6,7 @@ import {
   setting,
   settingsSection,
 } from '../platform/setting-declaration.ts';
-import { flag, wholeNumber } from '../platform/setting-parsers.ts';
+import { accepting, flag, wholeNumber } from '../platform/setting-parsers.ts';
 
 const MOST = 1_000_000;
 const count = wholeNumber({ min: 1, max: MOST });
@@ -22,11 +23,18 @@ const forNetwork = (whole: Setting<number>, perClient: Setting<number>): Compute
   value: ({ of }) => Math.max(of(perClient), part(of(whole), 3 / 4)),
 });
 
+/** More than cores of common servers, and few enough for the connections that each one opens. */
+const MAX_WORKERS = 64;
+const anyWorkers = wholeNumber({ min: 1, max: MAX_WORKERS });
+const workers = accepting(`1 to ${MAX_WORKERS}, or \`auto\``, (value) =>
+  value === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : anyWorkers(value),
+);
+
 const MAX_CONNECTIONS = setting('MAX_CONNECTIONS', {
   parse: wholeNumber({ min: 10, max: MOST }),
   default: 8_000,
   description:
-    'Open connections of one process. Each takes about 20 kB. Keep it below the limit of open files. See [budgets](#budgets-of-connections).',
+    'Open connections of one process, as in all of these budgets. Each takes about 20 kB. Keep it below the limit of open files. See [budgets](#budgets-of-connections).',
 });
 const MAX_CONNECTIONS_PER_CLIENT = setting('MAX_CONNECTIONS_PER_CLIENT', {
   parse: count,
@@ -51,6 +59,12 @@ const MAX_WEBSOCKETS_PER_CLIENT = setting('MAX_WEBSOCKETS_PER_CLIENT', {
 export const HTTP_SETTINGS = settingsSection({
   title: 'Server',
   settings: {
+    workers: setting('WORKERS', {
+      parse: workers,
+      default: 1,
+      description:
+        'Processes that share the port. `auto` is one for each processor. See [workers](operations/workers.md).',
+    }),
     requireRequestId: setting('REQUIRE_REQUEST_ID', {
       parse: flag,
       default: false,
@@ -95,6 +109,7 @@ export const HTTP_SETTINGS = settingsSection({
   },
   config: (of) => ({
     http: {
+      workers: of.workers,
       requireRequestId: of.requireRequestId,
       requestMaxAgeSeconds: of.requestMaxAgeSeconds,
       shutdownDelaySeconds: of.shutdownDelaySeconds,

@@ -6,6 +6,7 @@ import type { OneTimeTokenServices } from '../one-time-tokens/index.ts';
 import type { PlatformServices, PlatformSettings } from '../platform/compose.ts';
 import type { Composed, ServicesOf } from '../platform/module-type.ts';
 import type { ConfigOf } from '../platform/setting-declaration.ts';
+import { shareOf } from '../platform/worker-seat.ts';
 import type { SessionServices } from '../sessions/index.ts';
 import { AccountFactors } from './account-factors.ts';
 import { CurrentPasswordCheck } from './current-password-check.ts';
@@ -34,7 +35,7 @@ export type PasswordServices = ServicesOf<typeof composePasswords>;
 /** @throws {InvalidSettings} a pepper is missing that a stored hash needs. */
 export async function composePasswords({
   config,
-  platform: { secrets, clock, closing, rateLimiter, fork, audit },
+  platform: { secrets, worker, clock, closing, rateLimiter, fork, audit },
   oneTimeTokens: { tokens },
   notices: { notices },
   sessions: { revocations, signOut, renewals },
@@ -50,7 +51,8 @@ export async function composePasswords({
   identities: IdentityServices;
 }) {
   const { password, productName } = config;
-  const threads = Math.max(1, availableParallelism() - 1);
+  // One processor is left to the event loop. Workers divide the threads, and have at least one each.
+  const threads = shareOf(Math.max(1, availableParallelism() - 1), worker);
   const hasher = new PasswordHasher({
     ...password,
     peppers: secrets.passwordPeppers,

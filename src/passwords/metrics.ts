@@ -3,6 +3,7 @@ import { Gauge, Histogram } from '../platform/telemetry/index.ts';
 export const hashQueueLength = new Gauge({
   name: 'gatehouse_password_hash_queue_length',
   help: 'Password hashes that wait for a thread of this process.',
+  across: 'sum',
 });
 
 export const hashSeconds = new Histogram({

@@ -14,7 +14,13 @@ import { DevMailbox, MailOutbox, oldDevMails, oldMailJobs } from './mail/index.t
 import type { MAIL_SETTINGS } from './mail/settings.ts';
 import type { Contributions } from './module-list.ts';
 import type { Composed, NoticeTexts, ServicesOf } from './module-type.ts';
-import { InProcessTokenBuckets, RateLimiter, RedisTokenBuckets, type RuleTable } from './rate-limit/index.ts';
+import {
+  DividedTokenBuckets,
+  InProcessTokenBuckets,
+  RateLimiter,
+  RedisTokenBuckets,
+  type RuleTable,
+} from './rate-limit/index.ts';
 import type { RATE_LIMIT_SETTINGS } from './rate-limit/settings.ts';
 import { RedisConnection } from './redis/index.ts';
 import type { REDIS_SETTINGS } from './redis/settings.ts';
@@ -23,9 +29,12 @@ import type { SERVER_SETTINGS } from './server-settings.ts';
 import type { ConfigOf } from './setting-declaration.ts';
 import type { Metric } from './telemetry/index.ts';
 import type { TELEMETRY_SETTINGS } from './telemetry/settings.ts';
+import type { WorkerSeat } from './worker-seat.ts';
 
-/** Connections of one process: with a few processes this stays below PostgreSQL's default of 100. */
-export const POOL_SIZE = 20;
+/** Connections of a process alone: with a few processes this stays below PostgreSQL's default of 100. */
+const POOL_SIZE = 20;
+/** Connections of one of several workers. Ten keep one core busy, and eight workers stay below that default. */
+const WORKER_POOL_SIZE = 10;
 
 /** What the process gives, before any module. */
 export interface Surroundings {
@@ -33,6 +42,8 @@ export interface Surroundings {
     readonly servingUrl: string;
     readonly secrets: Readonly<Record<'tokenKeys' | 'encryptionKeys' | 'passwordPeppers', Keyring>>;
   };
+  /** Which of the processes on this port this one is. */
+  readonly worker: WorkerSeat;
   readonly log: Logger;
   readonly hints: Hints;
   /** For tests, which move it; undefined: the time of the database. */
@@ -75,7 +86,7 @@ export async function composePlatform({
   config: PlatformSettings;
   surroundings: Surroundings;
 }) {
-  const { foundation, log, hints, closing, contributions, declared } = surroundings;
+  const { foundation, worker, log, hints, closing, contributions, declared } = surroundings;
   const { servingUrl, secrets } = foundation;
   const warn = (message: string, error?: unknown) => log.warn({ err: error }, message);
   const redisFor = (purpose: 'commands' | 'events') =>
@@ -86,17 +97,20 @@ export async function composePlatform({
   if (redis) closing.push(async () => redis.close());
   const databaseClock = new DatabaseClock((message, facts) => log.warn(facts, message));
   const clock = surroundings.clock ?? databaseClock;
-  const buckets = redis ? new RedisTokenBuckets(redis, clock, warn) : new InProcessTokenBuckets(clock);
+  const buckets = redis
+    ? new RedisTokenBuckets(redis, clock, warn, worker.count)
+    : new DividedTokenBuckets(new InProcessTokenBuckets(clock), worker.count);
   const rateLimiter = new RateLimiter(buckets, { ...config.rateLimit, rules: declared.rateLimits });
 
   const counters =
     config.telemetry.metricsPort === undefined
       ? []
       : declared.metrics.filter((metric) => metric instanceof AuditCounter);
+  const poolSize = worker.count === 1 ? POOL_SIZE : WORKER_POOL_SIZE;
   const orm = createOrm({
     url: servingUrl,
     schema: declared.schema,
-    poolSize: POOL_SIZE,
+    poolSize,
     runsAfterCommit: counters.length > 0,
   });
   closing.push(() => orm.close());
@@ -127,6 +141,8 @@ export async function composePlatform({
   return {
     services: {
       secrets,
+      worker,
+      poolSize,
       log,
       hints,
       closing,

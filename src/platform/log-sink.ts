@@ -1,6 +1,7 @@
 import { fstatSync, write as writeTo } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { DestinationStream } from 'pino';
+import { WholeLines } from './whole-lines.ts';
 
 /** Bytes that may wait for a slow reader of the log. A line has about 300 bytes, so these are some 25,000 lines. */
 const MAX_WAITING = 8 * 1024 * 1024;
@@ -51,15 +52,18 @@ export class LogSink implements DestinationStream {
   }
 }
 
-/** The sink for standard error. Node writes to pipes, sockets and terminals without blocking, but not to files. */
-export function standardError(): LogSink {
+/**
+ * The sink for standard error. Node writes to pipes, sockets and terminals without blocking, but not to files.
+ * @param options.isShared whether other processes write to it too
+ */
+export function standardError({ isShared = false } = {}): LogSink {
   const kind = fstatSync(STANDARD_ERROR);
   if (!kind.isFIFO() && !kind.isSocket() && !isatty(STANDARD_ERROR)) {
     return new LogSink(new FileWriter(STANDARD_ERROR));
   }
   // After the reader has gone, each write fails by itself, and the sink counts it.
   if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
-  return new LogSink(process.stderr);
+  return new LogSink(isShared ? new WholeLines(process.stderr) : process.stderr);
 }
 
 /** Appends to an open file. After a failed write, such as on a full disk, later ones are still tried. */

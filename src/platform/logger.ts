@@ -7,12 +7,13 @@ export type Logger = pino.Logger;
 /**
  * Makes the logger: one JSON object per line, times in UTC, on standard error, since standard output is for people and
  * pipes. Of the data that a client sends, only the request id is logged.
+ * @param worker the number of the worker, when there are several
  */
-export function createLogger(level: string, destination: DestinationStream): Logger {
+export function createLogger(level: string, destination: DestinationStream, worker?: number): Logger {
   return pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },

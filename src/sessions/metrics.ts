@@ -23,9 +23,11 @@ export const sessionsRevoked = new AuditCounter(
 export const revocationAge = new Gauge({
   name: 'gatehouse_revocation_age_seconds',
   help: 'Time since this process last read the revocations. Beyond REVOCATION_MAX_STALENESS_SECONDS each request asks the database.',
+  across: 'max',
 });
 
 export const signingKeyAge = new Gauge({
   name: 'gatehouse_signing_key_age_seconds',
   help: 'Age of the key that signs access tokens. Absent for a key of JWT_PRIVATE_KEY_FILE.',
+  across: 'max',
 });

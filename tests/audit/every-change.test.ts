@@ -3,6 +3,7 @@ import { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { FakeApp, NextAction } from '../../examples/blockpass-fakes/index.ts';
 import { program } from '../../src/cli/program.ts';
+import { NO_SIGNALS } from '../../src/cli/signals.ts';
 import {
   type BlockpassWorld,
   SignInPage,
@@ -147,7 +148,7 @@ async function command(
   const input = Readable.from([Buffer.from(typed)]) as unknown as NodeJS.ReadStream;
   const streams = { input, output: nowhere, errors: nowhere };
   const [{ now } = { now: '' }] = await gateway.database.query<{ now: string }>('select now()::text');
-  const reply = await program({ environment, workingFolder: '.', streams, stopped: new Promise(() => {}) })
+  const reply = await program({ environment, workingFolder: '.', streams, signals: NO_SIGNALS })
     .parseAsync([...args], { from: 'user' })
     .then(
       () => ({ code: undefined }),

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { program } from '../../src/cli/program.ts';
+import { NO_SIGNALS } from '../../src/cli/signals.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newSecrets } from '../support/gateway.ts';
@@ -37,7 +38,7 @@ async function atTerminal(args: string[], answer: string): Promise<string> {
       environment,
       workingFolder: '/nonexistent',
       streams: { input, output, errors: output } as unknown as Streams,
-      stopped: new Promise(() => {}),
+      signals: NO_SIGNALS,
     }).parseAsync(['node', 'gatehouse', ...args]);
   } finally {
     output.end();

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { runCommand } from '../../src/cli/run.ts';
+import { NO_SIGNALS } from '../../src/cli/signals.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import type { Environment } from '../../src/platform/settings.ts';
 import { noteKeys, refuseSecretsIn } from './secret-watch.ts';
@@ -29,7 +30,7 @@ export async function command(
     environment,
     workingFolder: process.cwd(),
     streams: streams as unknown as Streams,
-    stopped: new Promise(() => {}),
+    signals: NO_SIGNALS,
   });
   streams.output.end();
   streams.errors.end();

@@ -4,6 +4,7 @@ export const databaseConnections = new Gauge({
   name: 'gatehouse_database_connections',
   help: 'Connections of this process to PostgreSQL: busy, idle, and requests that wait for one.',
   labels: ['state'],
+  across: 'sum',
 });
 
 export const statementSeconds = new Histogram({

@@ -1,3 +1,4 @@
+export { DividedTokenBuckets } from './divided-token-buckets.ts';
 export { InProcessTokenBuckets } from './in-process-token-buckets.ts';
 export { type Charge, RateLimiter, type RuleTable } from './rate-limiter.ts';
 export { RedisTokenBuckets } from './redis-token-buckets.ts';

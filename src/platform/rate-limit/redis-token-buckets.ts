@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type RedisConnection, RedisScript } from '../redis/index.ts';
+import { DividedTokenBuckets } from './divided-token-buckets.ts';
 import { InProcessTokenBuckets } from './in-process-token-buckets.ts';
-import type { BucketRule } from './rules.ts';
 import type { Bucket, TokenBuckets } from './token-bucket.ts';
 
 /**
@@ -39,30 +39,33 @@ end
 return waits`);
 
 /**
- * Counts in Redis, for all processes together. While Redis is away, each process counts alone, at half the burst and
- * half the rate. With two processes that is the limit of the rule, and there is always a limit.
+ * Counts in Redis, for all processes together. While Redis is away, each gateway counts alone, at half the burst and
+ * half the rate. With two gateways that is the limit of the rule, and there is always a limit. The workers of a gateway
+ * divide its half.
  */
 export class RedisTokenBuckets implements TokenBuckets {
-  private readonly own: InProcessTokenBuckets;
+  private readonly own: TokenBuckets;
   private countsHere = false;
 
+  /** @param workers number of processes of this gateway */
   constructor(
     private readonly redis: RedisConnection,
     clock: Clock,
     private readonly log: (message: string, error?: unknown) => void,
+    workers = 1,
   ) {
-    this.own = new InProcessTokenBuckets(clock);
+    this.own = new DividedTokenBuckets(new InProcessTokenBuckets(clock), 2 * workers);
   }
 
   async take(buckets: readonly Bucket[]): Promise<readonly number[]> {
     const inRedis = async () => (await this.inRedis('take', buckets)).map((wait) => Math.ceil(wait / 1000));
-    return this.orHere(inRedis, () => this.own.take(buckets.map(tightenedBucket)));
+    return this.orHere(inRedis, () => this.own.take(buckets));
   }
 
   /** When Redis came or went since the take, one bucket gains a token, and the other one lacks it. */
   async giveBack(bucket: Bucket): Promise<void> {
     const inRedis = async () => void (await this.inRedis('give', [bucket]));
-    return this.orHere(inRedis, () => this.own.giveBack(tightenedBucket(bucket)));
+    return this.orHere(inRedis, () => this.own.giveBack(bucket));
   }
 
   private async inRedis(change: 'take' | 'give', buckets: readonly Bucket[]): Promise<number[]> {
@@ -95,14 +98,6 @@ export class RedisTokenBuckets implements TokenBuckets {
     );
   }
 }
-
-/** Half of the rule, in burst and in rate; at least one token. */
-export function tightened({ burst, perSeconds }: BucketRule): BucketRule {
-  const half = Math.max(1, Math.floor(burst / 2));
-  return { burst: half, perSeconds: (perSeconds * 2 * half) / burst };
-}
-
-const tightenedBucket = (bucket: Bucket): Bucket => ({ ...bucket, rule: tightened(bucket.rule) });
 
 /**
  * Hashed, so that typed names and e-mail addresses stay out of Redis dumps, and every key is short. The group is the

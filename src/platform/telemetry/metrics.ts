@@ -79,9 +79,19 @@ export interface Reading<Label extends string> {
   readonly labels: Labels<Label>;
 }
 
+/** Makes one value of those of several workers. What all workers read from the same place must not be added up. */
+export type Across = 'sum' | 'min' | 'max';
+
 /** A value that is read when metrics are collected. */
 export class Gauge<Label extends string = never> extends Instrument<Label> {
   readonly kind = 'gauge';
+  readonly across: Across;
+
+  constructor(declaration: Declaration<Label> & { readonly across: Across }) {
+    super(declaration);
+    this.across = declaration.across;
+  }
+
   private reader: () => Promise<ReadonlyArray<Reading<Label>>> | ReadonlyArray<Reading<Label>> = () => [];
 
   /** Sets how to read the value. Called by the part that knows it. */

@@ -6,19 +6,28 @@ export interface Collector {
   readonly contentType: string;
   /** The current values, in the text format of Prometheus. */
   text(): Promise<string>;
-  /** The same for a process that sums up several (prom-client, `AggregatorRegistry`). */
-  json(): Promise<object[]>;
 }
 
-/** Collects `metrics`, and those of Node: process, event loop, garbage collection. */
-export function prometheus(metrics: readonly Metric[]): Collector {
+/** The metrics of one process, for a process that adds up several. prom-client knows the rest of their form. */
+export type Snapshot = ReadonlyArray<{ readonly name: string; readonly type: string }>;
+
+/** Collects the metrics of one process. */
+export interface ProcessCollector extends Collector {
+  snapshot(): Promise<Snapshot>;
+}
+
+/**
+ * Collects metrics of this process.
+ * @param options.ofNode whether to add those of Node: process, event loop, garbage collection
+ */
+export function prometheus(metrics: readonly Metric[], { ofNode = true } = {}): ProcessCollector {
   const register = new Registry();
-  collectDefaultMetrics({ register });
+  if (ofNode) collectDefaultMetrics({ register });
   for (const metric of metrics) collect(metric, register);
   return {
     contentType: register.contentType,
     text: () => register.metrics(),
-    json: () => register.getMetricsAsJSON(),
+    snapshot: async () => (await register.getMetricsAsJSON()) as unknown as Snapshot,
   };
 }
 
@@ -39,8 +48,11 @@ function collect(metric: Metric, register: Registry): void {
     case 'gauge': {
       const gauge = new Gauge({
         ...shape,
+        aggregator: metric.across,
         async collect() {
           gauge.reset();
+          // `reset` gives a gauge without labels the value 0.
+          if (shape.labelNames.length === 0) gauge.remove();
           // A gauge that cannot be read has no value. The others are still reported.
           await metric.read().catch(() => {});
         },

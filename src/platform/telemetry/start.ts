@@ -1,6 +1,9 @@
 import { CannotStart } from '../cannot-start.ts';
 import { errorReports, startErrorReports } from './error-reports.ts';
 import type { Metric } from './metrics.ts';
+import type { WorkersHealth } from './metrics-server.ts';
+import type { Snapshot } from './prometheus.ts';
+import type { MetricsSource, SummedMetrics } from './summed-metrics.ts';
 import { startTracing, tracing } from './tracing.ts';
 
 export interface TelemetryOptions {
@@ -18,7 +21,24 @@ export interface TelemetryOptions {
   readonly sentryDsn: string | undefined;
   /** Fraction of the traces that are recorded, 0 to 1. */
   readonly sampled: number;
+  /** By default the process is alone. */
+  readonly role?: MetricsRole;
 }
+
+/**
+ * Where the metrics of this process go: to Prometheus, or in a worker to the process that adds up those of all. That process
+ * has no spans.
+ */
+export type MetricsRole =
+  | { readonly kind: 'alone' }
+  | { readonly kind: 'worker'; readonly offer: (snapshot: () => Promise<Snapshot>) => void }
+  | {
+      readonly kind: 'primary';
+      readonly sources: () => readonly MetricsSource[];
+      /** Called with the sum, to tell it which workers have ended. */
+      readonly sum: (sum: SummedMetrics) => void;
+      readonly health: () => WorkersHealth;
+    };
 
 /** The packages of the `import()` below. They are optional: npm installs them only on request. */
 const OPEN_TELEMETRY = [
@@ -59,15 +79,37 @@ async function startMetrics({
   metricsPort: port,
   host,
   metrics,
+  role = { kind: 'alone' },
 }: TelemetryOptions): Promise<() => Promise<void>> {
   if (port === undefined) return async () => {};
   const { prometheus } = await optional('METRICS_PORT', ['prom-client'], () => import('./prometheus.ts'));
+  if (role.kind === 'worker') {
+    role.offer(prometheus(metrics).snapshot);
+    return async () => {};
+  }
   const { serveMetrics } = await import('./metrics-server.ts');
-  return serveMetrics(prometheus(metrics), { host, port }).catch((error: NodeJS.ErrnoException) => {
+  const collector = role.kind === 'alone' ? prometheus(metrics) : await summed(metrics, role);
+  const health = role.kind === 'primary' ? role.health : undefined;
+  return serveMetrics(collector, { host, port, health }).catch((error: NodeJS.ErrnoException) => {
     throw new CannotStart(
       `METRICS_PORT ${port} cannot be opened on ${host} (${error.code}): set another one.`,
     );
   });
+}
+
+/** Adds the metrics of the primary itself to those of its workers. */
+async function summed(
+  metrics: readonly Metric[],
+  { sources, sum }: Extract<MetricsRole, { kind: 'primary' }>,
+): Promise<SummedMetrics> {
+  const [{ prometheus }, { SummedMetrics }] = await Promise.all([
+    import('./prometheus.ts'),
+    import('./summed-metrics.ts'),
+  ]);
+  const own = prometheus(metrics, { ofNode: false });
+  const all = new SummedMetrics(sources, own);
+  sum(all);
+  return all;
 }
 
 async function optional<T>(setting: string, packages: readonly string[], load: () => Promise<T>): Promise<T> {
