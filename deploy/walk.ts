@@ -163,7 +163,7 @@ async function checkClientIp(person: Person): Promise<void> {
 
 /** A guess from another address, with a forged X-Forwarded-For. */
 async function wrongLogin(url = '', username = '', localAddress?: string): Promise<void> {
-  const input = { identifier: username, password: 'not the password of anybody' };
+  const input = { identifier: username, password: 'a wrong password' };
   const outgoing = request(`${url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.7' },

@@ -109,7 +109,7 @@ backend nginx
     ['nginx', NGINX, CLIENT],
     ['HAProxy and nginx', NGINX, HAPROXY],
     ['HAProxy and nginx', `${NGINX},${HAPROXY}`, CLIENT],
-    // Too wide: whatever such a client claims is believed.
+    // Too wide: the gateway believes what the client claims.
     ['HAProxy and nginx', '127.0.0.0/8', FORGED],
   ] as const)('%s with TRUSTED_PROXIES=%s audits %s', async (through, trusted, ip) => {
     expect(await auditedIp(trusted, through)).toEqual([ip]);

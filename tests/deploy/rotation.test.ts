@@ -70,7 +70,7 @@ const newPassword = () => randomBytes(12).toString('hex');
     }
   }
 
-  it('of the three keys signs nobody out in any of its three steps', async () => {
+  it('of the three keys keeps every session in each of its three steps', async () => {
     const names = Object.keys(newSecrets());
     const lists = (first: Record<string, string>, second: Record<string, string>) =>
       Object.fromEntries(names.map((name) => [name, `${first[name]},${second[name]}`]));
