@@ -25,13 +25,13 @@ import { recovery } from './recovery/module.ts';
 import { roles } from './roles/module.ts';
 import { sessions } from './sessions/module.ts';
 
-/** What exists before any module. */
+/** The services that exist before any module. */
 interface Given {
   readonly surroundings: Surroundings;
 }
 
 /**
- * Every module. The compiler refuses one that stands before a module whose services its `compose` asks for.
+ * Every module. The compiler refuses a module that stands before another one whose services its `compose` asks for.
  */
 const LIST = ModuleList.given<Given>()
   .with(platform)
@@ -55,7 +55,7 @@ const LIST = ModuleList.given<Given>()
   .with(google)
   .with(blockpass);
 
-/** Every module, with the types of what it declares. */
+/** Every module, with the types of its declarations. */
 export type Modules = typeof LIST.modules;
 
 /** Every module, each after those that it builds on. */
@@ -76,7 +76,7 @@ export const SCHEMA: DatabaseSchema = {
   migrations: MIGRATIONS,
 };
 
-/** What the login that serves may do. It can do nothing else, so neither can an attacker who takes it over. */
+/** The rights of the login that serves. An attacker who takes the login over has no other rights either. */
 export const SERVING_RIGHTS: ServingRights = {
   tables: Object.fromEntries(Object.entries(tables).map(([name, { rights }]) => [name, rights])),
   functions: MODULES.flatMap(({ functions = [] }) => functions),

@@ -5,8 +5,8 @@ import { parse } from '@swc/core';
 import { MODULES } from '../src/modules.ts';
 
 /**
- * Which folder may import which: the full table behind the arrows of docs/architecture.md. A file at the top
- * of src counts as a folder.
+ * The folders that each folder may import: the full table behind the arrows of docs/architecture.md. A file at
+ * the top of src counts as a folder.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
@@ -153,11 +153,11 @@ describe('imports', () => {
   });
 });
 
-describe('revocations', () => {
-  /** All other code calls the first file, which takes only a transaction that tells the other processes. */
+describe('revocations and epochs', () => {
+  /** All other code calls `revocations.ts`, which takes only a transaction that tells the other processes. */
   const WRITERS = ['src/sessions/lost-revocations.ts', 'src/sessions/revocations.ts'];
 
-  it('and epochs are written in one place', async () => {
+  it('are written in one place', async () => {
     const writers: string[] = [];
     for (const file of files) {
       const text = await readFile(file, 'utf8');
@@ -208,7 +208,7 @@ describe('parameters', () => {
     for (const file of files) {
       const program = await parse(await readFile(file, 'utf8'), { syntax: 'typescript', decorators: true });
       eachNode(program.body, (node) => {
-        // Counts those of functions, methods and constructors. Decorated parameters do not count, since
+        // Counts the parameters of functions, methods and constructors. Decorated parameters do not count, since
         // type-graphql fills them by name.
         const params = Array.isArray(node.params) ? (node.params as Array<{ decorators?: unknown[] }>) : [];
         if (params.some(({ decorators = [] }) => decorators.length > 0)) return;

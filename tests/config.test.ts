@@ -171,11 +171,11 @@ describe('the budgets of connections', () => {
     ['MAX_ANONYMOUS_WEBSOCKETS', { MAX_WEBSOCKETS: '100', MAX_ANONYMOUS_WEBSOCKETS: '101' }],
     ['MAX_CONNECTIONS_PER_CLIENT', { MAX_CONNECTIONS_PER_CLIENT: '20', MAX_CONNECTIONS_PER_NETWORK: '10' }],
     ['REQUEST_MAX_AGE_SECONDS', { REQUEST_MAX_AGE_SECONDS: '1.5' }],
-  ])('and the age of a request are refused when they contradict each other: %s', (name, settings) => {
+  ])('are refused when they contradict each other or the age of a request: %s', (name, settings) => {
     expect(problemsOf(settings)).toEqual([expect.stringContaining(name)]);
   });
 
-  it('of a client may equal the whole, which turns it off', () => {
+  it('may give one client the whole budget, which turns the limit of a client off', () => {
     const { connections } = loadConfig({
       MAX_CONNECTIONS: '100',
       MAX_CONNECTIONS_PER_CLIENT: '100',

@@ -26,8 +26,8 @@ export interface AccountDeletionDependencies {
 }
 
 /**
- * Deletes accounts. Foreign keys and `PersonalData.erase` remove all other data about the person together with the row.
- * The audit trail keeps only the id.
+ * Deletes accounts. Foreign keys and `PersonalData.erase` (`personal-data.ts` of each capability) remove all other data
+ * about the person together with the row. The audit trail keeps only the id.
  */
 export class AccountDeletion {
   constructor(private readonly deps: AccountDeletionDependencies) {}

@@ -40,7 +40,7 @@ export const registrationMarks = {
     return rows.length > 0;
   },
 
-  /** Of many registrations, the marks of those that still have one. */
+  /** Returns the marks of these registrations, by registration. A registration may have lost its mark. */
   async of(em: EntityManager, registrationIds: readonly string[]): Promise<Map<string, RegistrationMark>> {
     const marks = await em.find(
       RegistrationMark,

@@ -22,8 +22,8 @@ const EVER_ALLOWED = /^(?!\p{M})[\p{L}\p{M}\p{N}._-]+$/u;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
 
 /**
- * Scripts in use today: the recommended ones and those of limited use (Unicode Standard Annex 31, tables 5 and 7). Each
- * line is one writing system, whose scripts may be mixed (UTS 39 section 5.1).
+ * Scripts in use today: the recommended scripts and the scripts of limited use (Unicode Standard Annex 31, tables 5 and
+ * 7). Each line is one writing system, whose scripts may be mixed (UTS 39 section 5.1).
  */
 const WRITING_SYSTEMS = `
   Han Bopomofo

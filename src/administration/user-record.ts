@@ -176,7 +176,7 @@ const LONGEST_BEGINNING = 24;
 /**
  * Makes two usernames: the part before the @, and the same with a number. The number depends only on the address, so
  * the same file always gives the same usernames.
- * @throws {InvalidValue} not even the second one can be a username.
+ * @throws {InvalidValue} neither can be a username.
  */
 function namesFrom({ email, key }: EmailAddress): Pick<ParsedRecord, 'username' | 'otherUsername'> {
   const beginning = usernameFrom(email)

@@ -67,7 +67,7 @@ export class PasswordLogin {
   /**
    * Signs in, or asks for a second factor.
    * @throws {InvalidCredentials} a wrong password, an unknown account, an account without a password, a deactivated
-   *   account, or a wrong security code. All have one message and about one duration.
+   *   account, or a wrong security code. In all these cases the message is the same, and the duration about the same.
    * @throws {InvalidToken} the password is right, and linkChallenge is not valid for this account.
    * @throws {EmailNotConfirmed} the password is right, and the address must be confirmed first.
    * @throws {BadUserInput} the password is longer than any password can be.

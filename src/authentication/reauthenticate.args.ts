@@ -31,7 +31,7 @@ export function proofArgument(proof: ProofArgument, description: string): ProofA
   return proof;
 }
 
-/** What the caller gave for the argument of a provider. */
+/** The text that the caller gave for the argument of a provider. */
 export const assertionIn = (args: ReauthenticateArgs, { argument }: ProofArgument): string | null => {
   const given: unknown = Reflect.get(args, argument);
   return typeof given === 'string' ? given : null;

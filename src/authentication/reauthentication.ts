@@ -43,7 +43,7 @@ interface PasswordClaim {
   readonly asked: readonly Credential[];
 }
 
-/** What a caller got from an identity provider, unchecked. */
+/** The assertion that a caller got from an identity provider, unchecked. */
 interface Assertion {
   readonly prover: IdentityProver;
   /** The authentication method of the provider, for `amr`. */

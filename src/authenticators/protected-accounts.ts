@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, statement } from '../platform/database/index.ts';
 
-/** @returns those of the accounts that have a second factor. */
+/** @returns the accounts that have a second factor, out of the given ones. */
 export async function protectedAmong(
   em: EntityManager,
   userIds: readonly string[],

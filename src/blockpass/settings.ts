@@ -106,7 +106,7 @@ export const BLOCKPASS_SETTINGS = settingsSection({
       problem('BLOCKPASS_REQUIRED_FIELDS and BLOCKPASS_OPTIONAL_FIELDS must not share a field');
     }
     if (!production || !isSet(BLOCKPASS_CLIENT_ID)) return;
-    // What has a default for the sandbox must be said in production.
+    // Production needs an explicit value for each setting whose default is for the sandbox.
     const issuing = isSet(BLOCKPASS_SIGNING_KEY) ? [BLOCKPASS_ISSUED_CERTIFICATE] : [];
     for (const setting of [BLOCKPASS_BASE_URL, BLOCKPASS_CLIENT_SECRET, ...issuing]) {
       if (!isSet(setting))

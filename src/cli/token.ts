@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts';
 import { CommandError } from './streams.ts';
 import { withGateway } from './with-gateway.ts';
 
-/** The purposes for which a token can be printed. Each is that of one kind of mail. */
+/** The purposes for which a token can be printed. Each purpose belongs to one kind of mail. */
 export const TOKEN_USES = ['confirm-email', 'reset-password'] as const;
 export type TokenUse = (typeof TOKEN_USES)[number];
 

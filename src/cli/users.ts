@@ -18,8 +18,8 @@ export interface ImportUsersOptions {
 
 /**
  * Imports a file of JSON Lines, a JSON array or CSV; `-` is standard input. Progress and problems go to the error
- * stream, the report to the output. After an interruption it stops behind the current batch, and a repeated import goes
- * on from there.
+ * stream, the report to the output. When it is interrupted, it completes the current batch. A repeated import continues
+ * after that batch.
  * @throws {CommandError} at the end, when accounts were refused.
  */
 export async function importUsers(

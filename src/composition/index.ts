@@ -94,7 +94,7 @@ export async function compose(
   try {
     return await build(config, foundation, log, { ...options, closing });
   } catch (error) {
-    // What went wrong first is what the operator must read.
+    // The operator needs the first error, so errors of the cleanup are dropped.
     await closeAll(closing).catch(() => {});
     throw error;
   }

@@ -5,8 +5,9 @@ import { RESOLVERS, type Services } from '../modules.ts';
 import { databaseReady } from '../platform/database/index.ts';
 
 /**
- * Operations at once for each connection to the database, beside those that may wait for a hash. More would only wait
- * for one, and so would the reading of revocations, without which every access token costs a query.
+ * Concurrent operations for each connection to the database, besides those that may wait for a hash. More operations
+ * would only wait for a connection, and so would the reading of revocations. Without that reading, every access token
+ * costs a query.
  */
 const OPERATIONS_PER_CONNECTION = 5;
 

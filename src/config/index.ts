@@ -12,7 +12,7 @@ type Section = Extract<Modules[number], { settings: unknown }>['settings'][numbe
  * `settings.ts` of each folder says what each one means.
  */
 export type Config = ConfigOf<Section> & {
-  /** What is probably a mistake, in sentences for the operator. */
+  /** Probable mistakes, in sentences for the operator. */
   readonly warnings: readonly string[];
 };
 

@@ -5,7 +5,7 @@ const GOOGLE_CLIENT_ID = setting('GOOGLE_CLIENT_ID', {
   parse: list,
   default: [],
   whenUnset: 'off',
-  description: 'OAuth client id of the type _Web application_; those of apps may follow.',
+  description: 'OAuth client id of the type _Web application_. The client ids of apps may follow.',
 });
 const GOOGLE_CLIENT_SECRET = setting('GOOGLE_CLIENT_SECRET', {
   parse: text,
@@ -28,7 +28,7 @@ export const GOOGLE_SETTINGS = settingsSection({
       first === undefined
         ? undefined
         : {
-            /** The first one is that of the web client; ID tokens for the others, those of apps, are accepted too. */
+            /** The id of the web client, then the ids of apps. ID tokens for all of them are accepted. */
             clientIds: [first, ...others] as const,
             clientSecret: secret,
             issuerUrl,

@@ -28,8 +28,8 @@ export type RecordRefusals = (context: Refused, refusals: Iterable<Refusal>) => 
 
 /**
  * Audits refused permissions and rate limits: at most one event a minute for each operation, actor and subject. Without
- * actor and subject, it is one for each network (as rate limits count IPs), and for at most sixty networks.
- * The audit trail would otherwise grow with every attempt, and events can never be removed from it. The log has every
+ * actor and subject, there is one event for each network (as rate limits count IPs), for at most sixty networks. The
+ * audit trail would otherwise grow with every attempt, and events can never be removed from it. The log has every
  * attempt.
  */
 export function refusalTrail(audit: AuditLog, log: FailureLog): RecordRefusals {

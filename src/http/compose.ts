@@ -4,7 +4,7 @@ import { type CallerVerification, requestContexts } from './request-context.ts';
 
 export type HttpServices = ServicesOf<typeof composeHttp>;
 
-/** The server itself is made last, from what all modules contribute (`composition/server.ts`). */
+/** The server itself is made last, from the contributions of all modules (`composition/server.ts`). */
 export function composeHttp({
   platform: { fork },
   sessions: { callerVerification },

@@ -5,7 +5,7 @@ import { type Budget, type Place, PlaceTable } from './place-table.ts';
 
 /** Milliseconds without a request after which a connection is closed. Longer than the 60 s of common proxies. */
 export const KEEP_ALIVE_TIMEOUT = 72_000;
-/** The same when at least nine tenths of the places are taken. */
+/** Like KEEP_ALIVE_TIMEOUT, when at least nine tenths of the places are taken. */
 const LEAST_KEEP_ALIVE = 2_000;
 /** Fractions of taken places. Up to the first, idle connections get their full time; from the second on, the least. */
 const SPARE = 0.5;

@@ -44,7 +44,7 @@ const SANDBOX_POLICY =
 export interface GraphqlOptions {
   readonly schema: GraphQLSchema;
   readonly introspection: boolean;
-  /** Concurrent operations. Further ones wait, and are refused after a while. */
+  /** Concurrent operations. Further operations wait, and are refused after a while. */
   readonly maxOperations: number;
   /** Apollo Sandbox for browsers, on the developer's own machine. */
   readonly sandbox: boolean;

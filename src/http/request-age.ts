@@ -7,7 +7,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The earliest time at which its headers may have arrived, in the time of `performance.now()`. */
     arrivedAt: number;
-    /** The same for its last bytes. A client can make `arrivedAt` old by sending slowly, but not this. */
+    /**
+     * The earliest time at which its last bytes may have arrived. A client that sends slowly makes `arrivedAt` old, but
+     * not this time.
+     */
     completeSince: number;
     /**
      * Runs work under the deadline that other requests have from their arrival. It is for a route that reads the body

@@ -160,8 +160,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     await api.register(cors, {
       origin: (origin, decide) => decide(null, origin !== undefined && isAllowed(origin)),
       credentials: true,
-      // Otherwise the plugin refuses an OPTIONS request that is not a preflight with plain text. It gets the same
-      // answer, without CORS headers.
+      // An OPTIONS request that is not a preflight gets the same answer, without CORS headers. With `true`, the plugin
+      // would refuse it in plain text.
       strictPreflight: false,
       methods: ['GET', 'POST'],
       exposedHeaders: ['x-request-id', 'retry-after', 'www-authenticate'],

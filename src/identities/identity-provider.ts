@@ -12,7 +12,7 @@ declare module '../platform/module-type.ts' {
 /** Names a person at a provider. Only the provider itself reads it. */
 export type ProvidedIdentity = Readonly<Record<string, string>>;
 
-/** What an identity provider is called, everywhere. */
+/** The names of an identity provider. */
 export interface ProviderNames {
   /** In link challenges and audit events. Stored, so it is never renamed. */
   readonly name: string;
@@ -29,7 +29,7 @@ export interface IdentityProvider extends ProviderNames {
   readonly prover?: IdentityProver;
 }
 
-/** Which identities of one provider sign in to which accounts. */
+/** The links between the identities of one provider and the accounts to which they sign in. */
 export interface ProvidedIdentities {
   /**
    * Binds the identity to the account, whose row the caller has locked.
@@ -62,7 +62,7 @@ export interface ProofArgument {
   readonly credential: AssertedCredential;
 }
 
-/** Judges what somebody brings from a provider to prove themselves again. */
+/** Judges the assertion of a provider by which a person proves again who they are. */
 export interface IdentityProver extends ProofArgument {
   /**
    * @param assertion from the provider; it is used up, even when it proves nothing

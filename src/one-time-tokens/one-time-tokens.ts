@@ -149,7 +149,7 @@ export class OneTimeTokens {
     return new Date(row?.first ?? issuedAt);
   }
 
-  /** Those of many addresses for which an account holds a token of this purpose. */
+  /** Filters addresses: returns those for which an account holds a token of this purpose. */
   async boundAmong(
     em: EntityManager,
     purpose: TokenPurpose,

@@ -3,7 +3,7 @@ import type { IdentityProvider } from '../identities/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import type { FactorLookup, HeldFactors } from '../platform/request/index.ts';
 
-/** What the holder of an account can prove themselves with. */
+/** Reads the factors by which the holder of an account can prove who they are. */
 export class AccountFactors implements FactorLookup {
   constructor(private readonly providers: readonly IdentityProvider[]) {}
 

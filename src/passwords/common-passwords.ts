@@ -11,7 +11,7 @@ const MAX_PADDING = 6;
 /** Characters. Shorter texts are too ordinary to mark the whole as common. */
 const MIN_CORE = 4;
 
-/** Characters. The longest entry of the lists has 39, and two frequent ones with something between them have fewer. */
+/** Characters. The longest entry of the lists has 39. Two frequent passwords with something between them have fewer. */
 const MAX_CORE = 40;
 
 const LEET: Readonly<Record<string, string>> = {

@@ -20,13 +20,14 @@ import type { PASSWORD_SETTINGS } from './settings.ts';
 /** Hashes that may wait for each thread, however short they are. */
 const HASH_QUEUE_PER_THREAD = 32;
 /**
- * Of those, what only known devices, signed-in callers and holders of mailed links may take: a quarter. They go in turn with
- * the strangers, so that the last of them waits for 16 hashes on its thread, four seconds of bcrypt at cost 12.
+ * The quarter of these places that only known devices, signed-in callers and holders of mailed links may take. Their
+ * jobs alternate with the jobs of strangers. So the last of them waits for 16 hashes on its thread: four seconds of
+ * bcrypt at cost 12.
  */
 const RESERVED_PER_THREAD = 8;
 /**
- * Milliseconds that one may have to wait for its turn, where they take longer: once a rush is over, everybody waits
- * behind what it left in the queue.
+ * Milliseconds that a hash may wait for its turn. It bounds the queue when hashes take longer: otherwise later requests
+ * would wait behind the jobs that a rush has left in the queue.
  */
 const MAX_HASH_WAIT = 7_000;
 
@@ -89,7 +90,7 @@ export async function composePasswords({
       passwords,
       currentPasswordCheck,
       accountFactors,
-      /** Who hashes and who waits for it, at most. */
+      /** The maximum number of operations that hash, or wait for a hash, at the same time. */
       hashPlaces: threads * (1 + HASH_QUEUE_PER_THREAD),
     },
     resolvers: [new PasswordResolver(change, renewals, deviceCookie)],

@@ -19,8 +19,8 @@ import type { PasswordCandidate, PasswordProof, Passwords } from './passwords.ts
 
 /**
  * Every operation that asks for the password is charged to the client's networks. A guess is also charged to the
- * session and the account. The session has half the allowance of the account, so that after attempts in a stolen
- * session the owner can still use another one. A known device has its own allowance instead. The operation refunds the
+ * session and the account. The session has half the allowance of the account, so attempts in a stolen session leave the
+ * owner's own session usable. A known device has its own allowance instead. The operation refunds the
  * guess when the password was right or was never compared.
  */
 export const CURRENT_PASSWORD_RULES = {
@@ -155,7 +155,8 @@ export class CurrentPasswordCheck {
   }
 
   /**
-   * Makes a second guess, which is charged as well. When it is right, the first one was not a guess and is refunded.
+   * Makes a second guess, which is charged as well. If the second guess is right, the charge of the first one is
+   * refunded too.
    */
   private async compareRepeated(
     em: EntityManager,

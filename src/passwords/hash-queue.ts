@@ -123,7 +123,8 @@ export class HashQueue {
   }
 
   /**
-   * Ends the worker threads. Accepted jobs get 5 s; later ones, and those that are left then, get ServiceUnavailable.
+   * Ends the worker threads. Accepted jobs get 5 s. Later jobs, and jobs that are not done by then, get
+   * ServiceUnavailable.
    */
   async close(): Promise<void> {
     this.#closing.abort();

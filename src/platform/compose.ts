@@ -36,7 +36,7 @@ const POOL_SIZE = 20;
 /** Connections of one of several workers. Ten keep one core busy, and eight workers stay below that default. */
 const WORKER_POOL_SIZE = 10;
 
-/** What the process gives, before any module. */
+/** The services that the process gives, before any module. */
 export interface Surroundings {
   readonly foundation: {
     readonly servingUrl: string;
@@ -75,7 +75,7 @@ export type PlatformSettings = ConfigOf<
 >;
 
 /**
- * What every capability stands on.
+ * Composes the platform that every capability uses.
  * @throws {InvalidSettings} the keys do not fit the database, or migrations are missing.
  * @throws {CannotStart} the clock of this machine is too far off.
  */
@@ -163,7 +163,7 @@ export async function composePlatform({
       devMailbox,
       publicUrl,
       clientOrigin,
-      /** What the pages of the gateway share: their name, and the frontend that they lead on to. */
+      /** Shared by the pages of the gateway: the name of the product, and the frontend to which they lead. */
       pages: { productName: config.productName, home: clientOrigin === publicUrl ? null : clientOrigin },
       secure,
     },

@@ -166,7 +166,7 @@ export class Forbidden extends GatehouseError {
   }
 }
 
-/** What an operation can ask for as a proof, in the words of the message. */
+/** The credentials that an operation can ask for as a proof, in the words of the message. */
 export type Credential = 'identifier' | 'password' | 'security code' | 'recovery code' | AssertedCredential;
 
 /** A statement of another party about a person, such as an ID token: its identity provider declares the words. */

@@ -27,7 +27,7 @@ export function createLogger(level: string, destination: DestinationStream, work
 /** pino's number of the level `error`. */
 const ERROR = 50;
 
-/** What is logged as an error is reported too, so that the log and the reports cannot disagree. */
+/** Reports every line that is logged as an error, so that the log and the reports cannot disagree. */
 function reportErrors(
   this: pino.Logger,
   args: Parameters<pino.LogFn>,

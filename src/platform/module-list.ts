@@ -21,7 +21,7 @@ type Settled<M> = M extends { readonly settings: ReadonlyArray<infer Section ext
   ? { readonly config: ConfigOf<Section> }
   : unknown;
 
-/** What all modules have contributed, by kind. */
+/** The contributions of all modules, by kind. */
 export class Contributions {
   private readonly lists = new Map<string, unknown[]>();
 

@@ -18,7 +18,7 @@ export interface TableDeclaration {
 
 export type ResolverClass = abstract new (...args: never[]) => object;
 
-/** What a notice to the owner of an account says. The mail adds the time, the IP address and what to do. */
+/** The text of a notice to the owner of an account. The mail adds the time, the IP address and what to do. */
 export interface NoticeText {
   readonly subject: string;
   readonly what: string;
@@ -42,13 +42,13 @@ export interface Contribution {
   readonly resolvers: object;
   /** HTTP routes. */
   readonly routes: FastifyPluginAsync;
-  /** HTTP routes where a cookie authenticates its user, and that pages of other origins may call. */
+  /** HTTP routes that accept a cookie as authentication and that pages of other origins may call. */
   readonly guardedRoutes: FastifyPluginAsync;
   /** Name of a cookie that authenticates, or binds something to a browser. */
   readonly cookieNames: string;
   /** Writes the mails of one kind. */
   readonly mailWriters: MailWriter<never>;
-  /** What is kept about people, for the export and the deletion of an account. */
+  /** The data about people that the module keeps, for the export and the deletion of an account. */
   readonly personalData: PersonalData;
   /** Runs before the first request, in the order of the modules, also for a command. */
   readonly starters: () => Promise<unknown>;
@@ -60,7 +60,7 @@ export interface Contribution {
 /** What one module contributes. */
 export type Part = { readonly [Kind in keyof Contribution]?: ReadonlyArray<Contribution[Kind]> };
 
-/** What `compose` of a module returns. */
+/** The result of `compose` of a module. */
 export interface Composed extends Part {
   /** For the modules after it, by name. */
   readonly services?: object;
@@ -74,7 +74,7 @@ export type ServicesOf<Compose extends (...given: never[]) => unknown> =
  * Everything that one capability declares, in `module.ts` of its folder. `src/modules.ts` lists the modules. The
  * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings are derived from
  * that list.
- * @typeParam Given what `compose` may ask for: the services of the modules before it
+ * @typeParam Given the services that `compose` may ask for, which the modules before it offer
  */
 export interface Module<Given = never> {
   /** Name of the folder. */

@@ -19,7 +19,7 @@ import { SECRET_SETTINGS } from './secret-settings.ts';
 import { SERVER_SETTINGS } from './server-settings.ts';
 import { TELEMETRY_SETTINGS } from './telemetry/settings.ts';
 
-/** What every capability stands on: the audit trail, mail, and keys. */
+/** The platform that every capability uses: the audit trail, mail, and keys. */
 export const platform = {
   name: 'platform',
   metrics: [rateLimited, databaseConnections, statementSeconds, redisUp, mailJobs],

@@ -5,7 +5,7 @@ import { networks, oneOf, origin, origins, text, wholeNumber } from './setting-p
 export const NODE_ENV = setting('NODE_ENV', {
   parse: oneOf('development', 'production', 'test'),
   default: 'development',
-  description: 'Kind of deployment. What `production` asks for and refuses is listed [below](#production).',
+  description: 'Kind of deployment. The requirements of `production` are listed [below](#production).',
   passedOn: false,
 });
 

@@ -16,7 +16,7 @@ export interface ComputedDefault<T> {
   readonly value: (values: SettingValues) => T;
 }
 
-/** What is known about every setting. */
+/** The options of every setting. */
 interface SettingOptions<T> {
   readonly parse: Parser<T>;
   /** Stricter than `parse`, and takes its place in production. */
@@ -30,9 +30,9 @@ interface SettingOptions<T> {
   readonly secret?: true;
   /** Production does not start without it. The text tells what to set, without quotes or braces: Compose prints it. */
   readonly requiredInProduction?: string;
-  /** What applies without a value, or with an empty list, in Markdown; "none" when it is left out. */
+  /** The behaviour without a value, or with an empty list, in Markdown; "none" when it is left out. */
   readonly whenUnset?: string;
-  /** False for what docker-compose.yml or the image decides; the others are passed on to the container. */
+  /** False for a setting that docker-compose.yml or the image sets; the others are passed on to the container. */
   readonly passedOn?: false;
 }
 

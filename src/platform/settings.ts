@@ -20,6 +20,6 @@ export interface Parser<T> {
   (text: string): T;
   /** The texts that it takes, in Markdown: "1 to 60". Undefined: any text. */
   readonly accepts?: string;
-  /** The text of a value, where it is not what `String` makes of it, or of the parts of a list. */
+  /** Returns the text of a value. Without it, `String` makes the text of the value, or of each part of a list. */
   print?(value: T): string;
 }

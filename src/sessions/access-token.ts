@@ -8,7 +8,7 @@ import type { SessionRecord } from './session-store.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { Subject } from './subject.ts';
 
-/** Media type of an access token (RFC 9068 section 2.1). It keeps other kinds of token from being accepted as one. */
+/** Media type of an access token (RFC 9068 section 2.1). No other kind of token is accepted as an access token. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 /** Characters. A token with twenty roles has about 1,200, so a longer text is not a token of this gateway. */
 const MAX_LENGTH = 4_096;

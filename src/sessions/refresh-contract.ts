@@ -33,7 +33,7 @@ export interface Place {
 export interface RefreshNotes {
   /** A step-up or a credential change made generation `to`. It supersedes every token from generation `from` on. */
   readonly superseded?: { readonly from: number; readonly to: number };
-  /** The generation that was made by moving forward, after the store had lost the ones before. */
+  /** The generation that was made by moving forward, after the store had lost the generations before it. */
   readonly movedForwardTo?: number;
   /** The generation that was given to the holder of its predecessor at another network or in another browser. */
   readonly givenElsewhere?: number;

@@ -71,9 +71,9 @@ export interface RefreshRotationDependencies {
 
 /**
  * Exchanges a refresh token for a new pair (RFC 6749 section 6), with rotation (RFC 9700 section 4.14.2). The current
- * token advances the generation in one statement. For every other token, the refresh contract decides
- * (refresh-contract.ts) and this class carries the decision out. The notes, the audit event and the mail to the owner
- * commit together.
+ * token advances the generation in one statement. For every other token, the refresh contract (refresh-contract.ts)
+ * decides, by the grace and by the place of the client. This class carries the decision out. The notes, the audit event
+ * and the mail to the owner commit together.
  */
 export class RefreshRotation {
   constructor(private readonly deps: RefreshRotationDependencies) {}
@@ -258,7 +258,7 @@ export class RefreshRotation {
   }
 }
 
-/** What the metric `gatehouse_refreshes_total` calls a judgement. */
+/** The names of the judgements in the metric `gatehouse_refreshes_total`. */
 const COUNTED_AS: Readonly<Record<Judgement['outcome'], string>> = {
   rotate: 'rotated',
   'move forward': 'moved_forward',

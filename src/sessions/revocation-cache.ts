@@ -77,8 +77,8 @@ export class RevocationCache {
   }
 
   /**
-   * Registers `reread`, which runs after such a change in any process, and whenever changes may have been missed. While
-   * it fails, this process counts as unable to read revocations.
+   * Registers `reread`, which runs after a change of this kind in any process, and whenever changes may have been
+   * missed. While it fails, this process counts as unable to read revocations.
    */
   onChanged(kind: RereadKind, reread: () => Promise<void>): void {
     this.listeners.push({ kind, reread });

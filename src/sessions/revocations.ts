@@ -10,7 +10,7 @@ import type { SessionRecord, SessionReference } from './session-store.ts';
 
 /**
  * Seconds by which a token may be accepted beyond its life. Twice the tolerance. A token may be dated ahead by one
- * tolerance. If the configured life was shortened since, its check adds the second one.
+ * tolerance. If the configured life was shortened since, its check adds the second tolerance.
  */
 export const CLOCK_SLACK = 2 * CLOCK_TOLERANCE;
 /**

@@ -4,7 +4,7 @@ import type { Subject } from './subject.ts';
 export type RequiredFor = 'all' | readonly string[];
 
 /**
- * Decides which accounts must have a second factor. Until they have one, their sessions can only enrol one. This is
+ * Decides which accounts must have a second factor. Until then, their sessions can only enrol a factor. This is
  * decided when a token is issued, from the current roles and factor. It is decided again when a token is presented, for
  * tokens that were issued under another setting.
  */

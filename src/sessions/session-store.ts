@@ -93,8 +93,9 @@ export interface SessionStoreOptions {
 /**
  * The port to the active sessions. Every adapter passes tests/sessions/session-store.contract.ts.
  *
- * For all of these calls, a session does not exist when it was revoked, has expired, or was not refreshed within the
- * idle limit, even if the store still holds it. Time is the store's own clock.
+ * For all of these calls, a session does not exist when it was revoked, has expired, or is idle: it was not refreshed
+ * for SESSION_IDLE_TTL_SECONDS. The store may still hold it. Each adapter decides by its store's own clock
+ * (postgres-session-store.ts, redis-session-scripts.ts).
  *
  * A call that removes a session writes its revocation in the same transaction. The insert of the revocation decides
  * which of several concurrent calls ended the session. A rollback of the transaction may not undo write(), so call it

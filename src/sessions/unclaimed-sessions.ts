@@ -9,7 +9,7 @@ import type { SessionRecord, SessionStore } from './session-store.ts';
 const EVERY = 1_000;
 /** Milliseconds after which the attempts end, and the session is left to its expiry. */
 const GIVE_UP_AFTER = 3_600_000;
-/** Sessions that may wait. Further ones are left to their expiry. */
+/** Sessions that may wait. The gateway does not end further sessions; they expire. */
 const MAX_WAITING = 1_000;
 
 interface Unclaimed {

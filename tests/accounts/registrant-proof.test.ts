@@ -205,7 +205,7 @@ describe("a stranger who registered another person's address", () => {
 });
 
 describe('a session', () => {
-  it('of the account confirms its address in any browser; a session of another account or an ended one does not', async () => {
+  it('of the account confirms its address in any browser; an ended session or a session of another account does not', async () => {
     const { subject } = await registers(optional);
     const token = await linkOf(subject);
     const other = await optional.aSubject();

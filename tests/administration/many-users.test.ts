@@ -6,7 +6,7 @@ import { UsersDocument, type UsersQueryVariables } from '../support/generated/op
 import { aSuperuser } from '../support/staff.ts';
 import { statementsDuring, watchStatements } from '../support/statements.ts';
 
-/** The addresses have two forms, in halves. So a search for either form crosses entries of the other. */
+/** Half of the addresses have one form, half the other. So a search for one form passes entries of the other form. */
 const USERS = 100_000;
 /**
  * Rows that PostgreSQL may read for a page of twenty, at any depth. Skipping or sorting would read thousands.

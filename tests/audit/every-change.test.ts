@@ -303,7 +303,7 @@ describe('the audit trail has each change once, and a change that it cannot reco
     );
   });
 
-  it('an account that Google creates, or gives to the owner of its address', async () => {
+  it('a Google sign-in that creates an account, or that returns one to the owner of its address', async () => {
     const { client } = gateway;
     const signIn = (person: ReturnType<typeof aPerson>) => async (o: RequestOptions) => {
       const idToken = await google.idToken({ ...person, nonce: await newNonce(client) });
@@ -389,7 +389,7 @@ describe('the audit trail has each change once, and a change that it cannot reco
     );
   });
 
-  it('an account that Blockpass creates', async () => {
+  it('a Blockpass sign-in that creates an account', async () => {
     const page = await SignInPage.open(gateway.browser());
     await world.person().scan(page.qrText);
     await expectRecorded(['account.registered: other, other', 'session.created: other, other'], (o) =>

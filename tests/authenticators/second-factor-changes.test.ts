@@ -137,7 +137,7 @@ describe('a recovery code', () => {
 });
 
 describe('regenerateRecoveryCodes', () => {
-  it('issues ten new ones and voids the former', async () => {
+  it('issues ten new codes and voids the former codes', async () => {
     const { data } = await regenerate({ securityCode: factor.app.code() });
     const codes = data?.regenerateRecoveryCodes.codes ?? [];
     expect(codes).toHaveLength(10);

@@ -81,7 +81,7 @@ const newPassword = () => randomBytes(12).toString('hex');
     await roll(after);
   });
 
-  it('of the password of Redis, which has two for a while, loses nothing', async () => {
+  it('of the Redis password fails no request, while Redis accepts both passwords', async () => {
     const [before, after] = [newPassword(), newPassword()];
     const command = (...args: string[]) => redisCommand(settings.REDIS_URL ?? redis.url, ...args);
     const urlWith = (password: string) => redis.url.replace('redis://', `redis://default:${password}@`);
@@ -93,7 +93,7 @@ const newPassword = () => randomBytes(12).toString('hex');
     await worksEverywhere();
   });
 
-  it('of the serving login of PostgreSQL, by a second login, loses nothing', async () => {
+  it('of the serving login of PostgreSQL to a second login fails no request', async () => {
     const login = `app_${randomBytes(4).toString('hex')}`;
     const password = newPassword();
     const former = new URL(settings.DATABASE_URL ?? '').username;

@@ -239,7 +239,7 @@ describe('an address that has an account', () => {
     ]);
   });
 
-  it('leads to its former account while that can still undo its e-mail change', async () => {
+  it('leads to its former account while that account can still undo its e-mail change', async () => {
     const { person, subject } = await aGmailSubject();
     await gateway.confirm(subject);
     const { accessToken } = await subject.signedIn();

@@ -294,14 +294,16 @@ describe('a callback is refused', () => {
     google.answer = answer;
     expect(error(await aBrowser().signIn())).toBe('SERVICE_UNAVAILABLE');
   });
+});
 
-  it('but not for a malformed access token, which the gateway does not use', async () => {
+describe('a callback', () => {
+  it('is accepted with a malformed access token, which the gateway does not use', async () => {
     google.answer = { access_token: 5 };
     google.alteration = { at_hash: 'x' };
     expect((await aBrowser().signIn()).get('code')).toBeTruthy();
   });
 
-  it('but not for the correct at_hash', async () => {
+  it('is accepted with the correct at_hash', async () => {
     const atHash = createHash('sha256')
       .update('the access token')
       .digest()

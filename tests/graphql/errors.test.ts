@@ -38,7 +38,7 @@ describe('a literal in a document', () => {
     expect(reply.text).not.toContain(SECRET.replaceAll('-', '_'));
   });
 
-  it('that is a number is not repeated either', async () => {
+  it('that is a number is not repeated in an error', async () => {
     const reply = await gateway.client.raw(
       'mutation { login(input: {identifier: 4815162342, password: 4815162342}) { __typename } }',
     );

@@ -17,7 +17,7 @@ import { TestGateway } from '../support/gateway.ts';
 import { enrol } from '../support/second-factor.ts';
 import { aSuperuser, staffWith } from '../support/staff.ts';
 
-/** Who may call an operation: everybody, signed-in callers, or callers with a permission. */
+/** The callers of an operation: everybody, signed-in callers, or callers with a permission. */
 type Row = 'everybody' | 'signed in' | { permission: string; recent?: true };
 
 const needs = (permission: string): Row => ({ permission });

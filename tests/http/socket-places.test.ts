@@ -68,7 +68,7 @@ describe('a WebSocket', () => {
     expect(socket.code).toBe(1000);
   });
 
-  it('without a credential may not stay when the share of such sockets is full; a signed-in one may', () => {
+  it('without a credential may not stay when the share of such sockets is full; a signed-in WebSocket may', () => {
     const { places, open } = sockets();
     for (let n = 0; n < 80; n += 1) {
       open(`198.51.100.${n}`).place?.began('one');

@@ -100,7 +100,7 @@ describe('the page at the end of a Google sign-in', () => {
   const cookies = async () =>
     (await context.cookies(home)).map(({ name }) => name).filter((name) => name !== 'gatehouse_device');
   const problem = (text: string) => page.getByRole('alert').getByText(text).waitFor();
-  /** The owner of the address that Google names, when Google does not host it. */
+  /** An account with the address of the Google account, whose mailbox Google does not host. */
   const owner = async () => {
     const subject = await gateway.confirm(await gateway.aSubject());
     google.person = aPerson({ email: subject.email });

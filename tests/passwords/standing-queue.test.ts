@@ -11,7 +11,7 @@ function queueAt() {
 }
 
 describe('a queue of hashes', () => {
-  it('may be as long as a client waits, in a burst', () => {
+  it('may be as long in a burst as a client waits', () => {
     const { clock, queue } = queueAt();
     for (const expected of [500, 3_000, 6_900, 4_000, 2_000]) {
       expect(queue.allowedWait(expected, RUN)).toBe(MAX_WAIT);

@@ -229,7 +229,7 @@ describe('a change of a role with many users', () => {
     expect(after).toEqual(before);
   });
 
-  it('of its name voids the tokens with the old name, which another role may get', async () => {
+  it('that renames it voids the tokens with the old name, which another role may get', async () => {
     const holder = await staffWith(gateway, []);
     await update(root, { id: holder.role.id, name: `${holder.role.name}-renamed` });
     expect((await create(root, holder.role.name, ['role:read'])).errors).toEqual([]);

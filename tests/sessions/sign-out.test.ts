@@ -27,7 +27,7 @@ describe.each(STORES)('with sessions in %s', (store) => {
   afterAll(() => on.close());
 
   describe('logout', () => {
-    it('ends the session of the access token: that and the refresh token are refused at once', async () => {
+    it('ends the session of the access token, so that its access and refresh tokens are refused at once', async () => {
       const { accessToken, refreshToken } = await alice.signedIn();
       const reply = await gateway.client.execute(LogoutDocument, {}, { bearer: accessToken });
       expect(reply.data).toEqual({ logout: true });

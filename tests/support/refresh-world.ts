@@ -31,7 +31,7 @@ export const PLACES = [
 ] as const;
 export type PlaceNumber = 0 | 1 | 2 | 3;
 
-/** What a client can see of a presentation: the session in its tokens, or the error code. */
+/** The part of a reply that a client sees: the session in its tokens, or the error code. */
 export type Answer = { kind: 'tokens'; session: SessionRecord } | { kind: 'refused'; code: unknown };
 
 /**

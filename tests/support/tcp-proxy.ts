@@ -24,7 +24,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** Existing connections go silent forever. With `all`, new ones do too. */
+  /** Existing connections go silent forever. With `all`, new connections are silent too. */
   freeze({ all }: { all: boolean }): void {
     this.frozen = all;
     for (const [near, far] of this.pairs) {

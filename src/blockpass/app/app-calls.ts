@@ -109,7 +109,7 @@ export class AppCalls {
     return next;
   }
 
-  /** Does the same for a start inside the app, where no website waits. */
+  /** Like `login`, for a person who starts inside the app, where no website waits. */
   async register(em: EntityManager, { code }: AppRequest, source: RequestSource): Promise<NextActionAnswer> {
     const person = await this.identify(em, { code, sessionCode: null }, source);
     return this.nextFor(em, person, null);

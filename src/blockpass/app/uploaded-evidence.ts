@@ -6,8 +6,8 @@ import { type PersonCalls, PersonMustReturn } from '../records/person-calls.ts';
 import type { JudgedItem } from './uploaded-items.ts';
 
 /**
- * Asks Blockpass whether it vouches for the uploaded fields. Certificates are checked when a review begins: by then the
- * verified values of the person are known, those of earlier uploads too.
+ * Asks Blockpass whether it vouches for the uploaded fields. Certificates are checked when a review begins. By then all
+ * verified values of the person are known, including the values of earlier uploads.
  */
 export async function withVerdicts(
   evidence: Evidence,

@@ -16,7 +16,7 @@ const COMPRESSED = 0x01;
 
 const base58check = createBase58check(sha256);
 
-/** A Bitcoin key. Others check its messages against its address. */
+/** A Bitcoin key. Other parties check its messages against its address. */
 export interface BitcoinKey {
   readonly privateKey: Uint8Array;
   /** The address of the compressed public key. */

@@ -55,8 +55,8 @@ export class MalformedCertificate extends Error {}
 /**
  * Parses a certificate.
  * @param text as it was uploaded
- * @throws {MalformedCertificate} when it is not a certificate of this kind. The contexts are compared before the
- *   document is read: a context of its own could give its words any meaning.
+ * @throws {MalformedCertificate} when it is not a certificate of this kind. The contexts are checked before the
+ *   document is read, because an unknown context could give its words any meaning.
  */
 export function parseCertificate(text: string, slug: string, baseUrl: string): Certificate {
   const document = parseJson(text);

@@ -16,13 +16,13 @@ const MAX_FIELDS = 300;
  * square.
  */
 const MAX_REPETITIONS = 50;
-/** Uses of fragments in a document. Those of one selection are compared in pairs too, with all their fields. */
+/** Uses of fragments in a document. Fragments of one selection are compared in pairs too, with all their fields. */
 const MAX_SPREADS = 50;
 /** Characters of the name or alias of a field. Real code has shorter ones, and error messages contain the name. */
 const MAX_NAME_LENGTH = 200;
 /** Nesting of lists and objects in a value. The deepest input of the schema has two levels. */
 const MAX_VALUE_DEPTH = 10;
-/** Root fields of an operation. Each of them may be a guess, and most of those of mutations are. */
+/** Root fields of an operation. Each of them may guess a password or a code, and most mutations can. */
 const MAX_ROOT_FIELDS = { query: 20, mutation: 5, subscription: 1 } as const;
 /** Fields, where every use of a fragment counts. It stops fragments that double one another. */
 const MAX_EXPANSION = 1_000;

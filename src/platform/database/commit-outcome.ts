@@ -77,7 +77,7 @@ async function outcomeOf(mark: Mark, pool: Pool): Promise<'committed' | 'aborted
   return 'unknown';
 }
 
-/** Asks on a new connection: those of the pool may be lost together with the first one. */
+/** Asks on a new connection: the connections of the pool may be lost together with the first one. */
 async function statusOf(mark: Mark, pool: Pool): Promise<string> {
   const witness = newClient(pool, {
     query_timeout: LOOK_FOR,

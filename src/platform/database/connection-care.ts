@@ -83,8 +83,9 @@ function introduce(client: ClientBase, settings: SessionSettings): Introduction 
 }
 
 /**
- * Sends the statements of preparedStatement under a name, so that the connection keeps their plan. Not through a
- * pooler: each transaction may get another server, which does not know the name (PgBouncer before 1.21).
+ * Sends the statements of preparedStatement under a name, so that the connection keeps their plan. Behind a pooler the
+ * statements have no name, because each transaction may get another server, which does not know the name (PgBouncer
+ * before 1.21).
  */
 function withPreparedStatements<Client extends ClientBase>(
   client: Client,

@@ -91,8 +91,8 @@ async function launch(
   settings: string[],
   log: number,
 ): Promise<Postmaster | string> {
-  // Without pg_ctl: it builds a shell command, in which a folder's name may have a meaning, and polls every 100 ms.
-  // Windows needs pg_ctl, which drops the administrator rights of the server.
+  // Uses pg_ctl only on Windows, where it drops the administrator rights of the server. It polls every 100 ms, and it
+  // builds a shell command, where characters of the folder's name can have a special meaning.
   const windows = process.platform === 'win32';
   const server = [programs.postgres, '-D', directory, ...settings];
   const wrapped = [programs.pg_ctl, 'start', '-W', '-D', directory, '-o', settings.join(' ')];

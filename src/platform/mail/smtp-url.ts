@@ -2,8 +2,8 @@ import { accepting, urlOf } from '../setting-parsers.ts';
 
 const isUrl = urlOf('smtp:', 'smtps:');
 /**
- * Allowed parameters. Others would override options of the transport: its timeouts, its pool, and that it logs no
- * recipients.
+ * Allowed parameters. Other parameters would override options of the transport: its timeouts, its pool, and that it
+ * logs no recipients.
  */
 const PARAMETERS = ['requireTLS', 'ignoreTLS', 'name', 'tls.servername'];
 

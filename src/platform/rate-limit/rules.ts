@@ -15,11 +15,11 @@ export interface DeclaredRule extends BucketRule {
 
 /** A rule with its row in docs/configuration.md. */
 export interface DocumentedRule extends DeclaredRule {
-  /** What one bucket counts, in Markdown: "account, from all its sessions; failures only". */
+  /** The unit that has a bucket of its own, in Markdown: "account, from all its sessions; failures only". */
   readonly counts: string;
 }
 
-/** Burst and rate of an IPv6 network, as a multiple of those of its /64. */
+/** Burst and rate of an IPv6 network, as a multiple of the burst and rate of its /64. */
 export interface WiderNetworks {
   readonly '/56': number;
   readonly '/48': number;

@@ -2,7 +2,7 @@ import type { BucketRule } from './rules.ts';
 
 export interface Bucket {
   readonly key: string;
-  /** Group of the buckets that are charged together, derived from what the buckets are named by. */
+  /** Group of the buckets that are charged together, derived from the names of the buckets. */
   readonly group: string;
   readonly rule: BucketRule;
 }

@@ -27,7 +27,7 @@ export interface RedisLink {
   time(): Promise<number>;
   /** Checks periodically whether another server took over, when the connected one may not know it. */
   review(): Promise<void>;
-  /** What Redis said when it refused a command; undefined when the error is about the connection. */
+  /** The message with which Redis refused a command; undefined when the error is about the connection. */
   readonly refusal: (error: unknown) => string | undefined;
   /** Cuts at once, without a graceful close. */
   cut(): void;
@@ -176,7 +176,7 @@ class ClusterLink implements RedisLink {
     return Math.max(...(await Promise.all(times)));
   }
 
-  /** Not needed: a node that gets a command for another node names the right one. */
+  /** Does nothing: a node that gets a command for another node names the right node. */
   async review(): Promise<void> {}
 
   cut(): void {

@@ -20,8 +20,8 @@ export interface AuthorizationRequirement {
 }
 
 /**
- * Checks a requirement outside of the schema, and throws unless the caller meets it. graphql/authorization.ts makes
- * one.
+ * Checks a requirement outside of the schema, and throws unless the caller meets it. Made in
+ * graphql/authorization.ts.
  */
 export type Demand = (context: RequestContext, requirement: AuthorizationRequirement) => Promise<unknown>;
 
@@ -35,7 +35,7 @@ export function AuthorizeChange(permission: string) {
   return Authorize({ permission, maxAgeSeconds: RECENT_FOR_ADMINISTRATORS });
 }
 
-/** The sentence about that in the descriptions of the schema. */
+/** The sentence about a recent proof, for the descriptions of the schema. */
 export const RECENT_PROOF = `Needs a proof within ${RECENT_FOR_ADMINISTRATORS / 60} minutes (a sign-in, or reauthenticate).`;
 
 /** Resolver parameter: the verified caller. Use it only together with `Authorize`. */

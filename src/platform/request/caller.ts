@@ -3,8 +3,8 @@ export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
   /**
-   * Generation of the session when the token was issued, which is that of the refresh token issued with it. Null in a
-   * token of a release before this claim.
+   * Generation of the session when the token was issued. The refresh token that was issued with it has the same
+   * generation. Null in a token of a release before this claim.
    */
   readonly generation: number | null;
   /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Absent in a bearer token. */

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** What the holder of an account can prove themselves with. */
+/** The factors by which the holder of an account can prove who they are. */
 export interface HeldFactors {
   readonly password: boolean;
   /** Arguments of `reauthenticate` for the identity providers whose identities the account has. */
@@ -8,7 +8,7 @@ export interface HeldFactors {
   readonly secondFactor: boolean;
 }
 
-/** Looks it up; passwords/account-factors.ts is one. */
+/** Looks it up; Implemented in passwords/account-factors.ts. */
 export interface FactorLookup {
   of(em: EntityManager, userId: string): Promise<HeldFactors>;
 }

@@ -18,7 +18,7 @@ export interface ProcessCollector extends Collector {
 
 /**
  * Collects metrics of this process.
- * @param options.ofNode whether to add those of Node: process, event loop, garbage collection
+ * @param options.ofNode whether to add the metrics of Node: process, event loop, garbage collection
  */
 export function prometheus(metrics: readonly Metric[], { ofNode = true } = {}): ProcessCollector {
   const register = new Registry();

@@ -14,7 +14,7 @@ import type { Span } from './tracing.ts';
 /** Bit of the trace flags that says that the trace is recorded (W3C Trace Context section 3.2.2.5). */
 export const SAMPLED = 1;
 
-/** What all spans of a process have in common. */
+/** The parts that all spans of a process have in common. */
 export interface SpanOrigin {
   readonly ids: RandomHex;
   readonly resource: Resource;
@@ -26,9 +26,9 @@ const ERROR: SpanStatus = { code: SpanStatusCode.ERROR };
 const ALLOWED: ReadonlySet<string> = new Set(SPAN_ATTRIBUTES);
 
 /**
- * A span in the form that the exporter of OpenTelemetry reads. Its own spans copy and check each attribute and convert each
- * time when it is taken: ten microseconds for a span, where a whole `me` takes a hundred. Here that happens at the export,
- * which drops spans during overload.
+ * A span in the form that the exporter of OpenTelemetry reads. OpenTelemetry's own spans check every attribute and
+ * convert every time at once. That takes ten microseconds for a span, and a whole `me` takes a hundred. Here the export
+ * does this work, and it drops spans during overload.
  */
 export class RecordedSpan implements ReadableSpan, Span {
   name: string;
@@ -132,7 +132,7 @@ function hrTime(milliseconds: number): HrTime {
   return [seconds, Math.round((milliseconds - seconds * 1_000) * 1_000_000)];
 }
 
-/** The compiler checks the names too. This holds where a cast hides one from it. */
+/** The compiler checks the names too, except where a cast hides a name from it. */
 export function allowed(attributes: SpanAttributes): Record<string, string | number> {
   const kept: Record<string, string | number> = {};
   for (const [name, value] of Object.entries(attributes)) if (ALLOWED.has(name)) kept[name] = value;

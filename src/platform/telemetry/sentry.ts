@@ -120,7 +120,7 @@ const placeOf = ({ filename = '', function: name, lineno, colno, in_app }: Stack
   ...(in_app !== undefined && { in_app }),
 });
 
-/** Keeps only frames, since a line of a message could look like one. */
+/** Keeps only the lines of frames. The message above them may have lines that the parser would take for frames. */
 const framesOnly = (stack: string): string =>
   stack
     .split('\n')

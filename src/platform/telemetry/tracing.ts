@@ -63,8 +63,8 @@ const OFF: Tracing = {
 };
 
 /**
- * The tracing of this process. A process has one, like OpenTelemetry's own API: otherwise every statement and every
- * outbound call would need it as an argument.
+ * The tracing of this process, held in a variable of the module, as in OpenTelemetry's own API. Otherwise every
+ * statement and every outbound call would need it as an argument.
  */
 let active: Tracing = OFF;
 

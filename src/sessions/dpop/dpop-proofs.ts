@@ -17,7 +17,7 @@ export const DPOP_ALGORITHMS = ['ES256', 'EdDSA', 'RS256', 'PS256'] as const;
 
 /** Characters of a proof. A proof with an RSA key of 4096 bits has about 1,700. */
 const MAX_LENGTH = 3_000;
-/** Characters, base64url: an RSA modulus of 4096 bits and an exponent of 24 bits. Larger ones make a check slow. */
+/** Characters, base64url: an RSA modulus of 4096 bits and an exponent of 24 bits. Larger keys make a check slow. */
 const MAX_MODULUS = 683;
 const MAX_EXPONENT = 4;
 /** Characters of `jti`. */

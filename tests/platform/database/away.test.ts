@@ -172,9 +172,9 @@ describe('a database that refuses connections', () => {
   });
 });
 
-describe('a database counts as unavailable', () => {
+describe('a database', () => {
   it.each(['EAI_AGAIN', 'ENETUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ECONNREFUSED', '25006', '57P01'])(
-    'by an error with the code %s',
+    'counts as unavailable after an error with the code %s',
     (code) =>
       expect(isDatabaseAway(new Error('', { cause: Object.assign(new Error(), { code }) }))).toBe(true),
   );
@@ -182,11 +182,12 @@ describe('a database counts as unavailable', () => {
   it.each([
     ['PgBouncer when the server behind it is gone', '08P01'],
     ['a database that accepts no connections', '55000'],
-  ])('by the message with which %s ends the connection', (_who, code) =>
+  ])('counts as unavailable after the message with which %s ends the connection', (_who, code) =>
     expect(isDatabaseAway(Object.assign(new Error(), { code, severity: 'FATAL' }))).toBe(true),
   );
 
-  it.each(['ENOENT', '25001', '08P01', '55000', '23505'])('but not by an error with the code %s', (code) =>
-    expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
+  it.each(['ENOENT', '25001', '08P01', '55000', '23505'])(
+    'does not count as unavailable after an error with the code %s',
+    (code) => expect(isDatabaseAway(Object.assign(new Error(), { code }))).toBe(false),
   );
 });

@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { EventFeed } from '../../../src/platform/events/index.ts';
 import { elapse, eventually } from '../../support/race.ts';
 
-/** What the contract needs in order to test an adapter. */
+/** The parts of an adapter that the contract needs. */
 export interface FeedUnderTest {
   readonly feed: EventFeed;
   /** The feed of another process. */

@@ -24,7 +24,7 @@ describe('a token bucket', () => {
     expect(await take('x')).toBeGreaterThan(0);
   });
 
-  it('of one key does not affect that of another', async () => {
+  it('of one key does not affect the bucket of another key', async () => {
     expect(await take('y')).toBe(0);
   });
 

@@ -3,7 +3,7 @@ import { newId } from '../../../src/platform/id.ts';
 import type { BucketRule, TokenBuckets } from '../../../src/platform/rate-limit/index.ts';
 import { race } from '../../support/race.ts';
 
-/** What the contract needs in order to test an adapter. */
+/** The parts of an adapter that the contract needs. */
 export interface BucketsUnderTest {
   readonly buckets: TokenBuckets;
   /** The same buckets as another process sees them, or the same object when they cannot be shared. */
@@ -56,7 +56,7 @@ export function tokenBucketsContract(name: string, prepare: () => Promise<Bucket
       expect(given(await race(4, () => take(quick)))).toBe(2);
     });
 
-    it('of one key does not affect that of another', async () => {
+    it('of one key does not affect the bucket of another key', async () => {
       await race(4, () => take());
       expect(await take(rule, newId())).toBe(0);
     });
