@@ -75,7 +75,7 @@ export interface SharedFoundation {
   readonly secrets: Readonly<Record<keyof ServingFoundation['secrets'], string | undefined>>;
 }
 
-/** What a worker needs of the foundation of its primary, beside its settings. */
+/** The parts of the primary's foundation that a worker needs, besides its settings. */
 export function shareFoundation({ database, secrets }: Config, foundation: Foundation): SharedFoundation {
   const generated = (name: keyof Config['secrets']) =>
     secrets[name] === undefined ? keyringText(foundation.secrets[name]) : undefined;

@@ -81,7 +81,7 @@ async function listen({ app }: Gateway, { http }: Config): Promise<void> {
   }
 }
 
-/** What a person needs to know of a gateway that has started. */
+/** The text that tells a person how to use a gateway that has started. */
 export function banner({ production, http, mail }: Config, foundation: Foundation): string {
   const { publicUrl, localUrl } = http;
   // Pages for developers answer only requests from this machine, so the banner shows their local URL.

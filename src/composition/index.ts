@@ -46,7 +46,7 @@ export interface CompositionOptions {
   output?: NodeJS.WritableStream;
   /** For mistakes of the operator. By default they go to the log alone. */
   hints?: Hints;
-  /** Which of the processes on this port it is. By default it is the only one. */
+  /** The seat of this process among the processes on its port. By default it is the only one. */
   worker?: WorkerSeat;
 }
 

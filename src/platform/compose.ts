@@ -42,7 +42,7 @@ export interface Surroundings {
     readonly servingUrl: string;
     readonly secrets: Readonly<Record<'tokenKeys' | 'encryptionKeys' | 'passwordPeppers', Keyring>>;
   };
-  /** Which of the processes on this port this one is. */
+  /** The seat of this process among the processes on its port. */
   readonly worker: WorkerSeat;
   readonly log: Logger;
   readonly hints: Hints;

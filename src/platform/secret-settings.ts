@@ -11,7 +11,7 @@ const key = (name: string, description: string) =>
     requiredInProduction: 'openssl rand -base64 32',
   });
 
-/** The keys of the gateway. Those that are unset are generated into `DATA_DIR`, in development only. */
+/** The keys of the gateway. In development, unset keys are generated into `DATA_DIR`. */
 export const SECRET_SETTINGS = settingsSection({
   title: 'Keys',
   settings: {

@@ -4,7 +4,7 @@ const USUAL_LATENESS = 50;
 /**
  * Bounds the wait for `work`. Time in which this process stalled does not count against the other side. A busy event
  * loop runs its timers before it reads its sockets, so an answer that has arrived is read first. Work that needs
- * another round trip gets the lost time again, up to the same number of milliseconds.
+ * another round trip gets the time of the stall in addition, at most the given milliseconds.
  * @throws when `work` has not ended in time; it goes on, and its result is ignored.
  */
 export async function withTimeout<T>(milliseconds: number, work: Promise<T>): Promise<T> {

@@ -109,8 +109,8 @@ export class KeyRotation {
   }
 
   /**
-   * Voids every key of the database while a key file signs. Those keys only verify tokens, but a thief of one could
-   * forge them.
+   * Voids every key of the database while a key file signs. Those keys only verify tokens, but a thief of such a
+   * key could forge tokens.
    */
   private voidAll(em: EntityManager, source: RequestSource): Promise<null> {
     return this.revocations.transactional(em, async (tx) => {

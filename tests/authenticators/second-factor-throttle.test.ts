@@ -19,7 +19,7 @@ const RECOVERY_LIMIT = 5;
 /** The limit of both kinds together in one session. */
 const SESSION_LIMIT = 4;
 
-/** Limits are on. Those that a test must not reach are wide. */
+/** Limits are on. The limits that a test must not reach are wide. */
 const WIDE = [
   ...['login', 'reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.ip`, `${name}.account`]),
   ...['reauthenticate', 'currentPasswordCheck'].flatMap((name) => [`${name}.session`, `${name}.device`]),

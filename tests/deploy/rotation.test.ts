@@ -50,7 +50,7 @@ const newPassword = () => randomBytes(12).toString('hex');
 
   const clientOf = (index: number) => new Client(`http://127.0.0.1:${gateways[index]?.PORT}`);
 
-  /** Both gateways know the session of before, and take it on. */
+  /** Both gateways accept the earlier session and refresh it. */
   async function worksEverywhere(): Promise<void> {
     for (const index of [0, 1]) {
       const client = clientOf(index);

@@ -82,7 +82,7 @@ describe('a client', () => {
     expect(fill(places, 2, () => '192.0.2.1', false)).toHaveLength(1);
   });
 
-  it('holds one place after each new one replaced the one before', () => {
+  it('holds one place after each new connection replaced the previous one', () => {
     const places = new PlaceTable<TestPlace>({ total: 10, perClient: 1, perNetwork: 1 });
     for (let turn = 0; turn < 5; turn += 1) {
       expect(places.take(from('2001:db8::1'))).toBe(true);

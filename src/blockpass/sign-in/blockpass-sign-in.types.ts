@@ -4,7 +4,8 @@ import { BlockpassSignInState } from './blockpass-sign-in.entity.ts';
 
 registerEnumType(BlockpassSignInState, {
   name: 'BlockpassSignInState',
-  description: 'From the QR code to the session. SUCCESS, FAILED and EXPIRED are final.',
+  description:
+    'The progress of a sign-in, from the QR code to the session. SUCCESS, FAILED and EXPIRED are final.',
   valuesConfig: {
     CREATED: { description: 'The QR code waits to be scanned.' },
     PROCESSING: {

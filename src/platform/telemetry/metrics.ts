@@ -79,7 +79,7 @@ export interface Reading<Label extends string> {
   readonly labels: Labels<Label>;
 }
 
-/** Makes one value of those of several workers. What all workers read from the same place must not be added up. */
+/** Combines the values of several workers. A value that all workers read from the same place must not be added up. */
 export type Across = 'sum' | 'min' | 'max';
 
 /** A value that is read when metrics are collected. */

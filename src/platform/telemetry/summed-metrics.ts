@@ -19,7 +19,7 @@ export class SummedMetrics implements Collector {
 
   /**
    * @param sources returns the running processes
-   * @param own metrics of this process, which is asked last, so that they tell which of the others did not answer
+   * @param own metrics of this process. They are collected last, because they count the processes that did not answer.
    */
   constructor(
     private readonly sources: () => readonly MetricsSource[],

@@ -30,7 +30,7 @@ export type AuditOutcome =
   /** The act succeeded. */
   | 'SUCCESS';
 
-/** From the QR code to the session. SUCCESS, FAILED and EXPIRED are final. */
+/** The progress of a sign-in, from the QR code to the session. SUCCESS, FAILED and EXPIRED are final. */
 export type BlockpassSignInState =
   /** The QR code waits to be scanned. */
   | 'CREATED'
