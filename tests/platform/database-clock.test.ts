@@ -103,7 +103,7 @@ function wrongClock(offset: string): Record<string, string> | undefined {
     expect(Math.abs(clockOffsetSeconds - Number.parseInt(offset, 10))).toBeLessThan(5);
     await eventually(
       async () => process.errors,
-      (log) => log.includes('the clock of this machine is off'),
+      (log) => log.includes('the clock of this machine differs from'),
     );
   });
 
