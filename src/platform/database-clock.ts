@@ -10,9 +10,9 @@ const FIRST_QUESTIONS = 3;
 /** Greatest drift between two clocks, in milliseconds per millisecond (500 ppm, as NTP assumes). */
 const DRIFT = 0.0005;
 /** Milliseconds by which this machine's clock may be off before a warning is logged. */
-const TOLERATED = 5_000;
+export const TOLERATED = 5_000;
 /** Milliseconds beyond which the start is refused: the operator must set the clock. */
-const REFUSED = 300_000;
+export const REFUSED = 300_000;
 
 /** The result of one query: the database's time is `offset` ahead of performance.now(), plus or minus `doubt`. */
 interface Sample {
@@ -51,13 +51,18 @@ export class DatabaseClock implements Clock {
    * @throws {CannotStart} when the two clocks are too far apart.
    */
   async start(fork: () => EntityManager): Promise<void> {
-    for (let asked = 0; asked < FIRST_QUESTIONS; asked += 1) await this.ask(fork());
+    await this.askFirst(fork);
     if (Math.abs(this.machineOffsetSeconds) * 1000 > REFUSED) {
       throw new CannotStart(
         `The clock of this machine is ${this.machineOffsetSeconds} s ahead of the database's. Set both by NTP, then start again.`,
       );
     }
     this.timer = setInterval(() => void this.askAgain(fork()), ASK_INTERVAL);
+  }
+
+  /** Learns the time of the database, and does not follow it. */
+  async askFirst(fork: () => EntityManager): Promise<void> {
+    for (let asked = 0; asked < FIRST_QUESTIONS; asked += 1) await this.ask(fork());
   }
 
   stop(): void {

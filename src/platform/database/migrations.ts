@@ -142,6 +142,34 @@ export async function databaseReady(em: EntityManager, expected: readonly Migrat
   if (row?.only !== 'off') throw new Error('the database is read-only: it was demoted, or its disk is full');
 }
 
+/** The migrations of a build against those of the database, oldest first. */
+export interface MigrationComparison {
+  /** Those that the database lacks. */
+  readonly missing: readonly string[];
+  /** Those that this build does not know: a newer release has migrated. */
+  readonly unknown: readonly string[];
+}
+
+/** Runs as the serving login, and changes nothing. */
+export async function compareMigrations(
+  em: EntityManager,
+  expected: readonly MigrationObject[],
+): Promise<MigrationComparison> {
+  const [found] = await statement(
+    em,
+    sql<{ exists: boolean }>`select to_regclass(${MIGRATIONS_TABLE}) is not null as exists`,
+  );
+  const rows = found?.exists
+    ? await statement(em, sql<{ name: string }>`select name from ${sql.table(MIGRATIONS_TABLE)} order by id`)
+    : [];
+  const applied = rows.map(({ name }) => name);
+  const own = expected.map(({ name }) => name);
+  return {
+    missing: own.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !own.includes(name)),
+  };
+}
+
 /**
  * Resolves when the database has every migration of this build. Runs as the serving login. Further migrations are fine:
  * a newer release may have migrated already.
@@ -151,15 +179,7 @@ export async function migrationsReady(
   em: EntityManager,
   expected: readonly MigrationObject[],
 ): Promise<void> {
-  const [found] = await statement(
-    em,
-    sql<{ exists: boolean }>`select to_regclass(${MIGRATIONS_TABLE}) is not null as exists`,
-  );
-  const rows = found?.exists
-    ? await statement(em, sql<{ name: string }>`select name from ${sql.table(MIGRATIONS_TABLE)}`)
-    : [];
-  const applied = new Set(rows.map(({ name }) => name));
-  const missing = expected.map(({ name }) => name).filter((name) => !applied.has(name));
+  const { missing } = await compareMigrations(em, expected);
   if (missing.length > 0) {
     throw new InvalidSettings([
       `the database lacks ${missing.length} migration(s), ${missing[0]} first: run "gatehouse migrate up", or set MIGRATE_ON_START=true`,

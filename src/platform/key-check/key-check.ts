@@ -5,6 +5,42 @@ import { KeyCheck } from './key-check.entity.ts';
 
 const LABEL = 'gatehouse key check';
 
+interface Proof {
+  readonly setting: string;
+  readonly keyId: string;
+  readonly proof: Buffer;
+}
+
+/** What the keys of this process are to a database. */
+export interface KeyComparison {
+  /** The settings of which no key is known to a database that knows others. */
+  readonly wrong: readonly string[];
+  /** Proofs of keys that the database does not know yet. */
+  readonly missing: readonly Proof[];
+}
+
+/** Compares the configured keys with those of the database, and changes nothing. */
+export async function compareKeys(
+  em: EntityManager,
+  keyrings: Readonly<Record<string, Keyring>>,
+): Promise<KeyComparison> {
+  const wrong: string[] = [];
+  const missing: Proof[] = [];
+  for (const [setting, keyring] of Object.entries(keyrings)) {
+    const known = await em.find(KeyCheck, { setting });
+    const proofs = keyring.map((key) => ({
+      setting,
+      keyId: key.id,
+      proof: mac(key, LABEL, Buffer.from(setting)),
+    }));
+    const isKnown = ({ keyId, proof }: Proof) =>
+      known.some((row) => row.keyId === keyId && proof.equals(row.proof));
+    if (known.length > 0 && !proofs.some(isKnown)) wrong.push(setting);
+    else missing.push(...proofs.filter((proof) => !isKnown(proof)));
+  }
+  return { wrong, missing };
+}
+
 /**
  * Compares the configured keys with those of the database before the gateway serves. A wrong TOKEN_KEY would sign out
  * all users; with a wrong PASSWORD_PEPPER, no user could sign in. The first start on a database, and the first start
@@ -15,22 +51,10 @@ export async function checkKeys(
   em: EntityManager,
   keyrings: Readonly<Record<string, Keyring>>,
 ): Promise<void> {
-  const problems: string[] = [];
-  for (const [setting, keyring] of Object.entries(keyrings)) {
-    const known = await em.find(KeyCheck, { setting });
-    const proofs = keyring.map((key) => ({
-      setting,
-      keyId: key.id,
-      proof: mac(key, LABEL, Buffer.from(setting)),
-    }));
-    const isKnown = ({ keyId, proof }: { keyId: string; proof: Buffer }) =>
-      known.some((row) => row.keyId === keyId && proof.equals(row.proof));
-    if (known.length > 0 && !proofs.some(isKnown)) {
-      problems.push(`${setting} holds none of the keys that this database was written with`);
-      continue;
-    }
-    const missing = proofs.filter((proof) => !isKnown(proof));
-    if (missing.length > 0) await em.upsertMany(KeyCheck, missing, { onConflictAction: 'ignore' });
-  }
-  if (problems.length > 0) throw new InvalidSettings(problems);
+  const { wrong, missing } = await compareKeys(em, keyrings);
+  if (missing.length > 0) await em.upsertMany(KeyCheck, [...missing], { onConflictAction: 'ignore' });
+  if (wrong.length > 0)
+    throw new InvalidSettings(
+      wrong.map((setting) => `${setting} holds none of the keys that this database was written with`),
+    );
 }
