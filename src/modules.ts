@@ -17,6 +17,7 @@ import { pages } from './pages/module.ts';
 import { passwords } from './passwords/module.ts';
 import type { Surroundings } from './platform/compose.ts';
 import type { DatabaseSchema, ServingRights } from './platform/database/index.ts';
+import type { Check } from './platform/doctor/index.ts';
 import { platform } from './platform/module.ts';
 import { ModuleList } from './platform/module-list.ts';
 import type { Module, NoticeTexts } from './platform/module-type.ts';
@@ -104,3 +105,6 @@ export const RATE_LIMIT_RULES = Object.assign(
 
 /** Every notice to owners. */
 export const NOTICES = Object.assign({}, ...MODULES.map(({ notices: texts }) => texts)) as NoticeTexts;
+
+/** Everything that `gatehouse doctor` looks at. `ModuleList.with` has checked the settings that each one reads. */
+export const CHECKS: ReadonlyArray<Check<never>> = MODULES.flatMap(({ checks = [] }) => checks);

@@ -16,6 +16,7 @@ import { retriesOf, timingReason } from './support/timing-mark.ts';
 const ABOUT_TIMING = [
   'tests/authentication/login-timing.test.ts',
   'tests/blockpass/upload-after-stall.test.ts',
+  'tests/cli/doctor-deadline.test.ts',
   'tests/google/issuer-away.test.ts',
   'tests/graphql/subscribe-in-time.test.ts',
   'tests/http/overload.test.ts',

@@ -271,6 +271,7 @@ describe('a package that only some installations use', () => {
     qrcode: undefined,
     redis: 'src/platform/redis/redis-link.ts',
     sharp: 'src/blockpass/app/picture-worker.ts',
+    tldts: undefined,
   };
 
   /** Together they are a third of the modules of a start. */

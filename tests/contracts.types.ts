@@ -4,10 +4,12 @@
  */
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Config } from '../src/config/index.ts';
+import type { Deployment } from '../src/platform/doctor/index.ts';
+import { MAIL_SETTINGS } from '../src/platform/mail/settings.ts';
 import { ModuleList } from '../src/platform/module-list.ts';
 import type { Module } from '../src/platform/module-type.ts';
 import type { RateLimiter } from '../src/platform/rate-limit/index.ts';
-import { setting } from '../src/platform/setting-declaration.ts';
+import { type ConfigOf, setting } from '../src/platform/setting-declaration.ts';
 import { oneOf, wholeNumber } from '../src/platform/setting-parsers.ts';
 import type { Revocations, SessionStore } from '../src/sessions/index.ts';
 
@@ -93,4 +95,13 @@ export function modulesMayStandInAnyOrder(): void {
   ModuleList.given<object>().with(second).with(first);
   // @ts-expect-error The service has another type.
   ModuleList.given<object>().with(first).with(second).with(third);
+  const checked = {
+    name: 'checked',
+    settings: [MAIL_SETTINGS],
+    checks: [{ name: 'mail', run: (_: Deployment<ConfigOf<typeof MAIL_SETTINGS>>) => null }],
+  } as const satisfies Module;
+  ModuleList.given<object>().with(checked);
+  const unsettled = { name: 'unsettled', checks: checked.checks } as const satisfies Module;
+  // @ts-expect-error No module declares the settings that the check reads.
+  ModuleList.given<object>().with(unsettled);
 }

@@ -1,5 +1,6 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
 import { BLOCKPASS_APP_RULES } from './app/app-calls.ts';
+import { BLOCKPASS_CHECKS } from './checks.ts';
 import { composeBlockpass } from './compose.ts';
 import { KycItem } from './records/kyc-item.entity.ts';
 import { KycRecord } from './records/kyc-record.entity.ts';
@@ -30,5 +31,6 @@ export const blockpass = {
   rateLimits: { ...BLOCKPASS_APP_RULES, ...BLOCKPASS_SIGN_IN_RULES },
   settings: [BLOCKPASS_SETTINGS],
   notices: BLOCKPASS_NOTICES,
+  checks: BLOCKPASS_CHECKS,
   compose: composeBlockpass,
 } as const satisfies Module;

@@ -11,22 +11,25 @@ import {
   walletImportFormat,
 } from '../platform/setting-parsers.ts';
 
+/** The sandbox of Blockpass, which has one client for everybody. */
+export const SANDBOX = { baseUrl: 'https://sandbox-api.blockpass.org', client: 'developer_service' } as const;
+
 const BLOCKPASS_BASE_URL = setting('BLOCKPASS_BASE_URL', {
   parse: urlOf('http:', 'https:'),
   parseInProduction: urlOf('https:'),
-  default: 'https://sandbox-api.blockpass.org',
+  default: SANDBOX.baseUrl,
   description: 'The Blockpass API; the default is its sandbox.',
 });
 const BLOCKPASS_CLIENT_ID = setting('BLOCKPASS_CLIENT_ID', {
   parse: text,
-  default: 'developer_service',
+  default: SANDBOX.client,
   description:
     'The service as Blockpass knows it; in production Blockpass is off until it is set. Then `BLOCKPASS_BASE_URL` and `BLOCKPASS_CLIENT_SECRET` are required there.',
 });
 const BLOCKPASS_CLIENT_SECRET = setting('BLOCKPASS_CLIENT_SECRET', {
   parse: text,
   secret: true,
-  default: 'developer_service',
+  default: SANDBOX.client,
   description: 'Client secret of the service.',
 });
 const BLOCKPASS_SIGNING_KEY = setting('BLOCKPASS_SIGNING_KEY', {

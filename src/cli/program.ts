@@ -5,6 +5,7 @@ import { origin } from '../platform/setting-parsers.ts';
 import type { Environment } from '../platform/settings.ts';
 import { type EndpointOptions, printBlockpassEndpoints } from './blockpass.ts';
 import { type CreateSuperuserOptions, createSuperuser } from './create-superuser.ts';
+import { type DoctorOptions, doctor } from './doctor.ts';
 import { environmentWithFiles, unreadEnvFile } from './environment.ts';
 import { listKeys, type RotateOptions, rotateKeys } from './keys.ts';
 import {
@@ -61,6 +62,12 @@ export function program({ environment, workingFolder, streams, signals }: Progra
     .command('start')
     .description('run the gateway')
     .action(() => start({ config: readConfig(), output, errors, signals }));
+
+  command
+    .command('doctor')
+    .option('--json', 'print the findings as a JSON array')
+    .description('check settings, services, clocks and rights, and say what to do; exits with 1 on a failure')
+    .action((options: DoctorOptions) => doctor(readConfig, output, options));
 
   const migrations = command.command('migrate').description('change the schema of the database');
   migrations

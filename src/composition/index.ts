@@ -26,7 +26,9 @@ import { serverOf } from './server.ts';
 
 export { exportUsers, type ImportReport, type InputRecord, USER_FIELDS } from '../administration/index.ts';
 export { METRICS } from '../modules.ts';
+export type { Finding } from '../platform/doctor/index.ts';
 export type { ListedKey, RotationMode } from '../sessions/index.ts';
+export { type ExaminationOptions, examine } from './doctor.ts';
 export { withMigrations } from './with-migrations.ts';
 
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */

@@ -1,4 +1,5 @@
 import { ALL_RIGHTS, type Module, NO_UPDATE } from '../platform/module-type.ts';
+import { GOOGLE_CHECKS } from './checks.ts';
 import { composeGoogle } from './compose.ts';
 import { GoogleResolver } from './google.resolver.ts';
 import { GoogleFlowToken } from './google-flow-token.entity.ts';
@@ -18,5 +19,6 @@ export const google = {
   rateLimits: { ...GOOGLE_RULES },
   settings: [GOOGLE_SETTINGS],
   notices: GOOGLE_NOTICES,
+  checks: GOOGLE_CHECKS,
   compose: composeGoogle,
 } as const satisfies Module;

@@ -35,6 +35,14 @@ import type { WorkerSeat } from './worker-seat.ts';
 const POOL_SIZE = 20;
 /** Connections of one of several workers. Ten keep one core busy, and eight workers stay below that default. */
 const WORKER_POOL_SIZE = 10;
+/** Connections of a process besides its pool: one that listens, and one that cancels a statement. */
+const OTHER_CONNECTIONS = 2;
+
+const poolSizeOf = (workers: number): number => (workers === 1 ? POOL_SIZE : WORKER_POOL_SIZE);
+
+/** The most connections to the database that a gateway opens, with all of its workers. */
+export const mostConnections = (workers: number): number =>
+  workers * (poolSizeOf(workers) + OTHER_CONNECTIONS);
 
 /** The services that the process gives, before any module. */
 export interface Surroundings {
@@ -106,7 +114,7 @@ export async function composePlatform({
     config.telemetry.metricsPort === undefined
       ? []
       : declared.metrics.filter((metric) => metric instanceof AuditCounter);
-  const poolSize = worker.count === 1 ? POOL_SIZE : WORKER_POOL_SIZE;
+  const poolSize = poolSizeOf(worker.count);
   const orm = createOrm({
     url: servingUrl,
     schema: declared.schema,

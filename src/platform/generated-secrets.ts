@@ -15,7 +15,8 @@ export interface GeneratedSecrets {
   readonly database: { readonly superuser: string; readonly owner: string; readonly serving: string };
 }
 
-const FILE = 'secrets.json';
+/** Name of the file in DATA_DIR. */
+export const SECRETS_FILE = 'secrets.json';
 
 interface SecretsFile {
   TOKEN_KEY: string;
@@ -30,7 +31,7 @@ interface SecretsFile {
  * @throws {InvalidSettings} naming DATA_DIR when the folder cannot be used or the file is damaged.
  */
 export async function generatedSecrets(dataDir: string): Promise<GeneratedSecrets> {
-  const file = join(dataDir, FILE);
+  const file = join(dataDir, SECRETS_FILE);
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const text = (await readIfPresent(file)) ?? (await make(dataDir, file));
@@ -60,7 +61,7 @@ async function make(dataDir: string, file: string): Promise<string> {
     PASSWORD_PEPPER: secret(),
     database: { superuser: word(), owner: word(), serving: word() },
   };
-  const temporary = join(dataDir, `.${FILE}.${newId()}`);
+  const temporary = join(dataDir, `.${SECRETS_FILE}.${newId()}`);
   await writeFile(temporary, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
   await chmod(temporary, 0o600);
   try {
@@ -84,6 +85,6 @@ function parse(text: string): GeneratedSecrets {
       database: { superuser: database.superuser, owner: database.owner, serving: database.serving },
     };
   } catch {
-    throw new InvalidSettings([`DATA_DIR holds a ${FILE} that is damaged: restore it from a backup`]);
+    throw new InvalidSettings([`DATA_DIR holds a ${SECRETS_FILE} that is damaged: restore it from a backup`]);
   }
 }

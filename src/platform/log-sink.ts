@@ -1,4 +1,4 @@
-import { fstatSync, write as writeTo } from 'node:fs';
+import { fstatSync, statSync, write as writeTo } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { DestinationStream } from 'pino';
 import { WholeLines } from './whole-lines.ts';
@@ -109,3 +109,37 @@ const droppedLine = (dropped: number): string =>
     dropped,
     msg: 'lines of the log were dropped: its reader is too slow, or its disk is full',
   })}\n`;
+
+/** Whether standard error leads to /dev/null. Node also opens that when it was started with a closed one. */
+export function isNullDevice(): boolean {
+  const { rdev } = fstatSync(STANDARD_ERROR);
+  return rdev !== 0 && rdev === statSync('/dev/null', { throwIfNoEntry: false })?.rdev;
+}
+
+/** Milliseconds for a reader of the log to take one byte, and between two attempts. */
+const PROBE_PATIENCE = 2_000;
+const PROBE_PAUSE = 50;
+
+/**
+ * Writes an empty line to standard error, unless that is a terminal, to see whether the log can be written.
+ * @returns why it cannot; undefined when it can
+ */
+export async function probeStandardError(): Promise<string | undefined> {
+  if (isatty(STANDARD_ERROR)) return undefined;
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  let attempt: NodeJS.Timeout | undefined;
+  const write = (): void =>
+    writeTo(STANDARD_ERROR, '\n', (error) => {
+      // A pipe that is full at the moment.
+      if (error?.code === 'EAGAIN') attempt = setTimeout(write, PROBE_PAUSE);
+      else resolve(error ? (error.code ?? 'the write failed') : undefined);
+    });
+  write();
+  const timer = setTimeout(() => resolve('its reader does not read'), PROBE_PATIENCE);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(attempt);
+  }
+}

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
+import type { Check } from './doctor/check.ts';
 import type { Chore } from './housekeeping/housekeeping.ts';
 import type { MailWriter } from './mail/index.ts';
 import type { PersonalData } from './personal-data.ts';
@@ -70,6 +71,9 @@ export interface Composed extends Part {
 export type ServicesOf<Compose extends (...given: never[]) => unknown> =
   Awaited<ReturnType<Compose>> extends { readonly services: infer Services } ? Services : unknown;
 
+/** The settings among what is given. */
+type ConfigIn<Given> = Given extends { readonly config: infer Config } ? Config : unknown;
+
 /**
  * Everything that one capability declares, in `module.ts` of its folder. `src/modules.ts` lists the modules. The
  * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings are derived from
@@ -98,6 +102,8 @@ export interface Module<Given = never> {
   readonly settings?: readonly SettingsSection[];
   /** Notices to owners by mail (`notices/owner-notices.ts`). */
   readonly notices?: NoticeTexts;
+  /** What `gatehouse doctor` looks at, in `checks.ts` of the folder. */
+  readonly checks?: ReadonlyArray<Check<ConfigIn<Given>>>;
   /**
    * Constructs the services. It takes one object: `config`, and each module before it by its name, as far as it uses
    * them.

@@ -2,6 +2,7 @@ import { AuditEvent } from './audit/audit-event.entity.ts';
 import { AuditStreamPlace } from './audit/audit-stream-place.entity.ts';
 import { Retention } from './audit/retention.entity.ts';
 import { AUDIT_SETTINGS } from './audit/settings.ts';
+import { PLATFORM_CHECKS } from './checks.ts';
 import { composePlatform } from './compose.ts';
 import { databaseConnections, statementSeconds } from './database/metrics.ts';
 import { DATABASE_SETTINGS } from './database/settings.ts';
@@ -42,5 +43,6 @@ export const platform = {
     RATE_LIMIT_SETTINGS,
     TELEMETRY_SETTINGS,
   ],
+  checks: PLATFORM_CHECKS,
   compose: composePlatform,
 } as const satisfies Module;

@@ -1,4 +1,5 @@
 import { ALL_RIGHTS, type Module } from '../platform/module-type.ts';
+import { SESSION_CHECKS } from './checks.ts';
 import { composeSessions } from './compose.ts';
 import { refreshes, revocationAge, sessionsRevoked, signingKeyAge } from './metrics.ts';
 import { REFRESH_NOTICES } from './notices.ts';
@@ -25,5 +26,6 @@ export const sessions = {
   rateLimits: { ...REFRESH_RULES, ...SERVICE_TOKEN_RULES },
   settings: [ACCESS_TOKEN_SETTINGS, SESSION_SETTINGS, SECOND_FACTOR_SETTINGS],
   notices: REFRESH_NOTICES,
+  checks: SESSION_CHECKS,
   compose: composeSessions,
 } as const satisfies Module;

@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
+/** Name of the channel, in PostgreSQL and in Redis. */
+export const CHANNEL = 'gatehouse';
+
 /** Subjects of wake-ups. */
 export type Topic = 'endings' | 'mail' | 'sign-ins';
 

@@ -1,9 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type pg from 'pg';
 import { databaseClient, destroyClient, poolingOf, sql, statement, withDeadline } from '../database/index.ts';
-import type { EventFeed, Topic } from './event-feed.ts';
+import { CHANNEL, type EventFeed, type Topic } from './event-feed.ts';
 
-const CHANNEL = 'gatehouse';
 /** Milliseconds between two attempts to reconnect. */
 const RECONNECT_DELAY = 250;
 /** Milliseconds between two checks that the connection is alive, and for each answer. */

@@ -1,9 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { afterTransaction } from '../database/index.ts';
 import type { RedisConnection } from '../redis/index.ts';
-import type { EventFeed, Topic } from './event-feed.ts';
-
-const CHANNEL = 'gatehouse';
+import { CHANNEL, type EventFeed, type Topic } from './event-feed.ts';
 
 /**
  * Wakes by PUBLISH and SUBSCRIBE. Redis knows nothing of a transaction in PostgreSQL, so announcements wait until the

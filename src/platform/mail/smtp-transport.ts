@@ -23,6 +23,8 @@ export interface SmtpOptions {
   /** Milliseconds. */
   readonly silenceTimeout?: number;
   readonly deadline?: number;
+  /** Milliseconds for the connection, the name and the greeting, each. */
+  readonly connectTimeout?: number;
 }
 
 /** Sends mails through the mail server of the operator. */
@@ -32,15 +34,21 @@ export class SmtpTransport implements MailTransport {
   private readonly messageIdHost: string;
   private readonly deadline: number;
 
-  constructor({ url, from, silenceTimeout = SILENCE_TIMEOUT, deadline = DEADLINE }: SmtpOptions) {
+  constructor({
+    url,
+    from,
+    silenceTimeout = SILENCE_TIMEOUT,
+    deadline = DEADLINE,
+    connectTimeout = CONNECT_TIMEOUT,
+  }: SmtpOptions) {
     const options = {
       url: withoutBarePassword(url),
       pool: true as const,
       maxConnections: CONNECTIONS,
-      connectionTimeout: CONNECT_TIMEOUT,
-      greetingTimeout: CONNECT_TIMEOUT,
+      connectionTimeout: connectTimeout,
+      greetingTimeout: connectTimeout,
       socketTimeout: silenceTimeout,
-      dnsTimeout: CONNECT_TIMEOUT,
+      dnsTimeout: connectTimeout,
       // A template can never make nodemailer read a file or fetch a page.
       disableFileAccess: true,
       disableUrlAccess: true,
@@ -68,7 +76,17 @@ export class SmtpTransport implements MailTransport {
         signal: AbortSignal.any([signal, AbortSignal.timeout(this.deadline)]),
       });
     } catch (error) {
-      throw describe(error);
+      const message = `the mail server did not accept the mail: ${factsOf(error)}`;
+      throw isPermanent(error as SmtpError) ? new Undeliverable(message) : new Error(message);
+    }
+  }
+
+  /** Connects and logs in, and sends nothing. @throws with the reason, without what the server said. */
+  async verify(): Promise<void> {
+    try {
+      await (await this.transporter).verify();
+    } catch (error) {
+      throw new Error(factsOf(error));
     }
   }
 
@@ -100,12 +118,11 @@ const LOCAL = ['ESOCKET', 'ETLS', 'EDNS', 'ECONNECTION', 'ETIMEDOUT'];
 const NEEDS_SETTINGS = [530, 534, 535, 538];
 
 /** Describes a failure by its codes only, since the text of a mail server may quote the recipient. */
-function describe(error: unknown): Error {
+function factsOf(error: unknown): string {
   const { code, responseCode, command, message: said } = error as SmtpError;
   const facts = [code, responseCode, command].filter((fact) => fact !== undefined).join(' ');
   const local = code !== undefined && LOCAL.includes(code) && responseCode === undefined;
-  const message = `the mail server did not accept the mail: ${facts || 'no connection'}${local ? ` (${said})` : ''}`;
-  return isPermanent(error as SmtpError) ? new Undeliverable(message) : new Error(message);
+  return `${facts || 'no connection'}${local ? ` (${said})` : ''}`;
 }
 
 interface SmtpError extends Error {

@@ -112,12 +112,29 @@ export class RedisConnection {
    * clock of Redis, and answers TOOLATE.
    * @throws {RedisAway} when the connection is away, was lost before the answer, or Redis refused the command.
    */
-  async run<T>(work: (client: RedisClient, latest: number) => Promise<T>): Promise<T> {
+  run<T>(work: (client: RedisClient, latest: number) => Promise<T>): Promise<T> {
+    return this.onLink((link, latest) => work(link.client, latest));
+  }
+
+  /**
+   * Sends a command to the server, or to each primary of a cluster.
+   * @throws {RedisAway} as `run` does.
+   */
+  ask(...command: readonly string[]): Promise<unknown[]> {
+    return this.onLink((link) => link.ask(command));
+  }
+
+  /** Milliseconds since 1970 by the clock of Redis. @throws {RedisAway} as `run` does. */
+  time(): Promise<number> {
+    return this.onLink((link) => link.time());
+  }
+
+  private async onLink<T>(work: (link: RedisLink, latest: number) => Promise<T>): Promise<T> {
     const { link } = this;
     if (!link || this.state !== 'up') throw new RedisAway();
     try {
       const latest = Math.floor(performance.now() + ANSWER_DEADLINE + this.clockOffset);
-      return await withTimeout(ANSWER_DEADLINE, work(link.client, latest));
+      return await withTimeout(ANSWER_DEADLINE, work(link, latest));
     } catch (cause) {
       // A refusal (out of memory, missing right) is an answer, so the connection is good.
       const refusal = link.refusal(cause);

@@ -23,6 +23,8 @@ export interface RedisLink {
   connect(): Promise<void>;
   readonly client: RedisClient;
   subscribe(channel: string, listener: (message: string) => void): Promise<void>;
+  /** Sends a command to every server that it uses: to one, or to each primary of a cluster. */
+  ask(command: readonly string[]): Promise<unknown[]>;
   /** Milliseconds since 1970 by the clock of Redis; in a cluster, by the clock that is furthest ahead. */
   time(): Promise<number>;
   /** Checks periodically whether another server took over, when the connected one may not know it. */
@@ -114,6 +116,10 @@ class SingleLink implements RedisLink {
     await this.client.subscribe(channel, listener);
   }
 
+  async ask(command: readonly string[]): Promise<unknown[]> {
+    return [await this.client.sendCommand([...command])];
+  }
+
   async time(): Promise<number> {
     return milliseconds(await this.client.time());
   }
@@ -167,6 +173,13 @@ class ClusterLink implements RedisLink {
 
   subscribe(): Promise<never> {
     return Promise.reject(new Error('a link for commands does not listen'));
+  }
+
+  ask(command: readonly string[]): Promise<unknown[]> {
+    const answers = this.client.masters.map(async (primary) =>
+      (await this.client.nodeClient(primary)).sendCommand([...command]),
+    );
+    return Promise.all(answers);
   }
 
   async time(): Promise<number> {

@@ -40,13 +40,17 @@ export type MetricsRole =
       readonly health: () => WorkersHealth;
     };
 
-/** The packages of the `import()` below. They are optional: npm installs them only on request. */
-const OPEN_TELEMETRY = [
-  '@opentelemetry/api',
-  '@opentelemetry/exporter-trace-otlp-proto',
-  '@opentelemetry/resources',
-  '@opentelemetry/sdk-trace',
-];
+/** The packages of the `import()` below, by setting. They are optional: npm installs them only on request. */
+export const TELEMETRY_PACKAGES = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: [
+    '@opentelemetry/api',
+    '@opentelemetry/exporter-trace-otlp-proto',
+    '@opentelemetry/resources',
+    '@opentelemetry/sdk-trace',
+  ],
+  METRICS_PORT: ['prom-client'],
+  SENTRY_DSN: ['@sentry/core'],
+} as const;
 
 /**
  * Starts the telemetry that the settings turn on. Call it before the first connection and the first request.
@@ -58,14 +62,13 @@ export async function startTelemetry(options: TelemetryOptions): Promise<() => P
   if (endpoint !== undefined) {
     const { openTelemetry } = await optional(
       'OTEL_EXPORTER_OTLP_ENDPOINT',
-      OPEN_TELEMETRY,
       () => import('./open-telemetry.ts'),
     );
     const { serviceName, sampled } = options;
     startTracing(openTelemetry({ endpoint, serviceName, serviceVersion, environment, sampled }));
   }
   if (dsn !== undefined) {
-    const { sentry } = await optional('SENTRY_DSN', ['@sentry/core'], () => import('./sentry.ts'));
+    const { sentry } = await optional('SENTRY_DSN', () => import('./sentry.ts'));
     startErrorReports(sentry({ dsn, environment, release: `gatehouse@${serviceVersion}` }));
   }
   const closeMetrics = await startMetrics(options);
@@ -82,7 +85,7 @@ async function startMetrics({
   role = { kind: 'alone' },
 }: TelemetryOptions): Promise<() => Promise<void>> {
   if (port === undefined) return async () => {};
-  const { prometheus } = await optional('METRICS_PORT', ['prom-client'], () => import('./prometheus.ts'));
+  const { prometheus } = await optional('METRICS_PORT', () => import('./prometheus.ts'));
   if (role.kind === 'worker') {
     role.offer(prometheus(metrics).snapshot);
     return async () => {};
@@ -112,13 +115,13 @@ async function summed(
   return all;
 }
 
-async function optional<T>(setting: string, packages: readonly string[], load: () => Promise<T>): Promise<T> {
+async function optional<T>(setting: keyof typeof TELEMETRY_PACKAGES, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new CannotStart(
-      `${setting} is set, but the packages for it are not installed. Run: npm install ${packages.join(' ')}`,
+      `${setting} is set, but the packages for it are not installed. Run: npm install ${TELEMETRY_PACKAGES[setting].join(' ')}`,
     );
   }
 }
