@@ -68,7 +68,9 @@ export async function examine(
 async function layIfMade(config: Config): Promise<Foundation | Error | undefined> {
   const { url } = config.database;
   const isComplete = url !== undefined && !Object.values(config.secrets).includes(undefined);
-  if (!isComplete && !existsSync(join(config.dataDir, SECRETS_FILE))) return undefined;
+  const isIn = (...path: string[]) => existsSync(join(config.dataDir, ...path));
+  if (!isComplete && !isIn(SECRETS_FILE)) return undefined;
+  if (url === undefined && !isIn('postgres', 'PG_VERSION')) return undefined;
   const laying = layFoundation(config, () => {});
   try {
     return await withTimeout(FOUNDATION_DEADLINE, laying);

@@ -2,6 +2,7 @@ import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { AUDIT_CHECKS } from './audit/checks.ts';
 import { DATABASE_CHECKS } from './database/checks.ts';
+import { hasTable } from './database/migrations.ts';
 import type { DATABASE_SETTINGS } from './database/settings.ts';
 import { type Check, fail, failIn, ok, type Result, warn } from './doctor/check.ts';
 import { SECRETS_FILE } from './generated-secrets.ts';
@@ -41,7 +42,7 @@ const keyStrength: PlatformCheck = {
       if (settings.size > 1)
         results.push(
           warn(
-            `${[...settings].join(' and ')} share a key, so who learns one of them has them all.`,
+            `${[...settings].join(' and ')} share a key, so an attacker who learns one of them has the other too.`,
             NEW_KEY,
           ),
         );
@@ -56,7 +57,7 @@ const keyFit: PlatformCheck = {
   name: 'keys.database',
   after: 'database.migrations',
   async run({ keys, fork }) {
-    if (!keys) return null;
+    if (!keys || !(await hasTable(fork(), 'key_check'))) return null;
     const { wrong } = await compareKeys(fork(), keys);
     return wrong.length === 0
       ? ok('The keys fit the database.')

@@ -24,7 +24,7 @@ import { PostgresPretender } from '../support/postgres-pretender.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
 import { hasRedis, redisCommand, TestRedis } from '../support/redis.ts';
-import { refuseSecretsIn } from '../support/secret-watch.ts';
+import { noteKeys, noteSecret, refuseSecretsIn } from '../support/secret-watch.ts';
 import { TestSentry } from '../support/sentry.ts';
 import { TestSmtp } from '../support/smtp.ts';
 import { TestSyslog } from '../support/syslog.ts';
@@ -32,6 +32,19 @@ import { TestSyslog } from '../support/syslog.ts';
 const ALL = CHECKS as ReadonlyArray<Check<Config>>;
 const ON_REDIS = hasRedis ? describe : describe.skip;
 const BEHIND_PGBOUNCER = hasPgBouncer ? describe : describe.skip;
+
+/** In the settings of the tests. */
+const PASSWORDS = [
+  'the-mail-password',
+  'the-redis-password',
+  'the-gateway-password',
+  'the-google-secret',
+  'the-sentry-key',
+  'a-wrong-password',
+  'not-the-password',
+  'another-password',
+  'helper-password',
+];
 
 /** A PostgreSQL of this file: its faults are planted in logins and settings of the whole server. */
 let dataDir: string;
@@ -55,6 +68,8 @@ beforeAll(async () => {
   superuser.on('error', () => {});
   await superuser.connect();
   secrets = newSecrets();
+  for (const text of [foundation.servingUrl, foundation.ownerUrl, ...PASSWORDS])
+    noteSecret('password', URL.parse(text)?.password ?? text);
   smtp = await TestSmtp.start({ login: { user: 'gateway', password: 'the-mail-password' } });
   syslog = await TestSyslog.start();
   if (!hasRedis) return;
@@ -98,12 +113,19 @@ async function look(
   const wanted = new Set(names);
   for (const { name, after } of checks.toReversed())
     if (after !== undefined && wanted.has(name)) wanted.add(after);
+  noteKeys(environment);
   const found = await examine(loadConfig(environment), {
     checks: checks.filter(({ name }) => wanted.has(name)),
     ...(machine && { machine }),
   });
   refuseSecretsIn([JSON.stringify(found)]);
   return found.filter(({ check }) => names.includes(check) || !wanted.has(check));
+}
+
+/** What a command printed. @throws when it holds a secret. */
+function findingsIn(output: string): Finding[] {
+  refuseSecretsIn([output]);
+  return JSON.parse(output) as Finding[];
 }
 
 /** What one check says of a deployment. */
@@ -140,7 +162,7 @@ describe('gatehouse doctor on a good deployment', () => {
   it('finds nothing in development on the embedded PostgreSQL, by the built command', async () => {
     const run = GatehouseProcess.run(['doctor', '--json'], development());
     expect(await run.ended).toBe(0);
-    const found = JSON.parse(run.output) as Finding[];
+    const found = findingsIn(run.output);
     expect(found.filter(({ status }) => status !== 'ok')).toEqual([]);
     expect(found.map(({ check }) => check)).toContain('database.horizon');
     for (const finding of found) expect(Object.keys(finding)).toEqual(['check', 'status', 'message', 'fix']);
@@ -152,6 +174,7 @@ describe('gatehouse doctor on a good deployment', () => {
     const lines = run.output.trimEnd().split('\n');
     expect(lines.filter((line) => !line.startsWith('ok '))).toEqual([]);
     expect(lines.length).toBeGreaterThan(20);
+    refuseSecretsIn(lines);
     expect(run.errors.trim()).toBe('');
   });
 
@@ -170,7 +193,7 @@ describe('gatehouse doctor, settings', () => {
       ['doctor', '--json'],
       production({ GOOGLE_CLIENT_ID: 'x', COOKIE_DOMIAN: 'example.com', SMTP_PORT: '25' }),
     );
-    const found = JSON.parse(output) as Finding[];
+    const found = findingsIn(output);
     expect(found.map(({ status, message }) => `${status}: ${message}`)).toEqual([
       'fail: GOOGLE_CLIENT_ID is set, so GOOGLE_CLIENT_SECRET must be set too.',
       'fail: COOKIE_DOMIAN is not a setting: did you mean COOKIE_DOMAIN?',
@@ -400,6 +423,22 @@ describe('gatehouse doctor, the database', () => {
   ])('finds %s', async (_fault, check, plantFault, expected) => {
     await plantFault();
     expect(await lookOnce(production(), check)).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it('warns in development of a database that no migration has reached, and of nothing else', async () => {
+    await plant('create database unmigrated owner gatehouse_owner', 'drop database unmigrated with (force)');
+    const at = (url: string) => url.replace(/gatehouse$/, 'unmigrated');
+    const found = await look(
+      development({
+        ...secrets,
+        DATABASE_URL: at(foundation.servingUrl),
+        DATABASE_MIGRATION_URL: at(foundation.ownerUrl),
+      }),
+      ALL.map(({ name }) => name),
+    );
+    expect(wrongIn(found).map(({ check, status }) => `${status} ${check}`)).toEqual([
+      'warn database.migrations',
+    ]);
   });
 
   it('finds one login that serves and owns the tables', async () => {
@@ -723,7 +762,7 @@ describe('gatehouse doctor, other services', () => {
   it('finds a log that leads nowhere in production', async () => {
     const run = GatehouseProcess.run(['doctor', '--json'], production(), { log: openSync('/dev/null', 'w') });
     expect(await run.ended).toBe(0);
-    const found = (JSON.parse(run.output) as Finding[]).filter(({ status }) => status !== 'ok');
+    const found = findingsIn(run.output).filter(({ status }) => status !== 'ok');
     expect(found.map(({ check, status, message }) => `${status} ${check}: ${message}`)).toEqual([
       expect.stringMatching(/^warn log: Standard error is closed or leads to \/dev\/null/),
     ]);
@@ -732,7 +771,7 @@ describe('gatehouse doctor, other services', () => {
   it('finds a log that cannot be written, such as on a full disk, and exits with 1', async () => {
     const run = GatehouseProcess.run(['doctor', '--json'], production(), { log: openSync('/dev/full', 'w') });
     expect(await run.ended).toBe(1);
-    const found = (JSON.parse(run.output) as Finding[]).filter(({ status }) => status !== 'ok');
+    const found = findingsIn(run.output).filter(({ status }) => status !== 'ok');
     expect(found).toEqual([
       {
         check: 'log',
@@ -749,7 +788,7 @@ describe('gatehouse doctor on a stopped deployment', () => {
     await superuser.end();
     await foundation.close();
     const { code, output } = await command(['doctor', '--json'], development());
-    expect(wrongIn(JSON.parse(output) as Finding[])).toEqual([]);
+    expect(wrongIn(findingsIn(output))).toEqual([]);
     expect(output).toContain('"database.horizon"');
     expect(code).toBe(0);
     expect(existsSync(join(dataDir, 'postgres', 'postmaster.pid'))).toBe(false);

@@ -142,6 +142,15 @@ export async function databaseReady(em: EntityManager, expected: readonly Migrat
   if (row?.only !== 'off') throw new Error('the database is read-only: it was demoted, or its disk is full');
 }
 
+/** Whether the database has a table. */
+export async function hasTable(em: EntityManager, name: string): Promise<boolean> {
+  const [found] = await statement(
+    em,
+    sql<{ exists: boolean }>`select to_regclass(${name}) is not null as exists`,
+  );
+  return found?.exists === true;
+}
+
 /** The migrations of a build against those of the database, oldest first. */
 export interface MigrationComparison {
   /** Those that the database lacks. */
@@ -155,11 +164,7 @@ export async function compareMigrations(
   em: EntityManager,
   expected: readonly MigrationObject[],
 ): Promise<MigrationComparison> {
-  const [found] = await statement(
-    em,
-    sql<{ exists: boolean }>`select to_regclass(${MIGRATIONS_TABLE}) is not null as exists`,
-  );
-  const rows = found?.exists
+  const rows = (await hasTable(em, MIGRATIONS_TABLE))
     ? await statement(em, sql<{ name: string }>`select name from ${sql.table(MIGRATIONS_TABLE)} order by id`)
     : [];
   const applied = rows.map(({ name }) => name);

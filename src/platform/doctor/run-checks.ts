@@ -16,17 +16,18 @@ export async function runChecks<Config>(
   deployment: Deployment<Config>,
 ): Promise<Finding[]> {
   const running = new Map<string, Promise<readonly Result[]>>();
-  const waiting = new Map<string, number>();
+  const needed = new Map<string, number>();
   for (const check of checks) {
     const { name, after } = check;
     const before = after === undefined ? undefined : running.get(after);
     if (after !== undefined && !before) throw new Error(`${name} stands before ${after}, which it needs`);
-    if (after !== undefined) waiting.set(after, (waiting.get(after) ?? 0) + 1);
+    for (let other = after; other !== undefined; other = checks.find((one) => one.name === other)?.after)
+      needed.set(other, (needed.get(other) ?? 0) + 1);
     running.set(name, runAfter(before, check, deployment));
   }
   const found: Finding[] = [];
   for (const [check, results] of running) {
-    for (const result of await results) found.push(withSkipped({ check, ...result }, waiting.get(check)));
+    for (const result of await results) found.push(withSkipped({ check, ...result }, needed.get(check)));
   }
   return found;
 }
