@@ -82,7 +82,7 @@ export class EmailConfirmation {
     await this.deps.rateLimiter.charge(['confirmEmail.ip', source.networks]);
     const seen = await this.deps.tokens.look(em, token, CONFIRMING);
     if (!seen) throw new InvalidToken('unknown, expired or used');
-    const stillHolds = await this.prove(em, token, seen, claim, source);
+    const stillHolds = await this.prove(em, { ...seen, token }, claim, source);
     try {
       return await this.deps.revocations.transactional(em, async (tx) => {
         const binding = await this.deps.emailOwnership.consume(tx, token, CONFIRMING);
@@ -107,8 +107,7 @@ export class EmailConfirmation {
 
   private async prove(
     em: EntityManager,
-    token: string,
-    binding: TokenBinding,
+    binding: TokenBinding & { readonly token: string },
     claim: RegistrantClaim,
     source: RequestSource,
   ): Promise<StillHolds> {
@@ -118,7 +117,7 @@ export class EmailConfirmation {
     } catch (error) {
       // A concurrent confirmation may have removed the registration. Then no password helps.
       const isRefused = error instanceof BadUserInput || error instanceof InvalidCredentials;
-      if (isRefused && !(await this.deps.tokens.look(em, token, CONFIRMING))) {
+      if (isRefused && !(await this.deps.tokens.look(em, binding.token, CONFIRMING))) {
         throw new InvalidToken('voided while the registrant was proved');
       }
       throw error;

@@ -119,7 +119,7 @@ export class Registration {
   async createByOperator(em: EntityManager, input: RegistrationInput, source: RequestSource): Promise<User> {
     const { password, ...parsed } = this.parse(input, { byOperator: true });
     const credential = await this.deps.passwords.hash(password);
-    return (await this.create(em, parsed, credential, source, { byOperator: true })).account;
+    return (await this.create(em, { ...parsed, emailConfirmed: true }, credential, source)).account;
   }
 
   /**
@@ -200,7 +200,7 @@ export class Registration {
   ): Promise<Registered> {
     return this.deps.options.emailConfirmation === 'required'
       ? this.pend(em, parsed, credential, source)
-      : this.create(em, parsed, credential, source, { byOperator: false });
+      : this.create(em, { ...parsed, emailConfirmed: false }, credential, source);
   }
 
   /** Charges one guess, and refunds it unless the password is wrong. */
@@ -251,18 +251,18 @@ export class Registration {
 
   private async create(
     em: EntityManager,
-    parsed: ParsedRegistration,
+    account: NewAccount & { readonly email: EmailAddress },
     credential: StoredPassword,
     source: RequestSource,
-    { byOperator }: { byOperator: boolean },
   ): Promise<Registered & { account: User }> {
+    const byOperator = account.emailConfirmed;
     try {
       return await em.transactional(async (tx) => {
-        const user = await this.insert(tx, { ...parsed, emailConfirmed: byOperator });
+        const user = await this.insert(tx, account);
         await this.deps.passwords.store(tx, user.id, credential);
         if (!byOperator) {
           await this.deps.mails.outbox.put(tx, this.deps.mails.confirmation, {
-            address: parsed.email.email,
+            address: account.email.email,
             registers: true,
           });
         }

@@ -31,6 +31,22 @@ interface Walk {
   readonly condition: Condition;
 }
 
+/** The page that `walk` reads. */
+interface PageToRead {
+  readonly walks: readonly Walk[];
+  /** The last row seen; null for the first page. */
+  readonly cursor: Cursor | null;
+  readonly filter: Filter;
+  /** Rows. */
+  readonly limit: number;
+}
+
+interface Cursor {
+  /** Index of the walk. */
+  readonly walk: number;
+  readonly key: string;
+}
+
 interface Row extends AccountRow {
   walk: string;
   key: string;
@@ -62,7 +78,12 @@ export class UserDirectory {
       walks: () => walksFor(query),
       after: () => readCursor(after, walksFor(query)),
     });
-    const rows = await this.walk(em, walks, cursor, await filterOf(em, query), first + 1);
+    const rows = await this.walk(em, {
+      walks,
+      cursor,
+      filter: await filterOf(em, query),
+      limit: first + 1,
+    });
     return pageOf(
       rows,
       { first, after },
@@ -83,13 +104,7 @@ export class UserDirectory {
   }
 
   /** Reads any page by one statement. A walk begins only if the walks before it did not fill the page. */
-  private walk(
-    em: EntityManager,
-    walks: readonly Walk[],
-    cursor: { walk: number; key: string } | null,
-    filter: Filter,
-    limit: number,
-  ): Promise<Row[]> {
+  private walk(em: EntityManager, { walks, cursor, filter, limit }: PageToRead): Promise<Row[]> {
     const begun = walks.slice(cursor?.walk ?? 0);
     const parts = begun.map(({ name, key, descending, condition }, index) => {
       const beyond = cursor && index === 0 ? sql`${descending ? sql`<` : sql`>`} ${cursor.key}` : null;
@@ -134,10 +149,7 @@ const begins = (key: RawBuilder<unknown>, prefix: string): Condition =>
   prefix.includes('\0') ? NO_USER : sql`${key} like ${`${prefix.replace(/[\\%_]/g, '\\$&')}%`}`;
 
 /** @throws {InvalidValue} for a cursor of another list. */
-function readCursor(
-  after: string | null | undefined,
-  walks: readonly Walk[],
-): { walk: number; key: string } | null {
+function readCursor(after: string | null | undefined, walks: readonly Walk[]): Cursor | null {
   if (after == null) return null;
   const {
     order,

@@ -25,5 +25,7 @@ export async function developmentOnly(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply | undefined> {
-  return isLocalRequest(request) ? undefined : sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+  return isLocalRequest(request)
+    ? undefined
+    : sendError(reply, 404, { code: ErrorCode.NOT_FOUND, message: 'Not found.' });
 }

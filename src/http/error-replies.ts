@@ -44,12 +44,18 @@ export function endWithError(
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }
 
+/** What the body of an error tells the client. */
+interface ErrorContent {
+  readonly code: string;
+  readonly message: string;
+  readonly extensions?: Readonly<Record<string, unknown>>;
+}
+
+/** Answers a request with an error. */
 export function sendError(
   reply: FastifyReply,
   status: number,
-  code: string,
-  message: string,
-  extensions: Readonly<Record<string, unknown>> = {},
+  { code, message, extensions = {} }: ErrorContent,
 ): FastifyReply {
   const { id } = reply.request;
   return reply
@@ -62,13 +68,12 @@ export function sendError(
 export function errorReplies(app: FastifyInstance, allowed: AllowedMethods): void {
   app.setNotFoundHandler((request, reply) => {
     const methods = allowed(request.url.split('?')[0] ?? '');
-    if (methods.length === 0) return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
-    return sendError(
-      reply.header('allow', methods.join(', ')),
-      405,
-      'BAD_REQUEST',
-      `Use ${methods.join(', ')}.`,
-    );
+    if (methods.length === 0)
+      return sendError(reply, 404, { code: ErrorCode.NOT_FOUND, message: 'Not found.' });
+    return sendError(reply.header('allow', methods.join(', ')), 405, {
+      code: 'BAD_REQUEST',
+      message: `Use ${methods.join(', ')}.`,
+    });
   });
   app.setErrorHandler<FastifyError>(replyToError);
 }
@@ -87,18 +92,24 @@ export function replyToError(
     const { retryAfterSeconds } = extensions;
     if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
     if (expected instanceof InvalidDpopProof) reply.header('www-authenticate', expected.challenge);
-    return sendError(reply, HTTP_STATUS[code], code, message, extensions);
+    return sendError(reply, HTTP_STATUS[code], { code, message, extensions });
   }
   const status = error.statusCode ?? 500;
   if (status === 413) {
-    return sendError(reply, 413, ErrorCode.PAYLOAD_TOO_LARGE, 'The request body is too large.');
+    return sendError(reply, 413, {
+      code: ErrorCode.PAYLOAD_TOO_LARGE,
+      message: 'The request body is too large.',
+    });
   }
   if (status === 415)
-    return sendError(reply, 415, 'BAD_REQUEST', 'The gateway does not accept this content type.');
+    return sendError(reply, 415, {
+      code: 'BAD_REQUEST',
+      message: 'The gateway does not accept this content type.',
+    });
   if (status >= 400 && status < 500)
-    return sendError(reply, status, 'BAD_REQUEST', 'The request cannot be read.');
+    return sendError(reply, status, { code: 'BAD_REQUEST', message: 'The request cannot be read.' });
   request.log.error({ err: error }, 'a request failed');
-  return sendError(reply, 500, ErrorCode.INTERNAL_SERVER_ERROR, 'Internal server error.');
+  return sendError(reply, 500, { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error.' });
 }
 
 const STATUS_OF_PARSER_ERRORS: Readonly<Record<string, number>> = {

@@ -23,6 +23,6 @@ export function refuseHandshakes(app: FastifyInstance, path: string, security: S
   // string.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.ws || request.routeOptions.url === path) return undefined;
-    return sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+    return sendError(reply, 404, { code: ErrorCode.NOT_FOUND, message: 'Not found.' });
   });
 }

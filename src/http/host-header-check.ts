@@ -19,5 +19,8 @@ export async function checkHostHeader(
   const isHost = hostname && !/[/?#@\\]/.test(hostname) && URL.canParse(`http://${hostname}/`);
   const isProbe = request.raw.httpVersion === '1.0' && request.url.startsWith('/health/');
   if (hosts <= 1 && (isHost || isProbe)) return undefined;
-  return sendError(reply, 400, 'BAD_REQUEST', 'Send one Host header with the name of this service.');
+  return sendError(reply, 400, {
+    code: 'BAD_REQUEST',
+    message: 'Send one Host header with the name of this service.',
+  });
 }

@@ -68,7 +68,7 @@ export function mailboxRoutes({ mailbox, fork }: MailboxOptions) {
 }
 
 const sendNotFound = (reply: FastifyReply): FastifyReply =>
-  sendError(reply, 404, ErrorCode.NOT_FOUND, 'Not found.');
+  sendError(reply, 404, { code: ErrorCode.NOT_FOUND, message: 'Not found.' });
 
 const asJson = ({ id, at, to, subject, text, html }: StoredMail) => ({
   id,

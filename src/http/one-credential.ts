@@ -12,7 +12,7 @@ export function oneCredential(tokenCookies: readonly string[]) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     const authorizations = headerCount(request.raw, 'authorization');
     if (authorizations <= 1 && !repeatsCookie(request, tokenCookies)) return undefined;
-    return sendError(reply, 400, 'BAD_REQUEST', 'A credential was sent twice.');
+    return sendError(reply, 400, { code: 'BAD_REQUEST', message: 'A credential was sent twice.' });
   };
 }
 

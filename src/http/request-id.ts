@@ -46,12 +46,10 @@ export function requestIdHook({ required }: { required: boolean }) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     reply.header('x-request-id', request.id);
     if (!required || presented(request.headers) !== undefined || isExempt(request)) return undefined;
-    return sendError(
-      reply,
-      400,
-      'BAD_REQUEST',
-      `The header X-Request-Id is missing or malformed. Send ${FORM}`,
-    );
+    return sendError(reply, 400, {
+      code: 'BAD_REQUEST',
+      message: `The header X-Request-Id is missing or malformed. Send ${FORM}`,
+    });
   };
 }
 

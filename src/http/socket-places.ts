@@ -40,7 +40,11 @@ export class SocketPlaces {
    */
   open(socket: Pick<WebSocket, 'close' | 'terminate'>, networks: readonly string[]): SocketPlace | undefined {
     if (this.anonymous.size >= this.budget.anonymous) this.table.makeRoom();
-    const place = new SocketPlace(socket, networks, this.table, this.anonymous, this);
+    const place = new SocketPlace(socket, networks, {
+      table: this.table,
+      anonymous: this.anonymous,
+      places: this,
+    });
     if (!this.table.take(place)) return undefined;
     this.anonymous.add(place);
     place.expectMore();
@@ -67,6 +71,13 @@ export class SocketPlaces {
   }
 }
 
+/** The parts that `SocketPlace` uses. All sockets share them. */
+interface SocketPlaceDependencies {
+  readonly table: PlaceTable<SocketPlace>;
+  readonly anonymous: Set<SocketPlace>;
+  readonly places: SocketPlaces;
+}
+
 /** The place of one socket. */
 export class SocketPlace implements Place {
   private readonly subscriptions = new Set<string>();
@@ -78,13 +89,11 @@ export class SocketPlace implements Place {
   constructor(
     private readonly socket: Pick<WebSocket, 'close' | 'terminate'>,
     readonly networks: readonly string[],
-    private readonly table: PlaceTable<SocketPlace>,
-    private readonly anonymous: Set<SocketPlace>,
-    private readonly places: SocketPlaces,
+    private readonly deps: SocketPlaceDependencies,
   ) {}
 
   isWaiting(): boolean {
-    return this.anonymous.has(this) && this.subscriptions.size === 0;
+    return this.deps.anonymous.has(this) && this.subscriptions.size === 0;
   }
 
   close(): void {
@@ -99,11 +108,11 @@ export class SocketPlace implements Place {
    * @returns false when the account holds its maximum of sockets, or the client left meanwhile: close it then.
    */
   signedIn(account: string): boolean {
-    if (this.isOver || !this.places.takeOfAccount(account)) return false;
+    if (this.isOver || !this.deps.places.takeOfAccount(account)) return false;
     this.account = account;
     clearTimeout(this.patience);
-    this.anonymous.delete(this);
-    this.table.keep(this);
+    this.deps.anonymous.delete(this);
+    this.deps.table.keep(this);
     return true;
   }
 
@@ -111,7 +120,7 @@ export class SocketPlace implements Place {
   began(subscription: string): void {
     clearTimeout(this.patience);
     this.subscriptions.add(subscription);
-    this.table.keep(this);
+    this.deps.table.keep(this);
   }
 
   /**
@@ -120,15 +129,15 @@ export class SocketPlace implements Place {
    */
   ended(subscription: string): void {
     if (!this.subscriptions.delete(subscription) || !this.isWaiting()) return;
-    this.table.touch(this);
+    this.deps.table.touch(this);
     this.expectMore();
   }
 
   leave(): void {
     clearTimeout(this.patience);
-    this.anonymous.delete(this);
-    this.table.leave(this);
-    if (this.account !== undefined) this.places.leaveOfAccount(this.account);
+    this.deps.anonymous.delete(this);
+    this.deps.table.leave(this);
+    if (this.account !== undefined) this.deps.places.leaveOfAccount(this.account);
     this.account = undefined;
     this.isOver = true;
   }

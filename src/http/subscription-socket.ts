@@ -132,13 +132,14 @@ export function subscriptionSocket(options: SocketOptions): WebsocketHandler {
       }
       return { ...found, schema, contextValue: context };
     },
-    onOperation: (ctx, id, _payload, _args, result) => {
+    // graphql-ws calls onOperation and onNext with five arguments.
+    onOperation: (ctx, id, ...[_payload, _args, result]) => {
       if (Symbol.asyncIterator in result) ctx.extra.place.began(id);
     },
     onComplete: (ctx, id) => ctx.extra.place.ended(id),
     onError: (ctx, _id, _payload, errors) =>
       report(errors as GraphQLError[], contextOf(ctx), ctx.extra.request),
-    async onNext(ctx, _id, _payload, args, result) {
+    async onNext(ctx, ...[_id, _payload, args, result]) {
       if (!result.errors) return;
       const errors = await report(result.errors, args.contextValue as RequestContext, ctx.extra.request);
       return { ...result, errors } as FormattedExecutionResult;

@@ -149,7 +149,7 @@ export class Passwords {
     const { userId, stored } = candidate;
     return {
       userId,
-      hash: rehashed ? await this.upgrade(em, candidate, rehashed, password, asker) : stored.hash,
+      hash: rehashed ? await this.upgrade(em, candidate, rehashed, { password, asker }) : stored.hash,
     };
   }
 
@@ -212,8 +212,7 @@ export class Passwords {
     em: EntityManager,
     { userId, stored: old }: NonNullable<PasswordCandidate>,
     { hash, pepperId }: StoredPassword,
-    password: string,
-    asker: Asker,
+    { password, asker }: { readonly password: string; readonly asker: Asker },
   ): Promise<string> {
     const replaced = await em.nativeUpdate(
       PasswordCredential,

@@ -64,11 +64,22 @@ const DERIVED =
 const unpadded = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
 type Digits = string | number | undefined;
 
+/** The costs of the notation, as numbers or as the digits of another notation. */
+interface Pbkdf2Digits {
+  readonly digest: string | undefined;
+  readonly iterations: Digits;
+}
+interface ScryptDigits {
+  readonly logN: number;
+  readonly blockSize: Digits;
+  readonly lanes: Digits;
+}
+
 /** Writes the stored notation. */
 export const phc = {
-  pbkdf2: (digest: string | undefined, iterations: Digits, salt: Buffer, key: Buffer): string =>
+  pbkdf2: ({ digest, iterations }: Pbkdf2Digits, salt: Buffer, key: Buffer): string =>
     `$pbkdf2-${digest}$i=${Number(iterations)}$${unpadded(salt)}$${unpadded(key)}`,
-  scrypt: (logN: number, blockSize: Digits, lanes: Digits, salt: Buffer, key: Buffer): string =>
+  scrypt: ({ logN, blockSize, lanes }: ScryptDigits, salt: Buffer, key: Buffer): string =>
     `$scrypt$ln=${logN},r=${Number(blockSize)},p=${Number(lanes)}$${unpadded(salt)}$${unpadded(key)}`,
 } as const;
 
@@ -185,15 +196,10 @@ export function decoyHash(cost: StoredHash): string {
     return `$2b$${String(cost.cost).padStart(2, '0')}$${salt}${digest}`;
   }
   if (cost.scheme === 'pbkdf2') {
-    return phc.pbkdf2(
-      cost.digest,
-      cost.iterations,
-      randomBytes(DECOY_SALT_BYTES),
-      randomBytes(cost.keyBytes),
-    );
+    return phc.pbkdf2(cost, randomBytes(DECOY_SALT_BYTES), randomBytes(cost.keyBytes));
   }
   if (cost.scheme === 'scrypt') {
-    return phc.scrypt(cost.logN, cost.blockSize, cost.lanes, randomBytes(DECOY_SALT_BYTES), randomBytes(32));
+    return phc.scrypt(cost, randomBytes(DECOY_SALT_BYTES), randomBytes(32));
   }
   const [salt, tag] = [ARGON2_SALT_BYTES, ARGON2_TAG_BYTES].map((bytes) =>
     randomBytes(bytes).toString('base64').replace(/=+$/, ''),

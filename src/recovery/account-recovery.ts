@@ -95,7 +95,7 @@ export class AccountRecovery {
       const account = await lockAccount(tx, user.id);
       if (!account) return null;
       const binding = await this.deps.tokens.consume(tx, token, [TokenPurpose.RESET_PASSWORD]);
-      return binding && this.apply(tx, account, binding, replacement, source);
+      return binding && this.apply(tx, account, { ...binding, replacement }, source);
     });
     if (deviceMark === null) throw new InvalidToken('used meanwhile, or the account may not be used');
     return deviceMark;
@@ -104,8 +104,7 @@ export class AccountRecovery {
   private async apply(
     tx: AnnouncedTransaction,
     user: User,
-    { userId, addressKey }: TokenBinding,
-    replacement: StoredPassword,
+    { userId, addressKey, replacement }: TokenBinding & { readonly replacement: StoredPassword },
     source: RequestSource,
   ): Promise<string | null> {
     if (user.deactivatedBy === DeactivatedBy.ADMIN || user.emailKey !== addressKey) return null;

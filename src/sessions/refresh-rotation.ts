@@ -52,6 +52,12 @@ interface Outcome {
   readonly subject: Subject;
 }
 
+/** A refresh token, and the source of the request that presented it. */
+interface Presentation {
+  readonly presented: RefreshTokenClaims;
+  readonly source: RequestSource;
+}
+
 /** Thrown inside the transaction, to roll back the audit event and the notice. */
 class ChangedMeanwhile extends Error {}
 
@@ -132,7 +138,7 @@ export class RefreshRotation {
       try {
         if (judgement.outcome === 'rotate') continue;
         if (judgement.outcome === 'reuse' || judgement.outcome === 'refuse') requireFreshEvidence(source);
-        const outcome = await this.carryOut(em, judgement, found, presented, source);
+        const outcome = await this.carryOut(em, judgement, found, { presented, source });
         refreshes.add({ outcome: COUNTED_AS[judgement.outcome] });
         return outcome;
       } catch (error) {
@@ -158,19 +164,19 @@ export class RefreshRotation {
     em: EntityManager,
     judgement: Exclude<Judgement, { outcome: 'rotate' }>,
     found: HeldSession,
-    presented: RefreshTokenClaims,
-    source: RequestSource,
+    presentation: Presentation,
   ): Promise<Outcome> {
+    const { presented, source } = presentation;
     switch (judgement.outcome) {
       case 'unknown':
         throw new InvalidRefreshToken('no such generation');
       case 'reuse':
-        await this.endReused(em, found.session, presented, source);
+        await this.endReused(em, found.session, presentation);
         throw new InvalidRefreshToken(`reused (${judgement.recorded}): the session was ended`);
       case 'move forward':
-        return this.moveForward(em, judgement, found, presented, source);
+        return this.moveForward(em, judgement, found, presentation);
       case 'repeat':
-        return judgement.recorded === null ? found : this.repeat(em, judgement, found, presented, source);
+        return judgement.recorded === null ? found : this.repeat(em, judgement, found, presentation);
       default: {
         const { outcome, recorded, tellOwner } = judgement;
         await em.transactional(async (tx) => {
@@ -193,8 +199,7 @@ export class RefreshRotation {
     em: EntityManager,
     { recorded, tellOwner, notes }: Extract<Judgement, { outcome: 'repeat'; recorded: string }>,
     found: HeldSession,
-    presented: RefreshTokenClaims,
-    source: RequestSource,
+    { presented, source }: Presentation,
   ): Promise<Outcome> {
     return em.transactional(async (tx) => {
       if (tellOwner) await this.deps.notices.tell(tx, presented.userId, 'refresh-repeated', source);
@@ -214,8 +219,7 @@ export class RefreshRotation {
     em: EntityManager,
     { lost, notes }: Extract<Judgement, { outcome: 'move forward' }>,
     found: HeldSession,
-    presented: RefreshTokenClaims,
-    source: RequestSource,
+    { presented, source }: Presentation,
   ): Promise<Outcome> {
     const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
     return em.transactional(async (tx) => {
@@ -233,12 +237,7 @@ export class RefreshRotation {
     });
   }
 
-  private async endReused(
-    em: EntityManager,
-    session: SessionRecord,
-    presented: RefreshTokenClaims,
-    source: RequestSource,
-  ) {
+  private async endReused(em: EntityManager, session: SessionRecord, { presented, source }: Presentation) {
     await this.deps.revocations.transactional(em, async (tx) => {
       const ended = await this.deps.store.remove(tx, session.userId, session.id, { known: true });
       if (!ended) return;

@@ -224,8 +224,18 @@ describe('hashes of another system', () => {
   });
 
   it.each([
-    ['PBKDF2', phc.pbkdf2('sha256', 1_000, SALT, pbkdf2Sync('abc', SALT, 1_000, 32, 'sha256'))],
-    ['scrypt', phc.scrypt(10, 8, 1, SALT, scryptSync('abc', SALT, 32, { N: 1_024, r: 8, p: 1 }))],
+    [
+      'PBKDF2',
+      phc.pbkdf2({ digest: 'sha256', iterations: 1_000 }, SALT, pbkdf2Sync('abc', SALT, 1_000, 32, 'sha256')),
+    ],
+    [
+      'scrypt',
+      phc.scrypt(
+        { logN: 10, blockSize: 8, lanes: 1 },
+        SALT,
+        scryptSync('abc', SALT, 32, { N: 1_024, r: 8, p: 1 }),
+      ),
+    ],
   ])(
     'match in plain %s, except a password that ends in a NUL, which HMAC cannot distinguish',
     async (_, hash) => {
@@ -301,9 +311,9 @@ describe('peppers', () => {
 });
 
 const pbkdf2 = (iterations: number, keyBytes = 32) =>
-  phc.pbkdf2('sha256', iterations, Buffer.from('a salt'), Buffer.alloc(keyBytes));
+  phc.pbkdf2({ digest: 'sha256', iterations }, Buffer.from('a salt'), Buffer.alloc(keyBytes));
 const scrypt = (logN: number, blockSize: number, lanes: number) =>
-  phc.scrypt(logN, blockSize, lanes, Buffer.from('a salt'), Buffer.alloc(32));
+  phc.scrypt({ logN, blockSize, lanes }, Buffer.from('a salt'), Buffer.alloc(32));
 
 describe('malformed stored hashes', () => {
   const bcrypt = bcryptHash(PASSWORD, 4);

@@ -64,6 +64,15 @@ export interface AdmittedUpload extends UploadPlan {
   readonly uploadToken: SpentUploadToken | null;
 }
 
+/** An upload that was read to its end. */
+export interface ReceivedUpload {
+  readonly admitted: AdmittedUpload;
+  /** `receive` empties it, so that pictures as received stay in memory only as long as needed. */
+  readonly parts: UploadedPart[];
+  /** The account from which the memory of the parts was taken. */
+  readonly memory: UploadAccount;
+}
+
 /** The parts that `AppCalls` uses. */
 export interface AppCallsDependencies {
   readonly api: BlockpassApi;
@@ -183,8 +192,6 @@ export class AppCalls {
    * Stores an upload, all of it or nothing, and completes the sign-in that waits for it. A stored upload is
    * acknowledged even if Blockpass cannot be told yet that the session of the QR code is complete. The worker tells it
    * later.
-   * @param parts is emptied, so that pictures as received stay in memory only as long as needed
-   * @param memory is the account from which the parts were taken
    * @throws {BadUserInput} a part is not valid, or there is nothing to store.
    * @throws {Conflict} a reviewer is reviewing the record.
    * @throws {NotFound} the record was deleted meanwhile.
@@ -192,9 +199,7 @@ export class AppCalls {
    */
   async receive(
     em: EntityManager,
-    { uploadToken }: AdmittedUpload,
-    parts: UploadedPart[],
-    memory: UploadAccount,
+    { admitted: { uploadToken }, parts, memory }: ReceivedUpload,
     source: RequestSource,
   ): Promise<NextActionAnswer> {
     if (!uploadToken) return uploadThanks;

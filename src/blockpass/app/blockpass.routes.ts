@@ -58,7 +58,9 @@ export function blockpassRoutes(calls: AppCalls, contextOf: ContextOf, { path }:
               return admitted;
             },
           );
-          const answer = request.withinAge(() => calls.receive(em, plan, parts, account, source));
+          const answer = request.withinAge(() =>
+            calls.receive(em, { admitted: plan, parts, memory: account }, source),
+          );
           return reply.send(await answer);
         } catch (error) {
           // The app is told to try again with the same upload token, so the token must be restored. Nothing was stored.

@@ -123,7 +123,8 @@ export class BlockpassSignInResolver {
     const caller = await context.authenticate();
     const claim = this.claim(id, secret, context);
     const prove = (maxAgeSeconds: number) => this.deps.demand(context, { maxAgeSeconds });
-    const outcome = await this.deps.signIns.complete(context.em, claim, caller, prove, context.source);
+    const linker = caller && { caller, prove };
+    const outcome = await this.deps.signIns.complete(context.em, claim, linker, context.source);
     if (this.deps.options.bindingCookie)
       context.setCookie(this.cookieName, '', this.deps.cookies.attributes(0));
     return this.deps.delivery.answer(context, outcome);

@@ -26,8 +26,16 @@ export const BLOCKPASS_SIGN_IN_RULES = {
 /** Seconds from the QR code to the session, because a new person takes pictures of documents meanwhile. */
 const LIFETIME = 15 * 60;
 
-/** Requires that the caller authenticated within so many seconds. @throws {ReauthenticationRequired} */
-export type ProveWithin = (seconds: number) => Promise<unknown>;
+/** A signed-in caller, to whose account a new Blockpass identity may be linked. */
+export interface Linker {
+  readonly caller: Caller;
+  /**
+   * Requires that the caller authenticated within so many seconds. It is called before an identity is linked, so that
+   * the thief of a session cannot add a way to sign in.
+   * @throws {ReauthenticationRequired}
+   */
+  prove(seconds: number): Promise<unknown>;
+}
 
 /** A sign-in as the client that started it sees it. */
 export interface SignInView {
@@ -112,8 +120,7 @@ export class WebsiteSignIns {
    * Turns a succeeded sign-in into a session, once. A known Blockpass identity signs in to its account. A new one is
    * linked to the account that was signed in at the start, or gets a new account. Uploaded data, such as an e-mail
    * address, plays no part in that.
-   * @param prove called before an identity is linked to an account, so that the thief of a session cannot add a way to
-   *   sign in
+   * @param linker null for a client that is not signed in
    * @throws {InvalidToken} unknown, not succeeded, expired, used, or started by another client.
    * @throws {ReauthenticationRequired} the caller did not authenticate shortly before the sign-in began.
    * @throws {Conflict} the account has another Blockpass identity.
@@ -121,8 +128,7 @@ export class WebsiteSignIns {
   async complete(
     em: EntityManager,
     claim: SignInClaim,
-    caller: Caller | null,
-    prove: ProveWithin,
+    linker: Linker | null,
     source: RequestSource,
   ): Promise<SignInOutcome> {
     await this.deps.rateLimiter.charge(['completeBlockpassSignIn.ip', source.networks]);
@@ -130,10 +136,10 @@ export class WebsiteSignIns {
     if (!isId(id) || secret === undefined) throw new InvalidToken('no claim');
     const secretHash = hashOfSecret(secret);
     const begun = await this.sinceLinkBegan(em, id, secretHash);
-    const linker = begun === null ? null : caller;
     // The age counts at the start of the sign-in: a person may take pictures of documents after it.
-    if (linker) await prove(RECENT_FOR_OWNERS + (begun ?? 0));
-    const userId = await this.findAccount(em, id, secretHash, linker, source);
+    if (begun !== null) await linker?.prove(RECENT_FOR_OWNERS + begun);
+    const caller = begun === null ? null : (linker?.caller ?? null);
+    const userId = await this.findAccount(em, { id, secretHash }, caller, source);
     const holds = (tx: EntityManager) => consume(tx, id, secretHash, userId);
     const outcome = await this.deps.signIn.begin(em, { userId, amr: [BLOCKPASS.method], holds }, source);
     if (!outcome) throw new InvalidToken('used meanwhile, or the account is not active');
@@ -155,8 +161,7 @@ export class WebsiteSignIns {
 
   private async findAccount(
     em: EntityManager,
-    id: string,
-    secretHash: Buffer,
+    { id, secretHash }: { readonly id: string; readonly secretHash: Buffer },
     linker: Caller | null,
     source: RequestSource,
   ): Promise<string> {
