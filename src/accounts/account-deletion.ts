@@ -6,7 +6,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { Mail, MailOutbox, MailWriter } from '../platform/mail/index.ts';
 import type { PersonalData } from '../platform/personal-data.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest, RequestSource } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations, SignOut } from '../sessions/index.ts';
 import type { RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
@@ -38,20 +38,10 @@ export class AccountDeletion {
    * @throws {Conflict} the last active superuser; or a change of address can still be undone. Otherwise a thief could
    *   destroy an account that its owner can still recover.
    */
-  async delete(
-    em: EntityManager,
-    caller: Caller,
-    password: string | null | undefined,
-    source: RequestSource,
-  ): Promise<void> {
+  async delete(request: CallerRequest, password: string | null | undefined): Promise<void> {
+    const { em, caller, source } = request;
     const { userId } = caller;
-    const proof = await this.deps.currentPasswordCheck.prove(
-      em,
-      caller,
-      password,
-      'account.deletion',
-      source,
-    );
+    const proof = await this.deps.currentPasswordCheck.prove(request, password, 'account.deletion');
     const deleted = await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.removalGuard(tx, userId);
       const user = await lockAccount(tx, userId);

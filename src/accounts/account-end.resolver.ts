@@ -45,10 +45,9 @@ export class AccountEndResolver {
   })
   async deactivateAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deactivation.byOwner(em, caller, password, source);
+    await this.deactivation.byOwner(context, password);
     return true;
   }
 
@@ -59,10 +58,9 @@ export class AccountEndResolver {
   })
   async deleteAccount(
     @Arg('password', () => String, PASSWORD) password: string | null | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deletion.delete(em, caller, password, source);
+    await this.deletion.delete(context, password);
     return true;
   }
 }

@@ -1,9 +1,8 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnerNotices } from '../notices/index.ts';
 import { type OneTimeTokens, TokenPurpose } from '../one-time-tokens/index.ts';
 import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import { InvalidCredentials } from '../platform/errors.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import type { Activation, RemovalGuard } from './activation.ts';
 import { lockAccount } from './lock-account.ts';
@@ -28,20 +27,10 @@ export class Deactivation {
    * @throws {InvalidCredentials} wrong password.
    * @throws {Conflict} the last active superuser.
    */
-  async byOwner(
-    em: EntityManager,
-    caller: Caller,
-    password: string | null | undefined,
-    source: RequestSource,
-  ): Promise<void> {
+  async byOwner(request: CallerRequest, password: string | null | undefined): Promise<void> {
+    const { em, caller, source } = request;
     const { userId } = caller;
-    const proof = await this.deps.currentPasswordCheck.prove(
-      em,
-      caller,
-      password,
-      'account.deactivation',
-      source,
-    );
+    const proof = await this.deps.currentPasswordCheck.prove(request, password, 'account.deactivation');
     await this.deps.revocations.transactional(em, async (tx) => {
       await this.deps.removalGuard(tx, userId);
       const user = await lockAccount(tx, userId);

@@ -6,7 +6,7 @@ import { InvalidCredentials, InvalidToken, Unauthenticated } from '../platform/e
 import { InvalidValue, readFields } from '../platform/input.ts';
 import { type MailOutbox, mailboxKey } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { Actor, CallerRequest, RequestSource } from '../platform/request/index.ts';
 import { type EmailAddress, parseEmailAddress, parsePublicEmailAddress } from './email-address.ts';
 import type { NewAddressMail, OldAddressMail } from './email-change-mails.ts';
 import type { EmailOwnership } from './email-ownership.ts';
@@ -54,19 +54,12 @@ export class EmailChange {
    * @throws {InvalidCredentials} the password is wrong.
    */
   async request(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     input: { newEmail: string; password: string | null | undefined },
-    source: RequestSource,
   ): Promise<User> {
+    const { em, caller, source } = request;
     const { userId } = caller;
-    const proof = await this.deps.currentPasswordCheck.prove(
-      em,
-      caller,
-      input.password,
-      'account.email_change',
-      source,
-    );
+    const proof = await this.deps.currentPasswordCheck.prove(request, input.password, 'account.email_change');
     const current = await em.findOne(User, { id: userId });
     const { newEmail } = readFields('', {
       newEmail: () => {
@@ -91,7 +84,7 @@ export class EmailChange {
         !(await this.deps.currentPasswordCheck.stillHolds(tx, caller, proof))
       )
         return null;
-      await this.begin(tx, user, newEmail, userId, source);
+      await this.begin(tx, user, newEmail, { actorId: userId, source });
       return user;
     });
     if (!user) throw new InvalidCredentials(['password'], 'the account or its password changed meanwhile');
@@ -99,7 +92,9 @@ export class EmailChange {
   }
 
   /** Voids the link of a requested change. Succeeds also when no change was requested. */
-  async cancel(em: EntityManager, { userId }: Caller, source: RequestSource): Promise<User> {
+  async cancel(request: CallerRequest): Promise<User> {
+    const { em, caller, source } = request;
+    const { userId } = caller;
     return em.transactional(async (tx) => {
       const user = await tx.findOne(User, { id: userId });
       if (!user) throw new Unauthenticated('the account is gone');
@@ -130,7 +125,7 @@ export class EmailChange {
     if (!user || user.deactivatedBy || (await this.deps.emailOwnership.isTaken(tx, addressKey, userId))) {
       throw new InvalidToken('the account is not active, or the address was taken meanwhile');
     }
-    await this.move(tx, user, { email: address, key: addressKey }, userId, source);
+    await this.move(tx, user, { email: address, key: addressKey }, { actorId: userId, source });
     return user;
   }
 
@@ -145,11 +140,10 @@ export class EmailChange {
     tx: EntityManager,
     user: User,
     newEmail: EmailAddress,
-    actorId: string,
-    source: RequestSource,
+    by: Actor,
   ): Promise<void> {
     if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, user.id)) throw addressTaken();
-    await this.begin(tx, user, newEmail, actorId, source);
+    await this.begin(tx, user, newEmail, by);
   }
 
   /**
@@ -159,17 +153,11 @@ export class EmailChange {
    * change set gets no undo link. An account that returns to an earlier address keeps no undo links.
    * @throws {Conflict} the address is taken.
    */
-  async moveByAdministrator(
-    tx: EntityManager,
-    user: User,
-    newEmail: EmailAddress,
-    actorId: string,
-    source: RequestSource,
-  ): Promise<void> {
+  async moveByAdministrator(tx: EntityManager, user: User, newEmail: EmailAddress, by: Actor): Promise<void> {
     const { id: userId } = user;
     if (await this.deps.emailOwnership.isTaken(tx, newEmail.key, userId)) throw addressTaken();
     const earlier = await this.deps.tokens.boundAddresses(tx, userId, TokenPurpose.UNDO_EMAIL_CHANGE);
-    await this.move(tx, user, newEmail, actorId, source);
+    await this.move(tx, user, newEmail, by);
     if (earlier.has(newEmail.key)) await this.deps.tokens.void(tx, userId, [TokenPurpose.UNDO_EMAIL_CHANGE]);
   }
 
@@ -177,7 +165,7 @@ export class EmailChange {
    * Confirms the present address of the account, because an administrator vouches for it. Runs as `moveByAdministrator`
    * does.
    */
-  async vouchFor(tx: EntityManager, user: User, actorId: string, source: RequestSource): Promise<void> {
+  async vouchFor(tx: EntityManager, user: User, { actorId, source }: Actor): Promise<void> {
     const { id: userId, emailKey } = user;
     const now = new Date();
     tx.assign(user, { emailConfirmedAt: now, updatedAt: now });
@@ -197,8 +185,7 @@ export class EmailChange {
     tx: EntityManager,
     user: User,
     newEmail: EmailAddress,
-    actorId: string,
-    source: RequestSource,
+    { actorId, source }: Actor,
   ): Promise<void> {
     const { id: userId } = user;
     const token = await this.deps.tokens.issue(tx, {
@@ -224,8 +211,7 @@ export class EmailChange {
     tx: EntityManager,
     user: User,
     { email, key }: EmailAddress,
-    actorId: string,
-    source: RequestSource,
+    { actorId, source }: Actor,
   ): Promise<void> {
     const { id: userId } = user;
     await this.tellOldAddress(tx, user, email, { done: true, actorId });

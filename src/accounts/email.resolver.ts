@@ -1,11 +1,5 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
-import {
-  Authorize,
-  batched,
-  type Caller,
-  CurrentCaller,
-  type RequestContext,
-} from '../platform/request/index.ts';
+import { Authorize, batched, type RequestContext } from '../platform/request/index.ts';
 import { UserType } from './account.types.ts';
 import { EmailAddressScalar } from './email-address.scalar.ts';
 import type { EmailChange } from './email-change.ts';
@@ -80,10 +74,9 @@ export class EmailResolver {
         'Required when the account has a password. Without a password, a sign-in within the last five minutes is enough.',
     })
     password: string | null | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    return UserType.of(await this.change.request(em, caller, { newEmail, password }, source));
+    return UserType.of(await this.change.request(context, { newEmail, password }));
   }
 
   @Authorize()
@@ -91,10 +84,7 @@ export class EmailResolver {
     description:
       'Voids the link of a requested change of address. Succeeds also when no change was requested.',
   })
-  async cancelEmailChange(
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
-  ): Promise<UserType> {
-    return UserType.of(await this.change.cancel(em, caller, source));
+  async cancelEmailChange(@Ctx() context: RequestContext): Promise<UserType> {
+    return UserType.of(await this.change.cancel(context));
   }
 }

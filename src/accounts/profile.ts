@@ -3,7 +3,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
 import { type RateLimiter, SCARCE } from '../platform/rate-limit/index.ts';
-import { type RequestSource } from '../platform/request/index.ts';
+import type { Actor, RequestSource } from '../platform/request/index.ts';
 import { parseDisplayName } from './display-name.ts';
 import { lockAccount } from './lock-account.ts';
 import { asConflict } from './unique-conflicts.ts';
@@ -66,7 +66,7 @@ export class Profiles {
           displayName: () =>
             change.displayName === undefined ? undefined : parseDisplayName(change.displayName),
         });
-        await this.changeIn(tx, user, { username, displayName }, userId, source);
+        await this.changeIn(tx, user, { username, displayName }, { actorId: userId, source });
         return user;
       });
     } catch (error) {
@@ -83,8 +83,7 @@ export class Profiles {
     tx: EntityManager,
     user: User,
     { username, displayName }: { username: Username | undefined; displayName: string | null | undefined },
-    actorId: string,
-    source: RequestSource,
+    { actorId, source }: Actor,
   ): Promise<void> {
     if (username) {
       await reserveUsername(tx, username, { except: user.id });

@@ -125,11 +125,10 @@ export class AdministrationResolver {
   async setUserActive(
     @Arg('userId', () => ID) userId: string,
     @Arg('active', () => Boolean) active: boolean,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.deps.administration.setActive(em, caller, { userId, active }, source);
-    return found(await readAccount(em, userId));
+    await this.deps.administration.setActive(context, { userId, active });
+    return found(await readAccount(context.em, userId));
   }
 
   @Authorize({ permission: SessionPermission.REVOKE })
@@ -139,10 +138,9 @@ export class AdministrationResolver {
   })
   revokeUserSessions(
     @Arg('userId', () => ID) userId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<number> {
-    return this.deps.administration.endSessions(em, caller, userId, source);
+    return this.deps.administration.endSessions(context, userId);
   }
 
   @Authorize({ permission: SessionPermission.REVOKE })
@@ -153,10 +151,9 @@ export class AdministrationResolver {
   async revokeUserSession(
     @Arg('userId', () => ID) userId: string,
     @Arg('sessionId', () => ID) sessionId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.endSession(em, caller, { userId, sessionId }, source);
+    await this.deps.administration.endSession(context, { userId, sessionId });
     return true;
   }
 
@@ -166,11 +163,10 @@ export class AdministrationResolver {
   })
   async createUser(
     @Arg('input', () => CreateUserInput) input: CreateUserInput,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    const { id } = await this.deps.creation.create(em, caller, input, source);
-    return found(await readAccount(em, id));
+    const { id } = await this.deps.creation.create(context, input);
+    return found(await readAccount(context.em, id));
   }
 
   @AuthorizeChange(UserPermission.UPDATE)
@@ -179,11 +175,10 @@ export class AdministrationResolver {
   })
   async updateUser(
     @Arg('input', () => UpdateUserInput) input: UpdateUserInput,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.deps.updates.update(em, caller, input, source);
-    return found(await readAccount(em, input.id));
+    await this.deps.updates.update(context, input);
+    return found(await readAccount(context.em, input.id));
   }
 
   @AuthorizeChange(UserPermission.DELETE)
@@ -192,10 +187,9 @@ export class AdministrationResolver {
   })
   async deleteUser(
     @Arg('userId', () => ID) userId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.delete(em, caller, userId, source);
+    await this.deps.administration.delete(context, userId);
     return true;
   }
 
@@ -205,11 +199,10 @@ export class AdministrationResolver {
   })
   async removeSecondFactor(
     @Arg('userId', () => ID) userId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.deps.administration.removeSecondFactor(em, caller, userId, source);
-    return found(await readAccount(em, userId));
+    await this.deps.administration.removeSecondFactor(context, userId);
+    return found(await readAccount(context.em, userId));
   }
 
   @AuthorizeChange(UserPermission.UNLOCK)
@@ -218,10 +211,9 @@ export class AdministrationResolver {
   })
   async sendPasswordReset(
     @Arg('userId', () => ID) userId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.sendPasswordReset(em, caller, userId, source);
+    await this.deps.administration.sendPasswordReset(context, userId);
     return true;
   }
 
@@ -231,10 +223,9 @@ export class AdministrationResolver {
   })
   async unlockUser(
     @Arg('userId', () => ID) userId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<boolean> {
-    await this.deps.administration.unlock(em, caller, userId, source);
+    await this.deps.administration.unlock(context, userId);
     return true;
   }
 }

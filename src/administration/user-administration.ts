@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import {
   type AccountDeletion,
   type Activation,
@@ -12,7 +11,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, NotFound } from '../platform/errors.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
 import { keepSuperuser } from '../roles/index.ts';
 import type { Revocations, SessionReference, SignOut } from '../sessions/index.ts';
@@ -62,11 +61,10 @@ export class UserAdministration {
    * @throws {NotFound} @throws {Forbidden} @throws {Conflict} for the last active superuser.
    */
   async setActive(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     { userId, active }: { userId: string; active: boolean },
-    source: RequestSource,
   ): Promise<void> {
+    const { em, caller, source } = request;
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DEACTIVATE);
       const change = { userId, actorId: caller.userId };
@@ -82,7 +80,8 @@ export class UserAdministration {
    * Ends every session of an account. For their own account, this includes the caller's session.
    * @returns the number of ended sessions. @throws {NotFound} @throws {Forbidden}
    */
-  endSessions(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<number> {
+  endSessions(request: CallerRequest, userId: string): Promise<number> {
+    const { em, caller, source } = request;
     return this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       const ended = await this.deps.signOut.allIn(tx, userId, source, caller.userId);
@@ -102,12 +101,8 @@ export class UserAdministration {
    * Ends one session of an account, which may be the caller's own.
    * @throws {NotFound} no such account, or it has no such session. @throws {Forbidden}
    */
-  async endSession(
-    em: EntityManager,
-    caller: Caller,
-    { userId, sessionId }: SessionReference,
-    source: RequestSource,
-  ): Promise<void> {
+  async endSession(request: CallerRequest, { userId, sessionId }: SessionReference): Promise<void> {
+    const { em, caller, source } = request;
     const ended = await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, SessionPermission.REVOKE);
       return this.deps.signOut.oneIn(tx, { userId, sessionId }, source, caller.userId);
@@ -120,7 +115,8 @@ export class UserAdministration {
    * @throws {Conflict} the last active superuser. @throws {NotFound} @throws {Forbidden}
    * @throws {BadUserInput} the caller's own account: its owner deletes it with the password.
    */
-  async delete(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {
+  async delete(request: CallerRequest, userId: string): Promise<void> {
+    const { em, caller, source } = request;
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.DELETE);
       // Checked first, so that the last superuser gets the same answer as from deleteAccount.
@@ -136,12 +132,8 @@ export class UserAdministration {
    * @throws {BadUserInput} the caller's own account: its owner disables the factor with password and code.
    * @throws {NotFound} @throws {Forbidden}
    */
-  async removeSecondFactor(
-    em: EntityManager,
-    caller: Caller,
-    userId: string,
-    source: RequestSource,
-  ): Promise<void> {
+  async removeSecondFactor(request: CallerRequest, userId: string): Promise<void> {
+    const { em, caller, source } = request;
     refuseOneself(caller, userId, 'userId', 'Use disableTotp, which asks for password and code.');
     await this.deps.revocations.transactional(em, async (tx) => {
       await requireMayActOn(tx, caller, userId, FactorPermission.REMOVE);
@@ -156,12 +148,8 @@ export class UserAdministration {
    * @throws {Conflict} the account has no e-mail address, or an administrator deactivated it.
    * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
    */
-  async sendPasswordReset(
-    em: EntityManager,
-    caller: Caller,
-    userId: string,
-    source: RequestSource,
-  ): Promise<void> {
+  async sendPasswordReset(request: CallerRequest, userId: string): Promise<void> {
+    const { em, caller, source } = request;
     await this.deps.rateLimiter.charge(['sendPasswordReset.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {
       await requireMayActOn(tx, caller, userId, UserPermission.UNLOCK);
@@ -190,7 +178,8 @@ export class UserAdministration {
    * @throws {BadUserInput} the caller's own account: a thief with a copied session could guess without end.
    * @throws {NotFound} @throws {Forbidden} @throws {RateLimited}
    */
-  async unlock(em: EntityManager, caller: Caller, userId: string, source: RequestSource): Promise<void> {
+  async unlock(request: CallerRequest, userId: string): Promise<void> {
+    const { em, caller, source } = request;
     refuseOneself(caller, userId, 'userId', 'Ask another administrator to unlock it.');
     await this.deps.rateLimiter.charge(['unlockUser.account', `${caller.userId} ${userId}`]);
     await em.transactional(async (tx) => {

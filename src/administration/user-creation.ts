@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import {
   asConflict,
   parseDisplayName,
@@ -12,7 +11,7 @@ import type { Passwords } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { MailOutbox } from '../platform/mail/index.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import type { RecoveryMail } from '../recovery/index.ts';
 import { lockEffectivePermissions, type RoleGrants } from '../roles/index.ts';
 import { UserPermission } from './permissions.ts';
@@ -51,12 +50,8 @@ export class UserCreation {
    * @throws {Conflict} the username or the address is taken.
    * @throws {Forbidden} the caller may not create accounts, or not grant these roles.
    */
-  async create(
-    em: EntityManager,
-    caller: Caller,
-    input: UserCreationInput,
-    source: RequestSource,
-  ): Promise<User> {
+  async create(request: CallerRequest, input: UserCreationInput): Promise<User> {
+    const { em, caller, source } = request;
     const { password, ...account } = this.parse(input);
     const credential = password === null ? null : await this.deps.passwords.hash(password);
     try {

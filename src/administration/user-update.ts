@@ -17,7 +17,7 @@ import {
 import type { AuditLog } from '../platform/audit/index.ts';
 import { NotFound } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import { refuseOneself, requireMayActOn } from './may-act-on.ts';
 import { UserPermission } from './permissions.ts';
 
@@ -56,18 +56,14 @@ export class UserUpdate {
    * @throws {BadUserInput} naming every refused field; an address of the caller's own account.
    * @throws {Conflict} the username or the address is taken. @throws {NotFound} @throws {Forbidden}
    */
-  async update(
-    em: EntityManager,
-    caller: Caller,
-    input: UserUpdateInput,
-    source: RequestSource,
-  ): Promise<void> {
+  async update(request: CallerRequest, input: UserUpdateInput): Promise<void> {
+    const { em, caller } = request;
     try {
       await em.transactional(async (tx) => {
         await requireMayActOn(tx, caller, input.id, UserPermission.UPDATE);
         const user = await this.lock(tx, input);
         if (!user) throw new NotFound();
-        await this.apply(tx, caller, user, this.parse(input, user), source);
+        await this.apply(tx, user, this.parse(input, user), request);
       });
     } catch (error) {
       throw asConflict(error);
@@ -102,12 +98,11 @@ export class UserUpdate {
 
   private async apply(
     tx: EntityManager,
-    caller: Caller,
     user: User,
     { username, displayName, email, vouches }: ReturnType<UserUpdate['parse']>,
-    source: RequestSource,
+    { caller, source }: CallerRequest,
   ): Promise<void> {
-    const { userId: actorId } = caller;
+    const by = { actorId: caller.userId, source };
     if (email !== undefined || vouches) {
       refuseOneself(
         caller,
@@ -117,11 +112,12 @@ export class UserUpdate {
       );
     }
     const renames = username !== undefined || displayName !== undefined;
-    if (renames) await this.deps.profiles.changeIn(tx, user, { username, displayName }, actorId, source);
-    if (email && vouches) await this.deps.emailChange.moveByAdministrator(tx, user, email, actorId, source);
-    else if (email) await this.deps.emailChange.requestByAdministrator(tx, user, email, actorId, source);
-    else if (vouches) await this.deps.emailChange.vouchFor(tx, user, actorId, source);
-    else if (!renames) await auditAccountAccess(tx, this.deps.audit, { actorId, userId: user.id }, source);
+    if (renames) await this.deps.profiles.changeIn(tx, user, { username, displayName }, by);
+    if (email && vouches) await this.deps.emailChange.moveByAdministrator(tx, user, email, by);
+    else if (email) await this.deps.emailChange.requestByAdministrator(tx, user, email, by);
+    else if (vouches) await this.deps.emailChange.vouchFor(tx, user, by);
+    else if (!renames)
+      await auditAccountAccess(tx, this.deps.audit, { actorId: caller.userId, userId: user.id }, source);
   }
 }
 

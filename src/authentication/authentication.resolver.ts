@@ -1,13 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { readAccount, UserType } from '../accounts/index.ts';
 import { Unauthenticated } from '../platform/errors.ts';
-import {
-  Authorize,
-  type Caller,
-  CurrentCaller,
-  type RequestContext,
-  type RequestSource,
-} from '../platform/request/index.ts';
+import { Authorize, type RequestContext, type RequestSource } from '../platform/request/index.ts';
 import type { RefreshRotation, TokenCookies } from '../sessions/index.ts';
 import { Authenticated, CompleteLoginInput, LoginInput, LoginResult } from './authentication.types.ts';
 import type { PasswordLogin } from './password-login.ts';
@@ -88,13 +82,9 @@ export class AuthenticationResolver {
   })
   async reauthenticate(
     @Args(() => ReauthenticateArgs) offered: ReauthenticateArgs,
-    @CurrentCaller() caller: Caller,
     @Ctx() context: RequestContext,
   ): Promise<Authenticated> {
-    return this.deps.delivery.deliver(
-      context,
-      await this.deps.reauthentication.prove(context.em, caller, offered, context.source),
-    );
+    return this.deps.delivery.deliver(context, await this.deps.reauthentication.prove(context, offered));
   }
 
   @FieldResolver(() => UserType)

@@ -9,7 +9,7 @@ import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { BadUserInput, type Credential, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
-import { type Caller, type RequestSource } from '../platform/request/index.ts';
+import { type CallerRequest, type RequestSource } from '../platform/request/index.ts';
 import { type SessionStore, supersedeTokens, type TokenPair, type TokenPairs } from '../sessions/index.ts';
 import { assertionIn, type ReauthenticateArgs } from './reauthenticate.args.ts';
 
@@ -75,12 +75,8 @@ export class Reauthentication {
    * @throws {InvalidCredentials} a proof is wrong, or the account does not have that credential.
    * @throws {RateLimited} too many failures before, or the account has no guesses at its second factor left.
    */
-  async prove(
-    em: EntityManager,
-    caller: Caller,
-    input: ReauthenticateArgs,
-    source: RequestSource,
-  ): Promise<TokenPair> {
+  async prove(request: CallerRequest, input: ReauthenticateArgs): Promise<TokenPair> {
+    const { em, caller, source } = request;
     const { userId } = caller;
     const offered = readFactor('', input);
     const assertions = this.assertionsIn(input);
@@ -97,7 +93,7 @@ export class Reauthentication {
       ...assertions.map(({ prover }) => prover.credential),
     ];
     await this.deps.rateLimiter.charge(['reauthenticate.ip', source.networks]);
-    const attempt = await this.attemptOf(em, caller, source);
+    const attempt = await this.attemptOf(request);
     await this.deps.rateLimiter.charge(...attempt);
     const proof =
       password === null ? null : await this.verify(em, source, { userId, password, attempt, asked });
@@ -105,7 +101,7 @@ export class Reauthentication {
     for (const assertion of assertions) {
       identities.push(await this.verifyAssertion(em, userId, assertion, { asked, source }));
     }
-    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source, caller));
+    const guess = offered && (await this.deps.secondFactors.guess(em, caller, offered, source));
     if (offered && !guess) await this.fail(em, userId, asked, source);
     const amr = [
       ...(proof ? ['pwd'] : []),
@@ -126,7 +122,10 @@ export class Reauthentication {
       });
       // Done last: Redis does not undo it when the transaction is rolled back.
       const use = { userAgent: source.userAgent, ipAddress: source.clientIp };
-      const raised = await supersedeTokens(this.deps.store, tx, caller, use, { amr, aal: guess ? 2 : 1 });
+      const raised = await supersedeTokens(this.deps.store, tx, caller, {
+        use,
+        proof: { amr, aal: guess ? 2 : 1 },
+      });
       if (raised === 'stronger') {
         throw new BadUserInput([
           { field: 'securityCode', message: 'This session was raised to level 2. Give a code too.' },
@@ -141,11 +140,9 @@ export class Reauthentication {
     return this.deps.tokenPairs.issue(decision.session, decision.subject);
   }
 
-  private async attemptOf(
-    em: EntityManager,
-    { userId, sessionId }: Caller,
-    source: RequestSource,
-  ): Promise<readonly Attempt[]> {
+  private async attemptOf(request: CallerRequest): Promise<readonly Attempt[]> {
+    const { em, caller, source } = request;
+    const { userId, sessionId } = caller;
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
     return (await this.deps.devices.isKnown(em, userId, source))

@@ -54,7 +54,7 @@ export type LoginOutcome =
 /** The outcome of the transaction of a sign-in. Errors are thrown after it is committed. */
 type Decision =
   | { kind: 'issued'; session: SessionRecord; subject: Subject; deviceMark: string }
-  | { kind: 'wrongCode'; amr: readonly string[]; factor: FactorKind }
+  | { kind: 'wrongCode'; userId: string; amr: readonly string[]; factor: FactorKind }
   | { kind: 'refused' };
 type FirstDecision = Decision | { kind: 'challenged'; challenge: IssuedChallenge };
 
@@ -110,7 +110,7 @@ export class SignIn {
     const { userId, amr } = proof;
     // Checked before a guess or a challenge is used up.
     this.deps.keyBinding.keyOf(source);
-    const guess = offered && (await this.deps.secondFactors.guess(em, userId, offered, source));
+    const guess = offered && (await this.deps.secondFactors.guess(em, { userId }, offered, source));
     const decision = await this.decide(em, source, async (tx): Promise<FirstDecision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account || !(await proof.holds(tx))) return { kind: 'refused' };
@@ -120,13 +120,13 @@ export class SignIn {
       if (!guess) {
         return { kind: 'challenged', challenge: await this.deps.challenges.issue(tx, { userId, amr, link }) };
       }
-      if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
+      if (!(await guess.consume(tx))) return { kind: 'wrongCode', userId, amr, factor: guess.kind };
       return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, source);
     });
     if (decision.kind === 'challenged') {
       return { kind: 'secondFactorRequired', challenge: decision.challenge };
     }
-    const pair = await this.conclude(em, decision, userId, source, asked);
+    const pair = await this.conclude(em, decision, source, asked);
     return pair && { kind: 'authenticated', pair };
   }
 
@@ -144,20 +144,20 @@ export class SignIn {
   ): Promise<TokenPair> {
     this.deps.keyBinding.keyOf(source);
     const pending = await this.deps.challenges.attempt(em, token);
-    const guess = pending && (await this.deps.secondFactors.guess(em, pending.userId, offered, source));
+    const guess = pending && (await this.deps.secondFactors.guess(em, pending, offered, source));
     if (!guess) throw new InvalidToken('no such challenge');
     const { userId, amr, link } = pending;
     const decision = await this.decide(em, source, async (tx): Promise<Decision> => {
       const account = await lockActiveAccount(tx, userId);
       if (!account) return { kind: 'refused' };
       this.requireProvedAddress(account);
-      if (!(await guess.consume(tx))) return { kind: 'wrongCode', amr, factor: guess.kind };
+      if (!(await guess.consume(tx))) return { kind: 'wrongCode', userId, amr, factor: guess.kind };
       // Thrown inside the transaction, so that the right code stays unused.
       if (!(await this.deps.challenges.consume(tx, userId, token)))
         throw new InvalidToken('used or void meanwhile');
       return this.issue(tx, { userId, amr: [...amr, guess.kind], link, aal: 2 }, source);
     });
-    const pair = await this.conclude(em, decision, userId, source);
+    const pair = await this.conclude(em, decision, source);
     if (!pair) throw new InvalidToken('the account is not active');
     return pair;
   }
@@ -220,7 +220,6 @@ export class SignIn {
   private async conclude(
     em: EntityManager,
     decision: Decision,
-    userId: string,
     source: RequestSource,
     asked?: readonly Credential[],
   ): Promise<TokenPair | null> {
@@ -229,7 +228,7 @@ export class SignIn {
       return { ...(await this.deps.tokenPairs.issue(session, subject)), deviceMark };
     }
     if (decision.kind === 'refused') return null;
-    const { amr, factor } = decision;
+    const { userId, amr, factor } = decision;
     await em.transactional(async (tx) => {
       await this.deps.audit.record(tx, source, {
         action: 'login.failed',

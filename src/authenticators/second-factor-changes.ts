@@ -6,7 +6,7 @@ import type { CurrentPasswordCheck } from '../passwords/index.ts';
 import type { AuditLog } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, NotFound } from '../platform/errors.ts';
 import type { RateLimiter } from '../platform/rate-limit/index.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest, RequestSource } from '../platform/request/index.ts';
 import type {
   AnnouncedTransaction,
   Revocations,
@@ -32,7 +32,6 @@ export interface OfferedProofs {
 
 /** The proof for a change of second factors. */
 interface FactorProof {
-  readonly caller: Caller;
   readonly factor: SecondFactorInput;
   /** Whether the proof, which was checked before the transaction, still holds in it. */
   readonly stillHolds: (tx: EntityManager) => Promise<boolean>;
@@ -61,25 +60,14 @@ export class SecondFactorChanges {
    * @throws {InvalidCredentials} password or code is wrong.
    * @throws {Conflict} the account has no second factor.
    */
-  async disable(
-    em: EntityManager,
-    caller: Caller,
-    offered: OfferedProofs,
-    source: RequestSource,
-    renewal: SessionRenewal,
-  ): Promise<void> {
+  async disable(request: CallerRequest, offered: OfferedProofs, renewal: SessionRenewal): Promise<void> {
+    const { caller, source } = request;
     const { userId } = caller;
     const factor = requireFactor('', offered);
-    const proof = await this.deps.currentPasswordCheck.prove(
-      em,
-      caller,
-      offered.password,
-      'totp.disable',
-      source,
-    );
+    const proof = await this.deps.currentPasswordCheck.prove(request, offered.password, 'totp.disable');
     const stillHolds = (tx: EntityManager) => this.deps.currentPasswordCheck.stillHolds(tx, caller, proof);
 
-    await this.withFactor(em, source, { caller, factor, stillHolds }, async (tx) => {
+    await this.withFactor(request, { factor, stillHolds }, async (tx) => {
       await this.deps.secondFactors.turnOff(tx, userId);
       const ended = await this.deps.signOut.othersIn(tx, caller, source);
       // An account whose role requires a second factor may now only enrol one. Its present access token must not
@@ -103,18 +91,17 @@ export class SecondFactorChanges {
    * @throws {Conflict} the account has no second factor.
    */
   async regenerateRecoveryCodes(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     offered: OfferedProofs,
-    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<readonly string[]> {
+    const { em, caller, source } = request;
     const { userId } = caller;
     const factor = requireFactor('', offered);
     const account = inRound(userId, await guessRounds.of(em, userId));
     await this.deps.rateLimiter.charge(['regenerateRecoveryCodes.account', account]);
     const noOtherProof = async () => true;
-    return this.withFactor(em, source, { caller, factor, stillHolds: noOtherProof }, async (tx) => {
+    return this.withFactor(request, { factor, stillHolds: noOtherProof }, async (tx) => {
       await this.deps.notices.tell(tx, userId, 'recovery-codes-replaced', source);
       await this.deps.audit.record(tx, source, {
         action: 'recovery_codes.regenerated',
@@ -176,12 +163,12 @@ export class SecondFactorChanges {
 
   /** Runs the work in the transaction that consumes the code. */
   private async withFactor<T>(
-    em: EntityManager,
-    source: RequestSource,
-    { caller: { userId, sessionId }, factor, stillHolds }: FactorProof,
+    { em, caller, source }: CallerRequest,
+    { factor, stillHolds }: FactorProof,
     work: (tx: AnnouncedTransaction) => Promise<T>,
   ): Promise<T> {
-    const guess = await this.deps.secondFactors.guess(em, userId, factor, source, { sessionId });
+    const { userId } = caller;
+    const guess = await this.deps.secondFactors.guess(em, caller, factor, source);
     if (!guess) throw new Conflict('The account has no second factor.');
     const done = await this.deps.revocations.transactional(em, async (tx) => {
       const account = await lockActiveAccount(tx, userId);

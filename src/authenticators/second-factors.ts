@@ -18,6 +18,13 @@ export interface CountedGuess {
   consume(tx: EntityManager): Promise<boolean>;
 }
 
+/** The account whose second factor is guessed, and the session in which it is. */
+export interface Guesser {
+  readonly userId: string;
+  /** Null or absent at a sign-in. */
+  readonly sessionId?: string | null;
+}
+
 /** The second factors that an owner loses by an undo of an e-mail change. */
 export interface RemovedFactors {
   /** Whether the second factor was removed together with its recovery codes. */
@@ -42,16 +49,14 @@ export class SecondFactors {
   /**
    * Charges a guess, which is refunded only if the code is right.
    * @param em outside any transaction, so that no rollback undoes the charge
-   * @param sessionId of the signed-in caller; null at a sign-in
    * @returns null for an account without a second factor.
    * @throws {RateLimited} the account or the session has no guesses left.
    */
   async guess(
     em: EntityManager,
-    userId: string,
+    { userId, sessionId = null }: Guesser,
     { kind, code }: SecondFactorInput,
     source: RequestSource,
-    { sessionId = null }: { sessionId?: string | null } = {},
   ): Promise<CountedGuess | null> {
     if (!(await this.deps.allowance.spend(em, userId, kind, sessionId))) return null;
     const use = kind === 'otp' ? this.useTotp.bind(this) : this.useRecoveryCode.bind(this);

@@ -3,7 +3,7 @@ import { lockAccount } from '../accounts/index.ts';
 import type { LinkedIdentities } from '../identities/index.ts';
 import { type AuditLog, AuditOutcome } from '../platform/audit/index.ts';
 import { Conflict, InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
-import type { Caller, FactorLookup, RequestSource } from '../platform/request/index.ts';
+import type { Caller, CallerRequest, FactorLookup } from '../platform/request/index.ts';
 import { isUnrevoked, type SessionRenewal } from '../sessions/index.ts';
 import type { GoogleClaims } from './google-claims.ts';
 import type { GoogleIdentities } from './google-identities.ts';
@@ -28,15 +28,11 @@ export class GoogleLinking {
    * @throws {InvalidCredentials} the ID token is not valid.
    * @throws {Conflict} the Google account is linked to another account, or this account has another one.
    */
-  async link(
-    em: EntityManager,
-    { caller, idToken }: { caller: Caller; idToken: string },
-    source: RequestSource,
-    renewal: SessionRenewal,
-  ): Promise<void> {
+  async link(request: CallerRequest, idToken: string, renewal: SessionRenewal): Promise<void> {
+    const { em, caller, source } = request;
     await this.deps.signIn.charge(source);
     const { userId } = caller;
-    const claims = await this.prove(em, userId, idToken, source);
+    const claims = await this.prove(request, idToken);
     await em.transactional(async (tx) => {
       await this.lock(tx, caller);
       const bound = await this.deps.identities.find(tx, claims);
@@ -53,12 +49,8 @@ export class GoogleLinking {
    * Unlinks the Google account. If none is linked, nothing changes.
    * @throws {Conflict} no other way to sign in to the account is left.
    */
-  async unlink(
-    em: EntityManager,
-    caller: Caller,
-    source: RequestSource,
-    renewal: SessionRenewal,
-  ): Promise<void> {
+  async unlink(request: CallerRequest, renewal: SessionRenewal): Promise<void> {
+    const { em, caller, source } = request;
     await this.deps.signIn.charge(source);
     const { userId } = caller;
     await em.transactional(async (tx) => {
@@ -73,12 +65,9 @@ export class GoogleLinking {
     });
   }
 
-  private async prove(
-    em: EntityManager,
-    userId: string,
-    idToken: string,
-    source: RequestSource,
-  ): Promise<GoogleClaims> {
+  private async prove(request: CallerRequest, idToken: string): Promise<GoogleClaims> {
+    const { em, caller, source } = request;
+    const { userId } = caller;
     try {
       return await this.deps.signIn.proveIdToken(em, idToken, null);
     } catch (error) {

@@ -101,7 +101,7 @@ export class GoogleResolver {
     @Ctx() context: RequestContext,
   ): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
-    await this.on.linking.link(context.em, { caller, idToken }, context.source, renewal);
+    await this.on.linking.link(context, idToken, renewal);
     await renewal.deliver();
     return account(context, caller);
   }
@@ -112,7 +112,7 @@ export class GoogleResolver {
   })
   async unlinkGoogle(@CurrentCaller() caller: Caller, @Ctx() context: RequestContext): Promise<UserType> {
     const renewal = this.deps.renewals.of(context, caller, 'cookies');
-    await this.on.linking.unlink(context.em, caller, context.source, renewal);
+    await this.on.linking.unlink(context, renewal);
     await renewal.deliver();
     return account(context, caller);
   }

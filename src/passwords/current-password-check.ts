@@ -8,6 +8,7 @@ import { InvalidValue, readFields } from '../platform/input.ts';
 import type { Charge, RateLimiter } from '../platform/rate-limit/index.ts';
 import {
   type Caller,
+  type CallerRequest,
   type FactorLookup,
   RECENT_FOR_OWNERS,
   type RequestSource,
@@ -83,16 +84,15 @@ export class CurrentPasswordCheck {
    * @throws {RateLimited} after too many wrong passwords; this one was not compared.
    */
   async prove(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     password: string | null | undefined,
     operation: string,
-    source: RequestSource,
   ): Promise<PasswordProof | null> {
+    const { em, caller, source } = request;
     await this.charge(source);
     const known = await this.deps.passwords.find(em, caller.userId);
     const claim = readFields('', { password: () => this.read(known, password) });
-    return this.verify(em, caller, { known, password: claim.password }, operation, source);
+    return this.verify(request, { known, password: claim.password }, operation);
   }
 
   /**
@@ -112,17 +112,16 @@ export class CurrentPasswordCheck {
 
   /** @see prove */
   async verify(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     { known, password, repeated = null }: OwnerClaim,
     operation: string,
-    source: RequestSource,
   ): Promise<PasswordProof | null> {
+    const { em, caller, source } = request;
     if (!known || password === null) {
       await this.requireRecentSignIn(em, caller);
       return null;
     }
-    const guess = await this.guessOf(em, caller, source);
+    const guess = await this.guessOf(request);
     const proof =
       (await this.compare(em, known, password, guess)) ??
       (repeated === null ? null : await this.compareRepeated(em, known, repeated, guess));
@@ -182,11 +181,9 @@ export class CurrentPasswordCheck {
     return (await this.deps.passwords.find(tx, caller.userId)) === null && isUnrevoked(tx, caller);
   }
 
-  private async guessOf(
-    em: EntityManager,
-    { userId, sessionId }: Caller,
-    source: RequestSource,
-  ): Promise<readonly Guess[]> {
+  private async guessOf(request: CallerRequest): Promise<readonly Guess[]> {
+    const { em, caller, source } = request;
+    const { userId, sessionId } = caller;
     const round = await guessRounds.of(em, userId);
     const account = inRound(userId, round);
     return (await this.deps.devices.isKnown(em, userId, source))

@@ -7,7 +7,7 @@ import type { AuditLog } from '../platform/audit/index.ts';
 import { sql, statement } from '../platform/database/index.ts';
 import { InvalidCredentials, Unauthenticated } from '../platform/errors.ts';
 import { readFields } from '../platform/input.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../sessions/index.ts';
 import type { CurrentPasswordCheck } from './current-password-check.ts';
 import type { PASSWORD_NOTICES } from './notices.ts';
@@ -46,12 +46,11 @@ export class PasswordChange {
    * @throws {BadUserInput} when the new one cannot be a password, or the current one is missing.
    */
   async change(
-    em: EntityManager,
-    caller: Caller,
+    request: CallerRequest,
     { current, next }: { current: string | null | undefined; next: string },
-    source: RequestSource,
     renewal: SessionRenewal,
   ): Promise<string> {
+    const { em, caller, source } = request;
     const { userId } = caller;
     await this.deps.currentPasswordCheck.charge(source);
     const user = await em.findOne(User, { id: userId });
@@ -64,7 +63,7 @@ export class PasswordChange {
     });
     const mayRepeat = await wasChangedLately(em, userId);
     const claim = { known, password: currentPassword, repeated: mayRepeat ? newPassword : null };
-    const proof = await this.deps.currentPasswordCheck.verify(em, caller, claim, 'password.change', source);
+    const proof = await this.deps.currentPasswordCheck.verify(request, claim, 'password.change');
     const replacement = await this.deps.passwords.hash(newPassword, { reserved: true });
 
     const deviceMark = await this.deps.revocations.transactional(em, async (tx) => {

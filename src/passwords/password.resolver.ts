@@ -25,7 +25,7 @@ export class PasswordResolver {
   ): Promise<boolean> {
     const passwords = { current: currentPassword, next: newPassword };
     const renewal = this.renewals.of(context, caller, 'cookies');
-    const mark = await this.passwordChange.change(context.em, caller, passwords, context.source, renewal);
+    const mark = await this.passwordChange.change(context, passwords, renewal);
     this.deviceCookie.set(context, mark);
     await renewal.deliver();
     return true;

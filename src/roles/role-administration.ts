@@ -4,7 +4,7 @@ import { sql, statement, violatedUniqueConstraint } from '../platform/database/i
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { readFields } from '../platform/input.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { CallerRequest } from '../platform/request/index.ts';
 import type { AnnouncedTransaction, Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { SUPERUSER } from './last-superuser.ts';
@@ -50,7 +50,8 @@ export class RoleAdministration {
    * @throws {Conflict} the name is taken, without regard to case.
    * @throws {Forbidden} the role would permit more than the caller may do.
    */
-  async create(em: EntityManager, caller: Caller, input: NewRole, source: RequestSource): Promise<Role> {
+  async create(request: CallerRequest, input: NewRole): Promise<Role> {
+    const { em, caller, source } = request;
     const { name, description, permissions } = readFields('input', {
       name: () => parseRoleName(input.name),
       description: () => parseDescription(input.description),
@@ -79,7 +80,8 @@ export class RoleAdministration {
    * @throws {NotFound} @throws {Conflict} the name is taken; superuser keeps name and permissions.
    * @throws {Forbidden} the role permits more than the caller may do, before or after the change; or the caller has it.
    */
-  async update(em: EntityManager, caller: Caller, input: RoleChange, source: RequestSource): Promise<Role> {
+  async update(request: CallerRequest, input: RoleChange): Promise<Role> {
+    const { em, caller, source } = request;
     const { name, description, permissions } = readFields('input', {
       name: () => (input.name == null ? undefined : parseRoleName(input.name)),
       description: () => (input.description === undefined ? undefined : parseDescription(input.description)),
@@ -135,17 +137,14 @@ export class RoleAdministration {
    * @throws {NotFound} @throws {Conflict} superuser cannot be deleted.
    * @throws {Forbidden} the role permits more than the caller may do, or the caller has it.
    */
-  async delete(em: EntityManager, caller: Caller, roleId: string, source: RequestSource): Promise<void> {
-    while (!(await this.deleteSome(em.fork(), caller, roleId, source)));
+  async delete(request: CallerRequest, roleId: string): Promise<void> {
+    const { em, caller, source } = request;
+    while (!(await this.deleteSome({ em: em.fork(), caller, source }, roleId)));
   }
 
   /** @returns true when the role is deleted. */
-  private deleteSome(
-    em: EntityManager,
-    caller: Caller,
-    roleId: string,
-    source: RequestSource,
-  ): Promise<boolean> {
+  private deleteSome(request: CallerRequest, roleId: string): Promise<boolean> {
+    const { em, caller, source } = request;
     return this.change(em, async (tx) => {
       const powers = await lockEffectivePermissions(tx, caller.userId, RolePermission.MANAGE);
       const role = await findById(tx, roleId);

@@ -6,7 +6,7 @@ import { sql, statement } from '../platform/database/index.ts';
 import { Conflict, Forbidden, NotFound } from '../platform/errors.ts';
 import { isId } from '../platform/id.ts';
 import { InvalidValue, readFields } from '../platform/input.ts';
-import type { Caller, RequestSource } from '../platform/request/index.ts';
+import type { Caller, CallerRequest, RequestSource } from '../platform/request/index.ts';
 import type { Revocations } from '../sessions/index.ts';
 import { type EffectivePermissions, lockEffectivePermissions } from './effective-permissions.ts';
 import { keepSuperuser, SUPERUSER } from './last-superuser.ts';
@@ -41,12 +41,8 @@ export class RoleGrants {
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} the user would have too many roles.
    * @throws {Forbidden} the role permits more than the caller may do; or the user is the caller.
    */
-  async grant(
-    em: EntityManager,
-    caller: Caller,
-    { userId, role: name }: Grant,
-    source: RequestSource,
-  ): Promise<void> {
+  async grant(request: CallerRequest, { userId, role: name }: Grant): Promise<void> {
+    const { em, caller, source } = request;
     await this.revocations.transactional(em, async (tx) => {
       const { powers, role } = await this.begin(tx, caller, { userId, role: name });
       if (userId === caller.userId && !powers.unlimited) {
@@ -72,12 +68,8 @@ export class RoleGrants {
    * @throws {NotFound} no such user, or no such role. @throws {Conflict} for the last active superuser.
    * @throws {Forbidden} the role permits more than the caller may do.
    */
-  async revoke(
-    em: EntityManager,
-    caller: Caller,
-    { userId, role: name }: Grant,
-    source: RequestSource,
-  ): Promise<void> {
+  async revoke(request: CallerRequest, { userId, role: name }: Grant): Promise<void> {
+    const { em, caller, source } = request;
     await this.revocations.transactional(em, async (tx) => {
       const { role } = await this.begin(tx, caller, { userId, role: name });
       if (name === SUPERUSER) await keepSuperuser(tx, userId);

@@ -7,8 +7,6 @@ import {
   Authorize,
   AuthorizeChange,
   batched,
-  type Caller,
-  CurrentCaller,
   RECENT_PROOF,
   type RequestContext,
 } from '../platform/request/index.ts';
@@ -53,10 +51,9 @@ export class RoleResolver {
   })
   createRole(
     @Arg('input', () => CreateRoleInput) input: CreateRoleInput,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<RoleType> {
-    return this.administration.create(em, caller, input, source);
+    return this.administration.create(context, input);
   }
 
   @AuthorizeChange(RolePermission.MANAGE)
@@ -65,10 +62,9 @@ export class RoleResolver {
   })
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<RoleType> {
-    return this.administration.update(em, caller, input, source);
+    return this.administration.update(context, input);
   }
 
   @AuthorizeChange(RolePermission.MANAGE)
@@ -76,12 +72,8 @@ export class RoleResolver {
     description:
       'Deletes a role and revokes it from all its holders at once. Needs the same permissions as updateRole. CONFLICT for superuser.',
   })
-  async deleteRole(
-    @Arg('id', () => ID) id: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
-  ): Promise<boolean> {
-    await this.administration.delete(em, caller, id, source);
+  async deleteRole(@Arg('id', () => ID) id: string, @Ctx() context: RequestContext): Promise<boolean> {
+    await this.administration.delete(context, id);
     return true;
   }
 
@@ -92,11 +84,10 @@ export class RoleResolver {
   async grantRole(
     @Arg('userId', () => ID) userId: string,
     @Arg('role', () => String, { description: 'The name of the role, in the exact case.' }) role: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.grants.grant(em, caller, { userId, role }, source);
-    return found(await readAccount(em, userId));
+    await this.grants.grant(context, { userId, role });
+    return found(await readAccount(context.em, userId));
   }
 
   @AuthorizeChange(RolePermission.GRANT)
@@ -106,11 +97,10 @@ export class RoleResolver {
   async revokeRole(
     @Arg('userId', () => ID) userId: string,
     @Arg('role', () => String, { description: 'The name of the role, in the exact case.' }) role: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<UserType> {
-    await this.grants.revoke(em, caller, { userId, role }, source);
-    return found(await readAccount(em, userId));
+    await this.grants.revoke(context, { userId, role });
+    return found(await readAccount(context.em, userId));
   }
 
   @FieldResolver(() => [RoleType], { name: 'roles', description: 'The roles of the user, by name.' })

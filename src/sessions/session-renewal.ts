@@ -58,7 +58,7 @@ export class SessionRenewal {
     const { context, caller, reachable } = this.of;
     if (!reachable) return true;
     const { userAgent, clientIp: ipAddress } = context.source;
-    const outcome = await supersedeTokens(this.store, tx, caller, { userAgent, ipAddress }, proof);
+    const outcome = await supersedeTokens(this.store, tx, caller, { use: { userAgent, ipAddress }, proof });
     if (typeof outcome !== 'string') this.renewed = outcome;
     return outcome !== 'gone';
   }

@@ -54,8 +54,7 @@ export async function supersedeTokens(
   store: SessionStore,
   tx: EntityManager,
   caller: TokenStrength,
-  use: SessionUse,
-  proof?: SessionProof,
+  { use, proof }: { readonly use: SessionUse; readonly proof?: SessionProof | undefined },
 ): Promise<Supersession> {
   const strength = proof && added(caller, proof);
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {

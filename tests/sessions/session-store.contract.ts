@@ -50,8 +50,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
         under.store,
         em,
         { userId, sessionId: session.id, ...signedIn, ...token },
-        use,
-        proof,
+        { use, proof },
       );
     };
     const stepUp = async (em = under.fork(), proof: SessionProof = { amr: ['pwd'], aal: 1 }) => {

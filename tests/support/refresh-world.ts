@@ -110,8 +110,7 @@ export async function refreshWorld(adapter: AdapterUnderTest) {
           under.fork(),
           // Here the session ages but tokens do not, so only methods and levels are compared.
           { ...reference, generation, amr, aal, authenticatedAt: Number.MAX_SAFE_INTEGER },
-          here,
-          proof === undefined ? undefined : { amr: [proof], aal: 2 },
+          { use: here, proof: proof === undefined ? undefined : { amr: [proof], aal: 2 } },
         );
         if (changed === 'gone') throw new Error('no such session');
         if (changed === 'stronger') return null;

@@ -45,8 +45,7 @@ export class RecoveryCodeResolver {
   ): Promise<RecoveryCodesType> {
     const offered = { securityCode, recoveryCode };
     const renewal = this.renewals.of(context, caller, 'tokens');
-    const { em, source } = context;
-    const codes = await this.changes.regenerateRecoveryCodes(em, caller, offered, source, renewal);
+    const codes = await this.changes.regenerateRecoveryCodes(context, offered, renewal);
     return { codes, renewed: await renewal.deliver() };
   }
 }

@@ -9,7 +9,7 @@ import { sql, statement } from '../../platform/database/index.ts';
 import { InvalidCredentials, NotFound, Unauthenticated } from '../../platform/errors.ts';
 import { expiredRows } from '../../platform/housekeeping/expired-rows.ts';
 import type { RateLimiter } from '../../platform/rate-limit/index.ts';
-import type { Caller, RequestSource } from '../../platform/request/index.ts';
+import type { Caller, CallerRequest } from '../../platform/request/index.ts';
 import type { Revocations, SessionRenewal, SignOut } from '../../sessions/index.ts';
 import type { SECOND_FACTOR_NOTICES } from '../notices.ts';
 import type { RecoveryCodes } from '../recovery-codes/recovery-codes.ts';
@@ -55,14 +55,10 @@ export class TotpEnrolments {
    * @throws {InvalidCredentials} the password is wrong.
    * @throws {ReauthenticationRequired} the account has no password, and the sign-in was too long ago.
    */
-  async start(
-    em: EntityManager,
-    caller: Caller,
-    password: string | null | undefined,
-    source: RequestSource,
-  ): Promise<StartedEnrolment> {
+  async start(request: CallerRequest, password: string | null | undefined): Promise<StartedEnrolment> {
+    const { em, caller } = request;
     const { userId, sessionId } = caller;
-    await this.deps.currentPasswordCheck.prove(em, caller, password, 'totp.enrolment', source);
+    await this.deps.currentPasswordCheck.prove(request, password, 'totp.enrolment');
     const user = await em.findOne(User, { id: userId });
     if (!user) throw new Unauthenticated();
 
@@ -93,13 +89,8 @@ export class TotpEnrolments {
    * @throws {NotFound} this session has no unconfirmed enrolment.
    * @throws {InvalidCredentials} the code is wrong.
    */
-  async confirm(
-    em: EntityManager,
-    caller: Caller,
-    code: string,
-    source: RequestSource,
-    renewal: SessionRenewal,
-  ): Promise<readonly string[]> {
+  async confirm(request: CallerRequest, code: string, renewal: SessionRenewal): Promise<readonly string[]> {
+    const { em, caller, source } = request;
     const { userId, sessionId } = caller;
     const account = inRound(userId, await guessRounds.of(em, userId));
     await this.deps.rateLimiter.charge(['confirmTotp.account', account]);

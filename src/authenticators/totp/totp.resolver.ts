@@ -44,10 +44,9 @@ export class TotpResolver {
       | string
       | null
       | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<TotpEnrolmentType> {
-    const started = await this.enrolments.start(em, caller, password, source);
+    const started = await this.enrolments.start(context, password);
     const [qrCode, svg] = await Promise.all([qrCodePng(started.uri), qrCodeSvg(started.uri)]);
     return { ...started, qrCode, qrCodeSvg: svg };
   }
@@ -64,7 +63,7 @@ export class TotpResolver {
     @Ctx() context: RequestContext,
   ): Promise<RecoveryCodesType> {
     const renewal = this.renewals.of(context, caller, 'tokens');
-    const codes = await this.enrolments.confirm(context.em, caller, code, context.source, renewal);
+    const codes = await this.enrolments.confirm(context, code, renewal);
     return { codes, renewed: await renewal.deliver() };
   }
 
@@ -87,7 +86,7 @@ export class TotpResolver {
   ): Promise<boolean> {
     const renewal = this.renewals.of(context, caller, 'cookies');
     const offered = { password, securityCode, recoveryCode };
-    await this.changes.disable(context.em, caller, offered, context.source, renewal);
+    await this.changes.disable(context, offered, renewal);
     await renewal.deliver();
     return true;
   }

@@ -4,7 +4,7 @@ import { holdingDeadline, sql, statement } from '../../platform/database/index.t
 import { Conflict, Forbidden, NotFound } from '../../platform/errors.ts';
 import { isId } from '../../platform/id.ts';
 import { readFields } from '../../platform/input.ts';
-import type { Caller, RequestSource } from '../../platform/request/index.ts';
+import type { Caller, CallerRequest, RequestSource } from '../../platform/request/index.ts';
 import type { BlockpassApi } from '../api/index.ts';
 import type { BlockpassPerson } from '../records/blockpass-person.ts';
 import { KycItem, KycItemStatus } from '../records/kyc-item.entity.ts';
@@ -47,7 +47,8 @@ export class KycReview {
    * @throws {Forbidden} it is the reviewer's own record.
    * @throws {Conflict} it does not wait: another reviewer has it, or it is approved.
    */
-  async start(em: EntityManager, id: string, reviewer: Caller, source: RequestSource): Promise<KycRecord> {
+  async start(request: CallerRequest, id: string): Promise<KycRecord> {
+    const { em, caller: reviewer, source } = request;
     const record = await this.recordFor(em, id, reviewer);
     await em.transactional(async (tx) => {
       const taken = await statement(
@@ -73,12 +74,11 @@ export class KycReview {
    *   approved item.
    */
   async decide(
-    em: EntityManager,
+    request: CallerRequest,
     id: string,
     input: { readonly decisions: readonly KycDecision[]; readonly message?: string | null | undefined },
-    reviewer: Caller,
-    source: RequestSource,
   ): Promise<KycRecord> {
+    const { em, caller: reviewer, source } = request;
     const { decisions, message } = readFields('', {
       decisions: () => parseDecisions(input.decisions),
       message: () => parseWords(input.message),
@@ -122,15 +122,14 @@ export class KycReview {
    * @throws {PersonMustReturn} Blockpass refuses the tokens of the person.
    */
   async approve(
-    em: EntityManager,
+    request: CallerRequest,
     id: string,
     input: {
       readonly message?: string | null | undefined;
       readonly acceptUnverified?: readonly string[] | null | undefined;
     },
-    reviewer: Caller,
-    source: RequestSource,
   ): Promise<KycRecord> {
+    const { em, caller: reviewer, source } = request;
     const { message, acceptUnverified } = readFields('', {
       message: () => parseWords(input.message),
       acceptUnverified: () => parseSlugs(input.acceptUnverified ?? []),

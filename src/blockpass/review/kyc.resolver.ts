@@ -90,10 +90,9 @@ export class KycRecordResolver {
   })
   async startKycReview(
     @Arg('recordId', () => ID) recordId: string,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.deps.review.start(em, recordId, caller, source));
+    return this.shown(await this.deps.review.start(context, recordId));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -108,10 +107,9 @@ export class KycRecordResolver {
       | string
       | null
       | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(await this.deps.review.decide(em, recordId, { decisions, message }, caller, source));
+    return this.shown(await this.deps.review.decide(context, recordId, { decisions, message }));
   }
 
   @Authorize({ permission: KycPermission.REVIEW })
@@ -131,12 +129,9 @@ export class KycRecordResolver {
         'Slugs of certificates to approve although Blockpass refutes them (verified is false). The audit trail names them.',
     })
     acceptUnverified: string[] | null | undefined,
-    @CurrentCaller() caller: Caller,
-    @Ctx() { em, source }: RequestContext,
+    @Ctx() context: RequestContext,
   ): Promise<KycRecordType> {
-    return this.shown(
-      await this.deps.review.approve(em, recordId, { message, acceptUnverified }, caller, source),
-    );
+    return this.shown(await this.deps.review.approve(context, recordId, { message, acceptUnverified }));
   }
 
   @FieldResolver(() => UserType, {

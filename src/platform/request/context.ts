@@ -68,5 +68,11 @@ export interface RequestContext {
   setCookie(name: string, value: string, attributes: CookieAttributes): void;
 }
 
+/**
+ * The part of a request that a service needs to act for the signed-in caller. A resolver passes its context. `em` is
+ * outside of any transaction: inside of one, use that of the transaction.
+ */
+export type CallerRequest = Pick<RequestContext, 'em' | 'source' | 'caller'>;
+
 /** The context of one HTTP request, for the routes of a capability. */
 export type ContextOf = (request: FastifyRequest, reply: FastifyReply) => RequestContext;

@@ -11,6 +11,7 @@ export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
 export { bareAddress, type ClientNetworks, networkOf, networksOf } from './client-networks.ts';
 export type {
+  CallerRequest,
   ContextOf,
   CookieAttributes,
   DpopProof,
@@ -20,6 +21,6 @@ export type {
 } from './context.ts';
 export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
-export { COMMAND_LINE, type RequestSource } from './request-source.ts';
+export { type Actor, COMMAND_LINE, type RequestSource } from './request-source.ts';
 export { RESOLVER_OF, resolverOf } from './resolver-of.ts';
 export { describeUserAgent } from './user-agent.ts';

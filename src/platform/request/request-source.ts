@@ -17,6 +17,12 @@ export interface RequestSource {
   readonly completeSince?: number;
 }
 
+/** The account that makes a change, and the source of its request. The audit trail keeps both. */
+export interface Actor {
+  readonly actorId: string;
+  readonly source: RequestSource;
+}
+
 /** The source of commands of the command line. */
 export const COMMAND_LINE: RequestSource = {
   requestId: null,
