@@ -9,7 +9,7 @@ import {
   AuthorizeChange,
   type Caller,
   CurrentCaller,
-  RECENT_PROOF,
+  RECENT_AUTHENTICATION,
   type RequestContext,
 } from '../platform/request/index.ts';
 import { type SessionStore, SessionType } from '../sessions/index.ts';
@@ -120,7 +120,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.DEACTIVATE)
   @Mutation(() => UserType, {
-    description: `Deactivates or activates an account. Deactivation voids its tokens at once and ends its sessions; only an administrator can activate it again. Activation also works when the owner deactivated it. Needs the permission user:deactivate and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser.`,
+    description: `Deactivates or activates an account. Deactivation voids its tokens at once and ends its sessions; only an administrator can activate it again. Activation also works when the owner deactivated it. Needs the permission user:deactivate and every permission of that account. ${RECENT_AUTHENTICATION} CONFLICT for the last active superuser.`,
   })
   async setUserActive(
     @Arg('userId', () => ID) userId: string,
@@ -159,7 +159,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.CREATE)
   @Mutation(() => UserType, {
-    description: `Creates an account. Without a password, its owner gets a mailed link to set one. Needs the permission user:create, and for its roles the permissions of grantRole. ${RECENT_PROOF} BAD_USER_INPUT names the refused fields. CONFLICT for a username or e-mail address that is taken.`,
+    description: `Creates an account. Without a password, its owner gets a mailed link to set one. Needs the permission user:create, and for its roles the permissions of grantRole. ${RECENT_AUTHENTICATION} BAD_USER_INPUT names the refused fields. CONFLICT for a username or e-mail address that is taken.`,
   })
   async createUser(
     @Arg('input', () => CreateUserInput) input: CreateUserInput,
@@ -171,7 +171,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UPDATE)
   @Mutation(() => UserType, {
-    description: `Changes username, display name and e-mail address of an account: all given fields or none. The old address gets a notice of the change. If it was confirmed, the notice has an undo link for 72 hours. Sessions do not end. Needs the permission user:update and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT names the refused fields. It names the id for the e-mail address of one's own account: use changeEmail. CONFLICT for a username or e-mail address that is taken.`,
+    description: `Changes username, display name and e-mail address of an account: all given fields or none. The old address gets a notice of the change. If it was confirmed, the notice has an undo link for 72 hours. Sessions do not end. Needs the permission user:update and every permission of that account. ${RECENT_AUTHENTICATION} BAD_USER_INPUT names the refused fields. It names the id for the e-mail address of one's own account: use changeEmail. CONFLICT for a username or e-mail address that is taken.`,
   })
   async updateUser(
     @Arg('input', () => UpdateUserInput) input: UpdateUserInput,
@@ -183,7 +183,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.DELETE)
   @Mutation(() => Boolean, {
-    description: `Deletes an account and all its personal data for good, as deleteAccount does for its owner. The owner gets a last mail. Sessions end at once. Needs the permission user:delete and every permission of that account. ${RECENT_PROOF} CONFLICT for the last active superuser, BAD_USER_INPUT for one's own account.`,
+    description: `Deletes an account and all its personal data for good, as deleteAccount does for its owner. The owner gets a last mail. Sessions end at once. Needs the permission user:delete and every permission of that account. ${RECENT_AUTHENTICATION} CONFLICT for the last active superuser, BAD_USER_INPUT for one's own account.`,
   })
   async deleteUser(
     @Arg('userId', () => ID) userId: string,
@@ -195,7 +195,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(FactorPermission.REMOVE)
   @Mutation(() => UserType, {
-    description: `Removes every second factor and the recovery codes of an account whose owner lost them. Sessions end at once, and the owner gets a mail. Verify first that the request comes from the owner. Needs the permission factor:remove and every permission of that account. ${RECENT_PROOF} Changes nothing when there is no second factor. BAD_USER_INPUT for one's own account.`,
+    description: `Removes every second factor and the recovery codes of an account whose owner lost them. Sessions end at once, and the owner gets a mail. Verify first that the request comes from the owner. Needs the permission factor:remove and every permission of that account. ${RECENT_AUTHENTICATION} Changes nothing when there is no second factor. BAD_USER_INPUT for one's own account.`,
   })
   async removeSecondFactor(
     @Arg('userId', () => ID) userId: string,
@@ -207,7 +207,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
-    description: `Mails the owner of an account a link to set a new password. The link works once, for 24 hours; nothing changes before. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} CONFLICT for an account without an e-mail address, and for one that an administrator deactivated. RATE_LIMITED after five in an hour for one account.`,
+    description: `Mails the owner of an account a link to set a new password. The link works once, for 24 hours; nothing changes before. Needs the permission user:unlock and every permission of that account. ${RECENT_AUTHENTICATION} CONFLICT for an account without an e-mail address, and for one that an administrator deactivated. RATE_LIMITED after five in an hour for one account.`,
   })
   async sendPasswordReset(
     @Arg('userId', () => ID) userId: string,
@@ -219,7 +219,7 @@ export class AdministrationResolver {
 
   @AuthorizeChange(UserPermission.UNLOCK)
   @Mutation(() => Boolean, {
-    description: `Unlocks an account that guessing has locked, by refilling all guesses at it. These are guesses at its password by username, by e-mail address, in its sessions and on its known devices, and guesses at its second factor. Passwords, sessions and limits per network stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_PROOF} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
+    description: `Unlocks an account that guessing has locked, by refilling all guesses at it. These are guesses at its password by username, by e-mail address, in its sessions and on its known devices, and guesses at its second factor. Passwords, sessions and limits per network stay as they are. Needs the permission user:unlock and every permission of that account. ${RECENT_AUTHENTICATION} BAD_USER_INPUT for one's own account. RATE_LIMITED after ten in an hour for one account.`,
   })
   async unlockUser(
     @Arg('userId', () => ID) userId: string,

@@ -19,7 +19,7 @@ export interface GoogleLinkingDependencies {
   readonly audit: AuditLog;
 }
 
-/** Links and unlinks Google accounts for owners, who have proved the account recently. */
+/** Links and unlinks Google accounts for owners with a recent authentication. */
 export class GoogleLinking {
   constructor(private readonly deps: GoogleLinkingDependencies) {}
 

@@ -68,8 +68,8 @@ export interface CurrentPasswordCheckDependencies {
 }
 
 /**
- * Checks that a signed-in caller is the owner, before a sensitive change of the account: by the password, or by a
- * sign-in within five minutes when the account has no password.
+ * Checks that a signed-in caller is the owner, before a sensitive change of the account: by the password, or by a recent
+ * authentication when the account has no password.
  */
 export class CurrentPasswordCheck {
   constructor(private readonly deps: CurrentPasswordCheckDependencies) {}
@@ -80,7 +80,7 @@ export class CurrentPasswordCheck {
    * without a password.
    * @throws {BadUserInput} when the password is missing.
    * @throws {InvalidCredentials} when it is wrong.
-   * @throws {ReauthenticationRequired} when the account has no password, and the sign-in was too long ago.
+   * @throws {ReauthenticationRequired} when the account has no password, and the authentication is not recent.
    * @throws {RateLimited} after too many wrong passwords; this one was not compared.
    */
   async prove(
@@ -118,7 +118,7 @@ export class CurrentPasswordCheck {
   ): Promise<PasswordProof | null> {
     const { em, caller, source } = request;
     if (!known || password === null) {
-      await this.requireRecentSignIn(em, caller);
+      await this.requireRecentAuthentication(em, caller);
       return null;
     }
     const guess = await this.guessOf(request);
@@ -194,7 +194,7 @@ export class CurrentPasswordCheck {
         ];
   }
 
-  private async requireRecentSignIn(em: EntityManager, caller: Caller): Promise<void> {
+  private async requireRecentAuthentication(em: EntityManager, caller: Caller): Promise<void> {
     if (this.deps.clock.now() / 1000 - caller.authenticatedAt <= RECENT_FOR_OWNERS) return;
     throw new ReauthenticationRequired({
       requiredAal: null,

@@ -7,7 +7,7 @@ import {
   Authorize,
   AuthorizeChange,
   batched,
-  RECENT_PROOF,
+  RECENT_AUTHENTICATION,
   type RequestContext,
 } from '../platform/request/index.ts';
 import type { PermissionTable } from './permission-table.ts';
@@ -47,7 +47,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description: `Creates a role. Needs the permission role:manage and every permission of the new role. ${RECENT_PROOF} CONFLICT for a name that is taken.`,
+    description: `Creates a role. Needs the permission role:manage and every permission of the new role. ${RECENT_AUTHENTICATION} CONFLICT for a name that is taken.`,
   })
   createRole(
     @Arg('input', () => CreateRoleInput) input: CreateRoleInput,
@@ -58,7 +58,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.MANAGE)
   @Mutation(() => RoleType, {
-    description: `Changes a role. New permissions take effect at once for all its holders. Needs the permission role:manage, and every permission of the role before and after the change. Only a superuser may change a role that they have themselves. ${RECENT_PROOF} CONFLICT for a name that is taken. CONFLICT for a change of the name or permissions of superuser.`,
+    description: `Changes a role. New permissions take effect at once for all its holders. Needs the permission role:manage, and every permission of the role before and after the change. Only a superuser may change a role that they have themselves. ${RECENT_AUTHENTICATION} CONFLICT for a name that is taken. CONFLICT for a change of the name or permissions of superuser.`,
   })
   updateRole(
     @Arg('input', () => UpdateRoleInput) input: UpdateRoleInput,
@@ -79,7 +79,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description: `Grants a role to a user. Every process refuses the user's access tokens at once; the next refresh issues one with the role. Needs the permission role:grant and every permission of the role. Only a superuser may grant a role to themselves. ${RECENT_PROOF} Changes nothing when the user has the role. CONFLICT when the user would have more than 20 roles.`,
+    description: `Grants a role to a user. Every process refuses the user's access tokens at once; the next refresh issues one with the role. Needs the permission role:grant and every permission of the role. Only a superuser may grant a role to themselves. ${RECENT_AUTHENTICATION} Changes nothing when the user has the role. CONFLICT when the user would have more than 20 roles.`,
   })
   async grantRole(
     @Arg('userId', () => ID) userId: string,
@@ -92,7 +92,7 @@ export class RoleResolver {
 
   @AuthorizeChange(RolePermission.GRANT)
   @Mutation(() => UserType, {
-    description: `Revokes a role of a user. Every process refuses the user's access tokens at once. Needs the permission role:grant and every permission of the role. ${RECENT_PROOF} Changes nothing when the user does not have the role. CONFLICT for the last active superuser.`,
+    description: `Revokes a role of a user. Every process refuses the user's access tokens at once. Needs the permission role:grant and every permission of the role. ${RECENT_AUTHENTICATION} Changes nothing when the user does not have the role. CONFLICT for the last active superuser.`,
   })
   async revokeRole(
     @Arg('userId', () => ID) userId: string,

@@ -17,7 +17,7 @@ export interface SignOutDependencies {
   readonly audit: AuditLog;
 }
 
-/** Ends sessions. Revocation is always the safe direction, so it requires no fresh authentication. */
+/** Ends sessions. Revocation is always the safe direction, so it requires no recent authentication. */
 export class SignOut {
   constructor(private readonly deps: SignOutDependencies) {}
 

@@ -245,7 +245,7 @@ describe('linking a Blockpass identity', () => {
     }
   });
 
-  it('needs a recent proof at its start, so that a stolen session cannot add another sign-in', async () => {
+  it('needs a recent authentication at its start, so that a stolen session cannot add another sign-in', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken } = await subject.signedIn();
     const page = await openPage(accessToken);

@@ -78,7 +78,7 @@ describe('linkGoogle', () => {
     expect((await link(bearer, aPerson())).code).toBe('CONFLICT');
   });
 
-  it('needs a recent proof', async () => {
+  it('needs a recent authentication', async () => {
     const { subject, bearer } = await signedIn();
     gateway.clock.advance(301);
     const { code, errors } = await link(bearer, aPerson());

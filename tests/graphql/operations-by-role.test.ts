@@ -21,7 +21,7 @@ import { aSuperuser, staffWith } from '../support/staff.ts';
 type Row = 'everybody' | 'signed in' | { permission: string; recent?: true };
 
 const needs = (permission: string): Row => ({ permission });
-/** The same, and the caller must have proved recently who they are. */
+/** The same, and needs a recent authentication. */
 const needsRecent = (permission: string): Row => ({ permission, recent: true });
 
 /**

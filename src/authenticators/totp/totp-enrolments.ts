@@ -53,7 +53,7 @@ export class TotpEnrolments {
   /**
    * Shows a new secret and voids an unconfirmed one. An authenticator in use stays valid.
    * @throws {InvalidCredentials} the password is wrong.
-   * @throws {ReauthenticationRequired} the account has no password, and the sign-in was too long ago.
+   * @throws {ReauthenticationRequired} the account has no password, and the authentication is not recent.
    */
   async start(request: CallerRequest, password: string | null | undefined): Promise<StartedEnrolment> {
     const { em, caller } = request;

@@ -1,6 +1,6 @@
 import { Authorized, createParameterDecorator } from 'type-graphql';
-import { RECENT_FOR_ADMINISTRATORS } from './authentication-age.ts';
 import type { RequestContext } from './context.ts';
+import { RECENT_FOR_ADMINISTRATORS } from './recent-authentication.ts';
 
 /** The conditions of an operation on the calling session. All must hold. */
 export interface AuthorizationRequirement {
@@ -13,7 +13,7 @@ export interface AuthorizationRequirement {
    * for an account without.
    */
   readonly aal?: 1 | 2 | 'highest';
-  /** Greatest age of the caller's authentication, in seconds. */
+  /** Requires a recent authentication: at most so many seconds ago. */
   readonly maxAgeSeconds?: number;
   /** Also admits a session that must enrol a second factor before it can do anything else. */
   readonly whileEnrolling?: boolean;
@@ -35,8 +35,8 @@ export function AuthorizeChange(permission: string) {
   return Authorize({ permission, maxAgeSeconds: RECENT_FOR_ADMINISTRATORS });
 }
 
-/** The sentence about a recent proof, for the descriptions of the schema. */
-export const RECENT_PROOF = `Needs a proof within ${RECENT_FOR_ADMINISTRATORS / 60} minutes (a sign-in, or reauthenticate).`;
+/** The sentence about a recent authentication, for the descriptions of the schema. */
+export const RECENT_AUTHENTICATION = `Needs a recent authentication: a sign-in or reauthenticate within ${RECENT_FOR_ADMINISTRATORS / 60} minutes.`;
 
 /** Resolver parameter: the verified caller. Use it only together with `Authorize`. */
 export function CurrentCaller(): ParameterDecorator {

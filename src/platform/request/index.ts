@@ -1,11 +1,10 @@
-export { RECENT_FOR_OWNERS } from './authentication-age.ts';
 export {
   type AuthorizationRequirement,
   Authorize,
   AuthorizeChange,
   CurrentCaller,
   type Demand,
-  RECENT_PROOF,
+  RECENT_AUTHENTICATION,
 } from './authorize.ts';
 export { batched } from './batch.ts';
 export type { Caller } from './caller.ts';
@@ -21,6 +20,7 @@ export type {
 } from './context.ts';
 export { CookieStyle } from './cookie-style.ts';
 export { type FactorLookup, type HeldFactors, reauthenticationMethods } from './held-factors.ts';
+export { RECENT_FOR_OWNERS } from './recent-authentication.ts';
 export { type Actor, COMMAND_LINE, type RequestSource } from './request-source.ts';
 export { RESOLVER_OF, resolverOf } from './resolver-of.ts';
 export { describeUserAgent } from './user-agent.ts';
