@@ -13,7 +13,7 @@ const settings: BlockpassCheck = {
     const isSandbox = blockpass.baseUrl === SANDBOX.baseUrl || blockpass.clientId === SANDBOX.client;
     return isSandbox
       ? warn(
-          'Blockpass is the sandbox, to which everybody has the credentials: its sign-ins prove nothing.',
+          'Blockpass is its sandbox, whose credentials are public, so its sign-ins prove nothing.',
           'Set BLOCKPASS_BASE_URL, BLOCKPASS_CLIENT_ID and BLOCKPASS_CLIENT_SECRET to your own service.',
         )
       : ok('Blockpass has credentials of its own.');

@@ -5,35 +5,40 @@ import { listens } from '../platform/doctor/reach.ts';
 
 type HttpCheck = Check<PlatformSettings>;
 
-/** Networks that no client on the internet has (RFC 1918, 6598, 3927, 4193, 4291). Any size of them may be trusted. */
-const PRIVATE = new BlockList();
-for (const [network, bits, family] of [
-  ['10.0.0.0', 8, 'ipv4'],
-  ['172.16.0.0', 12, 'ipv4'],
-  ['192.168.0.0', 16, 'ipv4'],
-  ['127.0.0.0', 8, 'ipv4'],
-  ['169.254.0.0', 16, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
-  ['fc00::', 7, 'ipv6'],
-  ['fe80::', 10, 'ipv6'],
-  ['::1', 128, 'ipv6'],
-] as const)
-  PRIVATE.addSubnet(network, bits, family);
+/** Networks that no client on the internet has (RFC 1918, 6598, 3927, 4193, 4291). Any part of them may be trusted. */
+const PRIVATE = (
+  [
+    ['10.0.0.0', 8, 'ipv4'],
+    ['172.16.0.0', 12, 'ipv4'],
+    ['192.168.0.0', 16, 'ipv4'],
+    ['127.0.0.0', 8, 'ipv4'],
+    ['169.254.0.0', 16, 'ipv4'],
+    ['100.64.0.0', 10, 'ipv4'],
+    ['fc00::', 7, 'ipv6'],
+    ['fe80::', 10, 'ipv6'],
+  ] as const
+).map(([network, bits, family]) => {
+  const list = new BlockList();
+  list.addSubnet(network, bits, family);
+  return { list, bits, family };
+});
 
-/** Fewest bits of a public network that a proxy can need. The networks of large CDNs have 12 and 29. */
+/** Fewest bits of a public network that a proxy can need. The largest networks of CDNs have 12 and 29. */
 const FEWEST_BITS = { ipv4: 12, ipv6: 24 };
 
 /** Whether a network holds so many public addresses that strangers have some of them. */
 function isTooWide(network: string): boolean {
   const [address = '', prefix] = network.split('/');
-  const family = isIPv6(address) ? 'ipv6' : 'ipv4';
   if (prefix === undefined) return false;
-  const bits = Number(prefix);
+  const written = isIPv6(address) ? 'ipv6' : 'ipv4';
   // ::ffff:0:0/96 is all of IPv4 (RFC 4291 section 2.5.5.2).
-  const mapped = /^::ffff:/i.test(address) ? bits - 96 : undefined;
-  if (mapped !== undefined && mapped >= 0) return mapped < FEWEST_BITS.ipv4;
-  const isPrivate = PRIVATE.check(address, family) && bits >= (family === 'ipv4' ? 8 : 7);
-  return !isPrivate && bits < FEWEST_BITS[family];
+  const isMapped = /^::ffff:/i.test(address) && Number(prefix) >= 96;
+  const bits = isMapped ? Number(prefix) - 96 : Number(prefix);
+  const family = isMapped ? 'ipv4' : written;
+  if (bits >= FEWEST_BITS[family]) return false;
+  return !PRIVATE.some(
+    (part) => part.family === family && bits >= part.bits && part.list.check(address, written),
+  );
 }
 
 const proxies: HttpCheck = {

@@ -53,9 +53,15 @@ const sender: Check<Config> = {
     const fix =
       'Set MAIL_FROM to an address of your own domain, with SPF and DKIM records for the mail server.';
     if (!domain.includes('.') || isIP(domain) !== 0 || NOT_PUBLIC.test(domain))
-      return warn(`MAIL_FROM has the domain ${domain}, to which nobody can reply: receivers refuse it.`, fix);
+      return warn(
+        `MAIL_FROM has the domain ${domain}, which no receiver can reach: receivers refuse such mails.`,
+        fix,
+      );
     if ((await exists(domain)) === false)
-      return warn(`MAIL_FROM has the domain ${domain}, which does not exist: receivers refuse it.`, fix);
+      return warn(
+        `MAIL_FROM has the domain ${domain}, which does not exist: receivers refuse such mails.`,
+        fix,
+      );
     return ok(`Mails come from the domain ${domain}.`);
   },
 };

@@ -155,14 +155,14 @@ export function judgeKeeping({ eviction, appendOnly, fsync, isConfigRefused }: R
   if (eviction !== undefined && eviction !== 'noeviction')
     results.push(
       fail(
-        `Redis holds the sessions and evicts keys when its memory is full (maxmemory-policy ${eviction}), so people are signed out.`,
+        `Redis holds the sessions and evicts keys when its memory is full (maxmemory-policy ${eviction}), so users are signed out.`,
         'Set maxmemory-policy noeviction.',
       ),
     );
   if (appendOnly === 'no')
     results.push(
       fail(
-        'Redis holds the sessions and keeps no append-only file, so a restart signs everybody out.',
+        'Redis holds the sessions and keeps no append-only file, so a restart signs all users out.',
         'Set appendonly yes and appendfsync always.',
       ),
     );
