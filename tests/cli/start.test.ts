@@ -170,7 +170,7 @@ describe('the gateway on its embedded PostgreSQL', () => {
     };
     const gateway = GatehouseProcess.run(['start'], { ...environment, DATA_DIR: folder }, { ownGroup: true });
     await eventually(initdbRuns, (running) => running, { withinMilliseconds: 60_000 });
-    gateway.interruptGroup();
+    gateway.killGroup('SIGINT');
     expect(await gateway.ended).toBe(1);
     expect(gateway.errors).toBe('Stopped before it was ready.\n');
     expect(await readdir(folder)).toEqual(['secrets.json']);

@@ -11,7 +11,7 @@ import { Client } from '../support/client.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { newSecrets } from '../support/gateway.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
-import { elapse, eventually } from '../support/race.ts';
+import { elapse, eventually, race } from '../support/race.ts';
 import { Subject } from '../support/subject.ts';
 
 jest.setTimeout(90_000);
@@ -307,8 +307,24 @@ describe('a gateway with two workers', () => {
     ]);
   });
 
+  it('resets the connection that a killed worker had not taken yet', async () => {
+    const [victim = 0] = (await readyPids(gateway, 5)).slice(-1);
+    process.kill(victim, 'SIGSTOP');
+    const asked = race(4, () =>
+      ask(environment.PORT, new Agent({ keepAlive: false })).then(
+        () => 'answered',
+        (error: NodeJS.ErrnoException) => error.code ?? String(error),
+      ),
+    );
+    await elapse(500, 'the connections must reach the gateway before the worker is killed');
+    process.kill(victim, 'SIGKILL');
+    // A worker gets one connection at a time, until it takes it.
+    expect((await asked).toSorted()).toEqual(['ECONNRESET', 'answered', 'answered', 'answered']);
+    await readyPids(gateway, 6);
+  });
+
   it('stops all workers on SIGTERM, without losing a request', async () => {
-    const pids = (await readyPids(gateway, 5)).slice(-2);
+    const pids = (await readyPids(gateway, 6)).slice(-2);
     const load = new Load(environment.PORT);
     await load.more(50);
     const code = await gateway.stop();
@@ -336,6 +352,23 @@ describe('a gateway whose primary is killed', () => {
       await GatehouseProcess.killAll();
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe('a gateway that is stopped while a worker starts', () => {
+  afterEach(() => GatehouseProcess.killAll());
+
+  it('does not wait for that worker', async () => {
+    const gateway = GatehouseProcess.run(['start'], await settings());
+    await eventually(
+      async () => gateway.errors,
+      (errors) => errors.includes('a worker is ready'),
+      { withinMilliseconds: 30_000 },
+    );
+    gateway.kill('SIGTERM');
+    const asked = performance.now();
+    expect(await gateway.ended).toBe(1);
+    expect(performance.now() - asked).toBeLessThan(8_000);
   });
 });
 

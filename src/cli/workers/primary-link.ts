@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Snapshot } from '../../platform/telemetry/index.ts';
+import { CommandError, STOPPED } from '../streams.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
 
 type Begin = Extract<ToWorker, { type: 'begin' }>;
@@ -29,10 +30,15 @@ export class PrimaryLink {
     process.once('disconnect', () => this.closing.resolve());
   }
 
-  /** Asks for the place of this worker, and for what it cannot know from its settings. */
+  /**
+   * Asks for the place of this worker, and for what it cannot know from its settings.
+   * @throws {CommandError} when the gateway stops meanwhile.
+   */
   async begin(): Promise<Begin> {
     await tellPrimary({ type: 'hello' });
-    return this.beginning.promise;
+    const begin = await Promise.race([this.beginning.promise, this.closed]);
+    if (!begin) throw new CommandError(STOPPED);
+    return begin;
   }
 
   get retired(): Promise<void> {

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import type { MetricsSource, Snapshot } from '../../platform/telemetry/index.ts';
 import type { WorkerSeat } from '../../platform/worker-seat.ts';
 import type { ToPrimary, ToWorker } from './messages.ts';
+import { resetUnclaimed } from './unclaimed-connection.ts';
 
 /** Milliseconds for the metrics of a worker. Prometheus waits 10 s for all of them. */
 const METRICS_DEADLINE = 2_000;
@@ -46,6 +47,7 @@ export class WorkerProcess implements MetricsSource {
     const ready = Promise.withResolvers<void>();
     const drained = Promise.withResolvers<void>();
     this.worker = cluster.fork(settings);
+    resetUnclaimed(this.worker);
     this.worker.on('message', (message: ToPrimary) => {
       if (message.type === 'hello') this.send(begin);
       else if (message.type === 'ready') {
@@ -94,10 +96,14 @@ export class WorkerProcess implements MetricsSource {
   }
 
   /**
-   * Ends it after the requests in flight. When all workers are closed in the same turn, the last one closes the port, and
+   * Ends it after the requests in flight; at once when it has not served yet. When all workers are closed in the same turn, the last one closes the port, and
    * each connection that the primary has accepted reaches its worker first: the channel keeps the order.
    */
   close(): void {
+    if (this.state === 'starting') {
+      this.kill();
+      return;
+    }
     this.isStopping = true;
     this.send({ type: 'close' });
     if (this.worker.isConnected()) this.worker.disconnect();
