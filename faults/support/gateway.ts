@@ -3,7 +3,7 @@ import { freePort, GatehouseProcess } from '../../tests/support/process.ts';
 
 type Log = 'read' | 'unread' | number;
 
-/** A gateway in a process of its own. It keeps its port over restarts. */
+/** A gateway in processes of its own: one, or with WORKERS several. It keeps its port over restarts. */
 export class Gateway {
   #process: GatehouseProcess | undefined;
 
@@ -29,9 +29,10 @@ export class Gateway {
   /** @param environment overrides single settings for this start */
   async start(environment: Environment = {}): Promise<void> {
     const settings = { ...this.environment, ...environment, PORT: this.port };
-    this.#process = await GatehouseProcess.start(settings, { log: this.log });
+    this.#process = await GatehouseProcess.start(settings, { log: this.log, ownGroup: true });
   }
 
+  /** Kills its first process. Workers end by themselves then. */
   async kill(): Promise<void> {
     this.#process?.kill('SIGKILL');
     await this.#process?.ended;
@@ -43,11 +44,16 @@ export class Gateway {
   }
 
   freeze(): void {
-    this.#process?.kill('SIGSTOP');
+    this.#process?.killGroup('SIGSTOP');
   }
 
+  /** Does nothing when it runs, or has ended. */
   thaw(): void {
-    this.#process?.kill('SIGCONT');
+    try {
+      this.#process?.killGroup('SIGCONT');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   /** The end of its log. */

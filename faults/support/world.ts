@@ -32,6 +32,7 @@ const environmentOf = (postgres: FaultPostgres): Environment => ({
   PASSWORD_BCRYPT_COST: '4',
   RATE_LIMIT: 'off',
   LOG_LEVEL: 'warn',
+  ...(process.env.WORKERS !== undefined && { WORKERS: process.env.WORKERS }),
   ...secrets,
 });
 

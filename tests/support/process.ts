@@ -74,7 +74,7 @@ export class GatehouseProcess {
   /** Starts the gateway and waits until it is ready. */
   static async start(
     environment: Environment & { PORT: string },
-    options: { log?: 'read' | 'unread' | number } = {},
+    options: { log?: 'read' | 'unread' | number; ownGroup?: boolean } = {},
   ): Promise<GatehouseProcess> {
     const started = GatehouseProcess.run(['start'], environment, options);
     const ready = async () => {
@@ -106,9 +106,9 @@ export class GatehouseProcess {
     this.child.kill(signal);
   }
 
-  /** Sends the signal of Ctrl-C to every process of the group that `ownGroup` made. */
-  interruptGroup(): void {
-    process.kill(-this.pid, 'SIGINT');
+  /** Sends a signal to every process of the group that `ownGroup` made. */
+  killGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
   }
 
   /** @returns the exit code after an orderly shutdown. */
