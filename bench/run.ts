@@ -13,6 +13,7 @@ import {
 } from './support/process.ts';
 import { startRedis } from './support/redis.ts';
 import { median, percent, printTable } from './support/table.ts';
+import { benchWorkers } from './workers.ts';
 
 /**
  * `npm run bench`: ratios to floors that are measured in the same run.
@@ -217,6 +218,10 @@ const PARTS: Record<string, (database: Database) => Promise<void>> = {
     benchObserve(database, SECONDS, ({ what, target, observed, plain }) =>
       compare(what, target, observed, plain),
     ),
+  workers: async (database) => {
+    for (const { what, one, two, target } of await benchWorkers(database, SECONDS, ROUNDS))
+      rows.push({ what, gateway: two, floor: one, target, unit: '/s' });
+  },
   growth: (database) => benchGrowth(database, SECONDS),
 };
 /** Parts that run only by name: a million accounts take some minutes. */

@@ -82,19 +82,23 @@ export function queries(
   server: Server,
   query: string,
   accounts: readonly Account[],
-  extent: Extent,
+  { atATime = READS, ...extent }: Extent & { atATime?: number },
 ): Promise<Rate> {
   const body = JSON.stringify({ query });
   let next = 0;
-  return rateOf(server, READS, extent, async (connection) => {
+  return rateOf(server, atATime, extent, async (connection) => {
     await connection.post(body, accounts[next++ % accounts.length]?.accessToken);
   });
 }
 
-/** Refreshes the sessions. Each account has at most one refresh at a time. */
-export function refreshes(server: Server, accounts: readonly Account[], extent: Extent): Promise<Rate> {
+/** Refreshes the sessions. Each account has at most one refresh at a time, so there must be as many accounts. */
+export function refreshes(
+  server: Server,
+  accounts: readonly Account[],
+  { atATime = CHANGES, ...extent }: Extent & { atATime?: number },
+): Promise<Rate> {
   const idle = [...accounts];
-  return rateOf(server, CHANGES, extent, async (connection) => {
+  return rateOf(server, atATime, extent, async (connection) => {
     const account = idle.shift() as Account;
     await rotate(connection, account);
     idle.push(account);

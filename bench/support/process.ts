@@ -11,7 +11,7 @@ export const GATEWAY_PORT = 4901;
 /** Clock ticks of /proc. USER_HZ is 100 on every Linux that Node supports. */
 const TICKS_PER_SECOND = 100;
 
-export const onCore = (core: number, args: readonly string[]): [string, string[]] => [
+export const onCore = (core: number | string, args: readonly string[]): [string, string[]] => [
   'taskset',
   ['-c', String(core), process.execPath, ...args],
 ];
@@ -39,10 +39,17 @@ export class Server {
     this.firstAnswerAfter = firstAnswerAfter;
   }
 
-  /** Starts a server on its core and waits until it answers `{ __typename }`. */
-  static async start(args: readonly string[], port: number, env: Record<string, string>): Promise<Server> {
+  /**
+   * Starts a server and waits until it answers `{ __typename }`.
+   * @param env `CORES` are those it runs on, as taskset takes them; by default the core of servers
+   */
+  static async start(
+    args: readonly string[],
+    port: number,
+    { CORES = String(SERVER_CORE), ...env }: Record<string, string>,
+  ): Promise<Server> {
     const startedAt = performance.now();
-    const [file, rest] = onCore(SERVER_CORE, args);
+    const [file, rest] = onCore(CORES, args);
     const child = spawn(file, rest, {
       env: { PATH: process.env.PATH ?? '', PORT: String(port), ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -63,16 +70,24 @@ export class Server {
     }
   }
 
-  /** Processor time that all threads have taken since the start, in seconds. */
+  /** Processor time that all threads have taken since the start, in seconds, with those of its workers. */
   async processorSeconds(): Promise<number> {
-    const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8');
-    // proc(5): utime and stime are fields 14 and 15. The name before them may contain spaces.
-    const [user, system] = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13)
-      .map(Number);
-    return (Number(user) + Number(system)) / TICKS_PER_SECOND;
+    const pids = [this.#child.pid, ...(await this.#workers())];
+    const seconds = await Promise.all(pids.map((pid) => secondsOf(`/proc/${pid}/stat`)));
+    return seconds.reduce((sum, one) => sum + one, 0);
+  }
+
+  /** Processor time of the main thread, in seconds; with workers that of each of theirs. */
+  async mainThreadSeconds(): Promise<number[]> {
+    const workers = await this.#workers();
+    const pids = workers.length > 0 ? workers : [this.#child.pid];
+    return Promise.all(pids.map((pid) => secondsOf(`/proc/${pid}/task/${pid}/stat`)));
+  }
+
+  async #workers(): Promise<string[]> {
+    const { pid } = this.#child;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return children.split(' ').filter((child) => child !== '');
   }
 
   /** Resident memory in MB. */
@@ -99,6 +114,17 @@ export class Server {
     this.#child.kill('SIGTERM');
     await ended;
   }
+}
+
+/** @param file a `stat` of /proc. proc(5): utime and stime are fields 14 and 15. The name before them may contain spaces. */
+async function secondsOf(file: string): Promise<number> {
+  const stat = await readFile(file, 'utf8');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (Number(user) + Number(system)) / TICKS_PER_SECOND;
 }
 
 /** The rate of an operation, and the cost of each. */
