@@ -23,7 +23,7 @@ import { hasPgBouncer, TestPgBouncer } from '../support/pgbouncer.ts';
 import { PostgresPretender } from '../support/postgres-pretender.ts';
 import { freePort, GatehouseProcess } from '../support/process.ts';
 import { eventually } from '../support/race.ts';
-import { hasRedis, redisCommand, TestRedis } from '../support/redis.ts';
+import { hasRedis, redisCommand, TestCluster, TestRedis } from '../support/redis.ts';
 import { noteKeys, noteSecret, refuseSecretsIn } from '../support/secret-watch.ts';
 import { TestSentry } from '../support/sentry.ts';
 import { TestSmtp } from '../support/smtp.ts';
@@ -632,6 +632,21 @@ ON_REDIS('gatehouse doctor, Redis', () => {
       expect.stringMatching(/^fail: .*maxmemory-policy volatile-lru/),
       expect.stringMatching(/^fail: .*keeps no append-only file/),
       expect.stringMatching(/^warn: Redis refuses CONFIG/),
+    ]);
+  });
+
+  it('judges every primary of a cluster, and says a shared mistake once', async () => {
+    const cluster = await TestCluster.start();
+    planted.push(() => cluster.close());
+    await cluster.nodes[2]?.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lfu');
+    const names = ['redis.connection', 'redis.clock', 'redis.events', 'sessions.store'];
+    const found = await look(production({ REDIS_URL: cluster.url }), names);
+    expect(found.map(({ check, status, message }) => `${status} ${check}: ${message}`)).toEqual([
+      'ok redis.connection: Redis answers and accepts writes.',
+      'ok redis.clock: The clocks of this machine and of Redis agree.',
+      'ok redis.events: A message to one connection to Redis arrives from another.',
+      expect.stringMatching(/^fail sessions\.store: .*keeps no append-only file/),
+      expect.stringMatching(/^fail sessions\.store: .*maxmemory-policy allkeys-lfu/),
     ]);
   });
 
