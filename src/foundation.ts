@@ -90,8 +90,8 @@ export function shareFoundation({ database, secrets }: Config, foundation: Found
 }
 
 /**
- * The foundation of a worker. Its own settings count first, so a worker that starts later has keys that were changed
- * meanwhile.
+ * The foundation of a worker. The settings of the worker take precedence, so a worker that starts later uses keys
+ * that were changed meanwhile.
  * @throws {CannotStart} when a setting was removed that the primary still has.
  */
 export function joinFoundation({ database, secrets }: Config, shared: SharedFoundation): ServingFoundation {

@@ -137,7 +137,10 @@ const everyGuard =
     for (const guard of guards) await guard(tx, userId);
   };
 
-/** Before anybody registers: until then a name that looks like one of these would be free. */
+/**
+ * Prepares the usernames of earlier releases for comparison. Runs before anyone can register, because until then a
+ * look-alike of such a name would count as free.
+ */
 async function prepareUsernames(fork: PlatformServices['fork'], log: PlatformServices['log']): Promise<void> {
   const filled = await fillUsernameSkeletons(fork);
   if (filled > 0) log.info({ filled }, 'usernames of an earlier release were prepared for comparison');

@@ -22,7 +22,7 @@ interface ConfirmationFacts {
 }
 
 /**
- * Most registrations in one mail; the newest are listed. A browser that registered always gets its own registration,
+ * Maximum number of registrations in one mail; the newest are listed. A browser that registered always gets its own registration,
  * however many came later.
  */
 const MAX_LISTED = 5;

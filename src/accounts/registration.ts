@@ -61,7 +61,7 @@ export interface Registered {
   readonly account: User | PendingRegistration;
   /**
    * For the cookie of the browser, which may then confirm the address without the password. Null when an operator
-   * vouches for the address, or when an earlier call registered and its mark is gone.
+   * vouches for the address. Also null when the call repeats a registration whose mark is gone.
    */
   readonly mark: string | null;
 }

@@ -1,6 +1,4 @@
-/**
- * Turns `jane.doe+gatehouse@example.com` into `jane.doe`. Only `parseUsername` decides whether that can be a username.
- */
+/** Turns `jane.doe+gatehouse@example.com` into `jane.doe`. The result may still break a rule of `parseUsername`. */
 export function usernameFrom(email: string): string {
   const local = email.split('@')[0]?.split('+')[0] ?? '';
   return local

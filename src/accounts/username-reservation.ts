@@ -79,7 +79,7 @@ async function lock(tx: EntityManager, names: readonly Name[]): Promise<void> {
   );
 }
 
-/** Most rows in one transaction. */
+/** Maximum number of rows in one transaction. */
 const BATCH = 1_000;
 
 /**

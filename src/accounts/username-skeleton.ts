@@ -16,8 +16,8 @@ const PROTOTYPES: ReadonlyMap<string, string> = new Map(
 const DOT_ON_DOT = /(\p{Soft_Dotted}\p{M}*?)\u0307/gu;
 
 /**
- * The appearance of a username. Two usernames with a common skeleton are mistaken for one another. Skeletons are for
- * comparison only; they are never shown.
+ * The appearance of a username. People mistake two usernames with a common skeleton for one another. Skeletons are
+ * for comparison only; they are never shown.
  *
  * The username as shown has a skeleton, and so has its key, because UTS 39 compares text as written. `paypaI` with a
  * capital i looks like `paypal`. `paypaı` without a dot looks like `paypai`, which is its key.

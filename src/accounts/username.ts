@@ -90,14 +90,14 @@ const WRITING_SYSTEMS = `
   Yi`;
 
 /**
- * Characters that go with every script: digits, separators, the apostrophe letters of Hawaiian and Uzbek, and accents.
- * Accents that strike through, join or surround letters are left out.
+ * Characters that go with every script: digits, separators, the apostrophe letters of Hawaiian and Uzbek, and
+ * accents. Accents that strike through, join or surround letters are not among them.
  */
 const COMMON = '0-9._\\-\u02BB\u02BC\u0300-\u0333\u0339-\u034E\u0350-\u035B';
 
 /**
- * One pattern for whole names per writing system. A character that several scripts use (Script_Extensions) is in each
- * of theirs.
+ * One pattern for whole names per writing system. A character that several scripts use (Script_Extensions) is in the
+ * pattern of each of them.
  */
 const OF_ONE_SCRIPT = WRITING_SYSTEMS.trim()
   .split('\n')

@@ -170,7 +170,7 @@ const unknownField = (name: string): string => {
     : `has an unknown field. The fields are ${fields}.`;
 };
 
-/** Most characters of an address in a username. The second username adds seven characters, within the limit of 32. */
+/** Maximum number of characters of an address in a username. The second username adds seven characters, within the limit of 32. */
 const LONGEST_BEGINNING = 24;
 
 /**

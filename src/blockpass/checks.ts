@@ -27,7 +27,7 @@ const api: BlockpassCheck = {
     // In development Blockpass is on without any setting, and few developers use it.
     if (!production && blockpass.baseUrl === SANDBOX.baseUrl && blockpass.clientId === SANDBOX.client)
       return null;
-    // Any answer will do: every call that means something would begin a session.
+    // Any answer shows that the API can be reached. A call with a meaning would begin a session.
     const answer = await reach(blockpass.baseUrl);
     if ('status' in answer && answer.status < 500) return ok('The Blockpass API answers.');
     return fail(

@@ -24,7 +24,7 @@ const BLOCKPASS_CLIENT_ID = setting('BLOCKPASS_CLIENT_ID', {
   parse: text,
   default: SANDBOX.client,
   description:
-    'The service as Blockpass knows it; in production Blockpass is off until it is set. Then `BLOCKPASS_BASE_URL` and `BLOCKPASS_CLIENT_SECRET` are required there.',
+    'The id of the service at Blockpass; in production Blockpass is off until it is set. With it, production also requires `BLOCKPASS_BASE_URL` and `BLOCKPASS_CLIENT_SECRET`.',
 });
 const BLOCKPASS_CLIENT_SECRET = setting('BLOCKPASS_CLIENT_SECRET', {
   parse: text,
@@ -99,7 +99,7 @@ export const BLOCKPASS_SETTINGS = settingsSection({
       /** Off in production until a client id is set. */
       enabled: !production || isSet(BLOCKPASS_CLIENT_ID),
       baseUrl: baseUrl.replace(/\/+$/, ''),
-      /** How certificates are issued. Undefined: an approval issues none. */
+      /** How approvals issue certificates. Undefined: they issue none. */
       issuing:
         signingKey === undefined ? undefined : { signingKey, slug: issuedCertificate, legalName, logo },
     },

@@ -36,7 +36,8 @@ export async function runCommand(
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    // Ctrl-C also ends programs that the start waits for, such as initdb. Their failure is then not the reason.
+    // Ctrl-C also ends programs that the start waits for, such as initdb. Then report that the command was stopped,
+    // instead of their failure.
     const stopped = options.signals.isStopped() && error instanceof CannotStart;
     const reason = stopped ? STOPPED : explain(error);
     if (options.fail) await options.fail(reason);

@@ -4,7 +4,7 @@ import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
 export interface CsvOptions {
   readonly delimiter: string;
-  /** Most characters of one account. */
+  /** Maximum number of characters of one account. */
   readonly longest: number;
   /** The columns that are allowed. */
   readonly known: ReadonlySet<string>;
@@ -63,8 +63,8 @@ export async function* csvRecords(
 }
 
 /**
- * Yields the rows before an error, and then throws it. As the end of a pipeline the parser would drop the rows that it had read but
- * not handed out yet, so that the report depended on the time that each row takes.
+ * Yields the rows before an error, and then throws it. A pipeline that ends in the parser would drop the rows that
+ * are parsed but not read yet. Then the report would depend on how long each row takes.
  */
 async function* rowsOf(chunks: AsyncIterable<Buffer>, parser: Parser): AsyncGenerator<Row> {
   const parsed = function* (): Generator<Row> {

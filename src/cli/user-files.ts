@@ -4,7 +4,7 @@ import { type InputLine, readLines } from './lines.ts';
 import { type CsvOptions, csvRecords } from './user-csv.ts';
 import { isUtf8, NOT_UTF8 } from './utf8.ts';
 
-/** Most characters of one account, and most bytes of one line. An account has a few hundred. */
+/** Maximum number of characters of one account, and of bytes of one line. An account has a few hundred. */
 export const LONGEST_RECORD = 65_536;
 
 /**

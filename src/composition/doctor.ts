@@ -58,13 +58,16 @@ export async function examine(
     const found = await runChecks(checks, deployment);
     return laid instanceof Error ? [foundationFailure(laid), ...found] : found;
   } finally {
-    // A part that hangs must not keep the doctor. The process ends soon.
+    // Do not wait for a part that hangs: the process ends soon anyway.
     await withTimeout(CLOSING_DEADLINE, Promise.resolve(orm?.close(true))).catch(() => {});
     await withTimeout(CLOSING_DEADLINE, Promise.resolve(foundation?.close())).catch(() => {});
   }
 }
 
-/** @returns undefined before the first start, which makes keys and an embedded database; the error when it fails. */
+/**
+ * @returns undefined before the first start, which makes keys and an embedded database. The error when the foundation
+ * fails.
+ */
 async function layIfMade(config: Config): Promise<Foundation | Error | undefined> {
   const { url } = config.database;
   const isComplete = url !== undefined && !Object.values(config.secrets).includes(undefined);
@@ -75,7 +78,7 @@ async function layIfMade(config: Config): Promise<Foundation | Error | undefined
   try {
     return await withTimeout(FOUNDATION_DEADLINE, laying);
   } catch (error) {
-    // One that is laid too late must not leave its server running.
+    // A foundation that is ready only after the deadline must not leave its PostgreSQL running.
     laying.then((late) => late.close()).catch(() => {});
     return error instanceof Error ? error : new Error('unknown');
   }

@@ -34,13 +34,13 @@ export { withMigrations } from './with-migrations.ts';
 /** Milliseconds for the requests in flight at a shutdown; then their connections are cut. */
 const DRAIN_TIMEOUT = 10_000;
 /**
- * Seconds that a replaced worker goes on, so that clients that use their connection in that time learn that it closes.
- * Load balancers need not notice, so this is shorter than SHUTDOWN_DELAY_SECONDS.
+ * Seconds that a replaced worker continues to serve. A client that uses its connection in this time learns that it
+ * closes. Load balancers need not notice, so this is shorter than SHUTDOWN_DELAY_SECONDS.
  */
 const RETIREMENT = 2;
 
 export interface CompositionOptions {
-  /** For tests, which move it. By default it is the time of the database. */
+  /** A clock that a test moves. By default it is the time of the database. */
   clock?: Clock;
   /** False for a command, which ends soon: it leaves mails and housekeeping to the processes that stay. */
   serving?: boolean;
@@ -73,11 +73,11 @@ export interface Gateway {
    */
   drain(): Promise<void>;
   /**
-   * For a worker whose replacement is there. It stays ready, since the gateway does. Resolves after two seconds, in which
-   * each answer says that its connection closes.
+   * For a worker whose replacement is ready. The worker reports ready until its end, because the gateway as a whole
+   * is ready. Resolves after two seconds, in which each answer says that its connection closes.
    */
   retire(): Promise<void>;
-  /** Accepts nothing more; what is in flight is finished; then every part is closed. */
+  /** Accepts no more requests, finishes those in flight, and then closes every part. */
   close(): Promise<void>;
 }
 

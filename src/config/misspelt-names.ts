@@ -2,9 +2,12 @@ import { nearest } from '../platform/edit-distance.ts';
 import type { Setting, SettingRules } from '../platform/setting-declaration.ts';
 import type { Environment } from '../platform/settings.ts';
 
-/** Characters from which on a name may stop the start. */
+/** Minimum length of an unknown name that can stop the start. */
 const LONG = 8;
-/** Edits that a mistake may have. Two of them make PORT out of ROOT, IMPORT and other words that mean something else. */
+/**
+ * Maximum number of edits between a misspelt name and the setting. Two edits make PORT out of ROOT, IMPORT and other
+ * words that mean something else.
+ */
 const MAX_EDITS = { long: 2, short: 1 };
 
 /**
@@ -24,8 +27,9 @@ const isOfOthers = (name: string): boolean =>
   OF_OTHERS.some((other) => (other.endsWith('*') ? name.startsWith(other.slice(0, -1)) : name === other));
 
 /**
- * Points out names that resemble a setting: the setting that was meant keeps its default in silence otherwise. In production a
- * long name with a few edits stops the start. Another name that only begins as settings do is a warning.
+ * Reports names that resemble a setting. Otherwise the setting that was meant would silently keep its default. In
+ * production, a long name that is one or two edits away from a setting stops the start. Any other name that begins as
+ * settings do causes a warning.
  */
 export function checkNames(
   { production, problem, warning }: SettingRules,
@@ -56,7 +60,10 @@ export function checkNames(
   }
 }
 
-/** The setting that NAME_FILE means, as if it were a secret. */
+/**
+ * The setting NAME for the name NAME_FILE. Only secrets are read from files, so the name is a mistake when NAME is
+ * not a secret.
+ */
 function inFile(name: string, known: ReadonlySet<string>): string | undefined {
   const setting = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
   return known.has(setting) ? setting : undefined;
@@ -68,7 +75,10 @@ const prefixOf = (name: string): string => name.slice(0, name.indexOf('_') + 1);
 /** The packages behind these settings read further names that begin in the same way, such as `OTEL_EXPORTER_OTLP_HEADERS`. */
 const PREFIXES_OF_OTHERS = ['OTEL_', 'SENTRY_'];
 
-/** First words of two settings or more. One alone is often the name of another program's variable, such as `SMTP_PASSWORD`. */
+/**
+ * First words that two settings or more share. A first word of one setting is often that of another program's
+ * variable, such as `SMTP_PASSWORD`.
+ */
 function sharedPrefixes(settings: ReadonlyArray<Setting<unknown>>): ReadonlySet<string> {
   const prefixes = settings.map(({ name }) => prefixOf(name));
   const own = prefixes.filter((prefix) => prefix !== '' && !PREFIXES_OF_OTHERS.includes(prefix));

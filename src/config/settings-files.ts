@@ -7,7 +7,10 @@ type Declared = Setting<unknown>;
 /** Settings by the heading of docs/configuration.md. */
 type Topics = ReadonlyMap<string, readonly Declared[]>;
 
-/** The files that repeat the declarations, each with what it should be. `npm run settings` writes them. */
+/**
+ * The files that repeat the declarations, each with a function that returns its correct text. `npm run settings`
+ * writes them.
+ */
 export const SETTINGS_FILES: Readonly<
   Record<string, (sections: readonly SettingsSection[], current: string) => string>
 > = {

@@ -9,7 +9,7 @@ import type { DEVICE_NOTICES } from './notices.ts';
 
 const MARK = /^[\w-]{43}$/;
 /**
- * Most devices of one account. Each has a rate limit of its own, so their number limits the guesses from all of them
+ * Maximum number of devices of one account. Each has a rate limit of its own, so their number limits the guesses from all of them
  * together.
  */
 const MAX_DEVICES = 20;

@@ -49,7 +49,7 @@ export function composeGoogle({
 }) {
   const identities = new GoogleIdentities(notices, audit);
   const flowTokens = new GoogleFlowTokens();
-  // Never of a domain: the flow begins and ends at this host.
+  // The cookie is for this host alone, whatever COOKIE_DOMAIN is, because the flow begins and ends here.
   const cookieStyle = new CookieStyle({ secure, domain: undefined });
   const feature = () => {
     if (!config.google) return null;
@@ -89,7 +89,7 @@ export function composeGoogle({
   };
   const google = feature();
   const { linkPages } = config.http;
-  // A page of the gateway can hold a session in cookies only.
+  // A page of the gateway can keep a session only in cookies.
   const hasPage = linkPages === 'gateway' && deliversCookies;
   const page = googleSignInPage({ ...pages, path: RESULT_PAGE, startPath: START_PATH });
   const redirects = (flow: RedirectFlow) => [

@@ -16,12 +16,12 @@ const PROTOCOL_CODES: ReadonlySet<unknown> = new Set<string>([
 const NOT_READ =
   'Temporarily unavailable. This field could not be read, but the changes of the operation are in effect.';
 
-/** Characters of a protocol message that are sent. */
+/** Maximum length, in characters, of a protocol message in a reply. */
 const MAX_MESSAGE_LENGTH = 500;
 
 /** The error to report to the client; undefined for a fault. */
 export function expectedFailure(raw: unknown): GatehouseError | undefined {
-  // Even without a path: a subscription is refused before any of its fields is executed.
+  // Also for an error without a path: a subscription is refused before any of its fields is executed.
   return asGatehouseError(raw instanceof GraphQLError ? (raw.originalError ?? raw) : raw);
 }
 

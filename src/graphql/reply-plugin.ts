@@ -6,7 +6,7 @@ import { type FailureLog, logFailures } from './failure-log.ts';
 import { formatError } from './format-error.ts';
 import { withInputErrors } from './input-errors.ts';
 
-/** Errors in one reply. Each object of a long list may fail. */
+/** Maximum number of errors in one reply. Without it, each object of a long list could add one. */
 const MAX_ERRORS = 20;
 
 /**

@@ -23,7 +23,10 @@ const PRIVATE = (
   return { list, bits, family };
 });
 
-/** Fewest bits of a public network that a proxy can need. The largest networks of CDNs have 12 and 29. */
+/**
+ * Shortest prefix, in bits, of a public network that TRUSTED_PROXIES may name. The widest networks of CDNs have 12
+ * and 29.
+ */
 const FEWEST_BITS = { ipv4: 12, ipv6: 24 };
 
 /** Whether a network holds so many public addresses that strangers have some of them. */

@@ -7,7 +7,10 @@ import { type Budget, type Place, PlaceTable } from './place-table.ts';
 export const KEEP_ALIVE_TIMEOUT = 72_000;
 /** Like KEEP_ALIVE_TIMEOUT, when at least nine tenths of the places are taken. */
 const LEAST_KEEP_ALIVE = 2_000;
-/** Fractions of taken places. Up to the first, idle connections get their full time; from the second on, the least. */
+/**
+ * Fractions of taken places. Up to SPARE, idle connections stay for KEEP_ALIVE_TIMEOUT; from TIGHT on, for
+ * LEAST_KEEP_ALIVE.
+ */
 const SPARE = 0.5;
 const TIGHT = 0.9;
 /** Milliseconds between two sweeps of idle connections, and between two lines in the log. */

@@ -112,7 +112,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     forceCloseConnections: 'idle',
     // During a stop, requests on existing connections are answered as before: all parts still work.
     return503OnClosing: false,
-    // No hook has run yet.
+    // No hook has run yet, so this sets the security headers itself.
     frameworkErrors: (error, request, reply) => replyToError(error, request, reply.headers(security)),
     clientErrorHandler: replyToParserError(security),
   });

@@ -80,7 +80,7 @@ export const HTTP_SETTINGS = settingsSection({
       parse: wholeNumber({ min: 0, max: 120 }),
       defaultFrom: { text: '`0`; `5` in production', value: ({ production }) => (production ? 5 : 0) },
       description:
-        'Seconds that a stop waits, with readiness red, before it accepts nothing new. It should be longer than the interval of the probes.',
+        'Seconds between the begin of a stop, when readiness turns red, and the refusal of new connections. It should be longer than the interval of the probes.',
     }),
     maxConnections: MAX_CONNECTIONS,
     maxConnectionsPerClient: MAX_CONNECTIONS_PER_CLIENT,

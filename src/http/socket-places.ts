@@ -51,7 +51,7 @@ export class SocketPlaces {
     return place;
   }
 
-  /** Whether one more socket may stay that has said hello without a credential. */
+  /** Whether a socket that has said hello without a credential may stay. */
   get anonymousMayStay(): boolean {
     return this.anonymous.size <= this.budget.anonymous;
   }

@@ -58,7 +58,7 @@ export interface IdentityProof {
 export interface ProofArgument {
   /** Name of the argument. */
   readonly argument: string;
-  /** How errors call what it carries. */
+  /** The name of its value in error messages. */
   readonly credential: AssertedCredential;
 }
 

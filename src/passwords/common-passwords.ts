@@ -3,15 +3,21 @@ import { COMMON_PASSWORDS } from './common-passwords.data.ts';
 import { collapseRuns } from './password-patterns.ts';
 
 /**
- * Characters, where a run counts as one and a year as two. More than that next to a common password is a secret of its
- * own.
+ * Maximum padding of a common password, in the unit of `paddingLength`: a run counts as one character and a year as
+ * two. Longer padding is as hard to guess as a password of its own.
  */
 const MAX_PADDING = 6;
 
-/** Characters. Shorter texts are too ordinary to mark the whole as common. */
+/**
+ * Minimum length, in characters, of a common password inside of a longer one. Shorter ones occur in many uncommon
+ * passwords.
+ */
 const MIN_CORE = 4;
 
-/** Characters. The longest entry of the lists has 39. Two frequent passwords with something between them have fewer. */
+/**
+ * Maximum length of a core, in characters. The longest entry of the lists has 39, and two frequent passwords with
+ * padding between them have fewer.
+ */
 const MAX_CORE = 40;
 
 const LEET: Readonly<Record<string, string>> = {
@@ -35,7 +41,7 @@ interface Lists {
 
 interface Core {
   core: string;
-  /** The padding length of the ends that were removed. */
+  /** The `paddingLength` of the removed ends. */
   padding: number;
 }
 

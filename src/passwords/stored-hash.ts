@@ -208,8 +208,9 @@ export function decoyHash(cost: StoredHash): string {
 }
 
 /**
- * Decoys that take the time by which a comparison at the cost `stored` is shorter than one at `target`. Exact within a
- * scheme; between schemes by approximateRounds, whose error counts only for the share that `stored` has of the target.
+ * Decoys that take as long as the difference between a comparison at the cost `target` and one at the cost `stored`.
+ * Between two schemes the result is an estimate by approximateRounds. Its error affects only the part of the time
+ * that `stored` takes.
  */
 export function decoysForDifference(stored: StoredHash, target: StoredHash): string[] {
   if (stored.scheme === 'bcrypt' && target.scheme === 'bcrypt') {

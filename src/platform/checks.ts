@@ -50,7 +50,7 @@ const keyStrength: PlatformCheck = {
   },
 };
 
-/** Whether each byte is a printable ASCII character. Of 2^46 random keys, one is. */
+/** Whether each byte is a printable ASCII character. That is true of one in 2^46 random keys. */
 const isText = ({ secret }: Key): boolean => secret.export().every((byte) => byte >= 0x20 && byte <= 0x7e);
 
 const keyFit: PlatformCheck = {

@@ -1,7 +1,7 @@
-/** How the parts that were opened are closed, in the order of their opening. */
+/** A function to close each opened part, in the order in which the parts were opened. */
 export type Closing = Array<() => Promise<unknown>>;
 
-/** The last opened first; one that fails does not keep the others open. */
+/** Closes all parts, the last opened first. A failure does not keep the others open. */
 export async function closeAll(closing: Closing): Promise<void> {
   const failures: unknown[] = [];
   for (const close of closing.toReversed()) await close().catch((error: unknown) => failures.push(error));

@@ -31,16 +31,21 @@ import type { Metric } from './telemetry/index.ts';
 import type { TELEMETRY_SETTINGS } from './telemetry/settings.ts';
 import type { WorkerSeat } from './worker-seat.ts';
 
-/** Connections of a process alone: with a few processes this stays below PostgreSQL's default of 100. */
+/**
+ * Connections of a gateway with one process. A few gateways together stay below PostgreSQL's default of 100.
+ */
 const POOL_SIZE = 20;
-/** Connections of one of several workers. Ten keep one core busy, and eight workers stay below that default. */
+/**
+ * Connections of one of several workers. Ten keep one core busy, and eight workers together stay below that
+ * default.
+ */
 const WORKER_POOL_SIZE = 10;
 /** Connections of a process besides its pool: one that listens, and one that cancels a statement. */
 const OTHER_CONNECTIONS = 2;
 
 const poolSizeOf = (workers: number): number => (workers === 1 ? POOL_SIZE : WORKER_POOL_SIZE);
 
-/** The most connections to the database that a gateway opens, with all of its workers. */
+/** The maximum number of connections to the database that a gateway opens, with all of its workers. */
 export const mostConnections = (workers: number): number =>
   workers * (poolSizeOf(workers) + OTHER_CONNECTIONS);
 
@@ -54,7 +59,7 @@ export interface Surroundings {
   readonly worker: WorkerSeat;
   readonly log: Logger;
   readonly hints: Hints;
-  /** For tests, which move it; undefined: the time of the database. */
+  /** A clock that a test moves. Undefined: the time of the database. */
   readonly clock: Clock | undefined;
   /** Standard output, for AUDIT_STREAM=stdout. */
   readonly output: NodeJS.WritableStream;

@@ -60,7 +60,7 @@ export class DatabaseClock implements Clock {
     this.timer = setInterval(() => void this.askAgain(fork()), ASK_INTERVAL);
   }
 
-  /** Learns the time of the database, and does not follow it. */
+  /** Asks the database for its time now, without repeating the query later. */
   async askFirst(fork: () => EntityManager): Promise<void> {
     for (let asked = 0; asked < FIRST_QUESTIONS; asked += 1) await this.ask(fork());
   }

@@ -45,9 +45,9 @@ export class Contributions {
 }
 
 /**
- * Modules in the order of their dependencies. The compiler checks the order and the names: `with` takes a module only
- * when everything that its `compose` asks for is given, offered by a module before it, or a setting that it or a module
- * before it declares.
+ * Modules in the order of their dependencies. The compiler checks the order and the names. `with` takes a
+ * module only when everything that its `compose` asks for exists by then: it is given, or a module before it
+ * offers it, or it is a setting that this module or one before it declares.
  * @typeParam Services what is given and what the modules offer, by name
  */
 export class ModuleList<Given extends object, Services extends Given, Modules extends readonly Module[]> {

@@ -28,15 +28,16 @@ export interface NoticeText {
 /** By kind. Jobs of mails that wait hold the kind, so it is never renamed. */
 export type NoticeTexts = Readonly<Record<string, NoticeText>>;
 
-/** Goes on without a request, in every process that serves. */
+/** Work without a request, which runs in every process that serves. */
 export interface Worker {
   start(): void | Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * One of each kind of thing that modules contribute to a place where all of that kind meet. A capability that collects a
- * kind of its own adds it here by declaration merging, beside the type: see `identities/identity-provider.ts`.
+ * The kinds of things that modules contribute, such as routes, each with its type. One service collects all
+ * things of one kind. A capability that collects a kind of its own adds it here by declaration merging: see
+ * `identities/identity-provider.ts`.
  */
 export interface Contribution {
   /** Instance of a class that `Module.resolvers` lists. */
@@ -63,7 +64,7 @@ export type Part = { readonly [Kind in keyof Contribution]?: ReadonlyArray<Contr
 
 /** The result of `compose` of a module. */
 export interface Composed extends Part {
-  /** For the modules after it, by name. */
+  /** The services that later modules may use, by name. */
   readonly services?: object;
 }
 
@@ -71,7 +72,7 @@ export interface Composed extends Part {
 export type ServicesOf<Compose extends (...given: never[]) => unknown> =
   Awaited<ReturnType<Compose>> extends { readonly services: infer Services } ? Services : unknown;
 
-/** The settings among what is given. */
+/** The type of `config` in the parameter of a `compose` function. */
 type ConfigIn<Given> = Given extends { readonly config: infer Config } ? Config : unknown;
 
 /**
@@ -86,8 +87,8 @@ export interface Module<Given = never> {
   /** By table name. No other module reads or writes these tables in its own SQL. */
   readonly tables?: Readonly<Record<string, TableDeclaration>>;
   /**
-   * Functions of the database that the serving login may call, with their argument types. They run with the rights of
-   * the owner.
+   * Functions of the database that the serving login may call, with their argument types. They run with the
+   * rights of the owner of the tables.
    */
   readonly functions?: readonly string[];
   /** Resolver classes of the GraphQL schema. */

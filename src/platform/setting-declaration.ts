@@ -1,6 +1,6 @@
 import type { Parser } from './settings.ts';
 
-/** The values of other settings, for a default or a rule that depends on them. */
+/** The values of settings, for a default or a rule that depends on them. */
 export interface SettingValues {
   /** Whether NODE_ENV is `production`. */
   readonly production: boolean;
@@ -54,11 +54,11 @@ export function setting<T>(name: string, options: WithDefault<T> | SettingOption
   return { name, ...options };
 }
 
-/** A rule over several settings says here what breaks it. */
+/** The means of a rule over several settings: it reads values, and reports what is wrong. */
 export interface SettingRules extends SettingValues {
-  /** Keeps the gateway from starting. Names settings, never their values. */
+  /** Reports an error, which keeps the gateway from starting. The text names settings, never their values. */
   problem(text: string): void;
-  /** Is probably a mistake, and does not keep the gateway from running. */
+  /** Reports a probable mistake, which does not keep the gateway from running. */
   warning(text: string): void;
 }
 
@@ -71,14 +71,18 @@ export interface SettingsSection<Part extends object = object> {
   read(rules: SettingRules): Part;
 }
 
-/** Takes what a section adds: the parameters of a union of functions are an intersection. */
+/**
+ * A function type for each section. TypeScript infers the parameter of a union of functions as an
+ * intersection, which `Parts` uses to join what the sections add.
+ */
 type Taking<S> = S extends SettingsSection<infer Part> ? (part: Part) => void : never;
 type Frozen<T> = { readonly [Key in keyof T]: T[Key] extends readonly unknown[] ? Readonly<T[Key]> : T[Key] };
 type Parts<S> = Taking<S> extends (parts: infer All extends object) => void ? All : never;
 
 /**
- * The values of sections, by topic: `ConfigOf<typeof MAIL_SETTINGS | typeof PASSWORD_SETTINGS>` for code that takes just
- * these. `Config` is derived from all modules, so what a module composes must not name `Config`.
+ * The values of sections, by topic: `ConfigOf<typeof MAIL_SETTINGS | typeof PASSWORD_SETTINGS>` for code that
+ * takes just these. A module must use this type instead of `Config`, because `Config` is derived from all
+ * modules.
  */
 export type ConfigOf<S extends SettingsSection> = {
   readonly [Topic in keyof Parts<S>]: Frozen<Parts<S>[Topic]>;

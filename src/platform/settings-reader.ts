@@ -14,7 +14,7 @@ export class SettingsReader implements SettingRules {
   readonly warnings: string[];
   readonly production: boolean = false;
 
-  /** @param warnings was noticed before the settings are read */
+  /** @param warnings from before the settings are read */
   constructor(
     private readonly environment: Environment,
     warnings: readonly string[],
@@ -23,7 +23,7 @@ export class SettingsReader implements SettingRules {
     this.production = this.of(NODE_ENV) === 'production';
   }
 
-  // Arrow functions: rules take them out of this object.
+  // Arrow functions, because rules destructure this object.
   readonly of = <T>(setting: Setting<T>): T => {
     if (!this.values.has(setting)) this.values.set(setting, this.read(setting));
     return this.values.get(setting) as T;

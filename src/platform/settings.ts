@@ -2,7 +2,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Every problem of the settings together. Names settings, never their values: one of them may be a secret. */
 export class InvalidSettings extends Error {
-  /** @param warnings what may be the reason of a problem, or a mistake of its own */
+  /** @param warnings probable mistakes, which may explain a problem */
   constructor(
     readonly problems: readonly string[],
     readonly warnings: readonly string[] = [],

@@ -2,8 +2,9 @@ import { isDatabaseAway, isOutcomeUnknown } from './database/index.ts';
 import { GatehouseError, ServiceUnavailable } from './errors.ts';
 
 /**
- * The failure that a client is told: the error itself when it is a GatehouseError, ServiceUnavailable when the database
- * is away or overloaded, undefined for a fault.
+ * Converts an error to the failure that the client is told. A GatehouseError stays as it is.
+ * ServiceUnavailable replaces an error of a database that is away or overloaded. Any other error is a fault,
+ * and gives undefined.
  */
 export function asGatehouseError(error: unknown): GatehouseError | undefined {
   if (error instanceof GatehouseError) return error;

@@ -12,7 +12,7 @@ import { RolePermission } from './permissions.ts';
 import { Role } from './role.entity.ts';
 import { parseDescription, parsePermissions, parseRoleName } from './role-validation.ts';
 
-/** Most holders of a role in one transaction: measured, less than a second on a busy machine. */
+/** Maximum number of holders of a role in one transaction: measured, less than a second on a busy machine. */
 const MANY = 5_000;
 
 /** Unique constraints on the name of a role: as written, and without regard to case. */

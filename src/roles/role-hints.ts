@@ -3,7 +3,7 @@ import type { Hints } from '../platform/hints.ts';
 import { SUPERUSER } from './last-superuser.ts';
 import { isRoleName } from './role-validation.ts';
 
-/** Most edits between a misspelt role or permission and the one that was meant. */
+/** Maximum number of edits between a misspelt role or permission and the one that was meant. */
 const MAX_EDITS = { role: 2, permission: 1 };
 
 /**

@@ -34,7 +34,7 @@ import { UnclaimedSessions } from './unclaimed-sessions.ts';
 
 export type SessionServices = ServicesOf<typeof composeSessions>;
 
-/** Tokens and sessions: what a sign-in ends in, and what every request is checked against. */
+/** Tokens and sessions. Every sign-in makes a session, and every request is checked against its session. */
 export async function composeSessions({
   config,
   platform,

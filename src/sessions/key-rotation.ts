@@ -32,7 +32,7 @@ const WAIT: Readonly<Record<RotationMode, number>> = {
 };
 
 export interface KeyRotationOptions extends SigningKeyOptions {
-  /** Life of an access token in seconds. For so long a key is still accepted after it stopped signing. */
+  /** Life of an access token in seconds. A key is accepted for this time after it stopped signing. */
   readonly ttlSeconds: number;
 }
 

@@ -283,14 +283,14 @@ function unknown(detail: string): InvalidRefreshToken {
 function requireFreshEvidence({ completeSince }: RequestSource): void {
   if (completeSince === undefined || performance.now() - completeSince <= EVIDENCE_MAX_AGE) return;
   throw new ServiceUnavailable({
-    detail: 'a refresh that lay here for too long to tell a copy from a late request',
+    detail: 'the refresh waited here too long to tell a copied token from a late request',
     retryAfterSeconds: 1,
   });
 }
 
 /**
- * Returns the key of the rate limit: each token has its own, and another one where its key is not proved. A copy that
- * is refused again and again, while the session lives on, must not use up the refreshes of the owner.
+ * Returns the key of the rate limit: each token has its own, and a second one for requests that do not prove its key.
+ * A copy that is refused again and again, while the session lives on, must not use up the refreshes of the owner.
  */
 const chargedAs = (
   { sessionId, generation, jkt }: RefreshTokenClaims,

@@ -22,7 +22,7 @@ export class SigningKey {
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   createdAt!: Opt<Date>;
 
-  /** The key signs from here on. It is published and accepted before. */
+  /** The time from which the key signs. It is published and accepted earlier. */
   @Property({ type: 'timestamptz', defaultRaw: 'now()' })
   signsFrom!: Opt<Date>;
 

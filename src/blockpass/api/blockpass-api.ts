@@ -237,9 +237,9 @@ export class BlockpassApi implements CertificateSources {
   }
 }
 
-/** Most characters of a token, which goes into a header. */
+/** Maximum number of characters of a token, which goes into a header. */
 const MAX_TOKEN = 4_096;
-/** Most characters of a session code. It is a UUID in a QR code, which a camera must be able to read. */
+/** Maximum number of characters of a session code. It is a UUID in a QR code, which a camera must be able to read. */
 const MAX_SESSION_CODE = 128;
 
 function textOf(value: unknown, call: string, limit = MAX_TOKEN): string {

@@ -9,9 +9,9 @@ import { UploadMemory } from './upload-memory.ts';
 
 /** Bytes of a JSON body, which has two codes and two lists of slugs. */
 const BODY_LIMIT = 8 * 1024;
-/** Most characters of a code. */
+/** Maximum number of characters of a code. */
 const MAX_CODE = 1_024;
-/** Most slugs in a list. */
+/** Maximum number of slugs in a list. */
 const MAX_SLUGS = 32;
 
 /** The routes that the Blockpass app calls, in the format of its protocol: errors are `{err, msg}`. */

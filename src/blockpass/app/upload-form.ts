@@ -13,11 +13,11 @@ export const MAX_TEXT = 4 * 1024;
 export const MAX_CERTIFICATE = 128 * 1024;
 /** Bytes of a whole upload, with headers and boundaries. */
 export const MAX_UPLOAD = 16 * 1024 * 1024;
-/** Most chunks: the largest upload in the smallest packets that every network carries (RFC 879). */
+/** Maximum number of chunks: the largest upload in the smallest packets that every network carries (RFC 879). */
 const MAX_PIECES = 32_000;
 /** Milliseconds for a whole upload to arrive. */
 const TIME = 30_000;
-/** Most parts: nine fields, each named again in slugList, some certificates and the upload token. */
+/** Maximum number of parts: nine fields, each named again in slugList, some certificates and the upload token. */
 const MAX_PARTS = 64;
 /** Bytes of the header of a part. */
 const MAX_PART_HEADER = 2 * 1024;
@@ -34,7 +34,7 @@ export interface UploadedPart {
 
 /** Decides which parts of an upload are read. Other parts are skipped. */
 export interface UploadPlan {
-  /** Most bytes of a part; undefined for a part that was not requested. */
+  /** Maximum number of bytes of a part; undefined for a part that was not requested. */
   limitOf(name: string): number | undefined;
 }
 

@@ -6,12 +6,12 @@ const SIGNATURE_TYPE = 'EcdsaKoblitzSignature2016';
 /** `Entity.type` of every certificate. */
 const SUBJECT_TYPE = 'person';
 const SECURITY_CONTEXT = 'https://w3id.org/security/v2';
-/** Most signatures. A countersigned certificate has two. */
+/** Maximum number of signatures. A countersigned certificate has two. */
 const MAX_SIGNATURES = 4;
-/** Most levels of objects within objects. Certificates of screening services have five. */
+/** Maximum number of levels of objects within objects. Certificates of screening services have five. */
 const MAX_DEPTH = 12;
 /**
- * Most values of a certificate. One from a screening service has about 100. Canonicalisation takes time by their
+ * Maximum number of values of a certificate. One from a screening service has about 100. Canonicalisation takes time by their
  * square: 12,000 take two seconds.
  */
 const MAX_VALUES = 1_000;
@@ -204,7 +204,8 @@ export async function canonicalise(certificate: Certificate, schema: object): Pr
   const { signature: _, ...document } = certificate;
   const schemaAt = certificate['@context'][1];
   const options = {
-    // Not `safe`: there the type of `Entity` is a relative reference, and it has always been left out.
+    // The safe mode would refuse the type of `Entity`, which is a relative reference. The signed text has always left
+    // it out.
     safe: false,
     eventHandler: ({ event }: { event: { code: string; details: Record<string, unknown> } }) => {
       if (event.code === 'relative @type reference' && event.details.type === SUBJECT_TYPE) return;
@@ -219,7 +220,7 @@ export async function canonicalise(certificate: Certificate, schema: object): Pr
     },
   };
   try {
-    // The types of the package are those of an older version.
+    // The type declarations of jsonld are for an older version.
     return (await jsonld.canonize(document as never, options as never)) as unknown as string;
   } catch (error) {
     throw error instanceof MalformedCertificate ? error : new MalformedCertificate('it is not valid JSON-LD');

@@ -6,7 +6,7 @@ export interface ProofStep {
   readonly right: string;
 }
 
-/** Most steps, for a tree of 2^32 leaves. */
+/** Maximum number of steps, for a tree of 2^32 leaves. */
 const MAX_STEPS = 32;
 
 /**

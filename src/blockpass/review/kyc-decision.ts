@@ -10,7 +10,7 @@ export interface KycDecision {
   readonly comment?: string | null | undefined;
 }
 
-/** Most characters of a comment or message, which people read on a phone. */
+/** Maximum number of characters of a comment or message, which people read on a phone. */
 const MAX_WORDS = 500;
 const MAX_DECISIONS = 64;
 const SLUG = 'A slug is 1 to 64 lower-case letters, digits, dashes or underscores.';

@@ -6,7 +6,7 @@ import type { WorkerSeat } from '../../platform/worker-seat.ts';
 export type ToWorker =
   /** The answer to `hello`. */
   | { readonly type: 'begin'; readonly seat: WorkerSeat; readonly foundation: SharedFoundation }
-  /** The replacement is ready: finish, and end. */
+  /** The replacement is ready: finish the requests in flight, and end. */
   | { readonly type: 'retire' }
   /** The gateway stops: report not ready, wait for SHUTDOWN_DELAY_SECONDS, then answer `drained`. */
   | { readonly type: 'drain' }
@@ -17,11 +17,11 @@ export type ToWorker =
 /** From a worker to the primary. */
 export type ToPrimary =
   | { readonly type: 'hello' }
-  /** It listens. */
+  /** The worker listens. */
   | { readonly type: 'ready' }
-  /** It cannot start, or a fault ends it. The reason is for the operator. */
+  /** The worker cannot start, or a fault ends it. The reason is for the operator. */
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'drained' }
   | { readonly type: 'measured'; readonly request: number; readonly snapshot: Snapshot }
-  /** Its metrics at its end. */
+  /** The metrics of the worker, right before it ends. */
   | { readonly type: 'last'; readonly snapshot: Snapshot };

@@ -19,7 +19,7 @@ export class PrimaryLink {
   private readonly retiring = Promise.withResolvers<void>();
   private readonly draining = Promise.withResolvers<void>();
   private readonly closing = Promise.withResolvers<void>();
-  /** Tells the current metrics; undefined while they are not collected. */
+  /** Returns the current metrics; undefined while they are not collected. */
   private measure: (() => Promise<Snapshot>) | undefined;
 
   constructor() {
@@ -31,7 +31,7 @@ export class PrimaryLink {
   }
 
   /**
-   * Asks for the place of this worker, and for what it cannot know from its settings.
+   * Asks the primary for the seat of this worker, and for the facts that its settings do not contain.
    * @throws {CommandError} when the gateway stops meanwhile.
    */
   async begin(): Promise<Begin> {

@@ -13,7 +13,7 @@ export type WorkerState = 'starting' | 'ready' | 'stopping';
 export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: string | null;
-  /** The reason that the worker gave itself. */
+  /** The reason that the worker reported before it ended. */
   readonly reason: string | undefined;
 }
 
@@ -24,7 +24,7 @@ export class WorkerProcess implements MetricsSource {
   /** Resolves when the worker waited for SHUTDOWN_DELAY_SECONDS, or has ended. */
   readonly drained: Promise<void>;
   readonly ended: Promise<WorkerEnd>;
-  /** Its metrics at its end, when it told them. */
+  /** The metrics that the worker sent right before it ended; undefined when it sent none. */
   last: Snapshot | undefined;
   /** In the time of performance.now(); undefined until it listens. */
   readyAt: number | undefined;
@@ -38,7 +38,7 @@ export class WorkerProcess implements MetricsSource {
 
   /**
    * @param options.settings override those of the environment
-   * @param options.begin the answer to its `hello`
+   * @param options.begin the message that answers the worker's `hello`
    */
   constructor(
     readonly seat: WorkerSeat,
@@ -58,7 +58,7 @@ export class WorkerProcess implements MetricsSource {
       else if (message.type === 'last') this.last = message.snapshot;
       else this.waiting.get(message.request)?.(message.snapshot);
     });
-    // Such as a process that the system could not start.
+    // For example, the system could not start the process.
     this.worker.on('error', (error) => {
       this.reason ??= error.message;
     });
@@ -83,21 +83,22 @@ export class WorkerProcess implements MetricsSource {
     return this.readyAt === undefined ? 'starting' : 'ready';
   }
 
-  /** Lets it finish when its replacement is ready. It closes its own listener. */
+  /** Lets the worker finish, because its replacement is ready. The worker closes its own listener. */
   retire(): void {
     this.isStopping = true;
     this.send({ type: 'retire' });
   }
 
-  /** Lets it report that it is not ready, while it goes on to serve. */
+  /** Lets the worker report that it is not ready, while it continues to serve. */
   drain(): void {
     this.isStopping = true;
     this.send({ type: 'drain' });
   }
 
   /**
-   * Ends it after the requests in flight; at once when it has not served yet. When all workers are closed in the same turn, the last one closes the port, and
-   * each connection that the primary has accepted reaches its worker first: the channel keeps the order.
+   * Ends the worker after the requests in flight, or at once when it has not served yet. Close all workers in the
+   * same turn: the last one then closes the port. Each connection that the primary has accepted reaches its worker
+   * before, because the channel keeps the order.
    */
   close(): void {
     if (this.state === 'starting') {
@@ -129,7 +130,7 @@ export class WorkerProcess implements MetricsSource {
   }
 
   private send(message: ToWorker): void {
-    // A failure means that the worker ends, which `ended` tells.
+    // Sending fails only when the worker is ending, and `ended` reports that.
     if (this.worker.isConnected()) this.worker.send(message, undefined, () => {});
   }
 }

@@ -5,9 +5,11 @@ import { WorkerFailed, type WorkerProcess } from './worker-process.ts';
 
 /** Milliseconds for a worker to become ready. A start takes about two seconds. */
 const START_TIMEOUT = 60_000;
-/** A worker that was ready for so many milliseconds is started again at once when it ends. */
+/** Milliseconds that a worker must have been ready to be started again at once when it ends. */
 const STEADY = 10_000;
-/** Milliseconds before a worker that ended sooner is started again: doubled each time, up to the longest. */
+/**
+ * Milliseconds before a worker that ended sooner is started again. The pause doubles each time, up to the longest.
+ */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 
@@ -15,7 +17,7 @@ const LONGEST_PAUSE = 30_000;
 interface Seat {
   readonly number: number;
   current: WorkerProcess | undefined;
-  /** Ends in a row of workers that had not been ready for long. */
+  /** How many workers of this seat, one after the other, ended before they were ready for `STEADY`. */
   failures: number;
   restart: NodeJS.Timeout | undefined;
 }

@@ -31,7 +31,8 @@ export function costLimit(schema: GraphQLSchema): ApolloServerPlugin<RequestCont
       return {
         async didResolveOperation({ document, operation, request: { variables } }) {
           refuseLongLists(variables);
-          // Before the variables are coerced: for the cost, without bounds, and again by the execution.
+          // Runs before anything coerces the variables. The count of the cost and the execution each do so, without a
+          // bound on the errors.
           const refused = operation && badVariables({ schema, document, operation, variables });
           if (refused) throw refused;
           if (!operation || affordable.has(operation)) return;

@@ -5,7 +5,7 @@ import { sql, statement } from '../database/index.ts';
 import { newId } from '../id.ts';
 import type { AuditReceiver, StreamedEvent } from './audit-receiver.ts';
 
-/** Events that are read, held in memory and sent together. */
+/** Maximum number of events that are read, held in memory and sent together. */
 const BATCH = 200;
 /** Milliseconds between two polls of the table. */
 const POLL = 1_000;
@@ -36,8 +36,8 @@ interface Place {
   readonly event_id: string;
   readonly since: string | null;
   /**
-   * Whether the database was moved to another server by a dump: this server has not assigned the number of the position
-   * yet. Every number above the position is of the old server, and complete.
+   * Whether a dump moved the database to another server. Then this server has not assigned the transaction
+   * number of the position yet, and all events with higher numbers are from the old server.
    */
   readonly moved: boolean;
 }
@@ -193,8 +193,8 @@ export class AuditStream {
   }
 
   /**
-   * Stores the new position, unless another process took the lease meanwhile: then that process has shipped the events
-   * again.
+   * Stores the new position, unless another process took the lease meanwhile. In that case the other process
+   * has shipped the events again.
    */
   private async advance(rows: readonly EventRow[], last: EventRow): Promise<void> {
     const times = rows.map(({ at }) => at);

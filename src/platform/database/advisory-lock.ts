@@ -31,8 +31,8 @@ export async function tryLockInTransaction(em: EntityManager, lock: AdvisoryLock
 }
 
 /**
- * Runs `work` while a transaction on a separate connection holds the lock. The lock ends with the process. A session
- * lock would stay with the server's connection behind a pooler.
+ * Runs `work` while a transaction on a separate connection holds the lock. So the lock ends with the process.
+ * A session lock would not: behind a pooler, the connection to the server outlives the process.
  */
 export async function withAdvisoryLock<T>(
   url: string,

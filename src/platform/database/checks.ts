@@ -342,17 +342,17 @@ const notify: DatabaseCheck = {
   name: 'database.notify',
   after: CONNECTION,
   async run({ config, servingUrl = '' }) {
-    // Then processes wake each other through Redis.
+    // With Redis, processes wake each other through Redis.
     if (config.redis.url !== undefined) return null;
     const lost = warn(
       'A NOTIFY does not arrive, so each process polls for revocations every half second.',
       'Set REDIS_URL, or connect without a pooler in transaction mode.',
     );
-    // LISTEN would stay behind on a server that the pooler lends to others.
+    // A LISTEN here would stay with the server after the pooler has lent it to another client.
     if ((await poolingOf(servingUrl)) === 'transaction') return lost;
     return connected(servingUrl, (listener) =>
       connected(servingUrl, async (sender) => {
-        // Gateways listen on this channel too, and know no such topic.
+        // Gateways listen on this channel too, and ignore this topic.
         const topic = `doctor ${newId()}`;
         const { promise: heard, resolve } = Promise.withResolvers<boolean>();
         listener.on('notification', ({ payload }) => {
@@ -378,7 +378,10 @@ interface Holder {
   seconds: number | null;
 }
 
-/** The transaction with the number of the horizon. PostgreSQL shows the age of other logins' transactions to few. */
+/**
+ * The transaction with the number of the horizon. PostgreSQL shows the age of other logins' transactions only
+ * to members of pg_read_all_stats.
+ */
 const HOLDER = `
   select 'pid ' || pid || ' of the login ' || coalesce(usename, '?') as who,
     extract(epoch from now() - xact_start)::int as seconds
@@ -428,14 +431,17 @@ const ageOf = (seconds: number | null): string => {
 
 /** Seconds after which a transaction counts as old: far longer than any of the gateway, which end within 5 s. */
 const OLD = 300;
-/** Transactions since the snapshot of a session whose age may not be seen. */
+/**
+ * Where PostgreSQL hides the start time of a session, its snapshot counts as old after this many
+ * transactions.
+ */
 const FAR_BEHIND = 1_000_000;
 
 interface OldTransaction extends Holder {
   id: string;
 }
 
-/** What an open transaction keeps from being cleaned up. */
+/** Finds transactions that have been open for long, which keep vacuum from cleaning up. */
 export function oldTransactions({ olderThanSeconds = OLD } = {}): DatabaseCheck {
   const query = `
     select pid::text as id, 'pid ' || pid || ' of the login ' || coalesce(usename, '?') as who,

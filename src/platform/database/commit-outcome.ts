@@ -14,7 +14,7 @@ export class CommitOutcomeUnknown extends Error {
   }
 }
 
-/** Whether it is unknown if the change of the failed call was made. */
+/** Whether the error leaves open if the change was made. */
 export function isOutcomeUnknown(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof CommitOutcomeUnknown) return true;
@@ -42,7 +42,7 @@ export function withCommitOutcome<Client extends ClientBase>(client: Client, poo
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
   const told = (...args: unknown[]): unknown => (isCommit(args[0]) ? commit() : query(...args));
   const commit = async (): Promise<unknown> => {
-    // Belongs to COMMIT, which is sent even after the deadline (connection-care.ts).
+    // Without a deadline, like the COMMIT that follows (connection-care.ts).
     const { rows } = (await outsideDeadline(() => query(MARK))) as { rows: Mark[] };
     try {
       return await query('commit');

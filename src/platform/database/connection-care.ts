@@ -18,9 +18,10 @@ const CANCEL_TIMEOUT = 2_000;
 export type SessionSettings = Readonly<Record<string, number>>;
 
 /**
- * Makes a pool survive a database that freezes or goes away: no request waits for ever, and no place of the pool is
- * lost.
- * @param settings of each connection. They are not in the startup message, in which PgBouncer refuses them.
+ * Makes a pool survive a database that freezes or goes away: no request waits for ever, and no place of the
+ * pool is lost.
+ * @param settings of each connection. They are sent after the start, because PgBouncer refuses them in the
+ * startup message.
  */
 export function careForPool(pool: Pool, settings: SessionSettings): void {
   pool.on('connect', (client) => {
@@ -60,10 +61,7 @@ function refusedWhenEnding(client: PoolClient, pool: Pool): PoolClient {
 
 /** Facts about a connection that are known once its server has answered. */
 interface Introduction {
-  /**
-   * Whether a connection pooler stands in between, so that another server answers than the URL names. Undefined: not
-   * known yet.
-   */
+  /** Whether the URL leads to a connection pooler instead of the server itself. Undefined: not known yet. */
   isPooled?: boolean;
 }
 

@@ -17,7 +17,10 @@ export interface DatabaseServer {
 const oneServer = urlOf('postgres:', 'postgresql:');
 const PARTS = /^(?<scheme>postgres(?:ql)?:\/\/)(?<authority>[^/?#]*)(?<rest>.*)$/i;
 const SERVER = /^(?<host>\[[\da-f:.]+\]|[a-z\d._-]+)(?::(?<port>\d{1,5}))?$/i;
-/** Values of `target_session_attrs`. The gateway writes, so each of them means the primary, as does leaving it out. */
+/**
+ * Values of `target_session_attrs`. Each of them means the primary, because the gateway writes. Without the
+ * parameter it is the same.
+ */
 const SESSIONS = ['any', 'read-write', 'primary'];
 
 /** Parses DATABASE_URL and DATABASE_MIGRATION_URL. */

@@ -6,11 +6,11 @@ import {
 } from '@mikro-orm/core';
 
 /**
- * SQLSTATE classes and codes (PostgreSQL appendix A) of failures that may pass: connection failure, insufficient
- * resources, operator intervention, serialization failure, deadlock, lock not available. Also a transaction that ended
- * because this process continued it too late, and a read-only server: it was demoted, or a provider saw its disk fill
- * up.
- * A protocol violation (08P01) is excluded: PostgreSQL refuses a text that it cannot store with it.
+ * SQLSTATE classes and codes (PostgreSQL appendix A) of failures that may pass: connection failure,
+ * insufficient resources, operator intervention, serialization failure, deadlock, lock not available. Two
+ * more are included: a transaction that PostgreSQL ended because this process continued it too late, and a
+ * server that is read-only because it was demoted or its disk is full. A protocol violation (08P01) is
+ * excluded: PostgreSQL refuses a text that it cannot store with it.
  */
 const NOT_NOW = /^(08(?!P01)|53|57P|57014|40001|40P01|55P03|25006|25P03)/;
 /**

@@ -16,8 +16,9 @@ export const withinDeadline = <T>(milliseconds: number, work: () => T): T =>
   deadlines.run({ at: performance.now() + milliseconds }, work);
 
 /**
- * Runs work outside of the operation in which it begins: work that others wait for too, or that goes on afterwards. A
- * timer or a promise carries the deadline of its creator.
+ * Runs work without the deadline of the current operation. It is for work that other operations wait for too,
+ * or that goes on after the operation. Otherwise a timer or promise keeps the deadline of the operation that
+ * created it.
  */
 export const outsideDeadline = <T>(work: () => T): T => deadlines.run({ at: Number.POSITIVE_INFINITY }, work);
 

@@ -7,13 +7,14 @@ import { databaseClient } from './primary.ts';
  */
 export type Pooling = 'none' | 'session' | 'transaction';
 
-/** Concurrent transactions that may be needed before a pooler lends the server of the idle connection. */
+/** Number of transactions to open before the pooler is judged to be in session mode. */
 const BORROWERS = 8;
 
 /**
- * Finds out whether a connection keeps its server. A pooler gives its own process number at the start, so the number of
- * the server differs. In transaction mode, the pooler lends the server of an idle connection to one of a few open
- * transactions, or the idle connection itself gets another server.
+ * Finds out whether a connection keeps its server. Behind a pooler, the process number from the start of the
+ * connection is the pooler's, and differs from that of the server. While a few transactions are opened, a
+ * pooler in transaction mode gives one of them the server of the idle connection, or gives the idle
+ * connection another server.
  */
 export async function poolingOf(url: string): Promise<Pooling> {
   const idle = connection(url);

@@ -128,7 +128,7 @@ async function findPrimary(servers: readonly DatabaseServer[]): Promise<Database
       timelines.set(server, timeline);
       return true;
     } catch (error) {
-      // The end of the search is not the fault of the server.
+      // A query that failed only because the search ended says nothing about the server.
       if (!signal.aborted || !reasons.has(server))
         reasons.set(server, connectionRefusal(error) ?? 'the connection failed');
       return false;

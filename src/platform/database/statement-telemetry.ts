@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg';
 import { tracing } from '../telemetry/index.ts';
 import { statementSeconds } from './metrics.ts';
 
-/** Characters of a statement that a span keeps. */
+/** Maximum length, in characters, of a statement in a span. */
 const MAX_TEXT = 2_000;
 
 /** A number, or a string in standard or escape syntax. MikroORM writes values into the text of statements. */

@@ -11,9 +11,9 @@ interface Proof {
   readonly proof: Buffer;
 }
 
-/** What the keys of this process are to a database. */
+/** The result of comparing the keys of this process with those of a database. */
 export interface KeyComparison {
-  /** The settings of which no key is known to a database that knows others. */
+  /** The settings with wrong keys: the database knows keys for them, but none of these. */
   readonly wrong: readonly string[];
   /** Proofs of keys that the database does not know yet. */
   readonly missing: readonly Proof[];

@@ -1,8 +1,8 @@
 import { domainToASCII } from 'node:url';
 
 /**
- * Domains of a provider that ignores dots, as RFC 5321 leaves the local part to it
- * (support.google.com/mail/answer/7436150).
+ * Domains of Gmail, which ignores dots in the local part (support.google.com/mail/answer/7436150). RFC 5321
+ * leaves the meaning of the local part to the provider.
  */
 const GMAIL = ['gmail.com', 'googlemail.com'];
 

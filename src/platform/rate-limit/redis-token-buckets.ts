@@ -62,7 +62,10 @@ export class RedisTokenBuckets implements TokenBuckets {
     return this.orHere(inRedis, () => this.own.take(buckets));
   }
 
-  /** When Redis came or went since the take, one bucket gains a token, and the other one lacks it. */
+  /**
+   * If Redis came or went since the take, the token goes back to another bucket than the one it was taken
+   * from.
+   */
   async giveBack(bucket: Bucket): Promise<void> {
     const inRedis = async () => void (await this.inRedis('give', [bucket]));
     return this.orHere(inRedis, () => this.own.giveBack(bucket));

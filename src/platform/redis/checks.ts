@@ -80,7 +80,7 @@ const events: RedisCheck = {
   after: REDIS_CONNECTION,
   run: ({ config: { redis } }) =>
     onRedis(redis.url ?? '', async (opened) => {
-      // Gateways listen on this channel too, and know no such topic.
+      // Gateways listen on this channel too, and ignore this topic.
       const topic = `doctor ${newId()}`;
       const { promise: heard, resolve } = Promise.withResolvers<boolean>();
       const listening = new RedisConnection({ url: redis.url ?? '', purpose: 'events', log: () => {} });

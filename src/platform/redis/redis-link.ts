@@ -227,7 +227,7 @@ async function askSentinel(address: RedisAddress, sentinel: Endpoint): Promise<E
   try {
     return await askAs({ ...address, username: undefined, password: undefined }, sentinel);
   } catch (error) {
-    // The credentials are those of the servers. A Sentinel that requires some gets the same.
+    // The credentials in REDIS_URL are for the servers. A Sentinel gets them only when it requires a login.
     if (!refusalOf(error)?.startsWith('NOAUTH')) throw error;
     return askAs(address, sentinel);
   }

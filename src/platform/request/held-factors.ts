@@ -8,7 +8,7 @@ export interface HeldFactors {
   readonly secondFactor: boolean;
 }
 
-/** Looks it up; Implemented in passwords/account-factors.ts. */
+/** Looks up the factors of an account. Implemented in passwords/account-factors.ts. */
 export interface FactorLookup {
   of(em: EntityManager, userId: string): Promise<HeldFactors>;
 }

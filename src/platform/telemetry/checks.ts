@@ -69,7 +69,7 @@ const metrics: Check<Config> = {
   },
 };
 
-/** The code of the error when a port cannot be opened. It is closed again at once. */
+/** Opens a port and closes it at once. @returns the code of the error when it cannot be opened */
 function openingError(host: string, port: number): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const server = createServer();

@@ -19,7 +19,7 @@ export interface ErrorReports {
 
 let active: ErrorReports = { report() {}, close: async () => {} };
 
-/** The reports of this process, which has one receiver, as with tracing (tracing.ts). */
+/** The receiver of this process, held in a variable of the module for the same reason as in tracing.ts. */
 export const errorReports = (): ErrorReports => active;
 
 export function startErrorReports(implementation: ErrorReports): void {

@@ -34,8 +34,9 @@ const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /**
- * Records spans and exports them by OTLP/HTTP with OpenTelemetry's exporter and batches. No library is patched. The layers
- * that see everything call the facade (tracing.ts), so tracing also works where loader hooks for ES modules do not.
+ * Records spans and exports them by OTLP/HTTP with OpenTelemetry's exporter and batches. No library is
+ * patched. Instead, the code for HTTP, GraphQL and SQL calls tracing.ts. So tracing needs no loader hooks for
+ * ES modules.
  */
 export function openTelemetry(options: OpenTelemetryOptions): Tracing {
   const origin: SpanOrigin = {

@@ -44,7 +44,7 @@ export class RecordedSpan implements ReadableSpan, Span {
   constructor(
     private readonly origin: SpanOrigin,
     { name, kind, attributes }: Pick<RecordedSpan, 'name' | 'kind' | 'attributes'>,
-    /** Ids of the trace, and of the span above. */
+    /** Ids of the trace and of the parent span. */
     { traceId, traceFlags, parent }: Pick<SpanContext, 'traceId' | 'traceFlags'> & { parent?: SpanContext },
   ) {
     this.name = name;

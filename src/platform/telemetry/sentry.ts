@@ -80,7 +80,7 @@ async function post(dsn: DsnComponents, body: string | Uint8Array) {
   };
 }
 
-/** Makes the whole event, which is the allow-list. */
+/** Makes the event. Only the fields that are listed here leave the process. */
 function eventOf(
   { error, message, requestId, operation, traceId }: ErrorReport,
   { environment, release }: Pick<SentryOptions, 'environment' | 'release'>,

@@ -26,8 +26,8 @@ export interface TelemetryOptions {
 }
 
 /**
- * Where the metrics of this process go: to Prometheus, or in a worker to the process that adds up those of all. That process
- * has no spans.
+ * The part of a process in the metrics of its gateway. A process alone serves its own. A worker gives its
+ * metrics to the primary, which adds up those of all workers. The primary has no spans.
  */
 export type MetricsRole =
   | { readonly kind: 'alone' }

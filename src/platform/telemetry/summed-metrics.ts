@@ -32,7 +32,10 @@ export class SummedMetrics implements Collector {
     return AggregatorRegistry.aggregate([this.ended, ...others, own]).metrics();
   }
 
-  /** Keeps the counters of a process that ends. @param last its last metrics, when it could tell them */
+  /**
+   * Keeps the counters of a process that ends. @param last its last metrics; undefined when it ended without
+   * sending them
+   */
   async end(source: MetricsSource, last?: Snapshot): Promise<void> {
     const counters = countersOf(last ?? this.latest.get(source) ?? []);
     this.latest.delete(source);
