@@ -49,7 +49,7 @@ export async function anyTextMayBeCharged(
   await limiter.charge(['login.ip', networks[0]]);
   // @ts-expect-error An object has no reliable order.
   await limiter.charge({ 'login.account': 'alice' });
-  // @ts-expect-error Its user would charge a rule that this limiter does not have.
+  // @ts-expect-error The limiter does not have every rule that the type promises.
   void (limiter satisfies RateLimiter<'login.ip' | 'login.account' | 'register.ip'>);
   void (limiter satisfies RateLimiter<'login.account'>);
 }

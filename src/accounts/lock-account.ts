@@ -40,9 +40,10 @@ export interface LockedAccount {
 }
 
 /**
- * Locks an active account. A concurrent deactivation, or change of the second factor, waits until this transaction
- * commits, and then finds its rows. If this lock waited instead, it reads the row as the other transaction left it.
- * That holds only for columns of this row: PostgreSQL reads other tables as they were before the wait.
+ * Locks an active account. A concurrent deactivation or change of the second factor waits until this transaction
+ * commits, and then sees the rows that it wrote. If this lock waited instead, it reads the row as the other
+ * transaction left it. That holds only for columns of this row: PostgreSQL reads other tables as they were before the
+ * wait.
  * @returns null when the account is deleted or deactivated.
  */
 export async function lockActiveAccount(tx: EntityManager, userId: string): Promise<LockedAccount | null> {

@@ -35,7 +35,7 @@ export const SECOND_FACTOR_RULES = {
     burst: 4,
     perSeconds: 3600,
     counts:
-      'session: wrong codes of both kinds that its caller offers; the rest is left to the sign-ins of the owner',
+      'session: wrong codes of both kinds in its operations; it is below the limits of the account, which leaves some guesses to the sign-ins of the owner',
   },
 } as const;
 

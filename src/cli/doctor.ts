@@ -10,7 +10,7 @@ export interface DoctorOptions {
 
 /**
  * Prints what is wrong with a deployment, a line for each check.
- * @throws {CommandError} when a check failed. A warning alone is no failure.
+ * @throws {CommandError} when a check failed. A warning alone is not a failure.
  */
 export async function doctor(
   readConfig: () => Config,

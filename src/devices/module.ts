@@ -3,7 +3,7 @@ import { composeDevices } from './compose.ts';
 import { KnownDevice } from './known-device.entity.ts';
 import { DEVICE_NOTICES } from './notices.ts';
 
-/** Devices from which somebody signed in before. */
+/** Devices from which a person signed in to an account before. */
 export const devices = {
   name: 'devices',
   tables: {

@@ -44,7 +44,7 @@ export function endWithError(
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
 }
 
-/** What the body of an error tells the client. */
+/** The content of an error body, for the client. */
 interface ErrorContent {
   readonly code: string;
   readonly message: string;

@@ -31,7 +31,7 @@ interface Notice {
 
 /**
  * Tells the owners of accounts of events at their accounts.
- * @typeParam Kind the notices that a service tells: keys of its module's `notices`
+ * @typeParam Kind the notices that a service sends: keys of its module's `notices`
  */
 export class OwnerNotices<Kind extends string> implements MailWriter<Notice> {
   readonly kind = 'owner-notice';

@@ -77,7 +77,7 @@ export interface Surroundings {
 
 export type PlatformServices = ServicesOf<typeof composePlatform>;
 
-/** The settings of the process that modules read as well. */
+/** The settings that the modules may read in addition to their own. */
 export type PlatformSettings = ConfigOf<
   | typeof SERVER_SETTINGS
   | typeof REDIS_SETTINGS

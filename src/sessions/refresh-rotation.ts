@@ -143,7 +143,7 @@ export class RefreshRotation {
         return outcome;
       } catch (error) {
         if (error instanceof ChangedMeanwhile) continue;
-        // Another error is no outcome of a refresh: the database may be away.
+        // Any other error says nothing about the token: the database may be away, for example.
         if (isRefusal(error)) refreshes.add({ outcome: COUNTED_AS[judgement.outcome] });
         throw error;
       }

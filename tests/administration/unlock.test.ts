@@ -108,7 +108,7 @@ describe.each(STORES)('unlocking an account, with limits counted on %s', (store)
     expect((await unlock(clerk.id)).code).toBe('FORBIDDEN');
   });
 
-  it("is refused for the administrator's own account, with an error that tells the way out", async () => {
+  it("is refused for the administrator's own account, with an error that says what to do instead", async () => {
     expect(await unlock(helper.id)).toMatchObject({
       code: 'BAD_USER_INPUT',
       errors: [

@@ -39,7 +39,7 @@ afterAll(async () => {
 
 /** One run of an operation that the rule guards. @returns the code of its failure, if any. */
 type Run = () => Promise<unknown>;
-/** Prepares what the operation needs on `free`, for runs against a gateway where the rule allows one. */
+/** Prepares what the operation needs on `free`. The run then goes to a gateway where the rule allows one run. */
 type Attempt = (at: TestGateway) => Promise<Run>;
 
 const LIMITED = 'RATE_LIMITED';

@@ -15,13 +15,13 @@ import { eventually } from '../support/race.ts';
 
 const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 
-/** Where each of them speaks from: loopback has many addresses. */
+/** The address that each of them connects from. Loopback has many addresses. */
 const CLIENT = '127.0.0.2';
 const HAPROXY = '127.0.0.3';
 const NGINX = '127.0.0.4';
 const FORGED = '203.0.113.7';
 
-/** HAProxy before nginx, as docs/operations/deployment.md tells. */
+/** HAProxy before nginx, as docs/operations/deployment.md describes. */
 async function startHaproxy(folder: string, port: string, nginx: TestNginx): Promise<ChildProcess> {
   const file = join(folder, 'haproxy.cfg');
   await writeFile(

@@ -576,7 +576,7 @@ describe('a gateway without GOOGLE_CLIENT_ID', () => {
   });
 });
 
-it('a newcomer by Google can set a password within five minutes', async () => {
+it('a person who registered by Google can set a password within five minutes', async () => {
   const person = aPerson();
   const reply = authenticated(await signIn(person));
   const { data } = await gateway.client.execute(

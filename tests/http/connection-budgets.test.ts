@@ -138,7 +138,7 @@ describe('a full process', () => {
     ['slow bodies', POST],
     ['answers that are not read', UNREAD],
   ])(
-    'of %s from many IPs accepts newcomers, including probes',
+    'of %s from many IPs accepts new connections, including probes',
     async (_, request) => {
       const small = await another({ MAX_CONNECTIONS: '30' });
       await openMany(small, 40, (n) => `127.0.1.${n % 8}`, request);

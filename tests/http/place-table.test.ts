@@ -130,7 +130,7 @@ describe('a full table', () => {
     expect(proxied.filter(({ isClosed }) => isClosed)).toHaveLength(1);
   });
 
-  it('refuses a newcomer only while the gateway works for all of its places', () => {
+  it('refuses a new client only while the gateway works for all of its places', () => {
     const places = table();
     const held = fill(places, 100, (n) => `198.51.100.${n}`, false);
     jest.advanceTimersByTime(GRACE + 1);

@@ -81,7 +81,7 @@ describe('a WebSocket', () => {
     expect(places.anonymousMayStay).toBe(true);
   });
 
-  it('that is idle and without a credential makes room for a newcomer', () => {
+  it('that is idle and without a credential makes room for a new one', () => {
     const { places, open } = sockets();
     const idle = Array.from({ length: 80 }, (_, n) => open(`198.51.100.${n}`));
     jest.advanceTimersByTime(1_100);

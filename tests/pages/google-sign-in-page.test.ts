@@ -107,7 +107,7 @@ describe('the page at the end of a Google sign-in', () => {
     return subject;
   };
 
-  it('signs a newcomer in, and removes the code from the address bar', async () => {
+  it('signs a new person in, and removes the code from the address bar', async () => {
     await start();
     await signedInAs(NEWCOMER);
     expect(page.url()).toBe(home + PATH);
@@ -190,7 +190,7 @@ describe('the page at the end of a Google sign-in', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('signs a newcomer in and opens the frontend, when there is one', async () => {
+  it('signs a new person in and opens the frontend, when there is one', async () => {
     const frontend = createServer((_request, response) => response.end('the frontend'));
     await new Promise<void>((listening) => frontend.listen(0, '127.0.0.1', listening));
     const frontendUrl = `http://localhost:${(frontend.address() as AddressInfo).port}`;

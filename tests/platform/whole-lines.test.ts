@@ -10,7 +10,7 @@ async function writesOf(texts: readonly string[]): Promise<string[]> {
       writes.push(String(chunk));
       setImmediate(done);
     },
-    // As a socket of Node does with all that waits.
+    // Like a socket of Node, joins all waiting chunks into one write.
     writev(chunks, done) {
       writes.push(chunks.map(({ chunk }) => String(chunk)).join(''));
       setImmediate(done);

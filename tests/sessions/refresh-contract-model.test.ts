@@ -91,8 +91,7 @@ class History {
     const otherBrowser = birth.place > 1 !== place > 1;
     const stranger = otherNetwork && otherBrowser;
 
-    // Goes back over the changes without a refresh that led to the current generation, to the one before the
-    // first of them.
+    // Finds the generation before the changes without a refresh that led to the current one.
     let before = current;
     let first: Proof | undefined;
     for (let { proof } = birth; proof; proof = this.born.get(before)?.proof) {

@@ -23,7 +23,7 @@ const NOW = 1_790_000_000_000;
 const DAY = 86_400_000;
 const options = { graceSeconds: 30 };
 
-/** Generation 5, created by a refresh at home the given number of seconds ago. */
+/** A session at generation 5. A refresh from the place `home` made it, the given number of seconds ago. */
 const held = (secondsAgo: number, facts: Partial<HeldGeneration> = {}): HeldGeneration => ({
   generation: 5,
   now: NOW,

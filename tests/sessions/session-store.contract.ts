@@ -207,7 +207,7 @@ export function sessionStoreContract(adapter: AdapterUnderTest): void {
       ]);
     });
 
-    it('raises the authentication time by a step-up, and passes every generation that may be lost', async () => {
+    it('raises the authentication time by a step-up, and skips every generation that may be lost', async () => {
       await under.age(session, 600);
       const before = await under.store.find(under.fork(), userId, session.id);
       const raised = await stepUp(under.fork(), { amr: ['pwd', 'otp'], aal: 2 });

@@ -41,9 +41,9 @@ const BESIDE = new RegExp(
     // Sign-ins that must still be reported to Blockpass, every two seconds.
     /blockpass_completion/,
     /^select "r0"\.\* from "role" as "r0"$/,
-    // The clock of the database, every 5 s.
+    // The query for the time of the database, every 5 s.
     /^select \(extract\(epoch from clock_timestamp/,
-    // Both every half a minute: the clock of the database, and the signing keys.
+    // Every half a minute: the time of the database, and the signing keys.
     /^select floor\(extract\(epoch from clock_timestamp/,
     /^select "s0"\.\* from "signing_key"/,
   ]

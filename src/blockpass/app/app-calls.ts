@@ -254,7 +254,7 @@ export class AppCalls {
     const { requiredFields: fields, certificates } = this.deps.requirements;
     if (!record) return this.upload(em, person, sessionCode, { fields, certificates });
     const { due } = await this.deps.records.standing(em, record.id);
-    // Certificates are optional, so they alone are no reason to ask a person again.
+    // Certificates are optional, so a person is not asked again for certificates alone.
     if (!takesUploads(record) || due.fields.length === 0) return nothingMore;
     return this.upload(em, person, sessionCode, due);
   }

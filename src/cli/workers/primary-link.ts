@@ -26,7 +26,7 @@ export class PrimaryLink {
     // By default node:cluster ends a worker at once when its primary is gone. It should finish its requests first.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
     process.on('message', (message: ToWorker) => void this.take(message));
-    // Without a primary, nobody could stop or replace the worker, and it gets no more connections.
+    // Without its primary, a worker gets no more connections, and no process could stop or replace it.
     process.once('disconnect', () => this.closing.resolve());
   }
 

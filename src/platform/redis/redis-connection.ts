@@ -46,10 +46,10 @@ export interface RedisConnectionOptions {
 }
 
 /**
- * A connection that is either up or away. While it is away, commands are refused at once; a command without a timely
- * answer makes it away.
- * node-redis would queue commands while a server is away, and wait for ever for a frozen one (its own `timeout` ends
- * when the command was written). So each attempt here is a new client of node-redis, for a single connection.
+ * A connection that is either up or away. A command without an answer in time makes it away. While it is away,
+ * commands are refused at once. The client of node-redis would queue commands while a server is away. It would wait
+ * for a frozen server for ever, because its own `timeout` ends when the command was written. So each attempt here is
+ * a new client of node-redis, for a single connection.
  */
 export class RedisConnection {
   private readonly address: RedisAddress;

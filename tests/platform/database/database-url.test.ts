@@ -29,7 +29,7 @@ describe('the servers of a connection string', () => {
     ]);
   });
 
-  it('are left as they are when there is one, also for a socket of this machine', () => {
+  it('are not rewritten when there is only one, which may be a socket of this machine', () => {
     for (const url of ['postgresql://app@%2Frun%2Fpg/db', 'postgresql:///db?host=/run/pg&user=app'])
       expect(serversOf(url)).toMatchObject([{ url }]);
   });

@@ -159,7 +159,7 @@ describe('what counts as one client', () => {
     ['::198.51.100.1', '0:0:0:0::/64'],
     ['64:ff9b::198.51.100.1', '64:ff9b:0:0::/64'],
     ['2001:db8::ffff:c633:6401', '2001:db8:0:0::/64'],
-  ])('%s is not mapped, and belongs to %s', (address, network) => {
+  ])('%s is not an IPv4 address mapped into IPv6, and belongs to %s', (address, network) => {
     expect(networkOf(bareAddress(address) ?? '')).toBe(network);
   });
 });

@@ -33,7 +33,7 @@ describe('the metrics of several processes', () => {
     expect(await sumOf(counting(2), counting(3)).text()).toContain('events_total 5\n');
   });
 
-  it('make one value of gauges as each gauge says', async () => {
+  it('combine the values of each gauge by the rule of that gauge', async () => {
     const process = (value: number) =>
       collected(gaugeOf('sum', value), gaugeOf('min', value), gaugeOf('max', value));
     const text = await sumOf(process(2), process(3)).text();

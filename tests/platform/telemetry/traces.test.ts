@@ -144,7 +144,7 @@ describe('a trace', () => {
   });
 });
 
-describe('a client that is no trusted proxy', () => {
+describe('a client that is not a trusted proxy', () => {
   it('cannot join its request to a trace', async () => {
     const { url } = client;
     await startGateway({ TRUSTED_PROXIES: '192.0.2.1' });
@@ -165,7 +165,7 @@ describe('a client that is no trusted proxy', () => {
 
 describe('a receiver that', () => {
   it.each(['hang', 'fail'] as const)(
-    '%ss costs no request anything, and does not keep the gateway from stopping',
+    '%ss delays no request, and does not keep the gateway from stopping',
     async (behaviour) => {
       receiver.behaviour = behaviour;
       await startGateway();
