@@ -21,15 +21,15 @@ async function startReceiver() {
 
 export interface Observed {
   readonly what: string;
-  /** At most this much of the requests may be lost. */
+  /** The largest share of the requests per second that observation may cost. */
   readonly target: number;
   readonly observed: () => Promise<Rate>;
   readonly plain: () => Promise<Rate>;
 }
 
 /**
- * What tracing of every request, and metrics that are scraped each second, cost a `me`: the same load in turns on a gateway
- * with it and one without, on one core.
+ * Measures what it costs a `me` to trace every request and to scrape metrics each second. The same load goes in turns
+ * to a gateway with both and to one without, on one core.
  */
 export async function benchObserve(
   database: Database,

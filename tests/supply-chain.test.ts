@@ -71,7 +71,7 @@ describe('the lock file', () => {
 });
 
 describe('the bill of materials', () => {
-  it('lists each installed package of production, and those of development alone not', () => {
+  it('lists each installed package of production, and none that only development needs', () => {
     const bill = JSON.parse(execFileSync('npm', ['run', '--silent', 'sbom'], { encoding: 'utf8' })) as {
       components: { name: string; version: string; 'bom-ref': string }[];
       dependencies: { ref: string; dependsOn: string[] }[];

@@ -41,7 +41,7 @@ async function findingsOf(readConfig: () => Config): Promise<Finding[]> {
 
 const settingWarning = (text: string): Finding => settingFinding('warn', text);
 
-/** The sentences of settings say what to do themselves. */
+/** The messages about settings already say what to do. */
 function settingFinding(status: 'warn' | 'fail', text: string): Finding {
   const fix =
     status === 'fail'

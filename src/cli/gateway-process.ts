@@ -9,7 +9,7 @@ import { CommandError } from './streams.ts';
 export const SHUTDOWN_TIMEOUT = 15_000;
 
 /**
- * Does what must happen once, before any process of the gateway serves: takes the data folder, and migrates.
+ * Prepares the gateway once, before any of its processes serves: takes the data folder, and migrates.
  * @throws {CommandError} when another gateway has the data folder.
  */
 export async function prepare(config: Config, foundation: Foundation, log: Logger): Promise<void> {

@@ -10,7 +10,10 @@ export interface Signals {
   /** Resolves when the process is asked to stop. */
   readonly stopped: Promise<void>;
   readonly isStopped: () => boolean;
-  /** From now on SIGHUP calls `listener`, unless it says that the terminal was closed. Before, it stops the process. */
+  /**
+   * From now on SIGHUP calls `listener`. Without a listener, or when the terminal was closed, SIGHUP stops the
+   * process.
+   */
   onHangUp(listener: () => void): void;
 }
 
@@ -54,7 +57,10 @@ export function processSignals(): Signals {
   };
 }
 
-/** Whether the process has a controlling terminal. It loses it when a person closes the window, or the connection breaks. */
+/**
+ * Whether the process has a controlling terminal. The process loses its terminal when a person closes the window, or
+ * the connection breaks.
+ */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r'));

@@ -33,7 +33,7 @@ export function start(options: StartOptions): Promise<void> {
 async function startAlone({ config, output, errors, signals: { stopped } }: StartOptions): Promise<void> {
   const sink = standardError();
   const log = createLogger(config.logLevel, sink);
-  // The audit stream may use standard output. Then the console is standard error.
+  // When the audit stream uses standard output, messages for people go to standard error.
   const console = config.auditStream === 'stdout' ? errors : output;
   const hints = new Hints(log, config.production ? undefined : console);
   for (const message of config.warnings) hints.give({ message });

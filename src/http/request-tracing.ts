@@ -31,7 +31,8 @@ export function traceRequests(app: FastifyInstance, trustedProxies: readonly str
     spans.set(request, span);
     span.enter(done);
   });
-  // Once more: a reader of the body calls the next hook from an event of the socket, outside of the span.
+  // Enters the span again: after a body was read, the next hook is called from an event of the socket, outside of the
+  // span.
   app.addHook('preHandler', (request, _reply, done) => {
     const span = spans.get(request);
     return span ? span.enter(done) : done();

@@ -5,9 +5,9 @@ const ATOMIC = 4_096;
 const NEWLINE = 0x0a;
 
 /**
- * Writes lines to a pipe that several processes share. A longer write is torn apart by the lines of the others while
- * the pipe is nearly full. So each write has whole lines of together at most 4,096 bytes. A line that is longer itself is written alone,
- * and can be torn.
+ * Writes lines to a pipe that several processes share. While the pipe is nearly full, lines of other processes can
+ * end up inside of a write that is too long. So each write has whole lines, together at most 4,096 bytes. A line that
+ * is longer is written alone, and may be torn.
  */
 export class WholeLines extends Writable {
   constructor(private readonly shared: NodeJS.WritableStream) {

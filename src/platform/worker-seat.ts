@@ -5,7 +5,7 @@ export interface WorkerSeat {
   readonly count: number;
 }
 
-/** The seat of a process that has no siblings. */
+/** The seat of a gateway with one process. */
 export const ONLY_WORKER: WorkerSeat = { number: 1, count: 1 };
 
 /**

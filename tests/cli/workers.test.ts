@@ -375,7 +375,7 @@ describe('a gateway that is stopped while a worker starts', () => {
 describe('a worker that cannot start', () => {
   afterEach(() => GatehouseProcess.killAll());
 
-  it('ends the start of the gateway, with its reason once', async () => {
+  it('ends the start of the gateway, which prints the reason once', async () => {
     const environment = await settings();
     const server = createServer().listen(Number(environment.PORT), '127.0.0.1');
     const taken = GatehouseProcess.run(['start'], environment);

@@ -35,7 +35,7 @@ describe('a semaphore with reserved places', () => {
     expect([semaphore.isFull(), semaphore.isFull('reserved')]).toEqual([true, true]);
   });
 
-  it('gives the other places to holders of reserved ones too', () => {
+  it('lets reserved jobs wait in the open places too', () => {
     const { semaphore, wait } = occupied(4, 1);
     for (const name of ['a', 'b', 'c']) void wait(name, 'reserved');
     expect([semaphore.waiting, semaphore.isFull('reserved')]).toEqual([3, false]);

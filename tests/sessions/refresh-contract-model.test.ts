@@ -443,7 +443,7 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
     expect(got.filter((one) => one === 'SUPERSEDED')).toHaveLength(19);
   });
 
-  it('gives a token of lost writes nothing from a step-up after the loss', async () => {
+  it('refuses a token of lost writes after a later step-up, so that it gains nothing', async () => {
     const session = await world.aSession();
     const restore = await session.snapshot();
     for (let generation = 0; generation < 3; generation++) await session.present(generation, 0);

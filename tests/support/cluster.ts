@@ -7,7 +7,10 @@ import type { loadConfig } from '../../src/config/index.ts';
 import type { layFoundation } from '../../src/foundation.ts';
 import type { generatedSecrets } from '../../src/platform/generated-secrets.ts';
 
-/** Nothing here outlives a crash, and each test file makes a database: waiting for the disk was most of that. */
+/**
+ * No data must survive a crash, so the server does not wait for the disk. Each test file makes a database, and that
+ * wait was most of the time for it.
+ */
 async function neverSync(superuserUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: superuserUrl });
   await client.connect();

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { relative } from 'node:path';
 
-// Its types describe the CommonJS form. An import gets the other one.
+// Its type declarations describe the CommonJS module. An import gets the ES module.
 const { default: Sequencer } = createRequire(import.meta.url)(
   '@jest/test-sequencer',
 ) as typeof import('@jest/test-sequencer');

@@ -25,7 +25,7 @@ export async function startPrimary({ config, output, errors, signals }: StartOpt
   const { stopped } = signals;
   const sink = standardError({ isShared: true });
   const log = createLogger(config.logLevel, sink);
-  // The audit stream may use standard output. Then the console is standard error.
+  // When the audit stream uses standard output, messages for people go to standard error.
   const console = config.auditStream === 'stdout' ? errors : output;
   const hints = new Hints(log, config.production ? undefined : console);
   for (const message of config.warnings) hints.give({ message });
@@ -49,7 +49,7 @@ export async function startPrimary({ config, output, errors, signals }: StartOpt
   );
   const endTelemetry = await startTelemetry({
     ...config.telemetry,
-    // This process does nothing that a trace would show.
+    // The primary serves no request, so it needs no traces.
     otlpEndpoint: undefined,
     host: config.http.host,
     metrics: [workerStates],
@@ -92,8 +92,8 @@ export async function startPrimary({ config, output, errors, signals }: StartOpt
 }
 
 /**
- * Starts a worker. It reads its settings itself, from the same environment and files. Settings that the primary has already
- * used stay those of the primary, even when a file was changed.
+ * Starts a worker. It reads its settings itself, from the same environment and files. For the settings that the
+ * primary has used already, it gets the values of the primary, even when a file was changed since.
  */
 function fork(config: Config, foundation: Foundation, number: number): WorkerProcess {
   const { host, port, workers: count } = config.http;

@@ -19,7 +19,7 @@ export function afterCommit(em: EntityManager, effect: () => void): void {
   else waiting.set(transaction, [effect]);
 }
 
-/** Runs the waiting effects. It belongs to the subscribers of the ORM. */
+/** Runs the waiting effects. List it among the subscribers of the ORM. */
 export class AfterCommit implements EventSubscriber {
   afterTransactionCommit({ transaction }: TransactionEventArgs): void {
     for (const effect of waiting.get(transaction ?? {}) ?? []) effect();

@@ -32,7 +32,7 @@ export interface Deployment<Config = unknown> {
   readonly keys: Readonly<Record<string, Keyring>> | undefined;
   /** What the modules declare. */
   readonly declared: { readonly schema: DatabaseSchema; readonly rights: ServingRights };
-  /** The most connections to the database that the gateway opens, with all of its workers. */
+  /** The maximum number of connections to the database that the gateway opens, with all of its workers. */
   readonly mostConnections: number;
   /** The clock of this machine, in milliseconds since 1970. */
   readonly machine: () => number;
@@ -47,7 +47,7 @@ export interface Deployment<Config = unknown> {
 export interface Check<Config = unknown> {
   /** Topic and subject, such as `redis.policy`. Scripts rely on it. */
   readonly name: string;
-  /** A check that must have found no failure before this one can run, such as the one of the connection. */
+  /** Name of the check that must succeed before this one can run, such as that of the connection. */
   readonly after?: string;
   /** Milliseconds. By default DEADLINE. */
   readonly deadline?: number;

@@ -8,8 +8,8 @@ const DEADLINE = 5_000;
 
 /**
  * Runs checks side by side, each with a deadline of its own.
- * @returns what they found, in the order of the checks. A check whose predecessor failed does not run; the finding of
- *   the predecessor says how many these are.
+ * @returns what they found, in the order of the checks. A check whose predecessor failed does not run. The finding of
+ * the predecessor says how many checks did not run.
  */
 export async function runChecks<Config>(
   checks: ReadonlyArray<Check<Config>>,

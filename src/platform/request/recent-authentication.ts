@@ -5,7 +5,7 @@
 export const RECENT_FOR_ADMINISTRATORS = 900;
 
 /**
- * The same for owners who export their data or link an identity, and where it replaces the password of an account
- * without one.
+ * The same for owners who export their data or link an identity. Also for owners without a password, where the
+ * operation would otherwise ask for it.
  */
 export const RECENT_FOR_OWNERS = 300;

@@ -94,7 +94,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label> {
 
   private reader: () => Promise<ReadonlyArray<Reading<Label>>> | ReadonlyArray<Reading<Label>> = () => [];
 
-  /** Sets how to read the value. Called by the part that knows it. */
+  /** Sets the function that reads the value. The part that has the value calls this. */
   readBy(reader: () => Promise<ReadonlyArray<Reading<Label>>> | ReadonlyArray<Reading<Label>>): void {
     this.reader = reader;
   }

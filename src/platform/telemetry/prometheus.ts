@@ -8,7 +8,7 @@ export interface Collector {
   text(): Promise<string>;
 }
 
-/** The metrics of one process, for a process that adds up several. prom-client knows the rest of their form. */
+/** The metrics of one process, in the form that prom-client needs to add up those of several processes. */
 export type Snapshot = ReadonlyArray<{ readonly name: string; readonly type: string }>;
 
 /** Collects the metrics of one process. */
@@ -51,7 +51,7 @@ function collect(metric: Metric, register: Registry): void {
         aggregator: metric.across,
         async collect() {
           gauge.reset();
-          // `reset` gives a gauge without labels the value 0.
+          // `reset` would report 0 for a gauge without labels that has no value.
           if (shape.labelNames.length === 0) gauge.remove();
           // A gauge that cannot be read has no value. The others are still reported.
           await metric.read().catch(() => {});

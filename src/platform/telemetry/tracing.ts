@@ -1,8 +1,8 @@
 import type { SpanAttributes } from './attributes.ts';
 
 /**
- * OpenTelemetry's span kinds: which side waits for the other. A `root` begins a trace of its own, such as a round of
- * housekeeping.
+ * The span kinds of OpenTelemetry: a `server` answers a caller, a `client` waits for an answer, `internal` is
+ * neither. A `root` is our own kind: it begins a trace, such as a round of housekeeping.
  */
 export type SpanKind = 'internal' | 'client' | 'server' | 'root';
 
@@ -15,7 +15,7 @@ export interface Span {
   fail(error: unknown): void;
 }
 
-/** A step that does not end with a function: it lasts over several hooks. */
+/** A step that lasts over several hooks, and so is ended by a call instead of the end of a function. */
 export interface OpenSpan extends Span {
   /** Runs `next` inside of the span, so that its work becomes part of the span. */
   enter<T>(next: () => T): T;
