@@ -22,7 +22,7 @@ export const REGISTRANT_PROOF_RULES = {
   },
 } as const;
 
-/** The evidence of a request to confirm an address that its sender registered. */
+/** The evidence by which the sender of a confirmation can prove that they also registered. All of it is unchecked. */
 export interface RegistrantClaim {
   /** The unchecked mark of the cookie that `register` set. */
   readonly mark: string | null;

@@ -22,7 +22,7 @@ export function boundSocket(socket: WebSocket, onCut: (reason: string) => void):
   const cut = (reason: string): void => {
     isOver = true;
     socket.close(CloseCode.BadRequest, reason);
-    // Without waiting for data that the client has sent already.
+    // Cuts at once, without reading data that the client has sent already.
     socket.terminate();
     onCut(reason);
   };

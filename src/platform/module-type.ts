@@ -77,8 +77,8 @@ type ConfigIn<Given> = Given extends { readonly config: infer Config } ? Config 
 
 /**
  * Everything that one capability declares, in `module.ts` of its folder. `src/modules.ts` lists the modules. The
- * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings are derived from
- * that list.
+ * database schema and its rights, the GraphQL schema, the permissions, the rate limits, the metrics and the settings
+ * are derived from the modules in that list.
  * @typeParam Given the services that `compose` may ask for, which the modules before it offer
  */
 export interface Module<Given = never> {

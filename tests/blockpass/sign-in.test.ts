@@ -361,8 +361,8 @@ describe('the subscription', () => {
     const { promise: heard, resolve } = Promise.withResolvers<string>();
     const following = page.follow(socket, page.secret, resolve);
     expect(await heard).toBe('CREATED');
-    // A socket that is neither signed in nor subscribed is closed after five seconds, so this one is closed
-    // last.
+    // The gateway closes a socket that is neither signed in nor subscribed after five seconds. Its close shows that
+    // the socket of the subscription outlived that time.
     const idle = new WebSocket(`${world.gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     await once(idle, 'open');
     idle.send('{"type":"connection_init"}');

@@ -26,8 +26,8 @@ export interface TelemetryOptions {
 }
 
 /**
- * The part of a process in the metrics of its gateway. A process alone serves its own. A worker gives its
- * metrics to the primary, which adds up those of all workers. The primary has no spans.
+ * The role of a process in serving the metrics of its gateway. The only process of a gateway serves its own. A worker
+ * gives its metrics to the primary, which adds up those of all workers. The primary has no spans.
  */
 export type MetricsRole =
   | { readonly kind: 'alone' }
