@@ -342,7 +342,10 @@ describe.each(ADAPTERS)('the refresh contract with sessions in $name', (adapter)
       const session = await world.aSession();
       let here: PlaceNumber = 0;
       let newest = 0;
-      /** The events since the last reply arrived that allow the contract to ask for a new proof. */
+      /**
+       * The events after which the contract may ask for a new proof. Only those since the last reply that arrived
+       * count.
+       */
       let trouble: string | null = null;
       let lostRefreshes = 0;
       let now = 0;

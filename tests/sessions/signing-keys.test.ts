@@ -65,7 +65,8 @@ async function pass(seconds: number): Promise<void> {
   );
   for (const at of both()) {
     at.clock.advance(seconds);
-    // Sooner than the next poll, half a second later. Other tests show that a process needs no such call.
+    // Reads at once, instead of at the next poll half a second later. Other tests show that a process needs no such
+    // call.
     await at.gateway.caughtUp();
     await eventually(
       async () => list(at),
