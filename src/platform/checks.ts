@@ -1,7 +1,7 @@
 import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AUDIT_CHECKS } from './audit/checks.ts';
-import { DATABASE_CHECKS } from './database/checks.ts';
+import { DATABASE_CHECKS } from './database/checks/index.ts';
 import { hasTable } from './database/migrations.ts';
 import type { DATABASE_SETTINGS } from './database/settings.ts';
 import { type Check, fail, failIn, ok, type Result, warn } from './doctor/check.ts';

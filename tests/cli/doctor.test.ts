@@ -9,7 +9,7 @@ import { examine, type Finding, withMigrations } from '../../src/composition/ind
 import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Foundation, layFoundation } from '../../src/foundation.ts';
 import { CHECKS } from '../../src/modules.ts';
-import { oldTransactions } from '../../src/platform/database/checks.ts';
+import { oldTransactions } from '../../src/platform/database/checks/index.ts';
 import { serverKind } from '../../src/platform/database/server-kind.ts';
 import type { Check } from '../../src/platform/doctor/index.ts';
 import { generatedSecrets } from '../../src/platform/generated-secrets.ts';
