@@ -2,13 +2,11 @@ import cluster from 'node:cluster';
 import { type Gateway, METRICS } from '../composition/index.ts';
 import type { Config } from '../config/index.ts';
 import { layFoundation } from '../foundation.ts';
-import { Hints } from '../platform/hints.ts';
-import { LOG_PATIENCE, standardError } from '../platform/log-sink.ts';
-import { createLogger } from '../platform/logger.ts';
+import { LOG_PATIENCE } from '../platform/log-sink.ts';
 import { startTelemetry } from '../platform/telemetry/start.ts';
 import { banner, closeRaised, prepare, raise } from './gateway-process.ts';
 import type { Signals } from './signals.ts';
-import { CommandError, STOPPED } from './streams.ts';
+import { startUp } from './start-up.ts';
 import { version } from './version.ts';
 import { startPrimary } from './workers/primary.ts';
 import { startWorker } from './workers/worker.ts';
@@ -31,18 +29,7 @@ export function start(options: StartOptions): Promise<void> {
 
 /** Runs the gateway in this process. */
 async function startAlone({ config, output, errors, signals: { stopped } }: StartOptions): Promise<void> {
-  const sink = standardError();
-  const log = createLogger(config.logLevel, sink);
-  // When the audit stream uses standard output, messages for people go to standard error.
-  const console = config.auditStream === 'stdout' ? errors : output;
-  const hints = new Hints(log, config.production ? undefined : console);
-  for (const message of config.warnings) hints.give({ message });
-  const { promise: lost, reject: lose } = Promise.withResolvers<never>();
-  lost.catch(() => {});
-  const interrupted = stopped.then((): never => {
-    throw new CommandError(STOPPED);
-  });
-  interrupted.catch(() => {});
+  const { sink, log, console, hints, lost, lose, interrupted } = startUp({ config, output, errors, stopped });
 
   const endTelemetry = await startTelemetry({
     ...config.telemetry,

@@ -1,14 +1,13 @@
 import cluster from 'node:cluster';
 import type { Config } from '../../config/index.ts';
 import { type Foundation, layFoundation, shareFoundation } from '../../foundation.ts';
-import { Hints } from '../../platform/hints.ts';
-import { LOG_PATIENCE, standardError } from '../../platform/log-sink.ts';
-import { createLogger } from '../../platform/logger.ts';
+import { LOG_PATIENCE } from '../../platform/log-sink.ts';
 import type { SummedMetrics } from '../../platform/telemetry/index.ts';
 import { startTelemetry } from '../../platform/telemetry/start.ts';
 import { banner, prepare } from '../gateway-process.ts';
 import type { StartOptions } from '../start.ts';
-import { CommandError, STOPPED } from '../streams.ts';
+import { startUp } from '../start-up.ts';
+import { CommandError } from '../streams.ts';
 import { version } from '../version.ts';
 import { workerStates } from './metrics.ts';
 import { WorkerFailed, WorkerProcess } from './worker-process.ts';
@@ -23,18 +22,13 @@ import { Workers } from './workers.ts';
  */
 export async function startPrimary({ config, output, errors, signals }: StartOptions): Promise<void> {
   const { stopped } = signals;
-  const sink = standardError({ isShared: true });
-  const log = createLogger(config.logLevel, sink);
-  // When the audit stream uses standard output, messages for people go to standard error.
-  const console = config.auditStream === 'stdout' ? errors : output;
-  const hints = new Hints(log, config.production ? undefined : console);
-  for (const message of config.warnings) hints.give({ message });
-  const { promise: lost, reject: lose } = Promise.withResolvers<never>();
-  lost.catch(() => {});
-  const interrupted = stopped.then((): never => {
-    throw new CommandError(STOPPED);
+  const { sink, log, console, lost, lose, interrupted } = startUp({
+    config,
+    output,
+    errors,
+    stopped,
+    isShared: true,
   });
-  interrupted.catch(() => {});
 
   let sum: SummedMetrics | undefined;
   let foundation: Foundation | undefined;
