@@ -298,7 +298,7 @@ describe('linking a Blockpass identity', () => {
     expect(await ownerOf(app)).toBeNull();
   });
 
-  it('signs nobody in when the identity is removed while the sign-in waits for the account', async () => {
+  it('does not sign in when the identity is removed while the sign-in waits for the account', async () => {
     const subject = await world.gateway.aSubject();
     const { accessToken: bearer } = await subject.signedIn();
     const app = world.person();

@@ -10,7 +10,7 @@ import {
 import { type GatewayOnStore, STORES, startOn } from '../support/session-stores.ts';
 import type { Subject } from '../support/subject.ts';
 
-/** The device cookie stays, since it signs nobody in. */
+/** The device cookie stays, since it is no credential. */
 const tokenCookies = ({ cookies }: Client) =>
   [...cookies.keys()].filter((name) => !name.endsWith('gatehouse_device'));
 

@@ -91,7 +91,7 @@ describe('a certificate', () => {
     expect(await genuine({ ...CERTIFICATE, signature: undefined })).toBe(false);
   });
 
-  it('is not genuine from an issuer that is registered for other kinds, whoever countersigned it', async () => {
+  it('is not genuine from an issuer that is registered for other kinds, even when another issuer countersigned it', async () => {
     const others = { ...sources, isIssuer: async () => false };
     expect(await isGenuine(parse(CERTIFICATE), CERTIFICATE_SLUG, others)).toBe(false);
   });

@@ -43,7 +43,7 @@ describe('the metrics of several processes', () => {
   });
 
   it('leave out a gauge that no process can read', async () => {
-    const gauge = new Gauge({ name: 'unread', help: 'Nobody reads it.', across: 'min' });
+    const gauge = new Gauge({ name: 'unread', help: 'It has no reader.', across: 'min' });
     expect(await sumOf(collected(gauge), collected(gauge)).text()).not.toMatch(/^unread/m);
   });
 
